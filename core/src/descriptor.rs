@@ -1,0 +1,424 @@
+//! What a guest's descriptor stands for: a directory or a file of some mount.
+//!
+//! Hosts hold these and nothing else of the engine. A method is one WASI call: path resolution,
+//! checks and error codes are done here, once for all versions of WASI.
+
+use crate::error::{Errno, Result};
+use crate::layer::Advice;
+#[cfg(feature = "dir")]
+use crate::live::{LiveDir, LiveFile};
+use crate::meta::{Identity, Kind, SetTimes, Stat};
+use crate::name::Name;
+use crate::overlay::{OverlayDir, OverlayFile};
+use std::sync::Arc;
+
+/// How to open: `path-flags`, `open-flags` and `descriptor-flags` of `wasi:filesystem`, less
+/// what means nothing to a filesystem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct OpenHow {
+    /// Follow a symbolic link in the last place.
+    pub follow: bool,
+    /// Make the file if it is not there.
+    pub create: bool,
+    /// Fail unless it is a directory.
+    pub directory: bool,
+    /// With `create`, fail if there is anything.
+    pub exclusive: bool,
+    /// Cut the file to nothing.
+    pub truncate: bool,
+    /// For reading. Neither `read` nor `write` is for reading too, as in wasmtime-wasi.
+    pub read: bool,
+    /// For writing.
+    pub write: bool,
+}
+
+/// What an open gave.
+#[derive(Clone, Debug)]
+pub enum Opened {
+    /// A regular file.
+    File(File),
+    /// A directory.
+    Dir(Dir),
+}
+
+/// A directory of a mount. A clone is the same directory.
+///
+/// It stays the directory that it is when that is renamed. Once it is removed, calls that take
+/// a path fail with `no-entry`, `stat` works.
+///
+/// Paths are relative to the directory, components between `/`. One that is absolute or leads
+/// above the directory is `not-permitted`; an empty one `no-entry`; 40 symbolic links `loop`.
+#[derive(Clone, Debug)]
+pub struct Dir(DirRepr);
+
+#[derive(Clone, Debug)]
+enum DirRepr {
+    Overlay(OverlayDir),
+    #[cfg(feature = "dir")]
+    Live(LiveDir),
+}
+
+/// An open regular file. A clone is the same open file.
+///
+/// It stays the file that it is: through copy-up, rename, and removal of its last name.
+#[derive(Clone, Debug)]
+pub struct File(FileRepr);
+
+#[derive(Clone, Debug)]
+enum FileRepr {
+    Overlay(OverlayFile),
+    #[cfg(feature = "dir")]
+    Live(LiveFile),
+}
+
+macro_rules! dir {
+    ($self:expr, $dir:ident => $call:expr) => {
+        match &$self.0 {
+            DirRepr::Overlay($dir) => $call,
+            #[cfg(feature = "dir")]
+            DirRepr::Live($dir) => $call,
+        }
+    };
+}
+
+macro_rules! file {
+    ($self:expr, $file:ident => $call:expr) => {
+        match &$self.0 {
+            FileRepr::Overlay($file) => $call,
+            #[cfg(feature = "dir")]
+            FileRepr::Live($file) => $call,
+        }
+    };
+}
+
+impl From<OverlayDir> for Dir {
+    fn from(dir: OverlayDir) -> Self {
+        Self(DirRepr::Overlay(dir))
+    }
+}
+
+impl From<OverlayFile> for File {
+    fn from(file: OverlayFile) -> Self {
+        Self(FileRepr::Overlay(file))
+    }
+}
+
+#[cfg(feature = "dir")]
+impl From<LiveDir> for Dir {
+    fn from(dir: LiveDir) -> Self {
+        Self(DirRepr::Live(dir))
+    }
+}
+
+#[cfg(feature = "dir")]
+impl From<LiveFile> for File {
+    fn from(file: LiveFile) -> Self {
+        Self(FileRepr::Live(file))
+    }
+}
+
+impl Dir {
+    /// `open-at`.
+    ///
+    /// # Errors
+    /// Those of POSIX `openat`. `exist` with `exclusive` on anything that exists, a symbolic
+    /// link included; `is-directory` to write a directory; `invalid` for `directory` together
+    /// with `create`, `exclusive` or `truncate`; `unsupported` for what is neither file nor
+    /// directory; `read-only`.
+    pub fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
+        dir!(self, dir => dir.open_at(path, how))
+    }
+
+    /// `stat-at`.
+    ///
+    /// # Errors
+    /// Those of POSIX `fstatat`.
+    pub fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
+        dir!(self, dir => dir.stat_at(path, follow))
+    }
+
+    /// `metadata-hash-at`.
+    ///
+    /// # Errors
+    /// Those of POSIX `fstatat`.
+    pub fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
+        dir!(self, dir => dir.identity_at(path, follow))
+    }
+
+    /// `set-times-at`.
+    ///
+    /// # Errors
+    /// Those of POSIX `utimensat`; `read-only`.
+    pub fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
+        dir!(self, dir => dir.set_times_at(path, follow, times))
+    }
+
+    /// `create-directory-at`.
+    ///
+    /// # Errors
+    /// Those of POSIX `mkdirat`; `read-only`.
+    pub fn create_directory_at(&self, path: &str) -> Result<()> {
+        dir!(self, dir => dir.create_directory_at(path))
+    }
+
+    /// `remove-directory-at`.
+    ///
+    /// # Errors
+    /// Those of POSIX `unlinkat` with `AT_REMOVEDIR`; `read-only`.
+    pub fn remove_directory_at(&self, path: &str) -> Result<()> {
+        dir!(self, dir => dir.remove_directory_at(path))
+    }
+
+    /// `unlink-file-at`.
+    ///
+    /// # Errors
+    /// Those of POSIX `unlinkat`, but `is-directory` for a directory; `read-only`.
+    pub fn unlink_file_at(&self, path: &str) -> Result<()> {
+        dir!(self, dir => dir.unlink_file_at(path))
+    }
+
+    /// `symlink-at`: makes `path` a link to `target`.
+    ///
+    /// # Errors
+    /// Those of POSIX `symlinkat`; `not-permitted` for an absolute target; `read-only`.
+    pub fn symlink_at(&self, target: &str, path: &str) -> Result<()> {
+        dir!(self, dir => dir.symlink_at(target, path))
+    }
+
+    /// `readlink-at`.
+    ///
+    /// # Errors
+    /// Those of POSIX `readlinkat`; `not-permitted` for an absolute target, unless the mount
+    /// resolves those; `illegal-byte-sequence` for one that is no UTF-8.
+    pub fn readlink_at(&self, path: &str) -> Result<String> {
+        dir!(self, dir => dir.readlink_at(path))
+    }
+
+    /// `link-at`, without following.
+    ///
+    /// # Errors
+    /// Those of POSIX `linkat`; `not-permitted` for a directory; `cross-device` between mounts;
+    /// `read-only`.
+    pub fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
+        match (&self.0, &new_dir.0) {
+            (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.link_at(path, new, new_path),
+            #[cfg(feature = "dir")]
+            (DirRepr::Live(old), DirRepr::Live(new)) => old.link_at(path, new, new_path),
+            #[cfg(feature = "dir")]
+            (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
+                Err(Errno::CrossDevice.into())
+            }
+        }
+    }
+
+    /// `rename-at`.
+    ///
+    /// # Errors
+    /// Those of POSIX `renameat`; `cross-device` between mounts; `read-only`.
+    pub fn rename_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
+        match (&self.0, &new_dir.0) {
+            (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.rename_at(path, new, new_path),
+            #[cfg(feature = "dir")]
+            (DirRepr::Live(old), DirRepr::Live(new)) => old.rename_at(path, new, new_path),
+            #[cfg(feature = "dir")]
+            (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
+                Err(Errno::CrossDevice.into())
+            }
+        }
+    }
+
+    /// `read-directory`: the entries as they are now, each name once, without `.` and `..`.
+    ///
+    /// # Errors
+    /// Those of POSIX `getdents`.
+    pub fn list(&self) -> Result<Arc<Listing>> {
+        dir!(self, dir => dir.list())
+    }
+
+    /// `stat`.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    pub fn stat(&self) -> Result<Stat> {
+        dir!(self, dir => dir.stat())
+    }
+
+    /// `metadata-hash`.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    pub fn identity(&self) -> Result<Identity> {
+        dir!(self, dir => dir.identity())
+    }
+
+    /// `set-times`.
+    ///
+    /// # Errors
+    /// Those of POSIX `futimens`; `read-only`.
+    pub fn set_times(&self, times: SetTimes) -> Result<()> {
+        dir!(self, dir => dir.set_times(times))
+    }
+
+    /// `sync`, and with `data_only` `sync-data`: the names in the directory, on disk.
+    ///
+    /// # Errors
+    /// Those of POSIX `fsync`.
+    pub fn sync(&self, data_only: bool) -> Result<()> {
+        dir!(self, dir => dir.sync(data_only))
+    }
+
+    /// Whether the mount takes changes: what `mutate-directory` reports.
+    pub fn is_writable(&self) -> bool {
+        dir!(self, dir => dir.is_writable())
+    }
+}
+
+impl File {
+    /// Reads at `offset` (bytes from the start); returns how many bytes were read, 0 only at or
+    /// past the end or for an empty buffer.
+    ///
+    /// # Errors
+    /// `bad-descriptor` if the file was not opened for reading; those of POSIX `pread`.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        file!(self, file => file.read_at(buffer, offset))
+    }
+
+    /// Writes at `offset` (bytes from the start); returns how many bytes were written.
+    ///
+    /// # Errors
+    /// `bad-descriptor` if the file was not opened for writing; those of POSIX `pwrite`.
+    pub fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
+        file!(self, file => file.write_at(buffer, offset))
+    }
+
+    /// Writes at the end; returns how many bytes were written.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at).
+    pub fn append(&self, buffer: &[u8]) -> Result<usize> {
+        file!(self, file => file.append(buffer))
+    }
+
+    /// `set-size`.
+    ///
+    /// # Errors
+    /// `invalid` if the file was not opened for writing, as POSIX `ftruncate`; `file-too-large`.
+    pub fn set_size(&self, size: u64) -> Result<()> {
+        file!(self, file => file.set_size(size))
+    }
+
+    /// `stat`.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    pub fn stat(&self) -> Result<Stat> {
+        file!(self, file => file.stat())
+    }
+
+    /// `metadata-hash`.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    pub fn identity(&self) -> Result<Identity> {
+        file!(self, file => file.identity())
+    }
+
+    /// `set-times`.
+    ///
+    /// # Errors
+    /// Those of POSIX `futimens`; `read-only`.
+    pub fn set_times(&self, times: SetTimes) -> Result<()> {
+        file!(self, file => file.set_times(times))
+    }
+
+    /// `sync`, and with `data_only` `sync-data`.
+    ///
+    /// # Errors
+    /// Those of POSIX `fsync`.
+    pub fn sync(&self, data_only: bool) -> Result<()> {
+        file!(self, file => file.sync(data_only))
+    }
+
+    /// `advise`.
+    ///
+    /// # Errors
+    /// Those of POSIX `posix_fadvise`.
+    pub fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
+        file!(self, file => file.advise(offset, length, advice))
+    }
+
+    /// Whether the file was opened for reading.
+    pub fn is_readable(&self) -> bool {
+        file!(self, file => file.is_readable())
+    }
+
+    /// Whether the file was opened for writing.
+    pub fn is_writable(&self) -> bool {
+        file!(self, file => file.is_writable())
+    }
+}
+
+/// The entries of a directory at one instant, each name once, without `.` and `..`.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// All names, one after the other.
+    names: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Where the name ends in `names`; it begins where the entry before ends.
+    end: usize,
+    kind: Kind,
+    inode: u64,
+}
+
+/// One entry of a [`Listing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListingEntry<'a> {
+    /// The name. A host may have names that are no UTF-8.
+    pub name: Name<'a>,
+    /// The type.
+    pub kind: Kind,
+    /// The lower half of the file's [`Identity`].
+    pub inode: u64,
+}
+
+impl Listing {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The entry at `index`, in the order of the listing.
+    pub fn get(&self, index: usize) -> Option<ListingEntry<'_>> {
+        let entry = self.entries.get(index)?;
+        let start = match index.checked_sub(1) {
+            Some(before) => self.entries[before].end,
+            None => 0,
+        };
+        Some(ListingEntry {
+            name: Name::checked(&self.names[start..entry.end]),
+            kind: entry.kind,
+            inode: entry.inode,
+        })
+    }
+
+    /// All entries.
+    pub fn iter(&self) -> impl Iterator<Item = ListingEntry<'_>> {
+        (0..self.len()).filter_map(|index| self.get(index))
+    }
+
+    /// Adds an entry.
+    pub(crate) fn push(&mut self, name: Name<'_>, kind: Kind, inode: u64) {
+        self.names.extend_from_slice(name.as_bytes());
+        let end = self.names.len();
+        self.entries.push(Entry { end, kind, inode });
+    }
+}

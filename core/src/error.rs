@@ -1,0 +1,246 @@
+//! The one error of the engine: a code that the guest may see, and details that it may not.
+
+use std::fmt;
+use std::io;
+
+/// The result of every engine call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a guest is told: one variant for each `error-code` of `wasi:filesystem/types@0.2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Errno {
+    /// `access`: permission denied (`EACCES`).
+    Access,
+    /// `would-block` (`EAGAIN`).
+    WouldBlock,
+    /// `already` (`EALREADY`).
+    Already,
+    /// `bad-descriptor` (`EBADF`).
+    BadDescriptor,
+    /// `busy` (`EBUSY`).
+    Busy,
+    /// `deadlock` (`EDEADLK`).
+    Deadlock,
+    /// `quota` (`EDQUOT`).
+    Quota,
+    /// `exist` (`EEXIST`).
+    Exist,
+    /// `file-too-large` (`EFBIG`).
+    FileTooLarge,
+    /// `illegal-byte-sequence` (`EILSEQ`).
+    IllegalByteSequence,
+    /// `in-progress` (`EINPROGRESS`).
+    InProgress,
+    /// `interrupted` (`EINTR`).
+    Interrupted,
+    /// `invalid` (`EINVAL`).
+    Invalid,
+    /// `io` (`EIO`).
+    Io,
+    /// `is-directory` (`EISDIR`).
+    IsDirectory,
+    /// `loop`: too many symbolic links (`ELOOP`).
+    Loop,
+    /// `too-many-links` (`EMLINK`).
+    TooManyLinks,
+    /// `message-size` (`EMSGSIZE`).
+    MessageSize,
+    /// `name-too-long` (`ENAMETOOLONG`).
+    NameTooLong,
+    /// `no-device` (`ENODEV`).
+    NoDevice,
+    /// `no-entry` (`ENOENT`).
+    NoEntry,
+    /// `no-lock` (`ENOLCK`).
+    NoLock,
+    /// `insufficient-memory` (`ENOMEM`).
+    InsufficientMemory,
+    /// `insufficient-space` (`ENOSPC`).
+    InsufficientSpace,
+    /// `not-directory` (`ENOTDIR`).
+    NotDirectory,
+    /// `not-empty` (`ENOTEMPTY`).
+    NotEmpty,
+    /// `not-recoverable` (`ENOTRECOVERABLE`).
+    NotRecoverable,
+    /// `unsupported` (`ENOTSUP`, `ENOSYS`).
+    Unsupported,
+    /// `no-tty` (`ENOTTY`).
+    NoTty,
+    /// `no-such-device` (`ENXIO`).
+    NoSuchDevice,
+    /// `overflow` (`EOVERFLOW`).
+    Overflow,
+    /// `not-permitted` (`EPERM`).
+    NotPermitted,
+    /// `pipe` (`EPIPE`).
+    Pipe,
+    /// `read-only` (`EROFS`).
+    ReadOnly,
+    /// `invalid-seek` (`ESPIPE`).
+    InvalidSeek,
+    /// `text-file-busy` (`ETXTBSY`).
+    TextFileBusy,
+    /// `cross-device` (`EXDEV`).
+    CrossDevice,
+}
+
+/// Why a call failed.
+///
+/// A guest gets [`Error::errno`] and nothing else. What `Display` and `source` add (the
+/// operation, the layer, the system's own words) is for the embedder's log: it may name host paths.
+///
+/// An error without details is two words and allocates nothing, since a missing name is an
+/// everyday answer.
+pub struct Error {
+    errno: Errno,
+    detail: Option<Box<Detail>>,
+}
+
+#[derive(Debug, Default)]
+struct Detail {
+    message: Option<String>,
+    layer: Option<String>,
+    source: Option<io::Error>,
+}
+
+impl Error {
+    /// The code for the guest.
+    pub fn errno(&self) -> Errno {
+        self.errno
+    }
+
+    /// An error with words for the embedder: what happened, and what to do about it.
+    pub fn new(errno: Errno, message: impl Into<String>) -> Self {
+        let detail = Detail {
+            message: Some(message.into()),
+            ..Detail::default()
+        };
+        Self {
+            errno,
+            detail: Some(Box::new(detail)),
+        }
+    }
+
+    /// Adds the system's own error.
+    #[must_use]
+    pub fn with_source(mut self, source: io::Error) -> Self {
+        self.detail.get_or_insert_default().source = Some(source);
+        self
+    }
+
+    /// Adds the layer in which it happened, unless one is named already.
+    #[must_use]
+    pub fn in_layer(mut self, layer: impl FnOnce() -> String) -> Self {
+        // A bare code is an answer, not a fault: it needs no place.
+        if let Some(detail) = &mut self.detail {
+            detail.layer.get_or_insert_with(layer);
+        }
+        self
+    }
+
+    /// Says what was being done, in front of what is already said.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        let detail = self.detail.get_or_insert_default();
+        detail.message = Some(match detail.message.take() {
+            Some(message) => format!("{doing}: {message}"),
+            None => doing.to_string(),
+        });
+        self
+    }
+
+    /// Whether the name is simply not there. Any other error is an error, never an absence.
+    pub fn is_not_found(&self) -> bool {
+        self.errno == Errno::NoEntry
+    }
+}
+
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Self {
+        Self {
+            errno,
+            detail: None,
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("errno", &self.errno)
+            .field("detail", &self.detail)
+            .finish()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(detail) = &self.detail else {
+            return self.errno.fmt(f);
+        };
+        if let Some(layer) = &detail.layer {
+            write!(f, "{layer}: ")?;
+        }
+        match (&detail.message, &detail.source) {
+            (Some(message), Some(source)) => write!(f, "{message}: {source}"),
+            (Some(message), None) => f.write_str(message),
+            (None, Some(source)) => source.fmt(f),
+            (None, None) => self.errno.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.detail
+            .as_ref()
+            .and_then(|detail| detail.source.as_ref())
+            .map(|source| source as _)
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Access => "permission denied",
+            Self::WouldBlock => "resource temporarily unavailable",
+            Self::Already => "operation already in progress",
+            Self::BadDescriptor => "bad descriptor",
+            Self::Busy => "device or resource busy",
+            Self::Deadlock => "resource deadlock would occur",
+            Self::Quota => "quota exceeded",
+            Self::Exist => "file exists",
+            Self::FileTooLarge => "file too large",
+            Self::IllegalByteSequence => "illegal byte sequence",
+            Self::InProgress => "operation in progress",
+            Self::Interrupted => "interrupted",
+            Self::Invalid => "invalid argument",
+            Self::Io => "input/output error",
+            Self::IsDirectory => "is a directory",
+            Self::Loop => "too many levels of symbolic links",
+            Self::TooManyLinks => "too many links",
+            Self::MessageSize => "message too long",
+            Self::NameTooLong => "file name too long",
+            Self::NoDevice => "no such device",
+            Self::NoEntry => "no such file or directory",
+            Self::NoLock => "no locks available",
+            Self::InsufficientMemory => "not enough memory",
+            Self::InsufficientSpace => "no space left on device",
+            Self::NotDirectory => "not a directory",
+            Self::NotEmpty => "directory not empty",
+            Self::NotRecoverable => "state not recoverable",
+            Self::Unsupported => "not supported",
+            Self::NoTty => "not a terminal",
+            Self::NoSuchDevice => "no such device or address",
+            Self::Overflow => "value too large",
+            Self::NotPermitted => "operation not permitted",
+            Self::Pipe => "broken pipe",
+            Self::ReadOnly => "read-only file system",
+            Self::InvalidSeek => "illegal seek",
+            Self::TextFileBusy => "text file busy",
+            Self::CrossDevice => "cross-device link",
+        })
+    }
+}

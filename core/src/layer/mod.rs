@@ -1,0 +1,493 @@
+//! The contract between the engine and the trees that it merges.
+//!
+//! A [`Layer`] can be read and can say that a name is hidden; an [`Upper`] also takes changes.
+//! [`MemoryLayer`] implements both directly; [`Marked`](crate::marks::Marked) makes them of any
+//! [`Plain`](crate::plain::Plain) tree. A layer of your own is done when
+//! `wasi_overlay_core::layer::conformance` (feature `conformance`) passes on it.
+//!
+//! ```text
+//!   overlay ──asks──► Layer / Upper        one checked name at a time, relative to a
+//!                       │                  directory handle that the layer gave out itself
+//!             ┌─────────┼──────────┐
+//!          memory     Marked ──► Plain     a tree that never heard of overlays
+//! ```
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub(crate) mod erased;
+mod memory;
+
+pub use memory::{MemoryBuilder, MemoryLayer};
+
+use crate::error::Result;
+use crate::meta::{Kind, Meta, SetTimes};
+use crate::name::Name;
+use std::any::Any;
+use std::ops::{ControlFlow, Range};
+
+/// A tree of files that an overlay can read.
+///
+/// A layer is asked about one checked [`Name`] at a time and never sees a path, so it cannot be
+/// led outside itself. It never follows a symbolic link: the engine does, because a link in one
+/// layer may lead into another. Methods may run concurrently.
+///
+/// Every method fails with [`Errno::NoEntry`](crate::Errno::NoEntry) where the name (or the
+/// directory itself) is gone, and only then: an answer that is not known is an error, never an
+/// absence.
+pub trait Layer: Send + Sync + 'static {
+    /// A directory of this layer. Dropping it gives back whatever it holds.
+    type Dir: Send + Sync + 'static;
+    /// A regular file of this layer, open for reading.
+    type File: ReadAt;
+
+    /// The top directory.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn root(&self) -> Result<Self::Dir>;
+
+    /// What is known of a directory.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta>;
+
+    /// Says what `name` is in `dir`, in this layer alone.
+    ///
+    /// # Errors
+    /// Those of the layer. A name that is not there is `Ok(Found::Absent)`.
+    fn find(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Found>;
+
+    /// Opens a directory.
+    ///
+    /// # Errors
+    /// `not-directory` if it is none; a symbolic link is none.
+    fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir>;
+
+    /// Opens a regular file for reading. Never blocks.
+    ///
+    /// # Errors
+    /// `is-directory` for a directory, `loop` for a symbolic link, `unsupported` for anything
+    /// else that is no regular file.
+    fn open_file(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::File>;
+
+    /// The target of a symbolic link, as it was written.
+    ///
+    /// # Errors
+    /// `invalid` if it is no symbolic link.
+    fn read_link(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Box<[u8]>>;
+
+    /// Calls `each` once for every name, hidden ones included, in any order, until it breaks.
+    ///
+    /// A layer whose format can hold an entry and a mark of one name reports both; the entry
+    /// counts.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn list(
+        &self,
+        dir: &Self::Dir,
+        each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
+    ) -> Result<()>;
+
+    /// Names of the extended attributes of `name`, or of `dir` itself where that is none.
+    /// Those that mean something to a mark format are left out.
+    ///
+    /// # Errors
+    /// Those of the layer. One that has no attributes answers an empty list.
+    fn xattrs(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+        let _ = (dir, name);
+        Ok(Vec::new())
+    }
+
+    /// The value of an extended attribute; none if there is no such attribute.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn xattr(
+        &self,
+        dir: &Self::Dir,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
+        let _ = (dir, name, attribute);
+        Ok(None)
+    }
+}
+
+/// What a layer says about a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing here: ask the next layer down.
+    Absent,
+    /// Nothing here, and nothing below may show through (a whiteout).
+    Hidden,
+    /// This.
+    Here {
+        /// What is known of it.
+        meta: Meta,
+        /// Whether it is a directory that lets nothing below show through.
+        opaque: bool,
+    },
+}
+
+/// What a layer's listing says about a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// A whiteout.
+    Hidden,
+    /// An entry.
+    Here {
+        /// The type.
+        kind: Kind,
+        /// The inode number, equal to the one in [`Meta`].
+        inode: u64,
+    },
+}
+
+/// A regular file that can be read.
+pub trait ReadAt: Send + Sync + 'static {
+    /// Reads at `offset` (bytes from the start) into `buffer`; returns how many bytes were
+    /// read, 0 only at or past the end or for an empty buffer.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
+
+    /// What is known of the file now.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn meta(&self) -> Result<Meta>;
+
+    /// The next stretch at or after `offset` that may hold data; none if only a hole is left.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
+        let size = self.meta()?.size;
+        Ok((offset < size).then_some(offset..size))
+    }
+
+    /// Says how the file will be read. A hint, by default ignored.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
+        let _ = (offset, length, advice);
+        Ok(())
+    }
+
+    /// The file as what it is, for a layer of the same kind that can copy from it cheaply.
+    fn native(&self) -> Option<&dyn Any> {
+        None
+    }
+}
+
+/// How a file will be read (`posix_fadvise`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// No advice.
+    Normal,
+    /// From lower to higher offsets.
+    Sequential,
+    /// In random order.
+    Random,
+    /// Soon.
+    WillNeed,
+    /// Not soon.
+    DontNeed,
+    /// Once.
+    NoReuse,
+}
+
+/// A regular file that can be read and written.
+pub trait WriteAt: ReadAt {
+    /// Writes at `offset`; returns how many bytes were written, 0 only for an empty buffer.
+    /// A gap between the old end and `offset` reads as zeroes.
+    ///
+    /// # Errors
+    /// `file-too-large` where `offset + buffer.len()` is more than the layer can hold; those
+    /// of the layer.
+    fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize>;
+
+    /// Writes at the end, in one step with finding it.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at).
+    fn append(&self, buffer: &[u8]) -> Result<usize>;
+
+    /// Cuts the file, or extends it with zeroes.
+    ///
+    /// # Errors
+    /// `file-too-large`; those of the layer.
+    fn set_size(&self, size: u64) -> Result<()>;
+
+    /// Sets times.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn set_times(&self, times: SetTimes) -> Result<()>;
+
+    /// Sets the permission bits.
+    ///
+    /// # Errors
+    /// Those of the layer. One that has no such bits succeeds and does nothing.
+    fn set_mode(&self, mode: u32) -> Result<()>;
+
+    /// Brings the data to disk, and unless `data_only` everything else about the file.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn sync(&self, data_only: bool) -> Result<()>;
+
+    /// Copies `range` of `from` to the same place here by a way cheaper than reading and
+    /// writing (a reflink, a copy inside the kernel). Returns how many bytes from the start of
+    /// `range` are done; the caller copies the rest.
+    ///
+    /// # Errors
+    /// Those that reading and writing would meet too, such as a full disk. That there is no
+    /// cheaper way is `Ok(0)`.
+    fn copy_from(&self, from: &dyn ReadAt, range: Range<u64>) -> Result<u64> {
+        let _ = (from, range);
+        Ok(0)
+    }
+}
+
+/// The one layer that takes changes. The engine has it for itself while it is mounted, and calls
+/// no two changes of one directory at the same time.
+///
+/// Every name that a method is given says what the upper holds there ([`Over`]), since the
+/// engine knows; a method need not look again.
+///
+/// # Crash safety
+/// `create`, `publish`, `remove`, `rename` and `link` are all or nothing: cut at any point
+/// inside one, the next mount shows the tree as before the call or as after it, never between.
+/// Likewise a call that fails changed nothing that can be seen. What is left to do once the
+/// change is visible (a superfluous mark) cannot fail the call: it is logged, and mended by the
+/// next [`mount`](Self::mount). `conformance::crash` tries every cut.
+pub trait Upper: Layer {
+    /// Something being made where no reader can see it. Dropped unpublished, it is gone.
+    type Staged: Send + Sync + 'static;
+    /// A file open for reading and writing.
+    type Writable: WriteAt;
+
+    /// Takes the upper for this mount alone, and mends what the last mount left if it was cut:
+    /// staging is removed and leftover marks are reduced to the steady state.
+    ///
+    /// # Errors
+    /// `busy` if another mount has it; `unsupported` if it holds what this format cannot be.
+    fn mount(&self) -> Result<()>;
+
+    /// Ends the mount: removes the staging folder and gives the upper back. Called once, last.
+    ///
+    /// # Errors
+    /// Those of the layer; the upper is given back in any case.
+    fn unmount(&self) -> Result<()>;
+
+    /// Begins something new, invisible until it is published.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn stage(&self, new: New<'_>) -> Result<Self::Staged>;
+
+    /// The data of a staged file; none of a directory or link.
+    fn staged_file<'a>(&self, staged: &'a Self::Staged) -> Option<&'a dyn WriteAt>;
+
+    /// Gives something staged the attributes of what it copies, times last.
+    ///
+    /// # Errors
+    /// Where an attribute that must be kept ([`Attributes`] says which) cannot be set.
+    fn dress(&self, staged: &Self::Staged, attributes: &Attributes) -> Result<()>;
+
+    /// Moves something staged to its name. Where it is a copy (`keep_times`), the directory's
+    /// own times stay as they were, so that nobody can tell. Returns the file, still open.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn publish(
+        &self,
+        staged: Self::Staged,
+        to: At<'_, Self::Dir>,
+        over: Over,
+        keep_times: bool,
+    ) -> Result<Option<Self::Writable>>;
+
+    /// Makes something that is whole at birth, in place: an empty file, a symbolic link, a
+    /// directory that need not be opaque. Returns the file, open.
+    ///
+    /// # Errors
+    /// `exist` if there is an entry after all; those of the layer.
+    fn create(
+        &self,
+        new: New<'_>,
+        to: At<'_, Self::Dir>,
+        over: Over,
+    ) -> Result<Option<Self::Writable>>;
+
+    /// Removes `what` stands at a name in the upper, if anything, and with [`Leave::Mark`]
+    /// hides what lies below.
+    ///
+    /// # Errors
+    /// `name-too-long`, before any change, if a mark is asked for and cannot be spelled;
+    /// those of the layer.
+    fn remove(&self, at: At<'_, Self::Dir>, what: Over, leave: Leave) -> Result<()>;
+
+    /// Moves an entry, replacing what the upper holds at the target. A directory that has to
+    /// hide something at its new name was made opaque before.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove), for the mark left at the source.
+    fn rename(
+        &self,
+        from: At<'_, Self::Dir>,
+        to: At<'_, Self::Dir>,
+        over: Over,
+        leave: Leave,
+    ) -> Result<()>;
+
+    /// Gives a file of the upper another name.
+    ///
+    /// # Errors
+    /// `too-many-links`; those of the layer.
+    fn link(&self, from: At<'_, Self::Dir>, to: At<'_, Self::Dir>, over: Over) -> Result<()>;
+
+    /// Lets nothing below show through `dir`. Without a change of its times.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn set_opaque(&self, dir: &Self::Dir) -> Result<()>;
+
+    /// Opens a regular file for reading and writing.
+    ///
+    /// # Errors
+    /// As [`Layer::open_file`]; `access` where the file's mode forbids it.
+    fn open_write(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Writable>;
+
+    /// Sets the times of `name`, or of `dir` itself where that is none. Follows no link.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn set_times(&self, dir: &Self::Dir, name: Option<Name<'_>>, times: SetTimes) -> Result<()>;
+
+    /// Sets an extended attribute of `name`, or of `dir` itself where that is none.
+    ///
+    /// # Errors
+    /// `unsupported` where there are none of that kind.
+    fn set_xattr(
+        &self,
+        dir: &Self::Dir,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+        value: &[u8],
+    ) -> Result<()>;
+
+    /// Removes an extended attribute of `name`, or of `dir` itself where that is none.
+    ///
+    /// # Errors
+    /// `no-entry` where it has no such attribute.
+    fn remove_xattr(&self, dir: &Self::Dir, name: Option<Name<'_>>, attribute: &[u8])
+    -> Result<()>;
+
+    /// Brings the names in `dir` to disk.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn sync_dir(&self, dir: &Self::Dir) -> Result<()>;
+
+    /// Brings the whole upper to disk.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn sync_all(&self) -> Result<()>;
+
+    /// How much is stored, against the quota; none where the layer has no quota of its own.
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
+
+    /// Whether the upper ends with the mount. The engine then need not write down, on rename,
+    /// what it remembers: a moved directory goes on showing the lower directory that it came from.
+    fn is_ephemeral(&self) -> bool {
+        false
+    }
+}
+
+/// A name in a directory.
+#[derive(Debug)]
+pub struct At<'a, D> {
+    /// The directory.
+    pub dir: &'a D,
+    /// The name in it.
+    pub name: Name<'a>,
+}
+
+impl<D> Clone for At<'_, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D> Copy for At<'_, D> {}
+
+/// Something to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum New<'a> {
+    /// An empty regular file.
+    File,
+    /// An empty directory.
+    Dir {
+        /// Whether it hides what lies below its name.
+        opaque: bool,
+    },
+    /// A symbolic link with this target.
+    Symlink(&'a [u8]),
+}
+
+/// What the upper itself holds at a name, which a change puts something over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Nothing.
+    Nothing,
+    /// A whiteout.
+    Mark,
+    /// Anything but a directory.
+    File,
+    /// A directory that shows no entries; it may hold marks.
+    EmptyDir,
+}
+
+/// What a removal leaves at the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Nothing: nothing of that name lies below.
+    Nothing,
+    /// A whiteout, since something lies below.
+    Mark,
+}
+
+/// The attributes of a file that its copy takes over.
+#[derive(Clone, Debug, Default)]
+pub struct Attributes {
+    /// Permission bits. Must be kept.
+    pub mode: Option<u32>,
+    /// User and group. Kept where permitted.
+    pub owner: Option<(u32, u32)>,
+    /// Extended attributes, name and value. `user.*` must be kept; others where permitted.
+    pub xattrs: Vec<(Box<[u8]>, Vec<u8>)>,
+    /// Times. Must be kept.
+    pub times: SetTimes,
+}
+
+/// What an upper holds, against what it may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of data stored.
+    pub bytes: u64,
+    /// Most bytes of data.
+    pub max_bytes: u64,
+    /// Files, directories and links stored.
+    pub inodes: u64,
+    /// Most of them.
+    pub max_inodes: u64,
+}

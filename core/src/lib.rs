@@ -1,0 +1,46 @@
+//! The engine of wasi-overlay: read-only lower layers and an optional writable upper, as one
+//! tree that cannot be told from a plain directory.
+//!
+//! ```text
+//!       Dir, File                 one method for each WASI call
+//!      ┌────┴─────┐
+//!   Overlay      Live             a mount: layers below the engine, or a host directory as it is
+//!      │
+//!   LowerStack + Upper            the merge, copy-up, whiteouts
+//!      │
+//!   Layer ◄── Marked ◄── Plain    a tree that knows whiteouts, made of one that does not
+//! ```
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `dir` (default) | layers and live mounts from host directories, on Linux |
+//! | `conformance` | the suite that a layer has to pass |
+//!
+//! The crate names no WebAssembly runtime; without default features it builds for
+//! `wasm32-unknown-unknown`.
+
+#![forbid(unsafe_code)]
+
+mod descriptor;
+mod error;
+pub mod layer;
+mod limits;
+#[cfg(feature = "dir")]
+mod live;
+pub mod marks;
+mod meta;
+mod name;
+mod overlay;
+pub mod plain;
+mod stack;
+
+pub use descriptor::{Dir, File, Listing, ListingEntry, OpenHow, Opened};
+pub use error::{Errno, Error, Result};
+pub use layer::Advice;
+pub use limits::{Limits, MAX_LAYERS};
+#[cfg(feature = "dir")]
+pub use live::{Live, LiveDir, LiveFile};
+pub use meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};
+pub use name::{Name, NameBuf};
+pub use overlay::{AbsoluteSymlinks, Overlay, OverlayBuilder, OverlayDir, OverlayFile};
+pub use stack::{Lower, LowerStack};

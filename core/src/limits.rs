@@ -1,0 +1,45 @@
+//! Every size that a guest controls has a bound, and all bounds are here.
+
+/// Bounds on what guests can make an overlay hold. Past one, a call fails with the code named
+/// here; nothing is allocated first.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of a path: `name-too-long`. Linux's `PATH_MAX`.
+    pub path_bytes: usize,
+    /// Symbolic links followed in one resolution: `loop`. Linux's `MAXSYMLINKS`.
+    pub link_hops: u32,
+    /// Depth of a directory below the mount's root: `name-too-long`. Deep enough for any real
+    /// tree; a bound, because a guest can go down one relative call at a time.
+    pub depth: usize,
+    /// Entries of one directory that are listed at once and kept as a table. A larger directory
+    /// is asked for single names, and its answers are kept in a cache of this many.
+    pub table_entries: usize,
+    /// Host descriptors that an engine object keeps for later use. Well under the usual
+    /// `RLIMIT_NOFILE` of 1024, since the embedder and its guests have descriptors too.
+    pub kept_handles: usize,
+    /// Nodes that an overlay keeps for its upper; the least used are forgotten and read again.
+    pub kept_nodes: usize,
+    /// Listings (snapshots of directories) that an overlay keeps for later streams.
+    pub kept_listings: usize,
+    /// Bytes buffered for one stream of a guest.
+    pub stream_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            path_bytes: 4096,
+            link_hops: 40,
+            depth: 2048,
+            table_entries: 4096,
+            kept_handles: 256,
+            kept_nodes: 65_536,
+            kept_listings: 64,
+            stream_bytes: 64 * 1024,
+        }
+    }
+}
+
+/// Layers of one overlay, the upper included. As in Linux's overlayfs (`OVL_MAX_STACK`).
+pub const MAX_LAYERS: usize = 500;

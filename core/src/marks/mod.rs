@@ -1,0 +1,1 @@
+//! Whiteout formats (skeleton).

@@ -1,0 +1,146 @@
+//! What is known of a file: its type, times, size, identity.
+
+use std::time::SystemTime;
+
+/// The type of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Symlink,
+    /// A fifo. It can be listed and stat'ed, never opened.
+    Fifo,
+    /// A socket. It can be listed and stat'ed, never opened.
+    Socket,
+    /// A character device. It can be listed and stat'ed, never opened.
+    CharDevice,
+    /// A block device. It can be listed and stat'ed, never opened.
+    BlockDevice,
+}
+
+/// A point in time: seconds since 1970-01-01T00:00:00Z, and nanoseconds after that second.
+///
+/// Wider than WASI's timestamps (unsigned seconds in 0.2, unsigned nanoseconds in 0.1), since
+/// a file on a host may be older than 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp {
+    /// Whole seconds, negative before 1970.
+    pub seconds: i64,
+    /// Nanoseconds, below 1,000,000,000, always counted forward.
+    pub nanoseconds: u32,
+}
+
+impl Timestamp {
+    /// The system's clock, where there is one. Without one (wasm32-unknown-unknown), 1970.
+    pub fn now() -> Self {
+        if cfg!(all(target_family = "wasm", target_os = "unknown")) {
+            return Self::default();
+        }
+        match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => Self {
+                seconds: since.as_secs() as i64,
+                nanoseconds: since.subsec_nanos(),
+            },
+            Err(_) => Self::default(),
+        }
+    }
+}
+
+/// A change of one timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SetTime {
+    /// Leave it.
+    #[default]
+    Keep,
+    /// The time of the call, by the clock of what stores the file.
+    Now,
+    /// This time.
+    To(Timestamp),
+}
+
+/// A change of a file's times. Both `Keep` changes nothing, and copies nothing up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SetTimes {
+    /// When the data was last read.
+    pub accessed: SetTime,
+    /// When the data was last changed.
+    pub modified: SetTime,
+}
+
+impl SetTimes {
+    /// Whether nothing is to change.
+    pub fn is_noop(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Sets both to the times of `meta`.
+    pub fn of(meta: &Meta) -> Self {
+        Self {
+            accessed: SetTime::To(meta.accessed),
+            modified: SetTime::To(meta.modified),
+        }
+    }
+}
+
+/// What a layer knows of one of its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// The type.
+    pub kind: Kind,
+    /// Bytes of data; of a symbolic link, of its target.
+    pub size: u64,
+    /// Bytes of storage in use, where the layer knows it. Less than `size` in a file with holes.
+    pub allocated: Option<u64>,
+    /// Number of names.
+    pub links: u64,
+    /// When the data was last read (`atime`).
+    pub accessed: Timestamp,
+    /// When the data was last changed (`mtime`).
+    pub modified: Timestamp,
+    /// When anything was last changed (`ctime`).
+    pub changed: Timestamp,
+    /// The device, with `inode` unique in the layer while the file lives.
+    pub device: u64,
+    /// The inode number.
+    pub inode: u64,
+    /// Permission bits (`07777`); none where the layer has no such thing.
+    pub mode: Option<u32>,
+    /// User and group; none where the layer has no such thing.
+    pub owner: Option<(u32, u32)>,
+    /// The number of a device (`st_rdev`); 0 of anything else.
+    pub rdev: u64,
+}
+
+/// What tells one file from another for the life of a mount: 128 bits, keyed per mount.
+///
+/// It outlives copy-up and rename, and is equal for two names of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The lower 64 bits. WASI 0.1 shows them as the inode number.
+    pub lower: u64,
+    /// The upper 64 bits.
+    pub upper: u64,
+}
+
+/// What a guest is told of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// The type.
+    pub kind: Kind,
+    /// Bytes of data; of a symbolic link, of its target.
+    pub size: u64,
+    /// Number of names in the layer that holds the file; 1 for every directory of an overlay,
+    /// since merged counts mislead `find`.
+    pub links: u64,
+    /// When the data was last read.
+    pub accessed: Timestamp,
+    /// When the data was last changed.
+    pub modified: Timestamp,
+    /// When anything was last changed.
+    pub changed: Timestamp,
+    /// Which file it is.
+    pub identity: Identity,
+}

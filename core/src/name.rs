@@ -1,0 +1,111 @@
+//! Names that were checked once, so that no layer has to.
+
+use crate::error::{Errno, Result};
+use std::borrow::Borrow;
+use std::fmt;
+
+/// One component of a path: bytes, never empty, `.` or `..`, never holding `/` or NUL.
+///
+/// A layer is only ever given a `Name`, so it cannot be led out of a directory. Names longer
+/// than a layer can hold are possible: that layer answers [`Errno::NameTooLong`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name<'a>(&'a [u8]);
+
+impl<'a> Name<'a> {
+    /// Checks `bytes`.
+    ///
+    /// # Errors
+    /// [`Errno::Invalid`] if they are no name.
+    pub fn new(bytes: &'a [u8]) -> Result<Self> {
+        let reserved = matches!(bytes, b"" | b"." | b"..");
+        if reserved || bytes.iter().any(|&b| b == b'/' || b == 0) {
+            return Err(Errno::Invalid.into());
+        }
+        Ok(Self(bytes))
+    }
+
+    /// Bytes that were a name before.
+    pub(crate) fn checked(bytes: &'a [u8]) -> Self {
+        debug_assert!(Self::new(bytes).is_ok());
+        Self(bytes)
+    }
+
+    /// The bytes, as they stand on disk.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The name as a guest may see it: WASI names are UTF-8.
+    ///
+    /// # Errors
+    /// [`Errno::IllegalByteSequence`] if the host's name is not.
+    pub fn to_str(self) -> Result<&'a str> {
+        std::str::from_utf8(self.0).map_err(|_| Errno::IllegalByteSequence.into())
+    }
+
+    /// An owned copy.
+    pub fn to_owned(self) -> NameBuf {
+        NameBuf(self.0.into())
+    }
+}
+
+impl fmt::Debug for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.escape_ascii().fmt(f)
+    }
+}
+
+/// An owned [`Name`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameBuf(Box<[u8]>);
+
+impl NameBuf {
+    /// The name, borrowed.
+    pub fn as_name(&self) -> Name<'_> {
+        Name(&self.0)
+    }
+}
+
+/// A `NameBuf` hashes as its bytes do, so that maps keyed by it can be asked with a slice.
+impl Borrow<[u8]> for NameBuf {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for NameBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_name().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_could_lead_elsewhere() {
+        for bad in [&b""[..], b".", b"..", b"/", b"a/b", b"a/", b"a\0b", b"\0"] {
+            assert!(Name::new(bad).is_err(), "{}", bad.escape_ascii());
+        }
+        for good in [&b"a"[..], b"...", b".a", b"a b", b"\xff\xfe", b"..a"] {
+            assert_eq!(Name::new(good).unwrap().as_bytes(), good);
+        }
+    }
+
+    #[test]
+    fn a_host_name_may_be_no_utf8() {
+        let name = Name::new(b"\xff").unwrap();
+        assert_eq!(
+            name.to_str().unwrap_err().errno(),
+            Errno::IllegalByteSequence
+        );
+        assert_eq!(name.to_string(), "\\xff");
+    }
+}

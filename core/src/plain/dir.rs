@@ -1,0 +1,3 @@
+//! Skeleton.
+/// A host directory.
+pub struct HostDir;

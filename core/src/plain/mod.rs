@@ -1,0 +1,168 @@
+//! A directory tree that never heard of overlays.
+//!
+//! [`Plain`] is one method for each system call, relative to a directory handle, with one
+//! checked name. What a platform may lack is a method with an answer that says so.
+//! [`Marked`](crate::marks::Marked) turns a `Plain` into a layer.
+
+#[cfg(feature = "dir")]
+mod dir;
+
+#[cfg(feature = "dir")]
+pub use dir::HostDir;
+
+use crate::error::{Errno, Result};
+use crate::layer::WriteAt;
+use crate::meta::{Kind, Meta, SetTimes};
+use crate::name::Name;
+use std::ops::ControlFlow;
+
+/// How to open a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// For reading.
+    Read,
+    /// For reading and writing.
+    ReadWrite,
+}
+
+/// A directory tree on some platform. No method follows a symbolic link.
+///
+/// Where a method's name is an `Option`, none means the directory itself.
+pub trait Plain: Send + Sync + 'static {
+    /// A directory.
+    type Dir: Send + Sync + 'static;
+    /// An open regular file. Writing to one that was opened for reading is `bad-descriptor`.
+    type File: WriteAt;
+
+    /// How the tree is called in messages to the embedder, such as its path on the host.
+    fn label(&self) -> String;
+
+    /// The top directory.
+    ///
+    /// # Errors
+    /// Those of the platform, here and below.
+    fn root(&self) -> Result<Self::Dir>;
+
+    /// `fstatat`, without following.
+    fn meta(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<Meta>;
+
+    /// `openat`, directories only.
+    fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir>;
+
+    /// `openat`, regular files only: `is-directory`, `loop` for a symbolic link, `unsupported`
+    /// for the rest. Never blocks.
+    fn open_file(&self, dir: &Self::Dir, name: Name<'_>, access: Access) -> Result<Self::File>;
+
+    /// `openat` with `O_CREAT | O_EXCL`, for reading and writing. `mode` is subject to the umask.
+    fn create_file(&self, dir: &Self::Dir, name: Name<'_>, mode: u32) -> Result<Self::File>;
+
+    /// `mkdirat`.
+    fn create_dir(&self, dir: &Self::Dir, name: Name<'_>, mode: u32) -> Result<()>;
+
+    /// `symlinkat`, with any target.
+    fn symlink(&self, dir: &Self::Dir, name: Name<'_>, target: &[u8]) -> Result<()>;
+
+    /// `readlinkat`.
+    fn read_link(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Box<[u8]>>;
+
+    /// `linkat`.
+    fn link(
+        &self,
+        from: &Self::Dir,
+        from_name: Name<'_>,
+        to: &Self::Dir,
+        to_name: Name<'_>,
+    ) -> Result<()>;
+
+    /// `renameat`, replacing a file or an empty directory.
+    fn rename(
+        &self,
+        from: &Self::Dir,
+        from_name: Name<'_>,
+        to: &Self::Dir,
+        to_name: Name<'_>,
+    ) -> Result<()>;
+
+    /// `unlinkat`.
+    fn remove_file(&self, dir: &Self::Dir, name: Name<'_>) -> Result<()>;
+
+    /// `unlinkat` with `AT_REMOVEDIR`.
+    fn remove_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<()>;
+
+    /// `getdents`: every name but `.` and `..` with type and inode number, until `each` breaks.
+    fn list(
+        &self,
+        dir: &Self::Dir,
+        each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
+    ) -> Result<()>;
+
+    /// `utimensat`, without following.
+    fn set_times(&self, dir: &Self::Dir, name: Option<Name<'_>>, times: SetTimes) -> Result<()>;
+
+    /// `fsync` of a directory.
+    fn sync_dir(&self, dir: &Self::Dir) -> Result<()>;
+
+    /// `syncfs`.
+    fn sync_all(&self) -> Result<()>;
+
+    /// `fchmodat`, without following; where there are no modes, nothing.
+    fn set_mode(&self, dir: &Self::Dir, name: Option<Name<'_>>, mode: u32) -> Result<()> {
+        let _ = (dir, name, mode);
+        Ok(())
+    }
+
+    /// `fchownat`, without following: `not-permitted` where only root may.
+    fn set_owner(&self, dir: &Self::Dir, name: Option<Name<'_>>, owner: (u32, u32)) -> Result<()> {
+        let _ = (dir, name, owner);
+        Err(Errno::NotPermitted.into())
+    }
+
+    /// `llistxattr`: every name, marks included.
+    fn xattrs(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+        let _ = (dir, name);
+        Ok(Vec::new())
+    }
+
+    /// `lgetxattr`; none if there is no such attribute.
+    fn xattr(
+        &self,
+        dir: &Self::Dir,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
+        let _ = (dir, name, attribute);
+        Ok(None)
+    }
+
+    /// `lsetxattr`.
+    fn set_xattr(
+        &self,
+        dir: &Self::Dir,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        let _ = (dir, name, attribute, value);
+        Err(Errno::Unsupported.into())
+    }
+
+    /// `lremovexattr`: `no-entry` where there is no such attribute.
+    fn remove_xattr(
+        &self,
+        dir: &Self::Dir,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<()> {
+        let _ = (dir, name, attribute);
+        Err(Errno::Unsupported.into())
+    }
+
+    /// `flock` on the root, exclusive, without waiting: `busy` if somebody else has it. Held
+    /// until the tree is dropped or [`unlock`](Self::unlock)ed.
+    fn lock(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Gives the lock back.
+    fn unlock(&self) {}
+}
