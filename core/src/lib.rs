@@ -23,6 +23,7 @@
 
 mod descriptor;
 mod error;
+mod identity;
 pub mod layer;
 mod limits;
 #[cfg(feature = "dir")]
