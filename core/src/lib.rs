@@ -34,6 +34,7 @@ mod name;
 mod overlay;
 pub mod plain;
 mod stack;
+mod sync;
 
 pub use descriptor::{Dir, File, Listing, ListingEntry, OpenHow, Opened};
 pub use error::{Errno, Error, Result};
