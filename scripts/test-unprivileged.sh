@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The engine's tests as an unprivileged user. Run as root.
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" = 0 ] || die "only root can become another user: run scripts/test.sh as you are"
+
+# The other user may not reach this checkout: the programs are copied to where it can.
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+mkdir -m 1777 "$place/tmp"
+chmod 755 "$place"
+
+programs=$(cargo test "${everything[@]}" --no-run --message-format=json 2>/dev/null |
+    grep '"package_id":"[^"]*wasi-overlay-core@\|"package_id":"[^"]*/core#' |
+    grep -o '"executable":"[^"]*"' | cut -d'"' -f4)
+[ -n "$programs" ] || die "cargo named no test program of wasi-overlay-core"
+
+for program in $programs; do
+    cp "$program" "$place/program"
+    (cd "$place/tmp" && TMPDIR="$place/tmp" HOME="$place/tmp" \
+        setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$place/program" --quiet)
+done

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# All tests, from nothing: sets up, builds the guests, runs every test of the workspace; as
+# root, those of the engine once more as an unprivileged user, since root never meets EACCES.
+#
+# usage: scripts/test.sh [arguments of `cargo test`]
+. "$(dirname "$0")/lib.sh"
+
+scripts/setup.sh
+scripts/build-guests.sh
+
+say "Tests"
+cargo test "${everything[@]}" "$@"
+
+if [ "$(id -u)" = 0 ]; then
+    say "Tests of the engine, unprivileged"
+    scripts/test-unprivileged.sh
+else
+    echo "note: run as root as well to test what only root can do (owners, devices, trusted xattrs)" >&2
+fi
