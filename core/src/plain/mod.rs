@@ -5,7 +5,7 @@
 //! [`Marked`](crate::marks::Marked) turns a `Plain` into a layer.
 
 #[cfg(feature = "dir")]
-mod dir;
+pub(crate) mod dir;
 
 #[cfg(feature = "dir")]
 pub use dir::HostDir;

@@ -1,3 +1,6 @@
 //! Skeleton.
+
+pub(crate) mod errno;
+
 /// A host directory.
 pub struct HostDir;

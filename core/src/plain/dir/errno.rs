@@ -1,0 +1,107 @@
+//! What the system answers, as the engine's codes: one table for layers and live mounts.
+
+use crate::error::{Errno, Error};
+use rustix::io::Errno as Os;
+use std::io;
+
+/// Turns an answer of the system into an [`Error`].
+///
+/// Answers of everyday life (a missing name, a directory where a file was expected) are bare
+/// codes and allocate nothing. Faults of the place (a full disk, a device that fails) keep the
+/// system's own words, so that the embedder's log can name the layer.
+pub(crate) fn from_errno(os: Os) -> Error {
+    let (errno, fault) = table(os);
+    if fault {
+        Error::with_source(Error::from(errno), io::Error::from(os))
+    } else {
+        errno.into()
+    }
+}
+
+/// The code, and whether it is a fault of the place.
+///
+/// Stock wasmtime answers `io` for EROFS, EXDEV, EDQUOT, ETXTBSY, EAGAIN, ENODEV, ENXIO,
+/// EDEADLK and ENOLCK, though the WIT has a code for each: here each gets its own.
+fn table(os: Os) -> (Errno, bool) {
+    // EWOULDBLOCK is EAGAIN, EDEADLOCK is EDEADLK and ENOTSUP is EOPNOTSUPP on Linux.
+    match os {
+        Os::NOENT => (Errno::NoEntry, false),
+        Os::EXIST => (Errno::Exist, false),
+        Os::NOTDIR => (Errno::NotDirectory, false),
+        Os::ISDIR => (Errno::IsDirectory, false),
+        Os::NOTEMPTY => (Errno::NotEmpty, false),
+        Os::LOOP => (Errno::Loop, false),
+        Os::NAMETOOLONG => (Errno::NameTooLong, false),
+        Os::INVAL => (Errno::Invalid, false),
+        Os::BADF => (Errno::BadDescriptor, false),
+        Os::XDEV => (Errno::CrossDevice, false),
+        Os::FBIG => (Errno::FileTooLarge, false),
+        Os::SPIPE => (Errno::InvalidSeek, false),
+        Os::INTR => (Errno::Interrupted, false),
+        Os::AGAIN => (Errno::WouldBlock, false),
+        Os::OPNOTSUPP | Os::NOSYS => (Errno::Unsupported, false),
+        Os::ILSEQ => (Errno::IllegalByteSequence, false),
+        Os::OVERFLOW => (Errno::Overflow, false),
+        Os::MLINK => (Errno::TooManyLinks, false),
+        Os::PERM => (Errno::NotPermitted, false),
+        Os::ACCESS => (Errno::Access, false),
+        Os::ROFS => (Errno::ReadOnly, false),
+
+        Os::BUSY => (Errno::Busy, true),
+        Os::TXTBSY => (Errno::TextFileBusy, true),
+        Os::NOSPC => (Errno::InsufficientSpace, true),
+        Os::DQUOT => (Errno::Quota, true),
+        Os::NOMEM => (Errno::InsufficientMemory, true),
+        Os::NODEV => (Errno::NoDevice, true),
+        Os::NXIO => (Errno::NoSuchDevice, true),
+        Os::DEADLK => (Errno::Deadlock, true),
+        Os::NOLCK => (Errno::NoLock, true),
+        Os::ALREADY => (Errno::Already, true),
+        Os::INPROGRESS => (Errno::InProgress, true),
+        Os::MSGSIZE => (Errno::MessageSize, true),
+        Os::NOTRECOVERABLE => (Errno::NotRecoverable, true),
+        Os::NOTTY => (Errno::NoTty, true),
+        Os::PIPE => (Errno::Pipe, true),
+        // EIO, and what the WIT has no code for: EMFILE, ESTALE, ENOTCONN of a network
+        // filesystem. `Errno` of rustix is a number, so the table cannot end without this.
+        _ => (Errno::Io, true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_that_the_wit_has_are_told_apart() {
+        let expected = [
+            (Os::ROFS, Errno::ReadOnly),
+            (Os::XDEV, Errno::CrossDevice),
+            (Os::DQUOT, Errno::Quota),
+            (Os::TXTBSY, Errno::TextFileBusy),
+            (Os::AGAIN, Errno::WouldBlock),
+            (Os::WOULDBLOCK, Errno::WouldBlock),
+            (Os::NODEV, Errno::NoDevice),
+            (Os::NXIO, Errno::NoSuchDevice),
+            (Os::DEADLK, Errno::Deadlock),
+            (Os::NOLCK, Errno::NoLock),
+            (Os::NOTSUP, Errno::Unsupported),
+            (Os::OPNOTSUPP, Errno::Unsupported),
+            (Os::NOSYS, Errno::Unsupported),
+            (Os::IO, Errno::Io),
+            (Os::MFILE, Errno::Io),
+            (Os::STALE, Errno::Io),
+        ];
+        for (os, errno) in expected {
+            assert_eq!(from_errno(os).errno(), errno, "{os:?}");
+        }
+    }
+
+    #[test]
+    fn faults_keep_the_words_of_the_system_and_answers_do_not() {
+        use std::error::Error as _;
+        assert!(from_errno(Os::NOSPC).source().is_some());
+        assert!(from_errno(Os::IO).source().is_some());
+        assert!(from_errno(Os::NOENT).source().is_none());
+    }
+}
