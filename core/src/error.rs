@@ -8,7 +8,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What a guest is told: one variant for each `error-code` of `wasi:filesystem/types@0.2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Errno {
     /// `access`: permission denied (`EACCES`).
     Access,
@@ -149,6 +148,11 @@ impl Error {
             None => doing.to_string(),
         });
         self
+    }
+
+    /// Whether there is more to say than the code.
+    pub fn has_details(&self) -> bool {
+        self.detail.is_some()
     }
 
     /// Whether the name is simply not there. Any other error is an error, never an absence.
