@@ -1,0 +1,69 @@
+//! Makes a constant of each guest's source file, and the macros `foreach_p1!` and `foreach_p2!`.
+//!
+//! The sources say which guests there are, so that a host's tests compile without the guests
+//! being built, and fail to compile if there is a guest that none of them runs.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn main() {
+    let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let guests = manifest
+        .parent()
+        .expect("the crate lies in guest-tests")
+        .to_owned();
+    let artifacts = guests
+        .parent()
+        .expect("guest-tests lies in the repository")
+        .join("target/guests");
+    let mut code = String::new();
+    for version in ["p1", "p2"] {
+        let names = names(&guests.join(version).join("src/bin"));
+        let macro_name = format!("foreach_{version}");
+        writeln!(
+            code,
+            "/// Calls `$each!(behaviour)` for each guest of its WASI version."
+        )
+        .expect("a string takes all");
+        writeln!(
+            code,
+            "#[macro_export] macro_rules! {macro_name} {{ ($each:ident) => {{"
+        )
+        .expect("a string takes all");
+        for name in &names {
+            writeln!(code, "    $crate::__call!($each {name});").expect("a string takes all");
+        }
+        writeln!(code, "}}; }}").expect("a string takes all");
+        for name in &names {
+            let path = artifacts.join(format!("{name}.wasm"));
+            writeln!(
+                code,
+                "/// The guest `{name}`.\npub const {}: Guest = Guest {{ name: {name:?}, path: {path:?} }};",
+                name.to_uppercase()
+            )
+            .expect("a string takes all");
+        }
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("guests.rs");
+    fs::write(&out, code).expect("OUT_DIR is writable");
+}
+
+/// The names of the guests whose sources lie in `folder`, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()))
+        .map(|entry| entry.expect("a folder can be listed to its end").path())
+        .filter(|path| path.extension().is_some_and(|it| it == "rs"))
+        .map(|path| {
+            path.file_stem()
+                .expect("it has an extension")
+                .to_str()
+                .expect("guests have ASCII names")
+                .to_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,97 @@
+//! Files the built guests as `p1_*.wasm` and `p2_*.wasm` in one folder, where the crate
+//! `wasi-overlay-guest-artifacts` finds them.
+//!
+//! A WASI 0.1 guest is a core module and is copied. A WASI 0.2 guest was linked for
+//! `wasm32-unknown-unknown` and carries its type information in a custom section: it is encoded
+//! as a component, without an adapter, so that each of its imports is one that it calls itself.
+
+use anyhow::{Context as _, Result, ensure};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use wit_component::ComponentEncoder;
+
+fn main() -> Result<()> {
+    let args: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [p1, p2, out] = &args[..] else {
+        anyhow::bail!("usage: guests-componentize P1-FOLDER P2-FOLDER OUT-FOLDER");
+    };
+    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    let mut kept = BTreeSet::new();
+    for (folder, prefix) in [(p1, "p1_"), (p2, "p2_")] {
+        let mut count = 0;
+        for module in modules(folder, prefix)? {
+            let bytes =
+                fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+            let bytes = if prefix == "p2_" {
+                encode(&bytes)
+                    .with_context(|| format!("cannot make a component of {}", module.display()))?
+            } else {
+                bytes
+            };
+            let name = module
+                .file_name()
+                .context("a module without a name")?
+                .to_owned();
+            write_if_changed(&out.join(&name), &bytes)?;
+            kept.insert(name);
+            count += 1;
+        }
+        ensure!(count > 0, "no {prefix}*.wasm in {}", folder.display());
+    }
+    remove_others(out, &kept)
+}
+
+/// The modules in `folder` that a guest's source stands behind: one whose source was removed
+/// stays in cargo's folder, and must not be taken for a guest.
+fn modules(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
+    let crate_folder = prefix.trim_end_matches('_');
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(crate_folder)
+        .join("src/bin");
+    let mut modules = Vec::new();
+    for entry in
+        fs::read_dir(&sources).with_context(|| format!("cannot list {}", sources.display()))?
+    {
+        let source = entry?.path();
+        let name = source.file_stem().context("a source without a name")?;
+        let name = name.to_str().context("a source whose name is no UTF-8")?;
+        ensure!(
+            name.starts_with(prefix),
+            "{} does not begin with {prefix}",
+            source.display()
+        );
+        modules.push(folder.join(format!("{name}.wasm")));
+    }
+    Ok(modules)
+}
+
+fn encode(module: &[u8]) -> Result<Vec<u8>> {
+    ComponentEncoder::default()
+        .validate(true)
+        .module(module)?
+        .encode()
+}
+
+/// Leaves what is equal alone, so that its time says when the guest changed.
+fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Removes the artifacts of guests that are no more.
+fn remove_others(out: &Path, kept: &BTreeSet<OsString>) -> Result<()> {
+    for entry in fs::read_dir(out)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|it| it == "wasm")
+            && !kept.contains(&entry.file_name())
+        {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
