@@ -17,7 +17,7 @@ pub mod conformance;
 pub(crate) mod erased;
 mod memory;
 
-pub use memory::{MemoryBuilder, MemoryLayer};
+pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged, MemoryWritable};
 
 use crate::error::Result;
 use crate::meta::{Kind, Meta, SetTimes};

@@ -1,0 +1,232 @@
+//! Trees in memory that are made in code.
+
+use super::{MemoryDir, MemoryLayer};
+use crate::error::{Errno, Result};
+use crate::layer::{At, Layer, New, Over, Upper, WriteAt};
+use crate::meta::{Kind, SetTimes};
+use crate::name::Name;
+use std::sync::Arc;
+
+/// Builds a [`MemoryLayer`], path by path.
+///
+/// A path is relative to the layer's root, which is the empty path; it is never resolved, so
+/// `..` and symbolic links in it are errors. Directories that a path needs are made. Adding a
+/// name leaves the times of its directory alone, so [`times`](Self::times) may be said in any
+/// order.
+///
+/// The first error ends the work; [`finish`](Self::finish) tells it.
+///
+/// ```
+/// use wasi_overlay_core::layer::MemoryLayer;
+///
+/// # fn main() -> wasi_overlay_core::Result<()> {
+/// let layer = MemoryLayer::build()
+///     .file("etc/app.toml", b"debug = false\n")
+///     .symlink("etc/current", b"app.toml")
+///     .whiteout("etc/old.toml")
+///     .opaque("var/cache")
+///     .finish()?;
+/// # let _ = layer;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder makes nothing until it is finished"]
+pub struct MemoryBuilder {
+    made: Result<MemoryLayer>,
+}
+
+impl MemoryBuilder {
+    /// Begins an empty tree without bounds: what the embedder writes in code needs none.
+    pub(super) fn new() -> Self {
+        Self {
+            made: Ok(MemoryLayer::new(u64::MAX, u64::MAX)),
+        }
+    }
+
+    /// A directory. One that is there already is left as it is.
+    pub fn dir(self, path: impl AsRef<[u8]>) -> Self {
+        self.with(path, |layer, path| layer.make_dir(path).map(|_| ()))
+    }
+
+    /// A regular file.
+    pub fn file(self, path: impl AsRef<[u8]>, data: impl AsRef<[u8]>) -> Self {
+        self.with(path, |layer, path| {
+            let staged = layer.stage(New::File)?;
+            if let Some(file) = &layer.staged_file(&staged) {
+                write_all(*file, data.as_ref())?;
+            }
+            let (dir, name) = layer.place(path)?;
+            layer.publish(staged, At { dir: &dir, name }, Over::Nothing, true)?;
+            Ok(())
+        })
+    }
+
+    /// A symbolic link.
+    pub fn symlink(self, path: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
+        self.with(path, |layer, path| {
+            let node = layer.new_node(New::Symlink(target.as_ref()))?;
+            let (dir, name) = layer.place(path)?;
+            layer.add(&node, At { dir: &dir, name }, Over::Nothing)
+        })
+    }
+
+    /// Another name for a file that is there already.
+    pub fn link(self, existing: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Self {
+        self.with(path, |layer, path| {
+            let (from, from_name) = layer.place(existing.as_ref())?;
+            let (dir, name) = layer.place(path)?;
+            let from = At {
+                dir: &from,
+                name: from_name,
+            };
+            layer.link(from, At { dir: &dir, name }, Over::Nothing)
+        })
+    }
+
+    /// A fifo, socket or device. Anything else is `invalid`.
+    pub fn special(self, path: impl AsRef<[u8]>, kind: Kind, rdev: u64) -> Self {
+        self.with(path, |layer, path| {
+            if matches!(kind, Kind::File | Kind::Dir | Kind::Symlink) {
+                return Err(Errno::Invalid.into());
+            }
+            let node = layer.new_special(kind, rdev)?;
+            let (dir, name) = layer.place(path)?;
+            layer.add(&node, At { dir: &dir, name }, Over::Nothing)
+        })
+    }
+
+    /// A whiteout: hides what lies below the name.
+    pub fn whiteout(self, path: impl AsRef<[u8]>) -> Self {
+        self.with(path, |layer, path| {
+            let (dir, name) = layer.place(path)?;
+            layer.mark(At { dir: &dir, name })
+        })
+    }
+
+    /// Makes a directory hide what lies below it, and the directory if it is not there.
+    pub fn opaque(self, path: impl AsRef<[u8]>) -> Self {
+        self.with(path, |layer, path| {
+            let dir = layer.make_dir(path)?;
+            layer.set_opaque(&dir)
+        })
+    }
+
+    /// Sets the times of what is at a path.
+    pub fn times(self, path: impl AsRef<[u8]>, times: SetTimes) -> Self {
+        self.with(path, |layer, path| {
+            layer.node_at(path)?.set_times(times);
+            Ok(())
+        })
+    }
+
+    /// Sets the permission bits of what is at a path.
+    pub fn mode(self, path: impl AsRef<[u8]>, mode: u32) -> Self {
+        self.with(path, |layer, path| {
+            layer.node_at(path)?.set_mode(mode);
+            Ok(())
+        })
+    }
+
+    /// Sets the user and group of what is at a path.
+    pub fn owner(self, path: impl AsRef<[u8]>, user: u32, group: u32) -> Self {
+        self.with(path, |layer, path| {
+            layer.node_at(path)?.attrs.lock().owner = Some((user, group));
+            Ok(())
+        })
+    }
+
+    /// Sets an extended attribute of what is at a path.
+    pub fn xattr(
+        self,
+        path: impl AsRef<[u8]>,
+        attribute: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Self {
+        self.with(path, |layer, path| {
+            layer
+                .node_at(path)?
+                .set_xattr(attribute.as_ref(), value.as_ref())
+        })
+    }
+
+    /// The tree.
+    ///
+    /// # Errors
+    /// The first that there was, with the path: `invalid` for a path that is none, `exist` for
+    /// a name that is taken, `no-entry` for one that is not there, `not-directory` for a path
+    /// that leads through something else.
+    pub fn finish(self) -> Result<MemoryLayer> {
+        self.made
+    }
+
+    fn with(
+        self,
+        path: impl AsRef<[u8]>,
+        make: impl FnOnce(&MemoryLayer, &[u8]) -> Result<()>,
+    ) -> Self {
+        let path = path.as_ref();
+        let made = self.made.and_then(|layer| match make(&layer, path) {
+            Ok(()) => Ok(layer),
+            Err(error) => Err(error.context(format_args!("making \"{}\"", path.escape_ascii()))),
+        });
+        Self { made }
+    }
+}
+
+impl MemoryLayer {
+    /// The directory at `path`, made with all above it where they are missing.
+    fn make_dir(&self, path: &[u8]) -> Result<MemoryDir> {
+        let mut dir = self.root()?;
+        if path.is_empty() {
+            return Ok(dir);
+        }
+        for name in path.split(|&byte| byte == b'/') {
+            let name = Name::new(name)?;
+            dir = match self.open_dir(&dir, name) {
+                Err(error) if error.is_not_found() => {
+                    let node = self.new_node(New::Dir { opaque: false })?;
+                    self.add(&node, At { dir: &dir, name }, Over::Nothing)?;
+                    MemoryDir(node)
+                }
+                found => found?,
+            };
+        }
+        Ok(dir)
+    }
+
+    /// The directory of `path`, made where it is missing, and the last name.
+    fn place<'a>(&self, path: &'a [u8]) -> Result<(MemoryDir, Name<'a>)> {
+        let (above, last) = split(path);
+        Ok((self.make_dir(above)?, Name::new(last)?))
+    }
+
+    /// What is at `path`; nothing is made.
+    fn node_at(&self, path: &[u8]) -> Result<Arc<super::Node>> {
+        let mut node = Arc::clone(&self.0.root);
+        if path.is_empty() {
+            return Ok(node);
+        }
+        for name in path.split(|&byte| byte == b'/') {
+            node = node.child(Name::new(name)?)?;
+        }
+        Ok(node)
+    }
+}
+
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        // "/a" has an empty name in front, which is no name.
+        Some(0) => (b"/", &path[1..]),
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (b"", path),
+    }
+}
+
+fn write_all(file: &dyn WriteAt, mut data: &[u8]) -> Result<()> {
+    while !data.is_empty() {
+        let done = file.append(data)?;
+        data = &data[done..];
+    }
+    Ok(())
+}

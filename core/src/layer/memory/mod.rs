@@ -1,0 +1,181 @@
+//! Layers in memory: the upper of an overlay that ends with its mount, and trees made in code.
+//!
+//! Whiteouts and opaque directories are part of the tree itself, so a change of names is one
+//! step under a lock and there is nothing to mend at a mount. Data is sparse ([`data`]), and
+//! everything that a guest can grow is counted ([`quota`]).
+//!
+//! There are no users in memory: modes and owners are kept and shown, and forbid nothing. Reading
+//! does not move `accessed`, as on a host mounted `noatime`.
+//!
+//! # Lock order
+//! ```text
+//!   Tree::names            whenever more than one directory is locked, or one is removed
+//!     └─ Body::Dir entries   one at a time without `names`; with it, several in any order
+//!          └─ Body::File data
+//!               └─ Node::attrs, Body::Dir parent
+//! ```
+//! No lock is held while a caller's closure runs.
+
+mod builder;
+mod data;
+mod file;
+mod node;
+mod quota;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use builder::MemoryBuilder;
+pub use file::{MemoryFile, MemoryWritable};
+pub use write::MemoryStaged;
+
+use crate::error::{Errno, Result};
+use crate::layer::{New, Usage};
+use crate::meta::Kind;
+use crate::sync::{Mutex, RwLock};
+use data::Data;
+use node::{Body, Entries, Node};
+use quota::{Charge, Quota};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+/// Bytes of data for which [`MemoryLayer::with_capacity`] allows one inode.
+///
+/// A file with data takes at least one page of this size, so such files use up the bytes first.
+/// Inodes run out only of empty files, directories, links and whiteouts, which cost a few
+/// hundred bytes each: they add at most an eighth or so to the memory that was asked for.
+const BYTES_PER_INODE: u64 = 4096;
+
+/// Inodes that even the smallest layer has: enough for a tree of directories.
+const MIN_INODES: u64 = 1024;
+
+/// Most bytes of a symbolic link's target, as on Linux (`PATH_MAX`, less the final NUL).
+const MAX_TARGET: usize = 4095;
+
+/// A tree of files in memory, bounded.
+///
+/// Past a bound, calls fail with `insufficient-space`. A clone is the same tree: keep one to
+/// look at what an overlay wrote.
+///
+/// ```
+/// use wasi_overlay_core::layer::{Layer, MemoryLayer};
+/// use wasi_overlay_core::Name;
+///
+/// # fn main() -> wasi_overlay_core::Result<()> {
+/// let layer = MemoryLayer::build().file("etc/hosts", b"127.0.0.1 localhost\n").finish()?;
+/// let etc = layer.open_dir(&layer.root()?, Name::new(b"etc")?)?;
+/// layer.open_file(&etc, Name::new(b"hosts")?)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct MemoryLayer(Arc<Tree>);
+
+struct Tree {
+    root: Arc<Node>,
+    quota: Arc<Quota>,
+    device: u64,
+    next_inode: AtomicU64,
+    mounted: AtomicBool,
+    /// Where directories lie. Itself the guard.
+    names: Mutex<()>,
+}
+
+/// A directory of a [`MemoryLayer`].
+#[derive(Clone)]
+pub struct MemoryDir(Arc<Node>);
+
+impl MemoryLayer {
+    /// An empty tree that holds up to `max_bytes` of data, link targets and extended attributes,
+    /// and up to `max_inodes` files, directories, links and whiteouts, its root included.
+    ///
+    /// Data is counted in pages of 4 KiB.
+    pub fn new(max_bytes: u64, max_inodes: u64) -> Self {
+        // Far from the device numbers of a host, whose directories may be layers beside this.
+        static NEXT_DEVICE: AtomicU64 = AtomicU64::new(1 << 63);
+        let device = NEXT_DEVICE.fetch_add(1, Ordering::Relaxed);
+        let quota = Arc::new(Quota::new(max_bytes, max_inodes));
+        let root = Node::new(1, device, &quota, Charge::force(&quota), empty_dir(false));
+        root.attrs.lock().links = 1;
+        Self(Arc::new(Tree {
+            root: Arc::new(root),
+            quota,
+            device,
+            next_inode: AtomicU64::new(2),
+            mounted: AtomicBool::new(false),
+            names: Mutex::new(()),
+        }))
+    }
+
+    /// An empty tree that holds up to `max_bytes`, and one file for every 4 KiB of them, but at
+    /// least 1024.
+    pub fn with_capacity(max_bytes: u64) -> Self {
+        Self::new(max_bytes, (max_bytes / BYTES_PER_INODE).max(MIN_INODES))
+    }
+
+    /// Begins a tree that is made in code.
+    pub fn build() -> MemoryBuilder {
+        MemoryBuilder::new()
+    }
+
+    fn usage(&self) -> Usage {
+        self.0.quota.usage()
+    }
+
+    fn new_node(&self, new: New<'_>) -> Result<Arc<Node>> {
+        let quota = &self.0.quota;
+        let charge = Charge::take(quota)?;
+        let body = match new {
+            New::File => Body::File(RwLock::new(Data::new(Arc::clone(quota)))),
+            New::Dir { opaque } => empty_dir(opaque),
+            New::Symlink(target) => {
+                if target.is_empty() {
+                    return Err(Errno::NoEntry.into());
+                }
+                if target.len() > MAX_TARGET {
+                    return Err(Errno::NameTooLong.into());
+                }
+                quota.take_bytes(target.len() as u64)?;
+                Body::Symlink(target.into())
+            }
+        };
+        Ok(self.node(charge, body))
+    }
+
+    fn new_special(&self, kind: Kind, rdev: u64) -> Result<Arc<Node>> {
+        let charge = Charge::take(&self.0.quota)?;
+        Ok(self.node(charge, Body::Special { kind, rdev }))
+    }
+
+    fn node(&self, charge: Charge, body: Body) -> Arc<Node> {
+        let inode = self.0.next_inode.fetch_add(1, Ordering::Relaxed);
+        let node = Node::new(inode, self.0.device, &self.0.quota, charge, body);
+        Arc::new(node)
+    }
+}
+
+fn empty_dir(opaque: bool) -> Body {
+    Body::Dir {
+        entries: RwLock::new(Entries::new(opaque)),
+        parent: Mutex::new(Weak::new()),
+    }
+}
+
+impl fmt::Debug for MemoryLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryLayer")
+            .field("device", &self.0.device)
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MemoryDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryDir")
+            .field("inode", &self.0.inode)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! What a memory layer may hold, and what it holds.
+
+use crate::error::{Errno, Error, Result};
+use crate::layer::Usage;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Counts storage against a bound. The counts order nothing else, so they are relaxed.
+///
+/// A full layer answers `insufficient-space`, not `quota`: to a guest this is the disk that it
+/// has, and programs handle a full disk (`ENOSPC`) far more often than a quota of a user.
+#[derive(Debug)]
+pub(super) struct Quota {
+    bytes: AtomicU64,
+    max_bytes: u64,
+    inodes: AtomicU64,
+    max_inodes: u64,
+}
+
+impl Quota {
+    pub(super) fn new(max_bytes: u64, max_inodes: u64) -> Self {
+        Self {
+            bytes: AtomicU64::new(0),
+            max_bytes,
+            inodes: AtomicU64::new(0),
+            max_inodes,
+        }
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            bytes: self.bytes.load(Relaxed),
+            max_bytes: self.max_bytes,
+            inodes: self.inodes.load(Relaxed),
+            max_inodes: self.max_inodes,
+        }
+    }
+
+    pub(super) fn take_bytes(&self, count: u64) -> Result<()> {
+        take(&self.bytes, count, self.max_bytes)
+            .map(|_| ())
+            .ok_or_else(|| full(self.max_bytes, "bytes"))
+    }
+
+    pub(super) fn give_bytes(&self, count: u64) {
+        self.bytes.fetch_sub(count, Relaxed);
+    }
+}
+
+fn take(held: &AtomicU64, count: u64, max: u64) -> Option<u64> {
+    held.fetch_update(Relaxed, Relaxed, |held| {
+        held.checked_add(count).filter(|&sum| sum <= max)
+    })
+    .ok()
+}
+
+fn full(max: u64, what: &str) -> Error {
+    Error::new(
+        Errno::InsufficientSpace,
+        format!("the layer in memory is full: it may hold {max} {what}; give it more"),
+    )
+}
+
+/// One inode of the quota, given back on drop.
+#[derive(Debug)]
+pub(super) struct Charge(Arc<Quota>);
+
+impl Charge {
+    /// Takes one.
+    pub(super) fn take(quota: &Arc<Quota>) -> Result<Self> {
+        take(&quota.inodes, 1, quota.max_inodes)
+            .map(|_| Self(Arc::clone(quota)))
+            .ok_or_else(|| full(quota.max_inodes, "files, directories and links"))
+    }
+
+    /// Takes one though there may be none left: for what takes the place of something, which
+    /// gives its own back once the last handle on it is gone. Were this refused, nothing could
+    /// be deleted from a full layer.
+    pub(super) fn force(quota: &Arc<Quota>) -> Self {
+        quota.inodes.fetch_add(1, Relaxed);
+        Self(Arc::clone(quota))
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.0.inodes.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,167 @@
+//! What is particular to layers in memory; the rest is the conformance suite's.
+
+use super::*;
+use crate::layer::{At, Found, Layer, Leave, Over, Upper, WriteAt};
+use crate::name::Name;
+
+fn name(text: &str) -> Name<'_> {
+    Name::new(text.as_bytes()).unwrap()
+}
+
+fn at<'a>(dir: &'a MemoryDir, text: &'a str) -> At<'a, MemoryDir> {
+    At {
+        dir,
+        name: name(text),
+    }
+}
+
+fn new_file(layer: &MemoryLayer, text: &str) -> Result<MemoryWritable> {
+    let file = layer.create(New::File, at(&layer.root()?, text), Over::Nothing)?;
+    file.ok_or_else(|| Errno::Io.into())
+}
+
+#[test]
+fn a_byte_far_out_stores_one_chunk() {
+    let layer = MemoryLayer::new(64 * 1024, 10);
+    let file = new_file(&layer, "f").unwrap();
+    assert_eq!(file.write_at(b"x", 1 << 40).unwrap(), 1);
+    assert_eq!(layer.usage().bytes, 4096);
+}
+
+#[test]
+fn a_full_layer_says_so_and_works_on_after_something_is_deleted() {
+    let layer = MemoryLayer::new(8 * 4096, 3);
+    let root = layer.root().unwrap();
+    let file = new_file(&layer, "f").unwrap();
+    assert_eq!(file.write_at(&[7; 10 * 4096], 0).unwrap(), 8 * 4096);
+    let full = file.append(b"x").unwrap_err();
+    assert_eq!(full.errno(), Errno::InsufficientSpace);
+
+    new_file(&layer, "g").unwrap();
+    let full = new_file(&layer, "h").unwrap_err();
+    assert_eq!(full.errno(), Errno::InsufficientSpace);
+
+    drop(file);
+    layer
+        .remove(at(&root, "f"), Over::File, Leave::Nothing)
+        .unwrap();
+    assert_eq!((layer.usage().bytes, layer.usage().inodes), (0, 2));
+    let file = new_file(&layer, "h").unwrap();
+    assert_eq!(file.append(b"x").unwrap(), 1);
+}
+
+#[test]
+fn an_unlinked_file_is_stored_until_its_last_handle_goes() {
+    let layer = MemoryLayer::new(1 << 20, 10);
+    let root = layer.root().unwrap();
+    let file = new_file(&layer, "f").unwrap();
+    file.append(b"data").unwrap();
+    layer
+        .remove(at(&root, "f"), Over::File, Leave::Nothing)
+        .unwrap();
+    assert_eq!((layer.usage().bytes, layer.usage().inodes), (4096, 2));
+    drop(file);
+    assert_eq!((layer.usage().bytes, layer.usage().inodes), (0, 1));
+}
+
+#[test]
+fn a_name_costs_an_inode_whatever_it_stands_for() {
+    let layer = MemoryLayer::new(1 << 20, 4);
+    let root = layer.root().unwrap();
+    new_file(&layer, "f").unwrap();
+    layer
+        .link(at(&root, "f"), at(&root, "g"), Over::Nothing)
+        .unwrap();
+    layer.mark(at(&root, "m")).unwrap();
+    assert_eq!(layer.usage().inodes, 4);
+    let full = layer.mark(at(&root, "n")).unwrap_err();
+    assert_eq!(full.errno(), Errno::InsufficientSpace);
+    // In a full layer what is there can still be deleted.
+    layer
+        .remove(at(&root, "f"), Over::File, Leave::Mark)
+        .unwrap();
+    layer
+        .remove(at(&root, "g"), Over::File, Leave::Mark)
+        .unwrap();
+    assert_eq!(layer.usage().inodes, 4);
+    for (gone, what) in [("f", Over::Mark), ("g", Over::Mark), ("m", Over::Mark)] {
+        layer.remove(at(&root, gone), what, Leave::Nothing).unwrap();
+    }
+    assert_eq!(layer.usage().inodes, 1);
+}
+
+#[test]
+fn a_deep_tree_is_dropped_without_recursion() {
+    let layer = MemoryLayer::new(u64::MAX, u64::MAX);
+    let mut dir = layer.root().unwrap();
+    for _ in 0..200_000 {
+        layer
+            .create(New::Dir { opaque: false }, at(&dir, "d"), Over::Nothing)
+            .unwrap();
+        dir = layer.open_dir(&dir, name("d")).unwrap();
+    }
+    drop(dir);
+    drop(layer);
+}
+
+#[test]
+fn a_directory_cannot_be_moved_into_itself() {
+    let layer = MemoryLayer::build().dir("a/b/c").finish().unwrap();
+    let root = layer.root().unwrap();
+    let a = layer.open_dir(&root, name("a")).unwrap();
+    let b = layer.open_dir(&a, name("b")).unwrap();
+    for inside in [&a, &b] {
+        let error = layer
+            .rename(
+                at(&root, "a"),
+                at(inside, "x"),
+                Over::Nothing,
+                Leave::Nothing,
+            )
+            .unwrap_err();
+        assert_eq!(error.errno(), Errno::Invalid);
+    }
+    // The target holds the source.
+    let error = layer
+        .rename(at(&a, "b"), at(&root, "a"), Over::EmptyDir, Leave::Nothing)
+        .unwrap_err();
+    assert_eq!(error.errno(), Errno::NotEmpty);
+}
+
+#[test]
+fn the_builder_makes_what_it_is_told() {
+    let layer = MemoryLayer::build()
+        .file("a/f", b"data")
+        .link("a/f", "a/g")
+        .symlink("a/l", "f")
+        .special("a/p", Kind::Fifo, 0)
+        .whiteout("a/x")
+        .opaque("a")
+        .mode("a/f", 0o600)
+        .finish()
+        .unwrap();
+    let root = layer.root().unwrap();
+    let a = layer.open_dir(&root, name("a")).unwrap();
+    assert!(matches!(
+        layer.find(&root, name("a")).unwrap(),
+        Found::Here { opaque: true, .. }
+    ));
+    assert_eq!(layer.find(&a, name("x")).unwrap(), Found::Hidden);
+    let Found::Here { meta, .. } = layer.find(&a, name("g")).unwrap() else {
+        panic!("g is missing");
+    };
+    assert_eq!((meta.size, meta.links, meta.mode), (4, 2, Some(0o600)));
+    assert_eq!(&*layer.read_link(&a, name("l")).unwrap(), b"f");
+}
+
+#[test]
+fn the_builder_tells_its_first_error() {
+    for path in ["/a", "a//b", "a/", "../a", "."] {
+        let error = MemoryLayer::build().dir(path).file("b", b"").finish();
+        let error = error.unwrap_err();
+        assert_eq!(error.errno(), Errno::Invalid, "{path}");
+        assert!(error.to_string().contains(path), "{error}");
+    }
+    let through_a_file = MemoryLayer::build().file("a", b"").dir("a/b").finish();
+    assert_eq!(through_a_file.unwrap_err().errno(), Errno::NotDirectory);
+}

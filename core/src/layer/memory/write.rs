@@ -1,0 +1,320 @@
+//! The changes that a memory layer takes.
+//!
+//! Each is checked whole, then done; nothing after the first change can fail. A name that does
+//! not hold what the engine says ([`Over`]) is an error before any change, never lost data.
+
+use super::node::{Entries, Node, Slot, check};
+use super::quota::Charge;
+use super::{MemoryDir, MemoryLayer, MemoryWritable};
+use crate::error::{Errno, Error, Result};
+use crate::layer::{At, Attributes, Leave, New, Over, Upper, Usage, WriteAt};
+use crate::meta::SetTimes;
+use crate::name::Name;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Something new in a [`MemoryLayer`] that has no name yet.
+#[derive(Debug)]
+pub struct MemoryStaged {
+    node: Arc<Node>,
+    file: Option<MemoryWritable>,
+}
+
+impl Upper for MemoryLayer {
+    type Staged = MemoryStaged;
+    type Writable = MemoryWritable;
+
+    fn mount(&self) -> Result<()> {
+        if self.0.mounted.swap(true, Ordering::AcqRel) {
+            return Err(Error::new(
+                Errno::Busy,
+                "this layer in memory is the upper of another mount; give each mount its own",
+            ));
+        }
+        Ok(())
+    }
+
+    fn unmount(&self) -> Result<()> {
+        self.0.mounted.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn stage(&self, new: New<'_>) -> Result<MemoryStaged> {
+        let node = self.new_node(new)?;
+        let file = writable(&node, new)?;
+        Ok(MemoryStaged { node, file })
+    }
+
+    fn staged_file<'a>(&self, staged: &'a MemoryStaged) -> Option<&'a dyn WriteAt> {
+        staged.file.as_ref().map(|file| file as &dyn WriteAt)
+    }
+
+    fn dress(&self, staged: &MemoryStaged, attributes: &Attributes) -> Result<()> {
+        let node = &staged.node;
+        for (attribute, value) in &attributes.xattrs {
+            node.set_xattr(attribute, value)?;
+        }
+        if let Some(owner) = attributes.owner {
+            node.attrs.lock().owner = Some(owner);
+        }
+        if let Some(mode) = attributes.mode {
+            node.set_mode(mode);
+        }
+        node.set_times(attributes.times);
+        Ok(())
+    }
+
+    fn publish(
+        &self,
+        staged: MemoryStaged,
+        to: At<'_, MemoryDir>,
+        over: Over,
+        keep_times: bool,
+    ) -> Result<Option<MemoryWritable>> {
+        self.add(&staged.node, to, over)?;
+        if !keep_times {
+            to.dir.0.touch();
+        }
+        Ok(staged.file)
+    }
+
+    fn create(
+        &self,
+        new: New<'_>,
+        to: At<'_, MemoryDir>,
+        over: Over,
+    ) -> Result<Option<MemoryWritable>> {
+        exclusive(over)?;
+        let node = self.new_node(new)?;
+        let file = writable(&node, new)?;
+        self.add(&node, to, over)?;
+        to.dir.0.touch();
+        Ok(file)
+    }
+
+    fn remove(&self, at: At<'_, MemoryDir>, what: Over, leave: Leave) -> Result<()> {
+        check(at.name)?;
+        let _names = (what == Over::EmptyDir).then(|| self.0.names.lock());
+        let mut entries = at.dir.0.live_mut()?;
+        let old = entries.replaceable(at.name, what)?;
+        if old.is_none() && matches!(what, Over::File | Over::EmptyDir) {
+            return Err(Errno::NoEntry.into());
+        }
+        let mark = match (leave, entries.get(at.name)) {
+            (Leave::Nothing, _) | (Leave::Mark, Some(Slot::Mark(_))) => None,
+            (Leave::Mark, None) => Some(Charge::take(&self.0.quota)?),
+            (Leave::Mark, Some(Slot::Entry(_))) => Some(Charge::force(&self.0.quota)),
+        };
+        retire(old.as_deref())?;
+        match (leave, mark) {
+            (Leave::Nothing, _) => entries.clear(at.name),
+            (Leave::Mark, Some(charge)) => entries.set(at.name, Slot::Mark(charge)),
+            (Leave::Mark, None) => {}
+        }
+        drop(entries);
+        at.dir.0.touch();
+        Ok(())
+    }
+
+    fn rename(
+        &self,
+        from: At<'_, MemoryDir>,
+        to: At<'_, MemoryDir>,
+        over: Over,
+        leave: Leave,
+    ) -> Result<()> {
+        check(from.name)?;
+        check(to.name)?;
+        let _names = self.0.names.lock();
+        let node = from.dir.0.child(from.name)?;
+        let across = !Arc::ptr_eq(&from.dir.0, &to.dir.0);
+        if across {
+            refuse_inside(&node, &to.dir.0)?;
+        }
+        let mut source = from.dir.0.live_mut()?;
+        let mut other = match across {
+            true => Some(to.dir.0.live_mut()?),
+            false => None,
+        };
+
+        if !source.holds(from.name, &node) {
+            return Err(Errno::NoEntry.into());
+        }
+        let target = other.as_deref_mut().unwrap_or(&mut source);
+        let old = target.replaceable(to.name, over)?;
+        if old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &node)) {
+            // Two names of one file: POSIX leaves both.
+            return Ok(());
+        }
+        if old
+            .as_ref()
+            .is_some_and(|old| Arc::ptr_eq(old, &from.dir.0))
+        {
+            // It holds the source, and is locked already.
+            return Err(Errno::NotEmpty.into());
+        }
+        let takes_place = target.get(to.name).is_some();
+        let mark = match leave {
+            Leave::Nothing => None,
+            Leave::Mark if takes_place => Some(Charge::force(&self.0.quota)),
+            Leave::Mark => Some(Charge::take(&self.0.quota)?),
+        };
+        retire(old.as_deref())?;
+
+        target.set(to.name, Slot::Entry(Arc::clone(&node)));
+        match mark {
+            Some(charge) => source.set(from.name, Slot::Mark(charge)),
+            None => source.clear(from.name),
+        }
+        node.adopt(&to.dir.0);
+        node.renamed();
+        from.dir.0.touch();
+        if across {
+            to.dir.0.touch();
+        }
+        Ok(())
+    }
+
+    fn link(&self, from: At<'_, MemoryDir>, to: At<'_, MemoryDir>, over: Over) -> Result<()> {
+        exclusive(over)?;
+        let node = from.dir.0.child(from.name)?;
+        if node.is_dir() {
+            return Err(Errno::NotPermitted.into());
+        }
+        let charge = Charge::take(&self.0.quota)?;
+        self.add(&node, to, over)?;
+        node.attrs.lock().more_links.push(charge);
+        node.renamed();
+        to.dir.0.touch();
+        Ok(())
+    }
+
+    fn set_opaque(&self, dir: &MemoryDir) -> Result<()> {
+        dir.0.live_mut()?.opaque = true;
+        Ok(())
+    }
+
+    fn open_write(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryWritable> {
+        MemoryWritable::open(dir.0.child(name)?)
+    }
+
+    fn set_times(&self, dir: &MemoryDir, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
+        dir.target(name)?.set_times(times);
+        Ok(())
+    }
+
+    fn set_xattr(
+        &self,
+        dir: &MemoryDir,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        dir.target(name)?.set_xattr(attribute, value)
+    }
+
+    fn remove_xattr(
+        &self,
+        dir: &MemoryDir,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<()> {
+        dir.target(name)?.remove_xattr(attribute)
+    }
+
+    fn sync_dir(&self, dir: &MemoryDir) -> Result<()> {
+        dir.0.live().map(|_| ())
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        Some(self.0.quota.usage())
+    }
+
+    fn is_ephemeral(&self) -> bool {
+        true
+    }
+}
+
+impl MemoryLayer {
+    /// Gives `node` a name. The directory's times stay.
+    pub(super) fn add(&self, node: &Arc<Node>, to: At<'_, MemoryDir>, over: Over) -> Result<()> {
+        check(to.name)?;
+        let _names = (over == Over::EmptyDir).then(|| self.0.names.lock());
+        let mut entries = to.dir.0.live_mut()?;
+        let old = entries.replaceable(to.name, over)?;
+        retire(old.as_deref())?;
+        node.adopt(&to.dir.0);
+        node.attrs.lock().links += 1;
+        entries.set(to.name, Slot::Entry(Arc::clone(node)));
+        Ok(())
+    }
+
+    /// Hides what lies below a name.
+    pub(super) fn mark(&self, at: At<'_, MemoryDir>) -> Result<()> {
+        self.remove(at, Over::Nothing, Leave::Mark)
+    }
+}
+
+impl Entries {
+    /// The entry that a change described by `over` replaces, if there is one.
+    fn replaceable(&self, name: Name<'_>, over: Over) -> Result<Option<Arc<Node>>> {
+        let Some(Slot::Entry(node)) = self.get(name) else {
+            return Ok(None);
+        };
+        match over {
+            Over::Nothing | Over::Mark => Err(Errno::Exist.into()),
+            Over::File if node.is_dir() => Err(Errno::IsDirectory.into()),
+            Over::EmptyDir if !node.is_dir() => Err(Errno::NotDirectory.into()),
+            Over::File | Over::EmptyDir => Ok(Some(Arc::clone(node))),
+        }
+    }
+}
+
+/// The last step that can fail: takes what a change replaces out of use.
+///
+/// Preconditions: the directory of `old` is locked; if it is a directory, the tree lock as well.
+fn retire(old: Option<&Node>) -> Result<()> {
+    let Some(old) = old else {
+        return Ok(());
+    };
+    if old.is_dir() {
+        old.remove_dir_locked()?;
+    }
+    old.unlinked();
+    Ok(())
+}
+
+fn exclusive(over: Over) -> Result<()> {
+    match over {
+        Over::Nothing | Over::Mark => Ok(()),
+        Over::File | Over::EmptyDir => Err(Errno::Exist.into()),
+    }
+}
+
+/// A directory moved into itself would be a tree that nothing leads to.
+///
+/// Preconditions: the tree lock is held.
+fn refuse_inside(node: &Arc<Node>, to: &Arc<Node>) -> Result<()> {
+    if !node.is_dir() {
+        return Ok(());
+    }
+    let mut above = Some(Arc::clone(to));
+    while let Some(dir) = above {
+        if Arc::ptr_eq(&dir, node) {
+            return Err(Errno::Invalid.into());
+        }
+        above = dir.parent();
+    }
+    Ok(())
+}
+
+fn writable(node: &Arc<Node>, new: New<'_>) -> Result<Option<MemoryWritable>> {
+    match new {
+        New::File => MemoryWritable::open(Arc::clone(node)).map(Some),
+        New::Dir { .. } | New::Symlink(_) => Ok(None),
+    }
+}
