@@ -205,6 +205,8 @@ impl std::error::Error for Error {
     }
 }
 
+impl std::error::Error for Errno {}
+
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,6 +1,6 @@
 //! The one place that knows about threads: a call runs where the embedder allows it to block.
 
-use wasmtime_wasi::runtime::spawn_blocking;
+use wasmtime_wasi::runtime::{spawn_blocking, with_ambient_tokio_runtime};
 
 /// Where calls that may block run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,32 @@ impl Blocking {
         match self {
             Self::Inline => call(),
             Self::Pool => spawn_blocking(call).await,
+        }
+    }
+}
+
+/// A call that goes on in the pool, though nobody waits for it: dropping the task does not stop
+/// the call, so a write that was accepted is made.
+pub(crate) struct Task<R>(tokio::task::JoinHandle<R>);
+
+impl<R: Send + 'static> Task<R> {
+    /// Starts `call` in the pool.
+    pub(crate) fn start(call: impl FnOnce() -> R + Send + 'static) -> Self {
+        Self(with_ambient_tokio_runtime(|| {
+            tokio::task::spawn_blocking(call)
+        }))
+    }
+
+    /// Waits for the call; none if the runtime was shut down before it could begin. May be
+    /// dropped and called again, until it gave an answer.
+    ///
+    /// # Panics
+    /// If the call did.
+    pub(crate) async fn wait(&mut self) -> Option<R> {
+        match (&mut self.0).await {
+            Ok(answer) => Some(answer),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Shared by all versions of WASI, so that they cannot answer one call in two ways.
 
 use std::sync::Arc;
-use wasi_overlay_core::{Dir, Errno, File, Identity, Listing, ListingEntry, Opened, Result};
+use wasi_overlay_core::{Dir, Errno, File, Identity, Kind, Listing, ListingEntry, Opened, Result};
 use wasi_overlay_core::{SetTimes, Stat};
 
 /// An open file or directory: what `wasi:filesystem`'s `descriptor` stands for in the table.
@@ -56,8 +56,12 @@ impl Descriptor {
         }
     }
 
-    pub(crate) fn is_dir(&self) -> bool {
-        matches!(self.0, Repr::Dir(_))
+    /// The type. Nothing but files and directories can be opened.
+    pub(crate) fn kind(&self) -> Kind {
+        match &self.0 {
+            Repr::File(_) => Kind::File,
+            Repr::Dir(_) => Kind::Dir,
+        }
     }
 
     pub(crate) fn access(&self) -> Access {

@@ -18,6 +18,22 @@ pub(crate) fn from_errno(os: Os) -> Error {
     }
 }
 
+/// For errors that reach a host from elsewhere, such as its standard streams.
+impl From<&io::Error> for Errno {
+    fn from(error: &io::Error) -> Self {
+        if let Some(os) = Os::from_io_error(error) {
+            return table(os).0;
+        }
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NoEntry,
+            io::ErrorKind::PermissionDenied => Self::NotPermitted,
+            io::ErrorKind::AlreadyExists => Self::Exist,
+            io::ErrorKind::InvalidInput => Self::Invalid,
+            _ => Self::Io,
+        }
+    }
+}
+
 /// The code, and whether it is a fault of the place.
 ///
 /// Stock wasmtime answers `io` for EROFS, EXDEV, EDQUOT, ETXTBSY, EAGAIN, ENODEV, ENXIO,

@@ -1,0 +1,80 @@
+//! What the host functions of synchronous and asynchronous stores share.
+
+use super::STREAM_BYTES;
+use super::bindings::preopens;
+use super::error::FsResult;
+use super::input::FileInputStream;
+use super::output::{FileOutputStream, Place};
+use crate::OverlayCtxView;
+use crate::blocking::Blocking;
+use crate::descriptor::{Descriptor, DirectoryEntryStream};
+use std::io;
+use wasi_overlay_core::{Errno, File, Kind, Result};
+use wasmtime::component::Resource;
+use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
+
+impl preopens::Host for OverlayCtxView<'_> {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let preopens = self.ctx.preopens();
+        let mut directories = Vec::with_capacity(preopens.len());
+        for (guest_path, dir) in preopens {
+            let descriptor = self.table.push(Descriptor::from(dir.clone()))?;
+            directories.push((descriptor, guest_path.clone()));
+        }
+        Ok(directories)
+    }
+}
+
+impl OverlayCtxView<'_> {
+    pub(super) fn input_stream(
+        &mut self,
+        descriptor: &Resource<Descriptor>,
+        offset: u64,
+        blocking: Blocking,
+    ) -> FsResult<Resource<DynInputStream>> {
+        let file = self.table.get(descriptor)?.stream_file()?.clone();
+        let stream: DynInputStream = Box::new(FileInputStream::new(file, offset, blocking));
+        Ok(self.table.push(stream)?)
+    }
+
+    pub(super) fn output_stream(
+        &mut self,
+        descriptor: &Resource<Descriptor>,
+        place: Place,
+        blocking: Blocking,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        let file = self.table.get(descriptor)?.file()?.clone();
+        let stream: DynOutputStream = Box::new(FileOutputStream::new(file, place, blocking));
+        Ok(self.table.push(stream)?)
+    }
+
+    pub(super) fn next_entry(
+        &mut self,
+        stream: &Resource<DirectoryEntryStream>,
+    ) -> FsResult<Option<(Kind, String)>> {
+        let Some(entry) = self.table.get_mut(stream)?.next() else {
+            return Ok(None);
+        };
+        Ok(Some((entry.kind, entry.name.to_str()?.to_owned())))
+    }
+
+    /// The code in the error of a stream: of ours, or of another that failed in the system.
+    pub(super) fn stream_error_code(
+        &self,
+        error: &Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<Errno>> {
+        let error = self.table.get(error)?;
+        let ours = error.downcast_ref::<Errno>().copied();
+        Ok(ours.or_else(|| error.downcast_ref::<io::Error>().map(Errno::from)))
+    }
+}
+
+/// `read`: the bytes, and whether they end the file. That is said by an answer without bytes,
+/// as in wasmtime-wasi, since a short read need not be the last.
+pub(super) fn read(file: &File, length: u64, offset: u64) -> Result<(Vec<u8>, bool)> {
+    let length = usize::try_from(length).map_or(STREAM_BYTES, |length| length.min(STREAM_BYTES));
+    let mut buffer = vec![0; length];
+    let read = file.read_at(&mut buffer, offset)?;
+    buffer.truncate(read);
+    Ok((buffer, read == 0))
+}

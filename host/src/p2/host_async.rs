@@ -1,0 +1,314 @@
+//! The host functions of asynchronous stores. What may wait for a disk runs where the context
+//! allows it to block: a clone of the descriptor goes there, the table stays.
+
+use super::bindings::types::{self, HostDescriptor, HostDirectoryEntryStream};
+use super::error::{FsError, FsResult};
+use super::host;
+use super::output::Place;
+use crate::OverlayCtxView;
+use crate::descriptor::{Descriptor, DirectoryEntryStream};
+use wasi_overlay_core::{Dir, Errno, File, Result};
+use wasmtime::component::Resource;
+use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
+
+impl OverlayCtxView<'_> {
+    async fn on_any<R: Send + 'static>(
+        &mut self,
+        fd: &Resource<Descriptor>,
+        call: impl FnOnce(&Descriptor) -> Result<R> + Send + 'static,
+    ) -> FsResult<R> {
+        let descriptor = self.table.get(fd)?.clone();
+        Ok(self.ctx.blocking().run(move || call(&descriptor)).await?)
+    }
+
+    async fn on_file<R: Send + 'static>(
+        &mut self,
+        fd: &Resource<Descriptor>,
+        call: impl FnOnce(&File) -> Result<R> + Send + 'static,
+    ) -> FsResult<R> {
+        let file = self.table.get(fd)?.file()?.clone();
+        Ok(self.ctx.blocking().run(move || call(&file)).await?)
+    }
+
+    async fn on_dir<R: Send + 'static>(
+        &mut self,
+        fd: &Resource<Descriptor>,
+        call: impl FnOnce(&Dir) -> Result<R> + Send + 'static,
+    ) -> FsResult<R> {
+        let dir = self.table.get(fd)?.dir()?.clone();
+        Ok(self.ctx.blocking().run(move || call(&dir)).await?)
+    }
+}
+
+impl types::Host for OverlayCtxView<'_> {
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<types::ErrorCode> {
+        match error {
+            FsError::Code(code) => Ok(code.into()),
+            FsError::Trap(error) => Err(error),
+        }
+    }
+
+    fn filesystem_error_code(
+        &mut self,
+        error: Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<types::ErrorCode>> {
+        Ok(self.stream_error_code(&error)?.map(Into::into))
+    }
+}
+
+impl HostDescriptor for OverlayCtxView<'_> {
+    fn read_via_stream(
+        &mut self,
+        fd: Resource<Descriptor>,
+        offset: types::Filesize,
+    ) -> FsResult<Resource<DynInputStream>> {
+        self.input_stream(&fd, offset, self.ctx.blocking())
+    }
+
+    fn write_via_stream(
+        &mut self,
+        fd: Resource<Descriptor>,
+        offset: types::Filesize,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        self.output_stream(&fd, Place::At(offset), self.ctx.blocking())
+    }
+
+    fn append_via_stream(
+        &mut self,
+        fd: Resource<Descriptor>,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        self.output_stream(&fd, Place::End, self.ctx.blocking())
+    }
+
+    async fn advise(
+        &mut self,
+        fd: Resource<Descriptor>,
+        offset: types::Filesize,
+        length: types::Filesize,
+        advice: types::Advice,
+    ) -> FsResult<()> {
+        self.on_file(&fd, move |file| file.advise(offset, length, advice.into()))
+            .await
+    }
+
+    async fn sync_data(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
+        self.on_any(&fd, |descriptor| descriptor.sync(true)).await
+    }
+
+    fn get_flags(&mut self, fd: Resource<Descriptor>) -> FsResult<types::DescriptorFlags> {
+        Ok(self.table.get(&fd)?.access().into())
+    }
+
+    fn get_type(&mut self, fd: Resource<Descriptor>) -> FsResult<types::DescriptorType> {
+        Ok(self.table.get(&fd)?.kind().into())
+    }
+
+    async fn set_size(&mut self, fd: Resource<Descriptor>, size: types::Filesize) -> FsResult<()> {
+        self.on_file(&fd, move |file| file.set_size(size)).await
+    }
+
+    async fn set_times(
+        &mut self,
+        fd: Resource<Descriptor>,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        self.on_any(&fd, move |descriptor| {
+            descriptor.set_times(types::NewTimestamp::both(accessed, modified)?)
+        })
+        .await
+    }
+
+    async fn read(
+        &mut self,
+        fd: Resource<Descriptor>,
+        length: types::Filesize,
+        offset: types::Filesize,
+    ) -> FsResult<(Vec<u8>, bool)> {
+        self.on_file(&fd, move |file| host::read(file, length, offset))
+            .await
+    }
+
+    async fn write(
+        &mut self,
+        fd: Resource<Descriptor>,
+        bytes: Vec<u8>,
+        offset: types::Filesize,
+    ) -> FsResult<types::Filesize> {
+        let write = move |file: &File| file.write_at(&bytes, offset);
+        Ok(self.on_file(&fd, write).await? as u64)
+    }
+
+    async fn read_directory(
+        &mut self,
+        fd: Resource<Descriptor>,
+    ) -> FsResult<Resource<DirectoryEntryStream>> {
+        let listing = self.on_dir(&fd, Dir::list).await?;
+        Ok(self.table.push(DirectoryEntryStream::new(listing))?)
+    }
+
+    async fn sync(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
+        self.on_any(&fd, |descriptor| descriptor.sync(false)).await
+    }
+
+    async fn create_directory_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        path: String,
+    ) -> FsResult<()> {
+        self.on_dir(&fd, move |dir| dir.create_directory_at(&path))
+            .await
+    }
+
+    async fn stat(&mut self, fd: Resource<Descriptor>) -> FsResult<types::DescriptorStat> {
+        Ok(self.on_any(&fd, Descriptor::stat).await?.into())
+    }
+
+    async fn stat_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+    ) -> FsResult<types::DescriptorStat> {
+        let stat = move |dir: &Dir| dir.stat_at(&path, flags.follow());
+        Ok(self.on_dir(&fd, stat).await?.into())
+    }
+
+    async fn set_times_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        self.on_dir(&fd, move |dir| {
+            let times = types::NewTimestamp::both(accessed, modified)?;
+            dir.set_times_at(&path, flags.follow(), times)
+        })
+        .await
+    }
+
+    async fn link_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+        new_fd: Resource<Descriptor>,
+        new_path: String,
+    ) -> FsResult<()> {
+        let dir = self.table.get(&fd)?.dir()?.clone();
+        let new_dir = self.table.get(&new_fd)?.dir()?.clone();
+        if flags.follow() {
+            return Err(Errno::Invalid.into());
+        }
+        let link = move || dir.link_at(&path, &new_dir, &new_path);
+        Ok(self.ctx.blocking().run(link).await?)
+    }
+
+    async fn open_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        path_flags: types::PathFlags,
+        path: String,
+        open_flags: types::OpenFlags,
+        flags: types::DescriptorFlags,
+    ) -> FsResult<Resource<Descriptor>> {
+        let open = move |dir: &Dir| {
+            let how = open_flags.how(path_flags, flags)?;
+            dir.open_at(&path, how)
+        };
+        let opened = self.on_dir(&fd, open).await?;
+        Ok(self.table.push(opened.into())?)
+    }
+
+    async fn readlink_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<String> {
+        self.on_dir(&fd, move |dir| dir.readlink_at(&path)).await
+    }
+
+    async fn remove_directory_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        path: String,
+    ) -> FsResult<()> {
+        self.on_dir(&fd, move |dir| dir.remove_directory_at(&path))
+            .await
+    }
+
+    async fn rename_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        path: String,
+        new_fd: Resource<Descriptor>,
+        new_path: String,
+    ) -> FsResult<()> {
+        let dir = self.table.get(&fd)?.dir()?.clone();
+        let new_dir = self.table.get(&new_fd)?.dir()?.clone();
+        let rename = move || dir.rename_at(&path, &new_dir, &new_path);
+        Ok(self.ctx.blocking().run(rename).await?)
+    }
+
+    async fn symlink_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        target: String,
+        path: String,
+    ) -> FsResult<()> {
+        self.on_dir(&fd, move |dir| dir.symlink_at(&target, &path))
+            .await
+    }
+
+    async fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
+        self.on_dir(&fd, move |dir| dir.unlink_file_at(&path)).await
+    }
+
+    async fn is_same_object(
+        &mut self,
+        a: Resource<Descriptor>,
+        b: Resource<Descriptor>,
+    ) -> wasmtime::Result<bool> {
+        let (a, b) = (self.table.get(&a)?.clone(), self.table.get(&b)?.clone());
+        let same = move || a.is_same_object(&b);
+        Ok(self.ctx.blocking().run(same).await?)
+    }
+
+    async fn metadata_hash(
+        &mut self,
+        fd: Resource<Descriptor>,
+    ) -> FsResult<types::MetadataHashValue> {
+        Ok(self.on_any(&fd, Descriptor::identity).await?.into())
+    }
+
+    async fn metadata_hash_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+    ) -> FsResult<types::MetadataHashValue> {
+        let identity = move |dir: &Dir| dir.identity_at(&path, flags.follow());
+        Ok(self.on_dir(&fd, identity).await?.into())
+    }
+
+    fn drop(&mut self, fd: Resource<Descriptor>) -> wasmtime::Result<()> {
+        self.table.delete(fd)?;
+        Ok(())
+    }
+}
+
+impl HostDirectoryEntryStream for OverlayCtxView<'_> {
+    fn read_directory_entry(
+        &mut self,
+        stream: Resource<DirectoryEntryStream>,
+    ) -> FsResult<Option<types::DirectoryEntry>> {
+        let entry = self.next_entry(&stream)?;
+        Ok(entry.map(|(kind, name)| types::DirectoryEntry {
+            type_: kind.into(),
+            name,
+        }))
+    }
+
+    fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        self.table.delete(stream)?;
+        Ok(())
+    }
+}

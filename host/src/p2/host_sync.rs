@@ -1,0 +1,262 @@
+//! The host functions of synchronous stores. They run where the guest runs.
+
+use super::bindings::sync::types::{self, HostDescriptor, HostDirectoryEntryStream};
+use super::error::{FsError, FsResult};
+use super::host;
+use super::output::Place;
+use crate::OverlayCtxView;
+use crate::blocking::Blocking;
+use crate::descriptor::{Descriptor, DirectoryEntryStream};
+use wasi_overlay_core::Errno;
+use wasmtime::component::Resource;
+use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
+
+impl types::Host for OverlayCtxView<'_> {
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<types::ErrorCode> {
+        match error {
+            FsError::Code(code) => Ok(code.into()),
+            FsError::Trap(error) => Err(error),
+        }
+    }
+
+    fn filesystem_error_code(
+        &mut self,
+        error: Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<types::ErrorCode>> {
+        Ok(self.stream_error_code(&error)?.map(Into::into))
+    }
+}
+
+impl HostDescriptor for OverlayCtxView<'_> {
+    fn read_via_stream(
+        &mut self,
+        fd: Resource<Descriptor>,
+        offset: types::Filesize,
+    ) -> FsResult<Resource<DynInputStream>> {
+        self.input_stream(&fd, offset, Blocking::Inline)
+    }
+
+    fn write_via_stream(
+        &mut self,
+        fd: Resource<Descriptor>,
+        offset: types::Filesize,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        self.output_stream(&fd, Place::At(offset), Blocking::Inline)
+    }
+
+    fn append_via_stream(
+        &mut self,
+        fd: Resource<Descriptor>,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        self.output_stream(&fd, Place::End, Blocking::Inline)
+    }
+
+    fn advise(
+        &mut self,
+        fd: Resource<Descriptor>,
+        offset: types::Filesize,
+        length: types::Filesize,
+        advice: types::Advice,
+    ) -> FsResult<()> {
+        let file = self.table.get(&fd)?.file()?;
+        Ok(file.advise(offset, length, advice.into())?)
+    }
+
+    fn sync_data(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
+        Ok(self.table.get(&fd)?.sync(true)?)
+    }
+
+    fn get_flags(&mut self, fd: Resource<Descriptor>) -> FsResult<types::DescriptorFlags> {
+        Ok(self.table.get(&fd)?.access().into())
+    }
+
+    fn get_type(&mut self, fd: Resource<Descriptor>) -> FsResult<types::DescriptorType> {
+        Ok(self.table.get(&fd)?.kind().into())
+    }
+
+    fn set_size(&mut self, fd: Resource<Descriptor>, size: types::Filesize) -> FsResult<()> {
+        Ok(self.table.get(&fd)?.file()?.set_size(size)?)
+    }
+
+    fn set_times(
+        &mut self,
+        fd: Resource<Descriptor>,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        let descriptor = self.table.get(&fd)?;
+        let times = types::NewTimestamp::both(accessed, modified)?;
+        Ok(descriptor.set_times(times)?)
+    }
+
+    fn read(
+        &mut self,
+        fd: Resource<Descriptor>,
+        length: types::Filesize,
+        offset: types::Filesize,
+    ) -> FsResult<(Vec<u8>, bool)> {
+        Ok(host::read(self.table.get(&fd)?.file()?, length, offset)?)
+    }
+
+    fn write(
+        &mut self,
+        fd: Resource<Descriptor>,
+        bytes: Vec<u8>,
+        offset: types::Filesize,
+    ) -> FsResult<types::Filesize> {
+        let file = self.table.get(&fd)?.file()?;
+        Ok(file.write_at(&bytes, offset)? as u64)
+    }
+
+    fn read_directory(
+        &mut self,
+        fd: Resource<Descriptor>,
+    ) -> FsResult<Resource<DirectoryEntryStream>> {
+        let listing = self.table.get(&fd)?.dir()?.list()?;
+        Ok(self.table.push(DirectoryEntryStream::new(listing))?)
+    }
+
+    fn sync(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
+        Ok(self.table.get(&fd)?.sync(false)?)
+    }
+
+    fn create_directory_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
+        Ok(self.table.get(&fd)?.dir()?.create_directory_at(&path)?)
+    }
+
+    fn stat(&mut self, fd: Resource<Descriptor>) -> FsResult<types::DescriptorStat> {
+        Ok(self.table.get(&fd)?.stat()?.into())
+    }
+
+    fn stat_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+    ) -> FsResult<types::DescriptorStat> {
+        let dir = self.table.get(&fd)?.dir()?;
+        Ok(dir.stat_at(&path, flags.follow())?.into())
+    }
+
+    fn set_times_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        let dir = self.table.get(&fd)?.dir()?;
+        let times = types::NewTimestamp::both(accessed, modified)?;
+        Ok(dir.set_times_at(&path, flags.follow(), times)?)
+    }
+
+    fn link_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+        new_fd: Resource<Descriptor>,
+        new_path: String,
+    ) -> FsResult<()> {
+        let dir = self.table.get(&fd)?.dir()?;
+        let new_dir = self.table.get(&new_fd)?.dir()?;
+        if flags.follow() {
+            return Err(Errno::Invalid.into());
+        }
+        Ok(dir.link_at(&path, new_dir, &new_path)?)
+    }
+
+    fn open_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        path_flags: types::PathFlags,
+        path: String,
+        open_flags: types::OpenFlags,
+        flags: types::DescriptorFlags,
+    ) -> FsResult<Resource<Descriptor>> {
+        let dir = self.table.get(&fd)?.dir()?;
+        let how = open_flags.how(path_flags, flags)?;
+        let opened = dir.open_at(&path, how)?;
+        Ok(self.table.push(opened.into())?)
+    }
+
+    fn readlink_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<String> {
+        Ok(self.table.get(&fd)?.dir()?.readlink_at(&path)?)
+    }
+
+    fn remove_directory_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
+        Ok(self.table.get(&fd)?.dir()?.remove_directory_at(&path)?)
+    }
+
+    fn rename_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        path: String,
+        new_fd: Resource<Descriptor>,
+        new_path: String,
+    ) -> FsResult<()> {
+        let dir = self.table.get(&fd)?.dir()?;
+        let new_dir = self.table.get(&new_fd)?.dir()?;
+        Ok(dir.rename_at(&path, new_dir, &new_path)?)
+    }
+
+    fn symlink_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        target: String,
+        path: String,
+    ) -> FsResult<()> {
+        Ok(self.table.get(&fd)?.dir()?.symlink_at(&target, &path)?)
+    }
+
+    fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
+        Ok(self.table.get(&fd)?.dir()?.unlink_file_at(&path)?)
+    }
+
+    fn is_same_object(
+        &mut self,
+        a: Resource<Descriptor>,
+        b: Resource<Descriptor>,
+    ) -> wasmtime::Result<bool> {
+        let (a, b) = (self.table.get(&a)?, self.table.get(&b)?);
+        Ok(a.is_same_object(b)?)
+    }
+
+    fn metadata_hash(&mut self, fd: Resource<Descriptor>) -> FsResult<types::MetadataHashValue> {
+        Ok(self.table.get(&fd)?.identity()?.into())
+    }
+
+    fn metadata_hash_at(
+        &mut self,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+    ) -> FsResult<types::MetadataHashValue> {
+        let dir = self.table.get(&fd)?.dir()?;
+        Ok(dir.identity_at(&path, flags.follow())?.into())
+    }
+
+    fn drop(&mut self, fd: Resource<Descriptor>) -> wasmtime::Result<()> {
+        self.table.delete(fd)?;
+        Ok(())
+    }
+}
+
+impl HostDirectoryEntryStream for OverlayCtxView<'_> {
+    fn read_directory_entry(
+        &mut self,
+        stream: Resource<DirectoryEntryStream>,
+    ) -> FsResult<Option<types::DirectoryEntry>> {
+        let entry = self.next_entry(&stream)?;
+        Ok(entry.map(|(kind, name)| types::DirectoryEntry {
+            type_: kind.into(),
+            name,
+        }))
+    }
+
+    fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        self.table.delete(stream)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! A file as a `wasi:io` input stream.
+
+use super::STREAM_BYTES;
+use crate::blocking::{Blocking, Task};
+use crate::convert::guest_code;
+use bytes::{Bytes, BytesMut};
+use std::mem;
+use wasi_overlay_core::{Errno, File};
+use wasmtime_wasi_io::poll::Pollable;
+use wasmtime_wasi_io::streams::{InputStream, StreamError, StreamResult};
+
+/// Reads a file from a position on. It reads through the [`File`], so a stream that was opened
+/// on a lower file goes on in the upper after copy-up.
+///
+/// One read is under way at a time, of [`STREAM_BYTES`] at most.
+pub(crate) struct FileInputStream {
+    file: File,
+    position: u64,
+    blocking: Blocking,
+    state: State,
+}
+
+enum State {
+    Idle,
+    /// A read is under way.
+    Waiting(Task<State>),
+    /// Read, and not yet taken. Never empty.
+    Data(Bytes),
+    Failed(Errno),
+    /// At the end of the file, or after an error was delivered.
+    Closed,
+}
+
+impl FileInputStream {
+    pub(crate) fn new(file: File, position: u64, blocking: Blocking) -> Self {
+        Self {
+            file,
+            position,
+            blocking,
+            state: State::Idle,
+        }
+    }
+
+    /// Reads at most `size` bytes; not to be asked for none.
+    fn fetch(file: &File, position: u64, size: usize) -> State {
+        let mut buffer = BytesMut::zeroed(size.min(STREAM_BYTES));
+        loop {
+            match file.read_at(&mut buffer, position) {
+                Ok(0) => return State::Closed,
+                Ok(read) => {
+                    buffer.truncate(read);
+                    return State::Data(buffer.freeze());
+                }
+                Err(error) if error.errno() == Errno::Interrupted => {}
+                Err(error) => return State::Failed(guest_code(&error)),
+            }
+        }
+    }
+
+    fn start(&mut self, size: usize) {
+        let (file, position) = (self.file.clone(), self.position);
+        self.state = State::Waiting(Task::start(move || Self::fetch(&file, position, size)));
+    }
+
+    async fn wait(&mut self) {
+        if let State::Waiting(task) = &mut self.state {
+            self.state = task.wait().await.unwrap_or(State::Failed(Errno::Io));
+        }
+    }
+
+    /// What there is, without starting anything.
+    fn take(&mut self, size: usize) -> StreamResult<Bytes> {
+        match &mut self.state {
+            State::Idle | State::Waiting(_) => Ok(Bytes::new()),
+            State::Data(data) => {
+                let chunk = data.split_to(size.min(data.len()));
+                self.position = self.position.saturating_add(chunk.len() as u64);
+                if data.is_empty() {
+                    self.state = State::Idle;
+                }
+                Ok(chunk)
+            }
+            State::Failed(code) => {
+                let code = *code;
+                self.state = State::Closed;
+                Err(StreamError::LastOperationFailed(code.into()))
+            }
+            State::Closed => Err(StreamError::Closed),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl InputStream for FileInputStream {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        if matches!(self.state, State::Idle) && size > 0 {
+            match self.blocking {
+                Blocking::Inline => self.state = Self::fetch(&self.file, self.position, size),
+                Blocking::Pool => self.start(size),
+            }
+        }
+        self.take(size)
+    }
+
+    async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
+        self.wait().await;
+        if matches!(self.state, State::Idle) && size > 0 {
+            let (file, position) = (self.file.clone(), self.position);
+            let fetch = move || Self::fetch(&file, position, size);
+            self.state = self.blocking.run(fetch).await;
+        }
+        self.take(size)
+    }
+
+    async fn cancel(&mut self) {
+        // A read cannot be stopped. Waiting for it keeps a guest from piling up reads by
+        // dropping streams.
+        if let State::Waiting(mut task) = mem::replace(&mut self.state, State::Closed) {
+            task.wait().await;
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for FileInputStream {
+    async fn ready(&mut self) {
+        // Where reads are made inline there is nothing to wait for. Else a guest that waits
+        // before it reads has its first bytes fetched.
+        if matches!(self.state, State::Idle) && self.blocking == Blocking::Pool {
+            self.start(STREAM_BYTES);
+        }
+        self.wait().await;
+    }
+}

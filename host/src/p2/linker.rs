@@ -1,0 +1,145 @@
+//! Putting the filesystem into a linker, alone or with the rest of WASI 0.2.
+
+use super::bindings::{self, preopens};
+use crate::{OverlayView, WasiOverlay};
+use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime_wasi::WasiView;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
+use wasmtime_wasi::p2::bindings as wasi;
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
+use wasmtime_wasi_io::bindings::wasi::io;
+
+/// Links `wasi:filesystem`, and nothing else, for a store without async support.
+///
+/// The rest of WASI has to come from functions that leave the filesystem out; most embedders
+/// want [`add_all_to_linker_sync`].
+///
+/// # Errors
+/// If the linker has a `wasi:filesystem@0.2.12` already.
+pub fn add_to_linker_sync<T: OverlayView + 'static>(
+    linker: &mut Linker<T>,
+) -> wasmtime::Result<()> {
+    preopens::add_to_linker::<T, WasiOverlay>(linker, T::overlay)?;
+    bindings::sync::types::add_to_linker::<T, WasiOverlay>(linker, T::overlay)
+}
+
+/// Links `wasi:filesystem`, and nothing else, for a store with async support.
+///
+/// # Errors
+/// If the linker has a `wasi:filesystem@0.2.12` already.
+pub fn add_to_linker_async<T: OverlayView + 'static>(
+    linker: &mut Linker<T>,
+) -> wasmtime::Result<()> {
+    preopens::add_to_linker::<T, WasiOverlay>(linker, T::overlay)?;
+    bindings::types::add_to_linker::<T, WasiOverlay>(linker, T::overlay)
+}
+
+/// Links all of WASI 0.2 for a store without async support: what
+/// `wasmtime_wasi::p2::add_to_linker_sync` links, with the filesystem from here.
+///
+/// Directories that were preopened in the `WasiCtx` are not seen by the guest: preopen them in
+/// the [`OverlayCtx`](crate::OverlayCtx).
+///
+/// # Errors
+/// If the linker has one of the interfaces already.
+pub fn add_all_to_linker_sync<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
+where
+    T: WasiView + OverlayView + 'static,
+{
+    add_all_to_linker_with_options_sync(linker, &wasi::sync::LinkOptions::default())
+}
+
+/// As [`add_all_to_linker_sync`], with wasmtime-wasi's options for unstable features.
+///
+/// # Errors
+/// If the linker has one of the interfaces already.
+pub fn add_all_to_linker_with_options_sync<T>(
+    linker: &mut Linker<T>,
+    options: &wasi::sync::LinkOptions,
+) -> wasmtime::Result<()>
+where
+    T: WasiView + OverlayView + 'static,
+{
+    let l = linker;
+    wasi::sync::io::poll::add_to_linker::<T, HasIo>(l, |t| t.ctx().table)?;
+    wasi::sync::io::streams::add_to_linker::<T, HasIo>(l, |t| t.ctx().table)?;
+    wasi::sync::sockets::tcp::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    wasi::sync::sockets::udp::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    wasi::sync::sockets::udp_create_socket::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    add_nonblocking(l, &options.into())?;
+    add_to_linker_sync(l)
+}
+
+/// Links all of WASI 0.2 for a store with async support: what
+/// `wasmtime_wasi::p2::add_to_linker_async` links, with the filesystem from here.
+///
+/// Directories that were preopened in the `WasiCtx` are not seen by the guest: preopen them in
+/// the [`OverlayCtx`](crate::OverlayCtx).
+///
+/// # Errors
+/// If the linker has one of the interfaces already.
+pub fn add_all_to_linker_async<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
+where
+    T: WasiView + OverlayView + 'static,
+{
+    add_all_to_linker_with_options_async(linker, &wasi::LinkOptions::default())
+}
+
+/// As [`add_all_to_linker_async`], with wasmtime-wasi's options for unstable features.
+///
+/// # Errors
+/// If the linker has one of the interfaces already.
+pub fn add_all_to_linker_with_options_async<T>(
+    linker: &mut Linker<T>,
+    options: &wasi::LinkOptions,
+) -> wasmtime::Result<()>
+where
+    T: WasiView + OverlayView + 'static,
+{
+    let l = linker;
+    io::poll::add_to_linker::<T, HasIo>(l, |t| t.ctx().table)?;
+    io::streams::add_to_linker::<T, HasIo>(l, |t| t.ctx().table)?;
+    wasi::sockets::tcp::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    wasi::sockets::udp::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    wasi::sockets::udp_create_socket::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    add_nonblocking(l, &options.into())?;
+    add_to_linker_async(l)
+}
+
+/// The interfaces that both kinds of store link alike.
+fn add_nonblocking<T: WasiView + 'static>(
+    l: &mut Linker<T>,
+    options: &wasi::sockets::network::LinkOptions,
+) -> wasmtime::Result<()> {
+    use wasi::{cli, clocks, random, sockets};
+
+    io::error::add_to_linker::<T, HasIo>(l, |t| t.ctx().table)?;
+    clocks::wall_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
+    random::random::add_to_linker::<T, WasiRandom>(l, |t| t.ctx().ctx.random())?;
+    random::insecure::add_to_linker::<T, WasiRandom>(l, |t| t.ctx().ctx.random())?;
+    random::insecure_seed::add_to_linker::<T, WasiRandom>(l, |t| t.ctx().ctx.random())?;
+    cli::exit::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::environment::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_input::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_output::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    sockets::tcp_create_socket::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    sockets::instance_network::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    sockets::network::add_to_linker::<T, WasiSockets>(l, options, T::sockets)?;
+    sockets::ip_name_lookup::add_to_linker::<T, WasiSockets>(l, T::sockets)
+}
+
+/// `wasi:io` is implemented on the table itself.
+struct HasIo;
+
+impl HasData for HasIo {
+    type Data<'a> = &'a mut ResourceTable;
+}

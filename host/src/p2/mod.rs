@@ -1,0 +1,36 @@
+//! WASI 0.2: `wasi:filesystem` for components.
+//!
+//! [`add_all_to_linker_sync`] and [`add_all_to_linker_async`] link all of WASI 0.2 with this
+//! filesystem in it; [`add_to_linker_sync`] and [`add_to_linker_async`] link the filesystem
+//! alone, for embedders that put their own world together.
+//!
+//! Prefer the synchronous ones. A filesystem call is short, and on a warm overlay it is answered
+//! from memory; the asynchronous ones pay for a trip to another thread on each call, unless
+//! [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread).
+//!
+//! | file | has |
+//! |---|---|
+//! | `bindings` | what `bindgen!` makes of the WIT |
+//! | `linker` | the functions above |
+//! | `host` | what both kinds of store share |
+//! | `host_sync`, `host_async` | the host functions: table, convert, call, convert |
+//! | `input`, `output` | files as `wasi:io` streams |
+
+pub mod bindings;
+mod error;
+mod host;
+mod host_async;
+mod host_sync;
+mod input;
+mod linker;
+mod output;
+
+pub use error::{FsError, FsResult};
+pub use linker::{
+    add_all_to_linker_async, add_all_to_linker_sync, add_all_to_linker_with_options_async,
+    add_all_to_linker_with_options_sync, add_to_linker_async, add_to_linker_sync,
+};
+
+/// Most bytes that one read or write of a guest moves, and so most that the host holds for it.
+/// wasmtime-wasi's own bound for reads and for the permits of its streams.
+const STREAM_BYTES: usize = 64 * 1024;
