@@ -8,7 +8,7 @@
 pub(crate) mod dir;
 
 #[cfg(feature = "dir")]
-pub use dir::HostDir;
+pub use dir::{HostDir, HostFile, HostHandle};
 
 use crate::error::{Errno, Result};
 use crate::layer::WriteAt;

@@ -1,6 +1,293 @@
-//! Skeleton.
+//! A directory of the host, by one system call a method.
+//!
+//! A `cap_std::fs::Dir` is the capability that an embedder hands in. From there on the calls are
+//! made with rustix, on descriptors: every name is checked before it gets here and no call
+//! follows a symbolic link, so a sandboxed path walk would add nothing but system calls, and it
+//! would refuse links to absolute targets, which a layer may hold.
+//!
+//! Only this folder and `live` name cap-std or rustix.
 
+mod copy;
 pub(crate) mod errno;
+mod file;
+mod list;
+mod stat;
+mod xattr;
 
-/// A host directory.
-pub struct HostDir;
+pub use file::HostFile;
+
+use crate::error::{Errno, Error, Result};
+use crate::meta::{Kind, Meta, SetTimes};
+use crate::name::Name;
+use crate::plain::{Access, Plain};
+use errno::from_errno;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno as Os;
+use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
+
+/// A directory of the host and what lies below it, as a [`Plain`] tree.
+#[derive(Debug)]
+pub struct HostDir {
+    dir: cap_std::fs::Dir,
+    label: String,
+    /// How attributes of a name are reached.
+    xattrs: xattr::Route,
+    /// The descriptor that holds the `flock`, while it is held.
+    locked: Mutex<Option<OwnedFd>>,
+}
+
+/// A directory below a [`HostDir`]: an `O_PATH` descriptor, which keeps the directory itself
+/// through renames, and which an unreadable directory has too.
+#[derive(Debug)]
+pub struct HostHandle(OwnedFd);
+
+impl HostDir {
+    /// The tree below `dir`. `label` names it in messages to the embedder, such as its path.
+    pub fn new(dir: cap_std::fs::Dir, label: impl Into<String>) -> Self {
+        Self {
+            dir,
+            label: label.into(),
+            xattrs: xattr::Route::find(),
+            locked: Mutex::new(None),
+        }
+    }
+}
+
+/// The directory as a descriptor that can be read, synced and locked.
+fn reopen(dir: impl AsFd) -> Result<OwnedFd, Os> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, ".", flags, Mode::empty())
+}
+
+/// `name`, or what stands for the directory itself in calls that have no `AT_EMPTY_PATH`.
+fn name_or_dot<'a>(name: Option<Name<'a>>) -> &'a [u8] {
+    name.map_or(b".", Name::as_bytes)
+}
+
+/// `name`, or what stands for the directory itself in calls that have `AT_EMPTY_PATH`: those
+/// need no permission on the directory.
+fn name_or_empty<'a>(name: Option<Name<'a>>) -> (&'a [u8], AtFlags) {
+    match name {
+        Some(name) => (name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW),
+        None => (b"", AtFlags::EMPTY_PATH),
+    }
+}
+
+impl HostHandle {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Plain for HostDir {
+    type Dir = HostHandle;
+    type File = HostFile;
+
+    fn label(&self) -> String {
+        self.label.clone()
+    }
+
+    fn root(&self) -> Result<HostHandle> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.dir, ".", flags, Mode::empty())
+            .map(HostHandle)
+            .map_err(from_errno)
+    }
+
+    fn meta(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<Meta> {
+        stat::meta(dir.fd(), name)
+    }
+
+    fn open_dir(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostHandle> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(dir.fd(), name.as_bytes(), flags, Mode::empty())
+            .map(HostHandle)
+            .map_err(from_errno)
+    }
+
+    fn open_file(&self, dir: &HostHandle, name: Name<'_>, access: Access) -> Result<HostFile> {
+        HostFile::open(dir.fd(), name, access)
+    }
+
+    fn create_file(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<HostFile> {
+        HostFile::create(dir.fd(), name, mode)
+    }
+
+    fn create_dir(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<()> {
+        rustix::fs::mkdirat(dir.fd(), name.as_bytes(), stat::mode(mode)).map_err(from_errno)
+    }
+
+    fn symlink(&self, dir: &HostHandle, name: Name<'_>, target: &[u8]) -> Result<()> {
+        rustix::fs::symlinkat(target, dir.fd(), name.as_bytes()).map_err(from_errno)
+    }
+
+    fn read_link(&self, dir: &HostHandle, name: Name<'_>) -> Result<Box<[u8]>> {
+        rustix::fs::readlinkat(dir.fd(), name.as_bytes(), Vec::new())
+            .map(|target| target.into_bytes().into())
+            .map_err(from_errno)
+    }
+
+    fn link(
+        &self,
+        from: &HostHandle,
+        from_name: Name<'_>,
+        to: &HostHandle,
+        to_name: Name<'_>,
+    ) -> Result<()> {
+        rustix::fs::linkat(
+            from.fd(),
+            from_name.as_bytes(),
+            to.fd(),
+            to_name.as_bytes(),
+            AtFlags::empty(),
+        )
+        .map_err(from_errno)
+    }
+
+    fn rename(
+        &self,
+        from: &HostHandle,
+        from_name: Name<'_>,
+        to: &HostHandle,
+        to_name: Name<'_>,
+    ) -> Result<()> {
+        rustix::fs::renameat(from.fd(), from_name.as_bytes(), to.fd(), to_name.as_bytes())
+            .map_err(from_errno)
+    }
+
+    fn remove_file(&self, dir: &HostHandle, name: Name<'_>) -> Result<()> {
+        rustix::fs::unlinkat(dir.fd(), name.as_bytes(), AtFlags::empty()).map_err(from_errno)
+    }
+
+    fn remove_dir(&self, dir: &HostHandle, name: Name<'_>) -> Result<()> {
+        rustix::fs::unlinkat(dir.fd(), name.as_bytes(), AtFlags::REMOVEDIR).map_err(from_errno)
+    }
+
+    fn list(
+        &self,
+        dir: &HostHandle,
+        each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
+    ) -> Result<()> {
+        list::list(dir.fd(), each)
+    }
+
+    fn set_times(&self, dir: &HostHandle, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
+        let times = stat::timestamps(times)?;
+        let (path, flags) = name_or_empty(name);
+        match rustix::fs::utimensat(dir.fd(), path, &times, flags) {
+            // Before Linux 5.8 there was no AT_EMPTY_PATH here.
+            Err(Os::INVAL | Os::NOENT) if name.is_none() => {
+                rustix::fs::utimensat(dir.fd(), ".", &times, AtFlags::empty())
+            }
+            other => other,
+        }
+        .map_err(from_errno)
+    }
+
+    fn sync_dir(&self, dir: &HostHandle) -> Result<()> {
+        reopen(dir.fd())
+            .and_then(rustix::fs::fsync)
+            .map_err(from_errno)
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        reopen(&self.dir)
+            .and_then(rustix::fs::syncfs)
+            .map_err(from_errno)
+    }
+
+    fn set_mode(&self, dir: &HostHandle, name: Option<Name<'_>>, mode: u32) -> Result<()> {
+        stat::set_mode(dir.fd(), name, mode)
+    }
+
+    fn set_owner(
+        &self,
+        dir: &HostHandle,
+        name: Option<Name<'_>>,
+        (user, group): (u32, u32),
+    ) -> Result<()> {
+        // To the system, this number means "leave it".
+        if user == u32::MAX || group == u32::MAX {
+            return Err(Errno::Invalid.into());
+        }
+        let (path, flags) = name_or_empty(name);
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+        rustix::fs::chownat(dir.fd(), path, Some(user), Some(group), flags).map_err(from_errno)
+    }
+
+    fn xattrs(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+        self.xattrs.list(dir.fd(), name)
+    }
+
+    fn xattr(
+        &self,
+        dir: &HostHandle,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
+        self.xattrs.get(dir.fd(), name, attribute)
+    }
+
+    fn set_xattr(
+        &self,
+        dir: &HostHandle,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        self.xattrs.set(dir.fd(), name, attribute, value)
+    }
+
+    fn remove_xattr(
+        &self,
+        dir: &HostHandle,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<()> {
+        self.xattrs.remove(dir.fd(), name, attribute)
+    }
+
+    fn lock(&self) -> Result<()> {
+        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        if locked.is_some() {
+            return Err(self.busy());
+        }
+        let fd = reopen(&self.dir).map_err(from_errno)?;
+        match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                *locked = Some(fd);
+                Ok(())
+            }
+            Err(Os::WOULDBLOCK) => Err(self.busy()),
+            Err(os) => Err(from_errno(os).context(format_args!("cannot lock {}", self.label))),
+        }
+    }
+
+    fn unlock(&self) {
+        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fd) = locked.take()
+            && let Err(os) = rustix::fs::flock(&fd, FlockOperation::Unlock)
+        {
+            // Closing gives the lock back as well, unless a child process has a copy.
+            tracing::warn!(layer = %self.label, error = %os, "cannot unlock");
+        }
+    }
+}
+
+impl HostDir {
+    fn busy(&self) -> Error {
+        Error::new(
+            Errno::Busy,
+            format!(
+                "{} is in use as the upper of another mount: end that mount, or give this one an \
+                 upper of its own",
+                self.label
+            ),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

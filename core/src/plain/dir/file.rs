@@ -1,0 +1,180 @@
+//! An open regular file of the host.
+
+use super::errno::from_errno;
+use super::{copy, stat};
+use crate::error::{Errno, Result};
+use crate::layer::{Advice, ReadAt, WriteAt};
+use crate::meta::{Kind, Meta, SetTimes};
+use crate::name::Name;
+use crate::plain::Access;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{OFlags, SeekFrom};
+use rustix::io::{Errno as Os, ReadWriteFlags, retry_on_intr};
+use std::any::Any;
+use std::io::IoSlice;
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+/// The end of the longest file that the system can have.
+const MAX_SIZE: u64 = i64::MAX as u64;
+
+/// An open regular file of the host: one descriptor and nothing else.
+#[derive(Debug)]
+pub struct HostFile(OwnedFd);
+
+impl HostFile {
+    /// Opens a regular file, and nothing else.
+    ///
+    /// The descriptor is asked what it is, since the name may have changed hands before the
+    /// open. `O_NONBLOCK` and `O_NOCTTY` make the open itself harmless where it did: it neither
+    /// waits for the other end of a fifo nor takes a terminal.
+    pub(super) fn open(dir: BorrowedFd<'_>, name: Name<'_>, access: Access) -> Result<Self> {
+        let how = match access {
+            Access::Read => OFlags::RDONLY,
+            Access::ReadWrite => OFlags::RDWR,
+        };
+        let flags = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(dir, name.as_bytes(), flags, stat::mode(0)).map_err(|os| {
+            match os {
+                // A socket, or a device without a driver.
+                Os::NXIO | Os::NODEV => Errno::Unsupported.into(),
+                os => from_errno(os),
+            }
+        })?;
+        match stat::meta(fd.as_fd(), None)?.kind {
+            Kind::File => Ok(Self(fd)),
+            Kind::Dir => Err(Errno::IsDirectory.into()),
+            Kind::Symlink => Err(Errno::Loop.into()),
+            Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
+                Err(Errno::Unsupported.into())
+            }
+        }
+    }
+
+    /// Makes an empty file where there is nothing.
+    pub(super) fn create(dir: BorrowedFd<'_>, name: Name<'_>, mode: u32) -> Result<Self> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(dir, name.as_bytes(), flags, stat::mode(mode))
+            .map(Self)
+            .map_err(from_errno)
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl ReadAt for HostFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        if offset > MAX_SIZE {
+            return Ok(0);
+        }
+        retry_on_intr(|| rustix::io::pread(&self.0, &mut *buffer, offset)).map_err(from_errno)
+    }
+
+    fn meta(&self) -> Result<Meta> {
+        stat::meta(self.0.as_fd(), None)
+    }
+
+    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
+        if offset > MAX_SIZE {
+            return Ok(None);
+        }
+        // The calls move the descriptor's own position, which nothing else here looks at.
+        let start = match rustix::fs::seek(&self.0, SeekFrom::Data(offset)) {
+            Ok(start) => start,
+            Err(Os::NXIO) => return Ok(None),
+            // A filesystem that does not know its holes.
+            Err(Os::INVAL | Os::OPNOTSUPP) => {
+                let size = self.meta()?.size;
+                return Ok((offset < size).then_some(offset..size));
+            }
+            Err(os) => return Err(from_errno(os)),
+        };
+        match rustix::fs::seek(&self.0, SeekFrom::Hole(start)) {
+            Ok(end) if end > start => Ok(Some(start..end)),
+            // Cut or punched meanwhile.
+            Ok(_) | Err(Os::NXIO) => Ok(None),
+            Err(os) => Err(from_errno(os)),
+        }
+    }
+
+    fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
+        let advice = match advice {
+            Advice::Normal => rustix::fs::Advice::Normal,
+            Advice::Sequential => rustix::fs::Advice::Sequential,
+            Advice::Random => rustix::fs::Advice::Random,
+            Advice::WillNeed => rustix::fs::Advice::WillNeed,
+            Advice::DontNeed => rustix::fs::Advice::DontNeed,
+            Advice::NoReuse => rustix::fs::Advice::NoReuse,
+        };
+        rustix::fs::fadvise(&self.0, offset, NonZeroU64::new(length), advice).map_err(from_errno)
+    }
+
+    fn native(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+}
+
+impl WriteAt for HostFile {
+    fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > MAX_SIZE) {
+            return Err(Errno::FileTooLarge.into());
+        }
+        retry_on_intr(|| rustix::io::pwrite(&self.0, buffer, offset)).map_err(from_errno)
+    }
+
+    fn append(&self, buffer: &[u8]) -> Result<usize> {
+        // RWF_APPEND (Linux 4.16) finds the end and writes there under the inode's lock.
+        let slices = [IoSlice::new(buffer)];
+        match retry_on_intr(|| rustix::io::pwritev2(&self.0, &slices, 0, ReadWriteFlags::APPEND)) {
+            Err(Os::OPNOTSUPP | Os::NOSYS | Os::INVAL) => self.append_locked(buffer),
+            other => other.map_err(from_errno),
+        }
+    }
+
+    fn set_size(&self, size: u64) -> Result<()> {
+        if size > MAX_SIZE {
+            return Err(Errno::FileTooLarge.into());
+        }
+        retry_on_intr(|| rustix::fs::ftruncate(&self.0, size)).map_err(from_errno)
+    }
+
+    fn set_times(&self, times: SetTimes) -> Result<()> {
+        rustix::fs::futimens(&self.0, &stat::timestamps(times)?).map_err(from_errno)
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<()> {
+        rustix::fs::fchmod(&self.0, stat::mode(mode)).map_err(from_errno)
+    }
+
+    fn sync(&self, data_only: bool) -> Result<()> {
+        if data_only {
+            rustix::fs::fdatasync(&self.0)
+        } else {
+            rustix::fs::fsync(&self.0)
+        }
+        .map_err(from_errno)
+    }
+
+    fn copy_from(&self, from: &dyn ReadAt, range: Range<u64>) -> Result<u64> {
+        match from.native().and_then(|file| file.downcast_ref::<Self>()) {
+            Some(from) => copy::copy(from, self, range),
+            None => Ok(0),
+        }
+    }
+}
+
+impl HostFile {
+    /// Appends where the system has no call for it. One lock for all files is enough: systems
+    /// so old are rare, and an upper has no other writer than this process.
+    pub(super) fn append_locked(&self, buffer: &[u8]) -> Result<usize> {
+        static APPENDING: Mutex<()> = Mutex::new(());
+        let _appending = APPENDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = self.meta()?.size;
+        self.write_at(buffer, end)
+    }
+}

@@ -1,0 +1,46 @@
+//! Listing a directory.
+
+use super::errno::from_errno;
+use super::{reopen, stat};
+use crate::error::Result;
+use crate::meta::Kind;
+use crate::name::Name;
+use rustix::fd::BorrowedFd;
+use rustix::fs::RawDir;
+use std::ops::ControlFlow;
+
+/// Bytes asked for in one `getdents64`: about a thousand short names, as glibc does.
+const BUFFER: usize = 32 * 1024;
+
+/// Calls `each` for every name but `.` and `..`, until it breaks.
+///
+/// Types come with the names where the filesystem has them there, else from a `statx` a name.
+/// The inode number of a directory on which something is mounted is that of the directory
+/// below the mount, as `getdents64` has it.
+pub(super) fn list(
+    dir: BorrowedFd<'_>,
+    each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
+) -> Result<()> {
+    let fd = reopen(dir).map_err(from_errno)?;
+    let mut buffer = Vec::with_capacity(BUFFER);
+    let mut entries = RawDir::new(&fd, buffer.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        let entry = entry.map_err(from_errno)?;
+        // What is no name is `.` or `..`: the kernel gives nothing else.
+        let Ok(name) = Name::new(entry.file_name().to_bytes()) else {
+            continue;
+        };
+        let kind = match stat::kind(entry.file_type()) {
+            Some(kind) => kind,
+            None => match stat::meta(dir, Some(name)) {
+                Ok(meta) => meta.kind,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            },
+        };
+        if each(name, kind, entry.ino()).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}

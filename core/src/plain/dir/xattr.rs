@@ -1,0 +1,184 @@
+//! Extended attributes.
+//!
+//! Linux before 6.13 has no `getxattrat`, and an `O_PATH` descriptor has no `fgetxattr`. Two
+//! ways are left:
+//!
+//! - [`Route::Procfs`]: the `l*xattr` calls on `/proc/self/fd/N/name`. One call, for anything
+//!   that has a name, without permission to open it (root filesystems hold empty files that only
+//!   root may read, and each could be a whiteout). The path begins at our own descriptor
+//!   and its last part is not followed, so it leads nowhere else.
+//! - [`Route::Open`], where no procfs is mounted: open the file, then the `f*xattr` calls. Regular
+//!   files and directories only, and only those that may be read. Anything else has no
+//!   attributes then.
+//!
+//! What the system does not show cannot be seen either way: without `CAP_SYS_ADMIN` it hides
+//! `trusted.*` (as if there were none), and a symbolic link has no `user.*`.
+
+use super::errno::from_errno;
+use super::{name_or_dot, stat};
+use crate::error::{Errno, Error, Result};
+use crate::meta::Kind;
+use crate::name::Name;
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, XattrFlags};
+use rustix::io::Errno as Os;
+
+/// Linux's `XATTR_NAME_MAX`. The kernel answers ERANGE for a longer one, as for a small buffer.
+const MAX_NAME: usize = 255;
+/// Linux's `XATTR_SIZE_MAX` and `XATTR_LIST_MAX`: nothing that can be read is larger.
+const MAX_SIZE: usize = 64 * 1024;
+/// What is tried first: a list of attributes or a value is rarely longer.
+const FIRST: usize = 256;
+
+/// How attributes are reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Route {
+    Procfs,
+    Open,
+}
+
+impl Route {
+    pub(super) fn find() -> Self {
+        match rustix::fs::statfs("/proc/self/fd") {
+            Ok(stat) if stat.f_type == PROC_SUPER_MAGIC => Self::Procfs,
+            // Not mounted, or not ours to look at.
+            Ok(_) | Err(_) => Self::Open,
+        }
+    }
+
+    pub(super) fn list(
+        self,
+        dir: BorrowedFd<'_>,
+        name: Option<Name<'_>>,
+    ) -> Result<Vec<Box<[u8]>>> {
+        let read = match self.reach(dir, name)? {
+            Reached::Path(path) => read(|buffer| rustix::fs::llistxattr(path.as_slice(), buffer)),
+            Reached::File(fd) => read(|buffer| rustix::fs::flistxattr(&fd, buffer)),
+            Reached::Nothing => return Ok(Vec::new()),
+        };
+        match read {
+            Ok(list) => Ok(list
+                .split(|&byte| byte == 0)
+                .filter(|attribute| !attribute.is_empty())
+                .map(Box::from)
+                .collect()),
+            // A filesystem without attributes.
+            Err(Os::OPNOTSUPP | Os::NOSYS) => Ok(Vec::new()),
+            Err(os) => Err(from_errno(os)),
+        }
+    }
+
+    pub(super) fn get(
+        self,
+        dir: BorrowedFd<'_>,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
+        check(attribute)?;
+        let read = match self.reach(dir, name)? {
+            Reached::Path(path) => {
+                read(|buffer| rustix::fs::lgetxattr(path.as_slice(), attribute, buffer))
+            }
+            Reached::File(fd) => read(|buffer| rustix::fs::fgetxattr(&fd, attribute, buffer)),
+            Reached::Nothing => return Ok(None),
+        };
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(Os::NODATA | Os::OPNOTSUPP | Os::NOSYS) => Ok(None),
+            Err(os) => Err(from_errno(os)),
+        }
+    }
+
+    pub(super) fn set(
+        self,
+        dir: BorrowedFd<'_>,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        check(attribute)?;
+        let flags = XattrFlags::empty();
+        match self.reach(dir, name)? {
+            Reached::Path(path) => rustix::fs::lsetxattr(path.as_slice(), attribute, value, flags),
+            Reached::File(fd) => rustix::fs::fsetxattr(fd, attribute, value, flags),
+            Reached::Nothing => Err(Os::OPNOTSUPP),
+        }
+        .map_err(|os| match os {
+            // The value is longer than any attribute, or than this filesystem's.
+            Os::TOOBIG | Os::RANGE => Error::new(
+                Errno::InsufficientSpace,
+                "the extended attribute is larger than the filesystem can hold",
+            )
+            .with_source(os.into()),
+            os => from_errno(os),
+        })
+    }
+
+    pub(super) fn remove(
+        self,
+        dir: BorrowedFd<'_>,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<()> {
+        check(attribute)?;
+        match self.reach(dir, name)? {
+            Reached::Path(path) => rustix::fs::lremovexattr(path.as_slice(), attribute),
+            Reached::File(fd) => rustix::fs::fremovexattr(fd, attribute),
+            Reached::Nothing => Err(Os::OPNOTSUPP),
+        }
+        .map_err(|os| match os {
+            Os::NODATA => Errno::NoEntry.into(),
+            os => from_errno(os),
+        })
+    }
+
+    fn reach(self, dir: BorrowedFd<'_>, name: Option<Name<'_>>) -> Result<Reached> {
+        let last = name_or_dot(name);
+        match self {
+            Self::Procfs => {
+                let mut path = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
+                path.extend_from_slice(last);
+                Ok(Reached::Path(path))
+            }
+            Self::Open => {
+                let kind = stat::meta(dir, name)?.kind;
+                if !matches!(kind, Kind::File | Kind::Dir) {
+                    return Ok(Reached::Nothing);
+                }
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                rustix::fs::openat(dir, last, flags, Mode::empty())
+                    .map(Reached::File)
+                    .map_err(from_errno)
+            }
+        }
+    }
+}
+
+/// Where the calls on one name's attributes go.
+enum Reached {
+    Path(Vec<u8>),
+    File(OwnedFd),
+    Nothing,
+}
+
+fn check(attribute: &[u8]) -> Result<()> {
+    if attribute.is_empty() || attribute.len() > MAX_NAME || attribute.contains(&0) {
+        return Err(Errno::Invalid.into());
+    }
+    Ok(())
+}
+
+/// Reads into a buffer that grows until the answer fits.
+fn read(mut call: impl FnMut(&mut [u8]) -> Result<usize, Os>) -> Result<Vec<u8>, Os> {
+    let mut buffer = vec![0; FIRST];
+    loop {
+        match call(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+            Err(Os::RANGE) if buffer.len() < MAX_SIZE => buffer = vec![0; MAX_SIZE],
+            Err(os) => return Err(os),
+        }
+    }
+}
