@@ -1,126 +1,92 @@
-//! A live mount: a host directory as it is (skeleton).
+//! A live mount: a host directory as it is, what `--dir` means to wasmtime.
+//!
+//! Nothing is merged, hidden or remembered: other processes may change the directory, and what
+//! they change is seen at once. Whole paths go to cap-primitives, which hands them to the kernel
+//! (`openat2` with `RESOLVE_BENEATH`), so that no path leads outside and no answer is older than
+//! the call.
+//!
+//! Answers are those of wasmtime-wasi, less three differences:
+//! - what a read-only mount refuses is `read-only`, and only where the call would have succeeded
+//!   otherwise ([`read_only`]);
+//! - an error has its own code wherever WASI has one for it, `cross-device` above all;
+//! - a fifo, socket or device is never opened (`unsupported`), since that may block or act.
 
-#![allow(unused_variables, reason = "skeleton")]
-use crate::descriptor::{Listing, OpenHow, Opened};
-use crate::error::Result;
-use crate::layer::Advice;
-use crate::meta::{Identity, SetTimes, Stat};
+mod change;
+mod dir;
+mod file;
+mod list;
+mod open;
+mod path;
+mod read_only;
+mod stat;
+mod times;
+
+pub use dir::LiveDir;
+pub use file::LiveFile;
+
+use crate::error::{Errno, Error};
+use crate::identity::IdentityKey;
+use crate::plain::dir::errno::from_errno;
+use std::io;
 use std::sync::Arc;
 
-/// A live mount: a host directory as it is, shared with other processes.
-pub struct Live;
+/// A live mount: a host directory as it is, shared with other processes. A clone is the same
+/// mount.
+///
+/// The directory is the capability: nothing outside it can be reached, and nothing is asked
+/// before it is used.
+#[derive(Clone, Debug)]
+pub struct Live {
+    root: LiveDir,
+}
+
+/// What all descriptors of a mount share.
+#[derive(Debug)]
+struct Mount {
+    read_only: bool,
+    key: IdentityKey,
+}
 
 impl Live {
     /// Mounts `dir`.
     pub fn new(dir: cap_std::fs::Dir) -> Self {
-        let _ = dir;
-        todo!()
+        Self::mount(dir, false)
     }
+
     /// Mounts `dir`; changes fail with `read-only`.
     pub fn read_only(dir: cap_std::fs::Dir) -> Self {
-        let _ = dir;
-        todo!()
+        Self::mount(dir, true)
     }
-    /// The root.
+
+    fn mount(dir: cap_std::fs::Dir, read_only: bool) -> Self {
+        let mount = Arc::new(Mount {
+            read_only,
+            key: IdentityKey::new(),
+        });
+        Self {
+            root: LiveDir::new(dir.into_std_file(), None, mount),
+        }
+    }
+
+    /// The root directory.
     pub fn root(&self) -> crate::Dir {
-        todo!()
+        self.root.clone().into()
     }
 }
 
-/// A directory of a live mount.
-#[derive(Clone, Debug)]
-pub struct LiveDir;
-
-impl LiveDir {
-    pub(crate) fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
-        todo!()
+/// What cap-primitives answers, as the engine's error.
+fn from_io(error: io::Error) -> Error {
+    if let Some(os) = rustix::io::Errno::from_io_error(&error) {
+        return from_errno(os);
     }
-    pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
-        todo!()
-    }
-    pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
-        todo!()
-    }
-    pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn create_directory_at(&self, path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn remove_directory_at(&self, path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn unlink_file_at(&self, path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn symlink_at(&self, target: &str, path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn readlink_at(&self, path: &str) -> Result<String> {
-        todo!()
-    }
-    pub(crate) fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn rename_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn list(&self) -> Result<Arc<Listing>> {
-        todo!()
-    }
-    pub(crate) fn stat(&self) -> Result<Stat> {
-        todo!()
-    }
-    pub(crate) fn identity(&self) -> Result<Identity> {
-        todo!()
-    }
-    pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn sync(&self, data_only: bool) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn is_writable(&self) -> bool {
-        todo!()
-    }
-}
-
-/// An open file of a live mount.
-#[derive(Clone, Debug)]
-pub struct LiveFile;
-
-impl LiveFile {
-    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        todo!()
-    }
-    pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
-        todo!()
-    }
-    pub(crate) fn append(&self, buffer: &[u8]) -> Result<usize> {
-        todo!()
-    }
-    pub(crate) fn set_size(&self, size: u64) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn stat(&self) -> Result<Stat> {
-        todo!()
-    }
-    pub(crate) fn identity(&self) -> Result<Identity> {
-        todo!()
-    }
-    pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn sync(&self, data_only: bool) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn is_readable(&self) -> bool {
-        todo!()
-    }
-    pub(crate) fn is_writable(&self) -> bool {
-        todo!()
-    }
+    // Errors of cap-primitives itself. Its word for a path that leads outside is
+    // "permission denied", without a number of the system.
+    let errno = match error.kind() {
+        io::ErrorKind::NotFound => Errno::NoEntry,
+        io::ErrorKind::PermissionDenied => Errno::NotPermitted,
+        io::ErrorKind::AlreadyExists => Errno::Exist,
+        io::ErrorKind::InvalidInput => Errno::Invalid,
+        _ => return Error::from(Errno::Io).with_source(error),
+    };
+    errno.into()
 }

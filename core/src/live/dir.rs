@@ -1,0 +1,177 @@
+//! A directory of a live mount: each call goes to the file that has the operation.
+
+use super::stat::{self, Place};
+use super::{Mount, change, from_io, list, open, read_only, times};
+use crate::descriptor::{Listing, OpenHow, Opened};
+use crate::error::{Errno, Result};
+use crate::identity::IdentityKey;
+use crate::meta::{Identity, SetTimes, Stat};
+use crate::plain::dir::errno::from_errno;
+use rustix::fs::{Mode, OFlags};
+use std::fs::File;
+use std::sync::{Arc, OnceLock};
+
+/// A directory of a live mount. A clone is the same directory.
+#[derive(Clone, Debug)]
+pub struct LiveDir(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// The directory; a handle that can be listed or one that only stands for a path.
+    file: File,
+    /// Where it is, once that was asked.
+    place: OnceLock<Place>,
+    mount: Arc<Mount>,
+}
+
+impl LiveDir {
+    pub(super) fn new(file: File, place: Option<Place>, mount: Arc<Mount>) -> Self {
+        Self(Arc::new(Inner {
+            file,
+            place: place.map(OnceLock::from).unwrap_or_default(),
+            mount,
+        }))
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.0.file
+    }
+
+    pub(super) fn mount(&self) -> &Arc<Mount> {
+        &self.0.mount
+    }
+
+    pub(super) fn key(&self) -> &IdentityKey {
+        &self.0.mount.key
+    }
+
+    /// Where the directory is. That never changes, whatever becomes of its name.
+    pub(super) fn place(&self) -> Result<Place> {
+        if let Some(place) = self.0.place.get() {
+            return Ok(*place);
+        }
+        let place = Place::of(&stat::of_file(self.file())?);
+        Ok(*self.0.place.get_or_init(|| place))
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        !self.0.mount.read_only
+    }
+
+    pub(crate) fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
+        open::open_at(self, path, how)
+    }
+
+    pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
+        let raw = stat::of_path(self.file(), path, follow)?;
+        Ok(stat::shown(&raw, self.key()))
+    }
+
+    pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
+        let raw = stat::of_path(self.file(), path, follow)?;
+        Ok(Place::of(&raw).identity(self.key()))
+    }
+
+    pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
+        if !self.is_writable() {
+            stat::of_path(self.file(), path, follow)?;
+            return Err(Errno::ReadOnly.into());
+        }
+        times::of_path(self.file(), path, follow, times)
+    }
+
+    pub(crate) fn create_directory_at(&self, path: &str) -> Result<()> {
+        if !self.is_writable() {
+            read_only::create_directory(self, path)?;
+            return Err(Errno::ReadOnly.into());
+        }
+        change::create_directory(self, path)
+    }
+
+    pub(crate) fn remove_directory_at(&self, path: &str) -> Result<()> {
+        if !self.is_writable() {
+            read_only::remove_directory(self, path)?;
+            return Err(Errno::ReadOnly.into());
+        }
+        change::remove_directory(self, path)
+    }
+
+    pub(crate) fn unlink_file_at(&self, path: &str) -> Result<()> {
+        if !self.is_writable() {
+            read_only::unlink_file(self, path)?;
+            return Err(Errno::ReadOnly.into());
+        }
+        change::unlink_file(self, path)
+    }
+
+    pub(crate) fn symlink_at(&self, target: &str, path: &str) -> Result<()> {
+        if !self.is_writable() {
+            read_only::symlink(self, target, path)?;
+            return Err(Errno::ReadOnly.into());
+        }
+        change::symlink(self, target, path)
+    }
+
+    pub(crate) fn readlink_at(&self, path: &str) -> Result<String> {
+        let target = cap_primitives::fs::read_link(self.file(), path.as_ref()).map_err(from_io)?;
+        target
+            .into_os_string()
+            .into_string()
+            .map_err(|_| Errno::IllegalByteSequence.into())
+    }
+
+    pub(crate) fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
+        if !self.is_writable() || !new_dir.is_writable() {
+            read_only::link(self, path, new_dir, new_path)?;
+            return Err(Errno::ReadOnly.into());
+        }
+        change::link(self, path, new_dir, new_path)
+    }
+
+    pub(crate) fn rename_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
+        if !self.is_writable() || !new_dir.is_writable() {
+            read_only::rename(self, path, new_dir, new_path)?;
+            return Err(Errno::ReadOnly.into());
+        }
+        change::rename(self, path, new_dir, new_path)
+    }
+
+    pub(crate) fn list(&self) -> Result<Arc<Listing>> {
+        list::list(self)
+    }
+
+    pub(crate) fn stat(&self) -> Result<Stat> {
+        Ok(stat::shown(&stat::of_file(self.file())?, self.key()))
+    }
+
+    pub(crate) fn identity(&self) -> Result<Identity> {
+        Ok(self.place()?.identity(self.key()))
+    }
+
+    pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
+        if !self.is_writable() {
+            return Err(Errno::ReadOnly.into());
+        }
+        times::of_file(self.file(), times)
+    }
+
+    pub(crate) fn sync(&self, data_only: bool) -> Result<()> {
+        let sync = |file: &File| {
+            if data_only {
+                rustix::fs::fdatasync(file)
+            } else {
+                rustix::fs::fsync(file)
+            }
+        };
+        match sync(self.file()) {
+            // A handle that only stands for a path.
+            Err(rustix::io::Errno::BADF) => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                rustix::fs::openat(self.file(), c".", flags, Mode::empty())
+                    .and_then(|dir| sync(&dir.into()))
+                    .map_err(from_errno)
+            }
+            result => result.map_err(from_errno),
+        }
+    }
+}

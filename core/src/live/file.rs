@@ -1,0 +1,126 @@
+//! An open file of a live mount: one system call a method, straight from and to the caller's
+//! buffer.
+
+use super::stat::{self, Place};
+use super::{Mount, times};
+use crate::error::{Errno, Result};
+use crate::layer::Advice;
+use crate::meta::{Identity, SetTimes, Stat};
+use crate::plain::dir::errno::from_errno;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::{Errno as Os, ReadWriteFlags};
+use std::fs::File;
+use std::io::IoSlice;
+use std::num::NonZeroU64;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+/// An open file of a live mount. A clone is the same open file.
+#[derive(Clone, Debug)]
+pub struct LiveFile(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    file: File,
+    place: Place,
+    mount: Arc<Mount>,
+    readable: bool,
+    writable: bool,
+}
+
+impl LiveFile {
+    pub(super) fn new(
+        file: File,
+        place: Place,
+        mount: Arc<Mount>,
+        readable: bool,
+        writable: bool,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            file,
+            place,
+            mount,
+            readable,
+            writable,
+        }))
+    }
+
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        rustix::io::pread(&self.0.file, buffer, offset).map_err(from_errno)
+    }
+
+    pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
+        rustix::io::pwrite(&self.0.file, buffer, offset).map_err(from_errno)
+    }
+
+    pub(crate) fn append(&self, buffer: &[u8]) -> Result<usize> {
+        let slices = [IoSlice::new(buffer)];
+        match rustix::io::pwritev2(&self.0.file, &slices, 0, ReadWriteFlags::APPEND) {
+            // gVisor has the call, but not the flag.
+            Err(Os::NOSYS | Os::OPNOTSUPP) => self.append_reopened(buffer),
+            result => result.map_err(from_errno),
+        }
+    }
+
+    /// Appends through a second opening of the file. Changing the flags of the first for a
+    /// moment, as wasmtime-wasi does, would make the writes of other threads append too.
+    fn append_reopened(&self, buffer: &[u8]) -> Result<usize> {
+        if !self.0.writable {
+            return Err(Errno::BadDescriptor.into());
+        }
+        let path = format!("/proc/self/fd/{}", self.0.file.as_raw_fd());
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;
+        rustix::fs::openat(CWD, path, flags, Mode::empty())
+            .and_then(|file| rustix::io::write(&file, buffer))
+            .map_err(from_errno)
+    }
+
+    pub(crate) fn set_size(&self, size: u64) -> Result<()> {
+        rustix::fs::ftruncate(&self.0.file, size).map_err(from_errno)
+    }
+
+    pub(crate) fn stat(&self) -> Result<Stat> {
+        let raw = stat::of_file(&self.0.file)?;
+        Ok(stat::shown(&raw, &self.0.mount.key))
+    }
+
+    pub(crate) fn identity(&self) -> Result<Identity> {
+        Ok(self.0.place.identity(&self.0.mount.key))
+    }
+
+    pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
+        if self.0.mount.read_only {
+            return Err(Errno::ReadOnly.into());
+        }
+        times::of_file(&self.0.file, times)
+    }
+
+    pub(crate) fn sync(&self, data_only: bool) -> Result<()> {
+        if data_only {
+            rustix::fs::fdatasync(&self.0.file).map_err(from_errno)
+        } else {
+            rustix::fs::fsync(&self.0.file).map_err(from_errno)
+        }
+    }
+
+    pub(crate) fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
+        let advice = match advice {
+            Advice::Normal => rustix::fs::Advice::Normal,
+            Advice::Sequential => rustix::fs::Advice::Sequential,
+            Advice::Random => rustix::fs::Advice::Random,
+            Advice::WillNeed => rustix::fs::Advice::WillNeed,
+            Advice::DontNeed => rustix::fs::Advice::DontNeed,
+            Advice::NoReuse => rustix::fs::Advice::NoReuse,
+        };
+        rustix::fs::fadvise(&self.0.file, offset, NonZeroU64::new(length), advice)
+            .map_err(from_errno)
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        self.0.readable
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.0.writable
+    }
+}

@@ -1,0 +1,59 @@
+//! `open-at`: one system call to open, one to learn what was opened.
+
+use super::dir::LiveDir;
+use super::file::LiveFile;
+use super::stat::{self, Place};
+use super::{from_io, read_only};
+use crate::descriptor::{OpenHow, Opened};
+use crate::error::{Errno, Result};
+use crate::meta::Kind;
+use cap_primitives::fs::{OpenOptions, OpenOptionsExt};
+use rustix::fs::OFlags;
+
+pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened> {
+    if how.directory && (how.create || how.exclusive || how.truncate) {
+        return Err(Errno::Invalid.into());
+    }
+    // As in wasmtime-wasi: to create or to truncate is to write, and what is not asked to be
+    // written is read.
+    let write = how.write || how.create || how.truncate;
+    let read = how.read || !how.write;
+    if write && !dir.is_writable() {
+        read_only::open(dir, path, how)?;
+        return Err(Errno::ReadOnly.into());
+    }
+
+    let mut options = OpenOptions::new();
+    options
+        .read(read)
+        .write(write)
+        .truncate(how.truncate)
+        .create(how.create)
+        .create_new(how.create && how.exclusive)
+        ._cap_fs_ext_follow(stat::following(how.follow));
+    // What is neither file nor directory is seen to be so only once it is open. These let that
+    // happen without waiting for the other end of a fifo, or taking a terminal.
+    options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
+    let file = cap_primitives::fs::open(dir.file(), path.as_ref(), &options).map_err(|error| {
+        match rustix::io::Errno::from_io_error(&error) {
+            // The answer of sockets, and of fifos that nobody reads.
+            Some(rustix::io::Errno::NXIO) => Errno::Unsupported.into(),
+            _ => from_io(error),
+        }
+    })?;
+
+    let raw = stat::of_file(&file)?;
+    let place = Place::of(&raw);
+    match stat::kind(&raw) {
+        Kind::Dir => {
+            let dir = LiveDir::new(file, Some(place), dir.mount().clone());
+            Ok(Opened::Dir(dir.into()))
+        }
+        _ if how.directory => Err(Errno::NotDirectory.into()),
+        Kind::File => {
+            let file = LiveFile::new(file, place, dir.mount().clone(), read, write);
+            Ok(Opened::File(file.into()))
+        }
+        _ => Err(Errno::Unsupported.into()),
+    }
+}

@@ -1,0 +1,171 @@
+//! What a change would have answered, had the mount not been read-only.
+//!
+//! A function here succeeds where the change would have been made: the caller then answers
+//! `read-only`. What it finds first is what the guest is told: a path that does not resolve, then
+//! `no-entry`, `not-directory`, `is-directory`, `exist`, `not-empty`. wasmtime-wasi answers before
+//! it looks; a program that makes a directory unless it exists needs to hear that it exists.
+
+use super::dir::LiveDir;
+use super::path::{ends_in_no_name, parent, without_slashes};
+use super::stat::{self, Place};
+use super::{from_io, list};
+use crate::descriptor::OpenHow;
+use crate::error::{Errno, Result};
+use crate::meta::Kind;
+use std::os::unix::ffi::OsStrExt;
+
+/// Links followed in search of the name that would be created. Linux's `MAXSYMLINKS`.
+const LINK_HOPS: usize = 40;
+
+pub(super) fn open(dir: &LiveDir, path: &str, how: OpenHow) -> Result<()> {
+    let exclusive = how.create && how.exclusive;
+    if how.create && path.ends_with('/') {
+        // The kernel does not look further: a file cannot be made at such a name.
+        parent_exists(dir, without_slashes(path))?;
+        return Err(Errno::IsDirectory.into());
+    }
+    match stat::of_path(dir.file(), path, how.follow && !exclusive) {
+        Ok(_) if exclusive => Err(Errno::Exist.into()),
+        Ok(raw) => match stat::kind(&raw) {
+            Kind::Dir => Err(Errno::IsDirectory.into()),
+            _ if how.directory => Err(Errno::NotDirectory.into()),
+            Kind::File => Ok(()),
+            Kind::Symlink => Err(Errno::Loop.into()),
+            Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
+                Err(Errno::Unsupported.into())
+            }
+        },
+        Err(error) if error.is_not_found() && how.create => create_file(dir, path),
+        Err(error) => Err(error),
+    }
+}
+
+/// `path` is not there, or a link to what is not there.
+fn create_file(dir: &LiveDir, path: &str) -> Result<()> {
+    let mut path = path.to_owned();
+    for _ in 0..LINK_HOPS {
+        match stat::of_path(dir.file(), &path, false) {
+            Ok(raw) if stat::kind(&raw) == Kind::Symlink => {
+                // The kernel resolves the target where the link stands.
+                let target =
+                    cap_primitives::fs::read_link(dir.file(), path.as_ref()).map_err(from_io)?;
+                let Ok(target) = std::str::from_utf8(target.as_os_str().as_bytes()) else {
+                    return Ok(());
+                };
+                path = format!("{}{target}", parent(&path).unwrap_or_default());
+            }
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_not_found() => {
+                parent_exists(dir, without_slashes(&path))?;
+                return if path.ends_with('/') {
+                    Err(Errno::IsDirectory.into())
+                } else {
+                    Ok(())
+                };
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::Loop.into())
+}
+
+pub(super) fn create_directory(dir: &LiveDir, path: &str) -> Result<()> {
+    new_name(dir, without_slashes(path))
+}
+
+pub(super) fn symlink(dir: &LiveDir, target: &str, path: &str) -> Result<()> {
+    match target.as_bytes() {
+        [] => Err(Errno::NoEntry.into()),
+        [b'/', ..] => Err(Errno::NotPermitted.into()),
+        _ => new_name(dir, path),
+    }
+}
+
+pub(super) fn remove_directory(dir: &LiveDir, path: &str) -> Result<()> {
+    let raw = stat::of_path(dir.file(), path, false)?;
+    if stat::kind(&raw) != Kind::Dir {
+        return Err(Errno::NotDirectory.into());
+    }
+    if ends_in_no_name(path) {
+        return Err(Errno::Invalid.into());
+    }
+    empty(dir, path)
+}
+
+pub(super) fn unlink_file(dir: &LiveDir, path: &str) -> Result<()> {
+    let raw = stat::of_path(dir.file(), path, false)?;
+    if stat::kind(&raw) == Kind::Dir {
+        return Err(Errno::IsDirectory.into());
+    }
+    Ok(())
+}
+
+pub(super) fn link(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &str) -> Result<()> {
+    stat::of_path(dir.file(), path, false)?;
+    new_name(new_dir, new_path)
+}
+
+pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &str) -> Result<()> {
+    let demands_dir = path.ends_with('/') || new_path.ends_with('/');
+    let (path, new_path) = (without_slashes(path), without_slashes(new_path));
+    parent_exists(dir, path)?;
+    parent_exists(new_dir, new_path)?;
+    if ends_in_no_name(path) || ends_in_no_name(new_path) {
+        return Err(Errno::Busy.into());
+    }
+    let source = stat::of_path(dir.file(), path, false)?;
+    let is_dir = stat::kind(&source) == Kind::Dir;
+    if demands_dir && !is_dir {
+        return Err(Errno::NotDirectory.into());
+    }
+    match stat::of_path(new_dir.file(), new_path, false) {
+        Ok(target) if Place::of(&target) == Place::of(&source) => Ok(()),
+        Ok(target) => match (is_dir, stat::kind(&target) == Kind::Dir) {
+            (true, false) => Err(Errno::NotDirectory.into()),
+            (false, true) => Err(Errno::IsDirectory.into()),
+            (true, true) => empty(new_dir, new_path),
+            (false, false) => Ok(()),
+        },
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Something could be made at `path`.
+fn new_name(dir: &LiveDir, path: &str) -> Result<()> {
+    match stat::of_path(dir.file(), path, false) {
+        Ok(_) => Err(Errno::Exist.into()),
+        Err(error) if error.is_not_found() => parent_exists(dir, path),
+        Err(error) => Err(error),
+    }
+}
+
+/// The directory that `path` names an entry of is there.
+fn parent_exists(dir: &LiveDir, path: &str) -> Result<()> {
+    if path.is_empty() {
+        return Err(Errno::NoEntry.into());
+    }
+    let raw = match parent(path) {
+        Some(parent) => stat::of_path(dir.file(), parent, true)?,
+        None => stat::of_file(dir.file())?,
+    };
+    if stat::kind(&raw) != Kind::Dir {
+        return Err(Errno::NotDirectory.into());
+    }
+    // Nothing can be made in a directory that was removed while it was open.
+    if raw.st_nlink == 0 {
+        return Err(Errno::NoEntry.into());
+    }
+    Ok(())
+}
+
+fn empty(dir: &LiveDir, path: &str) -> Result<()> {
+    let target = stat::open_path(dir.file(), path, false)?;
+    match list::is_empty(&target) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Errno::NotEmpty.into()),
+        // It may be removed without being read: whether it is empty cannot be told.
+        Err(error) if error.errno() == Errno::Access => Ok(()),
+        Err(error) => Err(error),
+    }
+}
