@@ -1,2 +1,49 @@
-//! stub
-fn main() {}
+//! `wasi-overlay`: runs WebAssembly programs on layers of directories.
+
+mod app;
+mod args;
+mod guest;
+mod invoke;
+mod mount;
+mod mounts;
+mod run;
+mod served;
+mod store;
+mod validate;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // What a user sees is what happened and what to do, under `RUST_BACKTRACE` too: our own
+    // frames say nothing to the owner of a guest, and collecting them slows every error down.
+    wasmtime::error::disable_backtrace();
+    std::panic::set_hook(Box::new(|panic| {
+        complain(&format!(
+            "internal error: {panic}\nThis is a bug of wasi-overlay: please report it."
+        ));
+    }));
+    let Command::Run(args) = Cli::parse().command;
+    match std::panic::catch_unwind(AssertUnwindSafe(|| run::run(*args))) {
+        Ok(Ok(code)) => exit_code(code),
+        Ok(Err(error)) => {
+            complain(&format!("Error: {error:#}"));
+            ExitCode::FAILURE
+        }
+        Err(_) => ExitCode::from(70),
+    }
+}
+
+/// What the system keeps of an exit code: its lowest eight bits.
+fn exit_code(code: i32) -> ExitCode {
+    let [low, ..] = code.to_le_bytes();
+    ExitCode::from(low)
+}
+
+/// Prints to stderr. Where nobody listens there is nobody to tell, so a failure is no failure.
+fn complain(message: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
+}

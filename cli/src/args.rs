@@ -1,0 +1,153 @@
+//! The command line as it is typed.
+//!
+//! Options come before the wasm file; whatever follows it is the guest's. The options that
+//! `wasmtime run` has keep their names and their meaning.
+
+use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperArg};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use wasmtime_cli_flags::CommonOptions;
+
+/// Runs WebAssembly programs on layers of directories.
+#[derive(Parser)]
+#[command(name = "wasi-overlay", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Runs a WebAssembly program on an overlay of directories.
+    Run(Box<RunArgs>),
+}
+
+/// The arguments of `run`.
+#[derive(Args)]
+#[command(override_usage = USAGE, after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) main: MainMount,
+
+    /// Mounts another overlay: `dst=/data,layer=a,layer=b,upper=c`.
+    ///
+    /// Keys: `dst=GUEST_PATH`; `layer=DIR`, as often as there are layers, bottom first;
+    /// `upper=DIR`, `upper=memory[:SIZE]` or `memory[=SIZE]`; `ro`; `volatile`;
+    /// `absolute-symlinks=refuse|root`. A comma in a path is written `\,`, a backslash `\\`.
+    #[arg(long = "mount", value_name = "SPEC", value_parser = OverlaySpec::parse)]
+    pub(crate) mounts: Vec<OverlaySpec>,
+
+    /// Shows a host directory to the guest as it is, without layers.
+    ///
+    /// `HOST` is shown under the same name, `HOST::GUEST` as `GUEST`; with `::ro` the guest
+    /// cannot change it.
+    #[arg(long = "dir", value_name = "HOST[::GUEST[::ro]]", value_parser = DirSpec::parse)]
+    pub(crate) dirs: Vec<DirSpec>,
+
+    /// Sets an environment variable of the guest; without a value, to the one it has here.
+    #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = EnvVar::parse)]
+    pub(crate) env: Vec<EnvVar>,
+
+    /// Calls this function instead of the program's start.
+    ///
+    /// For a core module, the name of an export; its arguments are those after the wasm file.
+    /// For a component, a call as `name(arguments)`, written in WAVE.
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) invoke: Option<String>,
+
+    /// Overrides `argv[0]`, which otherwise is the name of the wasm file.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) argv0: Option<String>,
+
+    /// Allows a precompiled program (`*.cwasm`).
+    ///
+    /// It is native code that runs without a check: give it only files that you trust, made
+    /// by `wasmtime compile`.
+    #[arg(long)]
+    pub(crate) allow_precompiled: bool,
+
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+
+    /// The program (a core module of WASI 0.1 or a component of WASI 0.2; binary, text or
+    /// precompiled) and its arguments.
+    #[arg(value_name = "APP", trailing_var_arg = true, required = true)]
+    pub(crate) app_and_args: Vec<OsString>,
+}
+
+/// The overlay that is put together from single options.
+#[derive(Args)]
+#[command(next_help_heading = "Overlay")]
+pub(crate) struct MainMount {
+    /// Adds a read-only layer on top of those before it, like a line of a Dockerfile.
+    #[arg(long = "layer", value_name = "DIR")]
+    pub(crate) layers: Vec<PathBuf>,
+
+    /// Where changes go: a directory that keeps them, or memory (the default, 1g), which
+    /// forgets them.
+    #[arg(long, value_name = "DIR|memory[:SIZE]",
+          value_parser = OsStringValueParser::new().try_map(UpperArg::parse))]
+    pub(crate) upper: Option<UpperArg>,
+
+    /// Refuses every change.
+    #[arg(long)]
+    pub(crate) read_only: bool,
+
+    /// Where the guest finds the overlay [default: /].
+    #[arg(long, value_name = "GUEST_PATH")]
+    pub(crate) at: Option<String>,
+
+    /// Never waits for the disk: after a crash of the machine, throw the upper away.
+    #[arg(long)]
+    pub(crate) volatile: bool,
+
+    /// What an absolute symbolic link in a layer means: an error, or a path from the mount's
+    /// root [default: refuse].
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) absolute_symlinks: Option<AbsoluteSymlinksArg>,
+}
+
+/// One `--env`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EnvVar {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its value; none to take ours.
+    pub(crate) value: Option<String>,
+}
+
+impl EnvVar {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (text, None),
+        };
+        if name.is_empty() {
+            return Err("the name is missing; write NAME=VALUE".to_owned());
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            value,
+        })
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Run a program on two layers; what it writes is forgotten:
+    wasi-overlay run --layer base --layer app tool.wasm
+
+  Keep what it writes:
+    wasi-overlay run --layer base --layer app --upper changes tool.wasm --verbose
+
+  Two overlays, and a host directory as it is:
+    wasi-overlay run --layer rootfs --mount dst=/data,layer=seed,memory=64m \\
+      --dir .::/work::ro tool.wasm
+
+  Call a function:
+    wasi-overlay run --layer base --invoke add sum.wat 1 2";
+
+const USAGE: &str = "wasi-overlay run [OPTIONS] APP.wasm|.wat|.cwasm [ARGS]...";

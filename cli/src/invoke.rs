@@ -1,0 +1,237 @@
+//! Calling into the program: its start, or the function of `--invoke`.
+//!
+//! The rules are those of `wasmtime run`, whose `commands/run.rs` this follows.
+
+use crate::store::Host;
+use std::ffi::OsString;
+use std::io::Write;
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::wasm_wave::untyped::UntypedFuncCall;
+use wasmtime::component::wasm_wave::wasm::{DisplayFuncResults, WasmFunc};
+use wasmtime::component::wit_parser::ItemName;
+use wasmtime::component::{self, Component, ComponentExportIndex};
+use wasmtime::error::Context as _;
+use wasmtime::{Func, Instance, Result, Store, Val, ValType, bail, format_err};
+
+/// Runs a core module: `_initialize` if there is one, then the function asked for, or `_start`.
+pub(crate) async fn module(
+    store: &mut Store<Host>,
+    instance: Instance,
+    invoke: Option<&str>,
+    args: &[OsString],
+) -> Result<()> {
+    if let Some(initialize) = instance.get_func(&mut *store, "_initialize") {
+        initialize
+            .typed::<(), ()>(&mut *store)?
+            .call_async(&mut *store, ())
+            .await?;
+    }
+    let function = match invoke {
+        Some(name) => Some(
+            instance
+                .get_func(&mut *store, name)
+                .ok_or_else(|| format_err!("no func export named `{name}` found"))?,
+        ),
+        None => instance
+            .get_func(&mut *store, "")
+            .or_else(|| instance.get_func(&mut *store, "_start")),
+    };
+    match function {
+        Some(function) => call(store, function, invoke, args).await,
+        None => Ok(()),
+    }
+}
+
+async fn call(
+    store: &mut Store<Host>,
+    function: Func,
+    invoke: Option<&str>,
+    args: &[OsString],
+) -> Result<()> {
+    let what = invoke.map_or("command default".to_owned(), |name| format!("`{name}`"));
+    let ty = function.ty(&mut *store);
+    if ty.params().len() > 0 {
+        crate::complain(
+            "warning: using `--invoke` with a function that takes arguments is experimental \
+             and may break in the future",
+        );
+    }
+    let mut args = args.iter();
+    let mut values = Vec::new();
+    for ty in ty.params() {
+        let Some(arg) = args.next() else {
+            bail!("not enough arguments for {what}");
+        };
+        values.push(value(&ty, arg)?);
+    }
+    let mut results = vec![Val::null_func_ref(); ty.results().len()];
+    function
+        .call_async(&mut *store, &values, &mut results)
+        .await
+        .with_context(|| format!("failed to invoke {what}"))?;
+    if !results.is_empty() {
+        crate::complain(
+            "warning: using `--invoke` with a function that returns values is experimental \
+             and may break in the future",
+        );
+    }
+    for result in &results {
+        print(&show(result))?;
+    }
+    Ok(())
+}
+
+fn value(ty: &ValType, arg: &OsString) -> Result<Val> {
+    let Some(text) = arg.to_str() else {
+        bail!("argument is not valid utf-8: {arg:?}");
+    };
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    Ok(match (ty, hex) {
+        (ValType::I32, Some(hex)) => Val::I32(i32::from_str_radix(hex, 16)?),
+        (ValType::I32, None) => Val::I32(text.parse()?),
+        (ValType::I64, Some(hex)) => Val::I64(i64::from_str_radix(hex, 16)?),
+        (ValType::I64, None) => Val::I64(text.parse()?),
+        (ValType::F32, _) => Val::F32(text.parse::<f32>()?.to_bits()),
+        (ValType::F64, _) => Val::F64(text.parse::<f64>()?.to_bits()),
+        (ty, _) => bail!("unsupported argument type {ty:?}"),
+    })
+}
+
+fn show(value: &Val) -> String {
+    let reference = |null: bool, name: &str| {
+        if null {
+            format!("<null {name}>")
+        } else {
+            format!("<{name}>")
+        }
+    };
+    match value {
+        Val::I32(i) => i.to_string(),
+        Val::I64(i) => i.to_string(),
+        Val::F32(f) => f32::from_bits(*f).to_string(),
+        Val::F64(f) => f64::from_bits(*f).to_string(),
+        Val::V128(i) => i.as_u128().to_string(),
+        Val::ExternRef(r) => reference(r.is_none(), "externref"),
+        Val::FuncRef(r) => reference(r.is_none(), "funcref"),
+        Val::AnyRef(r) => reference(r.is_none(), "anyref"),
+        Val::ExnRef(r) => reference(r.is_none(), "exnref"),
+        Val::ContRef(r) => reference(r.is_none(), "contref"),
+    }
+}
+
+/// Runs a component's `wasi:cli/run`. Its `err` is exit code 1.
+pub(crate) async fn command(store: &mut Store<Host>, instance: component::Instance) -> Result<()> {
+    let command = wasmtime_wasi::p2::bindings::Command::new(&mut *store, &instance)?;
+    let result = command.wasi_cli_run().call_run(&mut *store).await;
+    match result.context("failed to invoke `run` function")? {
+        Ok(()) => Ok(()),
+        Err(()) => Err(wasmtime_wasi::I32Exit(1).into()),
+    }
+}
+
+/// The function of a component that an `--invoke` asks for, with its arguments.
+pub(crate) struct ComponentCall {
+    export: ComponentExportIndex,
+    ty: ComponentFunc,
+    params: Vec<component::Val>,
+}
+
+impl ComponentCall {
+    /// Reads `name(arguments)`.
+    pub(crate) fn parse(
+        engine: &wasmtime::Engine,
+        component: &Component,
+        invoke: &str,
+    ) -> Result<Self> {
+        let call = UntypedFuncCall::parse(invoke).with_context(|| {
+            format!(
+                "Failed to parse invoke '{invoke}': See \
+                 https://docs.wasmtime.dev/cli-options.html#run for syntax"
+            )
+        })?;
+        let name = call.item_name().map_err(|error| {
+            wasmtime::Error::from_anyhow(error)
+                .context(format!("parsing `{}` as a wit item name", call.name()))
+        })?;
+        let (export, ty) = search(engine, component, &name)?;
+        let types = WasmFunc::params(&ty).collect::<Vec<_>>();
+        let params = call
+            .to_wasm_params(&types)
+            .with_context(|| format!("while interpreting parameters in invoke \"{invoke}\""))?;
+        Ok(Self { export, ty, params })
+    }
+
+    /// Calls it and prints what it returns.
+    pub(crate) async fn call(
+        &self,
+        store: &mut Store<Host>,
+        instance: component::Instance,
+        concurrent: bool,
+    ) -> Result<()> {
+        let function = instance
+            .get_func(&mut *store, self.export)
+            .ok_or_else(|| format_err!("the exported function is missing"))?;
+        let mut results = vec![component::Val::Bool(false); self.ty.results().len()];
+        if concurrent {
+            store
+                .run_concurrent(async |store| {
+                    function
+                        .call_concurrent(store, &self.params, &mut results)
+                        .await
+                })
+                .await??;
+        } else {
+            function
+                .call_async(&mut *store, &self.params, &mut results)
+                .await?;
+        }
+        print(&DisplayFuncResults(&results).to_string())
+    }
+}
+
+/// Finds a function by its full name, or by its bare name if only one instance exports it.
+fn search(
+    engine: &wasmtime::Engine,
+    component: &Component,
+    name: &ItemName,
+) -> Result<(ComponentExportIndex, ComponentFunc)> {
+    if let Some((ComponentItem::ComponentFunc(function), index)) = component.get_export(None, name)
+    {
+        return Ok((index, function));
+    }
+    let needle = name.to_string();
+    let mut found = Vec::new();
+    if name.interface.is_none() && name.package.is_none() {
+        for (instance_name, item) in component.component_type().exports(engine) {
+            let ComponentItem::ComponentInstance(_) = item.ty else {
+                continue;
+            };
+            let Some((_, instance)) = component.get_export(None, instance_name) else {
+                continue;
+            };
+            if let Some((ComponentItem::ComponentFunc(function), index)) =
+                component.get_export(Some(&instance), needle.as_str())
+            {
+                found.push((index, function, instance_name.to_owned()));
+            }
+        }
+    }
+    match (found.pop(), found.is_empty()) {
+        (None, _) => bail!("No exported func named `{name}` in component."),
+        (Some((index, function, _)), true) => Ok((index, function)),
+        (Some((_, _, last)), false) => {
+            let names = found.iter().map(|(_, _, name)| name).chain([&last]);
+            let names = names.map(|name| format!("`{name}`")).collect::<Vec<_>>();
+            bail!(
+                "Multiple instances contained funcs named `{needle}`, retry with a more \
+                 specific name: {}",
+                names.join(", ")
+            )
+        }
+    }
+}
+
+/// Prints a line to stdout.
+fn print(line: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("stdout cannot be written")
+}

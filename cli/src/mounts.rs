@@ -1,0 +1,512 @@
+//! What is mounted where: read from the command line, checked for what can be checked without
+//! looking at the disk.
+
+use crate::args::RunArgs;
+use anyhow::{Result, bail, ensure};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Bytes of a memory upper that nobody gave a size.
+pub(crate) const DEFAULT_MEMORY: u64 = 1 << 30;
+
+/// One overlay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OverlaySpec {
+    /// Where the guest finds it, absolute and normalized.
+    pub(crate) at: String,
+    /// Read-only layers, the bottom one first.
+    pub(crate) layers: Vec<PathBuf>,
+    /// Where changes go.
+    pub(crate) upper: UpperSpec,
+    /// Whether changes are refused, upper or not.
+    pub(crate) read_only: bool,
+    /// Whether the upper never waits for the disk.
+    pub(crate) volatile: bool,
+    /// What absolute symbolic links mean.
+    pub(crate) absolute_symlinks: AbsoluteSymlinksArg,
+    /// Which options it came from, to name them in errors.
+    pub(crate) origin: Origin,
+}
+
+/// Where the changes of an overlay go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UpperSpec {
+    /// Nowhere: there are none.
+    None,
+    /// To a directory.
+    Dir(PathBuf),
+    /// To memory, up to this many bytes.
+    Memory(u64),
+}
+
+/// The value of `--upper`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UpperArg {
+    /// A directory that keeps them.
+    Dir(PathBuf),
+    /// Memory, up to this many bytes.
+    Memory(u64),
+}
+
+/// What an absolute symbolic link means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AbsoluteSymlinksArg {
+    /// Following one is `not-permitted`.
+    #[default]
+    Refuse,
+    /// It is a path from the mount's root.
+    Root,
+}
+
+/// One `--dir`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DirSpec {
+    /// The directory of the host.
+    pub(crate) host: PathBuf,
+    /// Its name for the guest.
+    pub(crate) guest: String,
+    /// Whether changes are refused.
+    pub(crate) read_only: bool,
+    /// The option as it was typed.
+    text: String,
+}
+
+/// Which options an overlay came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// `--layer`, `--upper` and their like.
+    Options,
+    /// One `--mount`.
+    Mount,
+}
+
+/// Everything that is mounted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mounts {
+    /// Overlays.
+    pub(crate) overlays: Vec<OverlaySpec>,
+    /// Host directories as they are.
+    pub(crate) dirs: Vec<DirSpec>,
+}
+
+impl Mounts {
+    /// Reads the options. The order of mounts is that of their help: the main overlay, each
+    /// `--mount`, each `--dir`.
+    pub(crate) fn from_args(args: &RunArgs) -> Result<Self> {
+        let mut overlays = Vec::new();
+        overlays.extend(main_overlay(args)?);
+        overlays.extend(args.mounts.iter().cloned());
+        let mounts = Self {
+            overlays,
+            dirs: args.dirs.clone(),
+        };
+        mounts.check_mount_points()?;
+        Ok(mounts)
+    }
+
+    fn check_mount_points(&self) -> Result<()> {
+        let overlays = self.overlays.iter().map(|o| (o.at.as_str(), o.at_flag()));
+        let dirs = self.dirs.iter().map(|d| (d.guest.as_str(), d.flag()));
+        let mut seen: Vec<(&str, String)> = Vec::new();
+        for (at, flag) in overlays.chain(dirs) {
+            let at = trim_slashes(at);
+            if let Some((_, other)) = seen.iter().find(|(other, _)| *other == at) {
+                bail!(
+                    "{flag}: `{at}` is mounted twice, first by {other}; \
+                     give one of them another place"
+                );
+            }
+            seen.push((at, flag));
+        }
+        Ok(())
+    }
+}
+
+/// The overlay of the single options; none if they ask for none.
+fn main_overlay(args: &RunArgs) -> Result<Option<OverlaySpec>> {
+    let main = &args.main;
+    if main.layers.is_empty() && main.upper.is_none() {
+        let stray = [
+            (main.read_only, "--read-only"),
+            (main.at.is_some(), "--at"),
+            (main.volatile, "--volatile"),
+            (main.absolute_symlinks.is_some(), "--absolute-symlinks"),
+        ];
+        if let Some((_, flag)) = stray.iter().find(|(given, _)| *given) {
+            bail!("{flag}: there is no overlay that it could mean; add --layer DIR or --upper DIR");
+        }
+        return Ok(None);
+    }
+    Ok(Some(OverlaySpec {
+        at: guest_path("--at", main.at.as_deref().unwrap_or("/"))?,
+        layers: main.layers.clone(),
+        upper: upper_or_default("--upper", "--read-only", main.upper.clone(), main.read_only)?,
+        read_only: main.read_only,
+        volatile: main.volatile,
+        absolute_symlinks: main.absolute_symlinks.unwrap_or_default(),
+        origin: Origin::Options,
+    }))
+}
+
+fn upper_or_default(
+    flag: &str,
+    read_only_flag: &str,
+    upper: Option<UpperArg>,
+    read_only: bool,
+) -> Result<UpperSpec> {
+    Ok(match upper {
+        Some(UpperArg::Dir(dir)) => UpperSpec::Dir(dir),
+        Some(UpperArg::Memory(_)) if read_only => bail!(
+            "{flag}: an upper in memory is empty and {read_only_flag} keeps it so; \
+             leave one of them out"
+        ),
+        Some(UpperArg::Memory(bytes)) => UpperSpec::Memory(bytes),
+        None if read_only => UpperSpec::None,
+        None => UpperSpec::Memory(DEFAULT_MEMORY),
+    })
+}
+
+impl OverlaySpec {
+    /// Reads the value of `--mount`.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let mut at = None;
+        let mut layers = Vec::new();
+        let mut upper = None;
+        let mut absolute_symlinks = None;
+        let (mut read_only, mut volatile) = (false, false);
+        for field in split_fields(text) {
+            let (key, value) = match field.split_once('=') {
+                Some((key, value)) => (key, Some(value)),
+                None => (field.as_str(), None),
+            };
+            match key {
+                "dst" => set(key, &mut at, guest_path("dst", required(key, value)?)?)?,
+                "layer" => layers.push(PathBuf::from(required(key, value)?)),
+                "upper" => {
+                    let value = UpperArg::parse(required(key, value)?.into())?;
+                    set("upper` or `memory", &mut upper, value)?;
+                }
+                "memory" => {
+                    let bytes = value.map_or(Ok(DEFAULT_MEMORY), parse_size)?;
+                    set("upper` or `memory", &mut upper, UpperArg::Memory(bytes))?;
+                }
+                "ro" => read_only = flag(key, value)?,
+                "volatile" => volatile = flag(key, value)?,
+                "absolute-symlinks" => {
+                    let policy = match required(key, value)? {
+                        "root" => AbsoluteSymlinksArg::Root,
+                        "refuse" => AbsoluteSymlinksArg::Refuse,
+                        other => bail!("`absolute-symlinks={other}`: it is `refuse` or `root`"),
+                    };
+                    set(key, &mut absolute_symlinks, policy)?;
+                }
+                "" => bail!("a field is empty; a comma in a path is written `\\,`"),
+                other => bail!(
+                    "unknown key `{other}`; the keys are dst, layer, upper, memory, ro, volatile \
+                     and absolute-symlinks, and a comma in a path is written `\\,`"
+                ),
+            }
+        }
+        let Some(at) = at else {
+            bail!("`dst` is missing; say where the guest finds the mount, as in `dst=/data`");
+        };
+        ensure!(
+            !layers.is_empty() || upper.is_some(),
+            "there is neither `layer` nor `upper` nor `memory`; add one, as in `layer=DIR`"
+        );
+        Ok(Self {
+            at,
+            layers,
+            upper: upper_or_default("`upper`", "`ro`", upper, read_only)?,
+            read_only,
+            volatile,
+            absolute_symlinks: absolute_symlinks.unwrap_or_default(),
+            origin: Origin::Mount,
+        })
+    }
+
+    /// How the user named the mount point.
+    pub(crate) fn at_flag(&self) -> String {
+        match self.origin {
+            Origin::Options => format!("--at {}", self.at),
+            Origin::Mount => format!("--mount dst={}", self.at),
+        }
+    }
+
+    /// How the user named a layer of it.
+    pub(crate) fn layer_flag(&self, layer: &Path) -> String {
+        self.flag_of("layer", layer)
+    }
+
+    /// How the user named its upper.
+    pub(crate) fn upper_flag(&self, upper: &Path) -> String {
+        self.flag_of("upper", upper)
+    }
+
+    fn flag_of(&self, key: &str, path: &Path) -> String {
+        match self.origin {
+            Origin::Options => format!("--{key} {}", path.display()),
+            Origin::Mount => format!("--mount dst={},{key}={}", self.at, path.display()),
+        }
+    }
+}
+
+impl UpperArg {
+    /// Reads `DIR`, `memory` or `memory:SIZE`. A directory of that name is `./memory`.
+    pub(crate) fn parse(value: OsString) -> Result<Self> {
+        match value.to_str() {
+            Some("") => bail!("the value is empty; give a directory, or `memory`"),
+            Some("memory") => return Ok(Self::Memory(DEFAULT_MEMORY)),
+            Some(text) => {
+                if let Some(size) = text.strip_prefix("memory:") {
+                    return Ok(Self::Memory(parse_size(size)?));
+                }
+            }
+            None => {}
+        }
+        Ok(Self::Dir(PathBuf::from(value)))
+    }
+}
+
+impl DirSpec {
+    /// Reads `HOST[::GUEST[::ro]]`.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let mut parts = text.split("::");
+        let host = parts.next().unwrap_or_default();
+        let guest = parts.next().unwrap_or(host);
+        let read_only = match parts.next() {
+            None => false,
+            Some("ro") => true,
+            Some(other) => bail!("`{other}` after the second `::` is unknown; it can only be `ro`"),
+        };
+        if let Some(more) = parts.next() {
+            bail!("`{more}` after the third `::` is unknown; write HOST::GUEST::ro");
+        }
+        ensure!(
+            !host.is_empty(),
+            "the host directory is missing; write HOST::GUEST"
+        );
+        ensure!(
+            !guest.is_empty(),
+            "the guest's name is empty; write HOST::GUEST"
+        );
+        Ok(Self {
+            host: PathBuf::from(host),
+            guest: guest.to_owned(),
+            read_only,
+            text: text.to_owned(),
+        })
+    }
+
+    /// The option as it was typed.
+    pub(crate) fn flag(&self) -> String {
+        format!("--dir {}", self.text)
+    }
+}
+
+/// Reads a number of bytes, such as `4096`, `64m` or `1GiB`. Units are powers of 1024.
+pub(crate) fn parse_size(text: &str) -> Result<u64> {
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = lower.split_at(digits);
+    let shift = match unit {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => {
+            bail!("`{text}` is no size; write a number of bytes, or one with k, m or g, as in 64m")
+        }
+    };
+    let Ok(number) = number.parse::<u64>() else {
+        bail!("`{text}` is no size; write a number of bytes, or one with k, m or g, as in 64m");
+    };
+    ensure!(
+        number > 0,
+        "`{text}` leaves no room; to refuse changes, mount read-only"
+    );
+    match number.checked_mul(1 << shift) {
+        Some(bytes) => Ok(bytes),
+        None => bail!("`{text}` is more than any memory holds; give a smaller size, as in 1g"),
+    }
+}
+
+/// Checks a mount point and takes away what means nothing: doubled and trailing slashes.
+fn guest_path(flag: &str, text: &str) -> Result<String> {
+    ensure!(
+        text.starts_with('/'),
+        "{flag}: `{text}` is not absolute; a mount point begins with `/`, as in /{}",
+        text.trim_start_matches("./"),
+    );
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
+    ensure!(
+        !parts.iter().any(|part| matches!(*part, "." | "..")),
+        "{flag}: `{text}` holds `.` or `..`; write the mount point without them"
+    );
+    Ok(format!("/{}", parts.join("/")))
+}
+
+fn trim_slashes(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" => path.get(..1).unwrap_or(path),
+        trimmed => trimmed,
+    }
+}
+
+/// Splits at commas. `\,` is a comma and `\\` a backslash; any other backslash is itself.
+fn split_fields(text: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        let literal = match (char, chars.peek()) {
+            (',', _) => {
+                fields.push(String::new());
+                continue;
+            }
+            ('\\', Some(&next @ (',' | '\\'))) => {
+                chars.next();
+                next
+            }
+            _ => char,
+        };
+        if let Some(field) = fields.last_mut() {
+            field.push(literal);
+        }
+    }
+    fields
+}
+
+fn required<'a>(key: &str, value: Option<&'a str>) -> Result<&'a str> {
+    match value {
+        Some(value) if !value.is_empty() => Ok(value),
+        _ => bail!("`{key}` needs a value, as in `{key}=…`"),
+    }
+}
+
+fn flag(key: &str, value: Option<&str>) -> Result<bool> {
+    match value {
+        None => Ok(true),
+        Some(value) => bail!("`{key}={value}`: `{key}` takes no value"),
+    }
+}
+
+fn set<T>(key: &str, slot: &mut Option<T>, value: T) -> Result<()> {
+    ensure!(slot.is_none(), "`{key}` is given twice");
+    *slot = Some(value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(text: &str) -> String {
+        OverlaySpec::parse(text).map_or_else(|e| e.to_string(), |spec| format!("{spec:?}"))
+    }
+
+    #[test]
+    fn a_mount_has_its_layers_in_order_and_a_bounded_memory_upper() {
+        let spec = OverlaySpec::parse("layer=a,dst=//data/x/,layer=b").unwrap();
+        assert_eq!(spec.at, "/data/x");
+        assert_eq!(spec.layers, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(spec.upper, UpperSpec::Memory(DEFAULT_MEMORY));
+        assert!(!spec.read_only && !spec.volatile);
+        assert_eq!(spec.absolute_symlinks, AbsoluteSymlinksArg::Refuse);
+    }
+
+    #[test]
+    fn every_key_of_a_mount_counts() {
+        let spec = OverlaySpec::parse("dst=/d,layer=a,upper=c,ro,volatile,absolute-symlinks=root")
+            .unwrap();
+        assert_eq!(spec.upper, UpperSpec::Dir(PathBuf::from("c")));
+        assert!(spec.read_only && spec.volatile);
+        assert_eq!(spec.absolute_symlinks, AbsoluteSymlinksArg::Root);
+        let memory = |text: &str| OverlaySpec::parse(text).unwrap().upper;
+        assert_eq!(memory("dst=/d,memory=64m"), UpperSpec::Memory(64 << 20));
+        assert_eq!(memory("dst=/d,memory"), UpperSpec::Memory(DEFAULT_MEMORY));
+        assert_eq!(memory("dst=/d,upper=memory:1k"), UpperSpec::Memory(1024));
+        assert_eq!(memory("dst=/d,layer=a,ro"), UpperSpec::None);
+        assert_eq!(
+            memory("dst=/d,upper=./memory"),
+            UpperSpec::Dir(PathBuf::from("./memory"))
+        );
+    }
+
+    #[test]
+    fn a_comma_or_a_backslash_in_a_path_is_escaped() {
+        let spec = OverlaySpec::parse(r"dst=/d,layer=a\,b,layer=c\\,layer=d\e").unwrap();
+        let layers = ["a,b", r"c\", r"d\e"].map(PathBuf::from);
+        assert_eq!(spec.layers, layers);
+    }
+
+    #[test]
+    fn a_bad_mount_says_what_is_wrong() {
+        for (text, expected) in [
+            ("layer=a", "`dst` is missing"),
+            ("dst=data,layer=a", "dst: `data` is not absolute"),
+            ("dst=/a/../b,layer=a", "holds `.` or `..`"),
+            ("dst=/d", "neither `layer` nor `upper`"),
+            ("dst=/d,layer=", "`layer` needs a value"),
+            ("dst=/d,layer", "`layer` needs a value"),
+            ("dst=/d,dst=/e,layer=a", "`dst` is given twice"),
+            (
+                "dst=/d,upper=a,memory",
+                "`upper` or `memory` is given twice",
+            ),
+            ("dst=/d,layer=a,ro=yes", "`ro` takes no value"),
+            ("dst=/d,layer=a,rw", "unknown key `rw`"),
+            ("dst=/d,,layer=a", "a field is empty"),
+            ("dst=/d,memory,ro", "an upper in memory is empty"),
+            (
+                "dst=/d,layer=a,absolute-symlinks=yes",
+                "it is `refuse` or `root`",
+            ),
+        ] {
+            let message = mount(text);
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units_of_1024() {
+        let size = |text: &str| parse_size(text).map_err(|e| e.to_string());
+        assert_eq!(size("4096"), Ok(4096));
+        assert_eq!(size("64m"), Ok(64 << 20));
+        assert_eq!(size("1G"), Ok(1 << 30));
+        assert_eq!(size("2KiB"), Ok(2048));
+        for bad in [
+            "",
+            "m",
+            "64x",
+            "-1",
+            "1.5g",
+            "0x10",
+            "١",
+            "99999999999999999999",
+        ] {
+            assert!(size(bad).unwrap_err().contains("is no size"), "{bad}");
+        }
+        assert!(size("0").unwrap_err().contains("leaves no room"));
+        assert!(
+            size("999999999999t")
+                .unwrap_err()
+                .contains("more than any memory")
+        );
+    }
+
+    #[test]
+    fn a_dir_is_what_it_is_to_wasmtime_and_may_be_read_only() {
+        let dir = |text: &str| {
+            DirSpec::parse(text)
+                .map(|d| (d.host, d.guest, d.read_only))
+                .map_err(|e| e.to_string())
+        };
+        assert_eq!(dir("."), Ok((".".into(), ".".into(), false)));
+        assert_eq!(dir("a::/b"), Ok(("a".into(), "/b".into(), false)));
+        assert_eq!(dir("a::b::ro"), Ok(("a".into(), "b".into(), true)));
+        for bad in ["a::b::rw0", "a::b::", "a::b::ro::x", "a::", "::b", ""] {
+            assert!(dir(bad).is_err(), "{bad}");
+        }
+    }
+}

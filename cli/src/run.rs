@@ -1,0 +1,153 @@
+//! `wasi-overlay run`: checks, links, mounts, runs, closes; in that order, so that nothing is
+//! touched for a command line that cannot work.
+
+use crate::app::{self, App};
+use crate::args::RunArgs;
+use crate::guest::{self, Linked};
+use crate::invoke::ComponentCall;
+use crate::mount::Mounted;
+use crate::mounts::Mounts;
+use crate::store::{self, Host};
+use crate::{served, validate};
+use anyhow::{Context, Result, anyhow, bail};
+use std::ffi::OsString;
+use std::path::Path;
+use wasmtime::{Engine, Store, component};
+
+/// Runs the program and gives back its exit code.
+pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
+    // Reads `-O -C -D -W -S` into their fields, besides what its name says.
+    args.common.init_logging()?;
+    served::check(&args.common)?;
+    let cli = served::cli_enabled(&args.common.wasi)?;
+    let open = validate::open(Mounts::from_args(&args)?)?;
+
+    let mut config = args.common.config(None)?;
+    if args.common.wasm.timeout.is_some() {
+        config.epoch_interruption(true);
+    }
+    let engine = Engine::new(&config)?;
+    let Some((app, app_args)) = args.app_and_args.split_first() else {
+        bail!("the program is missing; give a wasm file");
+    };
+    let path = Path::new(app);
+    let program = app::load(&engine, path, args.allow_precompiled)?;
+    let mut store = store::new(&engine, &args, &argv(&args)?)?;
+    let linked = link(&engine, &mut store, program, &args, cli)
+        .with_context(|| format!("`{}` cannot be run", path.display()))?;
+
+    let mounted = Mounted::new(open.overlays)?;
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_time()
+        .enable_io()
+        .build()
+        .context("the runtime cannot be started")
+        .map(|runtime| {
+            let result = runtime.block_on(guest::execute(&mut store, linked, &args, app_args));
+            runtime.shutdown_background();
+            result
+        });
+    let mut code = match result {
+        Ok(result) => guest::outcome(&mut store, result, &args),
+        Err(error) => {
+            crate::complain(&format!("Error: {error:#}"));
+            1
+        }
+    };
+    // The guest's descriptors hold the mounts: they go first.
+    drop(store);
+    for trouble in mounted.close() {
+        crate::complain(&format!("Error: {trouble:#}"));
+        code = if code == 0 { 1 } else { code };
+    }
+    Ok(code)
+}
+
+fn link(
+    engine: &Engine,
+    store: &mut Store<Host>,
+    program: App,
+    args: &RunArgs,
+    cli: bool,
+) -> Result<Linked> {
+    let wasm = &args.common.wasm;
+    let http = args.common.wasi.http == Some(true);
+    match program {
+        App::Module(module) => {
+            if http {
+                bail!(
+                    "-S http: it is a core module, and wasi:http is for components; leave it out"
+                );
+            }
+            let mut linker = wasmtime::Linker::new(engine);
+            if let Some(allow) = wasm.unknown_exports_allow {
+                linker.allow_unknown_exports(allow);
+            }
+            if cli {
+                wasmtime_wasi::p1::add_to_linker_async(&mut linker, |host: &mut Host| {
+                    &mut host.wasi
+                })?;
+            }
+            if wasm.unknown_imports_trap == Some(true) {
+                linker.define_unknown_imports_as_traps(&module)?;
+            }
+            if wasm.unknown_imports_default == Some(true) {
+                linker.define_unknown_imports_as_default_values(&mut *store, &module)?;
+            }
+            let pre = linker
+                .instantiate_pre(&module)
+                .map_err(|error| app::unlinked_module(error, cli))?;
+            Ok(Linked::Module(pre))
+        }
+        App::Component(component) => {
+            if wasm.unknown_exports_allow.is_some() {
+                bail!("-W unknown-exports-allow: it is a component, which has no such exports");
+            }
+            if wasm.unknown_imports_default == Some(true) {
+                bail!("-W unknown-imports-default: it is a component; use unknown-imports-trap");
+            }
+            let mut linker = component::Linker::new(engine);
+            if cli {
+                wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+            }
+            if http {
+                wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+            }
+            if wasm.unknown_imports_trap == Some(true) {
+                linker.define_unknown_imports_as_traps(&component)?;
+            }
+            let call = args
+                .invoke
+                .as_deref()
+                .map(|invoke| ComponentCall::parse(engine, &component, invoke))
+                .transpose()?;
+            let pre = linker
+                .instantiate_pre(&component)
+                .map_err(|error| app::unlinked_component(engine, &component, error, cli, http))?;
+            Ok(Linked::Component(pre, call))
+        }
+    }
+}
+
+/// The guest's arguments. The first is the name of the wasm file alone, which tells nothing of
+/// the host's directories.
+fn argv(args: &RunArgs) -> Result<Vec<String>> {
+    let name = |arg: &OsString| match &args.argv0 {
+        Some(name) => OsString::from(name),
+        None => Path::new(arg)
+            .components()
+            .next_back()
+            .map(|name| name.as_os_str().to_owned())
+            .unwrap_or_default(),
+    };
+    let (first, rest) = args.app_and_args.split_at(1.min(args.app_and_args.len()));
+    first
+        .iter()
+        .map(name)
+        .chain(rest.iter().cloned())
+        .map(|arg| {
+            arg.into_string()
+                .map_err(|arg| anyhow!("the argument {arg:?} is not UTF-8, which WASI demands"))
+        })
+        .collect()
+}
