@@ -6,6 +6,7 @@ mod blocking;
 mod convert;
 mod ctx;
 mod descriptor;
+pub mod p1;
 pub mod p2;
 
 pub use ctx::{OverlayCtx, OverlayCtxBuilder, OverlayCtxView, OverlayView, WasiOverlay};

@@ -1,0 +1,163 @@
+//! The descriptors of one guest: small numbers for standard streams, directories and files.
+
+use super::types::{Errno, Error, Fd};
+use std::collections::BTreeSet;
+use wasi_overlay_core::{Dir, File};
+
+/// Descriptors that a guest may have open at once: `mfile` past it. More than programs use, and
+/// some megabytes of ours at the most.
+const MAX_DESCRIPTORS: usize = 65_536;
+
+/// What a descriptor stands for.
+pub(super) enum Entry {
+    /// A standard stream. wasmtime-wasi has it, under this number whatever ours is.
+    Stdio(Fd),
+    /// A directory.
+    Dir(OpenDir),
+    /// A regular file.
+    File(OpenFile),
+}
+
+/// A directory that a guest has open.
+pub(super) struct OpenDir {
+    pub(super) dir: Dir,
+    /// The guest path, if it was open from the start.
+    pub(super) preopen: Option<String>,
+    /// Tells it from all others of this table, also once its number is another's.
+    pub(super) id: u64,
+}
+
+/// A file that a guest has open.
+pub(super) struct OpenFile {
+    pub(super) file: File,
+    /// Where the next `fd_read` or `fd_write` goes, in bytes from the start. Preview 1 has no
+    /// `dup`, so a descriptor's position is nobody else's.
+    pub(super) position: u64,
+    /// Writes go to the end.
+    pub(super) append: bool,
+    /// Only reported: regular files always block, as POSIX has it.
+    pub(super) nonblock: bool,
+}
+
+/// The table. New descriptors get the lowest free number, as in POSIX.
+pub(super) struct FdTable {
+    entries: Vec<Option<Entry>>,
+    /// The numbers below `entries.len()` that stand for nothing.
+    free: BTreeSet<u32>,
+    next_id: u64,
+}
+
+impl FdTable {
+    /// The standard streams as 0 to 2, then `preopens`.
+    pub(super) fn new<'a>(preopens: impl IntoIterator<Item = &'a (String, Dir)>) -> Self {
+        let mut table = Self {
+            entries: (0..3).map(|fd| Some(Entry::Stdio(Fd::from(fd)))).collect(),
+            free: BTreeSet::new(),
+            next_id: 0,
+        };
+        for (path, dir) in preopens {
+            let entry = table.dir_entry(dir.clone(), Some(path.clone()));
+            table.entries.push(Some(entry));
+        }
+        table
+    }
+
+    fn dir_entry(&mut self, dir: Dir, preopen: Option<String>) -> Entry {
+        self.next_id += 1;
+        Entry::Dir(OpenDir {
+            dir,
+            preopen,
+            id: self.next_id,
+        })
+    }
+
+    /// Whether no more can be opened.
+    ///
+    /// # Errors
+    /// `mfile`.
+    pub(super) fn check_room(&self) -> Result<(), Error> {
+        if self.free.is_empty() && self.entries.len() >= MAX_DESCRIPTORS {
+            return Err(Errno::Mfile.into());
+        }
+        Ok(())
+    }
+
+    /// Gives a directory a number.
+    pub(super) fn push_dir(&mut self, dir: Dir) -> Result<Fd, Error> {
+        let entry = self.dir_entry(dir, None);
+        self.push(entry)
+    }
+
+    /// Gives a file a number.
+    pub(super) fn push_file(&mut self, file: OpenFile) -> Result<Fd, Error> {
+        self.push(Entry::File(file))
+    }
+
+    fn push(&mut self, entry: Entry) -> Result<Fd, Error> {
+        self.check_room()?;
+        if let Some(fd) = self.free.pop_first()
+            && let Some(slot) = self.entries.get_mut(fd as usize)
+        {
+            *slot = Some(entry);
+            return Ok(fd.into());
+        }
+        let fd = u32::try_from(self.entries.len()).map_err(|_| Errno::Mfile)?;
+        self.entries.push(Some(entry));
+        Ok(fd.into())
+    }
+
+    /// Takes an entry out, and frees its number.
+    pub(super) fn remove(&mut self, fd: Fd) -> Result<Entry, Error> {
+        let fd = u32::from(fd);
+        let slot = self.entries.get_mut(fd as usize).ok_or(Errno::Badf)?;
+        let entry = slot.take().ok_or(Errno::Badf)?;
+        self.free.insert(fd);
+        Ok(entry)
+    }
+
+    /// Moves an entry to the number of another, which is given back; none if both are one.
+    pub(super) fn renumber(&mut self, from: Fd, to: Fd) -> Result<Option<Entry>, Error> {
+        self.get(from)?;
+        self.get(to)?;
+        let (from, to) = (u32::from(from), u32::from(to));
+        if from == to {
+            return Ok(None);
+        }
+        let moved = self.remove(from.into())?;
+        let slot = self.entries.get_mut(to as usize).ok_or(Errno::Badf)?;
+        Ok(slot.replace(moved))
+    }
+
+    /// What a number stands for.
+    pub(super) fn get(&self, fd: Fd) -> Result<&Entry, Error> {
+        let entry = self.entries.get(u32::from(fd) as usize);
+        entry
+            .and_then(Option::as_ref)
+            .ok_or_else(|| Errno::Badf.into())
+    }
+
+    /// A directory; anything else is `badf`, as in wasmtime-wasi.
+    pub(super) fn dir(&self, fd: Fd) -> Result<&OpenDir, Error> {
+        match self.get(fd)? {
+            Entry::Dir(dir) => Ok(dir),
+            Entry::File(_) | Entry::Stdio(_) => Err(Errno::Badf.into()),
+        }
+    }
+
+    /// A file; anything else is `badf`.
+    pub(super) fn file(&self, fd: Fd) -> Result<&OpenFile, Error> {
+        match self.get(fd)? {
+            Entry::File(file) => Ok(file),
+            Entry::Dir(_) | Entry::Stdio(_) => Err(Errno::Badf.into()),
+        }
+    }
+
+    /// A file, to change what the descriptor remembers of it.
+    pub(super) fn file_mut(&mut self, fd: Fd) -> Result<&mut OpenFile, Error> {
+        let entry = self.entries.get_mut(u32::from(fd) as usize);
+        match entry.and_then(Option::as_mut) {
+            Some(Entry::File(file)) => Ok(file),
+            Some(Entry::Dir(_) | Entry::Stdio(_)) | None => Err(Errno::Badf.into()),
+        }
+    }
+}

@@ -1,0 +1,500 @@
+//! The functions of `wasi_snapshot_preview1`: table, convert, call, convert.
+//!
+//! Each call already runs in a `tracing` span of its name, with its arguments and its answer, at
+//! level `trace`: wiggle's glue in wasmtime-wasi makes it.
+
+use super::fd_table::Entry;
+use super::types::{
+    self as types, Advice, CiovecArray, Dircookie, Errno, Error, Event, Fd, Fdflags, Fdstat,
+    Filedelta, Filesize, Filestat, Fstflags, IovecArray, Lookupflags, Oflags, Prestat, PrestatDir,
+    Rights, Size, Subscription, Timestamp, Whence,
+};
+use super::{OverlayP1Ctx, Preview1, convert, data, delegate, paths};
+use wasi_overlay_core::Stat;
+use wiggle::{GuestMemory, GuestPtr};
+
+type Memory<'a> = GuestMemory<'a>;
+type Result<T> = std::result::Result<T, Error>;
+
+/// What is the same for files and directories.
+macro_rules! object {
+    ($self:ident, $fd:expr, $stdio:ident => $delegated:expr, $object:ident => $call:expr) => {
+        match $self.table.get($fd)? {
+            Entry::Stdio($stdio) => $delegated,
+            Entry::Dir(open) => {
+                let $object = open.dir.clone();
+                $self.blocking().run(move || $call).await
+            }
+            Entry::File(open) => {
+                let $object = open.file.clone();
+                $self.blocking().run(move || $call).await
+            }
+        }
+        .map_err(convert::error)
+    };
+}
+
+/// A call on an open file.
+macro_rules! file {
+    ($self:ident, $fd:expr, $file:ident => $call:expr) => {{
+        let $file = $self.table.file($fd)?.file.clone();
+        let outcome = $self.blocking().run(move || $call).await;
+        outcome.map_err(convert::error)
+    }};
+}
+
+/// A call with a path.
+macro_rules! path {
+    ($self:ident, $memory:ident, $fd:expr, $path:expr, $call:expr) => {{
+        let dir = &$self.table.dir($fd)?.dir;
+        paths::with_path($self.blocking(), $memory, dir, $path, $call).await
+    }};
+}
+
+/// A call with two paths.
+macro_rules! paths {
+    ($self:ident, $memory:ident, $old:expr, $new:expr, $call:expr) => {{
+        let old = &$self.table.dir($old.0)?.dir;
+        let new = &$self.table.dir($new.0)?.dir;
+        let (old, new) = ((old, $old.1), (new, $new.1));
+        paths::with_paths($self.blocking(), $memory, old, new, $call).await
+    }};
+}
+
+impl Preview1 for OverlayP1Ctx {
+    fn set_hostcall_fuel(&mut self, fuel: usize) {
+        self.fuel = fuel;
+        self.wasi.set_hostcall_fuel(fuel);
+    }
+
+    async fn fd_read(&mut self, memory: &mut Memory<'_>, fd: Fd, iovs: IovecArray) -> Result<Size> {
+        self.pay(iovs)?;
+        if let Some(inner) = self.stdio(fd)? {
+            self.enter_runtime().await;
+            return self.wasi.fd_read(memory, inner, iovs).await;
+        }
+        let open = self.table.file(fd)?;
+        let (file, position) = (open.file.clone(), open.position);
+        let count = data::read(self.blocking(), memory, &file, iovs, position).await?;
+        self.advance(fd, position, count)?;
+        Ok(count)
+    }
+
+    async fn fd_pread(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        iovs: IovecArray,
+        offset: Filesize,
+    ) -> Result<Size> {
+        self.pay(iovs)?;
+        if let Some(inner) = self.stdio(fd)? {
+            return self.wasi.fd_pread(memory, inner, iovs, offset).await;
+        }
+        let file = self.table.file(fd)?.file.clone();
+        data::read(self.blocking(), memory, &file, iovs, offset).await
+    }
+
+    async fn fd_write(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        ciovs: CiovecArray,
+    ) -> Result<Size> {
+        self.pay(ciovs)?;
+        if let Some(inner) = self.stdio(fd)? {
+            self.enter_runtime().await;
+            return self.wasi.fd_write(memory, inner, ciovs).await;
+        }
+        let open = self.table.file(fd)?;
+        let (file, position) = (open.file.clone(), open.position);
+        if !open.append {
+            let place = data::Place::At(position);
+            let count = data::write(self.blocking(), memory, &file, ciovs, place).await?;
+            self.advance(fd, position, count)?;
+            return Ok(count);
+        }
+        let count = data::write(self.blocking(), memory, &file, ciovs, data::Place::End).await?;
+        let end = file!(self, fd, file => file.stat())?.size;
+        self.table.file_mut(fd)?.position = end;
+        Ok(count)
+    }
+
+    async fn fd_pwrite(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        ciovs: CiovecArray,
+        offset: Filesize,
+    ) -> Result<Size> {
+        self.pay(ciovs)?;
+        if let Some(inner) = self.stdio(fd)? {
+            return self.wasi.fd_pwrite(memory, inner, ciovs, offset).await;
+        }
+        let open = self.table.file(fd)?;
+        // As in Linux and wasmtime-wasi, a file that is open for appending ignores the offset.
+        let place = if open.append {
+            data::Place::End
+        } else {
+            data::Place::At(offset)
+        };
+        let file = open.file.clone();
+        data::write(self.blocking(), memory, &file, ciovs, place).await
+    }
+
+    async fn fd_seek(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        offset: Filedelta,
+        whence: Whence,
+    ) -> Result<Filesize> {
+        if let Some(inner) = self.stdio(fd)? {
+            return self.wasi.fd_seek(memory, inner, offset, whence).await;
+        }
+        let from = match whence {
+            Whence::Set => 0,
+            Whence::Cur => self.table.file(fd)?.position,
+            Whence::End => file!(self, fd, file => file.stat())?.size,
+        };
+        let open = self.table.file_mut(fd)?;
+        open.position = from.checked_add_signed(offset).ok_or(Errno::Inval)?;
+        Ok(open.position)
+    }
+
+    fn fd_tell(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<Filesize> {
+        match self.stdio(fd)? {
+            Some(inner) => self.wasi.fd_tell(memory, inner),
+            None => Ok(self.table.file(fd)?.position),
+        }
+    }
+
+    async fn fd_close(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<()> {
+        let entry = self.table.remove(fd)?;
+        self.close(memory, entry).await
+    }
+
+    async fn fd_renumber(&mut self, memory: &mut Memory<'_>, from: Fd, to: Fd) -> Result<()> {
+        match self.table.renumber(from, to)? {
+            Some(replaced) => self.close(memory, replaced).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn fd_advise(
+        &mut self,
+        _memory: &mut Memory<'_>,
+        fd: Fd,
+        offset: Filesize,
+        length: Filesize,
+        advice: Advice,
+    ) -> Result<()> {
+        let advice = convert::advice(advice);
+        file!(self, fd, file => file.advise(offset, length, advice))
+    }
+
+    /// As in wasmtime-wasi: what it would promise, most filesystems cannot keep.
+    fn fd_allocate(
+        &mut self,
+        _memory: &mut Memory<'_>,
+        fd: Fd,
+        _offset: Filesize,
+        _length: Filesize,
+    ) -> Result<()> {
+        self.table.file(fd)?;
+        Err(Errno::Notsup.into())
+    }
+
+    async fn fd_datasync(&mut self, _memory: &mut Memory<'_>, fd: Fd) -> Result<()> {
+        file!(self, fd, file => file.sync(true))
+    }
+
+    async fn fd_sync(&mut self, _memory: &mut Memory<'_>, fd: Fd) -> Result<()> {
+        file!(self, fd, file => file.sync(false))
+    }
+
+    async fn fd_fdstat_get(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<Fdstat> {
+        match self.table.get(fd)? {
+            Entry::Stdio(inner) => {
+                let inner = *inner;
+                self.wasi.fd_fdstat_get(memory, inner).await
+            }
+            Entry::Dir(open) if open.preopen.is_some() => Ok(convert::preopen_fdstat()),
+            Entry::Dir(_) => Ok(convert::dir_fdstat()),
+            Entry::File(open) => Ok(convert::file_fdstat(&open.file, open.append, open.nonblock)),
+        }
+    }
+
+    fn fd_fdstat_set_flags(
+        &mut self,
+        _memory: &mut Memory<'_>,
+        fd: Fd,
+        flags: Fdflags,
+    ) -> Result<()> {
+        let open = self.table.file_mut(fd)?;
+        if convert::is_synchronous(flags) {
+            return Err(Errno::Inval.into());
+        }
+        open.append = flags.contains(Fdflags::APPEND);
+        open.nonblock = flags.contains(Fdflags::NONBLOCK);
+        Ok(())
+    }
+
+    fn fd_fdstat_set_rights(
+        &mut self,
+        _memory: &mut Memory<'_>,
+        fd: Fd,
+        _base: Rights,
+        _inheriting: Rights,
+    ) -> Result<()> {
+        match self.stdio(fd)? {
+            Some(_) => Err(Errno::Badf.into()),
+            None => Err(Errno::Notsup.into()),
+        }
+    }
+
+    async fn fd_filestat_get(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<Filestat> {
+        let stat: Result<Stat> = object!(
+            self, fd,
+            inner => {
+                let inner = *inner;
+                return self.wasi.fd_filestat_get(memory, inner).await;
+            },
+            object => object.stat()
+        );
+        convert::filestat(stat?)
+    }
+
+    async fn fd_filestat_set_size(
+        &mut self,
+        _memory: &mut Memory<'_>,
+        fd: Fd,
+        size: Filesize,
+    ) -> Result<()> {
+        file!(self, fd, file => file.set_size(size))
+    }
+
+    async fn fd_filestat_set_times(
+        &mut self,
+        _memory: &mut Memory<'_>,
+        fd: Fd,
+        accessed: Timestamp,
+        modified: Timestamp,
+        flags: Fstflags,
+    ) -> Result<()> {
+        let times = convert::set_times(accessed, modified, flags)?;
+        object!(
+            self, fd,
+            _inner => return Err(Errno::Badf.into()),
+            object => object.set_times(times)
+        )
+    }
+
+    fn fd_prestat_get(&mut self, _memory: &mut Memory<'_>, fd: Fd) -> Result<Prestat> {
+        match self.table.get(fd)? {
+            Entry::Dir(open) if let Some(path) = &open.preopen => Ok(Prestat::Dir(PrestatDir {
+                pr_name_len: path.len().try_into()?,
+            })),
+            Entry::Dir(_) | Entry::File(_) | Entry::Stdio(_) => Err(Errno::Badf.into()),
+        }
+    }
+
+    fn fd_prestat_dir_name(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        buffer: GuestPtr<u8>,
+        max: Size,
+    ) -> Result<()> {
+        match self.table.get(fd)? {
+            Entry::Dir(open) if let Some(path) = &open.preopen => {
+                let length = u32::try_from(path.len())?;
+                if length > max {
+                    return Err(Errno::Nametoolong.into());
+                }
+                memory.copy_from_slice(path.as_bytes(), buffer.as_array(length))?;
+                Ok(())
+            }
+            Entry::Dir(_) | Entry::File(_) | Entry::Stdio(_) => Err(Errno::Notdir.into()),
+        }
+    }
+
+    async fn fd_readdir(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        buffer: GuestPtr<u8>,
+        length: Size,
+        cookie: Dircookie,
+    ) -> Result<Size> {
+        self.read_directory(memory, fd, buffer.as_array(length), cookie)
+            .await
+    }
+
+    async fn path_open(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        lookup: Lookupflags,
+        path: GuestPtr<str>,
+        oflags: Oflags,
+        rights: Rights,
+        _inheriting: Rights,
+        fdflags: Fdflags,
+    ) -> Result<Fd> {
+        let how = convert::open_how(lookup, oflags, rights);
+        self.open(memory, fd, path, how, fdflags).await
+    }
+
+    async fn path_filestat_get(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        lookup: Lookupflags,
+        path: GuestPtr<str>,
+    ) -> Result<Filestat> {
+        let follow = convert::follows(lookup);
+        let stat = path!(self, memory, fd, path, move |dir, path| dir
+            .stat_at(path, follow))?;
+        convert::filestat(stat)
+    }
+
+    async fn path_filestat_set_times(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        lookup: Lookupflags,
+        path: GuestPtr<str>,
+        accessed: Timestamp,
+        modified: Timestamp,
+        flags: Fstflags,
+    ) -> Result<()> {
+        let times = convert::set_times(accessed, modified, flags)?;
+        let follow = convert::follows(lookup);
+        path!(self, memory, fd, path, move |dir, path| {
+            dir.set_times_at(path, follow, times)
+        })
+    }
+
+    async fn path_create_directory(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        path: GuestPtr<str>,
+    ) -> Result<()> {
+        path!(self, memory, fd, path, |dir, path| dir
+            .create_directory_at(path))
+    }
+
+    async fn path_remove_directory(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        path: GuestPtr<str>,
+    ) -> Result<()> {
+        path!(self, memory, fd, path, |dir, path| dir
+            .remove_directory_at(path))
+    }
+
+    async fn path_unlink_file(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        path: GuestPtr<str>,
+    ) -> Result<()> {
+        path!(self, memory, fd, path, |dir, path| dir.unlink_file_at(path))
+    }
+
+    async fn path_readlink(
+        &mut self,
+        memory: &mut Memory<'_>,
+        fd: Fd,
+        path: GuestPtr<str>,
+        buffer: GuestPtr<u8>,
+        length: Size,
+    ) -> Result<Size> {
+        let target = path!(self, memory, fd, path, |dir, path| dir.readlink_at(path))?;
+        // What does not fit is cut off, as POSIX has it.
+        let length = length.min(u32::try_from(target.len())?);
+        let shown = &target.as_bytes()[..length as usize];
+        memory.copy_from_slice(shown, buffer.as_array(length))?;
+        Ok(length)
+    }
+
+    async fn path_symlink(
+        &mut self,
+        memory: &mut Memory<'_>,
+        target: GuestPtr<str>,
+        fd: Fd,
+        path: GuestPtr<str>,
+    ) -> Result<()> {
+        // The target is no path to resolve, but comes the same way.
+        paths!(
+            self,
+            memory,
+            (fd, target),
+            (fd, path),
+            |(_, target), (dir, path)| { dir.symlink_at(target, path) }
+        )
+    }
+
+    async fn path_link(
+        &mut self,
+        memory: &mut Memory<'_>,
+        old_fd: Fd,
+        lookup: Lookupflags,
+        old_path: GuestPtr<str>,
+        new_fd: Fd,
+        new_path: GuestPtr<str>,
+    ) -> Result<()> {
+        let follow = convert::follows(lookup);
+        paths!(
+            self,
+            memory,
+            (old_fd, old_path),
+            (new_fd, new_path),
+            move |(old, old_path), (new, new_path)| match follow {
+                true => Err(wasi_overlay_core::Errno::Invalid.into()),
+                false => old.link_at(old_path, new, new_path),
+            }
+        )
+    }
+
+    async fn path_rename(
+        &mut self,
+        memory: &mut Memory<'_>,
+        old_fd: Fd,
+        old_path: GuestPtr<str>,
+        new_fd: Fd,
+        new_path: GuestPtr<str>,
+    ) -> Result<()> {
+        paths!(
+            self,
+            memory,
+            (old_fd, old_path),
+            (new_fd, new_path),
+            |(old, old_path), (new, new_path)| old.rename_at(old_path, new, new_path)
+        )
+    }
+
+    async fn poll_oneoff(
+        &mut self,
+        memory: &mut Memory<'_>,
+        subs: GuestPtr<Subscription>,
+        events: GuestPtr<Event>,
+        count: Size,
+    ) -> Result<Size> {
+        self.poll(memory, subs, events, count).await
+    }
+
+    delegate::everything_else!();
+}
+
+impl OverlayP1Ctx {
+    /// Moves a file's position past what was transferred there.
+    fn advance(&mut self, fd: Fd, from: u64, count: u32) -> Result<()> {
+        let to = from.checked_add(count.into()).ok_or(Errno::Overflow)?;
+        self.table.file_mut(fd)?.position = to;
+        Ok(())
+    }
+}

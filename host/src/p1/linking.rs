@@ -1,0 +1,94 @@
+//! Synchronous and asynchronous linkers.
+//!
+//! A synchronous host function must come back with the answer, while wasmtime-wasi's streams and
+//! timers are futures that want tokio. Entering tokio costs more than most calls on files, and
+//! those need none of it. So a call is polled once by hand: files answer right there. Whatever
+//! does need tokio waits in [`enter_runtime`](OverlayP1Ctx::enter_runtime) until the second
+//! poll, which is tokio's.
+
+use super::{OverlayP1Ctx, wasi_snapshot_preview1};
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use wasmtime::Linker;
+use wasmtime_wasi::runtime;
+
+/// Adds all of WASI 0.1 to the linker of an asynchronous store.
+///
+/// Calls that may touch a disk block the calling thread only with
+/// [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread).
+/// `get` is called for every call of the guest, and should be no more than a projection.
+///
+/// # Errors
+/// If one of the functions is defined already.
+pub fn add_to_linker_async<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    wasi_snapshot_preview1::add_to_linker(linker, move |data| {
+        let ctx = get(data);
+        ctx.synchronous = false;
+        ctx
+    })
+}
+
+/// Adds all of WASI 0.1 to a linker. Calls block the calling thread.
+///
+/// `get` is called for every call of the guest, and should be no more than a projection.
+///
+/// # Errors
+/// If one of the functions is defined already.
+pub fn add_to_linker_sync<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    synchronous::add_wasi_snapshot_preview1_to_linker(linker, move |data| {
+        let ctx = get(data);
+        ctx.synchronous = true;
+        ctx
+    })
+}
+
+impl OverlayP1Ctx {
+    /// Comes back inside of a tokio runtime.
+    pub(super) fn enter_runtime(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut outside = self.synchronous;
+        poll_fn(move |_| {
+            if mem::take(&mut outside) {
+                // No waker is kept: `run` polls again at once.
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+    }
+}
+
+/// Runs a synchronous call to its end: the first poll here, the others in tokio.
+fn run<F: Future>(call: F) -> wasmtime::Result<F::Output> {
+    let mut call = pin!(call);
+    match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Ok(answer),
+        Poll::Pending => Ok(runtime::in_tokio(call)),
+    }
+}
+
+mod synchronous {
+    use super::run;
+
+    wiggle::wasmtime_integration!({
+        witx: ["witx/p1/wasi_snapshot_preview1.witx"],
+        target: wasmtime_wasi::p1,
+        block_on[run]: {
+            wasi_snapshot_preview1::{
+                fd_advise, fd_close, fd_datasync, fd_fdstat_get, fd_filestat_get,
+                fd_filestat_set_size, fd_filestat_set_times, fd_read, fd_pread, fd_seek, fd_sync,
+                fd_readdir, fd_write, fd_pwrite, poll_oneoff, path_create_directory,
+                path_filestat_get, path_filestat_set_times, path_link, path_open, path_readlink,
+                path_remove_directory, path_rename, path_symlink, path_unlink_file, fd_renumber
+            }
+        },
+        errors: { errno => trappable Error },
+    });
+}

@@ -1,0 +1,105 @@
+//! Paths from guest memory to the engine.
+//!
+//! A call that stays on its thread hands the engine the guest's own bytes. Only one that goes to
+//! the blocking pool takes a copy.
+
+use super::fd_table::{Entry, OpenFile};
+use super::types::{Errno, Error, Fd, Fdflags};
+use super::{OverlayP1Ctx, convert};
+use crate::blocking::Blocking;
+use std::borrow::Cow;
+use wasi_overlay_core::{self as core, Dir, OpenHow, Opened};
+use wiggle::{GuestMemory, GuestPtr};
+
+/// Bytes of a path that are looked at: more is `nametoolong`, before anything is copied. The
+/// engine has limits of its own, below this one.
+const MAX_PATH_BYTES: u32 = 64 * 1024;
+
+/// A path or a symbolic link's target.
+///
+/// # Errors
+/// `ilseq` if it is no UTF-8; a trap if it lies outside of the guest's memory.
+pub(super) fn read<'a>(
+    memory: &'a GuestMemory<'_>,
+    path: GuestPtr<str>,
+) -> Result<Cow<'a, str>, Error> {
+    if path.len() > MAX_PATH_BYTES {
+        return Err(Errno::Nametoolong.into());
+    }
+    Ok(memory.as_cow_str(path)?)
+}
+
+/// Makes a call with one path.
+pub(super) async fn with_path<R: Send + 'static>(
+    blocking: Blocking,
+    memory: &GuestMemory<'_>,
+    dir: &Dir,
+    path: GuestPtr<str>,
+    call: impl FnOnce(&Dir, &str) -> core::Result<R> + Send + 'static,
+) -> Result<R, Error> {
+    let path = read(memory, path)?;
+    let outcome = match blocking {
+        Blocking::Inline => call(dir, &path),
+        Blocking::Pool => {
+            let (dir, path) = (dir.clone(), path.into_owned());
+            blocking.run(move || call(&dir, &path)).await
+        }
+    };
+    outcome.map_err(convert::error)
+}
+
+/// Makes a call with two paths.
+pub(super) async fn with_paths<R: Send + 'static>(
+    blocking: Blocking,
+    memory: &GuestMemory<'_>,
+    old: (&Dir, GuestPtr<str>),
+    new: (&Dir, GuestPtr<str>),
+    call: impl FnOnce((&Dir, &str), (&Dir, &str)) -> core::Result<R> + Send + 'static,
+) -> Result<R, Error> {
+    let old_path = read(memory, old.1)?;
+    let new_path = read(memory, new.1)?;
+    let outcome = match blocking {
+        Blocking::Inline => call((old.0, &old_path), (new.0, &new_path)),
+        Blocking::Pool => {
+            let (old_dir, old_path) = (old.0.clone(), old_path.into_owned());
+            let (new_dir, new_path) = (new.0.clone(), new_path.into_owned());
+            blocking
+                .run(move || call((&old_dir, &old_path), (&new_dir, &new_path)))
+                .await
+        }
+    };
+    outcome.map_err(convert::error)
+}
+
+impl OverlayP1Ctx {
+    /// `path_open`.
+    pub(super) async fn open(
+        &mut self,
+        memory: &GuestMemory<'_>,
+        fd: Fd,
+        path: GuestPtr<str>,
+        how: OpenHow,
+        flags: Fdflags,
+    ) -> Result<Fd, Error> {
+        let dir = match self.table.get(fd)? {
+            Entry::Dir(open) => &open.dir,
+            Entry::File(_) => return Err(Errno::Notdir.into()),
+            Entry::Stdio(_) => return Err(Errno::Badf.into()),
+        };
+        if convert::is_synchronous(flags) {
+            return Err(Errno::Notsup.into());
+        }
+        // A file must not be made or cut for a descriptor that cannot be given.
+        self.table.check_room()?;
+        let call = move |dir: &Dir, path: &str| dir.open_at(path, how);
+        match with_path(self.blocking(), memory, dir, path, call).await? {
+            Opened::Dir(dir) => self.table.push_dir(dir),
+            Opened::File(file) => self.table.push_file(OpenFile {
+                file,
+                position: 0,
+                append: flags.contains(Fdflags::APPEND),
+                nonblock: flags.contains(Fdflags::NONBLOCK),
+            }),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `fd_readdir`.
+
+use super::types::{Dirent, Errno, Error, Fd, Filetype};
+use super::{OverlayP1Ctx, convert};
+use std::sync::Arc;
+use wasi_overlay_core::{self as core, Dir, Listing};
+use wiggle::{GuestMemory, GuestPtr, GuestType};
+
+/// Entries before those of the listing: `.` and `..`, which preview 1 has.
+const DOTS: u64 = 2;
+
+impl OverlayP1Ctx {
+    /// Writes entries from `cookie` on, until the buffer is full or the directory ends. The last
+    /// one may be cut off by the end of the buffer; the guest comes back for it.
+    ///
+    /// A cookie is the place of an entry in the snapshot that cookie 0 took.
+    pub(super) async fn read_directory(
+        &mut self,
+        memory: &mut GuestMemory<'_>,
+        fd: Fd,
+        buffer: GuestPtr<[u8]>,
+        cookie: u64,
+    ) -> Result<u32, Error> {
+        let open = self.table.dir(fd)?;
+        let (dir, id) = (open.dir.clone(), open.id);
+        let kept = if cookie == 0 {
+            None
+        } else {
+            self.listings.get(id)
+        };
+        // The inode numbers of `.` and `..` are the directory's, as in wasmtime-wasi.
+        let wants_dots = cookie < DOTS;
+        let (own, listing) = match kept {
+            Some(listing) if !wants_dots => (0, listing),
+            kept => {
+                let look = move || look(&dir, wants_dots, kept);
+                let found = self.blocking().run(look).await.map_err(convert::error)?;
+                self.listings.put(id, Arc::clone(&found.1));
+                found
+            }
+        };
+
+        let mut out = Output {
+            memory,
+            buffer,
+            used: 0,
+        };
+        let end = DOTS + listing.len() as u64;
+        for place in cookie..end {
+            if out.is_full() {
+                break;
+            }
+            let (name, ino, kind) = match place {
+                0 => (Some("."), own, Filetype::Directory),
+                1 => (Some(".."), own, Filetype::Directory),
+                _ => match usize::try_from(place - DOTS)
+                    .ok()
+                    .and_then(|i| listing.get(i))
+                {
+                    Some(entry) => (
+                        entry.name.to_str().ok(),
+                        entry.inode,
+                        convert::filetype(entry.kind),
+                    ),
+                    None => break,
+                },
+            };
+            match name {
+                Some(name) => out.entry(place + 1, ino, kind, name)?,
+                None if out.used == 0 => return Err(Errno::Ilseq.into()),
+                None => out.fill()?,
+            }
+        }
+        Ok(out.used)
+    }
+}
+
+/// The directory's inode number, where that is wanted, and its listing.
+fn look(
+    dir: &Dir,
+    wants_dots: bool,
+    kept: Option<Arc<Listing>>,
+) -> core::Result<(u64, Arc<Listing>)> {
+    let listing = match kept {
+        Some(listing) => listing,
+        None => dir.list()?,
+    };
+    let own = if wants_dots { dir.identity()?.lower } else { 0 };
+    Ok((own, listing))
+}
+
+/// The guest's buffer.
+struct Output<'a, 'm> {
+    memory: &'a mut GuestMemory<'m>,
+    buffer: GuestPtr<[u8]>,
+    used: u32,
+}
+
+impl Output<'_, '_> {
+    fn left(&self) -> u32 {
+        self.buffer.len() - self.used
+    }
+
+    fn is_full(&self) -> bool {
+        self.left() == 0
+    }
+
+    fn entry(&mut self, next: u64, ino: u64, kind: Filetype, name: &str) -> Result<(), Error> {
+        let length = u32::try_from(name.len()).map_err(|_| Errno::Overflow)?;
+        self.header(next, ino, kind, length)?;
+        self.bytes(name.as_bytes())
+    }
+
+    fn header(&mut self, next: u64, ino: u64, kind: Filetype, length: u32) -> Result<(), Error> {
+        let mut header = [0; 24];
+        debug_assert_eq!(header.len(), Dirent::guest_size() as usize);
+        header[0..8].copy_from_slice(&next.to_le_bytes());
+        header[8..16].copy_from_slice(&ino.to_le_bytes());
+        header[16..20].copy_from_slice(&length.to_le_bytes());
+        header[20] = kind as u8;
+        self.bytes(&header)
+    }
+
+    /// Writes what fits.
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let length = self
+            .left()
+            .min(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        if length > 0 {
+            let target = self.buffer.as_ptr().add(self.used)?.as_array(length);
+            self.memory
+                .copy_from_slice(&bytes[..length as usize], target)?;
+            self.used += length;
+        }
+        Ok(())
+    }
+
+    /// Ends the buffer with an entry that is cut off, whatever its size: the guest comes back
+    /// for it. A buffer that is not full would tell it that the directory ends here.
+    ///
+    /// So a name that cannot be shown fails at its own place: the entries before it are read
+    /// first, and none is lost in silence.
+    fn fill(&mut self) -> Result<(), Error> {
+        self.header(0, 0, Filetype::Unknown, self.buffer.len())?;
+        self.used = self.buffer.len();
+        Ok(())
+    }
+}
