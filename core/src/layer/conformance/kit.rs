@@ -1,0 +1,349 @@
+//! What the parts of the suite share.
+
+use crate::error::{Errno, Result};
+use crate::layer::{At, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper, WriteAt};
+use crate::meta::{Kind, Meta, SetTime, SetTimes, Timestamp};
+use crate::name::Name;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::{ControlFlow, Deref};
+
+/// A mounted upper; the mount ends with it.
+pub(super) struct Mounted<U: Upper>(U);
+
+impl<U: Upper> Mounted<U> {
+    #[track_caller]
+    pub(super) fn new(make: &dyn Fn() -> U) -> Self {
+        Self::of(make())
+    }
+
+    #[track_caller]
+    pub(super) fn of(upper: U) -> Self {
+        ok("mount", upper.mount());
+        Self(upper)
+    }
+}
+
+impl<U: Upper> Deref for Mounted<U> {
+    type Target = U;
+
+    fn deref(&self) -> &U {
+        &self.0
+    }
+}
+
+impl<U: Upper> Drop for Mounted<U> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            ok("unmount", self.0.unmount());
+        }
+    }
+}
+
+/// Long ago, so that any change of a time shows without waiting.
+pub(super) const LONG_AGO: Timestamp = Timestamp {
+    seconds: 1_000_000_000,
+    nanoseconds: 123_456_000,
+};
+
+/// Another time, later.
+pub(super) const LATER: Timestamp = Timestamp {
+    seconds: 1_100_000_000,
+    nanoseconds: 500_000_000,
+};
+
+pub(super) fn both(time: Timestamp) -> SetTimes {
+    SetTimes {
+        accessed: SetTime::To(time),
+        modified: SetTime::To(time),
+    }
+}
+
+#[track_caller]
+pub(super) fn ok<T>(what: &str, result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{what} failed: {error}"),
+    }
+}
+
+#[track_caller]
+pub(super) fn fails<T>(what: &str, result: Result<T>, expected: Errno) {
+    match result {
+        Ok(_) => panic!("{what} succeeded; it has to fail: {expected}"),
+        Err(error) => assert_eq!(error.errno(), expected, "{what} failed otherwise: {error}"),
+    }
+}
+
+#[track_caller]
+pub(super) fn name(bytes: &(impl AsRef<[u8]> + ?Sized)) -> Name<'_> {
+    ok("a name", Name::new(bytes.as_ref()))
+}
+
+#[track_caller]
+pub(super) fn at<'a, D>(dir: &'a D, bytes: &'a (impl AsRef<[u8]> + ?Sized)) -> At<'a, D> {
+    At {
+        dir,
+        name: name(bytes),
+    }
+}
+
+#[track_caller]
+pub(super) fn root<L: Layer>(layer: &L) -> L::Dir {
+    ok("root", layer.root())
+}
+
+#[track_caller]
+pub(super) fn make_dir<U: Upper>(upper: &U, at: At<'_, U::Dir>) -> U::Dir {
+    let new = New::Dir { opaque: false };
+    let none = ok("create a directory", upper.create(new, at, Over::Nothing));
+    assert!(none.is_none(), "a new directory came with an open file");
+    ok("open the new directory", upper.open_dir(at.dir, at.name))
+}
+
+#[track_caller]
+pub(super) fn make_file<U: Upper>(upper: &U, at: At<'_, U::Dir>, data: &[u8]) -> U::Writable {
+    let file = ok("create a file", upper.create(New::File, at, Over::Nothing));
+    let Some(file) = file else {
+        panic!("a new file came without an open file");
+    };
+    write_all(&file, data, 0);
+    file
+}
+
+#[track_caller]
+pub(super) fn write_all(file: &dyn WriteAt, mut data: &[u8], mut offset: u64) {
+    while !data.is_empty() {
+        let done = ok("write_at", file.write_at(data, offset));
+        assert!(
+            (1..=data.len()).contains(&done),
+            "write_at of {} bytes returned {done}",
+            data.len()
+        );
+        data = &data[done..];
+        offset += done as u64;
+    }
+}
+
+/// All bytes, read in odd steps.
+#[track_caller]
+pub(super) fn read_all(file: &dyn ReadAt) -> Vec<u8> {
+    let mut data = Vec::new();
+    let mut buffer = [0xa5; 1013];
+    loop {
+        let done = ok("read_at", file.read_at(&mut buffer, data.len() as u64));
+        assert!(
+            done <= buffer.len(),
+            "read_at returned more than it was asked"
+        );
+        if done == 0 {
+            return data;
+        }
+        data.extend_from_slice(&buffer[..done]);
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Absent,
+    Hidden,
+    File(Vec<u8>),
+    Dir { opaque: bool },
+    Symlink(Vec<u8>),
+    Other(Kind),
+}
+
+/// What `name` is by every way to ask, which have to agree.
+#[track_caller]
+pub(super) fn seen<L: Layer>(layer: &L, dir: &L::Dir, name: Name<'_>) -> Seen {
+    let found = ok("find", layer.find(dir, name));
+    let listed = listing(layer, dir).remove(name.as_bytes());
+    let (meta, opaque) = match found {
+        Found::Absent => {
+            assert_eq!(listed, None, "{name} is not found, but listed");
+            fails(
+                "open_dir of nothing",
+                layer.open_dir(dir, name),
+                Errno::NoEntry,
+            );
+            return Seen::Absent;
+        }
+        Found::Hidden => {
+            let expected = Some(Listed::Hidden);
+            assert_eq!(
+                listed, expected,
+                "{name} is found hidden, and listed otherwise"
+            );
+            fails(
+                "open_file of a mark",
+                layer.open_file(dir, name),
+                Errno::NoEntry,
+            );
+            fails(
+                "open_dir of a mark",
+                layer.open_dir(dir, name),
+                Errno::NoEntry,
+            );
+            fails(
+                "read_link of a mark",
+                layer.read_link(dir, name),
+                Errno::NoEntry,
+            );
+            return Seen::Hidden;
+        }
+        Found::Here { meta, opaque } => (meta, opaque),
+    };
+    let expected = Listed::Here {
+        kind: meta.kind,
+        inode: meta.inode,
+    };
+    assert_eq!(
+        listed,
+        Some(expected),
+        "{name} is found and listed differently"
+    );
+    match meta.kind {
+        Kind::Dir => {
+            let handle = ok("open_dir", layer.open_dir(dir, name));
+            let own = ok("dir_meta", layer.dir_meta(&handle));
+            assert_same("find and dir_meta", &meta, &own);
+            Seen::Dir { opaque }
+        }
+        Kind::File => {
+            assert!(!opaque, "{name} is a file and opaque");
+            let file = ok("open_file", layer.open_file(dir, name));
+            assert_same("find and an open file", &meta, &ok("meta", file.meta()));
+            let data = read_all(&file);
+            assert_eq!(data.len() as u64, meta.size, "{name} has another size");
+            Seen::File(data)
+        }
+        Kind::Symlink => {
+            let target = ok("read_link", layer.read_link(dir, name));
+            assert_eq!(target.len() as u64, meta.size, "{name} has another size");
+            Seen::Symlink(target.into())
+        }
+        other => Seen::Other(other),
+    }
+}
+
+#[track_caller]
+pub(super) fn assert_same(what: &str, a: &Meta, b: &Meta) {
+    // Reading may move the access time, and directories may be counted differently.
+    let key = |meta: &Meta| (meta.kind, meta.device, meta.inode, meta.modified, meta.mode);
+    assert_eq!(key(a), key(b), "{what} disagree");
+}
+
+/// What is known of an entry.
+#[track_caller]
+pub(super) fn meta<L: Layer>(layer: &L, dir: &L::Dir, name: Name<'_>) -> Meta {
+    match ok("find", layer.find(dir, name)) {
+        Found::Here { meta, .. } => meta,
+        other => panic!("{name} has to be here, and is {other:?}"),
+    }
+}
+
+/// The names of a directory. An entry beats a mark of its name.
+#[track_caller]
+pub(super) fn listing<L: Layer>(layer: &L, dir: &L::Dir) -> BTreeMap<Vec<u8>, Listed> {
+    let mut names = BTreeMap::new();
+    let mut twice = None;
+    let listed = layer.list(dir, &mut |name, listed| {
+        let old = names.insert(name.as_bytes().to_vec(), listed);
+        match (old, listed) {
+            (None, _) | (Some(Listed::Hidden), Listed::Here { .. }) => {}
+            (Some(entry @ Listed::Here { .. }), Listed::Hidden) => {
+                names.insert(name.as_bytes().to_vec(), entry);
+            }
+            _ => twice = Some(name.to_owned()),
+        }
+        ControlFlow::Continue(())
+    });
+    ok("list", listed);
+    assert_eq!(twice, None, "a name is listed twice");
+    names
+}
+
+/// What stood at a name before a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Was {
+    Nothing,
+    Mark,
+    File,
+    Symlink,
+    EmptyDir,
+    OpaqueDir,
+    DirOfMarks,
+}
+
+impl Was {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Nothing,
+        Self::Mark,
+        Self::File,
+        Self::Symlink,
+        Self::EmptyDir,
+        Self::OpaqueDir,
+        Self::DirOfMarks,
+    ];
+
+    pub(super) fn over(self) -> Over {
+        match self {
+            Self::Nothing => Over::Nothing,
+            Self::Mark => Over::Mark,
+            Self::File | Self::Symlink => Over::File,
+            Self::EmptyDir | Self::OpaqueDir | Self::DirOfMarks => Over::EmptyDir,
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn prepare<U: Upper>(self, upper: &U, at: At<'_, U::Dir>) {
+        match self {
+            Self::Nothing => {}
+            Self::Mark => mark(upper, at),
+            Self::File => drop(make_file(upper, at, b"what was here before")),
+            Self::Symlink => {
+                let new = New::Symlink(b"elsewhere");
+                ok("create a link", upper.create(new, at, Over::Nothing));
+            }
+            Self::EmptyDir => drop(make_dir(upper, at)),
+            Self::OpaqueDir => {
+                let dir = make_dir(upper, at);
+                ok("set_opaque", upper.set_opaque(&dir));
+            }
+            Self::DirOfMarks => {
+                let dir = make_dir(upper, at);
+                mark(upper, self::at(&dir, "hidden"));
+                mark(upper, self::at(&dir, "hidden too"));
+            }
+        }
+    }
+}
+
+/// Hides a name at which the upper holds nothing.
+#[track_caller]
+pub(super) fn mark<U: Upper>(upper: &U, at: At<'_, U::Dir>) {
+    let marked = upper.remove(at, Over::Nothing, Leave::Mark);
+    ok("hide a name", marked);
+}
+
+/// Sets a directory's times to long ago, and gives them.
+#[track_caller]
+pub(super) fn age<U: Upper>(upper: &U, dir: &U::Dir) -> Meta {
+    let set = upper.set_times(dir, None, both(LONG_AGO));
+    ok("set_times of a directory", set);
+    ok("dir_meta", upper.dir_meta(dir))
+}
+
+/// Whether a directory's `modified` moved since [`age`].
+#[track_caller]
+pub(super) fn moved<U: Upper>(upper: &U, dir: &U::Dir) -> bool {
+    ok("dir_meta", upper.dir_meta(dir)).modified != LONG_AGO
+}
+
+/// Bytes that show where they are from.
+pub(super) fn pattern(seed: u64, length: usize) -> Vec<u8> {
+    (0..length as u64)
+        .map(|i| ((i ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
+        .collect()
+}
