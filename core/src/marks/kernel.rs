@@ -1,0 +1,250 @@
+//! The form of Linux's overlayfs and of fuse-overlayfs, recognized in lowers.
+//!
+//! See [overlayfs] on whiteouts, opaque directories, `redirect_dir` and `metacopy`.
+//!
+//! [overlayfs]: https://docs.kernel.org/filesystems/overlayfs.html
+
+use crate::error::{Errno, Error, Result};
+use crate::layer::Listed;
+use crate::meta::{Kind, Meta};
+use crate::name::Name;
+use crate::plain::Plain;
+use std::ops::ControlFlow;
+
+/// Where overlays keep their own attributes: the kernel's as root and with `userxattr`, and
+/// fuse-overlayfs's.
+const NAMESPACES: [&[u8]; 3] = [
+    b"trusted.overlay.",
+    b"user.overlay.",
+    b"user.fuseoverlayfs.",
+];
+
+/// What an attribute means to an overlay.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Opaque,
+    Whiteout,
+    Redirect,
+    Metacopy,
+    /// Bookkeeping (`origin`, `impure`, `uuid`, …) that changes nothing for a reader.
+    None,
+}
+
+fn meaning(attribute: &[u8]) -> Option<Meaning> {
+    let what = NAMESPACES
+        .iter()
+        .find_map(|namespace| attribute.strip_prefix(*namespace))?;
+    Some(match what {
+        b"opaque" => Meaning::Opaque,
+        b"whiteout" => Meaning::Whiteout,
+        b"redirect" => Meaning::Redirect,
+        b"metacopy" => Meaning::Metacopy,
+        _ => Meaning::None,
+    })
+}
+
+/// Whether the attribute belongs to an overlay: such are never shown, copied or set.
+pub(super) fn is_overlay_attribute(attribute: &[u8]) -> bool {
+    meaning(attribute).is_some()
+}
+
+/// The attributes that a reader may see.
+pub(super) fn visible_xattrs<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    name: Option<Name<'_>>,
+) -> Result<Vec<Box<[u8]>>> {
+    let mut attributes = plain.xattrs(dir, name)?;
+    attributes.retain(|attribute| !is_overlay_attribute(attribute));
+    Ok(attributes)
+}
+
+/// Whether the file is a whiteout by its type: a character device 0:0.
+pub(super) fn is_mark(meta: &Meta) -> bool {
+    meta.kind == Kind::CharDevice && meta.rdev == 0
+}
+
+/// Whether a regular file is a whiteout by its attribute.
+///
+/// An ordinary file costs no call: a whiteout is empty, and a file whose data the kernel left
+/// in another layer (`metacopy`) has less storage than bytes.
+pub(super) fn is_attribute_mark<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    name: Name<'_>,
+    meta: &Meta,
+) -> Result<bool> {
+    let sparse = meta.allocated.is_some_and(|bytes| bytes < meta.size);
+    if meta.size > 0 && !sparse {
+        return Ok(false);
+    }
+    let mut whiteout = false;
+    for attribute in read(plain, dir, Some(name))? {
+        match meaning(&attribute) {
+            Some(Meaning::Whiteout) => whiteout |= meta.size == 0,
+            Some(Meaning::Metacopy | Meaning::Redirect) => {
+                return Err(foreign(plain, name, &attribute));
+            }
+            Some(Meaning::Opaque | Meaning::None) | None => {}
+        }
+    }
+    Ok(whiteout)
+}
+
+/// Whether the directory `name` is opaque by an attribute.
+pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
+    let mut opaque = false;
+    for attribute in read(plain, dir, Some(name))? {
+        match meaning(&attribute) {
+            Some(Meaning::Opaque) => opaque |= value(plain, dir, Some(name), &attribute)? == b"y",
+            Some(Meaning::Redirect) => return Err(foreign(plain, name, &attribute)),
+            Some(Meaning::Whiteout | Meaning::Metacopy | Meaning::None) | None => {}
+        }
+    }
+    Ok(opaque)
+}
+
+/// Whether files in `dir` may be whiteouts by attribute, as far as listings go: the kernel
+/// marks such a directory (`opaque=x`), so that other listings need not look at each file.
+pub(super) fn holds_attribute_marks<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
+    for attribute in read(plain, dir, None)? {
+        if meaning(&attribute) == Some(Meaning::Opaque)
+            && value(plain, dir, None, &attribute)? == b"x"
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How an entry is listed; none if it went away.
+pub(super) fn listed<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    name: Name<'_>,
+    kind: Kind,
+    inode: u64,
+    attribute_marks: bool,
+) -> Result<Option<Listed>> {
+    let here = Listed::Here { kind, inode };
+    let suspect = kind == Kind::CharDevice || (kind == Kind::File && attribute_marks);
+    if !suspect {
+        return Ok(Some(here));
+    }
+    let meta = match plain.meta(dir, Some(name)) {
+        Ok(meta) => meta,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let hidden =
+        is_mark(&meta) || (meta.kind == Kind::File && is_attribute_mark(plain, dir, name, &meta)?);
+    Ok(Some(if hidden { Listed::Hidden } else { here }))
+}
+
+/// Refuses an upper whose root shows that another overlay wrote it. Whiteouts deeper down are
+/// refused when they are met.
+pub(super) fn check_upper<P: Plain>(plain: &P, root: &P::Dir) -> Result<()> {
+    let mut devices = Vec::new();
+    plain.list(root, &mut |name, kind, _| {
+        if kind == Kind::CharDevice {
+            devices.push(name.to_owned());
+        }
+        ControlFlow::Continue(())
+    })?;
+    for name in devices {
+        let name = name.as_name();
+        if is_mark(&plain.meta(root, Some(name))?) {
+            return Err(foreign_upper(plain, name));
+        }
+    }
+    let attributes = read(plain, root, None)?;
+    match attributes.iter().find(|name| is_overlay_attribute(name)) {
+        Some(attribute) => Err(refused_upper(
+            plain,
+            format_args!("has the attribute {}", attribute.escape_ascii()),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The error that refuses an upper for a whiteout of another form.
+pub(super) fn foreign_upper<P: Plain>(plain: &P, name: Name<'_>) -> Error {
+    refused_upper(plain, format_args!("holds the whiteout {name}"))
+}
+
+fn refused_upper<P: Plain>(plain: &P, what: std::fmt::Arguments<'_>) -> Error {
+    Error::new(
+        Errno::Unsupported,
+        format!(
+            "{} {what} of another overlay filesystem, so it cannot be an upper: use it as a \
+             layer, below an upper that is empty",
+            plain.label()
+        ),
+    )
+}
+
+fn read<P: Plain>(plain: &P, dir: &P::Dir, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+    plain
+        .xattrs(dir, name)
+        .map_err(|error| unreadable(plain, name, error))
+}
+
+fn value<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    name: Option<Name<'_>>,
+    attribute: &[u8],
+) -> Result<Vec<u8>> {
+    match plain.xattr(dir, name, attribute) {
+        Ok(Some(value)) => Ok(value),
+        // It was listed: what cannot be had is withheld.
+        Ok(None) => Err(unreadable(plain, name, Errno::Access.into())),
+        Err(error) => Err(unreadable(plain, name, error)),
+    }
+}
+
+fn unreadable<P: Plain>(plain: &P, name: Option<Name<'_>>, error: Error) -> Error {
+    match error.errno() {
+        Errno::Access | Errno::NotPermitted => error.context(format_args!(
+            "{}: the overlay attributes of {} cannot be read: run with the permission to read \
+             them, or make them readable",
+            plain.label(),
+            Place(name)
+        )),
+        _ => error,
+    }
+}
+
+/// A name in a message, or the directory itself.
+struct Place<'a>(Option<Name<'a>>);
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(name) => name.fmt(f),
+            None => f.write_str("a directory"),
+        }
+    }
+}
+
+fn foreign<P: Plain>(plain: &P, name: Name<'_>, attribute: &[u8]) -> Error {
+    Error::new(
+        Errno::Unsupported,
+        format!(
+            "{}: {name} has the attribute {}: its content lies in another layer, as the kernel's \
+             overlayfs does with redirect_dir or metacopy; copy the merged tree to a directory \
+             and use that as the layer",
+            plain.label(),
+            attribute.escape_ascii()
+        ),
+    )
+}
+
+/// Whether a copy must not take over the attribute: it belongs to an overlay, or the system's
+/// security modules set it on every file anew.
+pub(super) fn is_never_copied(attribute: &[u8]) -> bool {
+    matches!(
+        attribute,
+        b"security.selinux" | b"security.ima" | b"security.evm"
+    ) || is_overlay_attribute(attribute)
+}

@@ -1,0 +1,210 @@
+//! The form of the OCI image spec, as files beside and inside.
+
+use crate::error::{Errno, Error, Result};
+use crate::layer::Found;
+use crate::name::Name;
+use crate::plain::Plain;
+
+/// What every reserved name begins with.
+const PREFIX: &[u8] = b".wh.";
+/// What every name begins with that is reserved and hides nothing: aufs and its heirs keep
+/// their own state under such names.
+const SPECIAL: &[u8] = b".wh..wh.";
+/// The mark inside an opaque directory.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Bytes of the longest name on ext4, xfs, btrfs and tmpfs (`NAME_MAX`).
+const MAX_NAME: usize = 255;
+
+/// The mark inside an opaque directory.
+pub(super) fn opaque() -> Name<'static> {
+    Name::checked(OPAQUE)
+}
+
+/// How a name on disk is read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Spelled<'a> {
+    /// A file of the layer.
+    Entry,
+    /// The mark that hides this name.
+    Mark(Name<'a>),
+    /// The mark that makes its directory opaque.
+    Opaque,
+    /// Somebody's state: neither shown nor hiding anything.
+    Reserved,
+    /// A mark that would hide a directory's own `.` or `..`. No tool writes one, and some
+    /// delete the whole tree when they read one.
+    Broken,
+}
+
+pub(super) fn spelled(name: Name<'_>) -> Spelled<'_> {
+    let bytes = name.as_bytes();
+    let Some(hidden) = bytes.strip_prefix(PREFIX) else {
+        return Spelled::Entry;
+    };
+    if bytes == OPAQUE {
+        Spelled::Opaque
+    } else if bytes.starts_with(SPECIAL) {
+        Spelled::Reserved
+    } else {
+        match Name::new(hidden) {
+            Ok(hidden) => Spelled::Mark(hidden),
+            Err(_) => Spelled::Broken,
+        }
+    }
+}
+
+/// Whether no guest may use the name: the marks are spelled so.
+pub(super) fn is_reserved(name: Name<'_>) -> bool {
+    name.as_bytes().starts_with(PREFIX)
+}
+
+/// Checks a name that is looked up: reserved ones are not there.
+pub(super) fn lookup(name: Name<'_>) -> Result<()> {
+    if is_reserved(name) {
+        return Err(Errno::NoEntry.into());
+    }
+    Ok(())
+}
+
+/// Checks a name that is made: reserved ones cannot be.
+pub(super) fn creation(name: Name<'_>) -> Result<()> {
+    if is_reserved(name) {
+        return Err(Errno::NotPermitted.into());
+    }
+    Ok(())
+}
+
+/// The spelling of the mark that hides a name.
+pub(super) struct MarkName {
+    bytes: [u8; MAX_NAME],
+    length: usize,
+}
+
+impl MarkName {
+    /// # Errors
+    /// `name-too-long` if no filesystem could hold it: the name is longer than 251 bytes.
+    pub(super) fn of(name: Name<'_>) -> Result<Self> {
+        let name = name.as_bytes();
+        let length = PREFIX.len() + name.len();
+        let mut bytes = [0; MAX_NAME];
+        let Some(whole) = bytes.get_mut(..length) else {
+            return Err(Errno::NameTooLong.into());
+        };
+        let (prefix, rest) = whole.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX);
+        rest.copy_from_slice(name);
+        Ok(Self { bytes, length })
+    }
+
+    pub(super) fn name(&self) -> Name<'_> {
+        Name::checked(&self.bytes[..self.length])
+    }
+}
+
+/// Whether `name` has a mark beside it. One that is too long for a mark has none.
+pub(super) fn is_marked<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
+    match MarkName::of(name) {
+        Ok(mark) => exists(plain, dir, mark.name()),
+        Err(_) => Ok(false),
+    }
+}
+
+/// The answer about a name that has no entry.
+pub(super) fn hidden<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<Found> {
+    Ok(if is_marked(plain, dir, name)? {
+        Found::Hidden
+    } else {
+        Found::Absent
+    })
+}
+
+/// Whether the directory `name` hides what lies below it.
+pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
+    if is_marked(plain, dir, name)? {
+        return Ok(true);
+    }
+    let inside = plain.open_dir(dir, name)?;
+    match exists(plain, &inside, opaque()) {
+        // Without the permission to search the directory nobody gets past it to what lies
+        // below, and that is what opaque means. Root's own directories in a root filesystem
+        // are such to everybody else, and stat works on them.
+        Err(error) if error.errno() == Errno::Access => Ok(true),
+        other => other,
+    }
+}
+
+/// Whether there is anything of that name, of whatever type.
+pub(super) fn exists<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
+    match plain.meta(dir, Some(name)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes an empty file as a mark. Returns whether it is new.
+pub(super) fn make<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<bool> {
+    match plain.create_file(dir, mark, 0o644) {
+        Ok(_) => Ok(true),
+        Err(error) if error.errno() == Errno::Exist => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a mark, if it is there.
+pub(super) fn clear<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<()> {
+    match plain.remove_file(dir, mark) {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The error that refuses a layer for a [`Spelled::Broken`] name.
+pub(super) fn refused<P: Plain>(plain: &P, name: Name<'_>) -> Error {
+    Error::new(
+        Errno::Unsupported,
+        format!(
+            "{}: a whiteout named {name} would hide a directory's own \".\" or \"..\": no tool \
+             writes one, so the layer is broken; remove the file or make the layer again",
+            plain.label()
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &str) -> Spelled<'_> {
+        spelled(Name::new(bytes.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn names_are_read_as_the_image_spec_has_them() {
+        let name = |bytes: &'static str| Name::new(bytes.as_bytes()).unwrap();
+        assert_eq!(read("a"), Spelled::Entry);
+        assert_eq!(read(".wh"), Spelled::Entry);
+        assert_eq!(read(".why"), Spelled::Entry);
+        assert_eq!(read(".wh.a"), Spelled::Mark(name("a")));
+        assert_eq!(read(".wh..a"), Spelled::Mark(name(".a")));
+        assert_eq!(read(".wh....."), Spelled::Mark(name("....")));
+        assert_eq!(read(".wh..opq"), Spelled::Mark(name(".opq")));
+        assert_eq!(read(".wh..wh..opq"), Spelled::Opaque);
+        assert_eq!(read(".wh..wh.work"), Spelled::Reserved);
+        assert_eq!(read(".wh..wh..opq2"), Spelled::Reserved);
+        for broken in [".wh.", ".wh..", ".wh..."] {
+            assert_eq!(read(broken), Spelled::Broken, "{broken}");
+        }
+    }
+
+    #[test]
+    fn the_longest_name_with_a_mark_has_251_bytes() {
+        let bytes = [b'x'; 252];
+        let long = Name::new(&bytes[..251]).unwrap();
+        let mark = MarkName::of(long).ok().unwrap();
+        assert_eq!(mark.name().as_bytes().len(), 255);
+        assert_eq!(spelled(mark.name()), Spelled::Mark(long));
+        let error = MarkName::of(Name::new(&bytes).unwrap()).err().unwrap();
+        assert_eq!(error.errno(), Errno::NameTooLong);
+    }
+}

@@ -1,0 +1,149 @@
+//! A directory of the upper that shows nothing and is about to be removed or replaced.
+//!
+//! The system takes away only what is really empty, so its marks must go first; and while they
+//! are gone, nothing below may show through. A mark beside the directory sees to that: it is
+//! opaque from then on.
+//!
+//! ```text
+//!   d/  .wh.a  .wh..wh..opq      before
+//!   d/  .wh.a  .wh..wh..opq  .wh.d      the mark beside it first
+//!   d/                       .wh.d      then its own are cleared
+//!                            .wh.d      ● and now it can go
+//! ```
+
+use super::oci::{self, MarkName, Spelled};
+use crate::error::{Errno, Result};
+use crate::meta::SetTimes;
+use crate::name::{Name, NameBuf};
+use crate::plain::Plain;
+use std::ops::ControlFlow;
+
+/// A directory whose marks were cleared.
+pub(super) struct Cleared<'a, P: Plain> {
+    plain: &'a P,
+    parent: &'a P::Dir,
+    /// What is inside, to be put back; none if nothing had to be cleared.
+    inside: Option<(P::Dir, SetTimes)>,
+    /// The mark beside it.
+    beside: Option<MarkName>,
+    /// Whether that mark is new.
+    is_new: bool,
+}
+
+/// When a mark is put beside the directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// Never: nothing of that name lies below.
+    Never,
+    /// If there is anything to clear; something may lie below.
+    ToClear,
+    /// Always, and it stays: something lies below.
+    Always,
+}
+
+/// Readies the directory `name` to go.
+///
+/// # Errors
+/// `not-empty` if it shows something after all; `name-too-long` if it needs a mark that cannot
+/// be spelled. Nothing is changed then.
+pub(super) fn clear<'a, P: Plain>(
+    plain: &'a P,
+    parent: &'a P::Dir,
+    name: Name<'_>,
+    beside: Beside,
+) -> Result<Cleared<'a, P>> {
+    let inside = plain.open_dir(parent, name)?;
+    let marks = marks_in(plain, &inside)?;
+    let mut cleared = Cleared {
+        plain,
+        parent,
+        inside: None,
+        beside: None,
+        is_new: false,
+    };
+    let needs_mark = match beside {
+        Beside::Never => false,
+        Beside::ToClear => !marks.is_empty(),
+        Beside::Always => true,
+    };
+    if needs_mark {
+        let mark = MarkName::of(name)?;
+        cleared.is_new = oci::make(plain, parent, mark.name())?;
+        cleared.beside = Some(mark);
+    }
+    if marks.is_empty() {
+        return Ok(cleared);
+    }
+    match plain.meta(&inside, None) {
+        Ok(meta) => {
+            cleared.inside = Some((inside, SetTimes::of(&meta)));
+            cleared.sweep(&marks)
+        }
+        Err(error) => cleared.failed(error),
+    }
+}
+
+/// The marks in a directory.
+fn marks_in<P: Plain>(plain: &P, dir: &P::Dir) -> Result<Vec<NameBuf>> {
+    let mut marks = Vec::new();
+    let mut shows = false;
+    plain.list(dir, &mut |name, _, _| {
+        shows = oci::spelled(name) == Spelled::Entry;
+        if shows {
+            return ControlFlow::Break(());
+        }
+        marks.push(name.to_owned());
+        ControlFlow::Continue(())
+    })?;
+    if shows {
+        return Err(Errno::NotEmpty.into());
+    }
+    Ok(marks)
+}
+
+impl<'a, P: Plain> Cleared<'a, P> {
+    fn sweep(self, marks: &[NameBuf]) -> Result<Self> {
+        let Some((inside, _)) = &self.inside else {
+            return Ok(self);
+        };
+        for mark in marks {
+            if let Err(error) = oci::clear(self.plain, inside, mark.as_name()) {
+                return self.failed(error);
+            }
+        }
+        Ok(self)
+    }
+
+    fn failed<T>(self, error: crate::Error) -> Result<T> {
+        self.undo();
+        Err(error)
+    }
+
+    /// Whether a mark stands beside the directory now.
+    pub(super) fn is_marked(&self) -> bool {
+        self.beside.is_some()
+    }
+
+    /// Puts back what was shown before, since the directory stays after all: it was empty to a
+    /// reader, so one opaque mark says all that its marks did.
+    pub(super) fn undo(self) {
+        if let Err(error) = self.try_undo() {
+            tracing::warn!(
+                layer = %self.plain.label(), %error,
+                "cannot take back a mark; the next mount will tidy up"
+            );
+        }
+    }
+
+    fn try_undo(&self) -> Result<()> {
+        if let Some((inside, times)) = &self.inside {
+            oci::make(self.plain, inside, oci::opaque())?;
+            self.plain.set_times(inside, None, *times)?;
+        }
+        // Only now: until then the mark beside it is what makes the directory opaque.
+        match &self.beside {
+            Some(mark) if self.is_new => oci::clear(self.plain, self.parent, mark.name()),
+            _ => Ok(()),
+        }
+    }
+}
