@@ -1,0 +1,136 @@
+//! An overlay cannot be told from a plain directory that holds the merged tree: every operation,
+//! in every starting state of the name that it is about, on every kind of file.
+//!
+//! The oracle is a live mount of such a directory, driven by the same lines of text
+//! ([`script`]). Answers, the whole resulting tree and which names are one file must be equal;
+//! on a directory upper also after mounting it again.
+#![cfg(feature = "dir")]
+
+mod names;
+mod ops;
+mod run;
+mod script;
+mod states;
+mod tree;
+mod unprivileged;
+
+use crate::run::{Layers, Mount};
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Cells that are told in full; the rest is counted.
+const SHOWN: usize = 40;
+
+fn run(mount: Mount) {
+    let only = |variable: &str| std::env::var(variable).unwrap_or_default();
+    let (only_state, only_op) = (only("MATRIX_STATE"), only("MATRIX_OP"));
+    let mut report = String::new();
+    let (mut cells, mut failed) = (0, 0);
+    for (state, make) in states::STATES {
+        for kind in states::KINDS {
+            let Some(start) = make(kind) else { continue };
+            let layers = Layers::write(&start);
+            for op in ops::OPS {
+                if !state.contains(&only_state) || !op.contains(&only_op) {
+                    continue;
+                }
+                let expected = layers.expected(&start, mount, op);
+                let actual = catch_unwind(AssertUnwindSafe(|| layers.actual(&start, mount, op)));
+                let complaint = match actual {
+                    Ok(None) => continue,
+                    Ok(Some(actual)) => difference(&expected, &actual),
+                    Err(panic) => format!("  panicked: {}\n", words(panic.as_ref())),
+                };
+                cells += 1;
+                if !complaint.is_empty() {
+                    failed += 1;
+                    let head = format!("{kind:?} {state} | {op}");
+                    if failed <= SHOWN {
+                        writeln!(report, "{head}\n{complaint}").unwrap();
+                    } else {
+                        writeln!(report, "{head}").unwrap();
+                    }
+                }
+            }
+            if !layers.unchanged() {
+                failed += 1;
+                writeln!(report, "{kind:?} {state}: a lower layer has changed").unwrap();
+            }
+        }
+    }
+    println!("{mount:?}: {cells} cells, {failed} failed");
+    assert!(cells > 0, "no cell was run");
+    assert!(failed == 0, "{failed} of {cells} cells failed\n{report}");
+}
+
+/// Otherwise a difference would mean nothing.
+#[test]
+fn the_oracle_agrees_with_itself() {
+    for (state, make) in states::STATES {
+        for kind in [states::Kind::File, states::Kind::FullDir] {
+            let Some(start) = make(kind) else { continue };
+            let layers = Layers::write(&start);
+            for op in ops::OPS {
+                let [one, two] = [(); 2].map(|()| layers.expected(&start, Mount::Memory, op));
+                assert_eq!(difference(&one, &two), "", "{kind:?} {state} | {op}");
+                assert_eq!(one, two, "{kind:?} {state} | {op}");
+            }
+        }
+    }
+}
+
+fn difference(expected: &run::Seen, actual: &run::Seen) -> String {
+    let mut text = String::new();
+    for (what, expected, actual) in [
+        ("answer", &expected.answers, &actual.answers),
+        ("tree", &expected.tree, &actual.tree),
+        ("same", &expected.same, &actual.same),
+    ] {
+        for line in expected.iter().filter(|line| !actual.contains(line)) {
+            writeln!(text, "  {what}: plain   {line}").unwrap();
+        }
+        for line in actual.iter().filter(|line| !expected.contains(line)) {
+            writeln!(text, "  {what}: overlay {line}").unwrap();
+        }
+        if text.is_empty() && expected != actual {
+            writeln!(text, "  {what}: plain {expected:?}, overlay {actual:?}").unwrap();
+        }
+    }
+    text
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    text.unwrap_or_else(|| "(no words)".to_owned())
+}
+
+#[test]
+#[ignore = "the engine is not whole yet"]
+fn on_an_upper_that_others_wrote() {
+    run(Mount::Written);
+}
+
+#[test]
+#[ignore = "the engine is not whole yet"]
+fn on_an_upper_directory() {
+    run(Mount::Directory);
+}
+
+#[test]
+#[ignore = "the engine is not whole yet"]
+fn on_an_upper_in_memory() {
+    run(Mount::Memory);
+}
+
+#[test]
+#[ignore = "the engine is not whole yet"]
+fn without_an_upper() {
+    run(Mount::NoUpper);
+}
+
+#[test]
+#[ignore = "the engine is not whole yet"]
+fn through_a_read_only_view() {
+    run(Mount::ReadOnly);
+}

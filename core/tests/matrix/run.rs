@@ -1,0 +1,313 @@
+//! Runs a cell: the same script on an overlay and on the plain directory that it has to look
+//! like.
+
+use crate::script::{Script, data, names, shown};
+use crate::states::{SETTLED, Start};
+use crate::tree::{dir, set_mtime};
+use cap_std::{ambient_authority, fs::Dir as CapDir};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use wasi_overlay_core::{Dir, Identity, Kind, Live, Lower, OpenHow, Opened, Overlay, Result};
+
+/// Where the overlay keeps its changes, and how the state came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mount {
+    /// An upper that was written by somebody else.
+    Written,
+    /// A directory, in the state through the engine's own calls.
+    Directory,
+    /// Memory, in the state through the engine's own calls.
+    Memory,
+    /// Layers only, what is the upper elsewhere on top.
+    NoUpper,
+    /// A read-only view of an overlay that has an upper.
+    ReadOnly,
+}
+
+/// What a script answered and left behind.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) answers: Vec<String>,
+    pub(crate) tree: Vec<String>,
+    /// Which names were and are the same file.
+    pub(crate) same: Vec<String>,
+}
+
+pub(crate) fn capability(path: &Path) -> CapDir {
+    CapDir::open_ambient_dir(path, ambient_authority()).unwrap()
+}
+
+/// Lower layers on disk, shared by all cells of a state.
+pub(crate) struct Layers {
+    temp: tempfile::TempDir,
+    lowers: Vec<PathBuf>,
+    before: Vec<String>,
+}
+
+/// On tmpfs where there is one: the matrix makes some hundred thousand files.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
+impl Layers {
+    pub(crate) fn write(start: &Start) -> Self {
+        let temp = scratch();
+        let mut lowers = Vec::new();
+        for (index, lower) in start.lowers.iter().enumerate() {
+            let path = temp.path().join(format!("lower{index}"));
+            lower.write(&path);
+            lowers.push(path);
+        }
+        let before = lowers.iter().flat_map(|path| on_disk(path)).collect();
+        Self {
+            temp,
+            lowers,
+            before,
+        }
+    }
+
+    /// Whether no cell has changed a lower layer.
+    pub(crate) fn unchanged(&self) -> bool {
+        let now: Vec<_> = self.lowers.iter().flat_map(|path| on_disk(path)).collect();
+        now == self.before
+    }
+
+    fn fresh(&self, name: &str) -> PathBuf {
+        let path = self.temp.path().join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).unwrap();
+        }
+        path
+    }
+
+    /// The script on a plain directory.
+    pub(crate) fn expected(&self, start: &Start, mount: Mount, script: &str) -> Seen {
+        let path = self.fresh("plain");
+        start.merged().write(&path);
+        if let Some(prelude) = start.prelude {
+            let root = Live::new(capability(&path)).root();
+            prelude(&root);
+            set_mtime(&root, SETTLED);
+        }
+        let live = if matches!(mount, Mount::NoUpper | Mount::ReadOnly) {
+            Live::read_only(capability(&path))
+        } else {
+            Live::new(capability(&path))
+        };
+        see(&live.root(), start.slot, script)
+    }
+
+    /// The script on an overlay; none where the state cannot be had.
+    pub(crate) fn actual(&self, start: &Start, mount: Mount, script: &str) -> Option<Seen> {
+        if mount == Mount::NoUpper && start.prelude.is_some() {
+            return None;
+        }
+        let upper = self.fresh("upper");
+        match mount {
+            Mount::Written | Mount::NoUpper | Mount::ReadOnly => start.upper.write(&upper),
+            Mount::Directory => dir([]).write(&upper),
+            Mount::Memory => {}
+        }
+        let overlay = self.mount(mount, &upper).unwrap();
+        let root = overlay.root();
+        if matches!(mount, Mount::Directory | Mount::Memory) {
+            start.upper.apply(&root);
+        }
+        if let Some(prelude) = start.prelude {
+            prelude(&root);
+            set_mtime(&root, SETTLED);
+        } else if matches!(mount, Mount::Written | Mount::ReadOnly) {
+            // Mounting makes and removes a name in the upper's root.
+            set_mtime(&root, start.upper.mtime);
+        }
+        let view = if mount == Mount::ReadOnly {
+            overlay.read_only_root()
+        } else {
+            root.clone()
+        };
+        let mut seen = see(&view, start.slot, script);
+        drop((view, root));
+        overlay.close().unwrap();
+        if matches!(mount, Mount::Written | Mount::Directory) {
+            let complaints = unsteady(&upper);
+            let again = self.mount(mount, &upper).unwrap();
+            let kept = tree(&again.root());
+            // The root's own time moved when the work folder went.
+            if kept[1..] != seen.tree[1..] {
+                seen.tree
+                    .push("mounted again, it is another tree:".to_owned());
+                seen.tree.extend(kept);
+            }
+            seen.tree.extend(complaints);
+        }
+        Some(seen)
+    }
+
+    fn mount(&self, mount: Mount, upper: &Path) -> Result<Overlay> {
+        let mut builder = Overlay::builder();
+        for lower in &self.lowers {
+            let label = lower.display().to_string();
+            builder = builder.lower(Lower::dir(label, capability(lower))?);
+        }
+        match mount {
+            Mount::Memory => builder.upper_memory(1 << 20),
+            Mount::NoUpper => builder.lower(Lower::dir("top", capability(upper))?),
+            Mount::Written | Mount::Directory | Mount::ReadOnly => {
+                builder.upper_dir("upper", capability(upper))
+            }
+        }
+        .build()
+    }
+}
+
+fn see(root: &Dir, slot: &str, script: &str) -> Seen {
+    // A look at everything would fill every cache: half of the cells begin cold.
+    let warm = script.len().is_multiple_of(2);
+    let before = if warm {
+        identities(root)
+    } else {
+        BTreeMap::new()
+    };
+    let answers = Script::run(root, slot, script);
+    Seen {
+        answers,
+        tree: tree(root),
+        same: same(&before, &identities(root)),
+    }
+}
+
+/// Every name below `root`, with everything that must not differ.
+fn tree(root: &Dir) -> Vec<String> {
+    let mut lines = vec![format!(
+        ". {}",
+        answer(root.stat().map(|stat| shown(&stat)))
+    )];
+    walk(root, &mut |path, dir, name, stat_line| {
+        let more = answer(match stat_line.1 {
+            Kind::Symlink => dir.readlink_at(name),
+            Kind::Dir => open(dir, name).and_then(|opened| match opened {
+                Opened::Dir(dir) => names(&dir),
+                Opened::File(_) => Ok("a file".to_owned()),
+            }),
+            _ => open(dir, name).and_then(|opened| match opened {
+                Opened::File(file) => data(&file),
+                Opened::Dir(_) => Ok("a directory".to_owned()),
+            }),
+        });
+        lines.push(format!("{path} {} {more}", stat_line.0));
+    });
+    lines.sort();
+    lines
+}
+
+fn answer(result: Result<String>) -> String {
+    result.unwrap_or_else(|error| format!("{:?}", error.errno()))
+}
+
+fn open(dir: &Dir, name: &str) -> Result<Opened> {
+    dir.open_at(name, OpenHow::default())
+}
+
+fn identities(root: &Dir) -> BTreeMap<String, Identity> {
+    let mut found = BTreeMap::new();
+    walk(root, &mut |path, dir, name, _| {
+        if let Ok(identity) = dir.identity_at(name, false) {
+            found.insert(path.to_owned(), identity);
+        }
+    });
+    found
+}
+
+type Visit<'a> = dyn FnMut(&str, &Dir, &str, (String, Kind)) + 'a;
+
+fn walk(root: &Dir, visit: &mut Visit<'_>) {
+    let mut open_dirs = vec![(String::new(), root.clone())];
+    while let Some((path, dir)) = open_dirs.pop() {
+        let Ok(listing) = dir.list() else {
+            visit(&path, &dir, ".", ("cannot be listed".to_owned(), Kind::Dir));
+            continue;
+        };
+        for entry in listing.iter() {
+            let name = entry.name.to_string();
+            let path = format!("{path}/{name}");
+            match dir.stat_at(&name, false) {
+                Ok(stat) => visit(&path, &dir, &name, (shown(&stat), stat.kind)),
+                Err(error) => {
+                    let line = format!("listed, and {:?}", error.errno());
+                    visit(&path, &dir, &name, (line, entry.kind));
+                }
+            }
+            if entry.kind == Kind::Dir
+                && let Ok(Opened::Dir(dir)) = open(&dir, &name)
+            {
+                open_dirs.push((path, dir));
+            }
+        }
+    }
+}
+
+/// For each name, the first name that is the same file, before and now.
+fn same(before: &BTreeMap<String, Identity>, after: &BTreeMap<String, Identity>) -> Vec<String> {
+    let first = |map: &BTreeMap<String, Identity>, identity| {
+        map.iter()
+            .find(|(_, other)| **other == identity)
+            .map(|(name, _)| name.clone())
+    };
+    let line = |(name, identity): (&String, &Identity)| {
+        let was = first(before, *identity);
+        let is = first(after, *identity);
+        format!("{name} was {was:?}, is {is:?}")
+    };
+    after.iter().map(line).collect()
+}
+
+/// What stands on the host's disk, times included.
+fn on_disk(path: &Path) -> Vec<String> {
+    let meta = fs::symlink_metadata(path).unwrap();
+    let mut lines = vec![format!(
+        "{path:?} {:?} {} {} {}.{}",
+        meta.file_type(),
+        meta.mode(),
+        meta.len(),
+        meta.mtime(),
+        meta.mtime_nsec()
+    )];
+    if meta.is_dir() {
+        let mut paths: Vec<_> = fs::read_dir(path)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
+        paths.sort();
+        lines.extend(paths.iter().flat_map(|path| on_disk(path)));
+    } else if meta.is_file() {
+        lines.push(fs::read_to_string(path).unwrap());
+    }
+    lines
+}
+
+/// What an unmounted upper must not hold: work folders, a mark beside an entry.
+fn unsteady(upper: &Path) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut dirs = vec![upper.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if name.starts_with(".wh..wh.") && name != ".wh..wh..opq" {
+                complaints.push(format!("left in the upper: {:?}", entry.path()));
+            } else if let Some(of) = name.strip_prefix(".wh.")
+                && fs::symlink_metadata(dir.join(of)).is_ok()
+            {
+                complaints.push(format!("left beside an entry: {:?}", entry.path()));
+            }
+            if entry.file_type().unwrap().is_dir() {
+                dirs.push(entry.path());
+            }
+        }
+    }
+    complaints
+}

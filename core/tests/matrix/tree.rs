@@ -1,0 +1,235 @@
+//! Trees as values: written to disk as layers, merged as the plain directory that an overlay has
+//! to look like, or brought about with the engine's own calls.
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Result, SetTime, SetTimes, Timestamp};
+
+/// A file of some kind, or the mark of one.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// Seconds.
+    pub(crate) mtime: i64,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    File(String),
+    Link(String),
+    Dir {
+        opaque: bool,
+        entries: BTreeMap<String, Node>,
+    },
+    /// A whiteout.
+    Mark,
+}
+
+fn node(what: What) -> Node {
+    Node { mtime: 0, what }
+}
+
+pub(crate) fn file(data: &str) -> Node {
+    node(What::File(data.into()))
+}
+
+pub(crate) fn link(target: &str) -> Node {
+    node(What::Link(target.into()))
+}
+
+pub(crate) fn mark() -> Node {
+    node(What::Mark)
+}
+
+pub(crate) fn dir<const N: usize>(entries: [(&str, Node); N]) -> Node {
+    let entries = entries.map(|(name, node)| (name.to_owned(), node)).into();
+    node(What::Dir {
+        opaque: false,
+        entries,
+    })
+}
+
+impl Node {
+    /// A directory that hides what is below.
+    pub(crate) fn opaque(mut self) -> Self {
+        if let What::Dir { opaque, .. } = &mut self.what {
+            *opaque = true;
+        }
+        self
+    }
+
+    /// Puts more entries into a directory.
+    pub(crate) fn with<const N: usize>(mut self, more: [(&str, Node); N]) -> Self {
+        if let What::Dir { entries, .. } = &mut self.what {
+            entries.extend(more.map(|(name, node)| (name.to_owned(), node)));
+        }
+        self
+    }
+
+    /// Sets all times.
+    pub(crate) fn stamped(mut self, mtime: i64) -> Self {
+        self.mtime = mtime;
+        if let What::Dir { entries, .. } = &mut self.what {
+            for node in entries.values_mut() {
+                *node = node.clone().stamped(mtime);
+            }
+        }
+        self
+    }
+
+    /// What `upper` over `self` looks like.
+    pub(crate) fn merged(&self, upper: &Self) -> Self {
+        let below = match &self.what {
+            What::Dir { entries, .. } => Some(entries),
+            _ => None,
+        };
+        let What::Dir { opaque, entries } = &upper.what else {
+            return upper.clone();
+        };
+        let mut merged = match below {
+            Some(below) if !opaque => below.clone(),
+            _ => BTreeMap::new(),
+        };
+        for (name, node) in entries {
+            match (&node.what, merged.remove(name)) {
+                (What::Mark, _) => continue,
+                (_, Some(lower)) => merged.insert(name.clone(), lower.merged(node)),
+                (_, None) => merged.insert(name.clone(), dir([]).merged_alone(node)),
+            };
+        }
+        Self {
+            mtime: upper.mtime,
+            what: What::Dir {
+                opaque: false,
+                entries: merged,
+            },
+        }
+    }
+
+    /// `node` with nothing below it.
+    fn merged_alone(&self, node: &Self) -> Self {
+        match node.what {
+            What::Dir { .. } => self.merged(node),
+            _ => node.clone(),
+        }
+    }
+
+    /// Writes a layer in OCI form; of a tree without marks, a plain directory.
+    pub(crate) fn write(&self, path: &Path) {
+        match &self.what {
+            What::File(data) => fs::write(path, data).unwrap(),
+            What::Link(target) => std::os::unix::fs::symlink(target, path).unwrap(),
+            What::Mark => unreachable!("written by the directory"),
+            What::Dir { opaque, entries } => {
+                fs::create_dir(path).unwrap();
+                if *opaque {
+                    fs::write(path.join(".wh..wh..opq"), "").unwrap();
+                }
+                for (name, node) in entries {
+                    match node.what {
+                        What::Mark => fs::write(path.join(format!(".wh.{name}")), "").unwrap(),
+                        _ => node.write(&path.join(name)),
+                    }
+                }
+            }
+        }
+        let time = Timespec {
+            tv_sec: self.mtime,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+    }
+
+    /// Makes `root` look as if this were its upper, with the engine's own calls.
+    pub(crate) fn apply(&self, root: &Dir) {
+        let What::Dir { entries, .. } = &self.what else {
+            unreachable!("a root is a directory")
+        };
+        for (name, node) in entries {
+            node.apply_at(root, name).unwrap();
+        }
+        set_mtime(root, self.mtime);
+    }
+
+    fn apply_at(&self, root: &Dir, path: &str) -> Result<()> {
+        let there = match root.stat_at(path, false) {
+            Ok(stat) => Some(stat.kind),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        match &self.what {
+            What::Mark => return remove(root, path),
+            What::File(data) => {
+                if there.is_some_and(|kind| kind != Kind::File) {
+                    remove(root, path)?;
+                }
+                let how = OpenHow {
+                    create: true,
+                    truncate: true,
+                    write: true,
+                    ..OpenHow::default()
+                };
+                let Opened::File(file) = root.open_at(path, how)? else {
+                    unreachable!("a directory was created as a file")
+                };
+                file.write_at(data.as_bytes(), 0)?;
+            }
+            What::Link(target) => {
+                if there.is_some() {
+                    remove(root, path)?;
+                }
+                root.symlink_at(target, path)?;
+            }
+            What::Dir { opaque, entries } => {
+                if there.is_some_and(|kind| *opaque || kind != Kind::Dir) {
+                    remove(root, path)?;
+                }
+                if *opaque || there != Some(Kind::Dir) {
+                    root.create_directory_at(path)?;
+                }
+                for (name, node) in entries {
+                    node.apply_at(root, &format!("{path}/{name}"))?;
+                }
+            }
+        }
+        root.set_times_at(path, false, mtime(self.mtime))
+    }
+}
+
+/// Removes `path` and all in it.
+pub(crate) fn remove(root: &Dir, path: &str) -> Result<()> {
+    if root.stat_at(path, false)?.kind != Kind::Dir {
+        return root.unlink_file_at(path);
+    }
+    let how = OpenHow {
+        directory: true,
+        ..OpenHow::default()
+    };
+    let Opened::Dir(open) = root.open_at(path, how)? else {
+        unreachable!("a file was opened as a directory")
+    };
+    for entry in open.list()?.iter() {
+        remove(root, &format!("{path}/{}", entry.name.to_str()?))?;
+    }
+    root.remove_directory_at(path)
+}
+
+pub(crate) fn mtime(seconds: i64) -> SetTimes {
+    SetTimes {
+        accessed: SetTime::Keep,
+        modified: SetTime::To(Timestamp {
+            seconds,
+            nanoseconds: 0,
+        }),
+    }
+}
+
+pub(crate) fn set_mtime(dir: &Dir, seconds: i64) {
+    dir.set_times(mtime(seconds)).unwrap();
+}

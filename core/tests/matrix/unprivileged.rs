@@ -1,0 +1,36 @@
+//! The matrix once more without privileges: root never meets `access`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// The user and group called `nobody` on Linux.
+const NOBODY: u32 = 65534;
+
+#[test]
+#[ignore = "the engine is not whole yet"]
+fn everything_holds_for_an_unprivileged_user() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("skipped: the other tests are run without privileges already");
+        return;
+    }
+    // Where the test binary lies, that user may not come.
+    let temp = tempfile::tempdir().unwrap();
+    fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = temp.path().join("matrix");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let output = Command::new(&copy)
+        .args(["--skip", "everything_holds_for_an_unprivileged_user"])
+        .current_dir("/")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
