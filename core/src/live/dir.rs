@@ -7,7 +7,7 @@ use crate::error::{Errno, Result};
 use crate::identity::IdentityKey;
 use crate::meta::{Identity, SetTimes, Stat};
 use crate::plain::dir::errno::from_errno;
-use rustix::fs::{Mode, OFlags};
+use crate::plain::dir::reopen;
 use std::fs::File;
 use std::sync::{Arc, OnceLock};
 
@@ -63,13 +63,13 @@ impl LiveDir {
     }
 
     pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
-        let raw = stat::of_path(self.file(), path, follow)?;
-        Ok(stat::shown(&raw, self.key()))
+        let meta = stat::of_path(self.file(), path, follow)?;
+        Ok(stat::shown(&meta, self.key()))
     }
 
     pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
-        let raw = stat::of_path(self.file(), path, follow)?;
-        Ok(Place::of(&raw).identity(self.key()))
+        let meta = stat::of_path(self.file(), path, follow)?;
+        Ok(Place::of(&meta).identity(self.key()))
     }
 
     pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
@@ -165,12 +165,9 @@ impl LiveDir {
         };
         match sync(self.file()) {
             // A handle that only stands for a path.
-            Err(rustix::io::Errno::BADF) => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                rustix::fs::openat(self.file(), c".", flags, Mode::empty())
-                    .and_then(|dir| sync(&dir.into()))
-                    .map_err(from_errno)
-            }
+            Err(rustix::io::Errno::BADF) => reopen(self.file())
+                .and_then(|dir| sync(&dir.into()))
+                .map_err(from_errno),
             result => result.map_err(from_errno),
         }
     }

@@ -8,7 +8,7 @@ use crate::layer::Advice;
 use crate::meta::{Identity, SetTimes, Stat};
 use crate::plain::dir::errno::from_errno;
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::{Errno as Os, ReadWriteFlags};
+use rustix::io::{Errno as Os, ReadWriteFlags, retry_on_intr};
 use std::fs::File;
 use std::io::IoSlice;
 use std::num::NonZeroU64;
@@ -46,16 +46,17 @@ impl LiveFile {
     }
 
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        rustix::io::pread(&self.0.file, buffer, offset).map_err(from_errno)
+        retry_on_intr(|| rustix::io::pread(&self.0.file, &mut *buffer, offset)).map_err(from_errno)
     }
 
     pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
-        rustix::io::pwrite(&self.0.file, buffer, offset).map_err(from_errno)
+        retry_on_intr(|| rustix::io::pwrite(&self.0.file, buffer, offset)).map_err(from_errno)
     }
 
     pub(crate) fn append(&self, buffer: &[u8]) -> Result<usize> {
         let slices = [IoSlice::new(buffer)];
-        match rustix::io::pwritev2(&self.0.file, &slices, 0, ReadWriteFlags::APPEND) {
+        let append = || rustix::io::pwritev2(&self.0.file, &slices, 0, ReadWriteFlags::APPEND);
+        match retry_on_intr(append) {
             // gVisor has the call, but not the flag.
             Err(Os::NOSYS | Os::OPNOTSUPP) => self.append_reopened(buffer),
             result => result.map_err(from_errno),
@@ -80,8 +81,8 @@ impl LiveFile {
     }
 
     pub(crate) fn stat(&self) -> Result<Stat> {
-        let raw = stat::of_file(&self.0.file)?;
-        Ok(stat::shown(&raw, &self.0.mount.key))
+        let meta = stat::of_file(&self.0.file)?;
+        Ok(stat::shown(&meta, &self.0.mount.key))
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {

@@ -76,17 +76,10 @@ impl Live {
 
 /// What cap-primitives answers, as the engine's error.
 fn from_io(error: io::Error) -> Error {
-    if let Some(os) = rustix::io::Errno::from_io_error(&error) {
-        return from_errno(os);
+    match rustix::io::Errno::from_io_error(&error) {
+        Some(os) => from_errno(os),
+        // An error of its own: a path that leads outside is "permission denied", without a
+        // number of the system.
+        None => Errno::from(&error).into(),
     }
-    // Errors of cap-primitives itself. Its word for a path that leads outside is
-    // "permission denied", without a number of the system.
-    let errno = match error.kind() {
-        io::ErrorKind::NotFound => Errno::NoEntry,
-        io::ErrorKind::PermissionDenied => Errno::NotPermitted,
-        io::ErrorKind::AlreadyExists => Errno::Exist,
-        io::ErrorKind::InvalidInput => Errno::Invalid,
-        _ => return Error::from(Errno::Io).with_source(error),
-    };
-    errno.into()
 }

@@ -42,9 +42,9 @@ pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened>
         }
     })?;
 
-    let raw = stat::of_file(&file)?;
-    let place = Place::of(&raw);
-    match stat::kind(&raw) {
+    let meta = stat::of_file(&file)?;
+    let place = Place::of(&meta);
+    match meta.kind {
         Kind::Dir => {
             let dir = LiveDir::new(file, Some(place), dir.mount().clone());
             Ok(Opened::Dir(dir.into()))

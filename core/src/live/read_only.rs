@@ -26,7 +26,7 @@ pub(super) fn open(dir: &LiveDir, path: &str, how: OpenHow) -> Result<()> {
     }
     match stat::of_path(dir.file(), path, how.follow && !exclusive) {
         Ok(_) if exclusive => Err(Errno::Exist.into()),
-        Ok(raw) => match stat::kind(&raw) {
+        Ok(meta) => match meta.kind {
             Kind::Dir => Err(Errno::IsDirectory.into()),
             _ if how.directory => Err(Errno::NotDirectory.into()),
             Kind::File => Ok(()),
@@ -45,7 +45,7 @@ fn create_file(dir: &LiveDir, path: &str) -> Result<()> {
     let mut path = path.to_owned();
     for _ in 0..LINK_HOPS {
         match stat::of_path(dir.file(), &path, false) {
-            Ok(raw) if stat::kind(&raw) == Kind::Symlink => {
+            Ok(meta) if meta.kind == Kind::Symlink => {
                 // The kernel resolves the target where the link stands.
                 let target =
                     cap_primitives::fs::read_link(dir.file(), path.as_ref()).map_err(from_io)?;
@@ -82,8 +82,8 @@ pub(super) fn symlink(dir: &LiveDir, target: &str, path: &str) -> Result<()> {
 }
 
 pub(super) fn remove_directory(dir: &LiveDir, path: &str) -> Result<()> {
-    let raw = stat::of_path(dir.file(), path, false)?;
-    if stat::kind(&raw) != Kind::Dir {
+    let meta = stat::of_path(dir.file(), path, false)?;
+    if meta.kind != Kind::Dir {
         return Err(Errno::NotDirectory.into());
     }
     if ends_in_no_name(path) {
@@ -93,8 +93,8 @@ pub(super) fn remove_directory(dir: &LiveDir, path: &str) -> Result<()> {
 }
 
 pub(super) fn unlink_file(dir: &LiveDir, path: &str) -> Result<()> {
-    let raw = stat::of_path(dir.file(), path, false)?;
-    if stat::kind(&raw) == Kind::Dir {
+    let meta = stat::of_path(dir.file(), path, false)?;
+    if meta.kind == Kind::Dir {
         return Err(Errno::IsDirectory.into());
     }
     Ok(())
@@ -114,13 +114,13 @@ pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &st
         return Err(Errno::Busy.into());
     }
     let source = stat::of_path(dir.file(), path, false)?;
-    let is_dir = stat::kind(&source) == Kind::Dir;
+    let is_dir = source.kind == Kind::Dir;
     if demands_dir && !is_dir {
         return Err(Errno::NotDirectory.into());
     }
     match stat::of_path(new_dir.file(), new_path, false) {
         Ok(target) if Place::of(&target) == Place::of(&source) => Ok(()),
-        Ok(target) => match (is_dir, stat::kind(&target) == Kind::Dir) {
+        Ok(target) => match (is_dir, target.kind == Kind::Dir) {
             (true, false) => Err(Errno::NotDirectory.into()),
             (false, true) => Err(Errno::IsDirectory.into()),
             (true, true) => empty(new_dir, new_path),
@@ -145,15 +145,15 @@ fn parent_exists(dir: &LiveDir, path: &str) -> Result<()> {
     if path.is_empty() {
         return Err(Errno::NoEntry.into());
     }
-    let raw = match parent(path) {
+    let meta = match parent(path) {
         Some(parent) => stat::of_path(dir.file(), parent, true)?,
         None => stat::of_file(dir.file())?,
     };
-    if stat::kind(&raw) != Kind::Dir {
+    if meta.kind != Kind::Dir {
         return Err(Errno::NotDirectory.into());
     }
     // Nothing can be made in a directory that was removed while it was open.
-    if raw.st_nlink == 0 {
+    if meta.links == 0 {
         return Err(Errno::NoEntry.into());
     }
     Ok(())

@@ -4,11 +4,13 @@ use super::from_io;
 use super::path::is_one_name;
 use crate::error::Result;
 use crate::identity::IdentityKey;
-use crate::meta::{Identity, Kind, Stat, Timestamp};
-use crate::plain::dir::errno::from_errno;
+use crate::meta::{Identity, Kind, Meta, Stat};
+use crate::name::Name;
+use crate::plain::dir::stat::meta;
 use cap_primitives::fs::{FollowSymlinks, OpenOptions, OpenOptionsExt};
-use rustix::fs::{AtFlags, FileType, OFlags};
+use rustix::fs::OFlags;
 use std::fs::File;
+use std::os::fd::AsFd;
 
 /// The place of a file on the host, which its identity is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +20,10 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn of(raw: &rustix::fs::Stat) -> Self {
+    pub(super) fn of(meta: &Meta) -> Self {
         Self {
-            device: raw.st_dev,
-            inode: raw.st_ino,
+            device: meta.device,
+            inode: meta.inode,
         }
     }
 
@@ -30,18 +32,18 @@ impl Place {
     }
 }
 
-/// `fstat`.
-pub(super) fn of_file(file: &File) -> Result<rustix::fs::Stat> {
-    rustix::fs::fstat(file).map_err(from_errno)
+/// What an open file is.
+pub(super) fn of_file(file: &File) -> Result<Meta> {
+    meta(file.as_fd(), None)
 }
 
 /// What `path` is.
-pub(super) fn of_path(start: &File, path: &str, follow: bool) -> Result<rustix::fs::Stat> {
+pub(super) fn of_path(start: &File, path: &str, follow: bool) -> Result<Meta> {
     if is_one_name(path) {
         // A name that is no link is the file itself, whether links are followed or not.
-        let raw = rustix::fs::statat(start, path, AtFlags::SYMLINK_NOFOLLOW).map_err(from_errno)?;
-        if !follow || kind(&raw) != Kind::Symlink {
-            return Ok(raw);
+        let meta = meta(start.as_fd(), Some(Name::new(path.as_bytes())?))?;
+        if !follow || meta.kind != Kind::Symlink {
+            return Ok(meta);
         }
     }
     of_file(&open_path(start, path, follow)?)
@@ -66,40 +68,15 @@ pub(super) fn following(follow: bool) -> FollowSymlinks {
     }
 }
 
-pub(super) fn kind(raw: &rustix::fs::Stat) -> Kind {
-    // Linux has no eighth type.
-    kind_of(FileType::from_raw_mode(raw.st_mode)).unwrap_or(Kind::CharDevice)
-}
-
-/// The type, unless it is not known.
-pub(super) fn kind_of(file_type: FileType) -> Option<Kind> {
-    Some(match file_type {
-        FileType::RegularFile => Kind::File,
-        FileType::Directory => Kind::Dir,
-        FileType::Symlink => Kind::Symlink,
-        FileType::Fifo => Kind::Fifo,
-        FileType::Socket => Kind::Socket,
-        FileType::CharacterDevice => Kind::CharDevice,
-        FileType::BlockDevice => Kind::BlockDevice,
-        FileType::Unknown => return None,
-    })
-}
-
 /// What a guest is told.
-pub(super) fn shown(raw: &rustix::fs::Stat, key: &IdentityKey) -> Stat {
-    // The widths of these fields differ between architectures.
-    #![expect(clippy::unnecessary_cast, reason = "see above")]
-    let time = |seconds, nanoseconds: u64| Timestamp {
-        seconds,
-        nanoseconds: nanoseconds as u32,
-    };
+pub(super) fn shown(meta: &Meta, key: &IdentityKey) -> Stat {
     Stat {
-        kind: kind(raw),
-        size: raw.st_size as u64,
-        links: raw.st_nlink as u64,
-        accessed: time(raw.st_atime as i64, raw.st_atime_nsec as u64),
-        modified: time(raw.st_mtime as i64, raw.st_mtime_nsec as u64),
-        changed: time(raw.st_ctime as i64, raw.st_ctime_nsec as u64),
-        identity: Place::of(raw).identity(key),
+        kind: meta.kind,
+        size: meta.size,
+        links: meta.links,
+        accessed: meta.accessed,
+        modified: meta.modified,
+        changed: meta.changed,
+        identity: Place::of(meta).identity(key),
     }
 }

@@ -3,9 +3,10 @@
 use super::path::is_one_name;
 use super::stat;
 use crate::error::Result;
-use crate::meta::{SetTime, SetTimes};
+use crate::meta::SetTimes;
 use crate::plain::dir::errno::from_errno;
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use crate::plain::dir::stat::timestamps;
+use rustix::fs::{AtFlags, CWD, Timestamps};
 use rustix::io::Errno as Os;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -13,7 +14,7 @@ use std::os::fd::AsRawFd;
 /// `utimensat` on a path.
 pub(super) fn of_path(start: &File, path: &str, follow: bool, times: SetTimes) -> Result<()> {
     if !follow && is_one_name(path) {
-        let times = timestamps(times);
+        let times = timestamps(times)?;
         return rustix::fs::utimensat(start, path, &times, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(from_errno);
     }
@@ -22,7 +23,7 @@ pub(super) fn of_path(start: &File, path: &str, follow: bool, times: SetTimes) -
 
 /// `futimens`, on a handle of any sort: one that stands for a path only is no less good.
 pub(super) fn of_file(file: &File, times: SetTimes) -> Result<()> {
-    let times = timestamps(times);
+    let times = timestamps(times)?;
     match rustix::fs::utimensat(file, c"", &times, AtFlags::EMPTY_PATH) {
         // Linux before 5.8 has the flag for other calls only.
         Err(Os::INVAL) => through_proc(file, &times),
@@ -33,26 +34,4 @@ pub(super) fn of_file(file: &File, times: SetTimes) -> Result<()> {
 fn through_proc(file: &File, times: &Timestamps) -> Result<()> {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     rustix::fs::utimensat(CWD, path, times, AtFlags::empty()).map_err(from_errno)
-}
-
-fn timestamps(times: SetTimes) -> Timestamps {
-    let one = |time| match time {
-        SetTime::Keep => special(UTIME_OMIT),
-        SetTime::Now => special(UTIME_NOW),
-        SetTime::To(at) => Timespec {
-            tv_sec: at.seconds,
-            tv_nsec: at.nanoseconds.into(),
-        },
-    };
-    Timestamps {
-        last_access: one(times.accessed),
-        last_modification: one(times.modified),
-    }
-}
-
-fn special(nanoseconds: rustix::fs::Nsecs) -> Timespec {
-    Timespec {
-        tv_sec: 0,
-        tv_nsec: nanoseconds,
-    }
 }

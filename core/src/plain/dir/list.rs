@@ -17,7 +17,7 @@ const BUFFER: usize = 32 * 1024;
 /// Types come with the names where the filesystem has them there, else from a `statx` a name.
 /// The inode number of a directory on which something is mounted is that of the directory
 /// below the mount, as `getdents64` has it.
-pub(super) fn list(
+pub(crate) fn list(
     dir: BorrowedFd<'_>,
     each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
 ) -> Result<()> {

@@ -10,8 +10,8 @@
 mod copy;
 pub(crate) mod errno;
 mod file;
-mod list;
-mod stat;
+pub(crate) mod list;
+pub(crate) mod stat;
 mod xattr;
 
 pub use file::HostFile;
@@ -56,7 +56,7 @@ impl HostDir {
 }
 
 /// The directory as a descriptor that can be read, synced and locked.
-fn reopen(dir: impl AsFd) -> Result<OwnedFd, Os> {
+pub(crate) fn reopen(dir: impl AsFd) -> Result<OwnedFd, Os> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat(dir, ".", flags, Mode::empty())
 }

@@ -12,7 +12,7 @@ use rustix::fs::{
 };
 
 /// What is known of `name`, or of the file that `fd` is itself.
-pub(super) fn meta(fd: BorrowedFd<'_>, name: Option<Name<'_>>) -> Result<Meta> {
+pub(crate) fn meta(fd: BorrowedFd<'_>, name: Option<Name<'_>>) -> Result<Meta> {
     let (path, flags) = name_or_empty(name);
     let flags = flags | AtFlags::NO_AUTOMOUNT;
     let statx = rustix::fs::statx(fd, path, flags, StatxFlags::BASIC_STATS).map_err(from_errno)?;
@@ -62,7 +62,7 @@ fn timestamp(time: StatxTimestamp) -> Timestamp {
 }
 
 /// The times as `utimensat` takes them.
-pub(super) fn timestamps(times: SetTimes) -> Result<Timestamps> {
+pub(crate) fn timestamps(times: SetTimes) -> Result<Timestamps> {
     Ok(Timestamps {
         last_access: timespec(times.accessed)?,
         last_modification: timespec(times.modified)?,
