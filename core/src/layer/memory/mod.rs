@@ -9,15 +9,19 @@
 //!
 //! # Lock order
 //! ```text
-//!   Tree::names            whenever more than one directory is locked, or one is removed
+//!   Tree::names            where directories lie: moving and removing them
 //!     └─ Body::Dir entries   one at a time without `names`; with it, several in any order
 //!          └─ Body::File data
 //!               └─ Node::attrs, Body::Dir parent
 //! ```
 //! No lock is held while a caller's closure runs.
 
+mod attributes;
 mod builder;
 mod data;
+#[cfg(test)]
+mod data_tests;
+mod entries;
 mod file;
 mod node;
 mod quota;
@@ -35,7 +39,8 @@ use crate::layer::{New, Usage};
 use crate::meta::Kind;
 use crate::sync::{Mutex, RwLock};
 use data::Data;
-use node::{Body, Entries, Node};
+use entries::Entries;
+use node::{Body, Node};
 use quota::{Charge, Quota};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -79,7 +84,7 @@ struct Tree {
     device: u64,
     next_inode: AtomicU64,
     mounted: AtomicBool,
-    /// Where directories lie. Itself the guard.
+    /// Guards where directories lie, and lets its holder lock several.
     names: Mutex<()>,
 }
 

@@ -1,22 +1,14 @@
 //! The objects of a memory layer.
 
+use super::attributes::Attrs;
 use super::data::Data;
+use super::entries::{Entries, Slot, check};
 use super::quota::{Charge, Quota};
 use crate::error::{Errno, Result};
-use crate::meta::{Kind, Meta, SetTime, SetTimes, Timestamp};
-use crate::name::{Name, NameBuf};
+use crate::meta::{Kind, Meta};
+use crate::name::Name;
 use crate::sync::{Mutex, RwLock};
-use std::collections::BTreeMap;
 use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard, Weak};
-
-/// Bytes of a name, as on every usual filesystem of Linux.
-const MAX_NAME: usize = 255;
-
-/// What an extended attribute costs beside its name and value: about what keeping it takes.
-const XATTR_COST: u64 = 64;
-
-/// Most bytes of an extended attribute's value, as in Linux (`XATTR_SIZE_MAX`).
-const MAX_XATTR: usize = 65_536;
 
 /// A file, directory, symbolic link or special file; its names lie in directories.
 #[derive(Debug)]
@@ -25,7 +17,7 @@ pub(super) struct Node {
     pub(super) device: u64,
     pub(super) quota: Arc<Quota>,
     pub(super) body: Body,
-    /// Itself the guard.
+    /// Guards its content.
     pub(super) attrs: Mutex<Attrs>,
     _charge: Charge,
 }
@@ -33,52 +25,18 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Body {
     Dir {
-        /// Itself the guard.
+        /// Guards its content.
         entries: RwLock<Entries>,
-        /// Where the directory lies; itself the guard. It changes under the layer's tree lock.
+        /// Guards its content: where the directory lies. Changes with `Tree::names` held.
         parent: Mutex<Weak<Node>>,
     },
-    /// Itself the guard.
+    /// Guards its content.
     File(RwLock<Data>),
     Symlink(Box<[u8]>),
     Special {
         kind: Kind,
         rdev: u64,
     },
-}
-
-/// What may be known and set of every node. Guarded by `Node::attrs`.
-#[derive(Debug)]
-pub(super) struct Attrs {
-    pub(super) accessed: Timestamp,
-    pub(super) modified: Timestamp,
-    pub(super) changed: Timestamp,
-    pub(super) mode: u32,
-    pub(super) owner: Option<(u32, u32)>,
-    /// Names of this node, with a charge for each but the first: a name costs memory too.
-    pub(super) links: u64,
-    pub(super) more_links: Vec<Charge>,
-    xattrs: BTreeMap<Box<[u8]>, Vec<u8>>,
-    /// Bytes that `xattrs` took from the quota.
-    xattr_bytes: u64,
-}
-
-/// The names in a directory. Guarded by `Body::Dir::entries`.
-#[derive(Debug, Default)]
-pub(super) struct Entries {
-    slots: BTreeMap<NameBuf, Slot>,
-    /// How many slots are entries.
-    shown: usize,
-    pub(super) opaque: bool,
-    removed: bool,
-}
-
-/// What a name stands for.
-#[derive(Debug)]
-pub(super) enum Slot {
-    /// A whiteout, which costs an inode.
-    Mark(#[expect(dead_code, reason = "held for its drop")] Charge),
-    Entry(Arc<Node>),
 }
 
 impl Node {
@@ -89,7 +47,6 @@ impl Node {
         charge: Charge,
         body: Body,
     ) -> Self {
-        let now = Timestamp::now();
         let mode = match body {
             Body::Dir { .. } => 0o755,
             Body::File(_) | Body::Special { .. } => 0o644,
@@ -100,17 +57,7 @@ impl Node {
             device,
             quota: Arc::clone(quota),
             body,
-            attrs: Mutex::new(Attrs {
-                accessed: now,
-                modified: now,
-                changed: now,
-                mode,
-                owner: None,
-                links: 0,
-                more_links: Vec::new(),
-                xattrs: BTreeMap::new(),
-                xattr_bytes: 0,
-            }),
+            attrs: Mutex::new(Attrs::new(mode)),
             _charge: charge,
         }
     }
@@ -207,7 +154,7 @@ impl Node {
 
     /// The directory that this one lies in; none for the root and for what was never published.
     ///
-    /// Preconditions: the tree lock is held, or the answer may be out of date.
+    /// Preconditions: `Tree::names` is held, or the answer may be out of date.
     pub(super) fn parent(&self) -> Option<Arc<Node>> {
         match &self.body {
             Body::Dir { parent, .. } => parent.lock().upgrade(),
@@ -217,109 +164,10 @@ impl Node {
 
     /// Removes a directory that shows nothing.
     ///
-    /// Preconditions: the tree lock is held, since the parent is locked as well.
+    /// Preconditions: `Tree::names` is held, since the parent is locked as well.
     pub(super) fn remove_dir_locked(&self) -> Result<()> {
-        let mut entries = self.live_mut()?;
-        if entries.shown > 0 {
-            return Err(Errno::NotEmpty.into());
-        }
-        entries.removed = true;
-        entries.slots.clear();
-        Ok(())
+        self.live_mut()?.remove()
     }
-
-    /// Counts a name less.
-    pub(super) fn unlinked(&self) {
-        let mut attrs = self.attrs.lock();
-        attrs.links = attrs.links.saturating_sub(1);
-        attrs.more_links.pop();
-        attrs.changed = Timestamp::now();
-    }
-
-    /// Notes that a name of the node changed now.
-    pub(super) fn renamed(&self) {
-        self.attrs.lock().changed = Timestamp::now();
-    }
-
-    /// Notes that the data, or the names in the directory, changed now.
-    pub(super) fn touch(&self) {
-        let now = Timestamp::now();
-        let mut attrs = self.attrs.lock();
-        attrs.modified = now;
-        attrs.changed = now;
-    }
-
-    pub(super) fn set_times(&self, times: SetTimes) {
-        if times.is_noop() {
-            return;
-        }
-        let now = Timestamp::now();
-        let mut attrs = self.attrs.lock();
-        attrs.accessed = applied(times.accessed, attrs.accessed, now);
-        attrs.modified = applied(times.modified, attrs.modified, now);
-        attrs.changed = now;
-    }
-
-    pub(super) fn set_mode(&self, mode: u32) {
-        let mut attrs = self.attrs.lock();
-        attrs.mode = mode & 0o7777;
-        attrs.changed = Timestamp::now();
-    }
-
-    pub(super) fn xattrs(&self) -> Vec<Box<[u8]>> {
-        self.attrs.lock().xattrs.keys().cloned().collect()
-    }
-
-    pub(super) fn xattr(&self, attribute: &[u8]) -> Option<Vec<u8>> {
-        self.attrs.lock().xattrs.get(attribute).cloned()
-    }
-
-    pub(super) fn set_xattr(&self, attribute: &[u8], value: &[u8]) -> Result<()> {
-        if attribute.is_empty() {
-            return Err(Errno::Invalid.into());
-        }
-        if attribute.len() > MAX_NAME {
-            return Err(Errno::NameTooLong.into());
-        }
-        if value.len() > MAX_XATTR {
-            return Err(Errno::Overflow.into());
-        }
-        let cost = xattr_cost(attribute, value);
-        let mut attrs = self.attrs.lock();
-        self.quota.take_bytes(cost)?;
-        attrs.xattr_bytes += cost;
-        if let Some(old) = attrs.xattrs.insert(attribute.into(), value.to_vec()) {
-            let freed = xattr_cost(attribute, &old);
-            attrs.xattr_bytes -= freed;
-            self.quota.give_bytes(freed);
-        }
-        attrs.changed = Timestamp::now();
-        Ok(())
-    }
-
-    pub(super) fn remove_xattr(&self, attribute: &[u8]) -> Result<()> {
-        let mut attrs = self.attrs.lock();
-        let Some(old) = attrs.xattrs.remove(attribute) else {
-            return Err(Errno::NoEntry.into());
-        };
-        let freed = xattr_cost(attribute, &old);
-        attrs.xattr_bytes -= freed;
-        self.quota.give_bytes(freed);
-        attrs.changed = Timestamp::now();
-        Ok(())
-    }
-}
-
-fn applied(set: SetTime, old: Timestamp, now: Timestamp) -> Timestamp {
-    match set {
-        SetTime::Keep => old,
-        SetTime::Now => now,
-        SetTime::To(to) => to,
-    }
-}
-
-fn xattr_cost(attribute: &[u8], value: &[u8]) -> u64 {
-    XATTR_COST + attribute.len() as u64 + value.len() as u64
 }
 
 /// A tree is dropped by a worklist: its depth is chosen by a guest, the stack is not.
@@ -342,69 +190,7 @@ impl Drop for Node {
 impl Node {
     fn take_children(&mut self, into: &mut Vec<Arc<Node>>) {
         if let Body::Dir { entries, .. } = &mut self.body {
-            let slots = std::mem::take(&mut entries.get_mut().slots);
-            into.extend(slots.into_values().filter_map(|slot| match slot {
-                Slot::Entry(node) => Some(node),
-                Slot::Mark(_) => None,
-            }));
+            into.extend(entries.get_mut().take());
         }
-    }
-}
-
-/// Whether a name can be held at all.
-pub(super) fn check(name: Name<'_>) -> Result<()> {
-    if name.as_bytes().len() > MAX_NAME {
-        return Err(Errno::NameTooLong.into());
-    }
-    Ok(())
-}
-
-impl Entries {
-    pub(super) fn new(opaque: bool) -> Self {
-        Self {
-            opaque,
-            ..Self::default()
-        }
-    }
-
-    fn check_live(&self) -> Result<()> {
-        if self.removed {
-            return Err(Errno::NoEntry.into());
-        }
-        Ok(())
-    }
-
-    pub(super) fn get(&self, name: Name<'_>) -> Option<&Slot> {
-        self.slots.get(name.as_bytes())
-    }
-
-    pub(super) fn holds(&self, name: Name<'_>, node: &Arc<Node>) -> bool {
-        matches!(self.get(name), Some(Slot::Entry(here)) if Arc::ptr_eq(here, node))
-    }
-
-    pub(super) fn set(&mut self, name: Name<'_>, slot: Slot) {
-        self.shown += usize::from(matches!(slot, Slot::Entry(_)));
-        let old = match self.slots.get_mut(name.as_bytes()) {
-            Some(place) => Some(std::mem::replace(place, slot)),
-            None => self.slots.insert(name.to_owned(), slot),
-        };
-        self.shown -= usize::from(matches!(old, Some(Slot::Entry(_))));
-    }
-
-    pub(super) fn clear(&mut self, name: Name<'_>) {
-        let old = self.slots.remove(name.as_bytes());
-        self.shown -= usize::from(matches!(old, Some(Slot::Entry(_))));
-    }
-
-    /// The slots whose names come after `name`, in order of their bytes.
-    pub(super) fn after<'a>(
-        &'a self,
-        name: Option<&[u8]>,
-    ) -> impl Iterator<Item = (Name<'a>, &'a Slot)> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = name.map_or(Unbounded, Excluded);
-        self.slots
-            .range::<[u8], _>((from, Unbounded))
-            .map(|(name, slot)| (name.as_name(), slot))
     }
 }

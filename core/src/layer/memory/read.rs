@@ -1,6 +1,7 @@
 //! What a memory layer answers.
 
-use super::node::{Body, Node, Slot, check};
+use super::entries::{Slot, check};
+use super::node::{Body, Node};
 use super::{MemoryDir, MemoryFile, MemoryLayer};
 use crate::error::{Errno, Result};
 use crate::layer::{Found, Layer, Listed};

@@ -1,8 +1,11 @@
 //! What is particular to layers in memory; the rest is the conformance suite's.
 
 use super::*;
-use crate::layer::{At, Found, Layer, Leave, Over, Upper, WriteAt};
+use crate::layer::{At, Found, Layer, Leave, Listed, Over, Upper, WriteAt};
 use crate::name::Name;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::thread;
 
 fn name(text: &str) -> Name<'_> {
     Name::new(text.as_bytes()).unwrap()
@@ -164,4 +167,71 @@ fn the_builder_tells_its_first_error() {
     }
     let through_a_file = MemoryLayer::build().file("a", b"").dir("a/b").finish();
     assert_eq!(through_a_file.unwrap_err().errno(), Errno::NotDirectory);
+}
+
+/// Threads move, link, remove and make in the same few directories, without the order that the
+/// engine keeps. Nothing blocks for good, and what is counted in the end is what is there.
+#[test]
+fn threads_that_change_the_same_directories_end_and_leave_the_counts_right() {
+    let layer = MemoryLayer::new(1 << 30, 1 << 20);
+    thread::scope(|scope| {
+        for seed in 1..=4_u64 {
+            let layer = &layer;
+            scope.spawn(move || random_changes(layer, seed));
+        }
+    });
+    let (mut slots, mut seen) = (0, BTreeSet::new());
+    let mut rest = vec![layer.root().unwrap()];
+    while let Some(dir) = rest.pop() {
+        let listed = layer.list(&dir, &mut |name, listed| {
+            slots += 1;
+            if let Listed::Here { kind, inode } = listed {
+                seen.insert(inode);
+                if kind == Kind::Dir {
+                    rest.push(layer.open_dir(&dir, name).unwrap());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        listed.unwrap();
+    }
+    assert!(slots > 0 && seen.len() <= slots);
+    assert_eq!(layer.usage().inodes, 1 + slots as u64);
+}
+
+fn random_changes(layer: &MemoryLayer, seed: u64) {
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+    const OVERS: [Over; 4] = [Over::Nothing, Over::Mark, Over::File, Over::EmptyDir];
+    let mut state = seed;
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(seed);
+        (state >> 33) as usize % below
+    };
+    let root = layer.root().unwrap();
+    let mut dirs = vec![root.clone()];
+    for _ in 0..5000 {
+        let mut pick = || (dirs[random(dirs.len())].clone(), NAMES[random(4)]);
+        let ((one, from), (two, to)) = (pick(), pick());
+        let (from, to) = (at(&one, from), at(&two, to));
+        let over = OVERS[random(4)];
+        let leave = [Leave::Nothing, Leave::Mark][random(2)];
+        let result = match random(6) {
+            0 => layer.create(New::File, to, over).map(|_| ()),
+            1 | 2 => layer
+                .create(New::Dir { opaque: false }, to, over)
+                .map(|_| ()),
+            3 => layer.remove(to, over, leave),
+            4 => layer.link(from, to, over),
+            _ => layer.rename(from, to, over, leave),
+        };
+        // Most calls describe what is not there; they fail, and that is all they may do.
+        drop(result);
+        if let Ok(dir) = layer.open_dir(to.dir, to.name) {
+            let dir = if dirs.len() < 8 { dir } else { root.clone() };
+            dirs.truncate(7);
+            dirs.push(dir);
+        }
+    }
 }

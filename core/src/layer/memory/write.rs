@@ -3,7 +3,8 @@
 //! Each is checked whole, then done; nothing after the first change can fail. A name that does
 //! not hold what the engine says ([`Over`]) is an error before any change, never lost data.
 
-use super::node::{Entries, Node, Slot, check};
+use super::entries::{Entries, Slot, check};
+use super::node::Node;
 use super::quota::Charge;
 use super::{MemoryDir, MemoryLayer, MemoryWritable};
 use crate::error::{Errno, Error, Result};
@@ -182,9 +183,7 @@ impl Upper for MemoryLayer {
             return Err(Errno::NotPermitted.into());
         }
         let charge = Charge::take(&self.0.quota)?;
-        self.add(&node, to, over)?;
-        node.attrs.lock().more_links.push(charge);
-        node.renamed();
+        self.add_name(&node, to, over, Some(charge))?;
         to.dir.0.touch();
         Ok(())
     }
@@ -240,15 +239,26 @@ impl Upper for MemoryLayer {
 }
 
 impl MemoryLayer {
-    /// Gives `node` a name. The directory's times stay.
+    /// Gives something new its name. The directory's times stay.
     pub(super) fn add(&self, node: &Arc<Node>, to: At<'_, MemoryDir>, over: Over) -> Result<()> {
+        self.add_name(node, to, over, None)
+    }
+
+    /// Gives `node` a name; `another` pays for one beside the first.
+    fn add_name(
+        &self,
+        node: &Arc<Node>,
+        to: At<'_, MemoryDir>,
+        over: Over,
+        another: Option<Charge>,
+    ) -> Result<()> {
         check(to.name)?;
         let _names = (over == Over::EmptyDir).then(|| self.0.names.lock());
         let mut entries = to.dir.0.live_mut()?;
         let old = entries.replaceable(to.name, over)?;
         retire(old.as_deref())?;
+        node.linked(another)?;
         node.adopt(&to.dir.0);
-        node.attrs.lock().links += 1;
         entries.set(to.name, Slot::Entry(Arc::clone(node)));
         Ok(())
     }
@@ -274,9 +284,9 @@ impl Entries {
     }
 }
 
-/// The last step that can fail: takes what a change replaces out of use.
+/// The last step that can fail of a change that replaces something: takes that out of use.
 ///
-/// Preconditions: the directory of `old` is locked; if it is a directory, the tree lock as well.
+/// Preconditions: the directory of `old` is locked; if it is a directory, `Tree::names` is held.
 fn retire(old: Option<&Node>) -> Result<()> {
     let Some(old) = old else {
         return Ok(());
@@ -297,7 +307,7 @@ fn exclusive(over: Over) -> Result<()> {
 
 /// A directory moved into itself would be a tree that nothing leads to.
 ///
-/// Preconditions: the tree lock is held.
+/// Preconditions: `Tree::names` is held.
 fn refuse_inside(node: &Arc<Node>, to: &Arc<Node>) -> Result<()> {
     if !node.is_dir() {
         return Ok(());

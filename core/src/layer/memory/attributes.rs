@@ -1,0 +1,159 @@
+//! What is known and set of every node: times, permission bits, owner, extended attributes.
+
+use super::entries::MAX_NAME;
+use super::node::Node;
+use super::quota::Charge;
+use crate::error::{Errno, Result};
+use crate::meta::{SetTime, SetTimes, Timestamp};
+use std::collections::BTreeMap;
+
+/// What an extended attribute costs beside its name and value: about what keeping it takes.
+const XATTR_COST: u64 = 64;
+
+/// Most bytes of an extended attribute's value, as in Linux (`XATTR_SIZE_MAX`).
+const MAX_XATTR: usize = 65_536;
+
+/// What may be known and set of every node. Guarded by `Node::attrs`.
+#[derive(Debug)]
+pub(super) struct Attrs {
+    pub(super) accessed: Timestamp,
+    pub(super) modified: Timestamp,
+    pub(super) changed: Timestamp,
+    pub(super) mode: u32,
+    pub(super) owner: Option<(u32, u32)>,
+    /// Names of this node, with a charge for each but the first: a name costs memory too.
+    pub(super) links: u64,
+    pub(super) more_links: Vec<Charge>,
+    xattrs: BTreeMap<Box<[u8]>, Vec<u8>>,
+    /// Bytes that `xattrs` took from the quota.
+    pub(super) xattr_bytes: u64,
+}
+
+impl Attrs {
+    pub(super) fn new(mode: u32) -> Self {
+        let now = Timestamp::now();
+        Self {
+            accessed: now,
+            modified: now,
+            changed: now,
+            mode,
+            owner: None,
+            links: 0,
+            more_links: Vec::new(),
+            xattrs: BTreeMap::new(),
+            xattr_bytes: 0,
+        }
+    }
+}
+
+impl Node {
+    /// Counts a name more; `another` pays for one beside the first.
+    ///
+    /// # Errors
+    /// `no-entry` where the last name is gone meanwhile: what was deleted stays deleted.
+    pub(super) fn linked(&self, another: Option<Charge>) -> Result<()> {
+        let mut attrs = self.attrs.lock();
+        if let Some(charge) = another {
+            if attrs.links == 0 {
+                return Err(Errno::NoEntry.into());
+            }
+            attrs.more_links.push(charge);
+            attrs.changed = Timestamp::now();
+        }
+        attrs.links += 1;
+        Ok(())
+    }
+
+    /// Counts a name less.
+    pub(super) fn unlinked(&self) {
+        let mut attrs = self.attrs.lock();
+        attrs.links = attrs.links.saturating_sub(1);
+        attrs.more_links.pop();
+        attrs.changed = Timestamp::now();
+    }
+
+    /// Notes that a name of the node changed now.
+    pub(super) fn renamed(&self) {
+        self.attrs.lock().changed = Timestamp::now();
+    }
+
+    /// Notes that the data, or the names in the directory, changed now.
+    pub(super) fn touch(&self) {
+        let now = Timestamp::now();
+        let mut attrs = self.attrs.lock();
+        attrs.modified = now;
+        attrs.changed = now;
+    }
+
+    pub(super) fn set_times(&self, times: SetTimes) {
+        if times.is_noop() {
+            return;
+        }
+        let now = Timestamp::now();
+        let mut attrs = self.attrs.lock();
+        attrs.accessed = applied(times.accessed, attrs.accessed, now);
+        attrs.modified = applied(times.modified, attrs.modified, now);
+        attrs.changed = now;
+    }
+
+    pub(super) fn set_mode(&self, mode: u32) {
+        let mut attrs = self.attrs.lock();
+        attrs.mode = mode & 0o7777;
+        attrs.changed = Timestamp::now();
+    }
+
+    pub(super) fn xattrs(&self) -> Vec<Box<[u8]>> {
+        self.attrs.lock().xattrs.keys().cloned().collect()
+    }
+
+    pub(super) fn xattr(&self, attribute: &[u8]) -> Option<Vec<u8>> {
+        self.attrs.lock().xattrs.get(attribute).cloned()
+    }
+
+    pub(super) fn set_xattr(&self, attribute: &[u8], value: &[u8]) -> Result<()> {
+        if attribute.is_empty() {
+            return Err(Errno::Invalid.into());
+        }
+        if attribute.len() > MAX_NAME {
+            return Err(Errno::NameTooLong.into());
+        }
+        if value.len() > MAX_XATTR {
+            return Err(Errno::Overflow.into());
+        }
+        let cost = xattr_cost(attribute, value);
+        let mut attrs = self.attrs.lock();
+        self.quota.take_bytes(cost)?;
+        attrs.xattr_bytes += cost;
+        if let Some(old) = attrs.xattrs.insert(attribute.into(), value.to_vec()) {
+            let freed = xattr_cost(attribute, &old);
+            attrs.xattr_bytes -= freed;
+            self.quota.give_bytes(freed);
+        }
+        attrs.changed = Timestamp::now();
+        Ok(())
+    }
+
+    pub(super) fn remove_xattr(&self, attribute: &[u8]) -> Result<()> {
+        let mut attrs = self.attrs.lock();
+        let Some(old) = attrs.xattrs.remove(attribute) else {
+            return Err(Errno::NoEntry.into());
+        };
+        let freed = xattr_cost(attribute, &old);
+        attrs.xattr_bytes -= freed;
+        self.quota.give_bytes(freed);
+        attrs.changed = Timestamp::now();
+        Ok(())
+    }
+}
+
+fn applied(set: SetTime, old: Timestamp, now: Timestamp) -> Timestamp {
+    match set {
+        SetTime::Keep => old,
+        SetTime::Now => now,
+        SetTime::To(to) => to,
+    }
+}
+
+fn xattr_cost(attribute: &[u8], value: &[u8]) -> u64 {
+    XATTR_COST + attribute.len() as u64 + value.len() as u64
+}

@@ -1,0 +1,109 @@
+//! The names in a directory.
+
+use super::node::Node;
+use super::quota::Charge;
+use crate::error::{Errno, Result};
+use crate::name::{Name, NameBuf};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Bytes of a name, as on every usual filesystem of Linux.
+pub(super) const MAX_NAME: usize = 255;
+
+/// The names in a directory. Guarded by `Body::Dir::entries`.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    slots: BTreeMap<NameBuf, Slot>,
+    /// How many slots are entries.
+    shown: usize,
+    pub(super) opaque: bool,
+    removed: bool,
+}
+
+/// What a name stands for.
+#[derive(Debug)]
+pub(super) enum Slot {
+    /// A whiteout, which costs an inode.
+    Mark(#[expect(dead_code, reason = "held for its drop")] Charge),
+    Entry(Arc<Node>),
+}
+
+/// Whether a name can be held at all.
+pub(super) fn check(name: Name<'_>) -> Result<()> {
+    if name.as_bytes().len() > MAX_NAME {
+        return Err(Errno::NameTooLong.into());
+    }
+    Ok(())
+}
+
+impl Entries {
+    pub(super) fn new(opaque: bool) -> Self {
+        Self {
+            opaque,
+            ..Self::default()
+        }
+    }
+
+    /// Ends a directory that shows nothing.
+    pub(super) fn remove(&mut self) -> Result<()> {
+        if self.shown > 0 {
+            return Err(Errno::NotEmpty.into());
+        }
+        self.removed = true;
+        self.slots.clear();
+        Ok(())
+    }
+
+    /// Empties the directory; gives the entries.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Arc<Node>> + use<> {
+        self.shown = 0;
+        std::mem::take(&mut self.slots)
+            .into_values()
+            .filter_map(|slot| match slot {
+                Slot::Entry(node) => Some(node),
+                Slot::Mark(_) => None,
+            })
+    }
+
+    /// Fails where the directory was removed.
+    pub(super) fn check_live(&self) -> Result<()> {
+        if self.removed {
+            return Err(Errno::NoEntry.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, name: Name<'_>) -> Option<&Slot> {
+        self.slots.get(name.as_bytes())
+    }
+
+    pub(super) fn holds(&self, name: Name<'_>, node: &Arc<Node>) -> bool {
+        matches!(self.get(name), Some(Slot::Entry(here)) if Arc::ptr_eq(here, node))
+    }
+
+    pub(super) fn set(&mut self, name: Name<'_>, slot: Slot) {
+        self.shown += usize::from(matches!(slot, Slot::Entry(_)));
+        let old = match self.slots.get_mut(name.as_bytes()) {
+            Some(place) => Some(std::mem::replace(place, slot)),
+            None => self.slots.insert(name.to_owned(), slot),
+        };
+        self.shown -= usize::from(matches!(old, Some(Slot::Entry(_))));
+    }
+
+    pub(super) fn clear(&mut self, name: Name<'_>) {
+        let old = self.slots.remove(name.as_bytes());
+        self.shown -= usize::from(matches!(old, Some(Slot::Entry(_))));
+    }
+
+    /// The slots whose names come after `name`, in order of their bytes.
+    pub(super) fn after<'a>(
+        &'a self,
+        name: Option<&[u8]>,
+    ) -> impl Iterator<Item = (Name<'a>, &'a Slot)> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = name.map_or(Unbounded, Excluded);
+        self.slots
+            .range::<[u8], _>((from, Unbounded))
+            .map(|(name, slot)| (name.as_name(), slot))
+    }
+}
