@@ -24,6 +24,7 @@
 mod descriptor;
 mod error;
 mod identity;
+mod keep;
 pub mod layer;
 mod limits;
 #[cfg(feature = "dir")]

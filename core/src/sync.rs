@@ -6,7 +6,7 @@
 //! data behind a poisoned lock is as good as before, and the guard is given out regardless.
 
 use std::fmt;
-use std::sync::{self, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{self, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 /// A mutual exclusion lock.
 #[derive(Default)]
@@ -52,6 +52,15 @@ impl<T: ?Sized> RwLock<T> {
     /// Waits for the lock, shared.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock, alone, if nobody has it.
+    pub(crate) fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        match self.0.try_write() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Waits for the lock, alone.

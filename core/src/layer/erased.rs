@@ -1,1 +1,293 @@
-//! Skeleton.
+//! Layers of any type behind one type, for the engine. The only `Any` of the engine is here, so
+//! that a layer's author never meets it and never gets another layer's handle.
+
+use super::{
+    At, Attributes, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper, Usage, WriteAt,
+};
+use crate::error::{Errno, Error, Result};
+use crate::meta::{Meta, SetTimes};
+use crate::name::Name;
+use std::any::Any;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// A directory handle of some layer.
+pub(crate) struct DirHandle(Box<dyn Any + Send + Sync>);
+
+/// Something staged in the upper.
+pub(crate) struct StagedHandle(Box<dyn Any + Send + Sync>);
+
+/// A name in a directory of the upper.
+#[derive(Clone, Copy)]
+pub(crate) struct AnyAt<'a> {
+    pub(crate) dir: &'a DirHandle,
+    pub(crate) name: Name<'a>,
+}
+
+/// [`Layer`], erased.
+pub(crate) trait AnyLayer: Send + Sync {
+    fn label(&self) -> &str;
+    fn root(&self) -> Result<DirHandle>;
+    fn root_is_opaque(&self) -> Result<bool>;
+    fn dir_meta(&self, dir: &DirHandle) -> Result<Meta>;
+    fn find(&self, dir: &DirHandle, name: Name<'_>) -> Result<Found>;
+    fn open_dir(&self, dir: &DirHandle, name: Name<'_>) -> Result<DirHandle>;
+    fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>>;
+    fn read_link(&self, dir: &DirHandle, name: Name<'_>) -> Result<Box<[u8]>>;
+    fn list(
+        &self,
+        dir: &DirHandle,
+        each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
+    ) -> Result<()>;
+    fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>>;
+    fn xattr(
+        &self,
+        dir: &DirHandle,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<Option<Vec<u8>>>;
+}
+
+/// [`Upper`], erased.
+pub(crate) trait AnyUpper: AnyLayer {
+    fn mount(&self) -> Result<()>;
+    fn unmount(&self) -> Result<()>;
+    fn stage(&self, new: New<'_>) -> Result<StagedHandle>;
+    fn staged_file<'a>(&self, staged: &'a StagedHandle) -> Option<&'a dyn WriteAt>;
+    fn dress(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()>;
+    fn publish(
+        &self,
+        staged: StagedHandle,
+        to: AnyAt<'_>,
+        over: Over,
+        keep_times: bool,
+    ) -> Result<Option<Arc<dyn WriteAt>>>;
+    fn create(&self, new: New<'_>, to: AnyAt<'_>, over: Over) -> Result<Option<Arc<dyn WriteAt>>>;
+    fn remove(&self, at: AnyAt<'_>, what: Over, leave: Leave) -> Result<()>;
+    fn rename(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over, leave: Leave) -> Result<()>;
+    fn link(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over) -> Result<()>;
+    fn set_opaque(&self, dir: &DirHandle) -> Result<()>;
+    /// [`Layer::open_file`] as a handle that can also set times.
+    fn open_read(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn WriteAt>>;
+    fn open_write(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn WriteAt>>;
+    fn set_times(&self, dir: &DirHandle, name: Option<Name<'_>>, times: SetTimes) -> Result<()>;
+    fn set_xattr(
+        &self,
+        dir: &DirHandle,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+        value: &[u8],
+    ) -> Result<()>;
+    fn remove_xattr(&self, dir: &DirHandle, name: Option<Name<'_>>, attribute: &[u8])
+    -> Result<()>;
+    fn sync_dir(&self, dir: &DirHandle) -> Result<()>;
+    fn sync_all(&self) -> Result<()>;
+    fn usage(&self) -> Option<Usage>;
+    fn is_ephemeral(&self) -> bool;
+}
+
+/// A layer with the name that messages call it by.
+pub(crate) struct Erased<L> {
+    layer: L,
+    label: String,
+}
+
+impl<L> Erased<L> {
+    pub(crate) fn new(label: String, layer: L) -> Self {
+        Self { layer, label }
+    }
+
+    fn say<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| error.in_layer(|| self.label.clone()))
+    }
+}
+
+impl<L: Layer> Erased<L> {
+    /// The handle as what this layer gave out.
+    fn dir<'a>(&self, dir: &'a DirHandle) -> Result<&'a L::Dir> {
+        dir.0.downcast_ref().ok_or_else(foreign)
+    }
+}
+
+/// The engine never mixes handles; if it did, the call fails and nothing else happens.
+fn foreign() -> Error {
+    debug_assert!(false, "a handle was given to a layer that did not make it");
+    Error::new(Errno::Io, "a handle belongs to another layer")
+}
+
+impl<L: Layer> AnyLayer for Erased<L> {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn root(&self) -> Result<DirHandle> {
+        self.say(self.layer.root())
+            .map(|dir| DirHandle(Box::new(dir)))
+    }
+
+    fn root_is_opaque(&self) -> Result<bool> {
+        self.say(self.layer.root_is_opaque())
+    }
+
+    fn dir_meta(&self, dir: &DirHandle) -> Result<Meta> {
+        self.say(self.layer.dir_meta(self.dir(dir)?))
+    }
+
+    fn find(&self, dir: &DirHandle, name: Name<'_>) -> Result<Found> {
+        self.say(self.layer.find(self.dir(dir)?, name))
+    }
+
+    fn open_dir(&self, dir: &DirHandle, name: Name<'_>) -> Result<DirHandle> {
+        self.say(self.layer.open_dir(self.dir(dir)?, name))
+            .map(|dir| DirHandle(Box::new(dir)))
+    }
+
+    fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>> {
+        self.say(self.layer.open_file(self.dir(dir)?, name))
+            .map(|file| Arc::new(file) as _)
+    }
+
+    fn read_link(&self, dir: &DirHandle, name: Name<'_>) -> Result<Box<[u8]>> {
+        self.say(self.layer.read_link(self.dir(dir)?, name))
+    }
+
+    fn list(
+        &self,
+        dir: &DirHandle,
+        each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.say(self.layer.list(self.dir(dir)?, each))
+    }
+
+    fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+        self.say(self.layer.xattrs(self.dir(dir)?, name))
+    }
+
+    fn xattr(
+        &self,
+        dir: &DirHandle,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
+        self.say(self.layer.xattr(self.dir(dir)?, name, attribute))
+    }
+}
+
+impl<L: Upper> Erased<L> {
+    fn at<'a>(&self, at: AnyAt<'a>) -> Result<At<'a, L::Dir>> {
+        Ok(At {
+            dir: self.dir(at.dir)?,
+            name: at.name,
+        })
+    }
+
+    fn file(file: Option<L::Writable>) -> Option<Arc<dyn WriteAt>> {
+        file.map(|file| Arc::new(file) as _)
+    }
+}
+
+impl<L: Upper> AnyUpper for Erased<L> {
+    fn mount(&self) -> Result<()> {
+        self.say(self.layer.mount())
+    }
+
+    fn unmount(&self) -> Result<()> {
+        self.say(self.layer.unmount())
+    }
+
+    fn stage(&self, new: New<'_>) -> Result<StagedHandle> {
+        self.say(self.layer.stage(new))
+            .map(|staged| StagedHandle(Box::new(staged)))
+    }
+
+    fn staged_file<'a>(&self, staged: &'a StagedHandle) -> Option<&'a dyn WriteAt> {
+        self.layer.staged_file(staged.0.downcast_ref()?)
+    }
+
+    fn dress(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()> {
+        let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
+        self.say(self.layer.dress(staged, attributes))
+    }
+
+    fn publish(
+        &self,
+        staged: StagedHandle,
+        to: AnyAt<'_>,
+        over: Over,
+        keep_times: bool,
+    ) -> Result<Option<Arc<dyn WriteAt>>> {
+        let staged = staged.0.downcast().map_err(|_| foreign())?;
+        let published = self.layer.publish(*staged, self.at(to)?, over, keep_times);
+        self.say(published).map(Self::file)
+    }
+
+    fn create(&self, new: New<'_>, to: AnyAt<'_>, over: Over) -> Result<Option<Arc<dyn WriteAt>>> {
+        self.say(self.layer.create(new, self.at(to)?, over))
+            .map(Self::file)
+    }
+
+    fn remove(&self, at: AnyAt<'_>, what: Over, leave: Leave) -> Result<()> {
+        self.say(self.layer.remove(self.at(at)?, what, leave))
+    }
+
+    fn rename(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over, leave: Leave) -> Result<()> {
+        self.say(self.layer.rename(self.at(from)?, self.at(to)?, over, leave))
+    }
+
+    fn link(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over) -> Result<()> {
+        self.say(self.layer.link(self.at(from)?, self.at(to)?, over))
+    }
+
+    fn set_opaque(&self, dir: &DirHandle) -> Result<()> {
+        self.say(self.layer.set_opaque(self.dir(dir)?))
+    }
+
+    fn open_read(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn WriteAt>> {
+        self.say(self.layer.open_file(self.dir(dir)?, name))
+            .map(|file| Arc::new(file) as _)
+    }
+
+    fn open_write(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn WriteAt>> {
+        self.say(self.layer.open_write(self.dir(dir)?, name))
+            .map(|file| Arc::new(file) as _)
+    }
+
+    fn set_times(&self, dir: &DirHandle, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
+        self.say(self.layer.set_times(self.dir(dir)?, name, times))
+    }
+
+    fn set_xattr(
+        &self,
+        dir: &DirHandle,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        self.say(self.layer.set_xattr(self.dir(dir)?, name, attribute, value))
+    }
+
+    fn remove_xattr(
+        &self,
+        dir: &DirHandle,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<()> {
+        self.say(self.layer.remove_xattr(self.dir(dir)?, name, attribute))
+    }
+
+    fn sync_dir(&self, dir: &DirHandle) -> Result<()> {
+        self.say(self.layer.sync_dir(self.dir(dir)?))
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        self.say(self.layer.sync_all())
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.layer.usage()
+    }
+
+    fn is_ephemeral(&self) -> bool {
+        self.layer.is_ephemeral()
+    }
+}

@@ -17,7 +17,7 @@ pub mod conformance;
 pub(crate) mod erased;
 mod memory;
 
-pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged, MemoryWritable};
+pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged};
 
 use crate::error::Result;
 use crate::meta::{Kind, Meta, SetTimes};
@@ -51,6 +51,14 @@ pub trait Layer: Send + Sync + 'static {
     /// # Errors
     /// Those of the layer.
     fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta>;
+
+    /// Whether the root lets nothing below show through. Of any other directory, `find` says so.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn root_is_opaque(&self) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Says what `name` is in `dir`, in this layer alone.
     ///
@@ -266,7 +274,10 @@ pub trait WriteAt: ReadAt {
 /// Likewise a call that fails changed nothing that can be seen. What is left to do once the
 /// change is visible (a superfluous mark) cannot fail the call: it is logged, and mended by the
 /// next [`mount`](Self::mount). `conformance::crash` tries every cut.
-pub trait Upper: Layer {
+///
+/// A file that was opened for reading refuses to be written with `bad-descriptor`, but its times
+/// can be set, as by `futimens`.
+pub trait Upper: Layer<File: WriteAt> {
     /// Something being made where no reader can see it. Dropped unpublished, it is gone.
     type Staged: Send + Sync + 'static;
     /// A file open for reading and writing.

@@ -1,217 +1,231 @@
-//! An overlay (skeleton).
+//! The merge: a lower stack and an optional upper as one tree.
+//!
+//! # Invariants
+//! - Lower layers never change.
+//! - [`Node::upper`] is set once and never unset. A node is in the upper only if its ancestors are.
+//! - A file has one node as long as anybody holds it, whatever its names; a name that the upper
+//!   has keeps its node in its directory's `children`.
+//! - Nothing appears at its final name before it is whole.
+//! - What a guest saw of a file's identity does not change while the overlay is mounted.
+//! - "Exists below" is asked of the lower stack at the time of a change, never read off a node.
+//!
+//! # Lock order
+//! ```text
+//! Node::copying          held while one file is copied up; then those of its ancestors, one at a time
+//! └─ Shared::tree        shared: change names in one directory; exclusive: rename, link
+//!    └─ DirState::names  exclusive: change names; shared: ask the upper, list. Parent before child
+//!       ├─ DirState::children     never held while a layer is called
+//!       ├─ Node::state            never held while a layer is called
+//!       └─ leaves: Node::place, DirState::listing, Shared::{objects, origins, listings}, Keep
+//! ```
+//! `tree` exclusive excludes every other holder of two directory locks, so rename takes its own
+//! in any order. No lock is held while guest code runs, or across an `.await`: the engine calls
+//! nothing but layers.
 
-#![allow(unused_variables, reason = "skeleton")]
-use crate::descriptor::{Listing, OpenHow, Opened};
-use crate::error::Result;
-use crate::layer::Advice;
-use crate::layer::{Upper, Usage};
+mod builder;
+mod copy_up;
+mod create;
+mod dir;
+mod file;
+mod link;
+mod list;
+mod lookup;
+mod node;
+mod open;
+mod remove;
+mod rename;
+mod resolve;
+mod stat;
+mod sync;
+mod trim;
+mod xattr;
+
+pub use builder::{AbsoluteSymlinks, OverlayBuilder};
+pub use dir::OverlayDir;
+pub use file::OverlayFile;
+
+use crate::error::{Errno, Error, Result};
+use crate::identity::IdentityKey;
+use crate::keep::Keep;
+use crate::layer::Usage;
+use crate::layer::erased::AnyUpper;
 use crate::limits::Limits;
-use crate::meta::{Identity, SetTimes, Stat};
-use crate::stack::{Lower, LowerStack};
-use std::sync::Arc;
+use crate::meta::Identity;
+use crate::name::NameBuf;
+use crate::stack::LowerStack;
+use crate::sync::{Mutex, RwLock};
+use node::{Child, Node, Place};
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
-/// What an absolute symbolic link means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum AbsoluteSymlinks {
-    /// Following or reading one is `not-permitted`, as WASI demands.
-    #[default]
-    Refuse,
-    /// It is resolved against the mount's root, where the call is made on that root.
-    Root,
+/// A mounted overlay. A clone is the same overlay.
+///
+/// The mount ends with [`close`](Self::close), or when the last clone and the last descriptor are
+/// gone.
+#[derive(Clone)]
+pub struct Overlay {
+    shared: Arc<Shared>,
 }
 
-/// A mounted overlay. A clone is the same overlay; the mount ends when the last clone and the
-/// last descriptor are gone, or with [`close`](Self::close).
-#[derive(Clone)]
-pub struct Overlay;
+/// What all descriptors of an overlay share.
+pub(crate) struct Shared {
+    stack: Arc<LowerStack>,
+    upper: Option<Arc<dyn AnyUpper>>,
+    root: Arc<Node>,
+    /// The tree lock: see the module.
+    tree: RwLock<()>,
+    key: IdentityKey,
+    /// Handles of the upper's directories.
+    keep: Keep,
+    /// Files of the upper with several names, by device and inode, so that all names find one
+    /// node. Guard: its own lock, a leaf.
+    objects: Mutex<HashMap<(u64, u64), Weak<Node>>>,
+    /// Who a file of the upper was before it was copied up, by device and inode. Removed with
+    /// the file's last name. Guard: its own lock, a leaf.
+    origins: Mutex<HashMap<(u64, u64), Identity>>,
+    /// Directories that keep a listing, the oldest first. Guard: its own lock, a leaf.
+    listings: Mutex<VecDeque<Weak<Node>>>,
+    /// About how many nodes the directories keep.
+    nodes: AtomicUsize,
+    limits: Limits,
+    absolute_symlinks: AbsoluteSymlinks,
+    /// Whether to leave it to the system when data reaches the disk.
+    volatile: bool,
+    /// Whether changes are refused though there is an upper.
+    read_only: bool,
+    /// Whether permission bits bind us: not root.
+    obeys_modes: bool,
+    closed: AtomicBool,
+}
 
-/// Puts an [`Overlay`] together.
-#[derive(Default)]
-pub struct OverlayBuilder;
-
-impl OverlayBuilder {
-    /// Adds a layer on top of those added before.
-    #[must_use]
-    pub fn lower(self, lower: Lower) -> Self {
-        todo!()
-    }
-    /// Uses a stack that other overlays share, instead of layers of its own.
-    #[must_use]
-    pub fn stack(self, stack: Arc<LowerStack>) -> Self {
-        todo!()
-    }
-    /// Takes changes in `upper`; `label` names it in messages to the embedder.
-    #[must_use]
-    pub fn upper(self, label: impl Into<String>, upper: impl Upper) -> Self {
-        todo!()
-    }
-    /// Takes changes in a directory of the host, in OCI form, locked while mounted.
-    #[cfg(feature = "dir")]
-    #[must_use]
-    pub fn upper_dir(self, label: impl Into<String>, dir: cap_std::fs::Dir) -> Self {
-        todo!()
-    }
-    /// Takes changes in memory, up to `max_bytes` of data.
-    #[must_use]
-    pub fn upper_memory(self, max_bytes: u64) -> Self {
-        todo!()
-    }
-    /// Refuses changes with `read-only`, though there is an upper.
-    #[must_use]
-    pub fn read_only(self, read_only: bool) -> Self {
-        todo!()
-    }
-    /// Never waits for the disk: what a crash of the machine leaves of the changes is not said.
-    #[must_use]
-    pub fn volatile(self, volatile: bool) -> Self {
-        todo!()
-    }
-    /// What absolute symbolic links mean.
-    #[must_use]
-    pub fn absolute_symlinks(self, policy: AbsoluteSymlinks) -> Self {
-        todo!()
-    }
-    /// Bounds on what guests can make the overlay hold.
-    #[must_use]
-    pub fn limits(self, limits: Limits) -> Self {
-        todo!()
-    }
-    /// Mounts.
+impl Shared {
+    /// The upper.
     ///
     /// # Errors
-    /// `busy` if another mount has the upper; `invalid` for too many layers; those of the layers.
-    pub fn build(self) -> Result<Overlay> {
-        todo!()
+    /// `read-only` where there is none; `io` after the mount was closed.
+    fn upper(&self) -> Result<&dyn AnyUpper> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(Errno::Io, "the overlay was closed"));
+        }
+        self.upper.as_deref().ok_or_else(|| Errno::ReadOnly.into())
+    }
+
+    /// Whether changes are refused.
+    fn is_read_only(&self) -> bool {
+        self.upper.is_none() || self.read_only
+    }
+
+    /// Ends the mount, once.
+    fn close(&self) -> Result<()> {
+        let Some(upper) = &self.upper else {
+            return Ok(());
+        };
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        // Whoever changes names is done before the upper is given away.
+        let _tree = self.tree.write();
+        upper.unmount()
+    }
+}
+
+/// Directories and their children hold one another; the overlay cuts that when it ends, in a
+/// loop and children before their parents.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "the upper could not be closed cleanly; the next mount mends it");
+        }
+        let mut nodes = vec![Arc::clone(&self.root)];
+        let mut next = 0;
+        while let Some(node) = nodes.get(next) {
+            let children = match &node.dir {
+                Some(dir) => std::mem::take(&mut dir.children.write().map),
+                None => HashMap::new(),
+            };
+            nodes.extend(children.into_values().filter_map(|child| match child {
+                Child::Node(node) => Some(node),
+                Child::Seen { .. } | Child::Hidden | Child::Lower(_) => None,
+            }));
+            next += 1;
+        }
+        while nodes.pop().is_some() {}
     }
 }
 
 impl Overlay {
     /// Begins an overlay.
     pub fn builder() -> OverlayBuilder {
-        OverlayBuilder
+        OverlayBuilder::default()
     }
+
     /// The root directory.
     pub fn root(&self) -> crate::Dir {
-        todo!()
+        OverlayDir::new(&self.shared, &self.shared.root, self.shared.is_read_only()).into()
     }
+
     /// The root directory, through which changes fail with `read-only`.
     pub fn read_only_root(&self) -> crate::Dir {
-        todo!()
+        OverlayDir::new(&self.shared, &self.shared.root, true).into()
     }
+
     /// Brings all changes to disk.
     ///
     /// # Errors
     /// Those of the upper.
     pub fn sync(&self) -> Result<()> {
-        todo!()
+        match self.shared.upper {
+            Some(_) => self.shared.upper()?.sync_all(),
+            None => Ok(()),
+        }
     }
-    /// How much the upper holds, against its quota; none where it has none of its own.
+
+    /// How much the upper holds, against its quota; none where it has no quota of its own.
     pub fn usage(&self) -> Option<Usage> {
-        todo!()
+        self.shared.upper.as_ref()?.usage()
     }
-    /// Ends the mount. Descriptors that are still open answer `io` to every change.
+
+    /// Ends the mount: what was staged is removed and the upper is given back. Descriptors that
+    /// are still open can read what they read before, and answer `io` to every change.
     ///
     /// # Errors
-    /// Those of the upper.
+    /// Those of the upper; the mount has ended all the same.
     pub fn close(&self) -> Result<()> {
-        todo!()
+        self.shared.close()
     }
 }
 
-/// A directory of an overlay.
-#[derive(Clone, Debug)]
-pub struct OverlayDir;
-
-impl OverlayDir {
-    pub(crate) fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
-        todo!()
-    }
-    pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
-        todo!()
-    }
-    pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
-        todo!()
-    }
-    pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn create_directory_at(&self, path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn remove_directory_at(&self, path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn unlink_file_at(&self, path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn symlink_at(&self, target: &str, path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn readlink_at(&self, path: &str) -> Result<String> {
-        todo!()
-    }
-    pub(crate) fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn rename_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn list(&self) -> Result<Arc<Listing>> {
-        todo!()
-    }
-    pub(crate) fn stat(&self) -> Result<Stat> {
-        todo!()
-    }
-    pub(crate) fn identity(&self) -> Result<Identity> {
-        todo!()
-    }
-    pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn sync(&self, data_only: bool) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn is_writable(&self) -> bool {
-        todo!()
+impl fmt::Debug for Overlay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let upper = self.shared.upper.as_ref().map(|upper| upper.label());
+        f.debug_struct("Overlay")
+            .field("lower", &self.shared.stack)
+            .field("upper", &upper)
+            .finish_non_exhaustive()
     }
 }
 
-/// An open file of an overlay.
-#[derive(Clone, Debug)]
-pub struct OverlayFile;
-
-impl OverlayFile {
-    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        todo!()
+/// The path of `node` from the mount's root, for the embedder's log; none once it is removed.
+fn path_of(node: &Arc<Node>) -> Option<Vec<u8>> {
+    let mut names: Vec<NameBuf> = Vec::new();
+    let mut node = Arc::clone(node);
+    loop {
+        let place = node.place.lock().clone();
+        match place {
+            Place::Root => break,
+            Place::Dead => return None,
+            Place::At(parent, name) => {
+                names.push(name);
+                node = parent;
+            }
+        }
     }
-    pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
-        todo!()
-    }
-    pub(crate) fn append(&self, buffer: &[u8]) -> Result<usize> {
-        todo!()
-    }
-    pub(crate) fn set_size(&self, size: u64) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn stat(&self) -> Result<Stat> {
-        todo!()
-    }
-    pub(crate) fn identity(&self) -> Result<Identity> {
-        todo!()
-    }
-    pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn sync(&self, data_only: bool) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        todo!()
-    }
-    pub(crate) fn is_readable(&self) -> bool {
-        todo!()
-    }
-    pub(crate) fn is_writable(&self) -> bool {
-        todo!()
-    }
+    let names: Vec<_> = names
+        .iter()
+        .rev()
+        .map(|name| name.as_name().as_bytes())
+        .collect();
+    Some(names.join(&b'/'))
 }

@@ -1,51 +1,133 @@
-//! The lower stack (skeleton).
+//! The lower stack: read-only layers merged into one tree, shared by every overlay on it.
+//!
+//! A stack is immutable while it is mounted, so what was seen once is kept: merged nodes,
+//! metadata, names that are not there, directory handles. Nodes are filled on first look and read
+//! without a lock. What a guest can make the stack keep is bounded by what the layers hold and
+//! by [`Limits`]: a directory of up to `table_entries` names becomes one immutable table, which
+//! also answers for every name that is not in it; a larger one is asked for single names, and
+//! its answers go into a bounded cache.
+//!
+//! # Lock order
+//! `Shard` (a probe cache) → `Keep`'s ring. Both are leaves for the engine: no layer is called
+//! while one is held.
 
-use crate::error::Result;
+mod node;
+mod probe;
+mod table;
+
+pub(crate) use node::LowerNode;
+
+use crate::error::{Errno, Error, Result};
+use crate::keep::Keep;
 use crate::layer::Layer;
-use crate::limits::Limits;
+use crate::layer::erased::{AnyLayer, DirHandle, Erased};
+use crate::limits::{Limits, MAX_LAYERS};
+use std::fmt;
 use std::sync::Arc;
 
 /// One read-only layer of a stack.
 pub struct Lower {
-    label: String,
+    layer: Arc<dyn AnyLayer>,
 }
 
 impl Lower {
     /// Any layer. `label` names it in messages to the embedder, such as its path on the host.
     pub fn new(label: impl Into<String>, layer: impl Layer) -> Self {
-        let _ = layer;
         Self {
-            label: label.into(),
+            layer: Arc::new(Erased::new(label.into(), layer)),
         }
     }
 
     /// A directory of the host, with whiteouts in OCI form or in the kernel's.
-    ///
-    /// # Errors
-    /// Where the directory cannot be read.
     #[cfg(feature = "dir")]
-    pub fn dir(label: impl Into<String>, dir: cap_std::fs::Dir) -> Result<Self> {
-        let _ = dir;
-        Ok(Self {
-            label: label.into(),
-        })
+    pub fn dir(label: impl Into<String>, dir: cap_std::fs::Dir) -> Self {
+        let label = label.into();
+        let plain = crate::plain::HostDir::new(dir, label.clone());
+        Self::new(label, crate::marks::Marked::lower(plain))
     }
 }
 
-/// Read-only layers, merged. Shared by every overlay on it: `Arc<LowerStack>`.
+impl fmt::Debug for Lower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lower").field(&self.layer.label()).finish()
+    }
+}
+
+/// Read-only layers, merged. Put it in an `Arc` and give it to as many overlays as you like.
+///
+/// Changing a layer while it is part of a stack gives undefined results (never undefined
+/// behaviour, and never a way out of the layer), as in Linux.
 pub struct LowerStack {
-    _label: Vec<String>,
+    /// The bottom one first.
+    layers: Vec<Arc<dyn AnyLayer>>,
+    root: Option<Arc<LowerNode>>,
+    keep: Keep,
+    table_entries: usize,
 }
 
 impl LowerStack {
-    /// Merges `layers`, the bottom one first, like the lines of a Dockerfile.
+    /// Merges `layers`, the bottom one first, like the lines of a Dockerfile. None at all is an
+    /// empty tree.
     ///
     /// # Errors
-    /// `invalid` for more than [`MAX_LAYERS`](crate::MAX_LAYERS); those of the layers.
+    /// `invalid` for more than [`MAX_LAYERS`]; `not-directory` where a layer's root is none;
+    /// those of the layers.
     pub fn new(layers: impl IntoIterator<Item = Lower>, limits: &Limits) -> Result<Arc<Self>> {
-        let _ = limits;
-        Ok(Arc::new(Self {
-            _label: layers.into_iter().map(|l| l.label).collect(),
-        }))
+        let layers: Vec<_> = layers.into_iter().map(|lower| lower.layer).collect();
+        if layers.len() > MAX_LAYERS {
+            let message = format!(
+                "{} layers are more than an overlay can have ({MAX_LAYERS}): merge some of them",
+                layers.len()
+            );
+            return Err(Error::new(Errno::Invalid, message));
+        }
+        let mut stack = Self {
+            layers,
+            root: None,
+            keep: Keep::new(limits.kept_handles),
+            table_entries: limits.table_entries,
+        };
+        stack.root = LowerNode::root(&stack)?;
+        Ok(Arc::new(stack))
+    }
+
+    /// How many layers there are.
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// The merged root; none in an empty stack.
+    pub(crate) fn root(&self) -> Option<&Arc<LowerNode>> {
+        self.root.as_ref()
+    }
+
+    fn layer(&self, index: u16) -> &dyn AnyLayer {
+        &*self.layers[usize::from(index)]
+    }
+
+    fn root_handle(&self, index: u16) -> Result<DirHandle> {
+        self.layer(index).root()
+    }
+}
+
+impl fmt::Debug for LowerStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.layers.iter().map(|layer| layer.label()))
+            .finish()
+    }
+}
+
+/// Parents and children hold one another; the stack cuts that when it ends.
+impl Drop for LowerStack {
+    fn drop(&mut self) {
+        if let Some(root) = self.root.take() {
+            node::forget_below(root);
+        }
     }
 }

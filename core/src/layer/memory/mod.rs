@@ -31,7 +31,7 @@ mod tests;
 mod write;
 
 pub use builder::MemoryBuilder;
-pub use file::{MemoryFile, MemoryWritable};
+pub use file::MemoryFile;
 pub use write::MemoryStaged;
 
 use crate::error::{Errno, Result};

@@ -47,7 +47,7 @@ impl Layer for MemoryLayer {
     }
 
     fn open_file(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryFile> {
-        MemoryFile::open(dir.0.child(name)?)
+        MemoryFile::open(dir.0.child(name)?, false)
     }
 
     fn read_link(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Box<[u8]>> {

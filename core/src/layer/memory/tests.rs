@@ -18,7 +18,7 @@ fn at<'a>(dir: &'a MemoryDir, text: &'a str) -> At<'a, MemoryDir> {
     }
 }
 
-fn new_file(layer: &MemoryLayer, text: &str) -> Result<MemoryWritable> {
+fn new_file(layer: &MemoryLayer, text: &str) -> Result<MemoryFile> {
     let file = layer.create(New::File, at(&layer.root()?, text), Over::Nothing)?;
     file.ok_or_else(|| Errno::Io.into())
 }

@@ -6,7 +6,7 @@
 use super::entries::{Entries, Slot, check};
 use super::node::Node;
 use super::quota::Charge;
-use super::{MemoryDir, MemoryLayer, MemoryWritable};
+use super::{MemoryDir, MemoryFile, MemoryLayer};
 use crate::error::{Errno, Error, Result};
 use crate::layer::{At, Attributes, Leave, New, Over, Upper, Usage, WriteAt};
 use crate::meta::SetTimes;
@@ -18,12 +18,12 @@ use std::sync::atomic::Ordering;
 #[derive(Debug)]
 pub struct MemoryStaged {
     node: Arc<Node>,
-    file: Option<MemoryWritable>,
+    file: Option<MemoryFile>,
 }
 
 impl Upper for MemoryLayer {
     type Staged = MemoryStaged;
-    type Writable = MemoryWritable;
+    type Writable = MemoryFile;
 
     fn mount(&self) -> Result<()> {
         if self.0.mounted.swap(true, Ordering::AcqRel) {
@@ -71,7 +71,7 @@ impl Upper for MemoryLayer {
         to: At<'_, MemoryDir>,
         over: Over,
         keep_times: bool,
-    ) -> Result<Option<MemoryWritable>> {
+    ) -> Result<Option<MemoryFile>> {
         self.add(&staged.node, to, over)?;
         if !keep_times {
             to.dir.0.touch();
@@ -84,7 +84,7 @@ impl Upper for MemoryLayer {
         new: New<'_>,
         to: At<'_, MemoryDir>,
         over: Over,
-    ) -> Result<Option<MemoryWritable>> {
+    ) -> Result<Option<MemoryFile>> {
         exclusive(over)?;
         let node = self.new_node(new)?;
         let file = writable(&node, new)?;
@@ -193,8 +193,8 @@ impl Upper for MemoryLayer {
         Ok(())
     }
 
-    fn open_write(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryWritable> {
-        MemoryWritable::open(dir.0.child(name)?)
+    fn open_write(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryFile> {
+        MemoryFile::open(dir.0.child(name)?, true)
     }
 
     fn set_times(&self, dir: &MemoryDir, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
@@ -322,9 +322,9 @@ fn refuse_inside(node: &Arc<Node>, to: &Arc<Node>) -> Result<()> {
     Ok(())
 }
 
-fn writable(node: &Arc<Node>, new: New<'_>) -> Result<Option<MemoryWritable>> {
+fn writable(node: &Arc<Node>, new: New<'_>) -> Result<Option<MemoryFile>> {
     match new {
-        New::File => MemoryWritable::open(Arc::clone(node)).map(Some),
+        New::File => MemoryFile::open(Arc::clone(node), true).map(Some),
         New::Dir { .. } | New::Symlink(_) => Ok(None),
     }
 }

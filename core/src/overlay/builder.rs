@@ -1,0 +1,203 @@
+//! Puts an overlay together.
+
+use super::node::{Node, Place};
+use super::{Overlay, Shared};
+use crate::error::{Errno, Error, Result};
+use crate::identity::IdentityKey;
+use crate::keep::Keep;
+use crate::layer::erased::{AnyUpper, Erased};
+use crate::layer::{MemoryLayer, Upper};
+use crate::limits::{Limits, MAX_LAYERS};
+use crate::meta::Kind;
+use crate::stack::{Lower, LowerStack};
+use crate::sync::{Mutex, RwLock};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+/// What an absolute symbolic link means. Real root filesystems have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AbsoluteSymlinks {
+    /// Following or reading one is `not-permitted`, as WASI demands.
+    #[default]
+    Refuse,
+    /// It is resolved against the mount's root, where the call is made on that root; never
+    /// through a descriptor of a directory below, and never into another mount.
+    Root,
+}
+
+/// Puts an [`Overlay`] together.
+#[derive(Default)]
+#[must_use]
+pub struct OverlayBuilder {
+    lowers: Vec<Lower>,
+    stack: Option<Arc<LowerStack>>,
+    upper: Option<Arc<dyn AnyUpper>>,
+    absolute_symlinks: AbsoluteSymlinks,
+    volatile: bool,
+    read_only: bool,
+    obeys_modes: Option<bool>,
+    limits: Limits,
+}
+
+impl OverlayBuilder {
+    /// Adds a layer on top of those added before.
+    pub fn lower(mut self, lower: Lower) -> Self {
+        self.lowers.push(lower);
+        self
+    }
+
+    /// Uses a stack that other overlays share, instead of layers of its own.
+    pub fn stack(mut self, stack: Arc<LowerStack>) -> Self {
+        self.stack = Some(stack);
+        self
+    }
+
+    /// Takes changes in `upper`; `label` names it in messages to the embedder.
+    pub fn upper(mut self, label: impl Into<String>, upper: impl Upper) -> Self {
+        self.upper = Some(Arc::new(Erased::new(label.into(), upper)));
+        self
+    }
+
+    /// Takes changes in a directory of the host, in OCI form, locked while mounted.
+    #[cfg(feature = "dir")]
+    pub fn upper_dir(self, label: impl Into<String>, dir: cap_std::fs::Dir) -> Self {
+        let label = label.into();
+        let plain = crate::plain::HostDir::new(dir, label.clone());
+        self.upper(label, crate::marks::Marked::upper(plain))
+    }
+
+    /// Takes changes in memory, up to `max_bytes` of data.
+    pub fn upper_memory(self, max_bytes: u64) -> Self {
+        self.upper("memory", MemoryLayer::with_capacity(max_bytes))
+    }
+
+    /// Refuses changes with `read-only`, though there may be an upper.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Never waits for the disk. What a crash of the machine leaves is then not said; a crash of
+    /// the process alone still loses nothing. Without this, a copy-up is on disk before it
+    /// takes its name.
+    pub fn volatile(mut self, volatile: bool) -> Self {
+        self.volatile = volatile;
+        self
+    }
+
+    /// What absolute symbolic links mean.
+    pub fn absolute_symlinks(mut self, policy: AbsoluteSymlinks) -> Self {
+        self.absolute_symlinks = policy;
+        self
+    }
+
+    /// Whether permission bits bind the guest as they bind the owner of a file. By default they
+    /// do unless the process is root, as on a plain directory of the process's own.
+    pub fn obey_modes(mut self, obey: bool) -> Self {
+        self.obeys_modes = Some(obey);
+        self
+    }
+
+    /// Bounds on what guests can make the overlay hold.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Mounts.
+    ///
+    /// # Errors
+    /// `invalid` for too many layers, for layers besides a shared stack, and for none of any
+    /// kind; `busy` if another mount has the upper; those of the layers.
+    pub fn build(self) -> Result<Overlay> {
+        let stack = match (self.stack, self.lowers) {
+            (Some(stack), lowers) if lowers.is_empty() => stack,
+            (Some(_), _) => {
+                let message = "an overlay has a shared stack or layers of its own, not both";
+                return Err(Error::new(Errno::Invalid, message));
+            }
+            (None, lowers) => LowerStack::new(lowers, &self.limits)?,
+        };
+        if stack.len() + usize::from(self.upper.is_some()) > MAX_LAYERS {
+            let message = format!(
+                "{} layers and an upper are more than an overlay can have ({MAX_LAYERS})",
+                stack.len()
+            );
+            return Err(Error::new(Errno::Invalid, message));
+        }
+        if stack.is_empty() && self.upper.is_none() {
+            let message = "an overlay needs a layer or an upper";
+            return Err(Error::new(Errno::Invalid, message));
+        }
+        let key = IdentityKey::new();
+        let mut below = stack.root().cloned();
+        let mut part = None;
+        if let Some(upper) = &self.upper {
+            upper.mount()?;
+            match upper_root(&**upper, &key) {
+                Ok((root, opaque)) => {
+                    part = Some(root);
+                    if opaque {
+                        below = None;
+                    }
+                }
+                Err(error) => {
+                    if let Err(error) = upper.unmount() {
+                        tracing::warn!(%error, "the upper could not be given back");
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        let first_seen = match (&part, &below) {
+            (Some(part), _) => part.identity,
+            (None, Some(root)) => key.of(u32::from(root.layer), root.meta.device, root.meta.inode),
+            (None, None) => key.of(0, 0, 0),
+        };
+        let root = Node::new(Kind::Dir, first_seen, Place::Root, below, part);
+        let shared = Shared {
+            stack,
+            upper: self.upper,
+            root: Arc::new(root),
+            tree: RwLock::new(()),
+            key,
+            keep: Keep::new(self.limits.kept_handles),
+            objects: Mutex::new(HashMap::new()),
+            origins: Mutex::new(HashMap::new()),
+            listings: Mutex::new(VecDeque::new()),
+            nodes: AtomicUsize::new(0),
+            limits: self.limits,
+            absolute_symlinks: self.absolute_symlinks,
+            volatile: self.volatile,
+            read_only: self.read_only,
+            obeys_modes: self.obeys_modes.unwrap_or_else(default_obeys_modes),
+            closed: AtomicBool::new(false),
+        };
+        Ok(Overlay {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+/// The upper's root, and whether it hides all lower layers.
+fn upper_root(upper: &dyn AnyUpper, key: &IdentityKey) -> Result<(super::node::UpperPart, bool)> {
+    let meta = upper.dir_meta(&upper.root()?)?;
+    let part = super::node::UpperPart {
+        device: meta.device,
+        inode: meta.inode,
+        identity: key.of(u32::MAX, meta.device, meta.inode),
+        handle: crate::keep::Slot::default(),
+    };
+    Ok((part, upper.root_is_opaque()?))
+}
+
+#[cfg(feature = "dir")]
+fn default_obeys_modes() -> bool {
+    !rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(feature = "dir"))]
+fn default_obeys_modes() -> bool {
+    false
+}

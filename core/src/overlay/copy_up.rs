@@ -1,0 +1,231 @@
+//! Copy-up: a file of a lower layer becomes one of the upper, and nobody can tell.
+//!
+//! ```text
+//!   1. stage      the copy, whole, where no reader sees it         copy lock of the file
+//!   2. ancestors  that are not in the upper yet, outermost first   copy lock of each
+//!   3. publish    rename to its name, the directory's times kept   tree shared, directory exclusive
+//!   4. switch     files opened before go on with the copy
+//! ```
+//! A call that fails before 3 has changed nothing that can be seen, and what was staged is gone.
+
+use super::Shared;
+use super::node::{Child, Node};
+use crate::error::{Errno, Error, Result};
+use crate::layer::erased::{AnyAt, StagedHandle};
+use crate::layer::{Attributes, Found, New, Over, ReadAt, WriteAt};
+use crate::meta::{Kind, SetTime, SetTimes};
+use crate::stack::LowerNode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What to do with the data of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Data {
+    /// Copy it.
+    Keep,
+    /// Leave it, since the file is about to be truncated: the modification time is now.
+    Drop,
+}
+
+/// Copying without help of the kernel goes in steps of this size.
+const STEP: usize = 64 * 1024;
+
+impl Shared {
+    /// Brings `node` into the upper, if it is not there yet. Returns the copy of a regular file,
+    /// open, if this call made it.
+    ///
+    /// # Errors
+    /// `no-entry` if the file was removed; `unsupported` for what is neither file, directory nor
+    /// symbolic link; those of the layers.
+    pub(super) fn copy_up(&self, node: &Arc<Node>, data: Data) -> Result<Option<Arc<dyn WriteAt>>> {
+        if node.upper.get().is_some() {
+            return Ok(None);
+        }
+        let _copying = node.copying.lock();
+        if node.upper.get().is_some() {
+            return Ok(None);
+        }
+        let staged = self.stage_copy(node, data)?;
+        let mut missing = Vec::new();
+        let mut above = node.parent();
+        while let Some((ancestor, _)) = above {
+            if ancestor.upper.get().is_some() {
+                break;
+            }
+            above = ancestor.parent();
+            missing.push(ancestor);
+        }
+        while let Some(ancestor) = missing.pop() {
+            let _copying = ancestor.copying.lock();
+            if ancestor.upper.get().is_none() {
+                let staged = self.stage_copy(&ancestor, Data::Keep)?;
+                self.publish_copy(&ancestor, staged)?;
+            }
+        }
+        self.publish_copy(node, staged)
+    }
+
+    /// Preconditions: the copy lock of `node` is held, and it is not in the upper.
+    fn stage_copy(&self, node: &Arc<Node>, data: Data) -> Result<StagedHandle> {
+        let upper = self.upper()?;
+        let lower = node.below.load_full().ok_or(Errno::Io)?;
+        let staged = match node.kind {
+            Kind::Dir => upper.stage(New::Dir { opaque: false })?,
+            Kind::Symlink => upper.stage(New::Symlink(lower.target(&self.stack)?))?,
+            Kind::File => {
+                let staged = upper.stage(New::File)?;
+                if data == Data::Keep {
+                    let to = upper.staged_file(&staged).ok_or(Errno::Io)?;
+                    copy_data(&*lower.open(&self.stack)?, to)?;
+                }
+                staged
+            }
+            Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
+                let message = "a fifo, socket or device cannot be copied to the upper";
+                return Err(Error::new(Errno::Unsupported, message));
+            }
+        };
+        upper.dress(&staged, &self.attributes(&lower, data)?)?;
+        if let (false, Some(file)) = (self.volatile, upper.staged_file(&staged)) {
+            file.sync(false)?;
+        }
+        Ok(staged)
+    }
+
+    fn attributes(&self, lower: &Arc<LowerNode>, data: Data) -> Result<Attributes> {
+        let mut times = SetTimes::of(&lower.meta);
+        if data == Data::Drop {
+            times.modified = SetTime::Now;
+        }
+        let mut xattrs = Vec::new();
+        for name in lower.xattrs(&self.stack)? {
+            if let Some(value) = lower.xattr(&self.stack, &name)? {
+                xattrs.push((name, value));
+            }
+        }
+        Ok(Attributes {
+            mode: lower.meta.mode,
+            owner: lower.meta.owner,
+            xattrs,
+            times,
+        })
+    }
+
+    /// Preconditions: the copy lock of `node` is held, and it is not in the upper; its parent is.
+    fn publish_copy(
+        &self,
+        node: &Arc<Node>,
+        staged: StagedHandle,
+    ) -> Result<Option<Arc<dyn WriteAt>>> {
+        let upper = self.upper()?;
+        let _tree = self.tree.read();
+        // What is only in a lower layer moves only by being copied up first, so its place can
+        // change in one way: it is removed.
+        let (parent, name) = node.parent().ok_or(Errno::NoEntry)?;
+        let dir = parent.dir()?;
+        let _names = dir.names.write();
+        if node.is_dead() || parent.is_dead() {
+            return Err(Errno::NoEntry.into());
+        }
+        let handle = parent.handle(self)?;
+        let at = AnyAt {
+            dir: &handle,
+            name: name.as_name(),
+        };
+        let file = upper.publish(staged, at, Over::Nothing, true)?;
+        let meta = match &file {
+            Some(file) => file.meta(),
+            None => match upper.find(&handle, name.as_name()) {
+                Ok(Found::Here { meta, .. }) => Ok(meta),
+                Ok(Found::Hidden | Found::Absent) => Err(Errno::Io.into()),
+                Err(error) => Err(error),
+            },
+        };
+        let meta = meta.inspect_err(|_| {
+            // The copy is there, and equal: whoever looks next finds it.
+            let mut children = dir.children.write();
+            children.map.remove(name.as_name().as_bytes());
+            children.complete = false;
+        })?;
+        let lower_links = node
+            .below
+            .load()
+            .as_ref()
+            .map_or(1, |lower| lower.meta.links);
+        if node.kind == Kind::Dir || lower_links < 2 {
+            self.origins
+                .lock()
+                .insert((meta.device, meta.inode), node.first_seen);
+        } else {
+            // Its other names go on showing the lower file, so it is another one from here on.
+            *dir.listing.lock() = None;
+        }
+        if let Some(dir) = &node.dir {
+            dir.children.write().complete = true;
+        }
+        let part = self.upper_part_of(&meta);
+        {
+            let mut state = node.state.lock();
+            if state.opens > 0 {
+                state.copied = file.clone();
+            }
+            if node.upper.set(part).is_err() {
+                debug_assert!(false, "the copy lock admits one");
+            }
+        }
+        node.touch();
+        dir.children
+            .write()
+            .map
+            .insert(name, Child::Node(Arc::clone(node)));
+        dir.dirty.store(true, Ordering::Relaxed);
+        self.count_node();
+        Ok(file)
+    }
+}
+
+/// Copies all data of `from`, which has none in `to` yet. Holes stay holes.
+fn copy_data(from: &dyn ReadAt, to: &dyn WriteAt) -> Result<()> {
+    let size = from.meta()?.size;
+    let mut offset = 0;
+    let mut buffer = Vec::new();
+    while let Some(range) = from.next_data(offset)? {
+        let end = range.end.min(size);
+        let mut at = range.start;
+        if at >= end {
+            break;
+        }
+        at += to.copy_from(from, at..end)?.min(end - at);
+        if at < end && buffer.is_empty() {
+            buffer = vec![0; STEP];
+        }
+        while at < end {
+            let want = usize::try_from(end - at).map_or(STEP, |left| left.min(STEP));
+            let read = from.read_at(&mut buffer[..want], at)?;
+            if read == 0 {
+                let message = "a lower file ended before its size: was the layer changed?";
+                return Err(Error::new(Errno::Io, message));
+            }
+            write_all(to, &buffer[..read], at)?;
+            at += read as u64;
+        }
+        offset = end;
+    }
+    if to.meta()?.size != size {
+        to.set_size(size)?;
+    }
+    Ok(())
+}
+
+fn write_all(to: &dyn WriteAt, mut bytes: &[u8], mut at: u64) -> Result<()> {
+    while !bytes.is_empty() {
+        match to.write_at(bytes, at)? {
+            0 => return Err(Error::new(Errno::Io, "the upper took no more bytes")),
+            written => {
+                bytes = &bytes[written.min(bytes.len())..];
+                at += written as u64;
+            }
+        }
+    }
+    Ok(())
+}

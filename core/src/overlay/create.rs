@@ -1,0 +1,175 @@
+//! New files, directories and symbolic links.
+
+use super::Shared;
+use super::lookup::is_reserved;
+use super::node::{Child, Node, Place};
+use super::resolve::{Last, Walked};
+use crate::error::{Errno, Error, Result};
+use crate::layer::erased::AnyAt;
+use crate::layer::{Found, New, Over, WriteAt};
+use crate::meta::{Kind, Meta};
+use crate::name::Name;
+use std::sync::Arc;
+
+impl Shared {
+    /// `create-directory-at`.
+    pub(super) fn create_directory_at(
+        &self,
+        base: &Arc<Node>,
+        path: &str,
+        read_only: bool,
+    ) -> Result<()> {
+        let walked = self.resolve(base, path, Last::Name)?;
+        self.create(&walked, New::Dir { opaque: false }, read_only)?;
+        Ok(())
+    }
+
+    /// `symlink-at`.
+    pub(super) fn symlink_at(
+        &self,
+        base: &Arc<Node>,
+        target: &str,
+        path: &str,
+        read_only: bool,
+    ) -> Result<()> {
+        if target.starts_with('/') {
+            return Err(Errno::NotPermitted.into());
+        }
+        if target.is_empty() {
+            return Err(Errno::NoEntry.into());
+        }
+        if target.len() >= self.limits.path_bytes {
+            return Err(Errno::NameTooLong.into());
+        }
+        if target.as_bytes().contains(&0) {
+            return Err(Errno::Invalid.into());
+        }
+        let walked = self.resolve(base, path, Last::Name)?;
+        if walked.wants_dir && walked.found().is_none() {
+            return Err(Errno::NoEntry.into());
+        }
+        self.create(&walked, New::Symlink(target.as_bytes()), read_only)?;
+        Ok(())
+    }
+
+    /// Makes something new where a path led. Returns a file, open.
+    ///
+    /// # Errors
+    /// `exist`, `not-permitted` for a reserved name, `read-only`, `no-entry` if the directory was
+    /// removed; those of the upper.
+    pub(super) fn create(
+        &self,
+        walked: &Walked,
+        new: New<'_>,
+        read_only: bool,
+    ) -> Result<(Arc<Node>, Option<Arc<dyn WriteAt>>)> {
+        let (parent, name) = self.may_create(walked, read_only)?;
+        if matches!(new, New::Dir { .. }) && self.depth_of(&parent) >= self.limits.depth {
+            return Err(Errno::NameTooLong.into());
+        }
+        self.copy_up(&parent, super::copy_up::Data::Keep)?;
+        let upper = self.upper()?;
+        let _tree = self.tree.read();
+        let dir = parent.dir()?;
+        let _names = dir.names.write();
+        parent.must_live()?;
+        if self.look_locked(&parent, name)?.is_some() {
+            return Err(Errno::Exist.into());
+        }
+        let mark = self.has_mark_locked(&parent, name)?;
+        let over = if mark { Over::Mark } else { Over::Nothing };
+        let handle = parent.handle(self)?;
+        let at = AnyAt { dir: &handle, name };
+        let file = match new {
+            // A directory that was whited out before must not let its old children back.
+            New::Dir { .. } if mark || self.exists_below(&parent, name)? => {
+                upper.publish(upper.stage(New::Dir { opaque: true })?, at, over, false)?
+            }
+            New::Dir { .. } | New::File | New::Symlink(_) => upper.create(new, at, over)?,
+        };
+        parent.names_changed();
+        let meta: Result<Meta> = match &file {
+            Some(file) => file.meta(),
+            None => match upper.find(&handle, name) {
+                Ok(Found::Here { meta, .. }) => Ok(meta),
+                Ok(Found::Hidden | Found::Absent) => Err(Errno::Io.into()),
+                Err(error) => Err(error),
+            },
+        };
+        let mut children = dir.children.write();
+        let meta = meta.inspect_err(|_| {
+            // It was made all the same: whoever looks next finds it.
+            children.map.remove(name.as_bytes());
+            children.complete = false;
+        })?;
+        let node = self.adopt(&meta, Place::At(Arc::clone(&parent), name.to_owned()), None);
+        if let Some(dir) = &node.dir {
+            dir.children.write().complete = true;
+        }
+        children
+            .map
+            .insert(name.to_owned(), Child::Node(Arc::clone(&node)));
+        drop(children);
+        self.count_node();
+        Ok((node, file))
+    }
+
+    /// The directory and the name for something new, once all is checked that can be checked
+    /// before any change.
+    pub(super) fn may_create<'a>(
+        &self,
+        walked: &'a Walked,
+        read_only: bool,
+    ) -> Result<(Arc<Node>, Name<'a>)> {
+        let Some(name) = walked.name() else {
+            return Err(Errno::Exist.into());
+        };
+        if walked.found().is_some() {
+            return Err(Errno::Exist.into());
+        }
+        if !walked.parent()?.is_dir() {
+            return Err(Errno::NotDirectory.into());
+        }
+        if read_only {
+            return Err(Errno::ReadOnly.into());
+        }
+        if is_reserved(name) {
+            let message = format!("{name}: names that begin with .wh. are the overlay's own");
+            return Err(Error::new(Errno::NotPermitted, message));
+        }
+        let parent = self.materialize(walked.parents())?;
+        self.may_change_names(&parent)?;
+        Ok((parent, name))
+    }
+
+    /// `access` where the mode of a directory does not let its owner change names in it.
+    pub(super) fn may_change_names(&self, dir: &Arc<Node>) -> Result<()> {
+        dir.must_live()?;
+        if !self.obeys_modes {
+            return Ok(());
+        }
+        let mode = self.meta_of(dir, None)?.mode;
+        match mode.is_none_or(|mode| mode & 0o300 == 0o300) {
+            true => Ok(()),
+            false => Err(Errno::Access.into()),
+        }
+    }
+
+    /// How many directories are above one, up to the limit.
+    pub(super) fn depth_of(&self, node: &Arc<Node>) -> usize {
+        let mut depth = 0;
+        let mut node = Arc::clone(node);
+        while depth <= self.limits.depth
+            && let Some((parent, _)) = node.parent()
+        {
+            depth += 1;
+            node = parent;
+        }
+        depth
+    }
+}
+
+/// Whether a file of this kind can be opened.
+pub(super) fn is_openable(kind: Kind) -> bool {
+    matches!(kind, Kind::File | Kind::Dir)
+}

@@ -1,0 +1,340 @@
+//! An open file. It follows the file that it is: through copy-up, rename and removal.
+
+use super::Shared;
+use super::copy_up::Data;
+use super::dir::OverlayDir;
+use super::lookup::Pos;
+use super::node::{Node, Place};
+use super::resolve::Walked;
+use super::stat::{lower_meta, set_ghost_times, stat_of};
+use crate::error::{Errno, Error, Result};
+use crate::layer::{Advice, ReadAt, WriteAt};
+use crate::meta::{Identity, Meta, SetTimes, Stat};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// An open file of an overlay.
+#[derive(Clone)]
+pub struct OverlayFile {
+    open: Arc<OpenFile>,
+}
+
+struct OpenFile {
+    shared: Arc<Shared>,
+    node: Arc<Node>,
+    readable: bool,
+    writable: bool,
+    /// Whether the mount refuses changes.
+    read_only: bool,
+    /// The lower file, where the node was in no upper when this was opened.
+    lower: OnceLock<Arc<dyn ReadAt>>,
+    /// The upper file: from the start, or since the copy-up was noticed.
+    upper: OnceLock<Arc<dyn WriteAt>>,
+    /// Whether set-id bits are still to be taken off, at the first write.
+    has_set_id: AtomicBool,
+}
+
+/// What the file is read from now.
+enum Source<'a> {
+    Lower(&'a dyn ReadAt),
+    Upper(&'a dyn WriteAt),
+}
+
+impl OverlayFile {
+    /// Takes note that a file will be open on `node`. From here on a copy-up keeps the copy open.
+    pub(super) fn register(
+        dir: &OverlayDir,
+        node: Arc<Node>,
+        readable: bool,
+        writable: bool,
+    ) -> Self {
+        node.state.lock().opens += 1;
+        let open = OpenFile {
+            shared: Arc::clone(&dir.shared),
+            node,
+            readable,
+            writable,
+            read_only: dir.read_only,
+            lower: OnceLock::new(),
+            upper: OnceLock::new(),
+            has_set_id: AtomicBool::new(false),
+        };
+        Self {
+            open: Arc::new(open),
+        }
+    }
+
+    /// A file that was made a moment ago.
+    pub(super) fn made(
+        dir: &OverlayDir,
+        node: Arc<Node>,
+        file: Arc<dyn WriteAt>,
+        readable: bool,
+    ) -> Self {
+        let made = Self::register(dir, node, readable, true);
+        made.open.upper.get_or_init(|| file);
+        made
+    }
+
+    pub(super) fn node(&self) -> &Arc<Node> {
+        &self.open.node
+    }
+
+    pub(super) fn open_for_reading(&mut self, walked: &Walked) -> Result<()> {
+        let OpenFile { shared, node, .. } = &*self.open;
+        if node.upper.get().is_some() {
+            if let Some(copied) = node.state.lock().copied.clone() {
+                self.open.upper.get_or_init(|| copied);
+                return Ok(());
+            }
+            let (Pos::Node(dir), Some(name)) = (walked.parent()?, walked.name()) else {
+                // The copy-up came after the walk.
+                return self.reopen();
+            };
+            let opened = shared.upper()?.open_read(&*dir.handle(shared)?, name)?;
+            self.open.upper.get_or_init(|| opened);
+            return Ok(());
+        }
+        let below = node.below.load_full().ok_or(Errno::Io)?;
+        let opened = below.open(&shared.stack)?;
+        self.open.lower.get_or_init(|| opened);
+        Ok(())
+    }
+
+    /// Opens the upper file by the place of its node.
+    fn reopen(&self) -> Result<()> {
+        let OpenFile { shared, node, .. } = &*self.open;
+        let (dir, name) = node.parent().ok_or(Errno::NoEntry)?;
+        let opened = shared
+            .upper()?
+            .open_read(&*dir.handle(shared)?, name.as_name())?;
+        self.open.upper.get_or_init(|| opened);
+        Ok(())
+    }
+
+    pub(super) fn open_for_writing(
+        &mut self,
+        walked: &Walked,
+        copied: Option<Arc<dyn WriteAt>>,
+    ) -> Result<()> {
+        let OpenFile { shared, node, .. } = &*self.open;
+        let file = match copied {
+            Some(file) => file,
+            None => {
+                let found = walked.name().filter(|_| walked.upper_dir().is_ok());
+                match found {
+                    Some(name) => {
+                        let dir = walked.upper_dir()?;
+                        shared.upper()?.open_write(&*dir.handle(shared)?, name)?
+                    }
+                    None => {
+                        let (dir, name) = node.parent().ok_or(Errno::NoEntry)?;
+                        shared
+                            .upper()?
+                            .open_write(&*dir.handle(shared)?, name.as_name())?
+                    }
+                }
+            }
+        };
+        let meta = file.meta()?;
+        let part = node.upper_part()?;
+        if (meta.device, meta.inode) != (part.device, part.inode) {
+            // The name went to another file between the walk and here.
+            return Err(Errno::NoEntry.into());
+        }
+        let set_id = meta.mode.is_some_and(|mode| mode & SET_ID != 0);
+        self.open.has_set_id.store(set_id, Ordering::Relaxed);
+        self.open.upper.get_or_init(|| file);
+        Ok(())
+    }
+
+    pub(super) fn truncate(&self) -> Result<()> {
+        self.change(|file| file.set_size(0))
+    }
+
+    fn source(&self) -> Result<Source<'_>> {
+        let open = &*self.open;
+        if let Some(upper) = open.upper.get() {
+            return Ok(Source::Upper(&**upper));
+        }
+        if open.node.upper.get().is_some() {
+            let copied = open.node.state.lock().copied.clone();
+            let copied = copied.ok_or_else(|| Error::new(Errno::Io, "the copy was not kept"))?;
+            return Ok(Source::Upper(&**open.upper.get_or_init(|| copied)));
+        }
+        match open.lower.get() {
+            Some(lower) => Ok(Source::Lower(&**lower)),
+            None => Err(Errno::Io.into()),
+        }
+    }
+
+    /// Runs a change of data.
+    fn change<T>(&self, change: impl FnOnce(&dyn WriteAt) -> Result<T>) -> Result<T> {
+        let open = &*self.open;
+        open.shared.upper()?;
+        let upper = open.upper.get().ok_or(Errno::BadDescriptor)?;
+        if open.has_set_id.load(Ordering::Relaxed) {
+            if let Some(mode) = upper.meta()?.mode {
+                upper.set_mode(mode & !SET_ID)?;
+            }
+            open.has_set_id.store(false, Ordering::Relaxed);
+        }
+        let changed = change(&**upper);
+        open.node.touch();
+        changed
+    }
+
+    fn writer(&self) -> Result<()> {
+        match self.open.writable {
+            true => Ok(()),
+            false => Err(Errno::BadDescriptor.into()),
+        }
+    }
+
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        if !self.open.readable {
+            return Err(Errno::BadDescriptor.into());
+        }
+        match self.source()? {
+            Source::Lower(file) => file.read_at(buffer, offset),
+            Source::Upper(file) => file.read_at(buffer, offset),
+        }
+    }
+
+    pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
+        self.writer()?;
+        self.change(|file| file.write_at(buffer, offset))
+    }
+
+    pub(crate) fn append(&self, buffer: &[u8]) -> Result<usize> {
+        self.writer()?;
+        self.change(|file| file.append(buffer))
+    }
+
+    pub(crate) fn set_size(&self, size: u64) -> Result<()> {
+        if !self.open.writable {
+            let errno = if self.open.read_only {
+                Errno::ReadOnly
+            } else {
+                Errno::Invalid
+            };
+            return Err(errno.into());
+        }
+        self.change(|file| file.set_size(size))
+    }
+
+    fn meta(&self) -> Result<Meta> {
+        let node = &self.open.node;
+        match self.source()? {
+            Source::Lower(_) => lower_meta(node),
+            Source::Upper(file) => {
+                let version = node.version.load(Ordering::Acquire);
+                let cached = node.state.lock().meta;
+                if let Some((at, meta)) = cached
+                    && at == version
+                {
+                    return Ok(meta);
+                }
+                let meta = file.meta()?;
+                node.state.lock().meta = Some((version, meta));
+                Ok(meta)
+            }
+        }
+    }
+
+    pub(crate) fn stat(&self) -> Result<Stat> {
+        let mut meta = self.meta()?;
+        if let Place::Dead = *self.open.node.place.lock() {
+            meta.links = 0;
+        }
+        Ok(stat_of(&meta, self.open.node.identity()))
+    }
+
+    pub(crate) fn identity(&self) -> Result<Identity> {
+        Ok(self.open.node.identity())
+    }
+
+    pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
+        let OpenFile {
+            shared,
+            node,
+            read_only,
+            ..
+        } = &*self.open;
+        if times.is_noop() {
+            return Ok(());
+        }
+        if *read_only {
+            return Err(Errno::ReadOnly.into());
+        }
+        match shared.copy_up(node, Data::Keep) {
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {
+                set_ghost_times(node, times);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+        match self.source()? {
+            Source::Upper(file) => file.set_times(times)?,
+            Source::Lower(_) => return Err(Errno::Io.into()),
+        }
+        node.touch();
+        Ok(())
+    }
+
+    pub(crate) fn sync(&self, data_only: bool) -> Result<()> {
+        let OpenFile { shared, node, .. } = &*self.open;
+        let Source::Upper(file) = self.source()? else {
+            // What is in a lower layer never changed.
+            return Ok(());
+        };
+        if shared.volatile {
+            return Ok(());
+        }
+        file.sync(data_only)?;
+        shared.sync_names_above(node)
+    }
+
+    pub(crate) fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
+        match self.source()? {
+            Source::Lower(file) => file.advise(offset, length, advice),
+            Source::Upper(file) => file.advise(offset, length, advice),
+        }
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        self.open.readable
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.open.writable
+    }
+}
+
+/// The set-user-id and set-group-id bits.
+const SET_ID: u32 = 0o6000;
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        let mut state = self.node.state.lock();
+        state.opens = state.opens.saturating_sub(1);
+        let unused = match state.opens {
+            0 => state.copied.take(),
+            _ => None,
+        };
+        drop(state);
+        drop(unused);
+    }
+}
+
+impl fmt::Debug for OverlayFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OverlayFile")
+            .field("identity", &self.open.node.identity())
+            .field("readable", &self.open.readable)
+            .field("writable", &self.open.writable)
+            .finish_non_exhaustive()
+    }
+}

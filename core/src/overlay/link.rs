@@ -1,0 +1,85 @@
+//! `link-at`: another name for a file.
+
+use super::Shared;
+use super::copy_up::Data;
+use super::lookup::Pos;
+use super::node::{Child, Node};
+use super::resolve::Last;
+use crate::error::{Errno, Error, Result};
+use crate::layer::Over;
+use crate::layer::erased::AnyAt;
+use std::sync::Arc;
+
+impl Shared {
+    /// `link-at`, without following.
+    ///
+    /// The tree lock is held exclusively, as by rename: there are two directories to lock.
+    pub(super) fn link_at(
+        &self,
+        from: (&Arc<Node>, &str),
+        to: (&Arc<Node>, &str),
+        read_only: bool,
+    ) -> Result<()> {
+        let old = self.resolve(from.0, from.1, Last::Stop)?;
+        let source = old.existing()?;
+        let new = self.resolve(to.0, to.1, Last::Name)?;
+        if new.found().is_some() {
+            return Err(Errno::Exist.into());
+        }
+        if new.wants_dir {
+            return Err(Errno::NoEntry.into());
+        }
+        if source.is_dir() {
+            return Err(Errno::NotPermitted.into());
+        }
+        let (new_dir, new_name) = self.may_create(&new, read_only)?;
+        let old_name = old.name().ok_or(Errno::NotPermitted)?;
+        let source = self.materialize(old.trail())?;
+        let old_dir = self.materialize(old.parents())?;
+        self.copy_up(&source, Data::Keep)?;
+        self.copy_up(&new_dir, Data::Keep)?;
+        let upper = self.upper()?;
+        let _tree = self.tree.write();
+        let _old_names = old_dir.dir()?.names.write();
+        let _new_names = match Arc::ptr_eq(&old_dir, &new_dir) {
+            true => None,
+            false => Some(new_dir.dir()?.names.write()),
+        };
+        new_dir.must_live()?;
+        match self.look_locked(&old_dir, old_name)? {
+            Some(Pos::Node(node)) if Arc::ptr_eq(&node, &source) => {}
+            Some(_) | None => return Err(Errno::NoEntry.into()),
+        }
+        if self.look_locked(&new_dir, new_name)?.is_some() {
+            return Err(Errno::Exist.into());
+        }
+        let over = match self.has_mark_locked(&new_dir, new_name)? {
+            true => Over::Mark,
+            false => Over::Nothing,
+        };
+        let (old_handle, new_handle) = (old_dir.handle(self)?, new_dir.handle(self)?);
+        let from = AnyAt {
+            dir: &old_handle,
+            name: old_name,
+        };
+        let to = AnyAt {
+            dir: &new_handle,
+            name: new_name,
+        };
+        upper.link(from, to, over)?;
+        let part = source.upper.get().ok_or_else(|| Error::from(Errno::Io))?;
+        self.objects
+            .lock()
+            .insert((part.device, part.inode), Arc::downgrade(&source));
+        let child = Child::Node(Arc::clone(&source));
+        new_dir
+            .dir()?
+            .children
+            .write()
+            .map
+            .insert(new_name.to_owned(), child);
+        source.touch();
+        new_dir.names_changed();
+        Ok(())
+    }
+}

@@ -1,0 +1,328 @@
+//! One name in one directory.
+
+use super::Shared;
+use super::node::{Child, Node, Place, UpperPart};
+use crate::error::{Errno, Result};
+use crate::keep::Slot;
+use crate::layer::{Found, Listed};
+use crate::meta::{Identity, Kind, Meta};
+use crate::name::Name;
+use crate::stack::LowerNode;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// A file of the merged tree.
+#[derive(Clone)]
+pub(crate) enum Pos {
+    /// One with a node.
+    Node(Arc<Node>),
+    /// One that is only in lower layers, as are all its ancestors down from the nearest node.
+    Lower(Arc<LowerNode>),
+}
+
+impl Pos {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Node(node) => node.kind,
+            Self::Lower(lower) => lower.meta.kind,
+        }
+    }
+
+    pub(super) fn is_dir(&self) -> bool {
+        self.kind() == Kind::Dir
+    }
+}
+
+/// The longest name that a directory on Linux holds (`NAME_MAX`). Names longer than that are
+/// refused before any layer is asked, so that a cached answer is the same as a fresh one.
+pub(super) const NAME_MAX: usize = 255;
+
+/// Whether a name belongs to the whiteout format: invisible, and not for guests to make.
+pub(super) fn is_reserved(name: Name<'_>) -> bool {
+    name.as_bytes().starts_with(b".wh.")
+}
+
+impl Shared {
+    /// What `name` is in `dir`.
+    pub(super) fn step(&self, dir: &Pos, name: Name<'_>) -> Result<Option<Pos>> {
+        if name.as_bytes().len() > NAME_MAX {
+            return Err(Errno::NameTooLong.into());
+        }
+        if is_reserved(name) {
+            return Ok(None);
+        }
+        match dir {
+            Pos::Lower(lower) => Ok(lower.child(&self.stack, name)?.map(Pos::Lower)),
+            Pos::Node(node) => self.step_node(node, name),
+        }
+    }
+
+    fn step_node(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
+        let (known, complete) = dir.known(name)?;
+        match known {
+            Some(Child::Node(node)) => return Ok(Some(Pos::Node(node))),
+            Some(Child::Hidden) => return Ok(None),
+            Some(Child::Lower(node)) => {
+                if let Some(node) = node.upgrade() {
+                    return Ok(Some(Pos::Node(node)));
+                }
+            }
+            Some(Child::Seen { .. }) => return self.look(dir, name),
+            None if complete || dir.upper.get().is_none() => {}
+            None => return self.look(dir, name),
+        }
+        self.step_below(dir, name)
+    }
+
+    fn step_below(&self, dir: &Node, name: Name<'_>) -> Result<Option<Pos>> {
+        match &*dir.below.load() {
+            Some(below) => Ok(below.child(&self.stack, name)?.map(Pos::Lower)),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether `name` exists in the lower layers of `dir`: asked of them now, never read off a
+    /// node, since an upper file or an opaque directory never looked below.
+    pub(super) fn exists_below(&self, dir: &Node, name: Name<'_>) -> Result<bool> {
+        match &*dir.below.load() {
+            Some(below) => below.has(&self.stack, name),
+            None => Ok(false),
+        }
+    }
+
+    /// Asks the upper about a name that is not known well enough.
+    fn look(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
+        let _names = dir.dir()?.names.read();
+        self.look_locked(dir, name)
+    }
+
+    /// [`step`](Self::step) for who changes names.
+    ///
+    /// Preconditions: the directory lock of `dir` is held, shared or exclusive.
+    pub(super) fn look_locked(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
+        if dir.upper.get().is_some() && !self.complete_locked(dir)? {
+            // Too many names for a table: probe for this one.
+            let (known, _) = dir.known(name)?;
+            if !matches!(known, Some(Child::Node(_) | Child::Hidden)) {
+                return self.probe_locked(dir, name);
+            }
+        }
+        let (known, _) = dir.known(name)?;
+        match known {
+            Some(Child::Node(node)) => Ok(Some(Pos::Node(node))),
+            Some(Child::Hidden) => Ok(None),
+            Some(Child::Seen { .. }) => self.probe_locked(dir, name),
+            Some(Child::Lower(node)) => match node.upgrade() {
+                Some(node) => Ok(Some(Pos::Node(node))),
+                None => self.step_below(dir, name),
+            },
+            None => self.step_below(dir, name),
+        }
+    }
+
+    /// Whether the upper itself hides `name` in `dir`.
+    ///
+    /// Preconditions: the directory lock of `dir` is held, and it is in the upper.
+    pub(super) fn has_mark_locked(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<bool> {
+        let (known, complete) = dir.known(name)?;
+        match known {
+            Some(Child::Hidden) => Ok(true),
+            Some(Child::Node(_) | Child::Seen { .. } | Child::Lower(_)) => Ok(false),
+            None if complete => Ok(false),
+            None => {
+                let handle = dir.handle(self)?;
+                Ok(self.upper()?.find(&handle, name)? == Found::Hidden)
+            }
+        }
+    }
+
+    /// Lists the upper's names in `dir` once, if they are not too many. Returns whether all are
+    /// known.
+    ///
+    /// Preconditions: the directory lock of `dir` is held, and it is in the upper.
+    pub(super) fn complete_locked(&self, dir: &Arc<Node>) -> Result<bool> {
+        let state = dir.dir()?;
+        {
+            let children = state.children.read();
+            if children.complete {
+                return Ok(true);
+            }
+            if children.too_large {
+                return Ok(false);
+            }
+        }
+        let handle = dir.handle(self)?;
+        let mut names = Vec::new();
+        let most = self.limits.table_entries;
+        let listed = self.upper()?.list(&handle, &mut |name, listed| {
+            names.push((name.to_owned(), listed));
+            match names.len() > most {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        match listed {
+            Ok(()) => {}
+            // A directory may be open to lookups and closed to listings (mode 0311).
+            Err(error) if error.errno() == Errno::Access => {
+                state.children.write().too_large = true;
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        let mut children = state.children.write();
+        if names.len() > most {
+            children.too_large = true;
+            return Ok(false);
+        }
+        for (name, listed) in names {
+            let child = match listed {
+                Listed::Here { kind, inode } => Child::Seen { kind, inode },
+                Listed::Hidden => Child::Hidden,
+            };
+            match children.map.get(&name) {
+                // What is known is at least as good. An entry beats a mark of its name.
+                Some(Child::Node(_) | Child::Seen { .. }) => {}
+                Some(Child::Hidden) if matches!(child, Child::Hidden) => {}
+                Some(Child::Hidden | Child::Lower(_)) | None => {
+                    children.map.insert(name, child);
+                }
+            }
+        }
+        children.complete = true;
+        Ok(true)
+    }
+
+    /// Makes the node of a name that the upper may have.
+    ///
+    /// Preconditions: the directory lock of `dir` is held, and it is in the upper.
+    fn probe_locked(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
+        let handle = dir.handle(self)?;
+        let found = self.upper()?.find(&handle, name)?;
+        let (meta, opaque) = match found {
+            Found::Here { meta, opaque } => (meta, opaque),
+            Found::Hidden => return Ok(None),
+            Found::Absent => {
+                if let (Some(Child::Lower(node)), _) = dir.known(name)?
+                    && let Some(node) = node.upgrade()
+                {
+                    return Ok(Some(Pos::Node(node)));
+                }
+                return self.step_below(dir, name);
+            }
+        };
+        let below = match (meta.kind, opaque) {
+            (Kind::Dir, false) => self.dir_below(dir, name)?,
+            _ => None,
+        };
+        let node = self.adopt(&meta, Place::At(Arc::clone(dir), name.to_owned()), below);
+        let mut children = dir.dir()?.children.write();
+        if let Some(Child::Node(node)) = children.map.get(name.as_bytes()) {
+            return Ok(Some(Pos::Node(Arc::clone(node))));
+        }
+        children
+            .map
+            .insert(name.to_owned(), Child::Node(Arc::clone(&node)));
+        drop(children);
+        self.count_node();
+        Ok(Some(Pos::Node(node)))
+    }
+
+    /// The directory of that name in the lower layers of `dir`, which an upper directory that
+    /// is not opaque merges with.
+    fn dir_below(&self, dir: &Node, name: Name<'_>) -> Result<Option<Arc<LowerNode>>> {
+        match &*dir.below.load() {
+            Some(below) => {
+                let child = below.child(&self.stack, name)?;
+                Ok(child.filter(|child| child.meta.kind == Kind::Dir))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The node of a file that the upper has: the same one for all names of a file.
+    pub(super) fn adopt(
+        &self,
+        meta: &Meta,
+        place: Place,
+        below: Option<Arc<LowerNode>>,
+    ) -> Arc<Node> {
+        let part = self.upper_part_of(meta);
+        let identity = part.identity;
+        let make = || Arc::new(Node::new(meta.kind, identity, place, below, Some(part)));
+        if meta.kind == Kind::Dir || meta.links < 2 {
+            return make();
+        }
+        let mut objects = self.objects.lock();
+        let key = (meta.device, meta.inode);
+        if let Some(node) = objects.get(&key).and_then(std::sync::Weak::upgrade) {
+            return node;
+        }
+        if objects.len() >= 64 && objects.len().is_power_of_two() {
+            objects.retain(|_, node| node.strong_count() > 0);
+        }
+        let node = make();
+        objects.insert(key, Arc::downgrade(&node));
+        node
+    }
+
+    pub(super) fn upper_part_of(&self, meta: &Meta) -> UpperPart {
+        UpperPart {
+            device: meta.device,
+            inode: meta.inode,
+            identity: self.identity_of_upper(meta.device, meta.inode),
+            handle: Slot::default(),
+        }
+    }
+
+    /// Who a file of the upper is: who it was before copy-up, if it was copied up in this mount.
+    pub(super) fn identity_of_upper(&self, device: u64, inode: u64) -> Identity {
+        let origin = self.origins.lock().get(&(device, inode)).copied();
+        origin.unwrap_or_else(|| self.key.of(u32::MAX, device, inode))
+    }
+
+    pub(super) fn identity_of_lower(&self, lower: &LowerNode) -> Identity {
+        self.key
+            .of(u32::from(lower.layer), lower.meta.device, lower.meta.inode)
+    }
+
+    /// The node of the last of `walked`, made for it and for each that leads there if they have
+    /// none. The first of `walked` must be one with a node.
+    pub(super) fn materialize(&self, walked: &[Pos]) -> Result<Arc<Node>> {
+        let from = walked.iter().rposition(|pos| matches!(pos, Pos::Node(_)));
+        let mut lowers = walked.iter().skip(from.unwrap_or(0));
+        let Some(Pos::Node(node)) = lowers.next() else {
+            debug_assert!(false, "a walk begins at a node");
+            return Err(Errno::Io.into());
+        };
+        let mut node = Arc::clone(node);
+        for pos in lowers {
+            let Pos::Lower(lower) = pos else { break };
+            node = self.child_node(&node, lower)?;
+        }
+        Ok(node)
+    }
+
+    /// The node of `lower`, which was seen in `dir` a moment ago.
+    fn child_node(&self, dir: &Arc<Node>, lower: &Arc<LowerNode>) -> Result<Arc<Node>> {
+        let Some(name) = lower.name() else {
+            return Err(Errno::Io.into());
+        };
+        let mut children = dir.dir()?.children.write();
+        match children.map.get(name.as_bytes()) {
+            // Somebody was faster, with the same file or with another one.
+            Some(Child::Node(node)) => return Ok(Arc::clone(node)),
+            Some(Child::Lower(node)) => {
+                if let Some(node) = node.upgrade() {
+                    return Ok(node);
+                }
+            }
+            Some(Child::Hidden | Child::Seen { .. }) => return Err(Errno::NoEntry.into()),
+            None => {}
+        }
+        let place = Place::At(Arc::clone(dir), name.to_owned());
+        let node = Arc::new(Node::lower(self, place, lower));
+        children.insert_lower(name, &node);
+        Ok(node)
+    }
+}

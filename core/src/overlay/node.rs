@@ -1,0 +1,291 @@
+//! A file of an overlay that somebody holds open, or that the upper has.
+//!
+//! What is only in lower layers and not open has no node: it is served from the shared stack.
+
+use super::Shared;
+use crate::descriptor::Listing;
+use crate::error::{Errno, Error, Result};
+use crate::keep::Slot;
+use crate::layer::WriteAt;
+use crate::layer::erased::DirHandle;
+use crate::meta::{Identity, Kind, Meta, SetTimes};
+use crate::name::{Name, NameBuf};
+use crate::stack::LowerNode;
+use crate::sync::{Mutex, RwLock};
+use arc_swap::ArcSwapOption;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+/// A file of an overlay.
+pub(crate) struct Node {
+    pub(super) kind: Kind,
+    /// Who it is as long as it is only in a lower layer, and after copy-up too, unless it had
+    /// several names there.
+    pub(super) first_seen: Identity,
+    /// Where it hangs. Of a file with several names in the upper, one of them.
+    /// Guard: its own lock, a leaf; changed under the directory lock of the parent.
+    pub(super) place: Mutex<Place>,
+    /// A directory: what is merged below it. Anything else: what it is copied up from.
+    /// Changed (to none) under the tree lock, exclusive.
+    pub(super) below: ArcSwapOption<LowerNode>,
+    /// What the upper has. Set once, under the directory lock of the parent.
+    pub(super) upper: OnceLock<UpperPart>,
+    /// The copy lock: who holds it may copy the file up.
+    pub(super) copying: Mutex<()>,
+    /// Of a directory only.
+    pub(super) dir: Option<DirState>,
+    /// Counts changes of what `stat` shows, so that a cached answer can be told to be old.
+    pub(super) version: AtomicU64,
+    /// Guard: its own lock, below the directory locks.
+    pub(super) state: Mutex<State>,
+}
+
+/// Where a node hangs.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// It is the root.
+    Root,
+    /// Under this name in this directory.
+    At(Arc<Node>, NameBuf),
+    /// It was removed.
+    Dead,
+}
+
+/// What the upper has of a node.
+pub(super) struct UpperPart {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    pub(super) identity: Identity,
+    /// The handle of a directory.
+    pub(super) handle: Slot,
+}
+
+/// What changes about a node besides its names.
+#[derive(Default)]
+pub(super) struct State {
+    /// The upper's metadata, and the version of the node when it was read.
+    pub(super) meta: Option<(u64, Meta)>,
+    /// How many files are open on the node.
+    pub(super) opens: usize,
+    /// The file in the upper, kept from copy-up on while `opens` is not 0: files that were
+    /// opened before read and write through it.
+    pub(super) copied: Option<Arc<dyn WriteAt>>,
+    /// Times set through a handle, of a file that is removed and was only in a lower layer.
+    pub(super) ghost_times: SetTimes,
+}
+
+/// What only a directory has.
+#[derive(Default)]
+pub(super) struct DirState {
+    /// The directory lock: exclusive while names change, shared while the upper is asked.
+    pub(super) names: RwLock<()>,
+    /// Guard: its own lock, below the directory lock; never held while a layer is called.
+    pub(super) children: RwLock<Children>,
+    /// A listing that is still right. Guard: its own lock, a leaf.
+    pub(super) listing: Mutex<Option<Arc<Listing>>>,
+    /// Whether names changed since the directory was last brought to disk.
+    pub(super) dirty: AtomicBool,
+}
+
+/// What is known of the names in a directory.
+#[derive(Default)]
+pub(super) struct Children {
+    pub(super) map: HashMap<NameBuf, Child>,
+    /// Whether every name that the upper has here is in `map`.
+    pub(super) complete: bool,
+    /// Whether the upper has too many names here to keep them all.
+    pub(super) too_large: bool,
+    /// Insertions of `Child::Lower` since dead ones were last removed.
+    lower_insertions: usize,
+}
+
+/// What is known of a name.
+#[derive(Clone)]
+pub(super) enum Child {
+    /// The upper has it.
+    Node(Arc<Node>),
+    /// The upper has it, and nobody looked closer yet.
+    Seen { kind: Kind, inode: u64 },
+    /// The upper hides it.
+    Hidden,
+    /// The upper has nothing there. Somebody has the lower file open, or had it.
+    Lower(Weak<Node>),
+}
+
+impl Node {
+    /// A node that is only in lower layers.
+    pub(super) fn lower(shared: &Shared, place: Place, below: &Arc<LowerNode>) -> Self {
+        let identity = shared.identity_of_lower(below);
+        let below = Arc::clone(below);
+        Self::new(below.meta.kind, identity, place, Some(below), None)
+    }
+
+    pub(super) fn new(
+        kind: Kind,
+        first_seen: Identity,
+        place: Place,
+        below: Option<Arc<LowerNode>>,
+        upper: Option<UpperPart>,
+    ) -> Self {
+        Self {
+            kind,
+            first_seen,
+            place: Mutex::new(place),
+            below: ArcSwapOption::new(below),
+            upper: upper.map(OnceLock::from).unwrap_or_default(),
+            copying: Mutex::new(()),
+            dir: (kind == Kind::Dir).then(DirState::default),
+            version: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn dir(&self) -> Result<&DirState> {
+        self.dir.as_ref().ok_or_else(|| Errno::NotDirectory.into())
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        matches!(*self.place.lock(), Place::Dead)
+    }
+
+    /// `no-entry` for a directory that was removed.
+    pub(super) fn must_live(&self) -> Result<()> {
+        match self.is_dead() {
+            true => Err(Errno::NoEntry.into()),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn parent(&self) -> Option<(Arc<Node>, NameBuf)> {
+        match &*self.place.lock() {
+            Place::At(parent, name) => Some((Arc::clone(parent), name.clone())),
+            Place::Root | Place::Dead => None,
+        }
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        self.upper
+            .get()
+            .map_or(self.first_seen, |upper| upper.identity)
+    }
+
+    /// Says that what `stat` shows changed.
+    pub(super) fn touch(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Says that names in this directory changed.
+    pub(super) fn names_changed(&self) {
+        if let Some(dir) = &self.dir {
+            *dir.listing.lock() = None;
+            dir.dirty.store(true, Ordering::Relaxed);
+        }
+        self.touch();
+    }
+
+    /// What is known of a name, a dead `Lower` left out.
+    pub(super) fn known(&self, name: Name<'_>) -> Result<(Option<Child>, bool)> {
+        let children = self.dir()?.children.read();
+        Ok((
+            children.map.get(name.as_bytes()).cloned(),
+            children.complete,
+        ))
+    }
+
+    /// The handle of the directory in the upper.
+    ///
+    /// Handles are evicted, so those of the ancestors may have to be opened first: up to the
+    /// nearest that is kept, then down again, in two loops. Meanwhile a rename may put another
+    /// directory in the way; then the walk begins anew.
+    pub(super) fn handle(self: &Arc<Self>, shared: &Shared) -> Result<Arc<DirHandle>> {
+        const TRIES: usize = 16;
+        for _ in 0..TRIES {
+            if let Some(handle) = self.try_handle(shared)? {
+                return Ok(handle);
+            }
+        }
+        Err(Error::new(
+            Errno::Busy,
+            "a directory moved at every attempt to open it",
+        ))
+    }
+
+    fn try_handle(self: &Arc<Self>, shared: &Shared) -> Result<Option<Arc<DirHandle>>> {
+        let upper = shared.upper()?;
+        let mut missing = Vec::new();
+        let mut node = Arc::clone(self);
+        let mut handle = loop {
+            if let Some(handle) = node.upper_part()?.handle.get() {
+                break handle;
+            }
+            let place = node.place.lock().clone();
+            match place {
+                Place::Root => {
+                    let slot = &node.upper_part()?.handle;
+                    break shared.keep.get(slot, || upper.root())?;
+                }
+                Place::At(parent, name) => {
+                    missing.push((node, name));
+                    node = parent;
+                }
+                Place::Dead => return Err(Errno::NoEntry.into()),
+            }
+        };
+        while let Some((node, name)) = missing.pop() {
+            let part = node.upper_part()?;
+            let opened = match upper.open_dir(&handle, name.as_name()) {
+                Ok(opened) => opened,
+                Err(error) if matches!(error.errno(), Errno::NoEntry | Errno::NotDirectory) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
+            let meta = upper.dir_meta(&opened)?;
+            if (meta.device, meta.inode) != (part.device, part.inode) {
+                return Ok(None);
+            }
+            handle = shared.keep.put(&part.handle, opened);
+        }
+        Ok(Some(handle))
+    }
+
+    pub(super) fn upper_part(&self) -> Result<&UpperPart> {
+        self.upper.get().ok_or_else(|| {
+            debug_assert!(
+                false,
+                "a directory is asked of the upper before it is there"
+            );
+            Error::new(Errno::Io, "a directory is not in the upper")
+        })
+    }
+}
+
+impl Children {
+    /// Takes note of a lower file that somebody opened.
+    pub(super) fn insert_lower(&mut self, name: Name<'_>, node: &Arc<Node>) {
+        self.lower_insertions += 1;
+        if self.lower_insertions > 64 + self.map.len() / 2 {
+            self.lower_insertions = 0;
+            self.map.retain(|_, child| match child {
+                Child::Lower(node) => node.strong_count() > 0,
+                Child::Node(_) | Child::Seen { .. } | Child::Hidden => true,
+            });
+        }
+        self.map
+            .insert(name.to_owned(), Child::Lower(Arc::downgrade(node)));
+    }
+}
+
+/// A node holds its parents: a chain of them is let go in a loop, however deep it is.
+impl Drop for Node {
+    fn drop(&mut self) {
+        let mut place = std::mem::replace(&mut *self.place.lock(), Place::Dead);
+        while let Place::At(parent, _) = place {
+            place = match Arc::into_inner(parent) {
+                Some(parent) => std::mem::replace(&mut *parent.place.lock(), Place::Dead),
+                None => return,
+            };
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `open-at`: what to do is decided first, from what was found and what is asked for.
+
+use super::copy_up::Data;
+use super::create::is_openable;
+use super::dir::OverlayDir;
+use super::file::OverlayFile;
+use super::lookup::Pos;
+use super::resolve::{Last, Walked};
+use crate::descriptor::{OpenHow, Opened};
+use crate::error::{Errno, Result};
+use crate::layer::New;
+use crate::meta::{Kind, SetTime, SetTimes};
+
+/// What opening takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Open the directory.
+    Dir,
+    /// Open the file, for writing if so.
+    File { write: bool },
+    /// Make the file and open it.
+    Create,
+}
+
+impl OverlayDir {
+    pub(crate) fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
+        if how.directory && (how.create || how.exclusive || how.truncate) {
+            return Err(Errno::Invalid.into());
+        }
+        // Two creators of one file: the later one opens what the earlier one made.
+        const TRIES: usize = 64;
+        for _ in 0..TRIES {
+            match self.try_open_at(path, how) {
+                Err(error) if error.errno() == Errno::Exist && how.create && !how.exclusive => {}
+                result => return result,
+            }
+        }
+        Err(Errno::Busy.into())
+    }
+
+    fn try_open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
+        let last = match (how.create && how.exclusive, how.follow) {
+            (true, _) => Last::Name,
+            (false, true) => Last::Follow,
+            (false, false) => Last::Stop,
+        };
+        let walked = self.shared.resolve(&self.node, path, last)?;
+        match decide(&walked, how)? {
+            Step::Dir => {
+                let node = self.shared.materialize(walked.trail())?;
+                Ok(Opened::Dir(
+                    OverlayDir::new(&self.shared, &node, self.read_only).into(),
+                ))
+            }
+            step if self.read_only && step != (Step::File { write: false }) => {
+                Err(Errno::ReadOnly.into())
+            }
+            Step::Create => {
+                let (node, file) = self.shared.create(&walked, New::File, self.read_only)?;
+                let file = file.ok_or(Errno::Io)?;
+                let file = OverlayFile::made(self, node, file, how.read || !how.write);
+                Ok(Opened::File(file.into()))
+            }
+            Step::File { write } => self.open_file(&walked, how, write),
+        }
+    }
+
+    fn open_file(&self, walked: &Walked, how: OpenHow, write: bool) -> Result<Opened> {
+        let shared = &self.shared;
+        let node = shared.materialize(walked.trail())?;
+        let mut file = OverlayFile::register(self, node, how.read || !how.write, write);
+        if !write {
+            file.open_for_reading(walked)?;
+            return Ok(Opened::File(file.into()));
+        }
+        if shared.obeys_modes && file.node().upper.get().is_none() {
+            let meta = super::stat::lower_meta(file.node())?;
+            if meta.mode.is_some_and(|mode| mode & 0o200 == 0) {
+                return Err(Errno::Access.into());
+            }
+        }
+        let data = if how.truncate { Data::Drop } else { Data::Keep };
+        let copied = shared.copy_up(file.node(), data)?;
+        let fresh = copied.is_some();
+        file.open_for_writing(walked, copied)?;
+        if how.truncate && !fresh {
+            file.truncate()?;
+        } else if how.truncate {
+            let now = SetTimes {
+                modified: SetTime::Now,
+                ..SetTimes::default()
+            };
+            file.set_times(now)?;
+        }
+        Ok(Opened::File(file.into()))
+    }
+}
+
+/// The table: what was found, against what is asked for. Errors in the order of Linux's
+/// `open(2)`.
+fn decide(walked: &Walked, how: OpenHow) -> Result<Step> {
+    let write = how.write || how.create || how.truncate;
+    if how.create && walked.wants_dir && walked.name().is_some() {
+        return Err(Errno::IsDirectory.into());
+    }
+    let Some(found) = walked.found() else {
+        return match how.create {
+            true => Ok(Step::Create),
+            false => Err(Errno::NoEntry.into()),
+        };
+    };
+    if how.create && how.exclusive {
+        return Err(Errno::Exist.into());
+    }
+    match found.kind() {
+        Kind::Dir if write => Err(Errno::IsDirectory.into()),
+        Kind::Dir => Ok(Step::Dir),
+        _ if walked.wants_dir => Err(Errno::NotDirectory.into()),
+        Kind::Symlink => Err(Errno::Loop.into()),
+        _ if how.directory => Err(Errno::NotDirectory.into()),
+        kind if !is_openable(kind) => Err(Errno::Unsupported.into()),
+        _ => Ok(Step::File { write }),
+    }
+}
+
+impl Walked {
+    /// The directory in the upper by which a file was found, and its name.
+    pub(super) fn upper_dir(&self) -> Result<&std::sync::Arc<super::node::Node>> {
+        match self.parent()? {
+            Pos::Node(node) => Ok(node),
+            Pos::Lower(_) => Err(Errno::NoEntry.into()),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Names taken away: files by `unlink-file-at`, directories by `remove-directory-at`.
+
+use super::Shared;
+use super::copy_up::Data;
+use super::lookup::Pos;
+use super::node::{Child, Node, Place};
+use super::resolve::{Last, Walked};
+use crate::error::{Errno, Result};
+use crate::layer::erased::AnyAt;
+use crate::layer::{Leave, Over};
+use crate::meta::{Kind, Meta};
+use crate::name::Name;
+use std::sync::Arc;
+
+impl Shared {
+    /// `unlink-file-at`.
+    pub(super) fn unlink_file_at(
+        &self,
+        base: &Arc<Node>,
+        path: &str,
+        read_only: bool,
+    ) -> Result<()> {
+        let walked = self.resolve(base, path, Last::Name)?;
+        if walked.found().ok_or(Errno::NoEntry)?.is_dir() {
+            return Err(Errno::IsDirectory.into());
+        }
+        walked.existing()?;
+        self.remove(&walked, read_only, |pos| match pos.is_dir() {
+            true => Err(Errno::IsDirectory.into()),
+            false => Ok(()),
+        })
+    }
+
+    /// `remove-directory-at`.
+    pub(super) fn remove_directory_at(
+        &self,
+        base: &Arc<Node>,
+        path: &str,
+        read_only: bool,
+    ) -> Result<()> {
+        let walked = self.resolve(base, path, Last::Name)?;
+        if walked.name().is_none() {
+            // POSIX: `EINVAL` for a final `.`; Linux: `ENOTEMPTY` for a final `..`.
+            let up = path.trim_end_matches('/').ends_with("..");
+            return Err(if up { Errno::NotEmpty } else { Errno::Invalid }.into());
+        }
+        if !walked.found().ok_or(Errno::NoEntry)?.is_dir() {
+            return Err(Errno::NotDirectory.into());
+        }
+        let node = self.materialize(walked.trail())?;
+        if !self.list(&node)?.is_empty() {
+            return Err(Errno::NotEmpty.into());
+        }
+        self.remove(&walked, read_only, |pos| match pos.is_dir() {
+            true => Ok(()),
+            false => Err(Errno::NotDirectory.into()),
+        })
+    }
+
+    /// Removes what a path led to. `check` says whether what is there at last may be removed.
+    fn remove(
+        &self,
+        walked: &Walked,
+        read_only: bool,
+        check: impl FnOnce(&Pos) -> Result<()>,
+    ) -> Result<()> {
+        if read_only {
+            return Err(Errno::ReadOnly.into());
+        }
+        let name = walked.name().ok_or(Errno::Busy)?;
+        let parent = self.materialize(walked.parents())?;
+        self.may_change_names(&parent)?;
+        self.copy_up(&parent, Data::Keep)?;
+        let upper = self.upper()?;
+        let _tree = self.tree.read();
+        let _names = parent.dir()?.names.write();
+        parent.must_live()?;
+        let pos = self.look_locked(&parent, name)?.ok_or(Errno::NoEntry)?;
+        check(&pos)?;
+        let node = match &pos {
+            Pos::Node(node) => Some(Arc::clone(node)),
+            Pos::Lower(_) if pos.is_dir() => {
+                Some(self.materialize(&[Pos::Node(Arc::clone(&parent)), pos.clone()])?)
+            }
+            Pos::Lower(_) => None,
+        };
+        // Parent before child: nothing is made in the directory while it goes.
+        let _inside = match node.as_ref().and_then(|node| node.dir.as_ref()) {
+            Some(dir) => Some(dir.names.write()),
+            None => None,
+        };
+        if let Some(node) = &node
+            && node.kind == Kind::Dir
+            && !self.is_empty_locked(node)?
+        {
+            return Err(Errno::NotEmpty.into());
+        }
+        let last = match &node {
+            Some(node) => Some(self.meta_before_removal(node, &parent, name)?),
+            None => None,
+        };
+        let leave = match self.exists_below(&parent, name)? {
+            true => Leave::Mark,
+            false => Leave::Nothing,
+        };
+        let handle = parent.handle(self)?;
+        let what = node.as_deref().map_or(Over::Nothing, over_of);
+        upper.remove(AnyAt { dir: &handle, name }, what, leave)?;
+        self.unhang_locked(&parent, name, leave);
+        if let (Some(node), Some(last)) = (&node, last) {
+            self.lost_a_name(node, last);
+        }
+        parent.names_changed();
+        Ok(())
+    }
+
+    /// What `stat` shows of `node` now, since it cannot be asked once it has no name.
+    ///
+    /// Preconditions: the directory lock of `parent` is held.
+    pub(super) fn meta_before_removal(
+        &self,
+        node: &Arc<Node>,
+        parent: &Arc<Node>,
+        name: Name<'_>,
+    ) -> Result<Meta> {
+        self.meta_of(node, Some((&[Pos::Node(Arc::clone(parent))], name)))
+    }
+
+    /// Forgets what was under `name`.
+    ///
+    /// Preconditions: the directory lock of `dir` is held, exclusive.
+    pub(super) fn unhang_locked(&self, dir: &Arc<Node>, name: Name<'_>, leave: Leave) {
+        let Some(dir) = &dir.dir else { return };
+        let mut children = dir.children.write();
+        let removed = match leave {
+            Leave::Mark => children.map.insert(name.to_owned(), Child::Hidden),
+            Leave::Nothing => children.map.remove(name.as_bytes()),
+        };
+        // Somebody may have opened the lower file while it was being removed.
+        if let Some(Child::Lower(node)) = removed
+            && let Some(node) = node.upgrade()
+        {
+            *node.place.lock() = Place::Dead;
+        }
+    }
+
+    /// Takes note that `node`, of which `last` was known before, lost one of its names.
+    ///
+    /// Preconditions: the directory lock of the name's directory is held, exclusive.
+    pub(super) fn lost_a_name(&self, node: &Arc<Node>, last: Meta) {
+        if node.upper.get().is_some() && node.kind != Kind::Dir && last.links > 1 {
+            node.touch();
+            return;
+        }
+        if let Some(part) = node.upper.get() {
+            let key = (part.device, part.inode);
+            self.origins.lock().remove(&key);
+            self.objects.lock().remove(&key);
+        }
+        let version = node.version.load(std::sync::atomic::Ordering::Acquire);
+        node.state.lock().meta = Some((version, last));
+        *node.place.lock() = Place::Dead;
+    }
+}
+
+/// What the upper holds of a node.
+pub(super) fn over_of(node: &Node) -> Over {
+    match (node.upper.get(), node.kind) {
+        (None, _) => Over::Nothing,
+        (Some(_), Kind::Dir) => Over::EmptyDir,
+        (Some(_), _) => Over::File,
+    }
+}

@@ -1,0 +1,297 @@
+//! `rename-at`: files and directories, onto names that are taken or not.
+//!
+//! Everything that can take long or fail is done first, by ordinary, invisible copy-ups without
+//! the tree lock. Then, under the tree lock, all checks are made once more on what is there now,
+//! and the upper moves the name in one step.
+
+use super::Shared;
+use super::copy_up::Data;
+use super::lookup::{Pos, is_reserved};
+use super::node::{Child, Node, Place};
+use super::remove::over_of;
+use super::resolve::{Last, Walked};
+use crate::error::{Errno, Error, Result};
+use crate::layer::erased::AnyAt;
+use crate::layer::{Leave, Over};
+use crate::meta::Kind;
+use crate::name::Name;
+use std::sync::Arc;
+
+/// Two names, and what they stood for when they were resolved.
+struct Plan<'a> {
+    from: (Arc<Node>, Name<'a>),
+    to: (Arc<Node>, Name<'a>),
+    source: Arc<Node>,
+    target: Option<Arc<Node>>,
+    /// Whether a path says that it means a directory.
+    wants_dir: bool,
+}
+
+/// What the checks say.
+enum Verdict {
+    Move,
+    /// Two names of one file: POSIX has nothing happen.
+    Same,
+}
+
+impl Shared {
+    /// `rename-at`.
+    pub(super) fn rename_at(
+        &self,
+        from: (&Arc<Node>, &str),
+        to: (&Arc<Node>, &str),
+        read_only: bool,
+    ) -> Result<()> {
+        // Somebody else may move the names meanwhile; then all is resolved anew.
+        const TRIES: usize = 64;
+        for _ in 0..TRIES {
+            let old = self.resolve(from.0, from.1, Last::Name)?;
+            let new = self.resolve(to.0, to.1, Last::Name)?;
+            let plan = self.plan(&old, &new)?;
+            if let Some(target) = &plan.target
+                && target.kind == Kind::Dir
+                && plan.source.kind == Kind::Dir
+                && !Arc::ptr_eq(target, &plan.source)
+                && !is_above(target, &plan.from.0)
+                && !self.list(target)?.is_empty()
+            {
+                return Err(Errno::NotEmpty.into());
+            }
+            if let Verdict::Same = check(&plan)? {
+                return Ok(());
+            }
+            if read_only {
+                return Err(Errno::ReadOnly.into());
+            }
+            if is_reserved(plan.to.1) {
+                let message = format!(
+                    "{}: names that begin with .wh. are the overlay's own",
+                    plan.to.1
+                );
+                return Err(Error::new(Errno::NotPermitted, message));
+            }
+            self.may_change_names(&plan.from.0)?;
+            self.may_change_names(&plan.to.0)?;
+            if self.depth_of(&plan.to.0) >= self.limits.depth {
+                return Err(Errno::NameTooLong.into());
+            }
+            self.copy_up(&plan.source, Data::Keep)?;
+            if plan.source.kind == Kind::Dir && !self.upper()?.is_ephemeral() {
+                self.copy_up_below(&plan.source)?;
+            }
+            self.copy_up(&plan.to.0, Data::Keep)?;
+            if self.commit(&plan)? {
+                return Ok(());
+            }
+        }
+        Err(Error::new(
+            Errno::Busy,
+            "the names moved at every attempt to rename them",
+        ))
+    }
+
+    fn plan<'a>(&self, old: &'a Walked, new: &'a Walked) -> Result<Plan<'a>> {
+        let source = old.found().ok_or(Errno::NoEntry)?;
+        let (Some(from), Some(to)) = (old.name(), new.name()) else {
+            return Err(Errno::Busy.into());
+        };
+        if !source.is_dir() && (old.wants_dir || new.wants_dir) {
+            return Err(Errno::NotDirectory.into());
+        }
+        Ok(Plan {
+            from: (self.materialize(old.parents())?, from),
+            to: (self.materialize(new.parents())?, to),
+            source: self.materialize(old.trail())?,
+            target: match new.found() {
+                Some(_) => Some(self.materialize(new.trail())?),
+                None => None,
+            },
+            wants_dir: old.wants_dir || new.wants_dir,
+        })
+    }
+
+    /// Copies up all that is below `dir`, in a loop. Once a directory is wholly in the upper it
+    /// stays so: lower layers do not change, and what is moved into it is wholly there too.
+    fn copy_up_below(&self, dir: &Arc<Node>) -> Result<()> {
+        let mut dirs = vec![Arc::clone(dir)];
+        while let Some(dir) = dirs.pop() {
+            if dir.below.load().is_none() {
+                continue;
+            }
+            let listing = match self.list(&dir) {
+                Err(error) if error.is_not_found() => continue,
+                listing => listing?,
+            };
+            let pos = Pos::Node(dir);
+            for entry in listing.iter() {
+                let Some(child) = self.step(&pos, entry.name)? else {
+                    continue;
+                };
+                let child = match self.materialize(&[pos.clone(), child]) {
+                    Err(error) if error.is_not_found() => continue,
+                    child => child?,
+                };
+                match self.copy_up(&child, Data::Keep) {
+                    Err(error) if error.is_not_found() => continue,
+                    copied => copied?,
+                };
+                if child.kind == Kind::Dir {
+                    dirs.push(child);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the name, if everything is still as planned; returns whether it was.
+    fn commit(&self, plan: &Plan<'_>) -> Result<bool> {
+        let Plan {
+            from: (old_dir, old_name),
+            to: (new_dir, new_name),
+            source,
+            target,
+            ..
+        } = plan;
+        let upper = self.upper()?;
+        let _tree = self.tree.write();
+        let _old_names = old_dir.dir()?.names.write();
+        let _new_names = match Arc::ptr_eq(old_dir, new_dir) {
+            true => None,
+            false => Some(new_dir.dir()?.names.write()),
+        };
+        old_dir.must_live()?;
+        new_dir.must_live()?;
+        if !is_node(self.look_locked(old_dir, *old_name)?, Some(source))
+            || !is_node(self.look_locked(new_dir, *new_name)?, target.as_ref())
+        {
+            return Ok(false);
+        }
+        if let Verdict::Same = check(plan)? {
+            return Ok(true);
+        }
+        let _inside = match target.as_ref().and_then(|target| target.dir.as_ref()) {
+            Some(dir) => Some(dir.names.write()),
+            None => None,
+        };
+        let mut last = None;
+        if let Some(target) = target {
+            if target.kind == Kind::Dir && !self.is_empty_locked(target)? {
+                return Err(Errno::NotEmpty.into());
+            }
+            last = Some(self.meta_before_removal(target, new_dir, *new_name)?);
+        }
+        let over = match target {
+            Some(target) => over_of(target),
+            None if self.has_mark_locked(new_dir, *new_name)? => Over::Mark,
+            None => Over::Nothing,
+        };
+        let leave = match self.exists_below(old_dir, *old_name)? {
+            true => Leave::Mark,
+            false => Leave::Nothing,
+        };
+        let hides =
+            matches!(over, Over::Mark | Over::EmptyDir) || self.exists_below(new_dir, *new_name)?;
+        if source.kind == Kind::Dir && hides {
+            upper.set_opaque(&*source.handle(self)?)?;
+        }
+        let (old_handle, new_handle) = (old_dir.handle(self)?, new_dir.handle(self)?);
+        let from = AnyAt {
+            dir: &old_handle,
+            name: *old_name,
+        };
+        let to = AnyAt {
+            dir: &new_handle,
+            name: *new_name,
+        };
+        upper.rename(from, to, over, leave)?;
+        if source.kind == Kind::Dir && !upper.is_ephemeral() {
+            part_from_below(source);
+        }
+        self.unhang_locked(old_dir, *old_name, leave);
+        self.unhang_locked(new_dir, *new_name, Leave::Nothing);
+        let moved = Child::Node(Arc::clone(source));
+        new_dir
+            .dir()?
+            .children
+            .write()
+            .map
+            .insert(Name::to_owned(*new_name), moved);
+        *source.place.lock() = Place::At(Arc::clone(new_dir), Name::to_owned(*new_name));
+        if let (Some(target), Some(last)) = (target, last) {
+            self.lost_a_name(target, last);
+        }
+        source.touch();
+        old_dir.names_changed();
+        new_dir.names_changed();
+        Ok(true)
+    }
+}
+
+/// POSIX's rules, in the order in which Linux applies them.
+fn check(plan: &Plan<'_>) -> Result<Verdict> {
+    let Plan {
+        from: (old_dir, _),
+        to: (new_dir, _),
+        source,
+        target,
+        wants_dir,
+    } = plan;
+    let is_dir = source.kind == Kind::Dir;
+    if !is_dir && *wants_dir {
+        return Err(Errno::NotDirectory.into());
+    }
+    if is_dir && is_above(source, new_dir) {
+        return Err(Errno::Invalid.into());
+    }
+    let Some(target) = target else {
+        return Ok(Verdict::Move);
+    };
+    if is_above(target, old_dir) {
+        return Err(Errno::NotEmpty.into());
+    }
+    if Arc::ptr_eq(source, target) {
+        return Ok(Verdict::Same);
+    }
+    match (is_dir, target.kind == Kind::Dir) {
+        (true, false) => Err(Errno::NotDirectory.into()),
+        (false, true) => Err(Errno::IsDirectory.into()),
+        (true, true) | (false, false) => Ok(Verdict::Move),
+    }
+}
+
+/// Whether `above` is `node` or one of the directories above it.
+fn is_above(above: &Arc<Node>, node: &Arc<Node>) -> bool {
+    let mut node = Arc::clone(node);
+    loop {
+        if Arc::ptr_eq(above, &node) {
+            return true;
+        }
+        match node.parent() {
+            Some((parent, _)) => node = parent,
+            None => return false,
+        }
+    }
+}
+
+fn is_node(pos: Option<Pos>, node: Option<&Arc<Node>>) -> bool {
+    match (pos, node) {
+        (Some(Pos::Node(found)), Some(node)) => Arc::ptr_eq(&found, node),
+        (None, None) => true,
+        (Some(_), _) | (None, Some(_)) => false,
+    }
+}
+
+/// A directory that moved, and all below it, no longer lies over what it was merged with. All
+/// of that is in the upper or was removed, so nothing changes but what "exists below" says.
+fn part_from_below(dir: &Arc<Node>) {
+    let mut dirs = vec![Arc::clone(dir)];
+    while let Some(dir) = dirs.pop() {
+        dir.below.store(None);
+        let Some(state) = &dir.dir else { continue };
+        let children = state.children.read();
+        dirs.extend(children.map.values().filter_map(|child| match child {
+            Child::Node(node) if node.kind == Kind::Dir => Some(Arc::clone(node)),
+            Child::Node(_) | Child::Seen { .. } | Child::Hidden | Child::Lower(_) => None,
+        }));
+    }
+}

@@ -1,0 +1,263 @@
+//! From a path to a file, by a worklist of components and a stack of directories.
+//!
+//! Symbolic links are followed here and nowhere else, since a link in one layer may lead into
+//! another. Nothing recurses: path, links and depth are the guest's.
+
+use super::lookup::Pos;
+use super::node::Node;
+use super::{AbsoluteSymlinks, Shared};
+use crate::error::{Errno, Result};
+use crate::meta::Kind;
+use crate::name::Name;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Where a path led.
+pub(super) struct Walked {
+    /// The directories from the base down to the one that the last name is in; with the file
+    /// itself at the end if it was found, as [`Shared::materialize`] wants it.
+    trail: Vec<Pos>,
+    /// The name in the last place, none where the path ends in `.` or `..` or is a base.
+    name: Option<Box<[u8]>>,
+    /// Whether `name` was found, and so is the end of `trail`.
+    found: bool,
+    /// Whether the path says that it means a directory.
+    pub(super) wants_dir: bool,
+}
+
+impl Walked {
+    /// What the path names, if it is there.
+    pub(super) fn found(&self) -> Option<&Pos> {
+        match self.found || self.name.is_none() {
+            true => self.trail.last(),
+            false => None,
+        }
+    }
+
+    /// What the path names.
+    ///
+    /// # Errors
+    /// `no-entry`; `not-directory` where the path says that it means a directory.
+    pub(super) fn existing(&self) -> Result<&Pos> {
+        let found = self.found().ok_or(Errno::NoEntry)?;
+        match self.wants_dir && !found.is_dir() {
+            true => Err(Errno::NotDirectory.into()),
+            false => Ok(found),
+        }
+    }
+
+    /// The name in the last place.
+    pub(super) fn name(&self) -> Option<Name<'_>> {
+        self.name.as_deref().map(Name::checked)
+    }
+
+    /// The walk from the base to the directory of the last name.
+    pub(super) fn parents(&self) -> &[Pos] {
+        match self.found {
+            true => &self.trail[..self.trail.len() - 1],
+            false => &self.trail,
+        }
+    }
+
+    /// The directory of the last name.
+    pub(super) fn parent(&self) -> Result<&Pos> {
+        self.parents().last().ok_or_else(|| Errno::Io.into())
+    }
+
+    /// The walk from the base to what the path names.
+    pub(super) fn trail(&self) -> &[Pos] {
+        &self.trail
+    }
+}
+
+/// What to do with a symbolic link in the last place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    /// Follow it.
+    Follow,
+    /// Stop at it, unless a slash behind it says that a directory is meant.
+    Stop,
+    /// Stop at it, whatever is behind it: the name itself is to be changed.
+    Name,
+}
+
+/// Components yet to walk: the rest of the path, and of the targets of links on top of it.
+struct Pending<'a>(Vec<(Cow<'a, [u8]>, usize)>);
+
+impl Pending<'_> {
+    /// The next component and whether a slash follows it; none at the end.
+    fn next(&mut self, component: &mut Vec<u8>) -> Option<bool> {
+        while let Some((text, at)) = self.0.last_mut() {
+            let rest = &text[*at..];
+            let Some(start) = rest.iter().position(|&b| b != b'/') else {
+                self.0.pop();
+                continue;
+            };
+            let rest = &rest[start..];
+            let length = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
+            component.clear();
+            component.extend_from_slice(&rest[..length]);
+            let slash = length < rest.len();
+            *at += start + length;
+            return Some(slash);
+        }
+        None
+    }
+
+    /// Whether anything but slashes is left.
+    fn is_done(&self) -> bool {
+        self.0
+            .iter()
+            .all(|(text, at)| text[*at..].iter().all(|&b| b == b'/'))
+    }
+
+    /// Whether the last place of all has a slash behind it.
+    fn has_slash(&self) -> bool {
+        self.0.iter().any(|(text, at)| *at < text.len())
+    }
+}
+
+impl Shared {
+    /// Walks `path` from `base`.
+    ///
+    /// # Errors
+    /// `no-entry` for an empty path, or where anything but the last name is missing;
+    /// `not-permitted` for an absolute path, and for one that leads above `base`;
+    /// `not-directory`, `loop`, `name-too-long`; `invalid` for a NUL.
+    pub(super) fn resolve(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
+        base.must_live()?;
+        let path = path.as_bytes();
+        if path.is_empty() {
+            return Err(Errno::NoEntry.into());
+        }
+        if path.len() >= self.limits.path_bytes {
+            return Err(Errno::NameTooLong.into());
+        }
+        if path.contains(&0) {
+            return Err(Errno::Invalid.into());
+        }
+        if path[0] == b'/' {
+            return Err(Errno::NotPermitted.into());
+        }
+        let mut trail = Vec::with_capacity(8);
+        trail.push(Pos::Node(Arc::clone(base)));
+        let mut pending = Pending(vec![(Cow::Borrowed(path), 0)]);
+        let mut component = Vec::with_capacity(64);
+        let mut hops = 0;
+        while let Some(slash) = pending.next(&mut component) {
+            let at_end = pending.is_done();
+            match &component[..] {
+                b"." => {
+                    if at_end {
+                        return Ok(Walked {
+                            trail,
+                            name: None,
+                            found: true,
+                            wants_dir: true,
+                        });
+                    }
+                    continue;
+                }
+                b".." => {
+                    trail.pop();
+                    if trail.is_empty() {
+                        return Err(Errno::NotPermitted.into());
+                    }
+                    if at_end {
+                        return Ok(Walked {
+                            trail,
+                            name: None,
+                            found: true,
+                            wants_dir: true,
+                        });
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            let wants_dir = slash || pending.has_slash();
+            let Some(dir) = trail.last() else {
+                return Err(Errno::Io.into());
+            };
+            let found = self.step(dir, Name::new(&component)?)?;
+            let Some(found) = found else {
+                if !at_end {
+                    return Err(Errno::NoEntry.into());
+                }
+                let name = Some(component.into());
+                return Ok(Walked {
+                    trail,
+                    name,
+                    found: false,
+                    wants_dir,
+                });
+            };
+            let follow = match last {
+                Last::Follow => true,
+                Last::Stop => !at_end || wants_dir,
+                Last::Name => !at_end,
+            };
+            if found.kind() == Kind::Symlink && follow {
+                hops += 1;
+                if hops > self.limits.link_hops {
+                    return Err(Errno::Loop.into());
+                }
+                let target = self.target_of(dir, &found, Name::new(&component)?)?;
+                if target.first() == Some(&b'/') {
+                    self.to_root(base, &mut trail)?;
+                }
+                if target.is_empty() {
+                    return Err(Errno::NoEntry.into());
+                }
+                pending.0.push((Cow::Owned(target), 0));
+                continue;
+            }
+            if !at_end && !found.is_dir() {
+                return Err(Errno::NotDirectory.into());
+            }
+            trail.push(found);
+            if at_end {
+                return Ok(Walked {
+                    trail,
+                    name: Some(component.into()),
+                    found: true,
+                    wants_dir,
+                });
+            }
+        }
+        // Only a link whose target is nothing but slashes ends here.
+        Ok(Walked {
+            trail,
+            name: None,
+            found: true,
+            wants_dir: true,
+        })
+    }
+
+    /// An absolute link: on to the mount's root, if the mount resolves those and the call was
+    /// made on that root. A descriptor of `etc/` must not reach `usr/`.
+    fn to_root(&self, base: &Arc<Node>, trail: &mut Vec<Pos>) -> Result<()> {
+        match self.absolute_symlinks {
+            AbsoluteSymlinks::Root if Arc::ptr_eq(base, &self.root) => {
+                trail.truncate(1);
+                Ok(())
+            }
+            AbsoluteSymlinks::Root | AbsoluteSymlinks::Refuse => Err(Errno::NotPermitted.into()),
+        }
+    }
+
+    /// The target of the link that was found as `name` in `dir`.
+    pub(super) fn target_of(&self, dir: &Pos, link: &Pos, name: Name<'_>) -> Result<Vec<u8>> {
+        match (link, dir) {
+            (Pos::Lower(lower), _) => Ok(lower.target(&self.stack)?.to_vec()),
+            (Pos::Node(node), Pos::Node(dir)) if node.upper.get().is_some() => {
+                let handle = dir.handle(self)?;
+                Ok(self.upper()?.read_link(&handle, name)?.into())
+            }
+            (Pos::Node(node), _) => match &*node.below.load() {
+                Some(lower) => Ok(lower.target(&self.stack)?.to_vec()),
+                None => Err(Errno::Io.into()),
+            },
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What is told of a file, and its times.
+
+use super::Shared;
+use super::lookup::Pos;
+use super::node::{Node, Place};
+use super::resolve::{Last, Walked};
+use crate::error::{Errno, Result};
+use crate::layer::Found;
+use crate::meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};
+use crate::name::Name;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a guest is told of a file.
+pub(super) fn stat_of(meta: &Meta, identity: Identity) -> Stat {
+    Stat {
+        kind: meta.kind,
+        size: meta.size,
+        // A merged count would mislead `find`, which takes it for a number of subdirectories.
+        links: if meta.kind == Kind::Dir {
+            1
+        } else {
+            meta.links
+        },
+        accessed: meta.accessed,
+        modified: meta.modified,
+        changed: meta.changed,
+        identity,
+    }
+}
+
+impl Shared {
+    /// `stat` of what a path led to.
+    pub(super) fn stat(&self, walked: &Walked) -> Result<Stat> {
+        match walked.existing()? {
+            Pos::Lower(lower) => Ok(stat_of(&lower.meta, self.identity_of_lower(lower))),
+            Pos::Node(node) => {
+                let via = walked.name().map(|name| (walked.parents(), name));
+                Ok(stat_of(&self.meta_of(node, via)?, node.identity()))
+            }
+        }
+    }
+
+    /// Who a path led to.
+    pub(super) fn identity(&self, walked: &Walked) -> Result<Identity> {
+        Ok(match walked.existing()? {
+            Pos::Lower(lower) => self.identity_of_lower(lower),
+            Pos::Node(node) => node.identity(),
+        })
+    }
+
+    /// The metadata of a node. `via` is the walk to its directory and the name by which it was
+    /// found, if it was: of a file with several names, the one in `place` may be gone.
+    pub(super) fn meta_of(
+        &self,
+        node: &Arc<Node>,
+        via: Option<(&[Pos], Name<'_>)>,
+    ) -> Result<Meta> {
+        if node.upper.get().is_none() {
+            return lower_meta(node);
+        }
+        let version = node.version.load(Ordering::Acquire);
+        let cached = node.state.lock().meta;
+        if let Some((at, meta)) = cached
+            && (at == version || node.is_dead())
+        {
+            return Ok(meta);
+        }
+        let meta = self.read_meta(node, via)?;
+        node.state.lock().meta = Some((version, meta));
+        Ok(meta)
+    }
+
+    fn read_meta(&self, node: &Arc<Node>, via: Option<(&[Pos], Name<'_>)>) -> Result<Meta> {
+        if node.kind == Kind::Dir {
+            return self.upper()?.dir_meta(&*node.handle(self)?);
+        }
+        let part = node.upper_part()?;
+        let (dir, name) = match via {
+            Some(([.., Pos::Node(dir)], name)) => (Arc::clone(dir), name.to_owned()),
+            Some(_) | None => node.parent().ok_or(Errno::NoEntry)?,
+        };
+        match self.upper()?.find(&*dir.handle(self)?, name.as_name())? {
+            Found::Here { meta, .. } if (meta.device, meta.inode) == (part.device, part.inode) => {
+                Ok(meta)
+            }
+            // Its name went to another file meanwhile.
+            Found::Here { .. } | Found::Hidden | Found::Absent => Err(Errno::NoEntry.into()),
+        }
+    }
+
+    /// `set-times-at`.
+    pub(super) fn set_times_at(
+        &self,
+        base: &Arc<Node>,
+        path: &str,
+        follow: bool,
+        times: SetTimes,
+        read_only: bool,
+    ) -> Result<()> {
+        let last = if follow { Last::Follow } else { Last::Stop };
+        let walked = self.resolve(base, path, last)?;
+        walked.existing()?;
+        if times.is_noop() {
+            return Ok(());
+        }
+        if read_only {
+            return Err(Errno::ReadOnly.into());
+        }
+        let node = self.materialize(walked.trail())?;
+        let parent = match walked.name() {
+            Some(name) => Some((self.materialize(walked.parents())?, name.to_owned())),
+            None => node.parent(),
+        };
+        self.copy_up(&node, super::copy_up::Data::Keep)?;
+        self.set_times_named(&node, parent, times)
+    }
+
+    /// Sets the times of a node in the upper by its name, or as a directory by itself.
+    pub(super) fn set_times_named(
+        &self,
+        node: &Arc<Node>,
+        parent: Option<(Arc<Node>, crate::name::NameBuf)>,
+        times: SetTimes,
+    ) -> Result<()> {
+        let upper = self.upper()?;
+        match (node.kind, parent) {
+            (Kind::Dir, _) => upper.set_times(&*node.handle(self)?, None, times)?,
+            (_, Some((dir, name))) => {
+                upper.set_times(&*dir.handle(self)?, Some(name.as_name()), times)?;
+            }
+            (_, None) => return Err(Errno::NoEntry.into()),
+        }
+        node.touch();
+        Ok(())
+    }
+}
+
+/// The metadata of a node that is only in a lower layer.
+pub(super) fn lower_meta(node: &Node) -> Result<Meta> {
+    let mut meta = match &*node.below.load() {
+        Some(below) => below.meta,
+        None => return Err(Errno::Io.into()),
+    };
+    let ghost = node.state.lock().ghost_times;
+    apply(&mut meta, ghost);
+    Ok(meta)
+}
+
+/// Sets times of a file that is removed and that no layer can be asked to change: they stay with
+/// the handles.
+pub(super) fn set_ghost_times(node: &Node, times: SetTimes) {
+    debug_assert!(matches!(*node.place.lock(), Place::Dead));
+    let now = Timestamp::now();
+    let fixed = |time| match time {
+        SetTime::Now => SetTime::To(now),
+        SetTime::Keep | SetTime::To(_) => time,
+    };
+    let times = SetTimes {
+        accessed: fixed(times.accessed),
+        modified: fixed(times.modified),
+    };
+    let mut state = node.state.lock();
+    if let Some((_, meta)) = &mut state.meta {
+        apply(meta, times);
+    }
+    let kept = &mut state.ghost_times;
+    if times.accessed != SetTime::Keep {
+        kept.accessed = times.accessed;
+    }
+    if times.modified != SetTime::Keep {
+        kept.modified = times.modified;
+    }
+}
+
+fn apply(meta: &mut Meta, times: SetTimes) {
+    for (time, set) in [
+        (&mut meta.accessed, times.accessed),
+        (&mut meta.modified, times.modified),
+    ] {
+        if let SetTime::To(to) = set {
+            *time = to;
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Extended attributes, for the embedder: WASI has no call for them.
+
+use super::copy_up::Data;
+use super::dir::OverlayDir;
+use super::lookup::Pos;
+use super::node::Node;
+use super::resolve::Walked;
+use crate::error::{Errno, Result};
+use crate::layer::erased::{AnyUpper, DirHandle};
+use crate::meta::Kind;
+use crate::name::Name;
+use std::sync::Arc;
+
+/// Attributes by which overlays talk to themselves, in the kernel's forms and in
+/// fuse-overlayfs's. Hidden and refused, so that nobody can forge a whiteout.
+const PRIVATE: [&[u8]; 3] = [
+    b"trusted.overlay.",
+    b"user.overlay.",
+    b"user.fuseoverlayfs.",
+];
+
+fn is_private(attribute: &[u8]) -> bool {
+    PRIVATE.iter().any(|prefix| attribute.starts_with(prefix))
+}
+
+impl OverlayDir {
+    /// Names of the extended attributes of what `path` leads to.
+    ///
+    /// # Errors
+    /// Those of POSIX path resolution; those of the layer.
+    pub fn xattrs_at(&self, path: &str, follow: bool) -> Result<Vec<Box<[u8]>>> {
+        let walked = self.walk(path, follow)?;
+        let mut names = match walked.existing()? {
+            Pos::Lower(lower) => lower.xattrs(&self.shared.stack)?,
+            Pos::Node(node) => match (node.upper.get(), &*node.below.load()) {
+                (None, Some(lower)) => lower.xattrs(&self.shared.stack)?,
+                (_, _) => {
+                    self.in_upper(node, &walked, |upper, dir, name| upper.xattrs(dir, name))?
+                }
+            },
+        };
+        names.retain(|name| !is_private(name));
+        Ok(names)
+    }
+
+    /// The value of an extended attribute of what `path` leads to; none if it has no such
+    /// attribute.
+    ///
+    /// # Errors
+    /// `unsupported` for the attributes that overlays keep for themselves; those of POSIX path
+    /// resolution; those of the layer.
+    pub fn xattr_at(&self, path: &str, follow: bool, attribute: &[u8]) -> Result<Option<Vec<u8>>> {
+        let walked = self.walk(path, follow)?;
+        if is_private(attribute) {
+            return Err(Errno::Unsupported.into());
+        }
+        match walked.existing()? {
+            Pos::Lower(lower) => lower.xattr(&self.shared.stack, attribute),
+            Pos::Node(node) => match (node.upper.get(), &*node.below.load()) {
+                (None, Some(lower)) => lower.xattr(&self.shared.stack, attribute),
+                (_, _) => self.in_upper(node, &walked, |upper, dir, name| {
+                    upper.xattr(dir, name, attribute)
+                }),
+            },
+        }
+    }
+
+    /// Sets an extended attribute of what `path` leads to.
+    ///
+    /// # Errors
+    /// `unsupported`, before any change, for the attributes that overlays keep for themselves;
+    /// `read-only`; those of POSIX path resolution; those of the upper.
+    pub fn set_xattr_at(
+        &self,
+        path: &str,
+        follow: bool,
+        attribute: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        self.change_xattr(path, follow, attribute, |upper, dir, name| {
+            upper.set_xattr(dir, name, attribute, value)
+        })
+    }
+
+    /// Removes an extended attribute of what `path` leads to.
+    ///
+    /// # Errors
+    /// `no-entry`, before any change, where it has no such attribute; otherwise as
+    /// [`set_xattr_at`](Self::set_xattr_at).
+    pub fn remove_xattr_at(&self, path: &str, follow: bool, attribute: &[u8]) -> Result<()> {
+        if self.xattr_at(path, follow, attribute)?.is_none() {
+            return Err(Errno::NoEntry.into());
+        }
+        self.change_xattr(path, follow, attribute, |upper, dir, name| {
+            upper.remove_xattr(dir, name, attribute)
+        })
+    }
+
+    fn change_xattr(
+        &self,
+        path: &str,
+        follow: bool,
+        attribute: &[u8],
+        change: impl FnOnce(&dyn AnyUpper, &DirHandle, Option<Name<'_>>) -> Result<()>,
+    ) -> Result<()> {
+        let walked = self.walk(path, follow)?;
+        if is_private(attribute) {
+            return Err(Errno::Unsupported.into());
+        }
+        if self.read_only {
+            return Err(Errno::ReadOnly.into());
+        }
+        let node = self.shared.materialize(walked.trail())?;
+        self.shared.copy_up(&node, Data::Keep)?;
+        self.in_upper(&node, &walked, change)?;
+        node.touch();
+        Ok(())
+    }
+
+    /// Calls `ask` with where the node that a walk led to is in the upper.
+    fn in_upper<T>(
+        &self,
+        node: &Arc<Node>,
+        walked: &Walked,
+        ask: impl FnOnce(&dyn AnyUpper, &DirHandle, Option<Name<'_>>) -> Result<T>,
+    ) -> Result<T> {
+        let upper = self.shared.upper()?;
+        match (node.kind, walked.name()) {
+            (Kind::Dir, _) => ask(upper, &*node.handle(&self.shared)?, None),
+            (_, Some(name)) => {
+                let dir = self.shared.materialize(walked.parents())?;
+                ask(upper, &*dir.handle(&self.shared)?, Some(name))
+            }
+            (_, None) => Err(Errno::NoEntry.into()),
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! The engine on layers in memory: the rules of the merge, one test each.
+
+use wasi_overlay_core::layer::{MemoryBuilder, MemoryLayer};
+use wasi_overlay_core::{
+    Dir, Errno, File, Kind, Limits, Lower, LowerStack, OpenHow, Opened, Overlay, SetTime, SetTimes,
+    Timestamp,
+};
+
+const READ: OpenHow = how(true, false, false, false);
+const WRITE: OpenHow = how(true, true, false, false);
+const CREATE: OpenHow = how(true, true, true, false);
+const TRUNCATE: OpenHow = how(true, true, false, true);
+
+const fn how(read: bool, write: bool, create: bool, truncate: bool) -> OpenHow {
+    OpenHow {
+        follow: true,
+        create,
+        directory: false,
+        exclusive: false,
+        truncate,
+        read,
+        write,
+    }
+}
+
+fn lower() -> MemoryBuilder {
+    MemoryLayer::build()
+        .dir("d")
+        .file("d/f", b"lower")
+        .dir("d/sub")
+        .file("d/sub/x", b"x")
+        .symlink("l", "d/f")
+        .symlink("up", "../../etc")
+        .symlink("abs", "/d/f")
+        .file("top", b"top")
+}
+
+fn overlay() -> Overlay {
+    over(lower())
+}
+
+fn over(lower: MemoryBuilder) -> Overlay {
+    let lower = Lower::new("lower", lower.finish().unwrap());
+    Overlay::builder()
+        .lower(lower)
+        .upper_memory(1 << 20)
+        .build()
+        .unwrap()
+}
+
+fn file(dir: &Dir, path: &str, how: OpenHow) -> File {
+    match dir.open_at(path, how).unwrap() {
+        Opened::File(file) => file,
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    }
+}
+
+fn open_dir(dir: &Dir, path: &str) -> Dir {
+    match dir.open_at(path, READ).unwrap() {
+        Opened::Dir(dir) => dir,
+        Opened::File(_) => panic!("{path} is a file"),
+    }
+}
+
+fn text(file: &File) -> String {
+    let mut buffer = [0; 256];
+    let read = file.read_at(&mut buffer, 0).unwrap();
+    String::from_utf8_lossy(&buffer[..read]).into_owned()
+}
+
+fn read(dir: &Dir, path: &str) -> String {
+    text(&file(dir, path, READ))
+}
+
+fn names(dir: &Dir) -> Vec<String> {
+    let listing = dir.list().unwrap();
+    listing.iter().map(|entry| entry.name.to_string()).collect()
+}
+
+#[track_caller]
+fn fails<T: std::fmt::Debug>(result: wasi_overlay_core::Result<T>, errno: Errno) {
+    assert_eq!(result.unwrap_err().errno(), errno);
+}
+
+#[test]
+fn layers_merge_top_down() {
+    let bottom = MemoryLayer::build()
+        .dir("d")
+        .file("d/a", b"1")
+        .file("d/b", b"1")
+        .dir("o");
+    let bottom = bottom
+        .file("o/hidden", b"")
+        .file("w", b"")
+        .dir("f")
+        .file("f/x", b"");
+    let middle = MemoryLayer::build()
+        .dir("d")
+        .file("d/b", b"2")
+        .dir("o")
+        .opaque("o");
+    let middle = middle
+        .file("o/shown", b"")
+        .whiteout("w")
+        .file("f", b"now a file");
+    let top = MemoryLayer::build()
+        .dir("d")
+        .whiteout("d/a")
+        .file("d/c", b"3");
+    let layers = [bottom, middle, top].map(|layer| Lower::new("layer", layer.finish().unwrap()));
+    let stack = LowerStack::new(layers, &Limits::default()).unwrap();
+    let root = Overlay::builder().stack(stack).build().unwrap().root();
+    assert_eq!(names(&root), ["d", "f", "o"]);
+    assert_eq!(names(&open_dir(&root, "d")), ["b", "c"]);
+    assert_eq!(names(&open_dir(&root, "o")), ["shown"]);
+    assert_eq!(read(&root, "d/b"), "2");
+    assert_eq!(read(&root, "f"), "now a file");
+    fails(root.stat_at("d/a", true), Errno::NoEntry);
+    fails(root.stat_at("w", true), Errno::NoEntry);
+    fails(root.stat_at("f/x", true), Errno::NotDirectory);
+}
+
+#[test]
+fn writing_copies_up_and_open_files_follow() {
+    let root = overlay().root();
+    let before = root.stat_at("d/f", true).unwrap();
+    let dir_before = root.stat_at("d", true).unwrap();
+    let reader = file(&root, "d/f", READ);
+    let writer = file(&root, "d/f", WRITE);
+    assert_eq!(writer.write_at(b"UPPER", 0).unwrap(), 5);
+    assert_eq!(text(&reader), "UPPER");
+    assert_eq!(read(&root, "l"), "UPPER");
+    assert_eq!(root.stat_at("d/f", true).unwrap().identity, before.identity);
+    assert_eq!(reader.identity().unwrap(), before.identity);
+    let dir_after = root.stat_at("d", true).unwrap();
+    assert_eq!(
+        (dir_after.modified, dir_after.identity),
+        (dir_before.modified, dir_before.identity)
+    );
+    fails(reader.write_at(b"x", 0), Errno::BadDescriptor);
+}
+
+#[test]
+fn truncating_copies_no_data() {
+    let root = overlay().root();
+    let file = file(&root, "d/f", TRUNCATE);
+    assert_eq!(file.stat().unwrap().size, 0);
+    file.append(b"n").unwrap();
+    assert_eq!(read(&root, "d/f"), "n");
+}
+
+#[test]
+fn removed_names_stay_away_and_can_be_made_anew() {
+    let root = overlay().root();
+    fails(root.unlink_file_at("d"), Errno::IsDirectory);
+    fails(root.remove_directory_at("d"), Errno::NotEmpty);
+    fails(root.remove_directory_at("top"), Errno::NotDirectory);
+    let open = file(&root, "d/sub/x", READ);
+    root.unlink_file_at("d/sub/x").unwrap();
+    assert_eq!(text(&open), "x");
+    fails(root.stat_at("d/sub/x", true), Errno::NoEntry);
+    assert_eq!(names(&open_dir(&root, "d/sub")), [""; 0]);
+    let sub = open_dir(&root, "d/sub");
+    root.remove_directory_at("d/sub").unwrap();
+    fails(sub.list(), Errno::NoEntry);
+    fails(sub.open_at("y", CREATE), Errno::NoEntry);
+    assert_eq!(sub.stat().unwrap().kind, Kind::Dir);
+    root.create_directory_at("d/sub").unwrap();
+    assert_eq!(names(&open_dir(&root, "d/sub")), [""; 0]);
+    fails(sub.list(), Errno::NoEntry);
+    assert_eq!(names(&open_dir(&root, "d")), ["f", "sub"]);
+}
+
+#[test]
+fn a_directory_is_renamed_with_what_is_below() {
+    let root = overlay().root();
+    let identity = root.identity_at("d/sub/x", true).unwrap();
+    let held = open_dir(&root, "d/sub");
+    root.rename_at("d", &root, "e").unwrap();
+    fails(root.stat_at("d", true), Errno::NoEntry);
+    assert_eq!(names(&root), ["abs", "e", "l", "top", "up"]);
+    assert_eq!(read(&root, "e/sub/x"), "x");
+    assert_eq!(read(&held, "x"), "x");
+    assert_eq!(root.identity_at("e/sub/x", true).unwrap(), identity);
+    root.create_directory_at("d").unwrap();
+    assert_eq!(names(&open_dir(&root, "d")), [""; 0]);
+    fails(root.rename_at("e", &root, "e/sub/e"), Errno::Invalid);
+    fails(root.rename_at("e/sub", &root, "e"), Errno::NotEmpty);
+    fails(root.rename_at("e", &root, "top"), Errno::NotDirectory);
+    fails(root.rename_at("top", &root, "e"), Errno::IsDirectory);
+    root.rename_at("e", &root, "d").unwrap();
+    assert_eq!(read(&root, "d/f"), "lower");
+    root.unlink_file_at("d/sub/x").unwrap();
+    root.rename_at("d/sub", &root, "d/moved").unwrap();
+    assert_eq!(names(&open_dir(&root, "d")), ["f", "moved"]);
+}
+
+#[test]
+fn hard_links_are_one_file() {
+    let root = overlay().root();
+    root.link_at("d/f", &root, "again").unwrap();
+    assert_eq!(
+        root.identity_at("again", true).unwrap(),
+        root.identity_at("d/f", true).unwrap()
+    );
+    assert_eq!(root.stat_at("d/f", true).unwrap().links, 2);
+    file(&root, "again", WRITE).append(b"+").unwrap();
+    assert_eq!(read(&root, "d/f"), "lower+");
+    root.unlink_file_at("d/f").unwrap();
+    assert_eq!(root.stat_at("again", true).unwrap().links, 1);
+    assert_eq!(read(&root, "again"), "lower+");
+    fails(root.link_at("d", &root, "x"), Errno::NotPermitted);
+    fails(root.link_at("again", &root, "top"), Errno::Exist);
+}
+
+#[test]
+fn nothing_leads_out() {
+    let root = overlay().root();
+    for path in ["/d", "..", "d/../..", "up", "up/passwd", "abs"] {
+        fails(root.stat_at(path, true), Errno::NotPermitted);
+    }
+    fails(root.readlink_at("abs"), Errno::NotPermitted);
+    assert_eq!(root.readlink_at("up").unwrap(), "../../etc");
+    fails(root.symlink_at("/etc", "x"), Errno::NotPermitted);
+    root.symlink_at("loop", "loop").unwrap();
+    fails(root.stat_at("loop", true), Errno::Loop);
+    assert_eq!(root.stat_at("loop", false).unwrap().kind, Kind::Symlink);
+    fails(
+        root.open_at(
+            "loop",
+            OpenHow {
+                follow: false,
+                ..READ
+            },
+        ),
+        Errno::Loop,
+    );
+}
+
+#[test]
+fn marks_cannot_be_spelled() {
+    let root = overlay().root();
+    fails(root.open_at(".wh.top", CREATE), Errno::NotPermitted);
+    fails(root.create_directory_at(".wh.top"), Errno::NotPermitted);
+    fails(root.rename_at("top", &root, ".wh.d"), Errno::NotPermitted);
+    fails(root.link_at("top", &root, ".wh.d"), Errno::NotPermitted);
+    fails(root.symlink_at("x", ".wh.d"), Errno::NotPermitted);
+    fails(root.stat_at(".wh.top", true), Errno::NoEntry);
+    assert_eq!(names(&root), ["abs", "d", "l", "top", "up"]);
+}
+
+#[test]
+fn without_an_upper_every_change_is_refused_after_its_other_errors() {
+    let lower = Lower::new("lower", lower().finish().unwrap());
+    let root = Overlay::builder().lower(lower).build().unwrap().root();
+    fails(root.open_at("top", WRITE), Errno::ReadOnly);
+    fails(root.open_at("new", CREATE), Errno::ReadOnly);
+    fails(root.open_at("none/new", CREATE), Errno::NoEntry);
+    fails(root.create_directory_at("d"), Errno::Exist);
+    fails(root.create_directory_at("e"), Errno::ReadOnly);
+    fails(root.unlink_file_at("none"), Errno::NoEntry);
+    fails(root.unlink_file_at("top"), Errno::ReadOnly);
+    fails(root.remove_directory_at("d"), Errno::NotEmpty);
+    fails(root.rename_at("top", &root, "d"), Errno::IsDirectory);
+    fails(root.rename_at("top", &root, "e"), Errno::ReadOnly);
+    assert!(!root.is_writable());
+}
+
+#[test]
+fn times_stay_with_the_handles_of_a_removed_lower_file() {
+    let root = overlay().root();
+    let open = file(&root, "d/f", READ);
+    root.unlink_file_at("d/f").unwrap();
+    let to = Timestamp {
+        seconds: 5,
+        nanoseconds: 6,
+    };
+    open.set_times(SetTimes {
+        modified: SetTime::To(to),
+        ..SetTimes::default()
+    })
+    .unwrap();
+    assert_eq!(open.stat().unwrap().modified, to);
+    assert_eq!(text(&open), "lower");
+}
+
+#[test]
+fn two_overlays_share_a_stack_and_nothing_else() {
+    let lower = Lower::new("lower", lower().finish().unwrap());
+    let stack = LowerStack::new([lower], &Limits::default()).unwrap();
+    let make = || {
+        Overlay::builder()
+            .stack(stack.clone())
+            .upper_memory(1 << 20)
+            .build()
+            .unwrap()
+    };
+    let (one, two) = (make().root(), make().root());
+    file(&one, "top", TRUNCATE).append(b"one").unwrap();
+    two.unlink_file_at("d/f").unwrap();
+    assert_eq!(read(&one, "top"), "one");
+    assert_eq!(read(&two, "top"), "top");
+    assert_eq!(read(&one, "d/f"), "lower");
+    assert_ne!(one.identity().unwrap(), two.identity().unwrap());
+    fails(one.rename_at("top", &two, "x"), Errno::CrossDevice);
+}
+
+#[test]
+fn absolute_links_lead_from_the_root_and_only_there_if_the_mount_says_so() {
+    let lower = Lower::new("lower", lower().symlink("d/abs", "/top").finish().unwrap());
+    let overlay = Overlay::builder()
+        .lower(lower)
+        .absolute_symlinks(wasi_overlay_core::AbsoluteSymlinks::Root)
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    assert_eq!(read(&root, "abs"), "lower");
+    assert_eq!(read(&root, "d/abs"), "top");
+    fails(
+        open_dir(&root, "d").open_at("abs", READ),
+        Errno::NotPermitted,
+    );
+}
+
+#[test]
+fn a_directory_too_large_for_a_table_behaves_the_same() {
+    let mut lower = MemoryLayer::build().dir("big");
+    for index in 0..50 {
+        lower = lower.file(format!("big/{index:02}"), b"x");
+    }
+    let mut limits = Limits::default();
+    limits.table_entries = 16;
+    let overlay = Overlay::builder()
+        .lower(Lower::new("lower", lower.finish().unwrap()))
+        .upper_memory(1 << 20)
+        .limits(limits)
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    for index in 0..40 {
+        file(&root, &format!("big/new{index:02}"), CREATE);
+        root.unlink_file_at(&format!("big/{index:02}")).unwrap();
+        fails(
+            root.stat_at(&format!("big/{index:02}"), true),
+            Errno::NoEntry,
+        );
+    }
+    let big = names(&open_dir(&root, "big"));
+    assert_eq!(big.len(), 50);
+    assert_eq!(big[..2], ["40", "41"]);
+    for index in 0..40 {
+        file(&root, &format!("big/{index:02}"), CREATE);
+        root.unlink_file_at(&format!("big/new{index:02}")).unwrap();
+    }
+    assert_eq!(names(&open_dir(&root, "big")).len(), 50);
+    fails(root.remove_directory_at("big"), Errno::NotEmpty);
+}
