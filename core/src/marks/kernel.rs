@@ -91,14 +91,16 @@ pub(super) fn is_attribute_mark<P: Plain>(
     Ok(whiteout)
 }
 
-/// Whether the directory `name` is opaque by an attribute.
-pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
+/// Whether the directory `name`, or `dir` itself where that is none, is opaque by an attribute.
+pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Option<Name<'_>>) -> Result<bool> {
     let mut opaque = false;
-    for attribute in read(plain, dir, Some(name))? {
-        match meaning(&attribute) {
-            Some(Meaning::Opaque) => opaque |= value(plain, dir, Some(name), &attribute)? == b"y",
-            Some(Meaning::Redirect) => return Err(foreign(plain, name, &attribute)),
-            Some(Meaning::Whiteout | Meaning::Metacopy | Meaning::None) | None => {}
+    for attribute in read(plain, dir, name)? {
+        match (meaning(&attribute), name) {
+            (Some(Meaning::Opaque), _) => opaque |= value(plain, dir, name, &attribute)? == b"y",
+            (Some(Meaning::Redirect), Some(name)) => return Err(foreign(plain, name, &attribute)),
+            // The root of a layer has no place that it could have moved from.
+            (Some(Meaning::Redirect), None) => {}
+            (Some(Meaning::Whiteout | Meaning::Metacopy | Meaning::None) | None, _) => {}
         }
     }
     Ok(opaque)

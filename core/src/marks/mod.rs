@@ -73,6 +73,12 @@ impl<P: Plain> Layer for Marked<P> {
         self.plain.meta(dir, None)
     }
 
+    fn root_is_opaque(&self) -> Result<bool> {
+        let root = self.plain.root()?;
+        Ok(kernel::is_opaque(&self.plain, &root, None)?
+            || oci::exists(&self.plain, &root, oci::opaque())?)
+    }
+
     fn find(&self, dir: &P::Dir, name: Name<'_>) -> Result<Found> {
         if oci::is_reserved(name) {
             return Ok(Found::Absent);
@@ -89,7 +95,7 @@ impl<P: Plain> Layer for Marked<P> {
             }
             // Every form is asked, since a foreign directory is refused even where it is opaque.
             Kind::Dir => {
-                kernel::is_opaque(&self.plain, dir, name)?
+                kernel::is_opaque(&self.plain, dir, Some(name))?
                     || oci::is_opaque(&self.plain, dir, name)?
             }
             _ => false,

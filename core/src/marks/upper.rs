@@ -224,6 +224,10 @@ impl<P: Plain> Layer for MarkedUpper<P> {
         self.plain.meta(dir, None)
     }
 
+    fn root_is_opaque(&self) -> Result<bool> {
+        oci::exists(&*self.plain, &self.plain.root()?, oci::opaque())
+    }
+
     fn find(&self, dir: &P::Dir, name: Name<'_>) -> Result<Found> {
         if oci::is_reserved(name) {
             return Ok(Found::Absent);

@@ -39,11 +39,16 @@ impl Lower {
     }
 
     /// A directory of the host, with whiteouts in OCI form or in the kernel's.
+    ///
+    /// # Errors
+    /// Where the directory, or a mark on it, cannot be read.
     #[cfg(feature = "dir")]
-    pub fn dir(label: impl Into<String>, dir: cap_std::fs::Dir) -> Self {
+    pub fn dir(label: impl Into<String>, dir: cap_std::fs::Dir) -> Result<Self> {
         let label = label.into();
         let plain = crate::plain::HostDir::new(dir, label.clone());
-        Self::new(label, crate::marks::Marked::lower(plain))
+        let lower = Self::new(label, crate::marks::Marked::lower(plain));
+        lower.layer.root_is_opaque()?;
+        Ok(lower)
     }
 }
 
