@@ -12,7 +12,8 @@
 //! ```
 //!
 //! The suite calls an upper as the engine does: what it says of a name is true, and no two
-//! changes of one directory are made at a time.
+//! changes of one directory are made at a time. Where it does say something false of a name,
+//! the call has to fail and lose nothing.
 
 mod attributes;
 mod create;
@@ -26,6 +27,7 @@ mod publish;
 mod reads;
 mod remove;
 mod rename;
+mod sequences;
 mod threads;
 
 pub use attributes::{modes, times, xattrs};
@@ -39,6 +41,7 @@ pub use publish::{publishes, staging};
 pub use reads::reads;
 pub use remove::{removed_objects, removes};
 pub use rename::renames;
+pub use sequences::sequences;
 pub use threads::threads;
 
 use crate::layer::Upper;
@@ -61,6 +64,7 @@ pub fn upper<U: Upper>(make: &dyn Fn() -> U) {
     removed_objects(make);
     renames(make);
     links(make);
+    sequences(make);
     writes(make);
     sizes(make);
     sparse(make);
