@@ -11,10 +11,10 @@ const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const SEQUENCES: u64 = 8;
 
 /// Changes of one sequence.
-const CHANGES: usize = 150;
+const CHANGES: usize = 200;
 
-/// Directories that a sequence may make.
-const DIRS: usize = 12;
+/// Directories that a tree may have, so that names collide.
+const DIRS: usize = 8;
 
 /// Makes random changes, the same on every run, and compares the whole tree after each.
 ///
@@ -90,14 +90,34 @@ impl<U: Upper> Run<'_, U> {
         (self.state >> 33) as usize % below
     }
 
+    fn alive(&self) -> impl Iterator<Item = usize> {
+        (0..self.dirs.len()).filter(|&dir| self.dirs[dir].alive)
+    }
+
+    /// Any name, with something there or not.
     fn spot(&mut self) -> Spot {
-        let alive: Vec<_> = (0..self.dirs.len())
-            .filter(|&d| self.dirs[d].alive)
-            .collect();
+        let dirs: Vec<_> = self.alive().collect();
         Spot(
-            alive[self.random(alive.len())],
+            dirs[self.random(dirs.len())],
             NAMES[self.random(NAMES.len())],
         )
+    }
+
+    /// A name at which there is something that fits; none if there is none.
+    fn entry(&mut self, fits: impl Fn(&Self, Spot) -> bool) -> Option<Spot> {
+        let entries: Vec<_> = self
+            .alive()
+            .flat_map(|dir| self.dirs[dir].slots.keys().map(move |text| Spot(dir, text)))
+            .filter(|&spot| self.slot(spot) != Some(Slot::Mark) && fits(self, spot))
+            .collect();
+        match entries.len() {
+            0 => None,
+            count => Some(entries[self.random(count)]),
+        }
+    }
+
+    fn empty_dir(&mut self) -> Option<Spot> {
+        self.entry(|run, spot| run.over(spot) == Some(Over::EmptyDir))
     }
 
     fn at(&self, spot: Spot) -> At<'_, U::Dir> {
@@ -126,17 +146,22 @@ impl<U: Upper> Run<'_, U> {
     }
 
     fn change(&mut self) {
-        let (from, to) = (self.spot(), self.spot());
+        let to = match self.random(6) {
+            0 => self.empty_dir().unwrap_or(Spot(0, NAMES[0])),
+            _ => self.spot(),
+        };
         let leave = [Leave::Nothing, Leave::Mark][self.random(2)];
         let keep_times = self.random(2) == 0;
-        match self.random(10) {
-            0 => self.create_file(to),
-            1 => self.create_link(to),
-            2 | 3 => self.make_dir(to, keep_times),
-            4 => self.publish_file(to, keep_times),
-            5 => self.remove(to, leave),
-            6..=8 => self.rename(from, to, leave),
-            _ => self.link(from, to),
+        match (self.random(12), self.entry(|_, _| true)) {
+            (0, _) => self.create_file(to),
+            (1, _) => self.create_link(to),
+            (2..=3, _) => self.make_dir(to, keep_times),
+            (4, _) => self.publish_file(to, keep_times),
+            (5, _) => self.remove(to, Leave::Mark),
+            (6, Some(at)) => self.remove(at, leave),
+            (7..=10, Some(from)) => self.rename(from, to, leave),
+            (11, Some(from)) => self.link(from, to),
+            _ => {}
         }
     }
 
@@ -170,7 +195,7 @@ impl<U: Upper> Run<'_, U> {
         let Some(over) = self.over(to).filter(|over| *over != Over::File) else {
             return;
         };
-        if self.dirs.len() == DIRS {
+        if self.alive().count() == DIRS {
             return;
         }
         let opaque = over != Over::Nothing;
