@@ -2,6 +2,7 @@
 
 use crate::error::{Errno, Error, Result};
 use crate::layer::Found;
+use crate::meta::SetTimes;
 use crate::name::Name;
 use crate::plain::Plain;
 
@@ -149,6 +150,20 @@ pub(super) fn make<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<
         Err(error) if error.errno() == Errno::Exist => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Puts the opaque mark inside a directory without moving its times. Returns whether it is new.
+pub(super) fn make_opaque<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
+    if exists(plain, dir, opaque())? {
+        return Ok(false);
+    }
+    let times = SetTimes::of(&plain.meta(dir, None)?);
+    let is_new = make(plain, dir, opaque())?;
+    if let Err(error) = plain.set_times(dir, None, times) {
+        // The directory is opaque already; its time is not worth the call.
+        tracing::warn!(layer = %plain.label(), %error, "cannot keep the time of a directory");
+    }
+    Ok(is_new)
 }
 
 /// Removes a mark, if it is there.

@@ -153,7 +153,7 @@ impl<P: Plain> Staged<P> {
     pub(super) fn set_opaque(&self) -> Result<()> {
         let plain = &*self.staging.plain;
         let inside = plain.open_dir(&self.staging.dir, self.name.as_name())?;
-        oci::make(plain, &inside, oci::opaque()).map(drop)
+        oci::make_opaque(plain, &inside).map(drop)
     }
 
     /// Moves it to its name.

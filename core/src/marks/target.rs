@@ -12,7 +12,9 @@
 //! ```
 
 use super::oci::{self, MarkName, Spelled};
-use crate::error::{Errno, Result};
+use super::upper::MarkedUpper;
+use crate::error::{Errno, Error, Result};
+use crate::layer::At;
 use crate::meta::SetTimes;
 use crate::name::{Name, NameBuf};
 use crate::plain::Plain;
@@ -20,8 +22,9 @@ use std::ops::ControlFlow;
 
 /// A directory whose marks were cleared.
 pub(super) struct Cleared<'a, P: Plain> {
-    plain: &'a P,
+    upper: &'a MarkedUpper<P>,
     parent: &'a P::Dir,
+    name: Name<'a>,
     /// What is inside, to be put back; none if nothing had to be cleared.
     inside: Option<(P::Dir, SetTimes)>,
     /// The mark beside it.
@@ -47,16 +50,17 @@ pub(super) enum Beside {
 /// `not-empty` if it shows something after all; `name-too-long` if it needs a mark that cannot
 /// be spelled. Nothing is changed then.
 pub(super) fn clear<'a, P: Plain>(
-    plain: &'a P,
-    parent: &'a P::Dir,
-    name: Name<'_>,
+    upper: &'a MarkedUpper<P>,
+    At { dir: parent, name }: At<'a, P::Dir>,
     beside: Beside,
 ) -> Result<Cleared<'a, P>> {
+    let plain = upper.plain();
     let inside = plain.open_dir(parent, name)?;
     let marks = marks_in(plain, &inside)?;
     let mut cleared = Cleared {
-        plain,
+        upper,
         parent,
+        name,
         inside: None,
         beside: None,
         is_new: false,
@@ -107,14 +111,14 @@ impl<'a, P: Plain> Cleared<'a, P> {
             return Ok(self);
         };
         for mark in marks {
-            if let Err(error) = oci::clear(self.plain, inside, mark.as_name()) {
+            if let Err(error) = oci::clear(self.upper.plain(), inside, mark.as_name()) {
                 return self.failed(error);
             }
         }
         Ok(self)
     }
 
-    fn failed<T>(self, error: crate::Error) -> Result<T> {
+    fn failed<T>(self, error: Error) -> Result<T> {
         self.undo();
         Err(error)
     }
@@ -127,22 +131,17 @@ impl<'a, P: Plain> Cleared<'a, P> {
     /// Puts back what was shown before, since the directory stays after all: it was empty to a
     /// reader, so one opaque mark says all that its marks did.
     pub(super) fn undo(self) {
-        if let Err(error) = self.try_undo() {
-            tracing::warn!(
-                layer = %self.plain.label(), %error,
-                "cannot take back a mark; the next mount will tidy up"
-            );
-        }
+        self.upper.afterwards(self.name, self.try_undo());
     }
 
     fn try_undo(&self) -> Result<()> {
         if let Some((inside, times)) = &self.inside {
-            oci::make(self.plain, inside, oci::opaque())?;
-            self.plain.set_times(inside, None, *times)?;
+            oci::make(self.upper.plain(), inside, oci::opaque())?;
+            self.upper.plain().set_times(inside, None, *times)?;
         }
         // Only now: until then the mark beside it is what makes the directory opaque.
         match &self.beside {
-            Some(mark) if self.is_new => oci::clear(self.plain, self.parent, mark.name()),
+            Some(mark) if self.is_new => oci::clear(self.upper.plain(), self.parent, mark.name()),
             _ => Ok(()),
         }
     }

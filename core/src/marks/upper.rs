@@ -2,7 +2,7 @@
 //!
 //! The order of steps is what makes a cut harmless; `docs/design.md` has it as a table. In the
 //! code, `●` is the step at which a call happens. What comes before is taken back if the call
-//! fails; what comes after cannot fail it any more: it is logged, and mended at the next mount.
+//! fails; what comes after cannot fail it any more: it is logged, and mended when the mount ends.
 //!
 //! The tree is assumed to keep directory operations in the order in which they were made, as
 //! ext4, xfs and btrfs do.
@@ -19,8 +19,10 @@ use crate::layer::{At, Attributes, Found, Layer, Leave, Listed, New, Over, Upper
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
 use crate::plain::{Access, Plain};
+use crate::sync::Mutex;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A plain tree as an upper layer, with marks in OCI form.
 ///
@@ -29,6 +31,8 @@ pub struct MarkedUpper<P: Plain> {
     plain: Arc<P>,
     /// The staging folder, while mounted.
     mounted: Mutex<Option<Arc<Staging<P>>>>,
+    /// Whether something could not be tidied up, so that the upper is not in its steady state.
+    untidy: AtomicBool,
 }
 
 impl<P: Plain> MarkedUpper<P> {
@@ -36,16 +40,12 @@ impl<P: Plain> MarkedUpper<P> {
         Self {
             plain: Arc::new(plain),
             mounted: Mutex::new(None),
+            untidy: AtomicBool::new(false),
         }
     }
 
-    fn mounted(&self) -> MutexGuard<'_, Option<Arc<Staging<P>>>> {
-        // Nothing is left half done under it.
-        self.mounted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn staging(&self) -> Result<Arc<Staging<P>>> {
-        self.mounted().clone().ok_or_else(|| {
+        self.mounted.lock().clone().ok_or_else(|| {
             Error::new(
                 Errno::Invalid,
                 format!("{}: the upper is not mounted", self.plain.label()),
@@ -66,12 +66,26 @@ impl<P: Plain> MarkedUpper<P> {
         Ok(staging)
     }
 
-    /// Logs what went wrong after a call had happened.
-    fn afterwards(&self, name: Name<'_>, result: Result<()>) {
+    pub(super) fn plain(&self) -> &P {
+        &self.plain
+    }
+
+    fn give_back(&self, staging: &Staging<P>) -> Result<()> {
+        let root = self.plain.root()?;
+        if self.untidy.swap(false, Ordering::Relaxed) {
+            // If this fails, the folder stays, and has the next mount try again.
+            sweep::sweep(&*self.plain, self.plain.root()?)?;
+        }
+        staging.close(&root)
+    }
+
+    /// Logs what went wrong after a call had happened, or had failed and was taken back.
+    pub(super) fn afterwards(&self, name: Name<'_>, result: Result<()>) {
         if let Err(error) = result {
+            self.untidy.store(true, Ordering::Relaxed);
             tracing::warn!(
                 layer = %self.plain.label(), %name, %error,
-                "cannot tidy up after a change; the next mount will"
+                "cannot tidy up after a change; the end of the mount will"
             );
         }
     }
@@ -93,17 +107,6 @@ impl<P: Plain> MarkedUpper<P> {
             name,
             is_new,
         })
-    }
-
-    /// Puts the opaque mark inside a directory without moving its times. Returns whether it is new.
-    fn make_opaque(&self, dir: &P::Dir) -> Result<bool> {
-        if oci::exists(&*self.plain, dir, oci::opaque())? {
-            return Ok(false);
-        }
-        let times = SetTimes::of(&self.plain.meta(dir, None)?);
-        let is_new = oci::make(&*self.plain, dir, oci::opaque())?;
-        self.afterwards(oci::opaque(), self.plain.set_times(dir, None, times));
-        Ok(is_new)
     }
 }
 
@@ -165,14 +168,14 @@ impl<P: Plain> MarkedUpper<P> {
     ) -> Result<()> {
         if over == Over::EmptyDir {
             let beside = Beside::ToClear;
-            prepared.target = Some(target::clear(&*self.plain, to.dir, to.name, beside)?);
+            prepared.target = Some(target::clear(self, to, beside)?);
         }
         let target_is_marked =
             over == Over::Mark || prepared.target.as_ref().is_some_and(Cleared::is_marked);
         if target_is_marked && self.plain.meta(from.dir, Some(from.name))?.kind == Kind::Dir {
             // The mark that will be beside it is removed, so it needs one inside.
             let dir = self.plain.open_dir(from.dir, from.name)?;
-            if self.make_opaque(&dir)? {
+            if oci::make_opaque(&*self.plain, &dir)? {
                 prepared.opaque = Some(dir);
             }
         }
@@ -197,7 +200,7 @@ impl<P: Plain> MarkedUpper<P> {
             Over::Mark => None,
             Over::EmptyDir => {
                 let beside = Beside::ToClear;
-                Some(target::clear(&*self.plain, to.dir, to.name, beside)?)
+                Some(target::clear(self, to, beside)?)
             }
         };
         match staged.set_opaque() {
@@ -313,7 +316,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         self.plain.lock()?;
         match self.take() {
             Ok(staging) => {
-                *self.mounted() = Some(staging);
+                *self.mounted.lock() = Some(staging);
                 Ok(())
             }
             Err(error) => {
@@ -324,10 +327,10 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     }
 
     fn unmount(&self) -> Result<()> {
-        let Some(staging) = self.mounted().take() else {
+        let Some(staging) = self.mounted.lock().take() else {
             return Ok(());
         };
-        let closed = self.plain.root().and_then(|root| staging.close(&root));
+        let closed = self.give_back(&staging);
         self.plain.unlock();
         closed
     }
@@ -433,7 +436,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                     Leave::Mark => Beside::Always,
                     Leave::Nothing => Beside::Never,
                 };
-                let target = target::clear(&*self.plain, at.dir, at.name, beside)?;
+                let target = target::clear(self, at, beside)?;
                 // ●
                 let removed = self.plain.remove_dir(at.dir, at.name);
                 if removed.is_err() {
@@ -487,7 +490,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     }
 
     fn set_opaque(&self, dir: &P::Dir) -> Result<()> {
-        self.make_opaque(dir).map(drop)
+        oci::make_opaque(&*self.plain, dir).map(drop)
     }
 
     fn open_write(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::File> {

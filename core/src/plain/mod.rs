@@ -6,6 +6,8 @@
 
 #[cfg(feature = "dir")]
 pub(crate) mod dir;
+#[cfg(any(test, feature = "conformance"))]
+pub mod faulty;
 
 #[cfg(feature = "dir")]
 pub use dir::{HostDir, HostFile, HostHandle};

@@ -7,6 +7,7 @@ use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
 use crate::plain::Access;
+use crate::sync::Mutex;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::{Errno as Os, ReadWriteFlags, retry_on_intr};
@@ -14,7 +15,6 @@ use std::any::Any;
 use std::io::IoSlice;
 use std::num::NonZeroU64;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 /// The end of the longest file that the system can have.
 const MAX_SIZE: u64 = i64::MAX as u64;
@@ -68,7 +68,11 @@ impl HostFile {
 
 impl ReadAt for HostFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        if offset > MAX_SIZE {
+        // The system refuses a range that ends past what any file can have: nothing is there.
+        let room = usize::try_from(MAX_SIZE.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let length = buffer.len().min(room);
+        let buffer = &mut buffer[..length];
+        if buffer.is_empty() {
             return Ok(0);
         }
         retry_on_intr(|| rustix::io::pread(&self.0, &mut *buffer, offset)).map_err(from_errno)
@@ -173,7 +177,7 @@ impl HostFile {
     /// so old are rare, and an upper has no other writer than this process.
     pub(super) fn append_locked(&self, buffer: &[u8]) -> Result<usize> {
         static APPENDING: Mutex<()> = Mutex::new(());
-        let _appending = APPENDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _appending = APPENDING.lock();
         let end = self.meta()?.size;
         self.write_at(buffer, end)
     }

@@ -20,12 +20,12 @@ use crate::error::{Errno, Error, Result};
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
 use crate::plain::{Access, Plain};
+use crate::sync::Mutex;
 use errno::from_errno;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno as Os;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
 
 /// A directory of the host and what lies below it, as a [`Plain`] tree.
 #[derive(Debug)]
@@ -250,7 +250,7 @@ impl Plain for HostDir {
     }
 
     fn lock(&self) -> Result<()> {
-        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locked = self.locked.lock();
         if locked.is_some() {
             return Err(self.busy());
         }
@@ -266,7 +266,7 @@ impl Plain for HostDir {
     }
 
     fn unlock(&self) {
-        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locked = self.locked.lock();
         if let Some(fd) = locked.take()
             && let Err(os) = rustix::fs::flock(&fd, FlockOperation::Unlock)
         {

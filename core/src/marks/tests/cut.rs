@@ -1,0 +1,425 @@
+//! Every call is cut after each of its steps, and every step of it fails once.
+//!
+//! After a cut and a new mount the tree is as before the call or as after it, the upper is in
+//! its steady state, and nothing staged is left. After a step that failed, the call either
+//! failed and the tree is as before, or happened.
+
+use super::*;
+use crate::plain::faulty::{Faults, Faulty};
+
+type Subject = MarkedUpper<Faulty<HostDir>>;
+
+struct Case {
+    name: &'static str,
+    /// What the mount did before.
+    given: fn(&Subject) -> Result<()>,
+    /// The call that is tried.
+    when: fn(&Subject) -> Result<()>,
+}
+
+/// The lower: `file`, `other`, and `full/` with `a` and `sub/b`.
+fn lower() -> (tempfile::TempDir, Marked<HostDir>) {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path();
+    std::fs::write(path.join("file"), "lower file").unwrap();
+    std::fs::write(path.join("other"), "lower other").unwrap();
+    std::fs::create_dir_all(path.join("full/sub")).unwrap();
+    std::fs::write(path.join("full/a"), "lower a").unwrap();
+    std::fs::write(path.join("full/sub/b"), "lower b").unwrap();
+    let layer = Marked::lower(host(path));
+    (temp, layer)
+}
+
+fn nothing(_: &Subject) -> Result<()> {
+    Ok(())
+}
+
+fn root(upper: &Subject) -> <Subject as Layer>::Dir {
+    upper.root().unwrap()
+}
+
+fn remove(upper: &Subject, path: &str, what: Over, leave: Leave) -> Result<()> {
+    let (parent, text) = path.rsplit_once('/').unwrap_or(("", path));
+    upper.remove(at(&walk(upper, parent), text), what, leave)
+}
+
+/// `full` in the upper, visibly empty by marks of its own, merged with the lower's.
+fn emptied(upper: &Subject) -> Result<()> {
+    let staged = upper.stage(New::Dir { opaque: false })?;
+    upper.publish(staged, at(&root(upper), "full"), Over::Nothing, true)?;
+    remove(upper, "full/a", Over::Nothing, Leave::Mark)?;
+    remove(upper, "full/sub", Over::Nothing, Leave::Mark)
+}
+
+/// `made`, an opaque directory with a file, and `full` emptied.
+fn a_directory_and_an_empty_one(upper: &Subject) -> Result<()> {
+    emptied(upper)?;
+    upper.create(
+        New::Dir { opaque: false },
+        at(&root(upper), "made"),
+        Over::Nothing,
+    )?;
+    put(
+        upper,
+        at(&walk(upper, "made"), "inside"),
+        Over::Nothing,
+        "upper",
+    )
+}
+
+/// `full` in the upper with all that it showed, as before a rename.
+fn copied_whole(upper: &Subject) -> Result<()> {
+    let staged = upper.stage(New::Dir { opaque: false })?;
+    upper.publish(staged, at(&root(upper), "full"), Over::Nothing, true)?;
+    put(
+        upper,
+        at(&walk(upper, "full"), "a"),
+        Over::Nothing,
+        "upper a",
+    )?;
+    remove(upper, "full/sub", Over::Nothing, Leave::Mark)?;
+    upper.set_opaque(&walk(upper, "full"))
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "create a file",
+        given: nothing,
+        when: |upper| {
+            let made = upper.create(New::File, at(&root(upper), "new"), Over::Nothing);
+            made.map(drop)
+        },
+    },
+    Case {
+        name: "create a file over a mark",
+        given: |upper| remove(upper, "file", Over::Nothing, Leave::Mark),
+        when: |upper| {
+            let made = upper.create(New::File, at(&root(upper), "file"), Over::Mark);
+            made.map(drop)
+        },
+    },
+    Case {
+        name: "create a link over a mark",
+        given: |upper| remove(upper, "full", Over::Nothing, Leave::Mark),
+        when: |upper| {
+            let new = New::Symlink(b"target");
+            let made = upper.create(new, at(&root(upper), "full"), Over::Mark);
+            made.map(drop)
+        },
+    },
+    Case {
+        name: "create a directory over a mark",
+        given: |upper| remove(upper, "full", Over::Nothing, Leave::Mark),
+        when: |upper| {
+            let new = New::Dir { opaque: false };
+            let made = upper.create(new, at(&root(upper), "full"), Over::Mark);
+            made.map(drop)
+        },
+    },
+    Case {
+        name: "publish a directory where the lower has a file",
+        given: nothing,
+        when: |upper| {
+            let staged = upper.stage(New::Dir { opaque: true })?;
+            let made = upper.publish(staged, at(&root(upper), "file"), Over::Nothing, false);
+            made.map(drop)
+        },
+    },
+    Case {
+        name: "publish a directory over an emptied one",
+        given: emptied,
+        when: |upper| {
+            let staged = upper.stage(New::Dir { opaque: true })?;
+            let made = upper.publish(staged, at(&root(upper), "full"), Over::EmptyDir, false);
+            made.map(drop)
+        },
+    },
+    Case {
+        name: "copy up a file",
+        given: nothing,
+        when: |upper| put(upper, at(&root(upper), "file"), Over::Nothing, "lower file"),
+    },
+    Case {
+        name: "publish a file over a mark",
+        given: |upper| remove(upper, "file", Over::Nothing, Leave::Mark),
+        when: |upper| put(upper, at(&root(upper), "file"), Over::Mark, "upper"),
+    },
+    Case {
+        name: "remove a file that only the lower has",
+        given: nothing,
+        when: |upper| remove(upper, "file", Over::Nothing, Leave::Mark),
+    },
+    Case {
+        name: "remove a file that both have",
+        given: |upper| put(upper, at(&root(upper), "file"), Over::Nothing, "upper"),
+        when: |upper| remove(upper, "file", Over::File, Leave::Mark),
+    },
+    Case {
+        name: "remove a file that only the upper has",
+        given: |upper| put(upper, at(&root(upper), "new"), Over::Nothing, "upper"),
+        when: |upper| remove(upper, "new", Over::File, Leave::Nothing),
+    },
+    Case {
+        name: "remove a directory that was emptied",
+        given: emptied,
+        when: |upper| remove(upper, "full", Over::EmptyDir, Leave::Mark),
+    },
+    Case {
+        name: "remove an opaque directory of the upper alone",
+        given: |upper| {
+            let new = New::Dir { opaque: true };
+            let made = upper.create(new, at(&root(upper), "made"), Over::Nothing);
+            made.map(drop)
+        },
+        when: |upper| remove(upper, "made", Over::EmptyDir, Leave::Nothing),
+    },
+    Case {
+        name: "rename a file that both have onto a file of the lower",
+        given: |upper| put(upper, at(&root(upper), "file"), Over::Nothing, "upper"),
+        when: |upper| {
+            let dir = root(upper);
+            upper.rename(
+                at(&dir, "file"),
+                at(&dir, "other"),
+                Over::Nothing,
+                Leave::Mark,
+            )
+        },
+    },
+    Case {
+        name: "rename a file onto a mark",
+        given: |upper| {
+            put(upper, at(&root(upper), "file"), Over::Nothing, "upper")?;
+            remove(upper, "other", Over::Nothing, Leave::Mark)
+        },
+        when: |upper| {
+            let dir = root(upper);
+            upper.rename(at(&dir, "file"), at(&dir, "other"), Over::Mark, Leave::Mark)
+        },
+    },
+    Case {
+        name: "rename a file onto a file of the upper",
+        given: |upper| {
+            put(upper, at(&root(upper), "file"), Over::Nothing, "upper")?;
+            put(upper, at(&root(upper), "other"), Over::Nothing, "upper too")
+        },
+        when: |upper| {
+            let dir = root(upper);
+            upper.rename(at(&dir, "file"), at(&dir, "other"), Over::File, Leave::Mark)
+        },
+    },
+    Case {
+        name: "rename a directory onto one that was emptied",
+        given: a_directory_and_an_empty_one,
+        when: |upper| {
+            let dir = root(upper);
+            let to = at(&dir, "full");
+            upper.rename(at(&dir, "made"), to, Over::EmptyDir, Leave::Nothing)
+        },
+    },
+    Case {
+        name: "rename a directory onto a mark",
+        given: |upper| {
+            a_directory_and_an_empty_one(upper)?;
+            remove(upper, "full", Over::EmptyDir, Leave::Mark)
+        },
+        when: |upper| {
+            let dir = root(upper);
+            upper.rename(
+                at(&dir, "made"),
+                at(&dir, "full"),
+                Over::Mark,
+                Leave::Nothing,
+            )
+        },
+    },
+    Case {
+        name: "rename a directory that both have",
+        given: copied_whole,
+        when: |upper| {
+            let dir = root(upper);
+            upper.rename(
+                at(&dir, "full"),
+                at(&dir, "moved"),
+                Over::Nothing,
+                Leave::Mark,
+            )
+        },
+    },
+    Case {
+        name: "link over a mark",
+        given: |upper| {
+            put(upper, at(&root(upper), "new"), Over::Nothing, "upper")?;
+            remove(upper, "file", Over::Nothing, Leave::Mark)
+        },
+        when: |upper| {
+            let dir = root(upper);
+            upper.link(at(&dir, "new"), at(&dir, "file"), Over::Mark)
+        },
+    },
+    Case {
+        name: "set opaque",
+        given: |upper| {
+            let staged = upper.stage(New::Dir { opaque: false })?;
+            let made = upper.publish(staged, at(&root(upper), "full"), Over::Nothing, true);
+            made.map(drop)
+        },
+        when: |upper| upper.set_opaque(&walk(upper, "full")),
+    },
+];
+
+/// More steps than any call has.
+const MANY: u64 = 64;
+
+struct Run {
+    temp: tempfile::TempDir,
+    faults: Faults,
+    upper: Subject,
+}
+
+impl Run {
+    /// A mounted upper after `case.given`.
+    fn new(case: &Case) -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let faults = Faults::default();
+        let upper = Marked::upper(Faulty::new(host(temp.path()), &faults));
+        upper.mount().unwrap();
+        (case.given)(&upper).unwrap();
+        Self {
+            temp,
+            faults,
+            upper,
+        }
+    }
+}
+
+/// Mounts what is left, checks it, and returns what it shows.
+fn remount(path: &Path, lower: &Marked<HostDir>) -> View {
+    let upper = Marked::upper(host(path));
+    upper.mount().unwrap();
+    let seen = view(&upper, lower);
+    assert_steady(path);
+    upper.unmount().unwrap();
+    let left = raw(path);
+    assert!(!left.iter().any(|path| path.contains(".wh..wh.work")));
+    assert_eq!(view(&Marked::lower(host(path)), lower), seen);
+    seen
+}
+
+/// No entry has a mark beside it, and nothing is staged.
+fn assert_steady(path: &Path) {
+    let names = raw(path);
+    for name in &names {
+        assert!(!name.starts_with(".wh..wh.work/"), "staged: {name}");
+        let (parent, text) = name.rsplit_once('/').unwrap_or(("", name));
+        let mark = Path::new(parent).join(format!(".wh.{text}"));
+        let mark = mark.to_str().unwrap();
+        assert!(!names.contains(mark), "{name} has a mark beside it");
+    }
+}
+
+/// What the tree shows before and after the call.
+fn expected(case: &Case, lower: &Marked<HostDir>) -> (View, View) {
+    let run = Run::new(case);
+    let before = view(&run.upper, lower);
+    (case.when)(&run.upper).unwrap();
+    let after = view(&run.upper, lower);
+    assert_steady(run.temp.path());
+    (before, after)
+}
+
+#[test]
+fn a_call_that_is_cut_shows_the_tree_before_or_after() {
+    let (_temp, lower) = lower();
+    for case in CASES {
+        let (before, after) = expected(case, &lower);
+        let mut steps = 0;
+        while steps < MANY {
+            let run = Run::new(case);
+            run.faults.cut_after(steps);
+            let called = (case.when)(&run.upper);
+            let whole = run.faults.asked() <= steps;
+            let path = run.temp.path().to_owned();
+            drop(run.upper);
+            let seen = remount(&path, &lower);
+            if called.is_ok() {
+                assert_eq!(seen, after, "{}, {steps} steps: lost", case.name);
+            } else {
+                assert!(
+                    seen == before || seen == after,
+                    "{}, {steps} steps: {seen:#?} is neither {before:#?} nor {after:#?}",
+                    case.name
+                );
+            }
+            if whole {
+                break;
+            }
+            steps += 1;
+        }
+        assert!(steps > 0 && steps < MANY, "{}", case.name);
+    }
+}
+
+#[test]
+fn a_call_of_which_one_step_fails_changes_nothing_or_happens() {
+    let (_temp, lower) = lower();
+    for case in CASES {
+        let (before, after) = expected(case, &lower);
+        for step in 0..MANY {
+            let run = Run::new(case);
+            run.faults.fail_at(step);
+            let called = (case.when)(&run.upper);
+            let whole = run.faults.asked() <= step;
+            run.faults.never();
+            let seen = view(&run.upper, &lower);
+            let wanted = if called.is_ok() { &after } else { &before };
+            assert_eq!(&seen, wanted, "{}, step {step}: {called:?}", case.name);
+            let path = run.temp.path().to_owned();
+            run.upper.unmount().unwrap();
+            assert_steady(&path);
+            let seen = view(&Marked::lower(host(&path)), &lower);
+            assert_eq!(&seen, wanted, "{}, step {step}", case.name);
+            if whole {
+                called.unwrap();
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mount_that_is_cut_can_be_made_again() {
+    let (_temp, lower) = lower();
+    let given = |path: &Path| {
+        // What cuts leave: marks beside a file and beside directories, and things staged.
+        std::fs::create_dir_all(path.join("full/deep")).unwrap();
+        std::fs::write(path.join(".wh.full"), "").unwrap();
+        std::fs::write(path.join("file"), "upper").unwrap();
+        std::fs::write(path.join(".wh.file"), "").unwrap();
+        std::fs::write(path.join("full/deep/x"), "upper x").unwrap();
+        std::fs::write(path.join("full/.wh.deep"), "").unwrap();
+        let work = path.join(".wh..wh.work");
+        std::fs::create_dir(&work).unwrap();
+        std::fs::write(work.join("wasi-overlay-1-0"), "half").unwrap();
+        std::fs::create_dir(work.join("wasi-overlay-1-1")).unwrap();
+        std::fs::write(work.join("wasi-overlay-1-1/.wh..wh..opq"), "").unwrap();
+    };
+    for steps in 0..MANY {
+        let temp = tempfile::tempdir().unwrap();
+        given(temp.path());
+        let before = view(&Marked::lower(host(temp.path())), &lower);
+        let faults = Faults::default();
+        faults.cut_after(steps);
+        let upper = Marked::upper(Faulty::new(host(temp.path()), &faults));
+        let mounted = upper.mount();
+        let whole = faults.asked() <= steps;
+        drop(upper);
+        assert_eq!(remount(temp.path(), &lower), before, "{steps} steps");
+        if whole {
+            mounted.unwrap();
+            assert!(steps > 5);
+            return;
+        }
+    }
+    panic!("a mount does not end");
+}

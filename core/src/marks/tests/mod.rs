@@ -1,0 +1,169 @@
+//! Marks on real directories.
+
+mod cut;
+mod lower;
+mod upper;
+
+use crate::error::Result;
+use crate::layer::{At, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper};
+use crate::marks::{Marked, MarkedUpper};
+use crate::meta::Kind;
+use crate::name::Name;
+use crate::plain::HostDir;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+fn host(path: &Path) -> HostDir {
+    let dir = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority());
+    HostDir::new(dir.unwrap(), "the layer")
+}
+
+fn name(name: &str) -> Name<'_> {
+    Name::new(name.as_bytes()).unwrap()
+}
+
+fn at<'a, D>(dir: &'a D, text: &'a str) -> At<'a, D> {
+    At {
+        dir,
+        name: name(text),
+    }
+}
+
+/// The directory at `path`, names between slashes.
+fn walk<L: Layer>(layer: &L, path: &str) -> L::Dir {
+    let mut dir = layer.root().unwrap();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        dir = layer.open_dir(&dir, name(part)).unwrap();
+    }
+    dir
+}
+
+/// Every name of a directory on disk and below, as a path.
+fn raw(path: &Path) -> BTreeSet<String> {
+    fn visit(top: &Path, path: &Path, seen: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(path).unwrap() {
+            let entry = entry.unwrap();
+            let path = entry.path();
+            seen.insert(path.strip_prefix(top).unwrap().display().to_string());
+            if entry.file_type().unwrap().is_dir() {
+                visit(top, &path, seen);
+            }
+        }
+    }
+    let mut seen = BTreeSet::new();
+    visit(path, path, &mut seen);
+    seen
+}
+
+/// What a reader sees of an upper on a lower: path to content.
+type View = BTreeMap<String, String>;
+
+/// Merges as the engine does, in as few lines as it takes. The lower has no marks.
+fn view<U: Layer, L: Layer>(upper: &U, lower: &L) -> View {
+    let mut seen = View::new();
+    let lower_root = lower.root().unwrap();
+    merge(
+        upper,
+        &upper.root().unwrap(),
+        lower,
+        Some(&lower_root),
+        "",
+        &mut seen,
+    );
+    seen
+}
+
+fn merge<U: Layer, L: Layer>(
+    upper: &U,
+    upper_dir: &U::Dir,
+    lower: &L,
+    lower_dir: Option<&L::Dir>,
+    path: &str,
+    seen: &mut View,
+) {
+    let mut names: BTreeSet<String> = listed(upper, upper_dir).into_keys().collect();
+    if let Some(dir) = lower_dir {
+        names.extend(listed(lower, dir).into_keys());
+    }
+    for text in names {
+        let path = format!("{path}{text}");
+        let below = match lower_dir {
+            Some(dir) => lower.find(dir, name(&text)).unwrap(),
+            None => Found::Absent,
+        };
+        match upper.find(upper_dir, name(&text)).unwrap() {
+            Found::Hidden => {}
+            Found::Absent => {
+                if let (Found::Here { meta, .. }, Some(dir)) = (below, lower_dir) {
+                    alone(lower, dir, &text, meta.kind, &path, seen);
+                }
+            }
+            Found::Here { meta, opaque } if meta.kind == Kind::Dir => {
+                let inner = upper.open_dir(upper_dir, name(&text)).unwrap();
+                let merged = match below {
+                    Found::Here { meta, .. } if meta.kind == Kind::Dir && !opaque => {
+                        lower_dir.map(|dir| lower.open_dir(dir, name(&text)).unwrap())
+                    }
+                    _ => None,
+                };
+                seen.insert(path.clone(), "directory".into());
+                let path = format!("{path}/");
+                merge(upper, &inner, lower, merged.as_ref(), &path, seen);
+            }
+            Found::Here { meta, .. } => alone(upper, upper_dir, &text, meta.kind, &path, seen),
+        }
+    }
+}
+
+/// One layer's entry and what lies below it.
+fn alone<L: Layer>(layer: &L, dir: &L::Dir, text: &str, kind: Kind, path: &str, seen: &mut View) {
+    let content = match kind {
+        Kind::Dir => {
+            let inner = layer.open_dir(dir, name(text)).unwrap();
+            for entry in listed(layer, &inner).into_keys() {
+                if let Found::Here { meta, .. } = layer.find(&inner, name(&entry)).unwrap() {
+                    let path = format!("{path}/{entry}");
+                    alone(layer, &inner, &entry, meta.kind, &path, seen);
+                }
+            }
+            "directory".into()
+        }
+        Kind::Symlink => {
+            let target = layer.read_link(dir, name(text)).unwrap();
+            format!("-> {}", String::from_utf8_lossy(&target))
+        }
+        _ => {
+            let file = layer.open_file(dir, name(text)).unwrap();
+            let mut buffer = [0; 64];
+            let length = file.read_at(&mut buffer, 0).unwrap();
+            String::from_utf8_lossy(&buffer[..length]).into_owned()
+        }
+    };
+    seen.insert(path.to_owned(), content);
+}
+
+/// What a layer lists: an entry counts more than a mark of its name.
+fn listed<L: Layer>(layer: &L, dir: &L::Dir) -> BTreeMap<String, Listed> {
+    let mut names = BTreeMap::new();
+    layer
+        .list(dir, &mut |name, listed| {
+            let entry = names.entry(name.to_string()).or_insert(listed);
+            if matches!(listed, Listed::Here { .. }) {
+                *entry = listed;
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    names
+}
+
+/// Makes a file with these bytes in an upper.
+fn put<U: Upper>(upper: &U, to: At<'_, U::Dir>, over: Over, data: &str) -> Result<()> {
+    let staged = upper.stage(New::File)?;
+    upper
+        .staged_file(&staged)
+        .unwrap()
+        .write_at(data.as_bytes(), 0)?;
+    upper.publish(staged, to, over, false).map(drop)
+}

@@ -1,0 +1,108 @@
+//! A host directory with marks keeps the promises of the contract.
+
+#![cfg(all(feature = "conformance", feature = "dir"))]
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use wasi_overlay_core::layer::Upper;
+use wasi_overlay_core::layer::conformance::{self, Entry};
+use wasi_overlay_core::marks::{Marked, MarkedUpper};
+use wasi_overlay_core::plain::HostDir;
+
+fn host(path: &Path) -> HostDir {
+    let dir = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority());
+    HostDir::new(dir.unwrap(), path.display().to_string())
+}
+
+/// Empty directories, as many as are asked for, gone in the end.
+struct Directories {
+    temp: tempfile::TempDir,
+    made: Cell<u32>,
+}
+
+impl Directories {
+    fn new() -> Self {
+        Self {
+            temp: tempfile::tempdir().unwrap(),
+            made: Cell::new(0),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        let number = self.made.get();
+        self.made.set(number + 1);
+        let path = self.temp.path().join(number.to_string());
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+
+    fn upper(&self) -> MarkedUpper<HostDir> {
+        Marked::upper(host(&self.path()))
+    }
+}
+
+macro_rules! passes {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            let directories = Directories::new();
+            conformance::$name(&|| directories.upper());
+        }
+    )*};
+}
+
+passes! {
+    names creates staging publishes removes removed_objects renames links writes sizes sparse
+    times modes xattrs threads
+}
+
+#[test]
+fn mounting() {
+    let directories = Directories::new();
+    conformance::mounting(&|| {
+        let path = directories.path();
+        (Marked::upper(host(&path)), Marked::upper(host(&path)))
+    });
+}
+
+#[test]
+fn an_upper_reads_as_a_lower_once_unmounted() {
+    let directories = Directories::new();
+    let path = directories.path();
+    let upper = Marked::upper(host(&path));
+    upper.mount().unwrap();
+    conformance::plant(&upper, &conformance::fixture());
+    conformance::reads(&upper);
+    upper.unmount().unwrap();
+    conformance::reads(&Marked::lower(host(&path)));
+}
+
+#[test]
+fn a_lower_reads_what_others_wrote() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let directories = Directories::new();
+    let top = directories.path();
+    let at = |path: &[u8]| top.join(OsStr::from_bytes(path));
+    let beside = |path: &[u8]| {
+        let path = at(path);
+        let name = path.file_name().unwrap().to_owned();
+        let mark = [b".wh.", name.as_bytes()].concat();
+        path.with_file_name(OsStr::from_bytes(&mark))
+    };
+    for entry in conformance::fixture() {
+        match &entry {
+            Entry::Dir(path) => std::fs::create_dir(at(path)).unwrap(),
+            Entry::OpaqueDir(path) => {
+                std::fs::create_dir(at(path)).unwrap();
+                std::fs::write(at(path).join(".wh..wh..opq"), "").unwrap();
+            }
+            Entry::File(path, data) => std::fs::write(at(path), data).unwrap(),
+            Entry::Symlink(path, target) => {
+                std::os::unix::fs::symlink(OsStr::from_bytes(target), at(path)).unwrap();
+            }
+            Entry::Whiteout(path) => std::fs::write(beside(path), "").unwrap(),
+        }
+    }
+    conformance::reads(&Marked::lower(host(&top)));
+}
