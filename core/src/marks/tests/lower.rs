@@ -67,7 +67,7 @@ fn marks_of_any_type_and_mode_hide() {
     lower.dir(".wh.dir");
     symlink("nowhere", lower.temp.path().join(".wh.link")).unwrap();
     lower.write(".wh.closed", "");
-    let closed = std::fs::Permissions::from_mode(0);
+    let closed = std::fs::Permissions::from_mode(0o0);
     std::fs::set_permissions(lower.temp.path().join(".wh.closed"), closed).unwrap();
     for hidden in ["file", "dir", "link", "closed"] {
         assert_eq!(lower.find(hidden).unwrap(), Found::Hidden, "{hidden}");
