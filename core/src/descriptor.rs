@@ -267,6 +267,15 @@ impl Dir {
         dir!(self, dir => dir.sync(data_only))
     }
 
+    /// The directory as one of an overlay, for what WASI has no call for; none of a live mount.
+    pub fn as_overlay(&self) -> Option<&OverlayDir> {
+        match &self.0 {
+            DirRepr::Overlay(dir) => Some(dir),
+            #[cfg(feature = "dir")]
+            DirRepr::Live(_) => None,
+        }
+    }
+
     /// Whether the mount takes changes: what `mutate-directory` reports.
     pub fn is_writable(&self) -> bool {
         dir!(self, dir => dir.is_writable())

@@ -355,3 +355,109 @@ fn a_directory_too_large_for_a_table_behaves_the_same() {
     assert_eq!(names(&open_dir(&root, "big")).len(), 50);
     fails(root.remove_directory_at("big"), Errno::NotEmpty);
 }
+
+#[test]
+fn attributes_are_copied_up_and_the_overlays_own_are_hidden_and_refused() {
+    let lower = lower()
+        .xattr("d/f", b"user.a", b"1")
+        .xattr("d/f", b"user.overlay.opaque", b"y");
+    let overlay = over(lower);
+    let dir = overlay.root();
+    let root = dir.as_overlay().unwrap();
+    let listed = |path| -> Vec<String> {
+        let mut names: Vec<_> = root
+            .xattrs_at(path, true)
+            .unwrap()
+            .iter()
+            .map(|name| name.escape_ascii().to_string())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(listed("d/f"), ["user.a"]);
+    for forged in [
+        &b"user.overlay.opaque"[..],
+        b"trusted.overlay.redirect",
+        b"user.fuseoverlayfs.x",
+    ] {
+        fails(
+            root.set_xattr_at("d/f", true, forged, b"y"),
+            Errno::Unsupported,
+        );
+        fails(root.xattr_at("d/f", true, forged), Errno::Unsupported);
+    }
+    fails(
+        root.remove_xattr_at("d/f", true, b"user.none"),
+        Errno::NoEntry,
+    );
+    let used = overlay.usage().unwrap().inodes;
+    root.set_xattr_at("l", true, b"user.b", b"2").unwrap();
+    assert!(
+        overlay.usage().unwrap().inodes > used,
+        "the file was copied up"
+    );
+    assert_eq!(listed("d/f"), ["user.a", "user.b"]);
+    root.remove_xattr_at("d/f", true, b"user.a").unwrap();
+    assert_eq!(root.xattr_at("d/f", true, b"user.a").unwrap(), None);
+    assert_eq!(
+        root.xattr_at("d/f", true, b"user.b").unwrap().unwrap(),
+        b"2"
+    );
+}
+
+#[test]
+fn a_directory_knows_its_path_until_it_is_removed() {
+    let root = overlay().root();
+    let sub = open_dir(&root, "d/sub");
+    let path = |dir: &Dir| dir.as_overlay().unwrap().path();
+    assert_eq!(path(&root).unwrap(), b"");
+    assert_eq!(path(&sub).unwrap(), b"d/sub");
+    root.rename_at("d", &root, "e").unwrap();
+    assert_eq!(path(&sub).unwrap(), b"e/sub");
+    sub.unlink_file_at("x").unwrap();
+    root.remove_directory_at("e/sub").unwrap();
+    assert_eq!(path(&sub), None);
+}
+
+#[test]
+fn a_full_upper_fails_the_call_and_shows_nothing_of_it() {
+    let lower = lower().file("big", vec![7; 1 << 17]);
+    let lower = Lower::new("lower", lower.finish().unwrap());
+    let overlay = Overlay::builder()
+        .lower(lower)
+        .upper_memory(1 << 16)
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    fails(root.open_at("big", WRITE), Errno::InsufficientSpace);
+    assert_eq!(root.stat_at("big", true).unwrap().size, 1 << 17);
+    assert_eq!(read(&root, "big").len(), 256);
+    assert_eq!(overlay.usage().unwrap().bytes, 0);
+    root.unlink_file_at("big").unwrap();
+    file(&root, "big", CREATE).append(b"small").unwrap();
+    assert_eq!(read(&root, "big"), "small");
+}
+
+#[test]
+fn after_close_changes_fail_and_open_files_can_still_be_read() {
+    let overlay = overlay();
+    let root = overlay.root();
+    let open = file(&root, "top", READ);
+    let writer = file(&root, "d/f", WRITE);
+    overlay.close().unwrap();
+    fails(writer.write_at(b"x", 0), Errno::Io);
+    fails(root.create_directory_at("new"), Errno::Io);
+    assert_eq!(text(&open), "top");
+}
+
+#[test]
+fn names_that_are_not_utf8_survive_a_directory_rename() {
+    let root = over(lower().file(b"d/\xff", b"odd")).root();
+    root.rename_at("d", &root, "e").unwrap();
+    let listing = open_dir(&root, "e").list().unwrap();
+    let odd = listing
+        .iter()
+        .find(|entry| entry.name.to_str().is_err())
+        .unwrap();
+    assert_eq!(odd.name.as_bytes(), b"\xff");
+}

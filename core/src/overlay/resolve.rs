@@ -209,6 +209,9 @@ impl Shared {
                 if target.is_empty() {
                     return Err(Errno::NoEntry.into());
                 }
+                if target.len() >= self.limits.path_bytes {
+                    return Err(Errno::NameTooLong.into());
+                }
                 pending.0.push((Cow::Owned(target), 0));
                 continue;
             }
