@@ -2,8 +2,8 @@
 //!
 //! | form | a deleted name | an opaque directory | where |
 //! |---|---|---|---|
-//! | [`oci`] | a file `.wh.NAME` beside it | a file `.wh..wh..opq` inside it | lowers and uppers |
-//! | [`kernel`] | a character device 0:0, or an attribute on an empty file | an attribute | lowers |
+//! | OCI | a file `.wh.NAME` beside it | a file `.wh..wh..opq` inside it | lowers and uppers |
+//! | the kernel's | a character device 0:0, or an attribute on an empty file | an attribute | lowers |
 //!
 //! All forms are recognized in a lower at once, since tools mix them (fuse-overlayfs writes
 //! both). An upper is written in OCI form and holds nothing else.

@@ -11,6 +11,9 @@ use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use std::sync::Arc;
 
+/// A new node; of a file, the file, open.
+type Made = (Arc<Node>, Option<Arc<dyn WriteAt>>);
+
 impl Shared {
     /// `create-directory-at`.
     pub(super) fn create_directory_at(
@@ -57,12 +60,7 @@ impl Shared {
     /// # Errors
     /// `exist`, `not-permitted` for a reserved name, `read-only`, `no-entry` if the directory was
     /// removed; those of the upper.
-    pub(super) fn create(
-        &self,
-        walked: &Walked,
-        new: New<'_>,
-        read_only: bool,
-    ) -> Result<(Arc<Node>, Option<Arc<dyn WriteAt>>)> {
+    pub(super) fn create(&self, walked: &Walked, new: New<'_>, read_only: bool) -> Result<Made> {
         let (parent, name) = self.may_create(walked, read_only)?;
         if matches!(new, New::Dir { .. }) && self.depth_of(&parent) >= self.limits.depth {
             return Err(Errno::NameTooLong.into());

@@ -85,10 +85,8 @@ impl Shared {
             Pos::Lower(_) => None,
         };
         // Parent before child: nothing is made in the directory while it goes.
-        let _inside = match node.as_ref().and_then(|node| node.dir.as_ref()) {
-            Some(dir) => Some(dir.names.write()),
-            None => None,
-        };
+        let inside = node.as_ref().and_then(|node| node.dir.as_ref());
+        let _inside = inside.map(|dir| dir.names.write());
         if let Some(node) = &node
             && node.kind == Kind::Dir
             && !self.is_empty_locked(node)?

@@ -169,10 +169,8 @@ impl Shared {
         if let Verdict::Same = check(plan)? {
             return Ok(true);
         }
-        let _inside = match target.as_ref().and_then(|target| target.dir.as_ref()) {
-            Some(dir) => Some(dir.names.write()),
-            None => None,
-        };
+        let inside = target.as_ref().and_then(|target| target.dir.as_ref());
+        let _inside = inside.map(|dir| dir.names.write());
         let mut last = None;
         if let Some(target) = target {
             if target.kind == Kind::Dir && !self.is_empty_locked(target)? {

@@ -24,7 +24,7 @@ pub(crate) struct LowerNode {
 }
 
 pub(crate) enum LowerKind {
-    Dir(LowerDir),
+    Dir(Box<LowerDir>),
     Symlink(OnceLock<Box<[u8]>>),
     Other,
 }
@@ -44,7 +44,7 @@ pub(super) enum Children {
     /// All of them.
     Table(Table),
     /// Too many for a table: what was asked for lately.
-    Probes(Probes),
+    Probes(Box<Probes>),
 }
 
 impl LowerNode {
@@ -140,9 +140,9 @@ impl LowerNode {
         let children = match self.read_table(stack, stack.table_entries) {
             Ok(Some(table)) => Children::Table(table),
             // A directory may be open to lookups and closed to listings (mode 0311).
-            Ok(None) => Children::Probes(Probes::new(stack.table_entries)),
+            Ok(None) => Children::Probes(Box::new(Probes::new(stack.table_entries))),
             Err(error) if error.errno() == Errno::Access => {
-                Children::Probes(Probes::new(stack.table_entries))
+                Children::Probes(Box::new(Probes::new(stack.table_entries)))
             }
             Err(error) => return Err(error),
         };
@@ -294,7 +294,7 @@ impl LowerNode {
             }
             (_, Some(_)) => {
                 let (dir, name) = self.in_layer(stack)?;
-                ask(layer, &*dir, Some(name))
+                ask(layer, &dir, Some(name))
             }
         }
     }
@@ -316,10 +316,11 @@ impl LowerNode {
 
 impl LowerKind {
     fn dir(parts: Vec<Part>) -> Self {
-        Self::Dir(LowerDir {
+        let dir = LowerDir {
             parts: parts.into(),
             children: OnceLock::new(),
-        })
+        };
+        Self::Dir(Box::new(dir))
     }
 }
 
@@ -340,8 +341,8 @@ pub(super) fn forget_below(node: Arc<LowerNode>) {
     let mut next = 0;
     while let Some(node) = nodes.get(next) {
         let mut children = Vec::new();
-        if let LowerKind::Dir(LowerDir { children: kept, .. }) = &node.kind {
-            match kept.get() {
+        if let LowerKind::Dir(dir) = &node.kind {
+            match dir.children.get() {
                 Some(Children::Table(table)) => table.take_nodes(&mut children),
                 Some(Children::Probes(probes)) => probes.take_nodes(&mut children),
                 None => {}
