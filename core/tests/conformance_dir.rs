@@ -52,8 +52,8 @@ macro_rules! passes {
 }
 
 passes! {
-    names creates staging publishes removes removed_objects renames links writes sizes sparse
-    times modes xattrs threads
+    names creates staging publishes removes removed_objects renames links sequences writes sizes
+    sparse times modes xattrs threads
 }
 
 #[test]

@@ -272,8 +272,9 @@ pub trait WriteAt: ReadAt {
 /// `create`, `publish`, `remove`, `rename` and `link` are all or nothing: cut at any point
 /// inside one, the next mount shows the tree as before the call or as after it, never between.
 /// Likewise a call that fails changed nothing that can be seen. What is left to do once the
-/// change is visible (a superfluous mark) cannot fail the call: it is logged, and mended by the
-/// next [`mount`](Self::mount). `conformance::crash` tries every cut.
+/// change is visible (a superfluous mark) cannot fail the call: it is logged, and mended at the
+/// latest by the next [`mount`](Self::mount). `plain::faulty` (feature `conformance`) helps to try every
+/// cut.
 ///
 /// A file that was opened for reading refuses to be written with `bad-descriptor`, but its times
 /// can be set, as by `futimens`.

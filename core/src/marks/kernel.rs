@@ -178,11 +178,11 @@ fn refused_upper<P: Plain>(plain: &P, what: std::fmt::Arguments<'_>) -> Error {
     Error::new(
         Errno::Unsupported,
         format!(
-            "{} {what} of another overlay filesystem, so it cannot be an upper: use it as a \
-             layer, below an upper that is empty",
-            plain.label()
+            "it {what} of another overlay filesystem, so it cannot be an upper: use it as a \
+             layer, below an upper that is empty"
         ),
     )
+    .in_layer(|| plain.label())
 }
 
 fn read<P: Plain>(plain: &P, dir: &P::Dir, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
@@ -207,12 +207,13 @@ fn value<P: Plain>(
 
 fn unreadable<P: Plain>(plain: &P, name: Option<Name<'_>>, error: Error) -> Error {
     match error.errno() {
-        Errno::Access | Errno::NotPermitted => error.context(format_args!(
-            "{}: the overlay attributes of {} cannot be read: run with the permission to read \
-             them, or make them readable",
-            plain.label(),
-            Place(name)
-        )),
+        Errno::Access | Errno::NotPermitted => error
+            .context(format_args!(
+                "the overlay attributes of {} cannot be read: run with the permission to read \
+                 them, or make them readable",
+                Place(name)
+            ))
+            .in_layer(|| plain.label()),
         _ => error,
     }
 }
@@ -233,13 +234,13 @@ fn foreign<P: Plain>(plain: &P, name: Name<'_>, attribute: &[u8]) -> Error {
     Error::new(
         Errno::Unsupported,
         format!(
-            "{}: {name} has the attribute {}: its content lies in another layer, as the kernel's \
+            "{name} has the attribute {}: its content lies in another layer, as the kernel's \
              overlayfs does with redirect_dir or metacopy; copy the merged tree to a directory \
              and use that as the layer",
-            plain.label(),
             attribute.escape_ascii()
         ),
     )
+    .in_layer(|| plain.label())
 }
 
 /// Whether a copy must not take over the attribute: it belongs to an overlay, or the system's

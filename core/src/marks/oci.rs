@@ -179,11 +179,11 @@ pub(super) fn refused<P: Plain>(plain: &P, name: Name<'_>) -> Error {
     Error::new(
         Errno::Unsupported,
         format!(
-            "{}: a whiteout named {name} would hide a directory's own \".\" or \"..\": no tool \
-             writes one, so the layer is broken; remove the file or make the layer again",
-            plain.label()
+            "a whiteout named {name} would hide a directory's own \".\" or \"..\": no tool writes \
+             one, so the layer is broken; remove the file or make the layer again"
         ),
     )
+    .in_layer(|| plain.label())
 }
 
 #[cfg(test)]

@@ -62,13 +62,13 @@ impl<P: Plain> Staging<P> {
         Err(Error::new(
             Errno::Unsupported,
             format!(
-                "{}: the work folder {} holds {}, which this version did not make: mount the \
-                 upper with the program that did, or remove the folder if nothing in it is needed",
-                self.plain.label(),
+                "the work folder {} holds {}, which this version did not make: mount the upper \
+                 with the program that did, or remove the folder if nothing in it is needed",
                 folder(),
                 name.as_name()
             ),
-        ))
+        )
+        .in_layer(|| self.plain.label()))
     }
 
     /// Removes everything in the folder.
@@ -205,18 +205,18 @@ impl<P: Plain> Staged<P> {
 
     fn lost(&self, attribute: &[u8], error: Error) -> Error {
         let attribute = attribute.escape_ascii();
-        let label = self.staging.plain.label();
-        match error.errno() {
+        let error = match error.errno() {
             Errno::Unsupported => error.context(format_args!(
-                "{label}: the extended attribute {attribute} of a file that is copied up cannot \
+                "the extended attribute {attribute} of a file that is copied up cannot \
                  be kept, since this filesystem has none: use an upper on one that has them \
                  (ext4, xfs, btrfs, tmpfs of Linux 6.6)"
             )),
             _ => error.context(format_args!(
-                "{label}: the extended attribute {attribute} of a file that is copied up cannot \
+                "the extended attribute {attribute} of a file that is copied up cannot \
                  be kept"
             )),
-        }
+        };
+        error.in_layer(|| self.staging.plain.label())
     }
 }
 

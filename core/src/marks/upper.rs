@@ -46,10 +46,7 @@ impl<P: Plain> MarkedUpper<P> {
 
     fn staging(&self) -> Result<Arc<Staging<P>>> {
         self.mounted.lock().clone().ok_or_else(|| {
-            Error::new(
-                Errno::Invalid,
-                format!("{}: the upper is not mounted", self.plain.label()),
-            )
+            Error::new(Errno::Invalid, "the upper is not mounted").in_layer(|| self.plain.label())
         })
     }
 

@@ -261,7 +261,9 @@ impl Plain for HostDir {
                 Ok(())
             }
             Err(Os::WOULDBLOCK) => Err(self.busy()),
-            Err(os) => Err(from_errno(os).context(format_args!("cannot lock {}", self.label))),
+            Err(os) => Err(from_errno(os)
+                .context("cannot lock the directory")
+                .in_layer(|| self.label.clone())),
         }
     }
 
@@ -280,12 +282,10 @@ impl HostDir {
     fn busy(&self) -> Error {
         Error::new(
             Errno::Busy,
-            format!(
-                "{} is in use as the upper of another mount: end that mount, or give this one an \
-                 upper of its own",
-                self.label
-            ),
+            "the directory is in use as the upper of another mount: end that mount, or give this \
+             one an upper of its own",
         )
+        .in_layer(|| self.label.clone())
     }
 }
 

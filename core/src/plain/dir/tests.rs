@@ -312,7 +312,7 @@ fn a_second_lock_is_refused_with_words_that_help() {
     for host in [&first, &second] {
         let error = host.lock().unwrap_err();
         assert_eq!(error.errno(), Errno::Busy);
-        assert!(error.to_string().contains("the directory"), "{error}");
+        assert!(error.to_string().starts_with("the directory: "), "{error}");
     }
     first.unlock();
     second.lock().unwrap();

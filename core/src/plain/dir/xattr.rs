@@ -53,6 +53,7 @@ impl Route {
     ) -> Result<Vec<Box<[u8]>>> {
         let read = match self.reach(dir, name)? {
             Reached::Path(path) => read(|buffer| rustix::fs::llistxattr(path.as_slice(), buffer)),
+            Reached::Itself(path) => read(|buffer| rustix::fs::listxattr(path.as_slice(), buffer)),
             Reached::File(fd) => read(|buffer| rustix::fs::flistxattr(&fd, buffer)),
             Reached::Nothing => return Ok(Vec::new()),
         };
@@ -79,6 +80,9 @@ impl Route {
             Reached::Path(path) => {
                 read(|buffer| rustix::fs::lgetxattr(path.as_slice(), attribute, buffer))
             }
+            Reached::Itself(path) => {
+                read(|buffer| rustix::fs::getxattr(path.as_slice(), attribute, buffer))
+            }
             Reached::File(fd) => read(|buffer| rustix::fs::fgetxattr(&fd, attribute, buffer)),
             Reached::Nothing => return Ok(None),
         };
@@ -100,6 +104,7 @@ impl Route {
         let flags = XattrFlags::empty();
         match self.reach(dir, name)? {
             Reached::Path(path) => rustix::fs::lsetxattr(path.as_slice(), attribute, value, flags),
+            Reached::Itself(path) => rustix::fs::setxattr(path.as_slice(), attribute, value, flags),
             Reached::File(fd) => rustix::fs::fsetxattr(fd, attribute, value, flags),
             Reached::Nothing => Err(Os::OPNOTSUPP),
         }
@@ -123,6 +128,7 @@ impl Route {
         check(attribute)?;
         match self.reach(dir, name)? {
             Reached::Path(path) => rustix::fs::lremovexattr(path.as_slice(), attribute),
+            Reached::Itself(path) => rustix::fs::removexattr(path.as_slice(), attribute),
             Reached::File(fd) => rustix::fs::fremovexattr(fd, attribute),
             Reached::Nothing => Err(Os::OPNOTSUPP),
         }
@@ -133,11 +139,14 @@ impl Route {
     }
 
     fn reach(self, dir: BorrowedFd<'_>, name: Option<Name<'_>>) -> Result<Reached> {
-        let last = name_or_dot(name);
         match self {
             Self::Procfs => {
-                let mut path = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
-                path.extend_from_slice(last);
+                let mut path = format!("/proc/self/fd/{}", dir.as_raw_fd()).into_bytes();
+                let Some(name) = name else {
+                    return Ok(Reached::Itself(path));
+                };
+                path.push(b'/');
+                path.extend_from_slice(name.as_bytes());
                 Ok(Reached::Path(path))
             }
             Self::Open => {
@@ -146,7 +155,7 @@ impl Route {
                     return Ok(Reached::Nothing);
                 }
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-                rustix::fs::openat(dir, last, flags, Mode::empty())
+                rustix::fs::openat(dir, name_or_dot(name), flags, Mode::empty())
                     .map(Reached::File)
                     .map_err(from_errno)
             }
@@ -156,8 +165,14 @@ impl Route {
 
 /// Where the calls on one name's attributes go.
 enum Reached {
+    /// A path whose last part is the name, not to be followed.
     Path(Vec<u8>),
+    /// A path whose last part is the descriptor's own link, to be followed: it needs no
+    /// permission to search the directory.
+    Itself(Vec<u8>),
+    /// An open file.
     File(OwnedFd),
+    /// No way leads there.
     Nothing,
 }
 

@@ -1,0 +1,231 @@
+//! A crash at any step of a guest's call shows the tree as before the call or as after it.
+//!
+//! Short plans over few names, so that they collide, are made on a real directory; then the last
+//! call of each is cut after its first step, its second, and so on, and the upper is mounted
+//! again. What one call does in several visible steps on a plain directory too (writing data
+//! after opening a file) is two calls here.
+
+#![cfg(all(feature = "conformance", feature = "dir"))]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::plain::HostDir;
+use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::{Dir, Lower, OpenHow, Opened, Overlay, Result};
+
+/// More steps than any call here has.
+const MANY: u64 = 200;
+
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Create(&'static str),
+    Truncate(&'static str),
+    OpenWrite(&'static str),
+    MakeDir(&'static str),
+    Unlink(&'static str),
+    RemoveDir(&'static str),
+    Symlink(&'static str),
+    Link(&'static str, &'static str),
+    Rename(&'static str, &'static str),
+}
+
+const PATHS: [&str; 9] = ["a", "b", "d", "e", "d/a", "d/s", "d/s/b", "e/a", "d/s/new"];
+
+fn call(root: &Dir, call: Call) -> Result<()> {
+    let write = OpenHow {
+        write: true,
+        ..OpenHow::default()
+    };
+    let create = OpenHow {
+        create: true,
+        exclusive: true,
+        ..write
+    };
+    let truncate = OpenHow {
+        truncate: true,
+        ..write
+    };
+    match call {
+        Call::Create(path) => root.open_at(path, create).map(drop),
+        Call::Truncate(path) => root.open_at(path, truncate).map(drop),
+        Call::OpenWrite(path) => root.open_at(path, write).map(drop),
+        Call::MakeDir(path) => root.create_directory_at(path),
+        Call::Unlink(path) => root.unlink_file_at(path),
+        Call::RemoveDir(path) => root.remove_directory_at(path),
+        Call::Symlink(path) => root.symlink_at("a", path),
+        Call::Link(old, new) => root.link_at(old, root, new),
+        Call::Rename(old, new) => root.rename_at(old, root, new),
+    }
+}
+
+/// Path to content of everything there is.
+type View = BTreeMap<String, String>;
+
+fn view(root: &Dir) -> View {
+    let mut seen = View::new();
+    visit(root, "", &mut seen);
+    seen
+}
+
+fn visit(dir: &Dir, above: &str, seen: &mut View) {
+    for entry in dir.list().unwrap().iter() {
+        let name = entry.name.to_str().unwrap();
+        let path = format!("{above}{name}");
+        if let Ok(target) = dir.readlink_at(name) {
+            seen.insert(path, format!("-> {target}"));
+            continue;
+        }
+        match dir.open_at(name, OpenHow::default()).unwrap() {
+            Opened::Dir(inner) => {
+                visit(&inner, &format!("{path}/"), seen);
+                seen.insert(path, "directory".into());
+            }
+            Opened::File(file) => {
+                let mut buffer = [0; 64];
+                let length = file.read_at(&mut buffer, 0).unwrap();
+                seen.insert(path, String::from_utf8_lossy(&buffer[..length]).into());
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> cap_std::fs::Dir {
+    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
+}
+
+fn mount(lower: &Path, upper: &Path, faults: &Faults) -> Overlay {
+    let plain = Faulty::new(HostDir::new(open(upper), "the upper"), faults);
+    Overlay::builder()
+        .lower(Lower::dir("the layer", open(lower)).unwrap())
+        .upper("the upper", Marked::upper(plain))
+        .volatile(true)
+        .build()
+        .unwrap()
+}
+
+/// Entries on disk with a mark beside them, and what is left of staging.
+fn untidy(path: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut pending = vec![path.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in std::fs::read_dir(&dir).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if name == ".wh..wh.work" || dir.join(format!(".wh.{name}")).exists() {
+                found.push(entry.path().display().to_string());
+            }
+            if entry.file_type().unwrap().is_dir() {
+                pending.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// A generator of plans: small, and the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        // Knuth's MMIX constants; the high bits are the good ones.
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    fn path(&mut self) -> &'static str {
+        PATHS[self.below(PATHS.len())]
+    }
+
+    fn call(&mut self) -> Call {
+        match self.below(12) {
+            0 => Call::Create(self.path()),
+            1 => Call::Truncate(self.path()),
+            2 => Call::OpenWrite(self.path()),
+            3 => Call::MakeDir(self.path()),
+            4 | 5 => Call::Unlink(self.path()),
+            6 => Call::RemoveDir(self.path()),
+            7 => Call::Symlink(self.path()),
+            8 => Call::Link(self.path(), self.path()),
+            _ => Call::Rename(self.path(), self.path()),
+        }
+    }
+}
+
+/// Makes the first calls of a plan in a new upper. Some of them fail, as a guest's do.
+fn given(lower: &Path, plan: &[Call], faults: &Faults) -> (tempfile::TempDir, Overlay) {
+    let temp = tempfile::tempdir().unwrap();
+    let overlay = mount(lower, temp.path(), faults);
+    let root = overlay.root();
+    for &step in plan {
+        if call(&root, step).is_err() {
+            continue;
+        }
+    }
+    (temp, overlay)
+}
+
+fn crash(lower: &Path, plan: &[Call]) -> bool {
+    let (&last, first) = plan.split_last().unwrap();
+    let faults = Faults::default();
+    let (_temp, overlay) = given(lower, first, &faults);
+    let before = view(&overlay.root());
+    let worked = call(&overlay.root(), last).is_ok();
+    let after = view(&overlay.root());
+    drop(overlay);
+    if !worked {
+        assert_eq!(before, after, "{plan:?}: failed, and yet did something");
+        return false;
+    }
+    for steps in 0..MANY {
+        let faults = Faults::default();
+        let (temp, overlay) = given(lower, first, &faults);
+        faults.cut_after(steps);
+        let called = call(&overlay.root(), last);
+        let whole = faults.asked() <= steps;
+        drop(overlay);
+
+        let faults = Faults::default();
+        let overlay = mount(lower, temp.path(), &faults);
+        let seen = view(&overlay.root());
+        drop(overlay);
+        if called.is_ok() {
+            assert_eq!(seen, after, "{plan:?} cut after {steps} steps: lost");
+        }
+        assert!(
+            seen == before || seen == after,
+            "{plan:?} cut after {steps} steps: {seen:#?} is neither {before:#?} nor {after:#?}"
+        );
+        let untidy = untidy(temp.path());
+        assert!(untidy.is_empty(), "{plan:?} cut after {steps}: {untidy:?}");
+        if whole {
+            return true;
+        }
+    }
+    panic!("{plan:?} does not end");
+}
+
+#[test]
+fn a_call_that_is_cut_happened_or_did_not() {
+    let lower = tempfile::tempdir().unwrap();
+    let path = lower.path();
+    std::fs::create_dir_all(path.join("d/s")).unwrap();
+    std::fs::create_dir(path.join("e")).unwrap();
+    for file in ["a", "d/a", "d/s/b"] {
+        std::fs::write(path.join(file), format!("lower {file}")).unwrap();
+    }
+    let mut random = Random(2);
+    let mut worked = 0;
+    for _ in 0..150 {
+        let length = 1 + random.below(6);
+        let plan: Vec<_> = (0..length).map(|_| random.call()).collect();
+        worked += u32::from(crash(path, &plan));
+    }
+    assert!(
+        worked > 40,
+        "only {worked} plans end with a call that works"
+    );
+}
