@@ -2,11 +2,12 @@
 
 use crate::args::RunArgs;
 use crate::invoke::{self, ComponentCall};
-use crate::store::Host;
-use std::ffi::OsString;
+use crate::store::{self, ComponentHost, Host, ModuleHost};
 use std::time::Duration;
+use wasi_overlay::OverlayCtx;
 use wasmtime::error::Context as _;
-use wasmtime::{Store, component};
+use wasmtime::{Engine, Linker, Module, Result, Store, Trap, component};
+use wasmtime_wasi::WasiCtxBuilder;
 
 /// The exit code after a trap, as of a process that aborted: 128 + SIGABRT.
 const TRAPPED: i32 = 134;
@@ -14,59 +15,111 @@ const TRAPPED: i32 = 134;
 /// A program with everything that it imports.
 pub(crate) enum Linked {
     /// A core module.
-    Module(wasmtime::InstancePre<Host>),
+    Module(Box<Linker<ModuleHost>>, Module),
     /// A component, and the call that `--invoke` asks for.
-    Component(component::InstancePre<Host>, Option<ComponentCall>),
+    Component(component::InstancePre<ComponentHost>, Option<ComponentCall>),
 }
 
-/// Instantiates the program and runs it to its end, or for as long as it may.
-pub(crate) async fn execute(
-    store: &mut Store<Host>,
+/// Instantiates the program, runs it to its end, or for as long as it may, and gives back its
+/// exit code. When it returns, nothing of the guest is left.
+pub(crate) fn run(
+    engine: &Engine,
     linked: Linked,
     args: &RunArgs,
-    app_args: &[OsString],
-) -> wasmtime::Result<()> {
+    mut wasi: WasiCtxBuilder,
+    files: &OverlayCtx,
+) -> Result<i32> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_time()
+        .enable_io()
+        .build()
+        .context("the runtime cannot be started")?;
+    let code = match linked {
+        Linked::Module(linker, module) => {
+            let mut store = store::of_module(engine, args, &mut wasi, files)?;
+            let guest = run_module(&mut store, *linker, &module, args);
+            let result = runtime.block_on(bounded(engine, args, guest));
+            outcome(&mut store, result, args)
+        }
+        Linked::Component(pre, call) => {
+            let mut store = store::of_component(engine, args, &mut wasi, files)?;
+            let guest = run_component(&mut store, &pre, call, args);
+            let result = runtime.block_on(bounded(engine, args, guest));
+            outcome(&mut store, result, args)
+        }
+    };
+    // A thread that waits for stdin or for a name server is not waited for.
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+async fn run_module(
+    store: &mut Store<ModuleHost>,
+    mut linker: Linker<ModuleHost>,
+    module: &Module,
+    args: &RunArgs,
+) -> Result<()> {
+    set_deadline(store, args);
+    if args.common.wasm.unknown_imports_default == Some(true) {
+        linker.define_unknown_imports_as_default_values(&mut *store, module)?;
+    }
+    let instance = linker.instantiate_async(&mut *store, module).await?;
+    let app_args = args.app_and_args.get(1..).unwrap_or_default();
+    invoke::module(store, instance, args.invoke.as_deref(), app_args).await
+}
+
+async fn run_component(
+    store: &mut Store<ComponentHost>,
+    pre: &component::InstancePre<ComponentHost>,
+    call: Option<ComponentCall>,
+    args: &RunArgs,
+) -> Result<()> {
+    set_deadline(store, args);
+    let instance = pre.instantiate_async(&mut *store).await?;
+    let concurrent = args.common.wasm.concurrency_support.unwrap_or(true);
+    match call {
+        Some(call) => call.call(store, instance, concurrent).await,
+        None => invoke::command(store, instance).await,
+    }
+}
+
+/// Wasm code looks at the epoch, which [`bounded`] moves when the time is over.
+fn set_deadline<W>(store: &mut Store<Host<W>>, args: &RunArgs) {
+    if args.common.wasm.timeout.is_some() {
+        store.set_epoch_deadline(1);
+    }
+}
+
+/// Ends a guest that runs for longer than `-W timeout` allows.
+async fn bounded(
+    engine: &Engine,
+    args: &RunArgs,
+    guest: impl Future<Output = Result<()>>,
+) -> Result<()> {
     let timeout = args.common.wasm.timeout;
     if let Some(timeout) = timeout {
-        store.set_epoch_deadline(1);
-        let engine = store.engine().clone();
+        let engine = engine.clone();
         std::thread::spawn(move || {
             std::thread::sleep(timeout);
             engine.increment_epoch();
         });
     }
-    let guest = async {
-        match linked {
-            Linked::Module(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                invoke::module(store, instance, args.invoke.as_deref(), app_args).await
-            }
-            Linked::Component(pre, call) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                let concurrent = args.common.wasm.concurrency_support.unwrap_or(true);
-                match call {
-                    Some(call) => call.call(store, instance, concurrent).await,
-                    None => invoke::command(store, instance).await,
-                }
-            }
-        }
+    tokio::time::timeout(timeout.unwrap_or(Duration::MAX), guest)
+        .await
+        .unwrap_or_else(|elapsed| {
+            Err(wasmtime::Error::from(Trap::Interrupt))
+                .with_context(|| format!("timed out after {elapsed}"))
+        })
         .with_context(|| {
             let app = args.app_and_args.first();
             let app = app.map(|app| app.to_string_lossy()).unwrap_or_default();
             format!("failed to run main module `{app}`")
         })
-    };
-    tokio::time::timeout(timeout.unwrap_or(Duration::MAX), guest)
-        .await
-        .unwrap_or_else(|elapsed| {
-            Err(wasmtime::Error::from(wasmtime::Trap::Interrupt))
-                .with_context(|| format!("timed out after {elapsed}"))
-        })
 }
 
 /// The exit code of a guest that ended so, after telling the user what they have to know.
-pub(crate) fn outcome(
-    store: &mut Store<Host>,
+fn outcome<W: 'static>(
+    store: &mut Store<Host<W>>,
     result: wasmtime::Result<()>,
     args: &RunArgs,
 ) -> i32 {
@@ -78,15 +131,15 @@ pub(crate) fn outcome(
     }
     let error = dump_core(store, error, args);
     crate::complain(&format!("Error: {error:?}"));
-    if error.is::<wasmtime::Trap>() {
-        TRAPPED
-    } else {
-        1
-    }
+    if error.is::<Trap>() { TRAPPED } else { 1 }
 }
 
 /// Writes the core dump that `-D coredump` asks for.
-fn dump_core(store: &mut Store<Host>, error: wasmtime::Error, args: &RunArgs) -> wasmtime::Error {
+fn dump_core<W: 'static>(
+    store: &mut Store<Host<W>>,
+    error: wasmtime::Error,
+    args: &RunArgs,
+) -> wasmtime::Error {
     let Some(path) = &args.common.debug.coredump else {
         return error;
     };

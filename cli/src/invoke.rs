@@ -2,7 +2,7 @@
 //!
 //! The rules are those of `wasmtime run`, whose `commands/run.rs` this follows.
 
-use crate::store::Host;
+use crate::store::{ComponentHost, ModuleHost};
 use std::ffi::OsString;
 use std::io::Write;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -15,7 +15,7 @@ use wasmtime::{Func, Instance, Result, Store, Val, ValType, bail, format_err};
 
 /// Runs a core module: `_initialize` if there is one, then the function asked for, or `_start`.
 pub(crate) async fn module(
-    store: &mut Store<Host>,
+    store: &mut Store<ModuleHost>,
     instance: Instance,
     invoke: Option<&str>,
     args: &[OsString],
@@ -43,7 +43,7 @@ pub(crate) async fn module(
 }
 
 async fn call(
-    store: &mut Store<Host>,
+    store: &mut Store<ModuleHost>,
     function: Func,
     invoke: Option<&str>,
     args: &[OsString],
@@ -120,7 +120,10 @@ fn show(value: &Val) -> String {
 }
 
 /// Runs a component's `wasi:cli/run`. Its `err` is exit code 1.
-pub(crate) async fn command(store: &mut Store<Host>, instance: component::Instance) -> Result<()> {
+pub(crate) async fn command(
+    store: &mut Store<ComponentHost>,
+    instance: component::Instance,
+) -> Result<()> {
     let command = wasmtime_wasi::p2::bindings::Command::new(&mut *store, &instance)?;
     let result = command.wasi_cli_run().call_run(&mut *store).await;
     match result.context("failed to invoke `run` function")? {
@@ -164,7 +167,7 @@ impl ComponentCall {
     /// Calls it and prints what it returns.
     pub(crate) async fn call(
         &self,
-        store: &mut Store<Host>,
+        store: &mut Store<ComponentHost>,
         instance: component::Instance,
         concurrent: bool,
     ) -> Result<()> {

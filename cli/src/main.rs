@@ -2,6 +2,7 @@
 
 mod app;
 mod args;
+mod fields;
 mod guest;
 mod invoke;
 mod mount;

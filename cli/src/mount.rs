@@ -2,58 +2,81 @@
 //! has ended, however it ended.
 
 use crate::mounts::{AbsoluteSymlinksArg, OverlaySpec, UpperSpec};
-use crate::validate::OpenOverlay;
+use crate::validate::{OpenMounts, OpenOverlay};
 use anyhow::{Result, anyhow};
-use wasi_overlay_core::{AbsoluteSymlinks, Errno, Error, Lower, Overlay};
+use wasi_overlay::{AbsoluteSymlinks, Errno, Error, FsPerms, Lower, Overlay, OverlayCtx};
 
-/// Mounted overlays. Dropped without [`close`](Self::close), they stay as a crash leaves them,
-/// which the next mount mends.
+/// What is mounted, and the guest's view of it. Overlays dropped without
+/// [`close`](Self::close) stay as a crash leaves them, which the next mount mends.
 pub(crate) struct Mounted {
     overlays: Vec<(OverlaySpec, Overlay)>,
+    files: OverlayCtx,
 }
 
 impl Mounted {
-    /// Mounts every overlay. If one cannot be, those before it are closed again.
-    pub(crate) fn new(open: Vec<OpenOverlay>) -> Result<Self> {
+    /// Mounts everything. If something cannot be, what was mounted before it is closed again.
+    ///
+    /// `block` is whether calls may block the guest's thread.
+    pub(crate) fn new(open: OpenMounts, block: bool) -> Result<Self> {
         let mut mounted = Self {
             overlays: Vec::new(),
+            files: OverlayCtx::default(),
         };
-        for overlay in open {
-            let spec = overlay.spec.clone();
-            match mount(overlay) {
-                Ok(overlay) => mounted.overlays.push((spec, overlay)),
-                Err(error) => {
-                    for trouble in mounted.close() {
-                        crate::complain(&format!("Error: {trouble:#}"));
-                    }
-                    return Err(error);
+        match mounted.fill(open, block) {
+            Ok(()) => Ok(mounted),
+            Err(error) => {
+                for trouble in mounted.close() {
+                    crate::complain(&format!("Error: {trouble:#}"));
                 }
+                Err(error)
             }
         }
-        Ok(mounted)
     }
 
-    /// The overlays, with what was asked for.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(OverlaySpec, Overlay)> {
-        self.overlays.iter()
+    fn fill(&mut self, open: OpenMounts, block: bool) -> Result<()> {
+        let mut files = OverlayCtx::builder();
+        files.allow_blocking_current_thread(block);
+        for overlay in open.overlays {
+            let spec = overlay.spec.clone();
+            let overlay = mount(overlay)?;
+            // It is closed from here on, whatever else fails.
+            self.overlays.push((spec.clone(), overlay.clone()));
+            files.overlay(spec.at.as_str(), &overlay, perms(spec.read_only))?;
+        }
+        for (spec, dir) in open.dirs {
+            files.dir(dir, spec.guest.as_str(), perms(spec.read_only))?;
+        }
+        self.files = files.build();
+        Ok(())
     }
 
-    /// Ends every mount and gives back what went wrong.
+    /// What the guest sees.
+    pub(crate) fn files(&self) -> &OverlayCtx {
+        &self.files
+    }
+
+    /// Ends every mount and gives back what went wrong. The guest has to be gone.
     pub(crate) fn close(self) -> Vec<anyhow::Error> {
-        let close = |(spec, overlay): &(OverlaySpec, Overlay)| {
+        drop(self.files);
+        let close = |(spec, overlay): (OverlaySpec, Overlay)| {
             overlay.close().map_err(|error| {
-                let flag = upper_or_mount(spec);
+                let flag = upper_or_mount(&spec);
                 anyhow!(
                     "{flag}: the upper could not be brought to rest ({error}); \
                      mount it once more, which mends it"
                 )
             })
         };
-        self.overlays
-            .iter()
-            .map(close)
-            .filter_map(Result::err)
-            .collect()
+        let closed = self.overlays.into_iter().map(close);
+        closed.filter_map(Result::err).collect()
+    }
+}
+
+fn perms(read_only: bool) -> FsPerms {
+    if read_only {
+        FsPerms::ReadOnly
+    } else {
+        FsPerms::ReadWrite
     }
 }
 

@@ -2,6 +2,7 @@
 //! looking at the disk.
 
 use crate::args::RunArgs;
+use crate::fields::{flag, guest_path, parse_size, place, required, set, split_fields};
 use anyhow::{Result, bail, ensure};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -109,8 +110,8 @@ impl Mounts {
         let dirs = self.dirs.iter().map(|d| (d.guest.as_str(), d.flag()));
         let mut seen: Vec<(&str, String)> = Vec::new();
         for (at, flag) in overlays.chain(dirs) {
-            let at = trim_slashes(at);
-            if let Some((_, other)) = seen.iter().find(|(other, _)| *other == at) {
+            let same = |(other, _): &&(&str, String)| place(other).eq(place(at));
+            if let Some((_, other)) = seen.iter().find(same) {
                 bail!(
                     "{flag}: `{at}` is mounted twice, first by {other}; \
                      give one of them another place"
@@ -304,209 +305,5 @@ impl DirSpec {
     }
 }
 
-/// Reads a number of bytes, such as `4096`, `64m` or `1GiB`. Units are powers of 1024.
-pub(crate) fn parse_size(text: &str) -> Result<u64> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = lower.split_at(digits);
-    let shift = match unit {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        _ => {
-            bail!("`{text}` is no size; write a number of bytes, or one with k, m or g, as in 64m")
-        }
-    };
-    let Ok(number) = number.parse::<u64>() else {
-        bail!("`{text}` is no size; write a number of bytes, or one with k, m or g, as in 64m");
-    };
-    ensure!(
-        number > 0,
-        "`{text}` leaves no room; to refuse changes, mount read-only"
-    );
-    match number.checked_mul(1 << shift) {
-        Some(bytes) => Ok(bytes),
-        None => bail!("`{text}` is more than any memory holds; give a smaller size, as in 1g"),
-    }
-}
-
-/// Checks a mount point and takes away what means nothing: doubled and trailing slashes.
-fn guest_path(flag: &str, text: &str) -> Result<String> {
-    ensure!(
-        text.starts_with('/'),
-        "{flag}: `{text}` is not absolute; a mount point begins with `/`, as in /{}",
-        text.trim_start_matches("./"),
-    );
-    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
-    ensure!(
-        !parts.iter().any(|part| matches!(*part, "." | "..")),
-        "{flag}: `{text}` holds `.` or `..`; write the mount point without them"
-    );
-    Ok(format!("/{}", parts.join("/")))
-}
-
-fn trim_slashes(path: &str) -> &str {
-    match path.trim_end_matches('/') {
-        "" => path.get(..1).unwrap_or(path),
-        trimmed => trimmed,
-    }
-}
-
-/// Splits at commas. `\,` is a comma and `\\` a backslash; any other backslash is itself.
-fn split_fields(text: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        let literal = match (char, chars.peek()) {
-            (',', _) => {
-                fields.push(String::new());
-                continue;
-            }
-            ('\\', Some(&next @ (',' | '\\'))) => {
-                chars.next();
-                next
-            }
-            _ => char,
-        };
-        if let Some(field) = fields.last_mut() {
-            field.push(literal);
-        }
-    }
-    fields
-}
-
-fn required<'a>(key: &str, value: Option<&'a str>) -> Result<&'a str> {
-    match value {
-        Some(value) if !value.is_empty() => Ok(value),
-        _ => bail!("`{key}` needs a value, as in `{key}=…`"),
-    }
-}
-
-fn flag(key: &str, value: Option<&str>) -> Result<bool> {
-    match value {
-        None => Ok(true),
-        Some(value) => bail!("`{key}={value}`: `{key}` takes no value"),
-    }
-}
-
-fn set<T>(key: &str, slot: &mut Option<T>, value: T) -> Result<()> {
-    ensure!(slot.is_none(), "`{key}` is given twice");
-    *slot = Some(value);
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mount(text: &str) -> String {
-        OverlaySpec::parse(text).map_or_else(|e| e.to_string(), |spec| format!("{spec:?}"))
-    }
-
-    #[test]
-    fn a_mount_has_its_layers_in_order_and_a_bounded_memory_upper() {
-        let spec = OverlaySpec::parse("layer=a,dst=//data/x/,layer=b").unwrap();
-        assert_eq!(spec.at, "/data/x");
-        assert_eq!(spec.layers, [PathBuf::from("a"), PathBuf::from("b")]);
-        assert_eq!(spec.upper, UpperSpec::Memory(DEFAULT_MEMORY));
-        assert!(!spec.read_only && !spec.volatile);
-        assert_eq!(spec.absolute_symlinks, AbsoluteSymlinksArg::Refuse);
-    }
-
-    #[test]
-    fn every_key_of_a_mount_counts() {
-        let spec = OverlaySpec::parse("dst=/d,layer=a,upper=c,ro,volatile,absolute-symlinks=root")
-            .unwrap();
-        assert_eq!(spec.upper, UpperSpec::Dir(PathBuf::from("c")));
-        assert!(spec.read_only && spec.volatile);
-        assert_eq!(spec.absolute_symlinks, AbsoluteSymlinksArg::Root);
-        let memory = |text: &str| OverlaySpec::parse(text).unwrap().upper;
-        assert_eq!(memory("dst=/d,memory=64m"), UpperSpec::Memory(64 << 20));
-        assert_eq!(memory("dst=/d,memory"), UpperSpec::Memory(DEFAULT_MEMORY));
-        assert_eq!(memory("dst=/d,upper=memory:1k"), UpperSpec::Memory(1024));
-        assert_eq!(memory("dst=/d,layer=a,ro"), UpperSpec::None);
-        assert_eq!(
-            memory("dst=/d,upper=./memory"),
-            UpperSpec::Dir(PathBuf::from("./memory"))
-        );
-    }
-
-    #[test]
-    fn a_comma_or_a_backslash_in_a_path_is_escaped() {
-        let spec = OverlaySpec::parse(r"dst=/d,layer=a\,b,layer=c\\,layer=d\e").unwrap();
-        let layers = ["a,b", r"c\", r"d\e"].map(PathBuf::from);
-        assert_eq!(spec.layers, layers);
-    }
-
-    #[test]
-    fn a_bad_mount_says_what_is_wrong() {
-        for (text, expected) in [
-            ("layer=a", "`dst` is missing"),
-            ("dst=data,layer=a", "dst: `data` is not absolute"),
-            ("dst=/a/../b,layer=a", "holds `.` or `..`"),
-            ("dst=/d", "neither `layer` nor `upper`"),
-            ("dst=/d,layer=", "`layer` needs a value"),
-            ("dst=/d,layer", "`layer` needs a value"),
-            ("dst=/d,dst=/e,layer=a", "`dst` is given twice"),
-            (
-                "dst=/d,upper=a,memory",
-                "`upper` or `memory` is given twice",
-            ),
-            ("dst=/d,layer=a,ro=yes", "`ro` takes no value"),
-            ("dst=/d,layer=a,rw", "unknown key `rw`"),
-            ("dst=/d,,layer=a", "a field is empty"),
-            ("dst=/d,memory,ro", "an upper in memory is empty"),
-            (
-                "dst=/d,layer=a,absolute-symlinks=yes",
-                "it is `refuse` or `root`",
-            ),
-        ] {
-            let message = mount(text);
-            assert!(message.contains(expected), "{text}: {message}");
-        }
-    }
-
-    #[test]
-    fn sizes_have_units_of_1024() {
-        let size = |text: &str| parse_size(text).map_err(|e| e.to_string());
-        assert_eq!(size("4096"), Ok(4096));
-        assert_eq!(size("64m"), Ok(64 << 20));
-        assert_eq!(size("1G"), Ok(1 << 30));
-        assert_eq!(size("2KiB"), Ok(2048));
-        for bad in [
-            "",
-            "m",
-            "64x",
-            "-1",
-            "1.5g",
-            "0x10",
-            "١",
-            "99999999999999999999",
-        ] {
-            assert!(size(bad).unwrap_err().contains("is no size"), "{bad}");
-        }
-        assert!(size("0").unwrap_err().contains("leaves no room"));
-        assert!(
-            size("999999999999t")
-                .unwrap_err()
-                .contains("more than any memory")
-        );
-    }
-
-    #[test]
-    fn a_dir_is_what_it_is_to_wasmtime_and_may_be_read_only() {
-        let dir = |text: &str| {
-            DirSpec::parse(text)
-                .map(|d| (d.host, d.guest, d.read_only))
-                .map_err(|e| e.to_string())
-        };
-        assert_eq!(dir("."), Ok((".".into(), ".".into(), false)));
-        assert_eq!(dir("a::/b"), Ok(("a".into(), "/b".into(), false)));
-        assert_eq!(dir("a::b::ro"), Ok(("a".into(), "b".into(), true)));
-        for bad in ["a::b::rw0", "a::b::", "a::b::ro::x", "a::", "::b", ""] {
-            assert!(dir(bad).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -7,12 +7,14 @@ use crate::guest::{self, Linked};
 use crate::invoke::ComponentCall;
 use crate::mount::Mounted;
 use crate::mounts::Mounts;
-use crate::store::{self, Host};
+use crate::store::{self, ComponentHost, ModuleHost};
 use crate::{served, validate};
 use anyhow::{Context, Result, anyhow, bail};
 use std::ffi::OsString;
 use std::path::Path;
-use wasmtime::{Engine, Store, component};
+use wasmtime::component::{self, Component};
+use wasmtime::{Engine, Linker, Module};
+use wasmtime_wasi::p2::bindings::LinkOptions;
 
 /// Runs the program and gives back its exit code.
 pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
@@ -27,35 +29,21 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
         config.epoch_interruption(true);
     }
     let engine = Engine::new(&config)?;
-    let Some((app, app_args)) = args.app_and_args.split_first() else {
+    let Some(app) = args.app_and_args.first() else {
         bail!("the program is missing; give a wasm file");
     };
     let path = Path::new(app);
     let program = app::load(&engine, path, args.allow_precompiled)?;
-    let mut store = store::new(&engine, &args, &argv(&args)?)?;
-    let linked = link(&engine, &mut store, program, &args, cli)
+    let wasi = store::wasi(&args, &argv(&args)?)?;
+    let linked = link(&engine, program, &args, cli)
         .with_context(|| format!("`{}` cannot be run", path.display()))?;
 
-    let mounted = Mounted::new(open.overlays)?;
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_time()
-        .enable_io()
-        .build()
-        .context("the runtime cannot be started")
-        .map(|runtime| {
-            let result = runtime.block_on(guest::execute(&mut store, linked, &args, app_args));
-            runtime.shutdown_background();
-            result
-        });
-    let mut code = match result {
-        Ok(result) => guest::outcome(&mut store, result, &args),
-        Err(error) => {
-            crate::complain(&format!("Error: {error:#}"));
-            1
-        }
-    };
-    // The guest's descriptors hold the mounts: they go first.
-    drop(store);
+    let mounted = Mounted::new(open, store::blocks_inline(&args))?;
+    let result = guest::run(&engine, linked, &args, wasi, mounted.files());
+    let mut code = result.unwrap_or_else(|error| {
+        crate::complain(&format!("Error: {error:#}"));
+        1
+    });
     for trouble in mounted.close() {
         crate::complain(&format!("Error: {trouble:#}"));
         code = if code == 0 { 1 } else { code };
@@ -63,70 +51,73 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
     Ok(code)
 }
 
-fn link(
+/// Gives the program what it imports.
+fn link(engine: &Engine, program: App, args: &RunArgs, cli: bool) -> Result<Linked> {
+    match program {
+        App::Module(module) => link_module(engine, module, args, cli),
+        App::Component(component) => link_component(engine, &component, args, cli),
+    }
+}
+
+fn link_module(engine: &Engine, module: Module, args: &RunArgs, cli: bool) -> Result<Linked> {
+    let wasm = &args.common.wasm;
+    if args.common.wasi.http == Some(true) {
+        bail!("-S http: it is a core module, and wasi:http is for components; leave it out");
+    }
+    let mut linker = Linker::new(engine);
+    if let Some(allow) = wasm.unknown_exports_allow {
+        linker.allow_unknown_exports(allow);
+    }
+    if cli {
+        wasi_overlay::p1::add_to_linker_async(&mut linker, |host: &mut ModuleHost| &mut host.wasi)?;
+    }
+    if wasm.unknown_imports_trap == Some(true) {
+        linker.define_unknown_imports_as_traps(&module)?;
+    }
+    // Default values are defined in a store, and leave nothing unknown.
+    if wasm.unknown_imports_default != Some(true) {
+        linker
+            .instantiate_pre(&module)
+            .map_err(|error| app::unlinked_module(error, cli))?;
+    }
+    Ok(Linked::Module(Box::new(linker), module))
+}
+
+fn link_component(
     engine: &Engine,
-    store: &mut Store<Host>,
-    program: App,
+    component: &Component,
     args: &RunArgs,
     cli: bool,
 ) -> Result<Linked> {
     let wasm = &args.common.wasm;
     let http = args.common.wasi.http == Some(true);
-    match program {
-        App::Module(module) => {
-            if http {
-                bail!(
-                    "-S http: it is a core module, and wasi:http is for components; leave it out"
-                );
-            }
-            let mut linker = wasmtime::Linker::new(engine);
-            if let Some(allow) = wasm.unknown_exports_allow {
-                linker.allow_unknown_exports(allow);
-            }
-            if cli {
-                wasmtime_wasi::p1::add_to_linker_async(&mut linker, |host: &mut Host| {
-                    &mut host.wasi
-                })?;
-            }
-            if wasm.unknown_imports_trap == Some(true) {
-                linker.define_unknown_imports_as_traps(&module)?;
-            }
-            if wasm.unknown_imports_default == Some(true) {
-                linker.define_unknown_imports_as_default_values(&mut *store, &module)?;
-            }
-            let pre = linker
-                .instantiate_pre(&module)
-                .map_err(|error| app::unlinked_module(error, cli))?;
-            Ok(Linked::Module(pre))
-        }
-        App::Component(component) => {
-            if wasm.unknown_exports_allow.is_some() {
-                bail!("-W unknown-exports-allow: it is a component, which has no such exports");
-            }
-            if wasm.unknown_imports_default == Some(true) {
-                bail!("-W unknown-imports-default: it is a component; use unknown-imports-trap");
-            }
-            let mut linker = component::Linker::new(engine);
-            if cli {
-                wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-            }
-            if http {
-                wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-            }
-            if wasm.unknown_imports_trap == Some(true) {
-                linker.define_unknown_imports_as_traps(&component)?;
-            }
-            let call = args
-                .invoke
-                .as_deref()
-                .map(|invoke| ComponentCall::parse(engine, &component, invoke))
-                .transpose()?;
-            let pre = linker
-                .instantiate_pre(&component)
-                .map_err(|error| app::unlinked_component(engine, &component, error, cli, http))?;
-            Ok(Linked::Component(pre, call))
-        }
+    if wasm.unknown_exports_allow.is_some() {
+        bail!("-W unknown-exports-allow: it is a component; leave it out");
     }
+    if wasm.unknown_imports_default == Some(true) {
+        bail!("-W unknown-imports-default: it is a component; use unknown-imports-trap");
+    }
+    let mut linker = component::Linker::<ComponentHost>::new(engine);
+    if cli {
+        let mut options = LinkOptions::default();
+        options.network_error_code(args.common.wasi.network_error_code.unwrap_or(false));
+        wasi_overlay::p2::add_all_to_linker_with_options_async(&mut linker, &options)?;
+    }
+    if http {
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    }
+    if wasm.unknown_imports_trap == Some(true) {
+        linker.define_unknown_imports_as_traps(component)?;
+    }
+    let call = args
+        .invoke
+        .as_deref()
+        .map(|invoke| ComponentCall::parse(engine, component, invoke))
+        .transpose()?;
+    let pre = linker
+        .instantiate_pre(component)
+        .map_err(|error| app::unlinked_component(engine, component, error, cli, http))?;
+    Ok(Linked::Component(pre, call))
 }
 
 /// The guest's arguments. The first is the name of the wasm file alone, which tells nothing of

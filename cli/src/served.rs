@@ -47,7 +47,7 @@ fn check_wasi(wasi: &WasiOptions) -> Result<()> {
         allow_ip_name_lookup: _,
         tcp: _,
         udp: _,
-        network_error_code,
+        network_error_code: _,
         preview0,
         inherit_env: _,
         inherit_stdin: _,
@@ -81,7 +81,6 @@ fn check_wasi(wasi: &WasiOptions) -> Result<()> {
         (!tcplisten.is_empty(), "tcplisten"),
         (*tls == Some(true), "tls"),
         (!nn_graph.is_empty(), "nn-graph"),
-        (*network_error_code == Some(true), "network-error-code"),
         (*preview0 == Some(true), "preview0"),
         (!config_var.is_empty(), "config-var"),
         (

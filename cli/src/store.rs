@@ -1,33 +1,63 @@
-//! What a guest's store holds, and what is linked to it.
+//! What a guest's store holds.
 
 use crate::args::RunArgs;
 use anyhow::{Context, Result, anyhow};
+use wasi_overlay::p1::OverlayP1Ctx;
+use wasi_overlay::{OverlayCtx, OverlayCtxView, OverlayView};
+use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
-use wasmtime_cli_flags::{CommonOptions, WasiOptions};
-use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_cli_flags::CommonOptions;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
-/// The data of the store.
-pub(crate) struct Host {
+/// The data of a store. `W` is WASI, of the version that the program wants.
+pub(crate) struct Host<W> {
     limits: StoreLimits,
-    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) wasi: W,
+}
+
+/// The data of a core module's store.
+pub(crate) type ModuleHost = Host<OverlayP1Ctx>;
+
+/// The data of a component's store.
+pub(crate) type ComponentHost = Host<Wasi2>;
+
+/// WASI 0.2.
+pub(crate) struct Wasi2 {
+    /// Everything but the filesystem.
+    wasi: WasiCtx,
+    /// The filesystem.
+    overlay: OverlayCtx,
+    /// What the guest holds of either.
+    table: ResourceTable,
     http: WasiHttpCtx,
     hooks: HttpHooks,
 }
 
-impl WasiView for Host {
+impl WasiView for ComponentHost {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiView::ctx(&mut self.wasi)
+        WasiCtxView {
+            ctx: &mut self.wasi.wasi,
+            table: &mut self.wasi.table,
+        }
     }
 }
 
-impl WasiHttpView for Host {
+impl OverlayView for ComponentHost {
+    fn overlay(&mut self) -> OverlayCtxView<'_> {
+        OverlayCtxView {
+            ctx: &mut self.wasi.overlay,
+            table: &mut self.wasi.table,
+        }
+    }
+}
+
+impl WasiHttpView for ComponentHost {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
-            ctx: &mut self.http,
-            table: WasiView::ctx(&mut self.wasi).table,
-            hooks: &mut self.hooks,
+            ctx: &mut self.wasi.http,
+            table: &mut self.wasi.table,
+            hooks: &mut self.wasi.hooks,
         }
     }
 }
@@ -47,48 +77,78 @@ impl WasiHttpHooks for HttpHooks {
     }
 }
 
-/// Makes the store, with every limit of the options on it.
-pub(crate) fn new(engine: &Engine, args: &RunArgs, argv: &[String]) -> Result<Store<Host>> {
-    let wasi = &args.common.wasi;
+/// Makes the store of a core module.
+pub(crate) fn of_module(
+    engine: &Engine,
+    args: &RunArgs,
+    wasi: &mut WasiCtxBuilder,
+    files: &OverlayCtx,
+) -> wasmtime::Result<Store<ModuleHost>> {
+    let mut wasi = OverlayP1Ctx::new(wasi.build_p1(), files)?;
+    if let Some(max) = args.common.wasi.max_resources {
+        WasiView::ctx(wasi.wasi()).table.set_max_capacity(max);
+    }
+    new(engine, args, wasi)
+}
+
+/// Makes the store of a component.
+pub(crate) fn of_component(
+    engine: &Engine,
+    args: &RunArgs,
+    wasi: &mut WasiCtxBuilder,
+    files: &OverlayCtx,
+) -> wasmtime::Result<Store<ComponentHost>> {
+    let options = &args.common.wasi;
+    let mut table = ResourceTable::new();
     let mut http = WasiHttpCtx::new();
-    if let Some(bytes) = wasi.max_http_fields_size {
+    if let Some(max) = options.max_resources {
+        table.set_max_capacity(max);
+    }
+    if let Some(bytes) = options.max_http_fields_size {
         http.set_field_size_limit(bytes);
     }
+    let hooks = HttpHooks {
+        chunks: options
+            .http_outgoing_body_buffer_chunks
+            .unwrap_or(wasmtime_wasi_http::p2::DEFAULT_OUTGOING_BODY_BUFFER_CHUNKS),
+        chunk_size: options
+            .http_outgoing_body_chunk_size
+            .unwrap_or(wasmtime_wasi_http::p2::DEFAULT_OUTGOING_BODY_CHUNK_SIZE),
+    };
+    let wasi = Wasi2 {
+        wasi: wasi.build(),
+        overlay: files.clone(),
+        table,
+        http,
+        hooks,
+    };
+    new(engine, args, wasi)
+}
+
+/// Makes a store, with every bound of the options on it.
+fn new<W: 'static>(engine: &Engine, args: &RunArgs, wasi: W) -> wasmtime::Result<Store<Host<W>>> {
     let host = Host {
         limits: limits(&args.common),
-        wasi: wasi_ctx(args, argv)?,
-        http,
-        hooks: HttpHooks {
-            chunks: wasi
-                .http_outgoing_body_buffer_chunks
-                .unwrap_or(wasmtime_wasi_http::p2::DEFAULT_OUTGOING_BODY_BUFFER_CHUNKS),
-            chunk_size: wasi
-                .http_outgoing_body_chunk_size
-                .unwrap_or(wasmtime_wasi_http::p2::DEFAULT_OUTGOING_BODY_CHUNK_SIZE),
-        },
+        wasi,
     };
     let mut store = Store::new(engine, host);
     store.limiter(|host| &mut host.limits);
-    set_bounds(&mut store, wasi);
+    let options = &args.common.wasi;
+    if let Some(max) = options.max_resources
+        && let Some(table) = store.concurrent_resource_table()
+    {
+        table.set_max_capacity(max);
+    }
+    if let Some(fuel) = options.hostcall_fuel {
+        store.set_hostcall_fuel(fuel);
+    }
+    if let Some(max) = options.max_component_handles {
+        store.set_max_component_handles(max);
+    }
     if let Some(fuel) = args.common.wasm.fuel {
         store.set_fuel(fuel)?;
     }
     Ok(store)
-}
-
-fn set_bounds(store: &mut Store<Host>, wasi: &WasiOptions) {
-    if let Some(max) = wasi.max_resources {
-        WasiView::ctx(store.data_mut()).table.set_max_capacity(max);
-        if let Some(table) = store.concurrent_resource_table() {
-            table.set_max_capacity(max);
-        }
-    }
-    if let Some(fuel) = wasi.hostcall_fuel {
-        store.set_hostcall_fuel(fuel);
-    }
-    if let Some(max) = wasi.max_component_handles {
-        store.set_max_component_handles(max);
-    }
 }
 
 fn limits(common: &CommonOptions) -> StoreLimits {
@@ -116,9 +176,9 @@ fn limits(common: &CommonOptions) -> StoreLimits {
 }
 
 /// Everything of WASI but the filesystem.
-fn wasi_ctx(args: &RunArgs, argv: &[String]) -> Result<WasiP1Ctx> {
+pub(crate) fn wasi(args: &RunArgs, argv: &[String]) -> Result<WasiCtxBuilder> {
     let wasi = &args.common.wasi;
-    let mut builder = WasiCtx::builder();
+    let mut builder = WasiCtxBuilder::new();
     builder.args(argv);
     if wasi.inherit_stdin.unwrap_or(true) {
         builder.inherit_stdin();
@@ -151,7 +211,7 @@ fn wasi_ctx(args: &RunArgs, argv: &[String]) -> Result<WasiP1Ctx> {
     // The guest is all that this process does; but only a call that leaves the thread can be
     // ended by a timeout.
     builder.allow_blocking_current_thread(blocks_inline(args));
-    Ok(builder.build_p1())
+    Ok(builder)
 }
 
 /// Whether calls may block the thread that the guest runs on.

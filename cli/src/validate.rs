@@ -11,7 +11,7 @@ use cap_std::fs::{Dir, MetadataExt as _};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use wasi_overlay_core::MAX_LAYERS;
+use wasi_overlay::engine::MAX_LAYERS;
 
 /// Mounts whose directories are open.
 pub(crate) struct OpenMounts {

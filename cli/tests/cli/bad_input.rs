@@ -1,0 +1,479 @@
+//! What bad input gets: an error that names the flag or the file and says what to do, exit code
+//! 1 (2 for what does not even parse), no backtrace, and nothing touched.
+
+use crate::support::{Ended, Place};
+use crate::wat;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+
+/// A place with two layers, an upper, a file, and a guest that would succeed.
+fn place() -> Place {
+    let place = Place::with_dirs(&["base", "base/in", "app", "up", "up/in"]);
+    place.file("file", "text").file("ok.wat", wat::exit(0));
+    place
+}
+
+/// Runs `args` and expects this error, with nothing printed and nothing changed.
+#[track_caller]
+fn fails(place: &Place, args: &[&str], expected: &str) {
+    let before = place.tree("");
+    let ended = place.run(args);
+    let expected = Ended {
+        code: 1,
+        stdout: String::new(),
+        stderr: format!("Error: {expected}\n"),
+    };
+    assert_eq!(ended, expected, "{args:?}");
+    assert_eq!(place.tree(""), before, "{args:?}");
+}
+
+/// Runs `args` and expects that they do not parse, for this reason.
+#[track_caller]
+fn does_not_parse(args: &[&str], expected: &str) {
+    let ended = place().run(args);
+    let expected = Ended {
+        code: 2,
+        stdout: String::new(),
+        stderr: format!("error: {expected}\n\nFor more information, try '--help'.\n"),
+    };
+    assert_eq!(ended, expected, "{args:?}");
+}
+
+#[test]
+fn a_layer_that_is_missing_or_a_file() {
+    let place = place();
+    fails(
+        &place,
+        &["--layer", "base", "--layer", "nope", "ok.wat"],
+        "--layer nope: there is no such directory; check the path",
+    );
+    fails(
+        &place,
+        &["--mount", "dst=/d,layer=nope", "ok.wat"],
+        "--mount dst=/d,layer=nope: there is no such directory; check the path",
+    );
+    fails(
+        &place,
+        &["--layer", "file", "ok.wat"],
+        "--layer file: it is a file, and a layer is a directory; unpack an archive into one first",
+    );
+    fails(
+        &place,
+        &["--layer", "file/x", "ok.wat"],
+        "--layer file/x: it cannot be read (Not a directory (os error 20)); a part of the path \
+         is a file; check the path",
+    );
+}
+
+#[test]
+fn a_layer_that_cannot_be_read() {
+    let place = place();
+    let open = |name: &str, mode| {
+        fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open("", 0o755);
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    for mode in [0o311, 0o644, 0o000] {
+        open("base", mode);
+        let mut command = place.command(["--layer", "base", "ok.wat"]);
+        if root {
+            // Root may read everything: try it as somebody else.
+            command.uid(65534).gid(65534);
+            if mode != 0 {
+                open("base", mode & 0o707 | (mode & 0o700) >> 6);
+            }
+        }
+        let output = match command.output() {
+            // The binary lies where nobody else may go.
+            Err(error) if root && error.kind() == std::io::ErrorKind::PermissionDenied => return,
+            output => crate::support::ended(output.unwrap()),
+        };
+        assert_eq!(
+            (output.code, output.stderr.as_str()),
+            (
+                1,
+                "Error: --layer base: it cannot be read (Permission denied (os error 13)); give \
+                 yourself `r` and `x` on it with chmod, or run as its owner\n"
+            ),
+            "{mode:o}"
+        );
+    }
+    open("base", 0o755);
+}
+
+#[test]
+fn an_upper_that_is_missing_or_a_file() {
+    let place = place();
+    fails(
+        &place,
+        &["--layer", "base", "--upper", "new/up", "ok.wat"],
+        "--upper new/up: there is no such directory; make it with `mkdir -p new/up`",
+    );
+    fails(
+        &place,
+        &["--upper", "file", "ok.wat"],
+        "--upper file: it is a file, and an upper is a directory; give another path",
+    );
+}
+
+#[test]
+fn an_upper_that_is_a_layer_or_lies_in_one_or_contains_one() {
+    let place = place();
+    symlink("base", place.path("link")).unwrap();
+    let remedy = "and a layer must never change; give the upper a directory of its own, outside \
+                  every layer";
+    for (layer, upper, relation) in [
+        ("base", "base", "it is the same directory as"),
+        ("base", "app/../base/.", "it is the same directory as"),
+        ("link", "base", "it is the same directory as"),
+        ("base", "base/in", "it lies inside"),
+        ("link", "base/in", "it lies inside"),
+        ("up/in", "up", "it contains"),
+    ] {
+        fails(
+            &place,
+            &["--layer", layer, "--upper", upper, "ok.wat"],
+            &format!("--upper {upper}: {relation} --layer {layer}, {remedy}"),
+        );
+    }
+    fails(
+        &place,
+        &[
+            "--layer",
+            "base",
+            "--mount",
+            "dst=/d,layer=app,upper=base/in",
+            "ok.wat",
+        ],
+        &format!("--mount dst=/d,upper=base/in: it lies inside --layer base, {remedy}"),
+    );
+}
+
+#[test]
+fn an_upper_of_two_mounts() {
+    fails(
+        &place(),
+        &["--upper", "up", "--mount", "dst=/d,upper=./up", "ok.wat"],
+        "--mount dst=/d,upper=./up: it is the same directory as --upper up, and two mounts \
+         cannot share an upper; give each a directory of its own",
+    );
+}
+
+#[test]
+fn a_writable_dir_that_meets_a_layer_or_an_upper() {
+    let place = place();
+    let remedy = "which nothing but the overlay may change while it is mounted; mount it \
+                  read-only (HOST::GUEST::ro), or choose another directory";
+    for (overlay, dir, relation) in [
+        ("--layer base", "base::/d", "it is the same directory as"),
+        ("--layer base", "base/in::/d", "it lies inside"),
+        ("--layer base", ".::/d", "it contains"),
+        ("--upper up", "up::/d", "it is the same directory as"),
+        ("--upper up", "up/in::/d", "it lies inside"),
+    ] {
+        let (flag, value) = overlay.split_once(' ').unwrap();
+        fails(
+            &place,
+            &[flag, value, "--dir", dir, "ok.wat"],
+            &format!("--dir {dir}: {relation} {overlay}, {remedy}"),
+        );
+    }
+}
+
+#[test]
+fn a_dir_that_is_missing_or_a_file() {
+    let place = place();
+    fails(
+        &place,
+        &["--dir", "nope::/d", "ok.wat"],
+        "--dir nope::/d: there is no such directory; check the path",
+    );
+    fails(
+        &place,
+        &["--dir", "file", "ok.wat"],
+        "--dir file: it is a file, and only directories can be mounted; give the directory that \
+         it is in",
+    );
+}
+
+#[test]
+fn more_layers_than_an_overlay_takes() {
+    let place = place();
+    let layers = |count| ["--layer", "base"].repeat(count);
+    let args = |count, more: &[&'static str]| [&layers(count), more, &["ok.wat"]].concat();
+    fails(
+        &place,
+        &args(501, &["--read-only"]),
+        "--at /: 501 layers, and 500 are the most; merge some of them into one",
+    );
+    fails(
+        &place,
+        &args(500, &[]),
+        "--at /: 501 layers with the upper, and 500 are the most; merge some of them into one",
+    );
+}
+
+#[test]
+fn a_mount_point_that_is_not_absolute_or_taken() {
+    let place = place();
+    fails(
+        &place,
+        &["--layer", "base", "--at", "data", "ok.wat"],
+        "--at: `data` is not absolute; a mount point begins with `/`, as in /data",
+    );
+    fails(
+        &place,
+        &["--layer", "base", "--at", "/a/../b", "ok.wat"],
+        "--at: `/a/../b` holds `.` or `..`; write the mount point without them",
+    );
+    fails(
+        &place,
+        &["--layer", "base", "--mount", "dst=//,layer=app", "ok.wat"],
+        "--mount dst=/: `/` is mounted twice, first by --at /; give one of them another place",
+    );
+    fails(
+        &place,
+        &["--mount", "dst=/d,layer=app", "--dir", "up::/d/", "ok.wat"],
+        "--dir up::/d/: `/d/` is mounted twice, first by --mount dst=/d; give one of them \
+         another place",
+    );
+    does_not_parse(
+        &["--mount", "dst=d,layer=base", "ok.wat"],
+        "invalid value 'dst=d,layer=base' for '--mount <SPEC>': dst: `d` is not absolute; a \
+         mount point begins with `/`, as in /d",
+    );
+}
+
+#[test]
+fn options_of_an_overlay_that_is_not_there() {
+    for flags in [
+        &["--read-only"][..],
+        &["--at", "/d"],
+        &["--volatile"],
+        &["--absolute-symlinks", "root"],
+    ] {
+        fails(
+            &place(),
+            &[flags, &["ok.wat"]].concat(),
+            &format!(
+                "{}: there is no overlay that it could mean; add --layer DIR or --upper DIR",
+                flags[0]
+            ),
+        );
+    }
+    fails(
+        &place(),
+        &["--upper", "memory", "--read-only", "ok.wat"],
+        "--upper: an upper in memory is empty and --read-only keeps it so; leave one of them out",
+    );
+}
+
+#[test]
+fn values_that_do_not_parse() {
+    does_not_parse(
+        &["--dir", "a::b::rw0", "ok.wat"],
+        "invalid value 'a::b::rw0' for '--dir <HOST[::GUEST[::ro]]>': `rw0` after the second \
+         `::` is unknown; it can only be `ro`",
+    );
+    for size in ["64x", "", "-1", "lots"] {
+        does_not_parse(
+            &["--upper", &format!("memory:{size}"), "ok.wat"],
+            &format!(
+                "invalid value 'memory:{size}' for '--upper <DIR|memory[:SIZE]>': `{size}` is no \
+                 size; write a number of bytes, or one with k, m or g, as in 64m"
+            ),
+        );
+    }
+    does_not_parse(
+        &["--mount", "dst=/d,layer=a,rw", "ok.wat"],
+        "invalid value 'dst=/d,layer=a,rw' for '--mount <SPEC>': unknown key `rw`; the keys are \
+         dst, layer, upper, memory, ro, volatile and absolute-symlinks, and a comma in a path is \
+         written `\\,`",
+    );
+    does_not_parse(
+        &["--env", "=x", "ok.wat"],
+        "invalid value '=x' for '--env <NAME[=VALUE]>': the name is missing; write NAME=VALUE",
+    );
+}
+
+#[test]
+fn options_of_wasmtime_that_are_not_served() {
+    let elsewhere = "leave the option out, or use `wasmtime run`";
+    for name in [
+        "nn", "threads", "config", "keyvalue", "listenfd", "tls", "preview0",
+    ] {
+        fails(
+            &place(),
+            &["-S", name, "ok.wat"],
+            &format!("-S {name}: wasi-overlay does not serve it; {elsewhere}"),
+        );
+    }
+    for (name, value) in [
+        ("tcplisten", "127.0.0.1:0"),
+        ("config-var", "a=b"),
+        ("keyvalue-in-memory-data", "a=b"),
+        ("nn-graph", "onnx::x"),
+    ] {
+        fails(
+            &place(),
+            &["-S", &format!("{name}={value}"), "ok.wat"],
+            &format!("-S {name}: wasi-overlay does not serve it; {elsewhere}"),
+        );
+    }
+    fails(
+        &place(),
+        &["-S", "p3", "ok.wat"],
+        "-S p3: WASI 0.3 is not supported yet; build the program for WASI 0.2",
+    );
+    fails(
+        &place(),
+        &["-D", "debugger=x", "ok.wat"],
+        &format!("-D debugger: wasi-overlay attaches no debugger; {elsewhere}"),
+    );
+    fails(
+        &place(),
+        &["-S", "http", "ok.wat"],
+        "`ok.wat` cannot be run: -S http: it is a core module, and wasi:http is for components; \
+         leave it out",
+    );
+    // What is switched off asks for nothing.
+    let off = "nn=n,threads=n,config=n,keyvalue=n,listenfd=n,tls=n,preview0=n,p3=n,preview2=y";
+    assert_eq!(place().run(["-S", off, "ok.wat"]).code, 0);
+}
+
+#[test]
+fn a_program_that_is_none() {
+    let place = place();
+    place
+        .file("empty.wasm", "")
+        .file("elf.wasm", b"\x7fELF\x02\x01\x01".as_slice());
+    place.file("cut.wasm", b"\0asm\x01\0\0\0\x01".as_slice());
+    let none = "is no WebAssembly: neither a module, nor a component, nor the text of one; give \
+                a .wasm, .wat or .cwasm file";
+    fails(&place, &["file"], &format!("`file` {none}"));
+    fails(&place, &["elf.wasm"], &format!("`elf.wasm` {none}"));
+    fails(
+        &place,
+        &["empty.wasm"],
+        "`empty.wasm` is empty; give a wasm file",
+    );
+    fails(
+        &place,
+        &["base"],
+        "`base` is a directory; give a wasm file, and directories with --layer or --dir",
+    );
+    fails(
+        &place,
+        &["nope.wasm"],
+        "`nope.wasm`: there is no such file; the program is the first argument that is no option",
+    );
+    let cut = place.run(["cut.wasm"]);
+    assert_eq!(cut.code, 1);
+    assert!(
+        cut.stderr
+            .starts_with("Error: `cut.wasm` is no valid WebAssembly: "),
+        "{cut:?}"
+    );
+}
+
+#[test]
+fn a_program_that_imports_what_is_not_there() {
+    let place = place();
+    let module =
+        |import: &str| format!("(module (import {import} (func)) (func (export \"_start\")))");
+    place
+        .file("env.wat", module(r#""env" "log""#))
+        .file("old.wat", module(r#""wasi_unstable" "proc_exit""#))
+        .file("odd.wat", module(r#""wasi_snapshot_preview1" "fd_magic""#));
+    fails(
+        &place,
+        &["env.wat"],
+        "`env.wat` cannot be run: it imports `env::log`, which is not there; build it without \
+         that import, or have calls of it trap with `-W unknown-imports-trap`",
+    );
+    fails(
+        &place,
+        &["old.wat"],
+        "`old.wat` cannot be run: it imports `wasi_unstable::proc_exit`, which is not there; \
+         that is WASI 0.0; build it for WASI 0.1",
+    );
+    fails(
+        &place,
+        &["odd.wat"],
+        "`odd.wat` cannot be run: it imports `wasi_snapshot_preview1::fd_magic`, which is not \
+         there; WASI 0.1 has no such function; build it for WASI 0.1",
+    );
+    assert_eq!(place.run(["-W", "unknown-imports-trap", "env.wat"]).code, 0);
+    assert_eq!(
+        place.run(["-W", "unknown-imports-default", "env.wat"]).code,
+        0
+    );
+
+    let import = |name: &str| {
+        let import = format!("(import \"{name}\" (instance (export \"f\" (func))))");
+        wat::component(&import, 0)
+    };
+    place
+        .file("log.wat", import("acme:logger/log@1.0.0"))
+        .file("http.wat", import("wasi:http/types@0.2.0"))
+        .file("tls.wat", import("wasi:tls/types@0.2.0-draft"))
+        .file("clock.wat", import("wasi:clocks/wall-clock@0.2.0"))
+        .file("three.wat", import("wasi:clocks/system-clock@0.3.0"));
+    fails(
+        &place,
+        &["log.wat"],
+        "`log.wat` cannot be run: it imports `acme:logger/log@1.0.0`, which is not there; \
+         compose the program with a component that exports it, as with `wac plug`",
+    );
+    fails(
+        &place,
+        &["http.wat"],
+        "`http.wat` cannot be run: it imports `wasi:http/types@0.2.0`, which is not there; add \
+         `-S http`",
+    );
+    fails(
+        &place,
+        &["tls.wat"],
+        "`tls.wat` cannot be run: it imports `wasi:tls/types@0.2.0-draft`, which is not there; \
+         wasi-overlay does not offer it, use a host that does",
+    );
+    fails(
+        &place,
+        &["-S", "cli=n", "clock.wat"],
+        "`clock.wat` cannot be run: it imports `wasi:clocks/wall-clock@0.2.0`, which is not \
+         there; leave `-S cli=n` out",
+    );
+    fails(
+        &place,
+        &["three.wat"],
+        "`three.wat` is a component of WASI 0.3 (it has `wasi:clocks/system-clock@0.3.0`), which \
+         is not supported yet; build it for WASI 0.2",
+    );
+}
+
+#[test]
+fn a_precompiled_program_that_nobody_vouched_for() {
+    let place = place();
+    let engine = wasmtime::Engine::default();
+    let code = engine.precompile_module(wat::exit(3).as_bytes()).unwrap();
+    place.file("exit.cwasm", code);
+    fails(
+        &place,
+        &["exit.cwasm"],
+        "`exit.cwasm` is precompiled: native code that runs without a check; if you trust it, \
+         add --allow-precompiled",
+    );
+}
+
+#[test]
+fn no_program_at_all() {
+    let ended = place().run(["--layer", "base"]);
+    assert_eq!(ended.code, 2);
+    assert!(
+        ended
+            .stderr
+            .contains("Usage: wasi-overlay run [OPTIONS] APP"),
+        "{ended:?}"
+    );
+}

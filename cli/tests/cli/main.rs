@@ -1,0 +1,9 @@
+//! The built binary, from outside: what a user types and what they get.
+
+mod arguments;
+mod bad_input;
+mod close;
+mod overlays;
+mod programs;
+mod support;
+mod wat;

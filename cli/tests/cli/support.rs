@@ -1,0 +1,101 @@
+//! Running the binary in a directory of its own.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A directory with guests and layers in it, in which the binary runs.
+pub(crate) struct Place {
+    dir: TempDir,
+}
+
+/// How a run ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Place {
+    /// An empty directory.
+    pub(crate) fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        Self { dir }
+    }
+
+    /// A directory that holds the empty directories of these names.
+    pub(crate) fn with_dirs(names: &[&str]) -> Self {
+        let place = Self::new();
+        for name in names {
+            fs::create_dir_all(place.path(name)).unwrap();
+        }
+        place
+    }
+
+    /// Where `name` is.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file, making its directories.
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    /// The content of a file.
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Every path in `name`, sorted, relative to it.
+    pub(crate) fn tree(&self, name: &str) -> Vec<String> {
+        let root = self.path(name);
+        let (mut todo, mut found) = (vec![root.clone()], Vec::new());
+        while let Some(dir) = todo.pop() {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                let relative = path.strip_prefix(&root).unwrap();
+                found.push(relative.to_str().unwrap().to_owned());
+                if path.is_dir() && !path.is_symlink() {
+                    todo.push(path);
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// The binary with these arguments after `run`, in this directory, backtraces asked for.
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wasi-overlay"));
+        command
+            .arg("run")
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("RUST_BACKTRACE", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ended {
+        ended(self.command(args).output().unwrap())
+    }
+}
+
+/// Reads how a run ended.
+pub(crate) fn ended(output: Output) -> Ended {
+    let code = output.status.code();
+    Ended {
+        code: code.unwrap_or_else(|| 1000 + output.status.signal().unwrap_or_default()),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
