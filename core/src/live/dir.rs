@@ -73,11 +73,18 @@ impl LiveDir {
     }
 
     pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
-        if !self.is_writable() {
+        if times.is_noop() || !self.is_writable() {
             stat::of_path(self.file(), path, follow)?;
-            return Err(Errno::ReadOnly.into());
+            return self.unless_read_only(times);
         }
         times::of_path(self.file(), path, follow, times)
+    }
+
+    fn unless_read_only(&self, times: SetTimes) -> Result<()> {
+        if times.is_noop() || self.is_writable() {
+            return Ok(());
+        }
+        Err(Errno::ReadOnly.into())
     }
 
     pub(crate) fn create_directory_at(&self, path: &str) -> Result<()> {
@@ -149,9 +156,7 @@ impl LiveDir {
     }
 
     pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
-        if !self.is_writable() {
-            return Err(Errno::ReadOnly.into());
-        }
+        self.unless_read_only(times)?;
         times::of_file(self.file(), times)
     }
 

@@ -12,6 +12,7 @@ use super::{from_io, list};
 use crate::descriptor::OpenHow;
 use crate::error::{Errno, Result};
 use crate::meta::Kind;
+use rustix::fs::{Mode, OFlags};
 use std::os::unix::ffi::OsStrExt;
 
 /// Links followed in search of the name that would be created. Linux's `MAXSYMLINKS`.
@@ -101,8 +102,12 @@ pub(super) fn unlink_file(dir: &LiveDir, path: &str) -> Result<()> {
 }
 
 pub(super) fn link(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &str) -> Result<()> {
-    stat::of_path(dir.file(), path, false)?;
-    new_name(new_dir, new_path)
+    let source = stat::of_path(dir.file(), path, false)?;
+    new_name(new_dir, new_path)?;
+    if source.kind == Kind::Dir {
+        return Err(Errno::NotPermitted.into());
+    }
+    Ok(())
 }
 
 pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &str) -> Result<()> {
@@ -118,16 +123,49 @@ pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &st
     if demands_dir && !is_dir {
         return Err(Errno::NotDirectory.into());
     }
-    match stat::of_path(new_dir.file(), new_path, false) {
-        Ok(target) if Place::of(&target) == Place::of(&source) => Ok(()),
-        Ok(target) => match (is_dir, target.kind == Kind::Dir) {
-            (true, false) => Err(Errno::NotDirectory.into()),
-            (false, true) => Err(Errno::IsDirectory.into()),
-            (true, true) => empty(new_dir, new_path),
-            (false, false) => Ok(()),
-        },
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(error),
+    if is_dir && is_above(Place::of(&source), new_dir, new_path)? {
+        return Err(Errno::Invalid.into());
+    }
+    let target = match stat::of_path(new_dir.file(), new_path, false) {
+        Ok(target) => target,
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if Place::of(&target) == Place::of(&source) {
+        return Ok(());
+    }
+    let onto_dir = target.kind == Kind::Dir;
+    if onto_dir && is_above(Place::of(&target), dir, path)? {
+        return Err(Errno::NotEmpty.into());
+    }
+    match (is_dir, onto_dir) {
+        (true, false) => Err(Errno::NotDirectory.into()),
+        (false, true) => Err(Errno::IsDirectory.into()),
+        (true, true) => empty(new_dir, new_path),
+        (false, false) => Ok(()),
+    }
+}
+
+/// Whether the directory at `above` holds the name at `path`, at any depth.
+fn is_above(above: Place, dir: &LiveDir, path: &str) -> Result<bool> {
+    let mut at = stat::open_path(dir.file(), parent(path).unwrap_or("."), true)?;
+    let mut place = Place::of(&stat::of_file(&at)?);
+    loop {
+        if place == above {
+            return Ok(true);
+        }
+        // Beyond the mount's root there may be directories that cannot be searched. Nothing is
+        // looked at but what they are.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(up) = rustix::fs::openat(&at, c"..", flags, Mode::empty()) else {
+            return Ok(false);
+        };
+        at = up.into();
+        let parent = Place::of(&stat::of_file(&at)?);
+        if parent == place {
+            return Ok(false);
+        }
+        place = parent;
     }
 }
 

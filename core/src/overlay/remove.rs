@@ -20,7 +20,7 @@ impl Shared {
         path: &str,
         read_only: bool,
     ) -> Result<()> {
-        let walked = self.resolve(base, path, Last::Name)?;
+        let walked = self.resolve(base, path, Last::Stop)?;
         if walked.found().ok_or(Errno::NoEntry)?.is_dir() {
             return Err(Errno::IsDirectory.into());
         }
@@ -38,14 +38,14 @@ impl Shared {
         path: &str,
         read_only: bool,
     ) -> Result<()> {
-        let walked = self.resolve(base, path, Last::Name)?;
-        if walked.name().is_none() {
-            // POSIX: `EINVAL` for a final `.`; Linux: `ENOTEMPTY` for a final `..`.
-            let up = path.trim_end_matches('/').ends_with("..");
-            return Err(if up { Errno::NotEmpty } else { Errno::Invalid }.into());
-        }
+        let walked = self.resolve(base, path, Last::Stop)?;
         if !walked.found().ok_or(Errno::NoEntry)?.is_dir() {
             return Err(Errno::NotDirectory.into());
+        }
+        // A slash, `.` or `..` in the last place stands for the directory itself, which has no
+        // name to be removed there. POSIX would take the slash; wasmtime-wasi does not.
+        if walked.wants_dir {
+            return Err(Errno::Invalid.into());
         }
         let node = self.materialize(walked.trail())?;
         if !self.list(&node)?.is_empty() {

@@ -57,11 +57,12 @@ impl Shared {
             {
                 return Err(Errno::NotEmpty.into());
             }
-            if let Verdict::Same = check(&plan)? {
-                return Ok(());
-            }
+            let verdict = check(&plan)?;
             if read_only {
                 return Err(Errno::ReadOnly.into());
+            }
+            if let Verdict::Same = verdict {
+                return Ok(());
             }
             if is_reserved(plan.to.1) {
                 let message = format!(
@@ -91,10 +92,10 @@ impl Shared {
     }
 
     fn plan<'a>(&self, old: &'a Walked, new: &'a Walked) -> Result<Plan<'a>> {
-        let source = old.found().ok_or(Errno::NoEntry)?;
         let (Some(from), Some(to)) = (old.name(), new.name()) else {
             return Err(Errno::Busy.into());
         };
+        let source = old.found().ok_or(Errno::NoEntry)?;
         if !source.is_dir() && (old.wants_dir || new.wants_dir) {
             return Err(Errno::NotDirectory.into());
         }

@@ -106,31 +106,26 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 #[test]
-#[ignore = "the engine is not whole yet"]
 fn on_an_upper_that_others_wrote() {
     run(Mount::Written);
 }
 
 #[test]
-#[ignore = "the engine is not whole yet"]
 fn on_an_upper_directory() {
     run(Mount::Directory);
 }
 
 #[test]
-#[ignore = "the engine is not whole yet"]
 fn on_an_upper_in_memory() {
     run(Mount::Memory);
 }
 
 #[test]
-#[ignore = "the engine is not whole yet"]
 fn without_an_upper() {
     run(Mount::NoUpper);
 }
 
 #[test]
-#[ignore = "the engine is not whole yet"]
 fn through_a_read_only_view() {
     run(Mount::ReadOnly);
 }

@@ -84,6 +84,7 @@ pub(crate) const OPS: &[&str] = &[
     "unlink @/sub",
     "unlink ^",
     "rmdir @",
+    "rmdir @/",
     "rmdir @/.",
     "rmdir @/..",
     "rmdir @/c",

@@ -52,10 +52,7 @@ impl<'a> Script<'a> {
             ["held", rest @ ..] => self.held(rest),
             ["in", rest @ ..] => match self.held.clone() {
                 Some(Opened::Dir(dir)) => self.at(&dir, rest),
-                other => Ok(format!("no directory is held: {other:?}")
-                    .chars()
-                    .take(40)
-                    .collect()),
+                Some(Opened::File(_)) | None => Ok("no directory is held".to_owned()),
             },
             _ => self.at(&self.root.clone(), words),
         }
