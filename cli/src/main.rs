@@ -9,6 +9,7 @@ mod mount;
 mod mounts;
 mod run;
 mod served;
+mod signals;
 mod store;
 mod validate;
 

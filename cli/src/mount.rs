@@ -2,8 +2,9 @@
 //! has ended, however it ended.
 
 use crate::mounts::{AbsoluteSymlinksArg, OverlaySpec, UpperSpec};
+use crate::signals;
 use crate::validate::{OpenMounts, OpenOverlay};
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use wasi_overlay::{AbsoluteSymlinks, Errno, Error, FsPerms, Lower, Overlay, OverlayCtx};
 
 /// What is mounted, and the guest's view of it. Overlays dropped without
@@ -47,6 +48,13 @@ impl Mounted {
             files.dir(dir, spec.guest.as_str(), perms(spec.read_only))?;
         }
         self.files = files.build();
+        // What is in memory needs no closing.
+        let on_disk = |(spec, _): &&(OverlaySpec, Overlay)| matches!(spec.upper, UpperSpec::Dir(_));
+        let uppers = self.overlays.iter().filter(on_disk);
+        let uppers: Vec<_> = uppers.map(|(_, overlay)| overlay.clone()).collect();
+        if !uppers.is_empty() {
+            signals::close_at(uppers).context("signals cannot be caught")?;
+        }
         Ok(())
     }
 
@@ -132,11 +140,13 @@ fn describe(spec: &OverlaySpec, flag: &str, error: &Error) -> anyhow::Error {
         format!("{flag}: {message}")
     };
     match error.errno() {
-        Errno::Busy => anyhow!("{message}; end the other mount, or give another upper"),
         Errno::Access | Errno::NotPermitted => {
             anyhow!("{message}; give yourself access to it, or run as its owner")
         }
-        Errno::ReadOnly => anyhow!("{message}; give another upper, or mount with --read-only"),
+        Errno::ReadOnly if spec.read_only => {
+            anyhow!("{message}; give it as the topmost layer instead")
+        }
+        Errno::ReadOnly => anyhow!("{message}; give another upper, or mount read-only"),
         _ => anyhow!("{message}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{Place, ended};
 use crate::wat;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,18 @@ fn place() -> Place {
     let place = Place::with_dirs(&["up"]);
     place.file("base/a", "a of base");
     place
+}
+
+/// Waits until a guest has made this file.
+fn wait_for(place: &Place, name: &str) {
+    let started = Instant::now();
+    while !place.path(name).exists() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the guest does not start"
+        );
+        sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
@@ -45,25 +57,13 @@ fn an_upper_that_is_mounted_elsewhere_is_refused_and_free_again_when_that_ends()
     let wait = "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";
     place.file("guest.wat", wat::write(3, "started", "x", wait));
     let mut first = place.command(ARGS).stdin(Stdio::piped()).spawn().unwrap();
-    let started = Instant::now();
-    while !place.path("up/started").exists() {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "the first run does not start"
-        );
-        sleep(Duration::from_millis(20));
-    }
+    wait_for(&place, "up/started");
     let second = place.run(ARGS);
-    assert_eq!(second.code, 1, "{second:?}");
-    assert!(
-        second.stderr.starts_with("Error: --upper up: "),
-        "{second:?}"
-    );
-    assert!(
-        second
-            .stderr
-            .ends_with("; end the other mount, or give another upper\n"),
-        "{second:?}"
+    assert_eq!(second.code, 1);
+    assert_eq!(
+        second.stderr,
+        "Error: --upper up: the directory is in use as the upper of another mount: end that \
+         mount, or give this one an upper of its own\n"
     );
     drop(first.stdin.take());
     assert_eq!(ended(first.wait_with_output().unwrap()).code, 0);
@@ -72,19 +72,44 @@ fn an_upper_that_is_mounted_elsewhere_is_refused_and_free_again_when_that_ends()
 }
 
 #[test]
+fn a_run_that_is_called_off_closes_its_upper() {
+    for (signal, number) in [("INT", 2), ("TERM", 15)] {
+        let place = place();
+        let spin = "(loop $again (br $again))";
+        place.file("guest.wat", wat::write(3, "a", "changed", spin));
+        let child = place.command(ARGS).spawn().unwrap();
+        wait_for(&place, "up/a");
+        let pid = child.id().to_string();
+        let kill = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(kill.unwrap().success());
+        assert_eq!(ended(child.wait_with_output().unwrap()).code, 1000 + number);
+        assert_eq!(place.tree("up"), ["a"], "{signal}");
+    }
+}
+
+#[test]
+fn an_upper_of_somebody_else_is_refused_and_left_alone() {
+    let place = place();
+    place.file("guest.wat", wat::exit(0));
+    place.file("up/.wh..wh.work/strange", "");
+    let ended = place.run(ARGS);
+    assert_eq!(ended.code, 1);
+    assert_eq!(
+        ended.stderr,
+        "Error: --upper up: the work folder .wh..wh.work holds strange, which this version did \
+         not make: mount the upper with the program that did, or remove the folder if nothing in \
+         it is needed\n"
+    );
+    assert_eq!(place.tree("up"), [".wh..wh.work", ".wh..wh.work/strange"]);
+}
+
+#[test]
 fn what_a_killed_run_left_is_mended_by_the_next_one() {
     let place = place();
     let wait = "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";
     place.file("guest.wat", wat::write(3, "a", "changed", wait));
     let mut killed = place.command(ARGS).stdin(Stdio::piped()).spawn().unwrap();
-    let started = Instant::now();
-    while !place.path("up/a").exists() {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "the run does not start"
-        );
-        sleep(Duration::from_millis(20));
-    }
+    wait_for(&place, "up/a");
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert!(

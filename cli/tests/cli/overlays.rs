@@ -220,3 +220,14 @@ fn a_host_path_with_a_comma_is_escaped() {
         "c",
     );
 }
+
+#[test]
+fn an_overlay_takes_500_layers() {
+    let place = place();
+    let names: Vec<String> = (0..499).map(|n| format!("many/{n}")).collect();
+    for name in &names {
+        place.file(&format!("{name}/file"), name);
+    }
+    let args: Vec<&str> = names.iter().flat_map(|name| ["--layer", name]).collect();
+    prints(&place, &args, wat::cat(3, "file"), "many/498");
+}

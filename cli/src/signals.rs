@@ -1,0 +1,59 @@
+//! Ctrl-C and `kill`: the mounts are closed before the process goes, so that a run that was
+//! called off leaves its upper as a run that ended does.
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::{flag, low_level};
+use std::ffi::c_int;
+use std::io::Result;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use wasi_overlay::Overlay;
+
+/// Closes `overlays` at the first signal that asks the process to end, which then ends by that
+/// signal. A second one ends it on the spot.
+///
+/// # Errors
+/// Those of `sigaction`.
+pub(crate) fn close_at(overlays: Vec<Overlay>) -> Result<()> {
+    // Who started us with a signal ignored (a shell, for a job in the background) means it.
+    let ignored = ignored();
+    let heeded = [SIGINT, SIGTERM]
+        .into_iter()
+        .filter(|signal| ignored & (1 << (signal - 1)) == 0)
+        .collect::<Vec<c_int>>();
+    let again = Arc::new(AtomicBool::new(false));
+    for signal in &heeded {
+        // In this order: the second signal finds what the first one set.
+        flag::register_conditional_default(*signal, Arc::clone(&again))?;
+        flag::register(*signal, Arc::clone(&again))?;
+    }
+    let mut signals = Signals::new(&heeded)?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let Some(signal) = signals.forever().next() else {
+                return;
+            };
+            for overlay in overlays {
+                if let Err(error) = overlay.close() {
+                    crate::complain(&format!("Error: {error}"));
+                }
+            }
+            if low_level::emulate_default_handler(signal).is_err() {
+                low_level::exit(128 + signal);
+            }
+        })?;
+    Ok(())
+}
+
+/// The signals that this process ignores, a bit each. Where that is not told, none.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default()
+}
