@@ -47,9 +47,9 @@ impl Shared {
         if target.as_bytes().contains(&0) {
             return Err(Errno::Invalid.into());
         }
-        let walked = self.resolve(base, path, Last::Name)?;
-        if walked.wants_dir && walked.found().is_none() {
-            return Err(Errno::NoEntry.into());
+        let walked = self.resolve(base, path, Last::Stop)?;
+        if walked.wants_dir {
+            walked.existing()?;
         }
         self.create(&walked, New::Symlink(target.as_bytes()), read_only)?;
         Ok(())

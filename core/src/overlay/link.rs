@@ -21,13 +21,13 @@ impl Shared {
         read_only: bool,
     ) -> Result<()> {
         let old = self.resolve(from.0, from.1, Last::Stop)?;
+        let new = self.resolve(to.0, to.1, Last::Stop)?;
+        if new.wants_dir {
+            new.existing()?;
+        }
         let source = old.existing()?;
-        let new = self.resolve(to.0, to.1, Last::Name)?;
         if new.found().is_some() {
             return Err(Errno::Exist.into());
-        }
-        if new.wants_dir {
-            return Err(Errno::NoEntry.into());
         }
         if source.is_dir() {
             return Err(Errno::NotPermitted.into());
