@@ -38,16 +38,16 @@ impl Shared {
         if target.starts_with('/') {
             return Err(Errno::NotPermitted.into());
         }
+        if target.as_bytes().contains(&0) {
+            return Err(Errno::Invalid.into());
+        }
+        let walked = self.resolve(base, path, Last::Stop)?;
         if target.is_empty() {
             return Err(Errno::NoEntry.into());
         }
         if target.len() >= self.limits.path_bytes {
             return Err(Errno::NameTooLong.into());
         }
-        if target.as_bytes().contains(&0) {
-            return Err(Errno::Invalid.into());
-        }
-        let walked = self.resolve(base, path, Last::Stop)?;
         if walked.wants_dir {
             walked.existing()?;
         }

@@ -48,16 +48,13 @@ impl Shared {
             let old = self.resolve(from.0, from.1, Last::Name)?;
             let new = self.resolve(to.0, to.1, Last::Name)?;
             let plan = self.plan(&old, &new)?;
-            if let Some(target) = &plan.target
+            let verdict = check(&plan)?;
+            if let (Verdict::Move, Some(target)) = (&verdict, &plan.target)
                 && target.kind == Kind::Dir
-                && plan.source.kind == Kind::Dir
-                && !Arc::ptr_eq(target, &plan.source)
-                && !is_above(target, &plan.from.0)
                 && !self.list(target)?.is_empty()
             {
                 return Err(Errno::NotEmpty.into());
             }
-            let verdict = check(&plan)?;
             if read_only {
                 return Err(Errno::ReadOnly.into());
             }
