@@ -148,6 +148,9 @@ Examples:
       --dir .::/work::ro tool.wasm
 
   Call a function:
-    wasi-overlay run --layer base --invoke add sum.wat 1 2";
+    wasi-overlay run --layer base --invoke add sum.wat 1 2
+
+  See why a call of the program fails:
+    WASMTIME_LOG=wasi_overlay=debug wasi-overlay run --layer base tool.wasm";
 
 const USAGE: &str = "wasi-overlay run [OPTIONS] APP.wasm|.wat|.cwasm [ARGS]...";

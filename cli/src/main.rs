@@ -5,6 +5,7 @@ mod args;
 mod fields;
 mod guest;
 mod invoke;
+mod log;
 mod mount;
 mod mounts;
 mod run;

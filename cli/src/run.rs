@@ -8,7 +8,7 @@ use crate::invoke::ComponentCall;
 use crate::mount::Mounted;
 use crate::mounts::Mounts;
 use crate::store::{self, ComponentHost, ModuleHost};
-use crate::{served, validate};
+use crate::{log, served, validate};
 use anyhow::{Context, Result, anyhow, bail};
 use std::ffi::OsString;
 use std::path::Path;
@@ -18,10 +18,14 @@ use wasmtime_wasi::p2::bindings::LinkOptions;
 
 /// Runs the program and gives back its exit code.
 pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
-    // Reads `-O -C -D -W -S` into their fields, besides what its name says.
-    args.common.init_logging()?;
-    served::check(&args.common)?;
-    let cli = served::cli_enabled(&args.common.wasi)?;
+    // What reads `-O -C -D -W -S` into their fields also makes the compilation cache, for which
+    // it is too early.
+    let mut options = args.common.clone();
+    options.codegen.cache = Some(false);
+    options.config(None)?;
+    log::init(&mut options)?;
+    served::check(&options)?;
+    let cli = served::cli_enabled(&options.wasi)?;
     let open = validate::open(Mounts::from_args(&args)?)?;
 
     let mut config = args.common.config(None)?;

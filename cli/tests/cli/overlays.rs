@@ -118,6 +118,12 @@ fn a_memory_upper_has_a_bound() {
         wat::fill(3, "full"),
         NOSPC,
     );
+    // A guest can only say that the disk is full. The log says which, and how much it holds.
+    let mut command = place.command(["--upper", "memory:64k", "guest.wat"]);
+    let output = command.env("WASMTIME_LOG", "wasi_overlay=debug").output();
+    let ended = crate::support::ended(output.unwrap());
+    let reason = "the layer in memory is full: it may hold 65536 bytes; give it more";
+    assert!(ended.stderr.contains(reason), "{ended:?}");
 }
 
 #[test]
