@@ -1,0 +1,189 @@
+//! What is linked, and that a guest of any 0.2 finds it.
+
+use crate::support::{State, host_dir, live};
+use wasi_overlay::{FsPerms, p2};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store};
+
+/// A component that imports `wasi:filesystem@version` and exports how many preopens there are.
+fn guest(version: &str) -> String {
+    format!(
+        r#"(component
+            (import "wasi:filesystem/types@{version}" (instance $types
+                (export "descriptor" (type (sub resource)))
+            ))
+            (alias export $types "descriptor" (type $descriptor))
+            (import "wasi:filesystem/preopens@{version}" (instance $preopens
+                (alias outer 1 $descriptor (type $outer))
+                (export "descriptor" (type $inner (eq $outer)))
+                (export "get-directories" (func
+                    (result (list (tuple (own $inner) string)))
+                ))
+            ))
+            (core module $memory
+                (memory (export "memory") 1)
+                (global $next (mut i32) (i32.const 1024))
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+                    (global.set $next (i32.and
+                        (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+                    (global.get $next)
+                    (global.set $next (i32.add (global.get $next) (local.get 3)))
+                )
+            )
+            (core instance $memory (instantiate $memory))
+            (core func $get (canon lower (func $preopens "get-directories")
+                (memory $memory "memory") (realloc (func $memory "realloc"))))
+            (core module $main
+                (import "wasi" "get" (func $get (param i32)))
+                (import "memory" "memory" (memory 1))
+                (func (export "count") (result i32)
+                    (call $get (i32.const 0))
+                    (i32.load (i32.const 4))
+                )
+            )
+            (core instance $main (instantiate $main
+                (with "wasi" (instance (export "get" (func $get))))
+                (with "memory" (instance $memory))
+            ))
+            (func (export "count") (result u32) (canon lift (core func $main "count")))
+        )"#
+    )
+}
+
+#[test]
+fn guests_of_every_0_2_find_this_filesystem() {
+    let engine = Engine::default();
+    let mut linker = Linker::new(&engine);
+    p2::add_all_to_linker_sync(&mut linker).unwrap();
+    let temp = host_dir();
+    for minor in 0..=12 {
+        let component = Component::new(&engine, guest(&format!("0.2.{minor}"))).unwrap();
+        let mut store = Store::new(&engine, live(&temp, FsPerms::ReadOnly, true));
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let count = instance.get_typed_func::<(), (u32,)>(&mut store, "count");
+        // The preopen that only this filesystem has.
+        assert_eq!(count.unwrap().call(&mut store, ()).unwrap(), (1,));
+    }
+}
+
+#[tokio::test]
+async fn guests_of_every_0_2_find_this_filesystem_in_an_asynchronous_store() {
+    let engine = Engine::default();
+    let mut linker = Linker::new(&engine);
+    p2::add_all_to_linker_async(&mut linker).unwrap();
+    let temp = host_dir();
+    for minor in 0..=12 {
+        let component = Component::new(&engine, guest(&format!("0.2.{minor}"))).unwrap();
+        let mut store = Store::new(&engine, live(&temp, FsPerms::ReadOnly, false));
+        let instance = linker
+            .instantiate_async(&mut store, &component)
+            .await
+            .unwrap();
+        let count = instance.get_typed_func::<(), (u32,)>(&mut store, "count");
+        assert_eq!(
+            count.unwrap().call_async(&mut store, ()).await.unwrap(),
+            (1,)
+        );
+    }
+}
+
+/// Every interface of `wasi:cli/imports@0.2.12` with a function that takes nothing but numbers
+/// or nothing at all, which can be written down here without its types.
+const FUNCTIONS: [(&str, &str, &str); 9] = [
+    ("wasi:clocks/monotonic-clock", "now", "(result u64)"),
+    ("wasi:random/random", "get-random-u64", "(result u64)"),
+    (
+        "wasi:random/insecure",
+        "get-insecure-random-u64",
+        "(result u64)",
+    ),
+    (
+        "wasi:random/insecure-seed",
+        "insecure-seed",
+        "(result (tuple u64 u64))",
+    ),
+    (
+        "wasi:cli/environment",
+        "get-arguments",
+        "(result (list string))",
+    ),
+    (
+        "wasi:cli/environment",
+        "initial-cwd",
+        "(result (option string))",
+    ),
+    ("wasi:cli/exit", "exit", r#"(param "status" (result))"#),
+    ("wasi:clocks/monotonic-clock", "resolution", "(result u64)"),
+    (
+        "wasi:random/random",
+        "get-random-bytes",
+        r#"(param "len" u64) (result (list u8))"#,
+    ),
+];
+
+/// The resources of the other interfaces.
+const RESOURCES: [(&str, &str); 17] = [
+    ("wasi:io/error", "error"),
+    ("wasi:io/poll", "pollable"),
+    ("wasi:io/streams", "input-stream"),
+    ("wasi:io/streams", "output-stream"),
+    ("wasi:filesystem/types", "descriptor"),
+    ("wasi:filesystem/types", "directory-entry-stream"),
+    ("wasi:filesystem/preopens", "descriptor"),
+    ("wasi:cli/terminal-input", "terminal-input"),
+    ("wasi:cli/terminal-output", "terminal-output"),
+    ("wasi:cli/stdin", "input-stream"),
+    ("wasi:cli/stdout", "output-stream"),
+    ("wasi:sockets/network", "network"),
+    ("wasi:sockets/ip-name-lookup", "resolve-address-stream"),
+    ("wasi:sockets/tcp", "tcp-socket"),
+    ("wasi:sockets/udp", "udp-socket"),
+    ("wasi:sockets/udp", "incoming-datagram-stream"),
+    ("wasi:sockets/udp", "outgoing-datagram-stream"),
+];
+
+#[test]
+fn all_means_all_that_wasmtime_wasi_links() {
+    let engine = Engine::default();
+    let mut stock = Linker::<State>::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_sync(&mut stock).unwrap();
+    let mut sync = Linker::<State>::new(&engine);
+    p2::add_all_to_linker_sync(&mut sync).unwrap();
+    let mut asynchronous = Linker::<State>::new(&engine);
+    p2::add_all_to_linker_async(&mut asynchronous).unwrap();
+
+    let mut imports = Vec::new();
+    for (interface, function, signature) in FUNCTIONS {
+        let export = format!("(export \"{function}\" (func {signature}))");
+        imports.push((interface, export));
+    }
+    for (interface, resource) in RESOURCES {
+        let export = format!("(export \"{resource}\" (type (sub resource)))");
+        imports.push((interface, export));
+    }
+    for (interface, export) in imports {
+        let text = format!("(component (import \"{interface}@0.2.12\" (instance {export})))");
+        let component = Component::new(&engine, &text).unwrap();
+        for linker in [&stock, &sync, &asynchronous] {
+            let linked = linker.instantiate_pre(&component);
+            assert!(linked.is_ok(), "{text}: {:?}", linked.err());
+        }
+    }
+}
+
+#[test]
+fn the_filesystem_alone_goes_beside_other_interfaces() {
+    let engine = Engine::default();
+    let mut linker = Linker::<State>::new(&engine);
+    p2::add_to_linker_sync(&mut linker).unwrap();
+    assert!(
+        p2::add_to_linker_sync(&mut linker).is_err(),
+        "a second filesystem would shadow the first"
+    );
+    let other = "(component (import \"wasi:cli/exit@0.2.12\" (instance
+        (export \"exit\" (func (param \"status\" (result)))))))";
+    let other = Component::new(&engine, other).unwrap();
+    assert!(linker.instantiate_pre(&other).is_err());
+    let count = Component::new(&engine, guest("0.2.3")).unwrap();
+    assert!(linker.instantiate_pre(&count).is_ok());
+}

@@ -1,0 +1,256 @@
+//! Files as `wasi:io` streams, driven through the table as wasmtime-wasi-io drives them.
+
+use crate::support::{State, borrow, host_dir, live};
+use std::time::Duration;
+use tempfile::TempDir;
+use wasi_overlay::p2::bindings::types::{
+    DescriptorFlags, ErrorCode, Host, HostDescriptor, OpenFlags, PathFlags,
+};
+use wasi_overlay::{Descriptor, FsPerms, OverlayView};
+use wasmtime::component::Resource;
+use wasmtime_wasi_io::bindings::wasi::io::error::HostError;
+use wasmtime_wasi_io::bindings::wasi::io::streams::{HostInputStream, HostOutputStream};
+use wasmtime_wasi_io::streams::{DynOutputStream, StreamError};
+
+/// Calls that block inline, then in the pool.
+const POLICIES: [bool; 2] = [true, false];
+
+async fn file(state: &mut State, path: &str, flags: DescriptorFlags) -> Resource<Descriptor> {
+    let root = state.preopens().remove(0);
+    let (path_flags, open) = (PathFlags::empty(), OpenFlags::CREATE);
+    let open = if flags.contains(DescriptorFlags::WRITE) {
+        open
+    } else {
+        OpenFlags::empty()
+    };
+    state
+        .overlay()
+        .open_at(root, path_flags, path.into(), open, flags)
+        .await
+        .unwrap()
+}
+
+/// A stream that writes `out` from its beginning on.
+async fn writer(temp: &TempDir, allow_blocking: bool) -> (State, Resource<DynOutputStream>) {
+    let mut state = live(temp, FsPerms::ReadWrite, allow_blocking);
+    let out = file(&mut state, "out", DescriptorFlags::WRITE).await;
+    let stream = state.overlay().write_via_stream(out, 0).unwrap();
+    (state, stream)
+}
+
+fn content(temp: &TempDir) -> Vec<u8> {
+    std::fs::read(temp.path().join("out")).unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_reads_to_the_end_and_then_is_closed() {
+    for policy in POLICIES {
+        let temp = host_dir();
+        let data: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+        std::fs::write(temp.path().join("big"), &data).unwrap();
+        let mut state = live(&temp, FsPerms::ReadOnly, policy);
+        let big = file(&mut state, "big", DescriptorFlags::READ).await;
+        let stream = state.overlay().read_via_stream(big, 1).unwrap();
+
+        let mut seen = Vec::new();
+        let closed = loop {
+            match state.table.blocking_read(borrow(&stream), u64::MAX).await {
+                Ok(bytes) => {
+                    assert!(!bytes.is_empty() && bytes.len() <= 64 * 1024);
+                    seen.extend(bytes);
+                }
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(closed, StreamError::Closed));
+        assert_eq!(seen, data[1..]);
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_waits_before_it_reads_gets_its_bytes() {
+    for policy in POLICIES {
+        let temp = host_dir();
+        let mut state = live(&temp, FsPerms::ReadOnly, policy);
+        let hello = file(&mut state, "file", DescriptorFlags::READ).await;
+        let stream = state.overlay().read_via_stream(hello, 0).unwrap();
+        state.table.get_mut(&stream).unwrap().ready().await;
+        // Without blocking: what was waited for is there, in the pieces that are asked for.
+        let mut read = |n| HostInputStream::read(&mut state.table, borrow(&stream), n).unwrap();
+        assert_eq!(read(0), b"");
+        assert_eq!(read(2), b"he");
+        assert_eq!(read(9), b"llo");
+    }
+}
+
+#[tokio::test]
+async fn reading_nothing_is_no_end_of_file() {
+    // In wasmtime-wasi 48, `blocking-read(0)` closes a file's stream: a read of no bytes is
+    // taken for the end. A guest that asks for nothing has to be able to go on.
+    for policy in POLICIES {
+        let temp = host_dir();
+        let mut state = live(&temp, FsPerms::ReadOnly, policy);
+        let hello = file(&mut state, "file", DescriptorFlags::READ).await;
+        let stream = state.overlay().read_via_stream(hello, 0).unwrap();
+        let table = &mut state.table;
+        assert_eq!(table.blocking_read(borrow(&stream), 0).await.unwrap(), b"");
+        assert_eq!(
+            table.blocking_read(borrow(&stream), 9).await.unwrap(),
+            b"hello"
+        );
+    }
+}
+
+#[tokio::test]
+async fn reading_past_what_a_host_can_address_ends_or_fails() {
+    for policy in POLICIES {
+        let temp = host_dir();
+        let mut state = live(&temp, FsPerms::ReadOnly, policy);
+        let hello = file(&mut state, "file", DescriptorFlags::READ).await;
+        let stream = state.overlay().read_via_stream(hello, u64::MAX).unwrap();
+        let result = state.table.blocking_read(borrow(&stream), u64::MAX).await;
+        assert!(!matches!(result, Ok(_) | Err(StreamError::Trap(_))));
+        let result = state.table.blocking_read(stream, 1).await;
+        assert!(matches!(result, Err(StreamError::Closed)));
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_and_flushed_is_in_the_file() {
+    for policy in POLICIES {
+        let temp = host_dir();
+        let (mut state, stream) = writer(&temp, policy).await;
+        let table = &mut state.table;
+        for piece in [&b"one "[..], b"two ", b"three"] {
+            assert!(table.get_mut(&stream).unwrap().write_ready().await.unwrap() > 0);
+            HostOutputStream::write(table, borrow(&stream), piece.into()).unwrap();
+        }
+        table.blocking_flush(borrow(&stream)).await.unwrap();
+        assert_eq!(content(&temp), b"one two three");
+
+        let zeroes = table.blocking_write_zeroes_and_flush(borrow(&stream), 2);
+        zeroes.await.unwrap();
+        let more = table.blocking_write_and_flush(borrow(&stream), b"!".into());
+        more.await.unwrap();
+        assert_eq!(content(&temp), b"one two three\0\0!");
+    }
+}
+
+#[tokio::test]
+async fn an_appending_stream_finds_the_end_at_each_write() {
+    for policy in POLICIES {
+        let temp = host_dir();
+        let mut state = live(&temp, FsPerms::ReadWrite, policy);
+        let out = file(&mut state, "out", DescriptorFlags::WRITE).await;
+        let first = state.overlay().append_via_stream(borrow(&out)).unwrap();
+        let second = state.overlay().append_via_stream(out).unwrap();
+        for (stream, byte) in [(&first, b'a'), (&second, b'b'), (&first, b'c')] {
+            let table = &mut state.table;
+            let write = table.blocking_write_and_flush(borrow(stream), vec![byte]);
+            write.await.unwrap();
+        }
+        assert_eq!(content(&temp), b"abc");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_fails_is_told_once_with_its_code_and_closes_the_stream() {
+    for policy in POLICIES {
+        let temp = host_dir();
+        let mut state = live(&temp, FsPerms::ReadWrite, policy);
+        let hello = file(&mut state, "file", DescriptorFlags::READ).await;
+        let stream = state.overlay().write_via_stream(hello, 0).unwrap();
+
+        // The error comes from the write itself, or else from what the guest calls next.
+        let table = &mut state.table;
+        let mut result = HostOutputStream::write(table, borrow(&stream), b"x".into());
+        if result.is_ok() {
+            table.get_mut(&stream).unwrap().ready().await;
+            result = HostOutputStream::flush(table, borrow(&stream));
+        }
+        let Err(StreamError::LastOperationFailed(error)) = result else {
+            panic!("the error was lost: {result:?}");
+        };
+        let error = table.push(error).unwrap();
+        let code = Host::filesystem_error_code(&mut state.overlay(), borrow(&error)).unwrap();
+        assert_eq!(code, Some(ErrorCode::BadDescriptor));
+        let words = HostError::to_debug_string(&mut state.table, error).unwrap();
+        assert!(words.starts_with("bad descriptor"), "{words}");
+
+        let table = &mut state.table;
+        let again = HostOutputStream::check_write(table, borrow(&stream));
+        assert!(matches!(again, Err(StreamError::Closed)));
+        let again = HostOutputStream::write(table, borrow(&stream), b"x".into());
+        assert!(matches!(again, Err(StreamError::Closed)));
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_another_stream_has_the_code_of_its_system_error() {
+    let temp = host_dir();
+    let mut state = live(&temp, FsPerms::ReadOnly, true);
+    let mut code = |error: wasmtime::Error| {
+        let error = state.table.push(error).unwrap();
+        Host::filesystem_error_code(&mut state.overlay(), error).unwrap()
+    };
+    let full = std::io::Error::from_raw_os_error(28);
+    assert_eq!(code(full.into()), Some(ErrorCode::InsufficientSpace));
+    assert_eq!(code(wasmtime::format_err!("something else")), None);
+}
+
+#[tokio::test]
+async fn writing_more_than_was_permitted_traps() {
+    for policy in POLICIES {
+        let temp = host_dir();
+        let (mut state, stream) = writer(&temp, policy).await;
+        let table = &mut state.table;
+        let permit = HostOutputStream::check_write(table, borrow(&stream)).unwrap();
+        let bytes = vec![0; permit as usize + 1];
+        let result = HostOutputStream::write(table, borrow(&stream), bytes);
+        assert!(matches!(result, Err(StreamError::Trap(_))));
+        let result = HostOutputStream::write_zeroes(table, stream, u64::MAX);
+        assert!(matches!(result, Err(StreamError::Trap(_))));
+        assert_eq!(content(&temp), b"");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_was_accepted_is_made_though_the_stream_is_dropped() {
+    for policy in POLICIES {
+        let temp = host_dir();
+        let (mut state, stream) = writer(&temp, policy).await;
+        HostOutputStream::write(&mut state.table, borrow(&stream), b"kept".into()).unwrap();
+        HostOutputStream::drop(&mut state.table, stream)
+            .await
+            .unwrap();
+        assert_eq!(content(&temp), b"kept");
+
+        // And though the whole store is.
+        let (mut state, stream) = writer(&temp, policy).await;
+        HostOutputStream::write(&mut state.table, stream, b"also".into()).unwrap();
+        drop(state);
+        tokio::time::timeout(Duration::from_secs(10), async {
+            while content(&temp) != b"also" {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_spliced_into_another() {
+    for policy in POLICIES {
+        let temp = host_dir();
+        let (mut state, to) = writer(&temp, policy).await;
+        let hello = file(&mut state, "file", DescriptorFlags::READ).await;
+        let from = state.overlay().read_via_stream(hello, 1).unwrap();
+        let table = &mut state.table;
+        let moved = table.blocking_splice(borrow(&to), borrow(&from), u64::MAX);
+        assert_eq!(moved.await.unwrap(), 4);
+        assert_eq!(content(&temp), b"ello");
+        let moved = table.blocking_splice(to, from, 1).await;
+        assert!(matches!(moved, Err(StreamError::Closed)));
+    }
+}
