@@ -1,6 +1,6 @@
 //! Descriptors: what each call answers where it does not fit the descriptor or the mount.
 
-use crate::support::{State, borrow, host_dir, live, open};
+use crate::support::{State, borrow, both, host_dir, open};
 use wasi_overlay::p2::bindings::sync::types::{
     Advice, Descriptor, DescriptorFlags, DescriptorType, ErrorCode, Host, HostDescriptor,
     HostDirectoryEntryStream, NewTimestamp, OpenFlags, PathFlags,
@@ -53,192 +53,202 @@ fn code<T>(result: FsResult<T>) -> Errno {
 #[test]
 fn a_call_for_files_on_a_directory_is_bad_descriptor() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let dir = read_only(&mut state, "dir");
-    let fd = || borrow(&dir);
-    let mut view = state.overlay();
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let dir = read_only(&mut state, "dir");
+        let fd = || borrow(&dir);
+        let mut view = state.overlay();
 
-    assert_eq!(code(view.read(fd(), 1, 0)), Errno::BadDescriptor);
-    assert_eq!(code(view.write(fd(), vec![1], 0)), Errno::BadDescriptor);
-    assert_eq!(code(view.set_size(fd(), 0)), Errno::BadDescriptor);
-    assert_eq!(
-        code(view.advise(fd(), 0, 0, Advice::Normal)),
-        Errno::BadDescriptor
-    );
-    assert_eq!(code(view.write_via_stream(fd(), 0)), Errno::BadDescriptor);
-    assert_eq!(code(view.append_via_stream(fd())), Errno::BadDescriptor);
-    assert_eq!(code(view.read_via_stream(fd(), 0)), Errno::IsDirectory);
+        assert_eq!(code(view.read(fd(), 1, 0)), Errno::BadDescriptor);
+        assert_eq!(code(view.write(fd(), vec![1], 0)), Errno::BadDescriptor);
+        assert_eq!(code(view.set_size(fd(), 0)), Errno::BadDescriptor);
+        assert_eq!(
+            code(view.advise(fd(), 0, 0, Advice::Normal)),
+            Errno::BadDescriptor
+        );
+        assert_eq!(code(view.write_via_stream(fd(), 0)), Errno::BadDescriptor);
+        assert_eq!(code(view.append_via_stream(fd())), Errno::BadDescriptor);
+        assert_eq!(code(view.read_via_stream(fd(), 0)), Errno::IsDirectory);
+    }
 }
 
 #[test]
 fn a_call_for_directories_on_a_file_is_not_directory() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let root = state.preopens().remove(0);
-    let file = read_write(&mut state, "file");
-    let fd = || borrow(&file);
-    let path = || String::from("x");
-    let mut view = state.overlay();
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let root = state.preopens().remove(0);
+        let file = read_write(&mut state, "file");
+        let fd = || borrow(&file);
+        let path = || String::from("x");
+        let mut view = state.overlay();
 
-    let expected = Errno::NotDirectory;
-    assert_eq!(code(view.read_directory(fd())), expected);
-    assert_eq!(code(view.create_directory_at(fd(), path())), expected);
-    assert_eq!(code(view.remove_directory_at(fd(), path())), expected);
-    assert_eq!(code(view.unlink_file_at(fd(), path())), expected);
-    assert_eq!(code(view.readlink_at(fd(), path())), expected);
-    assert_eq!(code(view.symlink_at(fd(), path(), path())), expected);
-    assert_eq!(code(view.stat_at(fd(), NO_PATH, path())), expected);
-    assert_eq!(code(view.metadata_hash_at(fd(), NO_PATH, path())), expected);
-    let keep = NewTimestamp::NoChange;
-    assert_eq!(
-        code(view.set_times_at(fd(), NO_PATH, path(), keep, keep)),
-        expected
-    );
-    let read = DescriptorFlags::READ;
-    assert_eq!(
-        code(view.open_at(fd(), NO_PATH, path(), NO_OPEN, read)),
-        expected
-    );
-    assert_eq!(
-        code(view.rename_at(borrow(&root), "file".into(), fd(), path())),
-        expected
-    );
-    assert_eq!(
-        code(view.link_at(borrow(&root), NO_PATH, "file".into(), fd(), path())),
-        expected
-    );
+        let expected = Errno::NotDirectory;
+        assert_eq!(code(view.read_directory(fd())), expected);
+        assert_eq!(code(view.create_directory_at(fd(), path())), expected);
+        assert_eq!(code(view.remove_directory_at(fd(), path())), expected);
+        assert_eq!(code(view.unlink_file_at(fd(), path())), expected);
+        assert_eq!(code(view.readlink_at(fd(), path())), expected);
+        assert_eq!(code(view.symlink_at(fd(), path(), path())), expected);
+        assert_eq!(code(view.stat_at(fd(), NO_PATH, path())), expected);
+        assert_eq!(code(view.metadata_hash_at(fd(), NO_PATH, path())), expected);
+        let keep = NewTimestamp::NoChange;
+        assert_eq!(
+            code(view.set_times_at(fd(), NO_PATH, path(), keep, keep)),
+            expected
+        );
+        let read = DescriptorFlags::READ;
+        assert_eq!(
+            code(view.open_at(fd(), NO_PATH, path(), NO_OPEN, read)),
+            expected
+        );
+        assert_eq!(
+            code(view.rename_at(borrow(&root), "file".into(), fd(), path())),
+            expected
+        );
+        assert_eq!(
+            code(view.link_at(borrow(&root), NO_PATH, "file".into(), fd(), path())),
+            expected
+        );
+    }
 }
 
 #[test]
 fn an_open_with_a_sync_flag_is_unsupported_and_makes_nothing() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    for flag in [
-        DescriptorFlags::FILE_INTEGRITY_SYNC,
-        DescriptorFlags::DATA_INTEGRITY_SYNC,
-        DescriptorFlags::REQUESTED_WRITE_SYNC,
-    ] {
-        let flags = flag | DescriptorFlags::WRITE;
-        let result = open_at(&mut state, "new", OpenFlags::CREATE, flags);
-        assert_eq!(code(result), Errno::Unsupported);
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        for flag in [
+            DescriptorFlags::FILE_INTEGRITY_SYNC,
+            DescriptorFlags::DATA_INTEGRITY_SYNC,
+            DescriptorFlags::REQUESTED_WRITE_SYNC,
+        ] {
+            let flags = flag | DescriptorFlags::WRITE;
+            let result = open_at(&mut state, "new", OpenFlags::CREATE, flags);
+            assert_eq!(code(result), Errno::Unsupported);
+        }
+        assert!(!temp.path().join("new").exists());
     }
-    assert!(!temp.path().join("new").exists());
 }
 
 #[test]
 fn flags_say_how_a_file_was_opened_and_whether_a_mount_takes_changes() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let root = state.preopens().remove(0);
-    let r = read_only(&mut state, "file");
-    let rw = read_write(&mut state, "file");
-    let w = open_at(&mut state, "file", NO_OPEN, DescriptorFlags::WRITE).unwrap();
-    let mut view = state.overlay();
-    let (read, write) = (DescriptorFlags::READ, DescriptorFlags::WRITE);
-    let mutate = DescriptorFlags::MUTATE_DIRECTORY;
-    assert_eq!(view.get_flags(r).unwrap(), read);
-    assert_eq!(view.get_flags(rw).unwrap(), read | write);
-    assert_eq!(view.get_flags(w).unwrap(), write);
-    assert_eq!(view.get_flags(root).unwrap(), read | mutate);
-
-    let mut state = live(&temp, FsPerms::ReadOnly, true);
-    let root = state.preopens().remove(0);
-    assert_eq!(state.overlay().get_flags(root).unwrap(), read);
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let root = state.preopens().remove(0);
+        let r = read_only(&mut state, "file");
+        let rw = read_write(&mut state, "file");
+        let w = open_at(&mut state, "file", NO_OPEN, DescriptorFlags::WRITE).unwrap();
+        let mut view = state.overlay();
+        let (read, write) = (DescriptorFlags::READ, DescriptorFlags::WRITE);
+        let mutate = DescriptorFlags::MUTATE_DIRECTORY;
+        assert_eq!(view.get_flags(r).unwrap(), read);
+        assert_eq!(view.get_flags(rw).unwrap(), read | write);
+        assert_eq!(view.get_flags(w).unwrap(), write);
+        assert_eq!(view.get_flags(root).unwrap(), read | mutate);
+    }
+    for mut state in both(&temp, FsPerms::ReadOnly, true) {
+        let root = state.preopens().remove(0);
+        let flags = state.overlay().get_flags(root).unwrap();
+        assert_eq!(flags, DescriptorFlags::READ);
+    }
 }
 
 #[test]
 fn types_tell_files_from_directories() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let file = read_only(&mut state, "file");
-    let dir = read_only(&mut state, "dir");
-    let mut view = state.overlay();
-    assert_eq!(view.get_type(file).unwrap(), DescriptorType::RegularFile);
-    assert_eq!(view.get_type(dir).unwrap(), DescriptorType::Directory);
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let file = read_only(&mut state, "file");
+        let dir = read_only(&mut state, "dir");
+        let mut view = state.overlay();
+        assert_eq!(view.get_type(file).unwrap(), DescriptorType::RegularFile);
+        assert_eq!(view.get_type(dir).unwrap(), DescriptorType::Directory);
+    }
 }
 
 #[test]
 fn a_guest_does_not_choose_how_much_is_allocated_or_where_it_is_read() {
     let temp = host_dir();
     std::fs::write(temp.path().join("big"), vec![7; 300_000]).unwrap();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let big = read_write(&mut state, "big");
-    let mut view = state.overlay();
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let big = read_write(&mut state, "big");
+        let mut view = state.overlay();
 
-    let (bytes, end) = view.read(borrow(&big), u64::MAX, 0).unwrap();
-    assert!(!bytes.is_empty() && bytes.len() <= 64 * 1024 && !end);
-    assert_eq!(
-        view.read(borrow(&big), 10, 300_000).unwrap(),
-        (vec![], true)
-    );
-    // Past what a host can address: an error or the end, never a panic.
-    if let Ok(answer) = view.read(borrow(&big), u64::MAX, u64::MAX) {
-        assert_eq!(answer, (vec![], true));
+        let (bytes, end) = view.read(borrow(&big), u64::MAX, 0).unwrap();
+        assert!(!bytes.is_empty() && bytes.len() <= 64 * 1024 && !end);
+        assert_eq!(
+            view.read(borrow(&big), 10, 300_000).unwrap(),
+            (vec![], true)
+        );
+        // Past what a host can address: an error or the end, never a panic.
+        if let Ok(answer) = view.read(borrow(&big), u64::MAX, u64::MAX) {
+            assert_eq!(answer, (vec![], true));
+        }
+        code(view.write(borrow(&big), vec![1, 2], u64::MAX));
+        code(view.write(borrow(&big), vec![1, 2], u64::MAX - 1));
+        code(view.set_size(borrow(&big), u64::MAX));
+        let _ = view.advise(borrow(&big), u64::MAX, u64::MAX, Advice::WillNeed);
+        assert_eq!(view.stat(big).unwrap().size, 300_000);
     }
-    code(view.write(borrow(&big), vec![1, 2], u64::MAX));
-    code(view.write(borrow(&big), vec![1, 2], u64::MAX - 1));
-    code(view.set_size(borrow(&big), u64::MAX));
-    let _ = view.advise(borrow(&big), u64::MAX, u64::MAX, Advice::WillNeed);
-    assert_eq!(view.stat(big).unwrap().size, 300_000);
 }
 
 #[test]
 fn a_time_that_no_file_can_have_is_overflow() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let root = state.preopens().remove(0);
-    let file = read_write(&mut state, "file");
-    let never = NewTimestamp::Timestamp(Datetime {
-        seconds: u64::MAX,
-        nanoseconds: u32::MAX,
-    });
-    let mut view = state.overlay();
-    let keep = NewTimestamp::NoChange;
-    assert_eq!(code(view.set_times(file, never, keep)), Errno::Overflow);
-    let result = view.set_times_at(root, NO_PATH, "file".into(), keep, never);
-    assert_eq!(code(result), Errno::Overflow);
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let root = state.preopens().remove(0);
+        let file = read_write(&mut state, "file");
+        let never = NewTimestamp::Timestamp(Datetime {
+            seconds: u64::MAX,
+            nanoseconds: u32::MAX,
+        });
+        let mut view = state.overlay();
+        let keep = NewTimestamp::NoChange;
+        assert_eq!(code(view.set_times(file, never, keep)), Errno::Overflow);
+        let result = view.set_times_at(root, NO_PATH, "file".into(), keep, never);
+        assert_eq!(code(result), Errno::Overflow);
+    }
 }
 
 #[test]
 fn a_hard_link_that_follows_is_invalid() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let root = state.preopens().remove(0);
-    let mut view = state.overlay();
-    let mut link = |flags, name: &str| {
-        let (fd, new_fd) = (borrow(&root), borrow(&root));
-        view.link_at(fd, flags, "file".into(), new_fd, name.into())
-    };
-    assert_eq!(
-        code(link(PathFlags::SYMLINK_FOLLOW, "other")),
-        Errno::Invalid
-    );
-    link(NO_PATH, "other").unwrap();
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let root = state.preopens().remove(0);
+        let mut view = state.overlay();
+        let mut link = |flags, name: &str| {
+            let (fd, new_fd) = (borrow(&root), borrow(&root));
+            view.link_at(fd, flags, "file".into(), new_fd, name.into())
+        };
+        assert_eq!(
+            code(link(PathFlags::SYMLINK_FOLLOW, "other")),
+            Errno::Invalid
+        );
+        link(NO_PATH, "other").unwrap();
+    }
 }
 
 #[test]
 fn a_listing_has_each_name_once_and_stays_at_its_end() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let root = state.preopens().remove(0);
-    let mut view = state.overlay();
-    let stream = view.read_directory(root).unwrap();
-    let mut names = Vec::new();
-    while let Some(entry) = view.read_directory_entry(borrow(&stream)).unwrap() {
-        names.push((entry.name, entry.type_));
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let root = state.preopens().remove(0);
+        let mut view = state.overlay();
+        let stream = view.read_directory(root).unwrap();
+        let mut names = Vec::new();
+        while let Some(entry) = view.read_directory_entry(borrow(&stream)).unwrap() {
+            names.push((entry.name, entry.type_));
+        }
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        let expected = [
+            (String::from("dir"), DescriptorType::Directory),
+            (String::from("file"), DescriptorType::RegularFile),
+        ];
+        assert_eq!(names, expected);
+        assert!(
+            view.read_directory_entry(borrow(&stream))
+                .unwrap()
+                .is_none()
+        );
+        HostDirectoryEntryStream::drop(&mut view, stream).unwrap();
     }
-    names.sort_by(|a, b| a.0.cmp(&b.0));
-    let expected = [
-        (String::from("dir"), DescriptorType::Directory),
-        (String::from("file"), DescriptorType::RegularFile),
-    ];
-    assert_eq!(names, expected);
-    assert!(
-        view.read_directory_entry(borrow(&stream))
-            .unwrap()
-            .is_none()
-    );
-    HostDirectoryEntryStream::drop(&mut view, stream).unwrap();
 }
 
 #[test]
@@ -272,47 +282,51 @@ fn one_object_is_the_same_by_two_descriptors_and_never_in_two_mounts() {
 #[test]
 fn a_read_only_mount_says_read_only() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadOnly, true);
-    let root = state.preopens().remove(0);
-    let result = open_at(&mut state, "file", NO_OPEN, DescriptorFlags::WRITE);
-    assert_eq!(code(result), Errno::ReadOnly);
-    let mut view = state.overlay();
-    let result = view.create_directory_at(borrow(&root), "new".into());
-    assert_eq!(code(result), Errno::ReadOnly);
-    assert_eq!(
-        code(view.unlink_file_at(root, "file".into())),
-        Errno::ReadOnly
-    );
+    for mut state in both(&temp, FsPerms::ReadOnly, true) {
+        let root = state.preopens().remove(0);
+        let result = open_at(&mut state, "file", NO_OPEN, DescriptorFlags::WRITE);
+        assert_eq!(code(result), Errno::ReadOnly);
+        let mut view = state.overlay();
+        let result = view.create_directory_at(borrow(&root), "new".into());
+        assert_eq!(code(result), Errno::ReadOnly);
+        assert_eq!(
+            code(view.unlink_file_at(root, "file".into())),
+            Errno::ReadOnly
+        );
+    }
 }
 
 #[test]
 fn a_descriptor_that_the_guest_does_not_have_traps() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let result = state.overlay().stat(Resource::new_borrow(12_345));
-    assert!(matches!(result, Err(FsError::Trap(_))));
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let result = state.overlay().stat(Resource::new_borrow(12_345));
+        assert!(matches!(result, Err(FsError::Trap(_))));
+    }
 }
 
 #[test]
 fn a_full_table_traps_and_never_panics() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let root = state.preopens().remove(0);
-    state.table.set_max_capacity(1);
-    let mut view = state.overlay();
-    let result = view.open_at(root, NO_PATH, "file".into(), NO_OPEN, DescriptorFlags::READ);
-    assert!(matches!(result, Err(FsError::Trap(_))));
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let root = state.preopens().remove(0);
+        state.table.set_max_capacity(1);
+        let mut view = state.overlay();
+        let result = view.open_at(root, NO_PATH, "file".into(), NO_OPEN, DescriptorFlags::READ);
+        assert!(matches!(result, Err(FsError::Trap(_))));
+    }
 }
 
 #[test]
 fn a_code_reaches_the_guest_as_it_is() {
     let temp = host_dir();
-    let mut state = live(&temp, FsPerms::ReadWrite, true);
-    let Err(error) = open_at(&mut state, "absent", NO_OPEN, DescriptorFlags::READ) else {
-        panic!("there is no such file");
-    };
-    let code = Host::convert_error_code(&mut state.overlay(), error).unwrap();
-    assert_eq!(code, ErrorCode::NoEntry);
+    for mut state in both(&temp, FsPerms::ReadWrite, true) {
+        let Err(error) = open_at(&mut state, "absent", NO_OPEN, DescriptorFlags::READ) else {
+            panic!("there is no such file");
+        };
+        let code = Host::convert_error_code(&mut state.overlay(), error).unwrap();
+        assert_eq!(code, ErrorCode::NoEntry);
+    }
 }
 
 #[test]
@@ -339,9 +353,10 @@ fn a_guest_path_is_taken_once() {
 async fn an_asynchronous_store_answers_as_a_synchronous_one() {
     use wasi_overlay::p2::bindings::types::{self, HostDescriptor, HostDirectoryEntryStream};
     let read_write = types::DescriptorFlags::READ | types::DescriptorFlags::WRITE;
-    for allow_blocking in [true, false] {
+    for n in 0..4 {
         let temp = host_dir();
-        let mut state = live(&temp, FsPerms::ReadWrite, allow_blocking);
+        let [overlay, live] = both(&temp, FsPerms::ReadWrite, n < 2);
+        let mut state = if n % 2 == 0 { overlay } else { live };
         let root = state.preopens().remove(0);
         let fd = || borrow(&root);
         let mut view = state.overlay();

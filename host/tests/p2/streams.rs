@@ -1,12 +1,12 @@
 //! Files as `wasi:io` streams, driven through the table as wasmtime-wasi-io drives them.
 
-use crate::support::{State, borrow, host_dir, live};
+use crate::support::{State, borrow, host_dir, live, mounted, overlay_on};
 use std::time::Duration;
 use tempfile::TempDir;
 use wasi_overlay::p2::bindings::types::{
     DescriptorFlags, ErrorCode, Host, HostDescriptor, OpenFlags, PathFlags,
 };
-use wasi_overlay::{Descriptor, FsPerms, OverlayView};
+use wasi_overlay::{Descriptor, FsPerms, Overlay, OverlayView};
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::bindings::wasi::io::error::HostError;
 use wasmtime_wasi_io::bindings::wasi::io::streams::{HostInputStream, HostOutputStream};
@@ -252,5 +252,54 @@ async fn a_file_is_spliced_into_another() {
         assert_eq!(content(&temp), b"ello");
         let moved = table.blocking_splice(to, from, 1).await;
         assert!(matches!(moved, Err(StreamError::Closed)));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_on_a_lower_file_goes_on_in_its_copy() {
+    for policy in POLICIES {
+        let temp = host_dir();
+        let mut state = mounted(&overlay_on(&temp), FsPerms::ReadWrite, policy);
+        let lower = file(&mut state, "file", DescriptorFlags::READ).await;
+        let stream = state.overlay().read_via_stream(lower, 0).unwrap();
+        let start = state.table.blocking_read(borrow(&stream), 2).await.unwrap();
+        assert_eq!(start, b"he");
+
+        let upper = file(&mut state, "file", DescriptorFlags::WRITE).await;
+        let written = state.overlay().write(upper, b"LLO!".into(), 2).await;
+        assert_eq!(written.unwrap(), 4);
+        let rest = state.table.blocking_read(stream, 99).await.unwrap();
+        assert_eq!(rest, b"LLO!");
+        let below = std::fs::read(temp.path().join("file")).unwrap();
+        assert_eq!(below, b"hello", "the layer below was changed");
+    }
+}
+
+#[tokio::test]
+async fn a_full_upper_is_told_to_a_guest_that_streams_into_it() {
+    for policy in POLICIES {
+        let overlay = Overlay::builder().upper_memory(100_000).build().unwrap();
+        let mut state = mounted(&overlay, FsPerms::ReadWrite, policy);
+        let out = file(&mut state, "out", DescriptorFlags::WRITE).await;
+        let stream = state.overlay().write_via_stream(out, 0).unwrap();
+        let table = &mut state.table;
+        let mut written = 0;
+        let error = loop {
+            match table
+                .blocking_write_and_flush(borrow(&stream), vec![1; 4096])
+                .await
+            {
+                Ok(()) => written += 4096,
+                Err(StreamError::LastOperationFailed(error)) => break error,
+                Err(error) => panic!("{error}"),
+            }
+            assert!(written <= 100_000, "more was taken than fits");
+        };
+        let error = table.push(error).unwrap();
+        let code = Host::filesystem_error_code(&mut state.overlay(), error).unwrap();
+        assert!(matches!(
+            code,
+            Some(ErrorCode::InsufficientSpace | ErrorCode::Quota)
+        ));
     }
 }

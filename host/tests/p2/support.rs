@@ -3,7 +3,7 @@
 use cap_std::ambient_authority;
 use tempfile::TempDir;
 use wasi_overlay::p2::bindings::preopens::Host as _;
-use wasi_overlay::{Descriptor, FsPerms, OverlayCtx, OverlayCtxView, OverlayView};
+use wasi_overlay::{Descriptor, FsPerms, Lower, Overlay, OverlayCtx, OverlayCtxView, OverlayView};
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -73,4 +73,31 @@ pub(crate) fn live(temp: &TempDir, perms: FsPerms, allow_blocking: bool) -> Stat
         .unwrap()
         .allow_blocking_current_thread(allow_blocking);
     State::new(builder.build())
+}
+
+/// An overlay at `/`, changed in memory.
+pub(crate) fn mounted(overlay: &Overlay, perms: FsPerms, allow_blocking: bool) -> State {
+    let mut builder = OverlayCtx::builder();
+    builder
+        .overlay("/", overlay, perms)
+        .unwrap()
+        .allow_blocking_current_thread(allow_blocking);
+    State::new(builder.build())
+}
+
+/// An overlay on that directory, with an upper in memory.
+pub(crate) fn overlay_on(temp: &TempDir) -> Overlay {
+    Overlay::builder()
+        .lower(Lower::dir("lower", open(temp)).unwrap())
+        .upper_memory(1 << 20)
+        .build()
+        .unwrap()
+}
+
+/// That directory at `/`, live and below an overlay: what holds for one has to hold for both.
+pub(crate) fn both(temp: &TempDir, perms: FsPerms, allow_blocking: bool) -> [State; 2] {
+    [
+        mounted(&overlay_on(temp), perms, allow_blocking),
+        live(temp, perms, allow_blocking),
+    ]
 }
