@@ -39,13 +39,13 @@ pub(crate) fn run(
             let mut store = store::of_module(engine, args, &mut wasi, files)?;
             let guest = run_module(&mut store, *linker, &module, args);
             let result = runtime.block_on(bounded(engine, args, guest));
-            outcome(&mut store, result, args)
+            outcome(result)
         }
         Linked::Component(pre, call) => {
             let mut store = store::of_component(engine, args, &mut wasi, files)?;
             let guest = run_component(&mut store, &pre, call, args);
             let result = runtime.block_on(bounded(engine, args, guest));
-            outcome(&mut store, result, args)
+            outcome(result)
         }
     };
     // A thread that waits for stdin or for a name server is not waited for.
@@ -65,7 +65,8 @@ async fn run_module(
     }
     let instance = linker.instantiate_async(&mut *store, module).await?;
     let app_args = args.app_and_args.get(1..).unwrap_or_default();
-    invoke::module(store, instance, args.invoke.as_deref(), app_args).await
+    let result = invoke::module(store, instance, args.invoke.as_deref(), app_args).await;
+    result.map_err(|error| dump_core(store, error, args))
 }
 
 async fn run_component(
@@ -77,10 +78,11 @@ async fn run_component(
     set_deadline(store, args);
     let instance = pre.instantiate_async(&mut *store).await?;
     let concurrent = args.common.wasm.concurrency_support.unwrap_or(true);
-    match call {
+    let result = match call {
         Some(call) => call.call(store, instance, concurrent).await,
         None => invoke::command(store, instance).await,
-    }
+    };
+    result.map_err(|error| dump_core(store, error, args))
 }
 
 /// Wasm code looks at the epoch, which [`bounded`] moves when the time is over.
@@ -118,18 +120,13 @@ async fn bounded(
 }
 
 /// The exit code of a guest that ended so, after telling the user what they have to know.
-fn outcome<W: 'static>(
-    store: &mut Store<Host<W>>,
-    result: wasmtime::Result<()>,
-    args: &RunArgs,
-) -> i32 {
+fn outcome(result: Result<()>) -> i32 {
     let Err(error) = result else {
         return 0;
     };
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return exit.0;
     }
-    let error = dump_core(store, error, args);
     crate::complain(&format!("Error: {error:?}"));
     if error.is::<Trap>() { TRAPPED } else { 1 }
 }

@@ -104,6 +104,19 @@ fn an_upper_of_somebody_else_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_mount_that_cannot_be_made_closes_those_before_it() {
+    let place = place();
+    place.file("guest.wat", wat::exit(0));
+    place.file("other/.wh..wh.work/strange", "");
+    let more = ["--mount", "dst=/d,upper=other"];
+    let ended = place.run([&more[..], &ARGS].concat());
+    assert_eq!(ended.code, 1);
+    let begin = "Error: --mount dst=/d,upper=other: the work folder .wh..wh.work holds strange";
+    assert!(ended.stderr.starts_with(begin), "{ended:?}");
+    assert_eq!(place.tree("up"), [""; 0]);
+}
+
+#[test]
 fn what_a_killed_run_left_is_mended_by_the_next_one() {
     let place = place();
     let wait = "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";

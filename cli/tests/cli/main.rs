@@ -3,6 +3,7 @@
 mod arguments;
 mod bad_input;
 mod close;
+mod options;
 mod overlays;
 mod programs;
 mod support;
