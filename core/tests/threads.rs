@@ -1,0 +1,320 @@
+//! Threads that share an overlay, and overlays that share a stack: nothing is lost, nothing is
+//! seen twice, and nobody waits forever.
+
+#![cfg(feature = "dir")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use tempfile::TempDir;
+use wasi_overlay_core::layer::MemoryLayer;
+use wasi_overlay_core::{Dir, Errno, File, Limits, Lower, LowerStack, OpenHow, Opened, Overlay};
+
+const READ: OpenHow = OpenHow {
+    follow: true,
+    create: false,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    read: true,
+    write: false,
+};
+const WRITE: OpenHow = OpenHow {
+    write: true,
+    ..READ
+};
+const CREATE: OpenHow = OpenHow {
+    create: true,
+    ..WRITE
+};
+
+fn capability(path: &Path) -> cap_std::fs::Dir {
+    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
+}
+
+fn lower(files: usize) -> Lower {
+    let mut lower = MemoryLayer::build().dir("d");
+    for index in 0..files {
+        lower = lower.file(format!("d/{index}"), format!("lower {index}"));
+    }
+    Lower::new("lower", lower.finish().unwrap())
+}
+
+/// Runs the test on an upper in memory and on one in a directory.
+fn on_both(files: usize, test: impl Fn(&Dir)) {
+    let memory = Overlay::builder()
+        .lower(lower(files))
+        .upper_memory(1 << 24)
+        .build()
+        .unwrap();
+    test(&memory.root());
+    let temp = TempDir::new().unwrap();
+    let upper = Overlay::builder()
+        .lower(lower(files))
+        .upper_dir("upper", capability(temp.path()))
+        .volatile(true)
+        .build()
+        .unwrap();
+    test(&upper.root());
+}
+
+fn file(dir: &Dir, path: &str, how: OpenHow) -> File {
+    match dir.open_at(path, how).unwrap() {
+        Opened::File(file) => file,
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    }
+}
+
+fn names(dir: &Dir, path: &str) -> BTreeSet<String> {
+    let Opened::Dir(dir) = dir.open_at(path, READ).unwrap() else {
+        panic!("{path} is a file");
+    };
+    let listing = dir.list().unwrap();
+    let names: BTreeSet<_> = listing.iter().map(|entry| entry.name.to_string()).collect();
+    assert_eq!(names.len(), listing.len(), "a name twice");
+    names
+}
+
+#[test]
+fn one_copy_is_made_of_a_file_that_many_open_for_writing() {
+    on_both(8, |root| {
+        for index in 0..8 {
+            let path = format!("d/{index}");
+            let start = Barrier::new(4);
+            std::thread::scope(|scope| {
+                for thread in 0..4u8 {
+                    let (path, start) = (&path, &start);
+                    scope.spawn(move || {
+                        let before = root.identity_at(path, true).unwrap();
+                        start.wait();
+                        let file = file(root, path, WRITE);
+                        file.write_at(&[b'0' + thread], 100 + u64::from(thread))
+                            .unwrap();
+                        assert_eq!(file.identity().unwrap(), before);
+                    });
+                }
+            });
+            let mut data = [0; 104];
+            assert_eq!(file(root, &path, READ).read_at(&mut data, 0).unwrap(), 104);
+            assert_eq!(&data[100..], b"0123", "a write went to another copy");
+            assert!(data.starts_with(b"lower "));
+        }
+    });
+}
+
+#[test]
+fn a_reader_never_sees_a_file_half_copied_or_gone() {
+    on_both(64, |root| {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        for index in 0..64 {
+                            let mut data = [0; 32];
+                            let file = file(root, &format!("d/{index}"), READ);
+                            let read = file.read_at(&mut data, 0).unwrap();
+                            assert_eq!(&data[..read], format!("lower {index}").as_bytes());
+                        }
+                        assert_eq!(names(root, "d").len(), 64);
+                    }
+                });
+            }
+            for index in 0..64 {
+                file(root, &format!("d/{index}"), WRITE)
+                    .write_at(b"l", 0)
+                    .unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    });
+}
+
+#[test]
+fn a_file_that_moves_is_always_under_one_of_its_names() {
+    on_both(1, |root| {
+        root.create_directory_at("e").unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let held = file(root, "d/0", READ);
+                while !done.load(Ordering::Relaxed) {
+                    let mut data = [0; 7];
+                    assert_eq!(held.read_at(&mut data, 0).unwrap(), 7);
+                    // A look here and a look there may each come too early and too late.
+                    for path in ["d/0", "e/0"] {
+                        match root.stat_at(path, true) {
+                            Ok(stat) => assert_eq!(stat.size, 7),
+                            Err(error) => assert_eq!(error.errno(), Errno::NoEntry),
+                        }
+                    }
+                }
+            });
+            for _ in 0..200 {
+                root.rename_at("d/0", root, "e/0").unwrap();
+                root.rename_at("e/0", root, "d/0").unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(names(root, "d").len() + names(root, "e").len(), 1);
+    });
+}
+
+/// Directories that two threads move into one another: at most one of them can have its way, and
+/// no directory ends up below itself.
+#[test]
+fn directories_that_cross_make_no_circle() {
+    on_both(1, |root| {
+        for _ in 0..50 {
+            root.create_directory_at("x").unwrap();
+            root.create_directory_at("y").unwrap();
+            let start = Barrier::new(2);
+            let cross = |from: &str, to: &str| {
+                start.wait();
+                root.rename_at(from, root, to).is_ok()
+            };
+            let (one, two) = std::thread::scope(|scope| {
+                let one = scope.spawn(|| cross("x", "y/x"));
+                let two = scope.spawn(|| cross("y", "x/y"));
+                (one.join().unwrap(), two.join().unwrap())
+            });
+            assert!(one ^ two, "{one} {two}");
+            let (top, inner) = if one { ("y", "y/x") } else { ("x", "x/y") };
+            root.remove_directory_at(inner).unwrap();
+            root.remove_directory_at(top).unwrap();
+        }
+    });
+}
+
+#[test]
+fn exclusive_creation_has_one_winner_and_removal_too() {
+    on_both(1, |root| {
+        for _ in 0..50 {
+            let won = |call: &(dyn Fn() -> bool + Sync)| {
+                let start = Barrier::new(4);
+                std::thread::scope(|scope| {
+                    let threads: Vec<_> = (0..4)
+                        .map(|_| {
+                            scope.spawn(|| {
+                                start.wait();
+                                call()
+                            })
+                        })
+                        .collect();
+                    threads
+                        .into_iter()
+                        .filter_map(|t| t.join().unwrap().then_some(()))
+                        .count()
+                })
+            };
+            let exclusive = OpenHow {
+                exclusive: true,
+                ..CREATE
+            };
+            assert_eq!(won(&|| root.open_at("new", exclusive).is_ok()), 1);
+            assert_eq!(won(&|| root.unlink_file_at("new").is_ok()), 1);
+            assert_eq!(won(&|| root.create_directory_at("new").is_ok()), 1);
+            assert_eq!(won(&|| root.remove_directory_at("new").is_ok()), 1);
+        }
+    });
+}
+
+/// Everything at once, in few directories, so that locks meet. What is left is looked at by a
+/// new mount of the same upper.
+#[test]
+fn nobody_waits_forever_and_a_new_mount_sees_the_same_tree() {
+    let temp = TempDir::new().unwrap();
+    let mount = || {
+        Overlay::builder()
+            .lower(lower(16))
+            .upper_dir("upper", capability(temp.path()))
+            .volatile(true)
+            .build()
+            .unwrap()
+    };
+    let overlay = mount();
+    let root = overlay.root();
+    std::thread::scope(|scope| {
+        for thread in 0..6u64 {
+            let root = &root;
+            scope.spawn(move || {
+                let mut random = thread * 0x9e37_79b9 + 1;
+                let mut next = |below: u64| {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    (random >> 33) % below
+                };
+                let path = |number: u64| match number {
+                    0..=15 => format!("d/{number}"),
+                    16..=19 => format!("{number}"),
+                    _ => format!("16/{number}"),
+                };
+                for _ in 0..800 {
+                    let (one, two) = (path(next(24)), path(next(24)));
+                    // Any of these may fail: that is the others' doing. None may hang.
+                    match next(8) {
+                        0 => drop(root.open_at(&one, CREATE)),
+                        1 => drop(root.unlink_file_at(&one)),
+                        2 => drop(root.create_directory_at(&one)),
+                        3 => drop(root.remove_directory_at(&one)),
+                        4 => drop(root.link_at(&one, root, &two)),
+                        5 => drop(root.stat_at(&one, true)),
+                        6 => drop(root.open_at("d", READ).map(|_| names(root, "d"))),
+                        _ => drop(root.rename_at(&one, root, &two)),
+                    }
+                }
+            });
+        }
+    });
+    let tree = |root: &Dir| -> Vec<String> {
+        let mut found = Vec::new();
+        let mut dirs = vec![String::from(".")];
+        while let Some(dir) = dirs.pop() {
+            for name in names(root, &dir) {
+                let path = format!("{dir}/{name}");
+                let stat = root.stat_at(&path, false).unwrap();
+                found.push(format!("{path} {:?} {}", stat.kind, stat.size));
+                if stat.kind == wasi_overlay_core::Kind::Dir {
+                    dirs.push(path);
+                }
+            }
+        }
+        found.sort();
+        found
+    };
+    let before = tree(&root);
+    overlay.close().unwrap();
+    drop((root, overlay));
+    assert_eq!(tree(&mount().root()), before);
+}
+
+#[test]
+fn overlays_on_one_stack_fill_it_together() {
+    let limits = Limits::default();
+    let stack = LowerStack::new([lower(500)], &limits).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let stack = Arc::clone(&stack);
+            scope.spawn(move || {
+                let overlay = Overlay::builder()
+                    .stack(stack)
+                    .upper_memory(1 << 20)
+                    .build();
+                let root = overlay.unwrap().root();
+                for index in 0..500 {
+                    let path = format!("d/{index}");
+                    assert_eq!(root.stat_at(&path, true).unwrap().size, 6 + digits(index));
+                    assert!(root.stat_at(&format!("d/none{index}"), true).is_err());
+                }
+                root.unlink_file_at("d/7").unwrap();
+                assert_eq!(names(&root, "d").len(), 499);
+            });
+        }
+    });
+}
+
+fn digits(number: u64) -> u64 {
+    number.to_string().len() as u64
+}
