@@ -172,8 +172,9 @@ impl Shared {
             if node.upper.set(part).is_err() {
                 debug_assert!(false, "the copy lock admits one");
             }
+            node.touch();
+            state.meta = Some((node.version.load(Ordering::Acquire), meta));
         }
-        node.touch();
         dir.children
             .write()
             .map

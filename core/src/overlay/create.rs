@@ -10,6 +10,7 @@ use crate::layer::{Found, New, Over, WriteAt};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A new node; of a file, the file, open.
 type Made = (Arc<Node>, Option<Arc<dyn WriteAt>>);

@@ -237,7 +237,7 @@ impl OverlayFile {
                     return Ok(meta);
                 }
                 let meta = file.meta()?;
-                node.state.lock().meta = Some((version, meta));
+                node.remember(version, meta);
                 Ok(meta)
             }
         }

@@ -78,7 +78,7 @@ impl Shared {
             .write()
             .map
             .insert(new_name.to_owned(), child);
-        source.touch();
+        source.names_of_it_changed();
         new_dir.names_changed();
         Ok(())
     }

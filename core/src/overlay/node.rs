@@ -175,6 +175,21 @@ impl Node {
         self.version.fetch_add(1, Ordering::Release);
     }
 
+    /// Keeps what `stat` shows, read when the node had `version`, unless it changed meanwhile.
+    pub(super) fn remember(&self, version: u64, meta: Meta) {
+        let mut state = self.state.lock();
+        if self.version.load(Ordering::Acquire) == version {
+            state.meta = Some((version, meta));
+        }
+    }
+
+    /// Says that the number of names changed. A [`remember`](Self::remember) of before is either
+    /// seen here or sees the new version, so no old number stays.
+    pub(super) fn names_of_it_changed(&self) {
+        self.touch();
+        self.state.lock().meta = None;
+    }
+
     /// Says that names in this directory changed.
     pub(super) fn names_changed(&self) {
         if let Some(dir) = &self.dir {

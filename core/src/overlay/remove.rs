@@ -11,6 +11,7 @@ use crate::layer::{Leave, Over};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 impl Shared {
     /// `unlink-file-at`.
@@ -112,7 +113,9 @@ impl Shared {
         Ok(())
     }
 
-    /// What `stat` shows of `node` now, since it cannot be asked once it has no name.
+    /// What is known of `node` before it loses a name: of a directory what `stat` shows, since
+    /// nobody can be asked once it is gone. Of anything else only the number of names counts,
+    /// which nobody but us changes, so that an answer of earlier will do.
     ///
     /// Preconditions: the directory lock of `parent` is held.
     pub(super) fn meta_before_removal(
@@ -121,7 +124,11 @@ impl Shared {
         parent: &Arc<Node>,
         name: Name<'_>,
     ) -> Result<Meta> {
-        self.meta_of(node, Some((&[Pos::Node(Arc::clone(parent))], name)))
+        let known = node.state.lock().meta;
+        match known {
+            Some((_, meta)) if node.kind != Kind::Dir => Ok(meta),
+            _ => self.meta_of(node, Some((&[Pos::Node(Arc::clone(parent))], name))),
+        }
     }
 
     /// Forgets what was under `name`.
@@ -146,17 +153,21 @@ impl Shared {
     ///
     /// Preconditions: the directory lock of the name's directory is held, exclusive.
     pub(super) fn lost_a_name(&self, node: &Arc<Node>, last: Meta) {
-        if node.upper.get().is_some() && node.kind != Kind::Dir && last.links > 1 {
-            node.touch();
-            return;
+        if node.kind != Kind::Dir {
+            node.names_of_it_changed();
+            if node.upper.get().is_some() && last.links > 1 {
+                return;
+            }
         }
         if let Some(part) = node.upper.get() {
             let key = (part.device, part.inode);
             self.origins.lock().remove(&key);
             self.objects.lock().remove(&key);
         }
-        let version = node.version.load(std::sync::atomic::Ordering::Acquire);
-        node.state.lock().meta = Some((version, last));
+        if node.kind == Kind::Dir {
+            let version = node.version.load(Ordering::Acquire);
+            node.state.lock().meta = Some((version, last));
+        }
         *node.place.lock() = Place::Dead;
     }
 }

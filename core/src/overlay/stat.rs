@@ -67,7 +67,7 @@ impl Shared {
             return Ok(meta);
         }
         let meta = self.read_meta(node, via)?;
-        node.state.lock().meta = Some((version, meta));
+        node.remember(version, meta);
         Ok(meta)
     }
 
