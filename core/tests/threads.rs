@@ -136,9 +136,9 @@ fn a_file_that_moves_is_always_under_one_of_its_names() {
     on_both(1, |root| {
         root.create_directory_at("e").unwrap();
         let done = AtomicBool::new(false);
+        let held = file(root, "d/0", READ);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let held = file(root, "d/0", READ);
                 while !done.load(Ordering::Relaxed) {
                     let mut data = [0; 7];
                     assert_eq!(held.read_at(&mut data, 0).unwrap(), 7);

@@ -105,6 +105,7 @@ impl Shared {
         if let Some(dir) = &node.dir {
             dir.children.write().complete = true;
         }
+        node.state.lock().meta = Some((node.version.load(Ordering::Acquire), meta));
         children
             .map
             .insert(name.to_owned(), Child::Node(Arc::clone(&node)));

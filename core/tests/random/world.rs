@@ -9,14 +9,14 @@ use wasi_overlay_core::{
 
 /// Where an overlay takes its changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Directory,
     Memory,
 }
 
 /// One call, with everything that it depends on.
 #[derive(Clone, Debug)]
-pub enum Call {
+pub(crate) enum Call {
     Open {
         base: usize,
         path: String,
@@ -103,7 +103,7 @@ struct Side {
     files: [Option<File>; 4],
 }
 
-pub struct World {
+pub(crate) struct World {
     kind: Kind,
     random: u64,
     plain: Side,
@@ -138,7 +138,7 @@ impl Side {
 }
 
 impl World {
-    pub fn new(kind: Kind, seed: u64) -> Self {
+    pub(crate) fn new(kind: Kind, seed: u64) -> Self {
         let temp = TempDir::new().expect("a temporary directory");
         let plain_path = temp.path().join("plain");
         std::fs::create_dir(&plain_path).expect("a directory");
@@ -182,7 +182,7 @@ impl World {
     }
 
     /// The upper becomes a layer of a new mount. What was in memory is written out as a whole.
-    pub fn rotate(&mut self) {
+    pub(crate) fn rotate(&mut self) {
         self.plain.dirs = Default::default();
         self.plain.files = Default::default();
         self.overlay = Side::new(self.plain.root.clone());
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    pub fn draw(&mut self) -> Call {
+    pub(crate) fn draw(&mut self) -> Call {
         let base = match self.next(4) {
             0 => self.next(4),
             _ => 0,
@@ -315,11 +315,11 @@ impl World {
     }
 
     /// Makes the call on both sides; the two answers.
-    pub fn apply(&mut self, call: &Call) -> (String, String) {
+    pub(crate) fn apply(&mut self, call: &Call) -> (String, String) {
         (apply(&mut self.plain, call), apply(&mut self.overlay, call))
     }
 
-    pub fn trees(&self) -> (String, String) {
+    pub(crate) fn trees(&self) -> (String, String) {
         (tree(&self.plain.root), tree(&self.overlay.root))
     }
 }
