@@ -37,44 +37,49 @@ pub(crate) struct RunArgs {
     /// Keys: `dst=GUEST_PATH`; `layer=DIR`, as often as there are layers, bottom first;
     /// `upper=DIR`, `upper=memory[:SIZE]` or `memory[=SIZE]`; `ro`; `volatile`;
     /// `absolute-symlinks=refuse|root`. A comma in a path is written `\,`, a backslash `\\`.
-    #[arg(long = "mount", value_name = "SPEC", value_parser = OverlaySpec::parse)]
+    #[arg(long = "mount", help_heading = "More mounts", value_name = "SPEC", value_parser = OverlaySpec::parse)]
     pub(crate) mounts: Vec<OverlaySpec>,
 
     /// Shows a host directory to the guest as it is, without layers.
     ///
     /// `HOST` is shown under the same name, `HOST::GUEST` as `GUEST`; with `::ro` the guest
     /// cannot change it.
-    #[arg(long = "dir", value_name = "HOST[::GUEST[::ro]]", value_parser = DirSpec::parse)]
+    #[arg(long = "dir", help_heading = "More mounts", value_name = "HOST[::GUEST[::ro]]", value_parser = DirSpec::parse)]
     pub(crate) dirs: Vec<DirSpec>,
 
     /// Sets an environment variable of the guest; without a value, to the one it has here.
-    #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = EnvVar::parse)]
+    #[arg(long = "env", help_heading = "Program", value_name = "NAME[=VALUE]", value_parser = EnvVar::parse)]
     pub(crate) env: Vec<EnvVar>,
 
     /// Calls this function instead of the program's start.
     ///
     /// For a core module, the name of an export; its arguments are those after the wasm file.
     /// For a component, a call as `name(arguments)`, written in WAVE.
-    #[arg(long, value_name = "FUNCTION")]
+    #[arg(long, help_heading = "Program", value_name = "FUNCTION")]
     pub(crate) invoke: Option<String>,
 
     /// Overrides `argv[0]`, which otherwise is the name of the wasm file.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = "Program", value_name = "NAME")]
     pub(crate) argv0: Option<String>,
 
     /// Allows a precompiled program (`*.cwasm`).
     ///
     /// It is native code that runs without a check: give it only files that you trust, made
     /// by `wasmtime compile`.
-    #[arg(long)]
+    #[arg(long, help_heading = "Program")]
     pub(crate) allow_precompiled: bool,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Wasmtime")]
     pub(crate) common: CommonOptions,
 
     /// The program (a core module of WASI 0.1 or a component of WASI 0.2; binary, text or
     /// precompiled) and its arguments.
-    #[arg(value_name = "APP", trailing_var_arg = true, required = true)]
+    #[arg(
+        value_name = "APP",
+        help_heading = None,
+        trailing_var_arg = true,
+        required = true
+    )]
     pub(crate) app_and_args: Vec<OsString>,
 }
 
