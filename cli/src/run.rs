@@ -28,7 +28,12 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
     let cli = served::cli_enabled(&options.wasi)?;
     let open = validate::open(Mounts::from_args(&args)?)?;
 
-    let mut config = args.common.config(None)?;
+    let mut config = args.common.config(None).map_err(|error| {
+        anyhow!(
+            "the compilation cache cannot be used ({error:#}); choose another place for it with \
+             `-C cache-config=FILE`, or go without it with `-C cache=n`"
+        )
+    })?;
     if args.common.wasm.timeout.is_some() {
         config.epoch_interruption(true);
     }

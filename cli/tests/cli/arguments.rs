@@ -51,7 +51,7 @@ fn variables_are_set_inherited_or_left_out() {
     let place = Place::new();
     place.file("args.wat", wat::arguments());
     let run = |args: &[&str]| {
-        let mut command = place.command(args);
+        let mut command = place.command([&["-C", "cache=n"], args].concat());
         command
             .env_clear()
             .env("HERE", "from here")

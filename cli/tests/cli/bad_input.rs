@@ -477,3 +477,24 @@ fn no_program_at_all() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn a_cache_that_cannot_be_made() {
+    let place = place();
+    let mut command = place.command(["ok.wat"]);
+    let output = command.env("XDG_CACHE_HOME", "/proc/none").output();
+    let ended = crate::support::ended(output.unwrap());
+    assert_eq!(ended.code, 1);
+    assert!(
+        ended.stderr.starts_with(
+            "Error: the compilation cache cannot be used (failed to create cache directory"
+        ),
+        "{ended:?}"
+    );
+    assert!(
+        ended
+            .stderr
+            .ends_with("or go without it with `-C cache=n`\n"),
+        "{ended:?}"
+    );
+}

@@ -80,6 +80,8 @@ impl Place {
             .args(args)
             .current_dir(self.dir.path())
             .env("RUST_BACKTRACE", "1")
+            // Not the user's own, which may not be writable.
+            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null());
         command
     }
