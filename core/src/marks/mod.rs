@@ -16,14 +16,17 @@
 //!
 //! ```text
 //!   mod.rs      a lower
-//!   upper.rs    an upper: mount, and the steps of each call
+//!   upper.rs    an upper: mounting and reading it
+//!   change.rs   the steps of each change, prepare.rs what comes before them
 //!   target.rs   an empty directory that is about to be replaced or removed
 //!   staging.rs  what nobody sees yet
 //!   sweep.rs    after a cut
 //! ```
 
+mod change;
 mod kernel;
 mod oci;
+mod prepare;
 mod staging;
 mod sweep;
 mod target;

@@ -1,0 +1,227 @@
+//! The steps of each change of an upper.
+//!
+//! `●` is the step at which a call happens. What comes before is taken back if the call fails;
+//! what comes after cannot fail it any more: it is logged, and mended when the mount ends.
+
+use super::kernel;
+use super::oci::{self, MarkName};
+use super::prepare::Prepared;
+use super::staging::Staged;
+use super::target::{self, Beside, Cleared};
+use super::upper::MarkedUpper;
+use crate::error::{Errno, Result};
+use crate::layer::{At, Attributes, Leave, New, Over, Upper, WriteAt};
+use crate::meta::SetTimes;
+use crate::name::Name;
+use crate::plain::{Access, Plain};
+
+impl<P: Plain> Upper for MarkedUpper<P> {
+    type Staged = Staged<P>;
+    type Writable = P::File;
+
+    fn mount(&self) -> Result<()> {
+        self.begin()
+    }
+
+    fn unmount(&self) -> Result<()> {
+        self.end()
+    }
+
+    fn stage(&self, new: New<'_>) -> Result<Staged<P>> {
+        self.staging()?.stage(new)
+    }
+
+    fn staged_file<'a>(&self, staged: &'a Staged<P>) -> Option<&'a dyn WriteAt> {
+        staged.file().map(|file| file as &dyn WriteAt)
+    }
+
+    fn dress(&self, staged: &Staged<P>, attributes: &Attributes) -> Result<()> {
+        staged.dress(attributes)
+    }
+
+    fn publish(
+        &self,
+        staged: Staged<P>,
+        to: At<'_, P::Dir>,
+        over: Over,
+        keep_times: bool,
+    ) -> Result<Option<P::File>> {
+        oci::creation(to.name)?;
+        let times = if keep_times {
+            Some(SetTimes::of(&self.plain().meta(to.dir, None)?))
+        } else {
+            None
+        };
+        let target = self.prepare_publish(&staged, to, over)?;
+        let is_marked = over == Over::Mark || target.as_ref().is_some_and(Cleared::is_marked);
+        // ●
+        let file = match staged.publish(to.dir, to.name) {
+            Ok(file) => file,
+            Err(error) => {
+                if let Some(target) = target {
+                    target.undo();
+                }
+                return Err(error);
+            }
+        };
+        if is_marked {
+            self.unmark(to);
+        }
+        if let Some(times) = times {
+            self.afterwards(to.name, self.plain().set_times(to.dir, None, times));
+        }
+        Ok(file)
+    }
+
+    fn create(&self, new: New<'_>, to: At<'_, P::Dir>, over: Over) -> Result<Option<P::File>> {
+        oci::creation(to.name)?;
+        // ●, in each arm.
+        let file = match new {
+            New::File => Some(self.plain().create_file(to.dir, to.name, 0o666)?),
+            New::Symlink(target) => {
+                self.plain().symlink(to.dir, to.name, target)?;
+                None
+            }
+            New::Dir { opaque: false } if over == Over::Nothing => {
+                self.plain().create_dir(to.dir, to.name, 0o777)?;
+                None
+            }
+            // It hides something, so it is not whole without its mark.
+            New::Dir { .. } => {
+                let staged = self.stage(New::Dir { opaque: true })?;
+                return self.publish(staged, to, over, false);
+            }
+        };
+        if over == Over::Mark {
+            self.unmark(to);
+        }
+        Ok(file)
+    }
+
+    fn remove(&self, at: At<'_, P::Dir>, what: Over, leave: Leave) -> Result<()> {
+        oci::lookup(at.name)?;
+        match (what, leave) {
+            (Over::Nothing, Leave::Nothing) => Ok(()),
+            // ● The mark hides nothing: with it or without, the name is not there.
+            (Over::Mark, Leave::Nothing) => match MarkName::of(at.name) {
+                Ok(mark) => oci::clear(self.plain(), at.dir, mark.name()),
+                Err(_) => Ok(()),
+            },
+            // ●
+            (Over::Nothing | Over::Mark, Leave::Mark) => self.mark(at).map(drop),
+            (Over::File, _) => {
+                let mark = match leave {
+                    Leave::Mark => Some(self.mark(at)?),
+                    Leave::Nothing => None,
+                };
+                // ●
+                let removed = self.plain().remove_file(at.dir, at.name);
+                if removed.is_err()
+                    && let Some(mark) = mark
+                {
+                    mark.undo();
+                }
+                removed
+            }
+            (Over::EmptyDir, _) => {
+                let beside = match leave {
+                    Leave::Mark => Beside::Always,
+                    Leave::Nothing => Beside::Never,
+                };
+                let target = target::clear(self, at, beside)?;
+                // ●
+                let removed = self.plain().remove_dir(at.dir, at.name);
+                if removed.is_err() {
+                    target.undo();
+                }
+                removed
+            }
+        }
+    }
+
+    fn rename(
+        &self,
+        from: At<'_, P::Dir>,
+        to: At<'_, P::Dir>,
+        over: Over,
+        leave: Leave,
+    ) -> Result<()> {
+        oci::lookup(from.name)?;
+        oci::creation(to.name)?;
+        if leave == Leave::Mark {
+            MarkName::of(from.name)?;
+        }
+        let mut prepared = Prepared {
+            target: None,
+            opaque: None,
+            source: None,
+        };
+        let renamed = self
+            .prepare_rename(&mut prepared, from, to, over, leave)
+            // ●
+            .and_then(|()| self.plain().rename(from.dir, from.name, to.dir, to.name));
+        if renamed.is_err() {
+            prepared.undo(self);
+            return renamed;
+        }
+        if over == Over::Mark || prepared.target.as_ref().is_some_and(Cleared::is_marked) {
+            self.unmark(to);
+        }
+        Ok(())
+    }
+
+    fn link(&self, from: At<'_, P::Dir>, to: At<'_, P::Dir>, over: Over) -> Result<()> {
+        oci::lookup(from.name)?;
+        oci::creation(to.name)?;
+        // ●
+        self.plain().link(from.dir, from.name, to.dir, to.name)?;
+        if over == Over::Mark {
+            self.unmark(to);
+        }
+        Ok(())
+    }
+
+    fn set_opaque(&self, dir: &P::Dir) -> Result<()> {
+        oci::make_opaque(self.plain(), dir).map(drop)
+    }
+
+    fn open_write(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::File> {
+        oci::lookup(name)?;
+        self.plain().open_file(dir, name, Access::ReadWrite)
+    }
+
+    fn set_times(&self, dir: &P::Dir, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
+        name.map_or(Ok(()), oci::lookup)?;
+        self.plain().set_times(dir, name, times)
+    }
+
+    fn set_xattr(
+        &self,
+        dir: &P::Dir,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+        value: &[u8],
+    ) -> Result<()> {
+        name.map_or(Ok(()), oci::lookup)?;
+        if kernel::is_overlay_attribute(attribute) {
+            return Err(Errno::NotPermitted.into());
+        }
+        self.plain().set_xattr(dir, name, attribute, value)
+    }
+
+    fn remove_xattr(&self, dir: &P::Dir, name: Option<Name<'_>>, attribute: &[u8]) -> Result<()> {
+        name.map_or(Ok(()), oci::lookup)?;
+        if kernel::is_overlay_attribute(attribute) {
+            return Err(Errno::NoEntry.into());
+        }
+        self.plain().remove_xattr(dir, name, attribute)
+    }
+
+    fn sync_dir(&self, dir: &P::Dir) -> Result<()> {
+        self.plain().sync_dir(dir)
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        self.plain().sync_all()
+    }
+}

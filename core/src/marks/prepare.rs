@@ -1,0 +1,127 @@
+//! What is done before a change of an upper happens, and how it is taken back.
+
+use super::oci::{self, MarkName};
+use super::staging::Staged;
+use super::target::{self, Beside, Cleared};
+use super::upper::MarkedUpper;
+use crate::error::Result;
+use crate::layer::{At, Leave, Over};
+use crate::meta::{Kind, SetTimes};
+use crate::plain::Plain;
+
+/// A mark that is taken back unless the call happens.
+pub(super) struct Mark<'a, P: Plain> {
+    upper: &'a MarkedUpper<P>,
+    dir: &'a P::Dir,
+    name: MarkName,
+    is_new: bool,
+}
+
+impl<P: Plain> Mark<'_, P> {
+    pub(super) fn undo(self) {
+        if self.is_new {
+            let mark = self.name.name();
+            let cleared = oci::clear(self.upper.plain(), self.dir, mark);
+            self.upper.afterwards(mark, cleared);
+        }
+    }
+}
+
+/// What was done before a rename, to be taken back if it fails.
+pub(super) struct Prepared<'a, P: Plain> {
+    pub(super) target: Option<Cleared<'a, P>>,
+    /// The moved directory, where it was given an opaque mark.
+    pub(super) opaque: Option<P::Dir>,
+    pub(super) source: Option<Mark<'a, P>>,
+}
+
+impl<P: Plain> Prepared<'_, P> {
+    pub(super) fn undo(self, upper: &MarkedUpper<P>) {
+        if let Some(mark) = self.source {
+            mark.undo();
+        }
+        if let Some(dir) = self.opaque {
+            upper.afterwards(oci::opaque(), upper.clear_opaque(&dir));
+        }
+        if let Some(target) = self.target {
+            target.undo();
+        }
+    }
+}
+
+impl<P: Plain> MarkedUpper<P> {
+    /// Puts a mark beside a name.
+    pub(super) fn mark<'a>(&'a self, at: At<'a, P::Dir>) -> Result<Mark<'a, P>> {
+        let name = MarkName::of(at.name)?;
+        let is_new = oci::make(self.plain(), at.dir, name.name())?;
+        Ok(Mark {
+            upper: self,
+            dir: at.dir,
+            name,
+            is_new,
+        })
+    }
+
+    /// Takes the opaque mark out of a directory again, without moving its times.
+    fn clear_opaque(&self, dir: &P::Dir) -> Result<()> {
+        let times = SetTimes::of(&self.plain().meta(dir, None)?);
+        oci::clear(self.plain(), dir, oci::opaque())?;
+        self.plain().set_times(dir, None, times)
+    }
+
+    pub(super) fn prepare_rename<'a>(
+        &'a self,
+        prepared: &mut Prepared<'a, P>,
+        from: At<'a, P::Dir>,
+        to: At<'a, P::Dir>,
+        over: Over,
+        leave: Leave,
+    ) -> Result<()> {
+        if over == Over::EmptyDir {
+            let beside = Beside::ToClear;
+            prepared.target = Some(target::clear(self, to, beside)?);
+        }
+        let target_is_marked =
+            over == Over::Mark || prepared.target.as_ref().is_some_and(Cleared::is_marked);
+        if target_is_marked && self.plain().meta(from.dir, Some(from.name))?.kind == Kind::Dir {
+            // The mark that will be beside it is removed, so it needs one inside.
+            let dir = self.plain().open_dir(from.dir, from.name)?;
+            if oci::make_opaque(self.plain(), &dir)? {
+                prepared.opaque = Some(dir);
+            }
+        }
+        if leave == Leave::Mark {
+            prepared.source = Some(self.mark(from)?);
+        }
+        Ok(())
+    }
+
+    /// Readies the name at which something staged is about to be.
+    pub(super) fn prepare_publish<'a>(
+        &'a self,
+        staged: &Staged<P>,
+        to: At<'a, P::Dir>,
+        over: Over,
+    ) -> Result<Option<Cleared<'a, P>>> {
+        if staged.kind() != Kind::Dir {
+            return Ok(None);
+        }
+        let target = match over {
+            Over::Nothing | Over::File => return Ok(None),
+            Over::Mark => None,
+            Over::EmptyDir => {
+                let beside = Beside::ToClear;
+                Some(target::clear(self, to, beside)?)
+            }
+        };
+        match staged.set_opaque() {
+            Ok(()) => Ok(target),
+            Err(error) => {
+                if let Some(target) = target {
+                    target.undo();
+                }
+                Err(error)
+            }
+        }
+    }
+}
