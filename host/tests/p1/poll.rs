@@ -1,0 +1,115 @@
+//! `poll_oneoff` over clocks, standard streams and files.
+
+use crate::driver::*;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const CLOCK: u8 = 0;
+const READ: u8 = 1;
+const WRITE: u8 = 2;
+
+fn file(root: &Path) {
+    fs::write(root.join("file"), "data").unwrap();
+}
+
+fn clock(userdata: u64, nanoseconds: u64) -> [u8; 48] {
+    let mut sub = [0; 48];
+    sub[..8].copy_from_slice(&userdata.to_le_bytes());
+    sub[8] = CLOCK;
+    sub[16..20].copy_from_slice(&1_u32.to_le_bytes());
+    sub[24..32].copy_from_slice(&nanoseconds.to_le_bytes());
+    sub
+}
+
+fn on_fd(userdata: u64, kind: u8, fd: u32) -> [u8; 48] {
+    let mut sub = [0; 48];
+    sub[..8].copy_from_slice(&userdata.to_le_bytes());
+    sub[8] = kind;
+    sub[16..20].copy_from_slice(&fd.to_le_bytes());
+    sub
+}
+
+/// Userdata, error, type, and flags of each event.
+fn poll(g: &mut Guest, subs: &[[u8; 48]]) -> Result<Vec<(u64, u16, u8, u16)>, i32> {
+    let list = g.put(&subs.concat());
+    let events = g.alloc(subs.len() * 32);
+    let out = g.alloc(4);
+    let args = [list.into(), events.into(), subs.len() as i64, out.into()];
+    match g.call("poll_oneoff", &args) {
+        0 => {
+            let count = g.u32_at(out) as usize;
+            let bytes = g.peek(events, count * 32);
+            let event = |e: &[u8]| {
+                let u16_at = |at: usize| u16::from_le_bytes([e[at], e[at + 1]]);
+                let userdata = u64::from_le_bytes(e[..8].try_into().unwrap());
+                (userdata, u16_at(8), e[10], u16_at(24))
+            };
+            Ok(bytes.chunks(32).map(event).collect())
+        }
+        errno => Err(errno),
+    }
+}
+
+#[test]
+fn files_are_always_ready() {
+    on_every_host(file, |g, _| {
+        let fd = g.open("file", 0, RW, 0).unwrap();
+        let hour = 3_600_000_000_000;
+        let subs = [clock(7, hour), on_fd(8, READ, fd), on_fd(9, WRITE, fd)];
+        assert_eq!(poll(g, &subs), Ok(vec![(8, 0, READ, 0), (9, 0, WRITE, 0)]));
+        g.seek(fd, 0, 2).unwrap();
+        let hangup = 1;
+        assert_eq!(
+            poll(g, &[on_fd(u64::MAX, READ, fd)]),
+            Ok(vec![(u64::MAX, 0, READ, hangup)])
+        );
+    });
+}
+
+#[test]
+fn files_and_streams_together() {
+    on_every_host(file, |g, _| {
+        let fd = g.open("file", 0, FD_READ, 0).unwrap();
+        let subs = [on_fd(1, WRITE, 1), on_fd(2, READ, fd), on_fd(3, READ, 0)];
+        let expected = vec![(1, 0, WRITE, 0), (2, 0, READ, 0), (3, 0, READ, 0)];
+        assert_eq!(poll(g, &subs), Ok(expected));
+        // The same once the streams have other numbers.
+        let spare = g.open("file", 0, FD_READ, 0).unwrap();
+        g.ok("fd_renumber", &[1, spare.into()]);
+        assert_eq!(
+            poll(g, &[on_fd(4, WRITE, spare)]),
+            Ok(vec![(4, 0, WRITE, 0)])
+        );
+        assert_eq!(poll(g, &[on_fd(4, WRITE, 1)]), Err(BADF));
+    });
+}
+
+#[test]
+fn clocks_run_out() {
+    on_every_host(file, |g, _| {
+        let begin = Instant::now();
+        let ms = 1_000_000;
+        assert_eq!(poll(g, &[clock(5, 20 * ms)]), Ok(vec![(5, 0, CLOCK, 0)]));
+        let two = [clock(1, 20 * ms), clock(2, 60_000 * ms)];
+        assert_eq!(poll(g, &two), Ok(vec![(1, 0, CLOCK, 0)]));
+        assert!(begin.elapsed() >= Duration::from_millis(40));
+        assert!(begin.elapsed() < Duration::from_secs(30));
+    });
+}
+
+#[test]
+fn what_cannot_be_waited_for() {
+    on_every_host(file, |g, _| {
+        assert_eq!(poll(g, &[]), Err(INVAL));
+        for fd in [ROOT, 99] {
+            assert_eq!(poll(g, &[on_fd(1, READ, fd)]), Err(BADF));
+        }
+        assert_eq!(poll(g, &[on_fd(1, WRITE, 0)]), Err(BADF));
+        let mut unknown = on_fd(1, 9, 0);
+        unknown[8] = 9;
+        assert_eq!(poll(g, &[unknown]), Err(INVAL));
+        let outcome = g.try_call("poll_oneoff", &[i64::from(MEMORY) - 40, 0, 1, 1024]);
+        assert!(outcome.is_err(), "{outcome:?}");
+    });
+}

@@ -1,0 +1,200 @@
+//! `fd_readdir`.
+
+use crate::driver::*;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+struct Entry {
+    next: u64,
+    inode: u64,
+    kind: u8,
+    name: Vec<u8>,
+}
+
+/// The whole entries of a buffer.
+fn parse(mut bytes: &[u8]) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    while bytes.len() >= 24 {
+        let (header, rest) = bytes.split_at(24);
+        let length = u32::from_le_bytes(header[16..20].try_into().unwrap()) as usize;
+        if rest.len() < length {
+            break;
+        }
+        entries.push(Entry {
+            next: u64::from_le_bytes(header[0..8].try_into().unwrap()),
+            inode: u64::from_le_bytes(header[8..16].try_into().unwrap()),
+            kind: header[20],
+            name: rest[..length].to_vec(),
+        });
+        bytes = &rest[length..];
+    }
+    entries
+}
+
+/// Reads from `cookie` to the end as C libraries do: a full buffer means that there is more.
+fn read_from(g: &mut Guest, fd: u32, length: u32, mut cookie: u64) -> Result<Vec<Entry>, i32> {
+    let mut all = Vec::new();
+    loop {
+        let bytes = g.readdir(fd, length, cookie)?;
+        let ended = bytes.len() < length as usize;
+        let entries = parse(&bytes);
+        assert!(ended || !entries.is_empty(), "no way to go on");
+        cookie = entries.last().map_or(cookie, |entry| entry.next);
+        all.extend(entries);
+        if ended {
+            return Ok(all);
+        }
+    }
+}
+
+fn names(entries: &[Entry]) -> Vec<String> {
+    let name = |entry: &Entry| String::from_utf8(entry.name.clone()).unwrap();
+    entries.iter().map(name).collect()
+}
+
+fn hundred(root: &Path) {
+    for i in 0..100 {
+        fs::write(root.join(format!("file-{i:03}")), "").unwrap();
+    }
+    fs::create_dir(root.join("dir")).unwrap();
+    std::os::unix::fs::symlink("x", root.join("link")).unwrap();
+}
+
+#[test]
+fn buffers_of_any_size_give_each_name_once() {
+    on_every_host(hundred, |g, _| {
+        for length in [40, 100, 333, 4096, 65536] {
+            let entries = read_from(g, ROOT, length, 0).unwrap();
+            let names = names(&entries);
+            assert_eq!(names[..2], [".", ".."]);
+            assert_eq!(names.len(), 104);
+            assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 104);
+            let cookies: Vec<u64> = entries.iter().map(|entry| entry.next).collect();
+            assert!(cookies.iter().copied().eq(1..=104));
+            for entry in &entries {
+                let kind = match &entry.name[..] {
+                    b"." | b".." | b"dir" => 3,
+                    b"link" => 7,
+                    _ => 4,
+                };
+                assert_eq!(entry.kind, kind);
+            }
+        }
+    });
+}
+
+#[test]
+fn inode_numbers_are_those_of_stat() {
+    on_every_host(hundred, |g, _| {
+        let out = g.alloc(64);
+        for entry in read_from(g, ROOT, 8192, 0).unwrap() {
+            if entry.name == b".." {
+                continue;
+            }
+            let before = [ROOT.into(), 0];
+            let errno = g.with_path("path_filestat_get", &before, &entry.name, &[out.into()]);
+            assert_eq!(errno, 0);
+            assert_eq!(g.u64_at(out + 8), entry.inode);
+        }
+    });
+}
+
+#[test]
+fn the_end_of_a_buffer_may_cut_an_entry() {
+    on_every_host(hundred, |g, _| {
+        let whole = g.readdir(ROOT, 200, 0).unwrap();
+        assert_eq!(whole.len(), 200);
+        for length in [0, 1, 23, 24, 25, 60] {
+            assert_eq!(
+                g.readdir(ROOT, length, 0).unwrap(),
+                whole[..length as usize]
+            );
+        }
+        assert_eq!(g.readdir(ROOT, 100, 104).unwrap(), b"");
+        assert_eq!(g.readdir(ROOT, 100, 105).unwrap(), b"", "past the end");
+        assert_eq!(g.readdir(ROOT, 100, u64::MAX).unwrap(), b"");
+    });
+}
+
+/// A guest that lists a directory while files are made and removed: every file that was there
+/// throughout is seen once, since cookies stay what they were.
+#[test]
+fn cookies_hold_while_the_directory_changes() {
+    on_every_host(hundred, |g, root| {
+        if g.is_stock() {
+            // It lists anew at each call, and skips entries here.
+            return;
+        }
+        let first = parse(&g.readdir(ROOT, 1000, 0).unwrap());
+        let cookie = first.last().unwrap().next;
+        for entry in &first {
+            if entry.kind == 4 {
+                fs::remove_file(root.join(OsStr::from_bytes(&entry.name))).unwrap();
+            }
+        }
+        fs::write(root.join("new"), "").unwrap();
+        let rest = read_from(g, ROOT, 1000, cookie).unwrap();
+        let seen: Vec<String> = names(&first).into_iter().chain(names(&rest)).collect();
+        assert_eq!(seen.len(), 104);
+        assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 104);
+
+        // Going back gives the same entries, starting over gives the directory as it is.
+        let again = read_from(g, ROOT, 4096, 2).unwrap();
+        assert_eq!(names(&again), seen[2..]);
+        let anew = names(&read_from(g, ROOT, 4096, 0).unwrap());
+        assert!(anew.contains(&"new".to_owned()));
+        assert!(anew.len() < seen.len());
+    });
+}
+
+#[test]
+fn descriptors_of_one_directory_have_snapshots_of_their_own() {
+    on_every_host(hundred, |g, root| {
+        let one = g.open(".", DIRECTORY, FD_READ, 0).unwrap();
+        let two = g.open(".", DIRECTORY, FD_READ, 0).unwrap();
+        assert_eq!(read_from(g, one, 4096, 0).unwrap().len(), 104);
+        fs::remove_file(root.join("file-050")).unwrap();
+        assert_eq!(read_from(g, two, 4096, 0).unwrap().len(), 103);
+        if !g.is_stock() {
+            assert_eq!(read_from(g, one, 4096, 2).unwrap().len(), 102);
+        }
+        // The number of a closed directory does not bring its snapshot along.
+        g.ok("fd_close", &[two.into()]);
+        g.ok("fd_close", &[one.into()]);
+        let reused = g.open("dir", DIRECTORY, FD_READ, 0).unwrap();
+        assert_eq!(read_from(g, reused, 4096, 2).unwrap().len(), 0);
+    });
+}
+
+/// wasmtime-wasi fails the first call, and so the whole listing. Here the names that can be
+/// shown before it are, and the guest is told at the one that cannot.
+#[test]
+fn a_name_that_is_no_utf8_fails_at_its_place() {
+    let prepare = |root: &Path| {
+        hundred(root);
+        fs::write(root.join(OsStr::from_bytes(b"bad-\xff")), "").unwrap();
+    };
+    on_every_host(prepare, |g, _| {
+        for length in [64, 300, 4096, 65536] {
+            assert_eq!(read_from(g, ROOT, length, 0).err(), Some(ILSEQ));
+            if g.is_stock() {
+                continue;
+            }
+            let mut cookie = 0;
+            let mut shown = 0;
+            while let Ok(bytes) = g.readdir(ROOT, length, cookie) {
+                assert_eq!(bytes.len(), length as usize, "not the end");
+                let entries = parse(&bytes);
+                shown += entries.len();
+                cookie = entries.last().unwrap().next;
+            }
+            assert_eq!(shown as u64, cookie, "nothing before it is lost");
+            // What comes after it can be had.
+            let rest = read_from(g, ROOT, length, cookie + 1).unwrap();
+            assert_eq!(shown + rest.len(), 104);
+        }
+    });
+}
