@@ -10,33 +10,33 @@ use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 
-pub const BADF: i32 = 8;
-pub const EXIST: i32 = 20;
-pub const ILSEQ: i32 = 25;
-pub const INVAL: i32 = 28;
-pub const ISDIR: i32 = 31;
-pub const MFILE: i32 = 33;
-pub const NAMETOOLONG: i32 = 37;
-pub const NOENT: i32 = 44;
-pub const NOTDIR: i32 = 54;
-pub const NOTSOCK: i32 = 57;
-pub const NOTSUP: i32 = 58;
-pub const PERM: i32 = 63;
-pub const SPIPE: i32 = 70;
+pub(crate) const BADF: i32 = 8;
+pub(crate) const EXIST: i32 = 20;
+pub(crate) const ILSEQ: i32 = 25;
+pub(crate) const INVAL: i32 = 28;
+pub(crate) const ISDIR: i32 = 31;
+pub(crate) const MFILE: i32 = 33;
+pub(crate) const NAMETOOLONG: i32 = 37;
+pub(crate) const NOENT: i32 = 44;
+pub(crate) const NOTDIR: i32 = 54;
+pub(crate) const NOTSOCK: i32 = 57;
+pub(crate) const NOTSUP: i32 = 58;
+pub(crate) const PERM: i32 = 63;
+pub(crate) const SPIPE: i32 = 70;
 
-pub const CREAT: u16 = 1;
-pub const DIRECTORY: u16 = 2;
-pub const EXCL: u16 = 4;
-pub const TRUNC: u16 = 8;
-pub const APPEND: u16 = 1;
-pub const DSYNC: u16 = 2;
-pub const NONBLOCK: u16 = 4;
-pub const FD_READ: u64 = 1 << 1;
-pub const FD_WRITE: u64 = 1 << 6;
-pub const RW: u64 = FD_READ | FD_WRITE;
+pub(crate) const CREAT: u16 = 1;
+pub(crate) const DIRECTORY: u16 = 2;
+pub(crate) const EXCL: u16 = 4;
+pub(crate) const TRUNC: u16 = 8;
+pub(crate) const APPEND: u16 = 1;
+pub(crate) const DSYNC: u16 = 2;
+pub(crate) const NONBLOCK: u16 = 4;
+pub(crate) const FD_READ: u64 = 1 << 1;
+pub(crate) const FD_WRITE: u64 = 1 << 6;
+pub(crate) const RW: u64 = FD_READ | FD_WRITE;
 
 /// The preopened directory.
-pub const ROOT: u32 = 3;
+pub(crate) const ROOT: u32 = 3;
 
 /// Imports with their parameters: `i` is an i32, `I` an i64. All answer an errno.
 const FUNCTIONS: &[(&str, &str)] = &[
@@ -79,7 +79,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
 
 /// Who serves the guest, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Host {
+pub(crate) enum Host {
     /// wasmtime-wasi.
     Stock,
     /// This crate, with a synchronous linker.
@@ -92,7 +92,7 @@ pub enum Host {
     AsyncPool,
 }
 
-pub const HOSTS: [Host; 5] = [
+pub(crate) const HOSTS: [Host; 5] = [
     Host::Stock,
     Host::Sync,
     Host::Shared,
@@ -105,22 +105,22 @@ struct State {
     ours: OverlayP1Ctx,
 }
 
-pub struct Guest {
-    pub host: Host,
+pub(crate) struct Guest {
+    pub(crate) host: Host,
     store: Store<State>,
     instance: Instance,
     runtime: tokio::runtime::Runtime,
-    pub stdout: MemoryOutputPipe,
+    pub(crate) stdout: MemoryOutputPipe,
     /// The next free byte of its memory.
     heap: u32,
 }
 
 /// Where the guest's heap begins, and how large its memory is, in bytes.
 const HEAP: u32 = 1024;
-pub const MEMORY: u32 = 64 * 65536;
+pub(crate) const MEMORY: u32 = 64 * 65536;
 
 /// Runs `test` on every host, each time with a directory that `prepare` has filled.
-pub fn on_every_host(prepare: impl Fn(&Path), test: impl Fn(&mut Guest, &Path)) {
+pub(crate) fn on_every_host(prepare: impl Fn(&Path), test: impl Fn(&mut Guest, &Path)) {
     for host in HOSTS {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
@@ -171,7 +171,7 @@ fn types(params: &str) -> String {
 }
 
 impl Guest {
-    pub fn new(host: Host, dir: &Path) -> Self {
+    pub(crate) fn new(host: Host, dir: &Path) -> Self {
         let mut config = Config::new();
         config.wasm_threads(true).shared_memory(true);
         let engine = Engine::new(&config).unwrap();
@@ -228,12 +228,12 @@ impl Guest {
         }
     }
 
-    pub fn is_stock(&self) -> bool {
+    pub(crate) fn is_stock(&self) -> bool {
         self.host == Host::Stock
     }
 
     /// Calls a function.
-    pub fn try_call(&mut self, name: &str, args: &[i64]) -> wasmtime::Result<i32> {
+    pub(crate) fn try_call(&mut self, name: &str, args: &[i64]) -> wasmtime::Result<i32> {
         let func = self.instance.get_func(&mut self.store, name).unwrap();
         let types = func.ty(&self.store);
         let args: Vec<Val> = types
@@ -258,13 +258,13 @@ impl Guest {
     }
 
     /// Calls a function that must not trap; returns its errno.
-    pub fn call(&mut self, name: &str, args: &[i64]) -> i32 {
+    pub(crate) fn call(&mut self, name: &str, args: &[i64]) -> i32 {
         self.try_call(name, args)
             .unwrap_or_else(|trap| panic!("{:?}: {name}{args:?}: {trap:#}", self.host))
     }
 
     /// Calls a function that has to succeed.
-    pub fn ok(&mut self, name: &str, args: &[i64]) {
+    pub(crate) fn ok(&mut self, name: &str, args: &[i64]) {
         let errno = self.call(name, args);
         assert_eq!(errno, 0, "{:?}: {name}{args:?}", self.host);
     }
@@ -276,7 +276,7 @@ impl Guest {
         }
     }
 
-    pub fn peek(&mut self, at: u32, length: usize) -> Vec<u8> {
+    pub(crate) fn peek(&mut self, at: u32, length: usize) -> Vec<u8> {
         if let Some(memory) = self.memory() {
             return memory.data(&self.store)[at as usize..][..length].to_vec();
         }
@@ -285,7 +285,7 @@ impl Guest {
             .collect()
     }
 
-    pub fn poke(&mut self, at: u32, data: &[u8]) {
+    pub(crate) fn poke(&mut self, at: u32, data: &[u8]) {
         if let Some(memory) = self.memory() {
             return memory.write(&mut self.store, at as usize, data).unwrap();
         }
@@ -294,16 +294,16 @@ impl Guest {
         }
     }
 
-    pub fn u32_at(&mut self, at: u32) -> u32 {
+    pub(crate) fn u32_at(&mut self, at: u32) -> u32 {
         u32::from_le_bytes(self.peek(at, 4).try_into().unwrap())
     }
 
-    pub fn u64_at(&mut self, at: u32) -> u64 {
+    pub(crate) fn u64_at(&mut self, at: u32) -> u64 {
         u64::from_le_bytes(self.peek(at, 8).try_into().unwrap())
     }
 
     /// Memory of its own for the guest, aligned to 8 bytes, never given back.
-    pub fn alloc(&mut self, length: usize) -> u32 {
+    pub(crate) fn alloc(&mut self, length: usize) -> u32 {
         let at = self.heap;
         self.heap += (length as u32).next_multiple_of(8);
         assert!(self.heap <= MEMORY);
@@ -311,14 +311,14 @@ impl Guest {
     }
 
     /// `data` in the guest's memory.
-    pub fn put(&mut self, data: &[u8]) -> u32 {
+    pub(crate) fn put(&mut self, data: &[u8]) -> u32 {
         let at = self.alloc(data.len());
         self.poke(at, data);
         at
     }
 
     /// A list of buffers in the guest's memory.
-    pub fn buffers(&mut self, buffers: &[(u32, u32)]) -> i64 {
+    pub(crate) fn buffers(&mut self, buffers: &[(u32, u32)]) -> i64 {
         let mut bytes = Vec::new();
         for (at, length) in buffers {
             bytes.extend(at.to_le_bytes());
@@ -328,7 +328,7 @@ impl Guest {
     }
 
     /// Calls a function with a path (address and length) after `before`.
-    pub fn with_path(&mut self, name: &str, before: &[i64], path: &[u8], after: &[i64]) -> i32 {
+    pub(crate) fn with_path(&mut self, name: &str, before: &[i64], path: &[u8], after: &[i64]) -> i32 {
         let at = self.put(path);
         let mut args = before.to_vec();
         args.extend([i64::from(at), path.len() as i64]);
@@ -337,7 +337,7 @@ impl Guest {
     }
 
     /// `path_open` below the root, following links.
-    pub fn open(&mut self, path: &str, oflags: u16, rights: u64, fdflags: u16) -> Result<u32, i32> {
+    pub(crate) fn open(&mut self, path: &str, oflags: u16, rights: u64, fdflags: u16) -> Result<u32, i32> {
         let out = self.alloc(4);
         let after = [
             oflags.into(),
@@ -353,7 +353,7 @@ impl Guest {
     }
 
     /// `fd_read` into one buffer.
-    pub fn read(&mut self, fd: u32, length: u32) -> Result<Vec<u8>, i32> {
+    pub(crate) fn read(&mut self, fd: u32, length: u32) -> Result<Vec<u8>, i32> {
         let buffer = self.alloc(length as usize);
         let iovs = self.buffers(&[(buffer, length)]);
         let out = self.alloc(4);
@@ -367,7 +367,7 @@ impl Guest {
     }
 
     /// `fd_write` of one buffer.
-    pub fn write(&mut self, fd: u32, data: &[u8]) -> Result<u32, i32> {
+    pub(crate) fn write(&mut self, fd: u32, data: &[u8]) -> Result<u32, i32> {
         let buffer = self.put(data);
         let iovs = self.buffers(&[(buffer, data.len() as u32)]);
         let out = self.alloc(4);
@@ -378,7 +378,7 @@ impl Guest {
     }
 
     /// `fd_seek`; whence 0 is the start, 1 the position, 2 the end.
-    pub fn seek(&mut self, fd: u32, offset: i64, whence: i64) -> Result<u64, i32> {
+    pub(crate) fn seek(&mut self, fd: u32, offset: i64, whence: i64) -> Result<u64, i32> {
         let out = self.alloc(8);
         match self.call("fd_seek", &[fd.into(), offset, whence, out.into()]) {
             0 => Ok(self.u64_at(out)),
@@ -387,7 +387,7 @@ impl Guest {
     }
 
     /// `fd_tell`.
-    pub fn tell(&mut self, fd: u32) -> Result<u64, i32> {
+    pub(crate) fn tell(&mut self, fd: u32) -> Result<u64, i32> {
         let out = self.alloc(8);
         match self.call("fd_tell", &[fd.into(), out.into()]) {
             0 => Ok(self.u64_at(out)),
@@ -396,7 +396,7 @@ impl Guest {
     }
 
     /// `fd_fdstat_get`: type, flags, rights, inheriting rights.
-    pub fn fdstat(&mut self, fd: u32) -> Result<(u8, u16, u64, u64), i32> {
+    pub(crate) fn fdstat(&mut self, fd: u32) -> Result<(u8, u16, u64, u64), i32> {
         let out = self.alloc(24);
         match self.call("fd_fdstat_get", &[fd.into(), out.into()]) {
             0 => {
@@ -409,7 +409,7 @@ impl Guest {
     }
 
     /// `fd_readdir` with a buffer of `length` bytes: the bytes used.
-    pub fn readdir(&mut self, fd: u32, length: u32, cookie: u64) -> Result<Vec<u8>, i32> {
+    pub(crate) fn readdir(&mut self, fd: u32, length: u32, cookie: u64) -> Result<Vec<u8>, i32> {
         let buffer = self.alloc(length as usize);
         let out = self.alloc(4);
         let args = [
