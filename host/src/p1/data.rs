@@ -79,8 +79,11 @@ impl<B: Buffer> Spans<B> {
             }
             let element = self.array.as_ptr().add(self.next)?;
             self.next += 1;
-            self.rest = memory.read(element)?.span();
-            if self.rest.len() > 0 {
+            let span = memory.read(element)?.span();
+            if span.len() > 0 {
+                // The whole of it has to be memory, even if only a piece is needed.
+                memory.as_slice(span)?;
+                self.rest = span;
                 self.buffers -= 1;
             }
         }

@@ -3,7 +3,7 @@
 //! wasmtime-wasi waits for clocks and standard streams. It reads the subscriptions from guest
 //! memory, so ours are handed to it in a memory of their own, under its own descriptor numbers.
 //! Files are always ready: each stands there as a timer that has run out, which makes the call
-//! return at once with whatever else is ready, and its event is put in place afterwards.
+//! return with whatever else is ready, and its event is put in its place afterwards.
 
 use super::types::{
     Clockid, Errno, Error, Event, EventFdReadwrite, Eventrwflags, Eventtype, Fd, Size,
@@ -15,6 +15,14 @@ use wiggle::{GuestMemory, GuestPtr, GuestType};
 /// Of subscriptions and events.
 const ALIGNMENT: usize = 8;
 
+/// A timer that has run out.
+const PAST: SubscriptionU = SubscriptionU::Clock(SubscriptionClock {
+    id: Clockid::Monotonic,
+    timeout: 0,
+    precision: 0,
+    flags: Subclockflags::empty(),
+});
+
 impl OverlayP1Ctx {
     pub(super) async fn poll(
         &mut self,
@@ -23,9 +31,9 @@ impl OverlayP1Ctx {
         events: GuestPtr<Event>,
         count: Size,
     ) -> Result<Size, Error> {
-        self.enter_runtime().await;
         self.pay(subs.as_array(count))?;
         if !self.any_descriptor(memory, subs, count)? {
+            self.enter_runtime().await;
             return self.wasi.poll_oneoff(memory, subs, events, count).await;
         }
         // For the copies.
@@ -41,30 +49,53 @@ impl OverlayP1Ctx {
         // The subscriptions' bytes were paid for, and fuel is far below 4 GiB; else `overflow`.
         let inner_events = GuestPtr::<Event>::new(u32::try_from(sub_bytes)?);
 
+        let mut files = Vec::new();
         for index in 0..count {
             let sub = memory.read(subs.add(index)?)?;
-            let u = self.translate(sub.u)?;
             let userdata = index.into();
+            let u = match direction(&sub.u) {
+                Some((fd, type_)) => match self.stdio_or_ready_file(fd, type_)? {
+                    Some(stream) => stream,
+                    None => {
+                        files.push((index, fd, type_));
+                        PAST
+                    }
+                },
+                None => sub.u,
+            };
             inner.write(inner_subs.add(index)?, Subscription { userdata, u })?;
         }
-        let ready = self
-            .wasi
-            .poll_oneoff(&mut inner, inner_subs, inner_events, count)
-            .await?;
-        for place in 0..ready {
-            let mut event = inner.read(inner_events.add(place)?)?;
-            // The index that was put there above.
-            let index = u32::try_from(event.userdata)?;
-            let sub = memory.read(subs.add(index)?)?;
-            event.userdata = sub.userdata;
-            if let Some((fd, type_)) = direction(&sub.u)
-                && let Entry::File(_) = self.table.get(fd)?
-            {
-                event = self.file_event(fd, type_, sub.userdata).await?;
+        let ready = if files.len() == count as usize {
+            0
+        } else {
+            self.enter_runtime().await;
+            self.wasi
+                .poll_oneoff(&mut inner, inner_subs, inner_events, count)
+                .await?
+        };
+
+        // Both come in the order of the subscriptions.
+        let mut files = files.into_iter().peekable();
+        let (mut seen, mut written) = (0, 0);
+        for index in 0..count {
+            let mut event = None;
+            if seen < ready {
+                let next = inner.read(inner_events.add(seen)?)?;
+                if next.userdata == u64::from(index) {
+                    event = Some(next);
+                    seen += 1;
+                }
             }
-            memory.write(events.add(place)?, event)?;
+            if let Some((_, fd, type_)) = files.next_if(|(at, ..)| *at == index) {
+                event = Some(self.file_event(fd, type_).await?);
+            }
+            if let Some(mut event) = event {
+                event.userdata = memory.read(subs.add(index)?)?.userdata;
+                memory.write(events.add(written)?, event)?;
+                written += 1;
+            }
         }
-        Ok(ready)
+        Ok(written)
     }
 
     /// Whether any subscription is about a descriptor.
@@ -82,47 +113,33 @@ impl OverlayP1Ctx {
         Ok(false)
     }
 
-    /// The subscription as wasmtime-wasi is to see it.
-    fn translate(&self, u: SubscriptionU) -> Result<SubscriptionU, Error> {
-        let Some((fd, type_)) = direction(&u) else {
-            return Ok(u);
-        };
+    /// The subscription to a standard stream as wasmtime-wasi is to see it; none for a file.
+    ///
+    /// # Errors
+    /// `badf` for anything that cannot be read or written, whichever is asked.
+    fn stdio_or_ready_file(
+        &self,
+        fd: Fd,
+        type_: Eventtype,
+    ) -> Result<Option<SubscriptionU>, Error> {
+        let write = type_ == Eventtype::FdWrite;
         match self.table.get(fd)? {
             Entry::Stdio(inner) => {
-                let sub = SubscriptionFdReadwrite {
-                    file_descriptor: *inner,
-                };
-                Ok(match type_ {
-                    Eventtype::FdWrite => SubscriptionU::FdWrite(sub),
-                    Eventtype::FdRead | Eventtype::Clock => SubscriptionU::FdRead(sub),
-                })
-            }
-            Entry::File(open) => {
-                let allowed = match type_ {
-                    Eventtype::FdWrite => open.file.is_writable(),
-                    Eventtype::FdRead | Eventtype::Clock => open.file.is_readable(),
-                };
-                if !allowed {
-                    return Err(Errno::Badf.into());
-                }
-                Ok(SubscriptionU::Clock(SubscriptionClock {
-                    id: Clockid::Monotonic,
-                    timeout: 0,
-                    precision: 0,
-                    flags: Subclockflags::empty(),
+                let file_descriptor = *inner;
+                let sub = SubscriptionFdReadwrite { file_descriptor };
+                Ok(Some(match write {
+                    true => SubscriptionU::FdWrite(sub),
+                    false => SubscriptionU::FdRead(sub),
                 }))
             }
-            Entry::Dir(_) => Err(Errno::Badf.into()),
+            Entry::File(open) if write && open.file.is_writable() => Ok(None),
+            Entry::File(open) if !write && open.file.is_readable() => Ok(None),
+            Entry::File(_) | Entry::Dir(_) => Err(Errno::Badf.into()),
         }
     }
 
     /// What is said of a file; at its end, that there is no more.
-    async fn file_event(
-        &mut self,
-        fd: Fd,
-        type_: Eventtype,
-        userdata: u64,
-    ) -> Result<Event, Error> {
+    async fn file_event(&mut self, fd: Fd, type_: Eventtype) -> Result<Event, Error> {
         let mut flags = Eventrwflags::empty();
         if type_ == Eventtype::FdRead {
             let open = self.table.file(fd)?;
@@ -133,7 +150,7 @@ impl OverlayP1Ctx {
             }
         }
         Ok(Event {
-            userdata,
+            userdata: 0,
             error: Errno::Success,
             type_,
             // As wasmtime-wasi: not how many, but that there are some.

@@ -4,7 +4,7 @@ use cap_std::ambient_authority;
 use std::fmt::Write as _;
 use std::path::Path;
 use wasi_overlay::p1::{self, OverlayP1Ctx};
-use wasi_overlay::{FsPerms, OverlayCtx};
+use wasi_overlay::{FsPerms, Overlay, OverlayCtx};
 use wasmtime::{Config, Engine, Extern, Instance, Linker, Memory, Module, Store, Val, ValType};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -18,6 +18,7 @@ pub(crate) const ISDIR: i32 = 31;
 pub(crate) const MFILE: i32 = 33;
 pub(crate) const NAMETOOLONG: i32 = 37;
 pub(crate) const NOENT: i32 = 44;
+pub(crate) const NOMEM: i32 = 48;
 pub(crate) const NOTDIR: i32 = 54;
 pub(crate) const NOTSOCK: i32 = 57;
 pub(crate) const NOTSUP: i32 = 58;
@@ -90,14 +91,18 @@ pub(crate) enum Host {
     AsyncInline,
     /// With an asynchronous linker, on the blocking pool.
     AsyncPool,
+    /// With a synchronous linker, the directory as the upper of an overlay on nothing. All
+    /// other hosts serve it live.
+    Overlay,
 }
 
-pub(crate) const HOSTS: [Host; 5] = [
+pub(crate) const HOSTS: [Host; 6] = [
     Host::Stock,
     Host::Sync,
     Host::Shared,
     Host::AsyncInline,
     Host::AsyncPool,
+    Host::Overlay,
 ];
 
 struct State {
@@ -194,7 +199,15 @@ impl Guest {
         let mut files = OverlayCtx::builder();
         let authority = ambient_authority();
         let opened = cap_std::fs::Dir::open_ambient_dir(dir, authority).unwrap();
-        files.dir(opened, "/", FsPerms::ReadWrite).unwrap();
+        if host == Host::Overlay {
+            let overlay = Overlay::builder()
+                .upper_dir("upper", opened)
+                .build()
+                .unwrap();
+            files.overlay("/", &overlay, FsPerms::ReadWrite).unwrap();
+        } else if host != Host::Stock {
+            files.dir(opened, "/", FsPerms::ReadWrite).unwrap();
+        }
         files.allow_blocking_current_thread(host == Host::AsyncInline);
         let state = State {
             stock: stock.build_p1(),
@@ -207,7 +220,7 @@ impl Guest {
             Host::Stock => {
                 wasmtime_wasi::p1::add_to_linker_sync(&mut linker, |s| &mut s.stock).unwrap();
             }
-            Host::Sync | Host::Shared => {
+            Host::Sync | Host::Shared | Host::Overlay => {
                 p1::add_to_linker_sync(&mut linker, |s| &mut s.ours).unwrap();
             }
             Host::AsyncInline | Host::AsyncPool => {
@@ -232,6 +245,11 @@ impl Guest {
         self.host == Host::Stock
     }
 
+    /// Whether others may change the directory meanwhile. Nobody but us may change an upper.
+    pub(crate) fn is_live(&self) -> bool {
+        self.host != Host::Overlay
+    }
+
     /// Calls a function.
     pub(crate) fn try_call(&mut self, name: &str, args: &[i64]) -> wasmtime::Result<i32> {
         let func = self.instance.get_func(&mut self.store, name).unwrap();
@@ -246,7 +264,7 @@ impl Guest {
             .collect();
         let mut answer = vec![Val::I32(0); types.results().len()];
         match self.host {
-            Host::Stock | Host::Sync | Host::Shared => {
+            Host::Stock | Host::Sync | Host::Shared | Host::Overlay => {
                 func.call(&mut self.store, &args, &mut answer)?;
             }
             Host::AsyncInline | Host::AsyncPool => {
@@ -328,7 +346,13 @@ impl Guest {
     }
 
     /// Calls a function with a path (address and length) after `before`.
-    pub(crate) fn with_path(&mut self, name: &str, before: &[i64], path: &[u8], after: &[i64]) -> i32 {
+    pub(crate) fn with_path(
+        &mut self,
+        name: &str,
+        before: &[i64],
+        path: &[u8],
+        after: &[i64],
+    ) -> i32 {
         let at = self.put(path);
         let mut args = before.to_vec();
         args.extend([i64::from(at), path.len() as i64]);
@@ -337,7 +361,13 @@ impl Guest {
     }
 
     /// `path_open` below the root, following links.
-    pub(crate) fn open(&mut self, path: &str, oflags: u16, rights: u64, fdflags: u16) -> Result<u32, i32> {
+    pub(crate) fn open(
+        &mut self,
+        path: &str,
+        oflags: u16,
+        rights: u64,
+        fdflags: u16,
+    ) -> Result<u32, i32> {
         let out = self.alloc(4);
         let after = [
             oflags.into(),

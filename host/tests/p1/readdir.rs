@@ -124,8 +124,8 @@ fn the_end_of_a_buffer_may_cut_an_entry() {
 #[test]
 fn cookies_hold_while_the_directory_changes() {
     on_every_host(hundred, |g, root| {
-        if g.is_stock() {
-            // It lists anew at each call, and skips entries here.
+        if g.is_stock() || !g.is_live() {
+            // wasmtime-wasi lists anew at each call, and skips entries here.
             return;
         }
         let first = parse(&g.readdir(ROOT, 1000, 0).unwrap());
@@ -152,11 +152,12 @@ fn cookies_hold_while_the_directory_changes() {
 
 #[test]
 fn descriptors_of_one_directory_have_snapshots_of_their_own() {
-    on_every_host(hundred, |g, root| {
+    on_every_host(hundred, |g, _| {
         let one = g.open(".", DIRECTORY, FD_READ, 0).unwrap();
         let two = g.open(".", DIRECTORY, FD_READ, 0).unwrap();
         assert_eq!(read_from(g, one, 4096, 0).unwrap().len(), 104);
-        fs::remove_file(root.join("file-050")).unwrap();
+        let removed = g.with_path("path_unlink_file", &[ROOT.into()], b"file-050", &[]);
+        assert_eq!(removed, 0);
         assert_eq!(read_from(g, two, 4096, 0).unwrap().len(), 103);
         if !g.is_stock() {
             assert_eq!(read_from(g, one, 4096, 2).unwrap().len(), 102);
