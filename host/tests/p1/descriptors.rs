@@ -247,3 +247,22 @@ fn there_is_a_last_descriptor() {
     g.ok("path_open", &args);
     assert_eq!(g.u32_at(out), 10);
 }
+
+/// A directory given to the wrong builder would silently be missing.
+#[test]
+fn directories_of_the_wrong_builder_are_an_error() {
+    use wasi_overlay::{FsPerms, OverlayCtx, p1::OverlayP1Ctx};
+    let dir = tempfile::tempdir().unwrap();
+    let mut wasi = wasmtime_wasi::WasiCtxBuilder::new();
+    let wasi = wasi
+        .preopened_dir(dir.path(), "/", FsPerms::ReadWrite)
+        .unwrap()
+        .build_p1();
+    let error = OverlayP1Ctx::new(wasi, &OverlayCtx::builder().build())
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("OverlayCtxBuilder::dir"),
+        "{error}"
+    );
+}
