@@ -11,9 +11,8 @@ use super::types::{
 };
 use super::{OverlayP1Ctx, Preview1, convert, data, delegate, paths};
 use wasi_overlay_core::Stat;
-use wiggle::{GuestMemory, GuestPtr};
+use wiggle::{GuestMemory as Memory, GuestPtr};
 
-type Memory<'a> = GuestMemory<'a>;
 type Result<T> = std::result::Result<T, Error>;
 
 /// What is the same for files and directories.
