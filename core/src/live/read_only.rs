@@ -102,6 +102,8 @@ pub(super) fn unlink_file(dir: &LiveDir, path: &str) -> Result<()> {
 }
 
 pub(super) fn link(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &str) -> Result<()> {
+    parent_exists(dir, path)?;
+    parent_exists(new_dir, new_path)?;
     let source = stat::of_path(dir.file(), path, false)?;
     new_name(new_dir, new_path)?;
     if source.kind == Kind::Dir {

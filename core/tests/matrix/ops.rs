@@ -121,6 +121,7 @@ pub(crate) const OPS: &[&str] = &[
     "link lfull @",
     "link llink @",
     "link none @",
+    "link none lfile/new",
     "link lfile @/new",
     "link @ new; rename @ new; stat.n @",
     // Renames from the name.
@@ -133,6 +134,7 @@ pub(crate) const OPS: &[&str] = &[
     "rename @ none/new",
     "rename @ @",
     "rename @ @/new",
+    "rename @ @/sub",
     "rename @ @/sub/new",
     "rename @ ^",
     "rename @ .",
