@@ -55,7 +55,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         let target = self.prepare_publish(&staged, to, over)?;
         let is_marked = over == Over::Mark || target.as_ref().is_some_and(Cleared::is_marked);
         // ●
-        let file = match staged.publish(to.dir, to.name) {
+        let file = match staged.publish(to.dir, to.name, keep_times) {
             Ok(file) => file,
             Err(error) => {
                 if let Some(target) = target {

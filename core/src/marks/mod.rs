@@ -24,6 +24,7 @@
 //! ```
 
 mod change;
+mod grant;
 mod kernel;
 mod oci;
 mod prepare;

@@ -1,5 +1,6 @@
 //! The form of the OCI image spec, as files beside and inside.
 
+use super::grant;
 use crate::error::{Errno, Error, Result};
 use crate::layer::Found;
 use crate::meta::SetTimes;
@@ -158,7 +159,7 @@ pub(super) fn make_opaque<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
         return Ok(false);
     }
     let times = SetTimes::of(&plain.meta(dir, None)?);
-    let is_new = make(plain, dir, opaque())?;
+    let is_new = grant::within(plain, dir, || make(plain, dir, opaque()))?;
     if let Err(error) = plain.set_times(dir, None, times) {
         // The directory is opaque already; its time is not worth the call.
         tracing::warn!(layer = %plain.label(), %error, "cannot keep the time of a directory");
@@ -168,7 +169,7 @@ pub(super) fn make_opaque<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
 
 /// Removes a mark, if it is there.
 pub(super) fn clear<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<()> {
-    match plain.remove_file(dir, mark) {
+    match grant::within(plain, dir, || plain.remove_file(dir, mark)) {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }

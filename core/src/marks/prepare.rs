@@ -14,15 +14,17 @@ pub(super) struct Mark<'a, P: Plain> {
     upper: &'a MarkedUpper<P>,
     dir: &'a P::Dir,
     name: MarkName,
-    is_new: bool,
+    /// The directory's times before, where the mark is new.
+    before: Option<SetTimes>,
 }
 
 impl<P: Plain> Mark<'_, P> {
     pub(super) fn undo(self) {
-        if self.is_new {
-            let mark = self.name.name();
-            let cleared = oci::clear(self.upper.plain(), self.dir, mark);
-            self.upper.afterwards(mark, cleared);
+        if let Some(times) = self.before {
+            let (plain, mark) = (self.upper.plain(), self.name.name());
+            let cleared = oci::clear(plain, self.dir, mark);
+            let undone = cleared.and_then(|()| plain.set_times(self.dir, None, times));
+            self.upper.afterwards(mark, undone);
         }
     }
 }
@@ -53,12 +55,13 @@ impl<P: Plain> MarkedUpper<P> {
     /// Puts a mark beside a name.
     pub(super) fn mark<'a>(&'a self, at: At<'a, P::Dir>) -> Result<Mark<'a, P>> {
         let name = MarkName::of(at.name)?;
+        let times = SetTimes::of(&self.plain().meta(at.dir, None)?);
         let is_new = oci::make(self.plain(), at.dir, name.name())?;
         Ok(Mark {
             upper: self,
             dir: at.dir,
             name,
-            is_new,
+            before: is_new.then_some(times),
         })
     }
 

@@ -5,7 +5,7 @@
 //! mount was cut.
 
 use super::kernel::is_never_copied;
-use super::oci;
+use super::{grant, oci};
 use crate::error::{Errno, Error, Result};
 use crate::layer::{Attributes, New, WriteAt};
 use crate::meta::Kind;
@@ -156,14 +156,45 @@ impl<P: Plain> Staged<P> {
         oci::make_opaque(plain, &inside).map(drop)
     }
 
-    /// Moves it to its name.
-    pub(super) fn publish(mut self, dir: &P::Dir, name: Name<'_>) -> Result<Option<P::File>> {
-        let staging = &self.staging;
-        staging
-            .plain
-            .rename(&staging.dir, self.name.as_name(), dir, name)?;
+    /// Moves it to its name. A copy gets there even where nothing may be made or moved, since
+    /// nobody is to notice it.
+    pub(super) fn publish(
+        mut self,
+        dir: &P::Dir,
+        name: Name<'_>,
+        is_copy: bool,
+    ) -> Result<Option<P::File>> {
+        let plain = &*self.staging.plain;
+        let staged = (&self.staging.dir, self.name.as_name());
+        match plain.rename(staged.0, staged.1, dir, name) {
+            Err(error) if is_copy && error.errno() == Errno::Access => {
+                self.publish_guarded(dir, name, error)?;
+            }
+            moved => moved?,
+        }
         self.published = true;
         Ok(self.file.take())
+    }
+
+    /// A rename needs permission to write in the directory that it goes to, and in a directory
+    /// that is moved, since its `..` changes.
+    fn publish_guarded(&self, dir: &P::Dir, name: Name<'_>, refused: Error) -> Result<()> {
+        let plain = &*self.staging.plain;
+        let staged = (&self.staging.dir, self.name.as_name());
+        let own = match self.kind {
+            Kind::Dir => grant::write(plain, staged.0, Some(staged.1))?,
+            _ => None,
+        };
+        let outer = grant::write(plain, dir, None)?;
+        if own.is_none() && outer.is_none() {
+            return Err(refused);
+        }
+        let moved = plain.rename(staged.0, staged.1, dir, name);
+        if moved.is_ok() {
+            grant::take_back(plain, dir, Some(name), own);
+        }
+        grant::take_back(plain, dir, None, outer);
+        moved
     }
 
     /// Takes over the attributes of what is copied.

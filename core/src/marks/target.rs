@@ -29,8 +29,8 @@ pub(super) struct Cleared<'a, P: Plain> {
     inside: Option<(P::Dir, SetTimes)>,
     /// The mark beside it.
     beside: Option<MarkName>,
-    /// Whether that mark is new.
-    is_new: bool,
+    /// The times of the directory above before, where that mark is new.
+    before: Option<SetTimes>,
 }
 
 /// When a mark is put beside the directory.
@@ -63,7 +63,7 @@ pub(super) fn clear<'a, P: Plain>(
         name,
         inside: None,
         beside: None,
-        is_new: false,
+        before: None,
     };
     let needs_mark = match beside {
         Beside::Never => false,
@@ -72,7 +72,8 @@ pub(super) fn clear<'a, P: Plain>(
     };
     if needs_mark {
         let mark = MarkName::of(name)?;
-        cleared.is_new = oci::make(plain, parent, mark.name())?;
+        let times = SetTimes::of(&plain.meta(parent, None)?);
+        cleared.before = oci::make(plain, parent, mark.name())?.then_some(times);
         cleared.beside = Some(mark);
     }
     if marks.is_empty() {
@@ -140,9 +141,10 @@ impl<'a, P: Plain> Cleared<'a, P> {
             self.upper.plain().set_times(inside, None, *times)?;
         }
         // Only now: until then the mark beside it is what makes the directory opaque.
-        match &self.beside {
-            Some(mark) if self.is_new => oci::clear(self.upper.plain(), self.parent, mark.name()),
-            _ => Ok(()),
-        }
+        let (Some(mark), Some(times)) = (&self.beside, self.before) else {
+            return Ok(());
+        };
+        oci::clear(self.upper.plain(), self.parent, mark.name())?;
+        self.upper.plain().set_times(self.parent, None, times)
     }
 }

@@ -38,6 +38,9 @@ fn run(mount: Mount) {
                 let actual = catch_unwind(AssertUnwindSafe(|| layers.actual(&start, mount, op)));
                 let complaint = match actual {
                     Ok(None) => continue,
+                    Ok(Some(actual)) if state.contains("cannot be written") => {
+                        difference(&expected, &without_precedence(&expected, actual))
+                    }
                     Ok(Some(actual)) => difference(&expected, &actual),
                     Err(panic) => format!("  panicked: {}\n", words(panic.as_ref())),
                 };
@@ -77,6 +80,19 @@ fn the_oracle_agrees_with_itself() {
             }
         }
     }
+}
+
+/// A kernel asks for permission before it asks whether a directory is empty, or of the right
+/// kind; an overlay has permission to ask for only when it changes something. Which of two errors
+/// a forbidden call meets first is left open; that it fails is not.
+fn without_precedence(expected: &run::Seen, mut actual: run::Seen) -> run::Seen {
+    for (expected, actual) in expected.answers.iter().zip(&mut actual.answers) {
+        let refused = ["IsDirectory", "NotDirectory", "NotEmpty"];
+        if expected.ends_with(": Access") && refused.iter().any(|error| actual.ends_with(error)) {
+            actual.clone_from(expected);
+        }
+    }
+    actual
 }
 
 fn difference(expected: &run::Seen, actual: &run::Seen) -> String {

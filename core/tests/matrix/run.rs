@@ -7,7 +7,7 @@ use crate::tree::{dir, set_mtime};
 use cap_std::{ambient_authority, fs::Dir as CapDir};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use wasi_overlay_core::{Dir, Identity, Kind, Live, Lower, OpenHow, Opened, Overlay, Result};
 
@@ -79,6 +79,7 @@ impl Layers {
     fn fresh(&self, name: &str) -> PathBuf {
         let path = self.temp.path().join(name);
         if path.exists() {
+            unlock(&path);
             fs::remove_dir_all(&path).unwrap();
         }
         path
@@ -161,6 +162,22 @@ impl Layers {
             }
         }
         .build()
+    }
+}
+
+impl Drop for Layers {
+    fn drop(&mut self) {
+        unlock(self.temp.path());
+    }
+}
+
+/// Allows everything below `path`, so that it can be removed.
+fn unlock(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
+        if entry.file_type().unwrap().is_dir() {
+            unlock(&entry.path());
+        }
     }
 }
 
@@ -265,9 +282,11 @@ fn same(before: &BTreeMap<String, Identity>, after: &BTreeMap<String, Identity>)
     after.iter().map(line).collect()
 }
 
-/// What stands on the host's disk, times included.
+/// What stands on the host's disk, times included; of what may not be read, that it is there.
 fn on_disk(path: &Path) -> Vec<String> {
-    let meta = fs::symlink_metadata(path).unwrap();
+    let Ok(meta) = fs::symlink_metadata(path) else {
+        return vec![format!("{path:?}")];
+    };
     let mut lines = vec![format!(
         "{path:?} {:?} {} {} {}.{}",
         meta.file_type(),
@@ -277,14 +296,12 @@ fn on_disk(path: &Path) -> Vec<String> {
         meta.mtime_nsec()
     )];
     if meta.is_dir() {
-        let mut paths: Vec<_> = fs::read_dir(path)
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .collect();
+        let entries = fs::read_dir(path).into_iter().flatten();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         paths.sort();
         lines.extend(paths.iter().flat_map(|path| on_disk(path)));
     } else if meta.is_file() {
-        lines.push(fs::read_to_string(path).unwrap());
+        lines.extend(fs::read_to_string(path));
     }
     lines
 }
@@ -294,7 +311,7 @@ fn unsteady(upper: &Path) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut dirs = vec![upper.to_owned()];
     while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).unwrap() {
+        for entry in fs::read_dir(&dir).into_iter().flatten() {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
             if name.starts_with(".wh..wh.") && name != ".wh..wh..opq" {

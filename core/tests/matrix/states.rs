@@ -206,6 +206,17 @@ pub(crate) const STATES: &[(&str, State)] = &[
             )
         })
     }),
+    ("lower, that cannot be written", |kind| {
+        let mode = if kind.is_dir() { 0o555 } else { 0o444 };
+        (kind == Kind::File || kind.is_dir()).then(|| {
+            let x = kind.make("lower").allowing(mode);
+            start(Some(dir([sibling(), ("x", x)])), None)
+        })
+    }),
+    ("lower, in a directory that cannot be written", |kind| {
+        let d = dir([sibling(), ("x", kind.make("lower"))]).allowing(0o555);
+        Some(start(Some(d), None))
+    }),
     ("in a renamed directory", |kind| {
         let lower = dir([sibling(), ("x", kind.make("lower"))]);
         Some(renamed(start(None, None), lower, None))

@@ -4,6 +4,7 @@
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Result, SetTime, SetTimes, Timestamp};
 
@@ -12,6 +13,8 @@ use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Result, SetTime, SetTimes, T
 pub(crate) struct Node {
     /// Seconds.
     pub(crate) mtime: i64,
+    /// Permission bits, where they are not the usual ones.
+    pub(crate) mode: Option<u32>,
     pub(crate) what: What,
 }
 
@@ -28,7 +31,11 @@ pub(crate) enum What {
 }
 
 fn node(what: What) -> Node {
-    Node { mtime: 0, what }
+    Node {
+        mtime: 0,
+        mode: None,
+        what,
+    }
 }
 
 pub(crate) fn file(data: &str) -> Node {
@@ -57,6 +64,12 @@ impl Node {
         if let What::Dir { opaque, .. } = &mut self.what {
             *opaque = true;
         }
+        self
+    }
+
+    /// With permission bits that forbid something.
+    pub(crate) fn allowing(mut self, mode: u32) -> Self {
+        self.mode = Some(mode);
         self
     }
 
@@ -101,6 +114,7 @@ impl Node {
         }
         Self {
             mtime: upper.mtime,
+            mode: upper.mode,
             what: What::Dir {
                 opaque: false,
                 entries: merged,
@@ -144,6 +158,9 @@ impl Node {
             last_modification: time,
         };
         rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        if let Some(mode) = self.mode {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
     }
 
     /// Makes `root` look as if this were its upper, with the engine's own calls.
