@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Sets everything up, runs guests on layers, and shows the merged tree and what changed.
+. "$(dirname "$0")/lib.sh"
+
+scripts/setup.sh
+scripts/build-guests.sh
+cargo build "${everything[@]}"
+
+command="${CARGO_TARGET_DIR:-target}/debug/wasi-overlay"
+files="$PWD/target/guests/p1_files.wasm"
+component="$PWD/target/guests/p2_bench.wasm"
+case "$command" in /*) ;; *) command="$PWD/$command" ;; esac
+
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+cd "$place"
+
+# --- Three layers, the bottom one first -------------------------------------------------------
+mkdir -p base/etc base/lib/old app/etc app/bin patch/etc patch/lib changes
+echo 'name = "base"' >base/etc/app.toml
+echo '127.0.0.1 localhost' >base/etc/hosts
+echo 'nobody needs this' >base/lib/old/library
+echo 'version 1' >base/lib/library
+echo 'name = "app"' >app/etc/app.toml
+echo 'run me' >app/bin/app
+: >patch/lib/.wh.old # a whiteout: lib/old is gone
+echo 'version 2' >patch/lib/library
+
+sums() { find base app patch -type f -exec sha256sum {} + | sort; }
+sums >before
+
+show() {
+    printf '\n\033[1m$ wasi-overlay run %s\033[0m\n' "$*" | sed "s|$PWD/||g; s|[^ ]*/\(p._[a-z]*\.wasm\)|\1|"
+    "$command" run "$@"
+}
+on_layers=(--layer base --layer app --layer patch --upper changes "$files")
+
+say "The layers (.wh.old is a whiteout)"
+find base app patch -type f | sort
+
+say "What a guest sees: one tree"
+show "${on_layers[@]}" tree
+
+say "A guest changes files, moves a directory and removes one, all of them in lower layers"
+show "${on_layers[@]}" write etc/app.toml 'name = "mine"'
+show "${on_layers[@]}" mv bin tools
+show "${on_layers[@]}" rm etc/hosts
+show "${on_layers[@]}" tree
+
+say "What changed is in the upper, in the form of an OCI layer"
+find changes ! -type d | sort
+
+say "A component of WASI 0.2 on the same layers, its changes in memory"
+show --layer base --layer app --layer patch --upper memory:16m "$component"
+
+sums >after
+cmp before after || die "a layer changed: this is a bug"
+[ "$(cat base/etc/app.toml)" = 'name = "base"' ] || die "a layer changed: this is a bug"
+[ "$(cat changes/etc/app.toml)" = 'name = "mine"' ] || die "the change is not in the upper: this is a bug"
+say "The layers are byte for byte as they were."
