@@ -75,3 +75,8 @@ pub use wasi_overlay_core::{
     AbsoluteSymlinks, Errno, Error, Limits, Live, Lower, LowerStack, Overlay, OverlayBuilder,
 };
 pub use wasmtime_wasi::FsPerms;
+
+/// The examples of the README, so that they are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
