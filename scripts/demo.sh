@@ -41,7 +41,7 @@ find base app patch -type f | sort
 say "What a guest sees: one tree"
 show "${on_layers[@]}" tree
 
-say "A guest changes files, moves a directory and removes one, all of them in lower layers"
+say "A guest writes a file, moves a directory and removes a file, all of them in lower layers"
 show "${on_layers[@]}" write etc/app.toml 'name = "mine"'
 show "${on_layers[@]}" mv bin tools
 show "${on_layers[@]}" rm etc/hosts

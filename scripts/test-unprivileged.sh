@@ -10,8 +10,8 @@ trap 'rm -rf "$place"' EXIT
 mkdir -m 1777 "$place/tmp"
 chmod 755 "$place"
 
-programs=$(cargo test "${everything[@]}" --no-run --message-format=json 2>/dev/null |
-    grep '"package_id":"[^"]*wasi-overlay-core@\|"package_id":"[^"]*/core#' |
+programs=$(cargo test "${everything[@]}" --no-run --quiet --message-format=json |
+    grep '"package_id":"[^"]*#wasi-overlay-core@' |
     grep -o '"executable":"[^"]*"' | cut -d'"' -f4)
 [ -n "$programs" ] || die "cargo named no test program of wasi-overlay-core"
 
