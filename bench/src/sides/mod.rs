@@ -1,0 +1,7 @@
+//! The sides that are compared.
+
+pub(crate) mod plugin;
+pub(crate) mod stock;
+
+/// Bytes that a guest may print: a number.
+const PRINTED: usize = 4096;

@@ -1,0 +1,120 @@
+//! The plugin: on four lower layers and an upper directory, or live on the plain directory.
+
+use super::PRINTED;
+use crate::trees::{LAYERS, Trees};
+use anyhow::{Context as _, Result};
+use cap_std::{ambient_authority, fs::Dir};
+use std::path::Path;
+use wasi_overlay::p1::{self, OverlayP1Ctx};
+use wasi_overlay::{FsPerms, Lower, Overlay, OverlayCtx, OverlayCtxView, OverlayView, p2};
+use wasmtime::component::{Component, Linker as ComponentLinker, ResourceTable};
+use wasmtime::{Engine, Linker, Module, Store};
+use wasmtime_wasi::p2::bindings::sync::Command;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+struct State {
+    wasi: WasiCtx,
+    files: OverlayCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl OverlayView for State {
+    fn overlay(&mut self) -> OverlayCtxView<'_> {
+        OverlayCtxView {
+            ctx: &mut self.files,
+            table: &mut self.table,
+        }
+    }
+}
+
+/// The layers and the upper as `/`.
+pub(crate) fn overlay(trees: &Trees) -> Result<OverlayCtx> {
+    let mut builder = Overlay::builder();
+    for index in 0..LAYERS {
+        let path = trees.layer(index);
+        builder = builder.lower(Lower::dir(path.display().to_string(), open(&path)?)?);
+    }
+    let upper = trees.upper();
+    let overlay = builder
+        .upper_dir(upper.display().to_string(), open(&upper)?)
+        .build()?;
+    let mut files = OverlayCtx::builder();
+    files.overlay("/", &overlay, FsPerms::ReadWrite)?;
+    Ok(files.build())
+}
+
+/// The plain directory as `/`.
+pub(crate) fn live(trees: &Trees) -> Result<OverlayCtx> {
+    let mut files = OverlayCtx::builder();
+    files.dir(open(&trees.plain())?, "/", FsPerms::ReadWrite)?;
+    Ok(files.build())
+}
+
+fn open(path: &Path) -> Result<Dir> {
+    Dir::open_ambient_dir(path, ambient_authority())
+        .with_context(|| format!("cannot open {}", path.display()))
+}
+
+fn wasi(arguments: &[String], stdout: &MemoryOutputPipe) -> WasiCtxBuilder {
+    let mut builder = WasiCtxBuilder::new();
+    builder
+        .args(arguments)
+        .stdout(stdout.clone())
+        .inherit_stderr();
+    builder
+}
+
+/// Runs a core module; returns what it printed.
+pub(crate) fn p1(
+    engine: &Engine,
+    module: &Module,
+    arguments: &[String],
+    files: &OverlayCtx,
+) -> Result<Vec<u8>> {
+    let stdout = MemoryOutputPipe::new(PRINTED);
+    let mut linker: Linker<OverlayP1Ctx> = Linker::new(engine);
+    p1::add_to_linker_sync(&mut linker, |ctx| ctx)?;
+    let ctx = OverlayP1Ctx::new(wasi(arguments, &stdout).build_p1(), files)?;
+    let mut store = Store::new(engine, ctx);
+    let instance = linker.instantiate(&mut store, module)?;
+    instance
+        .get_typed_func::<(), ()>(&mut store, "_start")?
+        .call(&mut store, ())?;
+    drop(store);
+    Ok(stdout.contents().to_vec())
+}
+
+/// Runs a component; returns what it printed.
+pub(crate) fn p2(
+    engine: &Engine,
+    component: &Component,
+    arguments: &[String],
+    files: OverlayCtx,
+) -> Result<Vec<u8>> {
+    let stdout = MemoryOutputPipe::new(PRINTED);
+    let mut linker: ComponentLinker<State> = ComponentLinker::new(engine);
+    p2::add_all_to_linker_sync(&mut linker)?;
+    let state = State {
+        wasi: wasi(arguments, &stdout).build(),
+        files,
+        table: ResourceTable::new(),
+    };
+    let mut store = Store::new(engine, state);
+    let command = Command::instantiate(&mut store, component, &linker)?;
+    command
+        .wasi_cli_run()
+        .call_run(&mut store)?
+        .map_err(|()| anyhow::anyhow!("the guest failed"))?;
+    drop(store);
+    Ok(stdout.contents().to_vec())
+}
