@@ -1,14 +1,15 @@
-//! Directory handles kept for later use, up to a bound.
+//! Handles kept for later use, up to a bound.
 //!
 //! Without kept handles every step of a path walk would open its directory anew, and lose
-//! against one `openat2` of the whole path. A handle may cost a descriptor of the host, so their
-//! number is bounded. The bound is kept by CLOCK: a hit sets a flag and takes no lock; an
-//! insertion into a full ring passes over what was used since the hand last came by.
+//! against one `openat2` of the whole path; and every open of a file would be a system call. A
+//! handle may cost a descriptor of the host, so their number is bounded. The bound is kept by
+//! CLOCK: a hit sets a flag and takes no lock; an insertion into a full ring passes over what was
+//! used since the hand last came by.
 
 use crate::error::Result;
-use crate::layer::erased::DirHandle;
 use crate::sync::Mutex;
 use arc_swap::ArcSwapOption;
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -22,24 +23,49 @@ pub(crate) struct Keep {
 
 #[derive(Default)]
 struct Ring {
-    slots: Vec<Weak<SlotInner>>,
+    slots: Vec<Weak<dyn Evict>>,
     hand: usize,
 }
 
 /// A place for one handle.
-#[derive(Default)]
-pub(crate) struct Slot(Arc<SlotInner>);
+pub(crate) struct Slot<T>(Arc<SlotInner<T>>);
 
-#[derive(Default)]
-struct SlotInner {
-    handle: ArcSwapOption<DirHandle>,
+struct SlotInner<T> {
+    handle: ArcSwapOption<T>,
     /// Whether the handle was used since the hand last came by.
     used: AtomicBool,
 }
 
-impl Slot {
+/// A slot of any type of handle.
+trait Evict: Send + Sync {
+    /// Whether the handle was used since this was last asked.
+    fn take_used(&self) -> bool;
+    /// Takes the handle out, for the caller to drop.
+    fn evict(&self) -> Option<Arc<dyn Any + Send + Sync>>;
+}
+
+impl<T: Send + Sync + 'static> Evict for SlotInner<T> {
+    fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    fn evict(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.handle.swap(None).map(|handle| handle as _)
+    }
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self(Arc::new(SlotInner {
+            handle: ArcSwapOption::empty(),
+            used: AtomicBool::new(false),
+        }))
+    }
+}
+
+impl<T> Slot<T> {
     /// The handle, if it is kept.
-    pub(crate) fn get(&self) -> Option<Arc<DirHandle>> {
+    pub(crate) fn get(&self) -> Option<Arc<T>> {
         let handle = self.0.handle.load_full()?;
         if !self.0.used.load(Ordering::Relaxed) {
             self.0.used.store(true, Ordering::Relaxed);
@@ -57,11 +83,11 @@ impl Keep {
     }
 
     /// The handle in `slot`, opened if it is not kept.
-    pub(crate) fn get(
+    pub(crate) fn get<T: Send + Sync + 'static>(
         &self,
-        slot: &Slot,
-        open: impl FnOnce() -> Result<DirHandle>,
-    ) -> Result<Arc<DirHandle>> {
+        slot: &Slot<T>,
+        open: impl FnOnce() -> Result<T>,
+    ) -> Result<Arc<T>> {
         match slot.get() {
             Some(handle) => Ok(handle),
             None => Ok(self.put(slot, open()?)),
@@ -69,16 +95,18 @@ impl Keep {
     }
 
     /// Keeps `handle` in `slot`.
-    pub(crate) fn put(&self, slot: &Slot, handle: DirHandle) -> Arc<DirHandle> {
+    pub(crate) fn put<T: Send + Sync + 'static>(&self, slot: &Slot<T>, handle: T) -> Arc<T> {
         let handle = Arc::new(handle);
         let replaced = slot.0.handle.swap(Some(Arc::clone(&handle)));
         let evicted = match replaced {
             // Somebody else opened it too: the slot is in the ring already.
             Some(_) => None,
-            None => self
-                .ring
-                .lock()
-                .insert(Arc::downgrade(&slot.0), self.capacity),
+            None => {
+                let inner: Arc<dyn Evict> = Arc::clone(&slot.0) as _;
+                self.ring
+                    .lock()
+                    .insert(Arc::downgrade(&inner), self.capacity)
+            }
         };
         drop(evicted);
         handle
@@ -88,7 +116,11 @@ impl Keep {
 impl Ring {
     /// Puts `slot` in the ring, in the place of one that was not used lately if it is full.
     /// Returns what was evicted.
-    fn insert(&mut self, slot: Weak<SlotInner>, capacity: usize) -> Option<Arc<DirHandle>> {
+    fn insert(
+        &mut self,
+        slot: Weak<dyn Evict>,
+        capacity: usize,
+    ) -> Option<Arc<dyn Any + Send + Sync>> {
         if self.slots.len() < capacity {
             self.slots.push(slot);
             return None;
@@ -97,8 +129,7 @@ impl Ring {
         for _ in 0..2 * self.slots.len() {
             let place = self.next();
             let kept = self.slots[place].upgrade();
-            let used = |kept: &Arc<SlotInner>| kept.used.swap(false, Ordering::Relaxed);
-            if !kept.as_ref().is_some_and(used) {
+            if !kept.is_some_and(|kept| kept.take_used()) {
                 return self.replace(place, slot);
             }
         }
@@ -112,8 +143,52 @@ impl Ring {
         place
     }
 
-    fn replace(&mut self, place: usize, slot: Weak<SlotInner>) -> Option<Arc<DirHandle>> {
+    fn replace(
+        &mut self,
+        place: usize,
+        slot: Weak<dyn Evict>,
+    ) -> Option<Arc<dyn Any + Send + Sync>> {
         let old = std::mem::replace(&mut self.slots[place], slot);
-        old.upgrade().and_then(|old| old.handle.swap(None))
+        old.upgrade().and_then(|old| old.evict())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(slots: &[Slot<usize>]) -> Vec<usize> {
+        slots
+            .iter()
+            .filter_map(|slot| slot.0.handle.load_full())
+            .map(|handle| *handle)
+            .collect()
+    }
+
+    #[test]
+    fn what_was_not_used_goes_first_and_the_bound_holds() {
+        let keep = Keep::new(3);
+        let slots: Vec<Slot<usize>> = (0..6).map(|_| Slot::default()).collect();
+        for (index, slot) in slots[..3].iter().enumerate() {
+            keep.put(slot, index);
+        }
+        assert!(slots[0].get().is_some() && slots[2].get().is_some());
+        keep.put(&slots[3], 3);
+        assert_eq!(kept(&slots), [0, 2, 3]);
+        for (index, slot) in slots.iter().enumerate().skip(4) {
+            keep.put(slot, index);
+        }
+        assert_eq!(kept(&slots).len(), 3);
+        assert_eq!(*keep.get(&slots[1], || Ok(1)).unwrap(), 1);
+        assert_eq!(kept(&slots).len(), 3);
+    }
+
+    #[test]
+    fn a_slot_that_is_gone_makes_room() {
+        let keep = Keep::new(1);
+        drop(keep.put(&Slot::default(), 1));
+        let slot = Slot::default();
+        keep.put(&slot, 2);
+        assert_eq!(*slot.get().unwrap(), 2);
     }
 }

@@ -15,15 +15,13 @@ pub struct Limits {
     /// Entries of one directory that are listed at once and kept as a table. A larger directory
     /// is asked for single names, and its answers are kept in a cache of this many.
     pub table_entries: usize,
-    /// Host descriptors that an engine object keeps for later use. Well under the usual
+    /// Host descriptors that a stack or an upper keeps for later use. Well under the usual
     /// `RLIMIT_NOFILE` of 1024, since the embedder and its guests have descriptors too.
     pub kept_handles: usize,
     /// Nodes that an overlay keeps for its upper; the least used are forgotten and read again.
     pub kept_nodes: usize,
     /// Listings (snapshots of directories) that an overlay keeps for later streams.
     pub kept_listings: usize,
-    /// Bytes buffered for one stream of a guest.
-    pub stream_bytes: usize,
 }
 
 impl Default for Limits {
@@ -36,7 +34,6 @@ impl Default for Limits {
             kept_handles: 256,
             kept_nodes: 65_536,
             kept_listings: 64,
-            stream_bytes: 64 * 1024,
         }
     }
 }

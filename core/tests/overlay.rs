@@ -461,3 +461,16 @@ fn names_that_are_not_utf8_survive_a_directory_rename() {
         .unwrap();
     assert_eq!(odd.name.as_bytes(), b"\xff");
 }
+
+/// A layer in memory answered a read at 2^63 with the end of the file, a plain directory says
+/// that the offset is no offset.
+#[test]
+fn an_offset_of_two_to_the_63_is_invalid() {
+    let root = overlay().root();
+    let file = file(&root, "d/f", WRITE);
+    for offset in [1 << 63, u64::MAX] {
+        fails(file.read_at(&mut [0; 8], offset), Errno::Invalid);
+        fails(file.write_at(b"x", offset), Errno::Invalid);
+    }
+    assert_eq!(file.read_at(&mut [0; 8], (1 << 63) - 1).unwrap(), 0);
+}

@@ -166,6 +166,7 @@ impl OverlayBuilder {
             objects: Mutex::new(HashMap::new()),
             origins: Mutex::new(HashMap::new()),
             listings: Mutex::new(VecDeque::new()),
+            recent_dirs: Mutex::new(VecDeque::new()),
             nodes: AtomicUsize::new(0),
             limits: self.limits,
             absolute_symlinks: self.absolute_symlinks,

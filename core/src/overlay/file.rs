@@ -196,6 +196,7 @@ impl OverlayFile {
         if !self.open.readable {
             return Err(Errno::BadDescriptor.into());
         }
+        check_offset(offset)?;
         match self.source()? {
             Source::Lower(file) => file.read_at(buffer, offset),
             Source::Upper(file) => file.read_at(buffer, offset),
@@ -204,6 +205,7 @@ impl OverlayFile {
 
     pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
         self.writer()?;
+        check_offset(offset)?;
         self.change(|file| file.write_at(buffer, offset))
     }
 
@@ -310,6 +312,14 @@ impl OverlayFile {
 
     pub(crate) fn is_writable(&self) -> bool {
         self.open.writable
+    }
+}
+
+/// `invalid` for an offset that Linux takes for a negative one, whatever the layer says to it.
+fn check_offset(offset: u64) -> Result<()> {
+    match i64::try_from(offset) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Errno::Invalid.into()),
     }
 }
 

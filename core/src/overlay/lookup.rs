@@ -37,6 +37,10 @@ impl Pos {
 /// refused before any layer is asked, so that a cached answer is the same as a fresh one.
 pub(super) const NAME_MAX: usize = 255;
 
+/// Lower directories whose nodes an overlay keeps though nobody has them open. A program opens
+/// files in few directories at a time, and an overlay should hold little but what it changed.
+const RECENT_DIRS: usize = 64;
+
 /// Whether a name belongs to the whiteout format: invisible, and not for guests to make.
 pub(super) fn is_reserved(name: Name<'_>) -> bool {
     name.as_bytes().starts_with(b".wh.")
@@ -323,6 +327,23 @@ impl Shared {
         let place = Place::At(Arc::clone(dir), name.to_owned());
         let node = Arc::new(Node::lower(self, place, lower));
         children.insert_lower(name, &node);
+        drop(children);
+        if node.kind == Kind::Dir {
+            self.keep_dir(&node);
+        }
         Ok(node)
+    }
+
+    /// Keeps the node of a lower directory for a while, so that the next file opened in it finds
+    /// it made. The oldest goes.
+    fn keep_dir(&self, node: &Arc<Node>) {
+        let mut dirs = self.recent_dirs.lock();
+        let oldest = match dirs.len() < RECENT_DIRS {
+            true => None,
+            false => dirs.pop_front(),
+        };
+        dirs.push_back(Arc::clone(node));
+        drop(dirs);
+        drop(oldest);
     }
 }

@@ -16,7 +16,7 @@
 //!    └─ DirState::names  exclusive: change names; shared: ask the upper, list. Parent before child
 //!       ├─ DirState::children     never held while a layer is called
 //!       ├─ Node::state            never held while a layer is called
-//!       └─ leaves: Node::place, DirState::listing, Shared::{objects, origins, listings}, Keep
+//!       └─ leaves: Node::place, DirState::listing, Shared::{objects, origins, listings, recent_dirs}, Keep
 //! ```
 //! `tree` exclusive excludes every other holder of two directory locks, so rename takes its own
 //! in any order. No lock is held while guest code runs, or across an `.await`: the engine calls
@@ -87,6 +87,9 @@ pub(crate) struct Shared {
     origins: Mutex<HashMap<(u64, u64), Identity>>,
     /// Directories that keep a listing, the oldest first. Guard: its own lock, a leaf.
     listings: Mutex<VecDeque<Weak<Node>>>,
+    /// Nodes of lower directories that were opened lately, the oldest first. Guard: its own lock,
+    /// a leaf.
+    recent_dirs: Mutex<VecDeque<Arc<Node>>>,
     /// About how many nodes the directories keep.
     nodes: AtomicUsize,
     limits: Limits,

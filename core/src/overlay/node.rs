@@ -34,7 +34,7 @@ pub(crate) struct Node {
     /// The copy lock: who holds it may copy the file up.
     pub(super) copying: Mutex<()>,
     /// Of a directory only.
-    pub(super) dir: Option<DirState>,
+    pub(super) dir: Option<Box<DirState>>,
     /// Counts changes of what `stat` shows, so that a cached answer can be told to be old.
     pub(super) version: AtomicU64,
     /// Guard: its own lock, below the directory locks.
@@ -58,7 +58,7 @@ pub(super) struct UpperPart {
     pub(super) inode: u64,
     pub(super) identity: Identity,
     /// The handle of a directory.
-    pub(super) handle: Slot,
+    pub(super) handle: Slot<DirHandle>,
 }
 
 /// What changes about a node besides its names.
@@ -135,14 +135,16 @@ impl Node {
             below: ArcSwapOption::new(below),
             upper: upper.map(OnceLock::from).unwrap_or_default(),
             copying: Mutex::new(()),
-            dir: (kind == Kind::Dir).then(DirState::default),
+            dir: (kind == Kind::Dir).then(Box::default),
             version: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
 
     pub(super) fn dir(&self) -> Result<&DirState> {
-        self.dir.as_ref().ok_or_else(|| Errno::NotDirectory.into())
+        self.dir
+            .as_deref()
+            .ok_or_else(|| Errno::NotDirectory.into())
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -279,6 +281,11 @@ impl Node {
 impl Children {
     /// Takes note of a lower file that somebody opened.
     pub(super) fn insert_lower(&mut self, name: Name<'_>, node: &Arc<Node>) {
+        let child = Child::Lower(Arc::downgrade(node));
+        if let Some(known) = self.map.get_mut(name.as_bytes()) {
+            *known = child;
+            return;
+        }
         self.lower_insertions += 1;
         if self.lower_insertions > 64 + self.map.len() / 2 {
             self.lower_insertions = 0;
@@ -287,8 +294,7 @@ impl Children {
                 Child::Node(_) | Child::Seen { .. } | Child::Hidden => true,
             });
         }
-        self.map
-            .insert(name.to_owned(), Child::Lower(Arc::downgrade(node)));
+        self.map.insert(name.to_owned(), child);
     }
 }
 

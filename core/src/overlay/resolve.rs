@@ -18,7 +18,7 @@ pub(super) struct Walked {
     /// itself at the end if it was found, as [`Shared::materialize`] wants it.
     trail: Vec<Pos>,
     /// The name in the last place, none where the path ends in `.` or `..` or is a base.
-    name: Option<Box<[u8]>>,
+    name: Option<Vec<u8>>,
     /// Whether `name` was found, and so is the end of `trail`.
     found: bool,
     /// Whether the path says that it means a directory.
@@ -82,38 +82,64 @@ pub(super) enum Last {
 }
 
 /// Components yet to walk: the rest of the path, and of the targets of links on top of it.
-struct Pending<'a>(Vec<(Cow<'a, [u8]>, usize)>);
+struct Pending<'a> {
+    path: Rest<'a>,
+    links: Vec<Rest<'a>>,
+}
+
+/// What is left of a text from `at` on.
+struct Rest<'a> {
+    text: Cow<'a, [u8]>,
+    at: usize,
+}
+
+impl<'a> Rest<'a> {
+    fn new(text: Cow<'a, [u8]>) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The next component and whether a slash follows it; none at the end.
+    fn next(&mut self, component: &mut Vec<u8>) -> Option<bool> {
+        let rest = &self.text[self.at..];
+        let start = rest.iter().position(|&b| b != b'/')?;
+        let rest = &rest[start..];
+        let length = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
+        component.clear();
+        component.extend_from_slice(&rest[..length]);
+        let slash = length < rest.len();
+        self.at += start + length;
+        Some(slash)
+    }
+
+    fn has_component(&self) -> bool {
+        self.text[self.at..].iter().any(|&b| b != b'/')
+    }
+
+    fn is_empty(&self) -> bool {
+        self.at == self.text.len()
+    }
+}
 
 impl Pending<'_> {
     /// The next component and whether a slash follows it; none at the end.
     fn next(&mut self, component: &mut Vec<u8>) -> Option<bool> {
-        while let Some((text, at)) = self.0.last_mut() {
-            let rest = &text[*at..];
-            let Some(start) = rest.iter().position(|&b| b != b'/') else {
-                self.0.pop();
-                continue;
+        while let Some(link) = self.links.last_mut() {
+            match link.next(component) {
+                Some(slash) => return Some(slash),
+                None => self.links.pop(),
             };
-            let rest = &rest[start..];
-            let length = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
-            component.clear();
-            component.extend_from_slice(&rest[..length]);
-            let slash = length < rest.len();
-            *at += start + length;
-            return Some(slash);
         }
-        None
+        self.path.next(component)
     }
 
-    /// Whether anything but slashes is left.
+    /// Whether nothing but slashes is left.
     fn is_done(&self) -> bool {
-        self.0
-            .iter()
-            .all(|(text, at)| text[*at..].iter().all(|&b| b == b'/'))
+        !self.path.has_component() && !self.links.iter().any(Rest::has_component)
     }
 
     /// Whether the last place of all has a slash behind it.
     fn has_slash(&self) -> bool {
-        self.0.iter().any(|(text, at)| *at < text.len())
+        !self.path.is_empty() || !self.links.iter().all(Rest::is_empty)
     }
 }
 
@@ -141,7 +167,10 @@ impl Shared {
         }
         let mut trail = Vec::with_capacity(8);
         trail.push(Pos::Node(Arc::clone(base)));
-        let mut pending = Pending(vec![(Cow::Borrowed(path), 0)]);
+        let mut pending = Pending {
+            path: Rest::new(Cow::Borrowed(path)),
+            links: Vec::new(),
+        };
         let mut component = Vec::with_capacity(64);
         let mut hops = 0;
         while let Some(slash) = pending.next(&mut component) {
@@ -184,7 +213,7 @@ impl Shared {
                 if !at_end {
                     return Err(Errno::NoEntry.into());
                 }
-                let name = Some(component.into());
+                let name = Some(component);
                 return Ok(Walked {
                     trail,
                     name,
@@ -212,7 +241,7 @@ impl Shared {
                 if target.len() >= self.limits.path_bytes {
                     return Err(Errno::NameTooLong.into());
                 }
-                pending.0.push((Cow::Owned(target), 0));
+                pending.links.push(Rest::new(Cow::Owned(target)));
                 continue;
             }
             if !at_end && !found.is_dir() {
@@ -222,7 +251,7 @@ impl Shared {
             if at_end {
                 return Ok(Walked {
                     trail,
-                    name: Some(component.into()),
+                    name: Some(component),
                     found: true,
                     wants_dir,
                 });

@@ -26,6 +26,8 @@ pub(crate) struct LowerNode {
 pub(crate) enum LowerKind {
     Dir(Box<LowerDir>),
     Symlink(OnceLock<Box<[u8]>>),
+    /// A regular file, and its kept handle. Reads carry their offset, so all who open it share one.
+    File(OnceLock<Slot<FileHandle>>),
     Other,
 }
 
@@ -35,9 +37,12 @@ pub(crate) struct LowerDir {
     children: OnceLock<Children>,
 }
 
+/// An open file of some layer.
+pub(crate) struct FileHandle(Arc<dyn ReadAt>);
+
 pub(super) struct Part {
     pub(super) layer: u16,
-    handle: Slot,
+    handle: Slot<DirHandle>,
 }
 
 pub(super) enum Children {
@@ -83,7 +88,9 @@ impl LowerNode {
     fn dir(&self) -> Result<&LowerDir> {
         match &self.kind {
             LowerKind::Dir(dir) => Ok(dir),
-            LowerKind::Symlink(_) | LowerKind::Other => Err(Errno::NotDirectory.into()),
+            LowerKind::Symlink(_) | LowerKind::File(_) | LowerKind::Other => {
+                Err(Errno::NotDirectory.into())
+            }
         }
     }
 
@@ -207,9 +214,8 @@ impl LowerNode {
         let kind = match meta.kind {
             Kind::Dir => LowerKind::dir(parts),
             Kind::Symlink => LowerKind::Symlink(OnceLock::new()),
-            Kind::File | Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
-                LowerKind::Other
-            }
+            Kind::File => LowerKind::File(OnceLock::new()),
+            Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => LowerKind::Other,
         };
         let place = Some((Arc::clone(self), name.to_owned()));
         Ok(Some(Arc::new(Self {
@@ -262,10 +268,18 @@ impl LowerNode {
         }
     }
 
-    /// Opens the data of a regular file.
+    /// The data of a regular file.
     pub(crate) fn open(&self, stack: &LowerStack) -> Result<Arc<dyn ReadAt>> {
-        let (dir, name) = self.in_layer(stack)?;
-        stack.layer(self.layer).open_file(&dir, name)
+        let open = || {
+            let (dir, name) = self.in_layer(stack)?;
+            stack.layer(self.layer).open_file(&dir, name)
+        };
+        let LowerKind::File(slot) = &self.kind else {
+            return open();
+        };
+        let slot = slot.get_or_init(Slot::default);
+        let handle = stack.keep.get(slot, || open().map(FileHandle))?;
+        Ok(Arc::clone(&handle.0))
     }
 
     /// The target of a symbolic link.
