@@ -3,7 +3,9 @@
 //! Hosts hold these and nothing else of the engine. A method is one WASI call: path resolution,
 //! checks and error codes are done here, once for all versions of WASI.
 
-use crate::error::{Errno, Result};
+#[cfg(feature = "dir")]
+use crate::error::Errno;
+use crate::error::Result;
 use crate::layer::Advice;
 #[cfg(feature = "dir")]
 use crate::live::{LiveDir, LiveFile};
