@@ -1,0 +1,80 @@
+//! A directory that changes while it is listed: what was there throughout comes once, and a fresh
+//! listing shows every change at once.
+
+use guests_p1::{ROOT, at, names, raw, show, tried};
+use std::collections::BTreeMap;
+use std::fs;
+
+fn count(path: &str) -> Option<usize> {
+    show(
+        format_args!("entries of {path}"),
+        names(path).map(|names| names.len()),
+    )
+}
+
+fn main() {
+    let dir = raw::open_dir(ROOT, "many").expect("it can be opened");
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut cookie = 0;
+    let mut round = 0;
+    loop {
+        let (entries, full) = raw::readdir(dir, 512, cookie).expect("it can be listed");
+        for entry in &entries {
+            *seen.entry(entry.name.clone()).or_default() += 1;
+        }
+        let Some(last) = entries.last() else { break };
+        cookie = last.next;
+        // A program that removes what it listed, and makes something new.
+        for entry in entries.iter().filter(|entry| entry.name.ends_with('3')) {
+            raw::unlink(ROOT, &format!("many/{}", entry.name))
+                .expect("what is listed can be removed");
+        }
+        fs::write(at(&format!("many/new{round:03}")), "new").expect("it can be made");
+        round += 1;
+        if !full {
+            break;
+        }
+    }
+    for number in 0..300 {
+        let name = format!("f{number:04}");
+        assert_eq!(seen.get(&name), Some(&1), "{name} came once");
+    }
+    assert!(
+        seen.values().all(|count| *count == 1),
+        "no name comes twice"
+    );
+    let now = names("many").expect("it can be listed");
+    println!(
+        "{} old ones are left",
+        now.iter().filter(|name| name.starts_with("f f0")).count()
+    );
+    println!(
+        "all new ones are there: {}",
+        now.iter().filter(|name| name.starts_with("f new")).count() == round
+    );
+
+    // Cookie 0 on the same descriptor sees what is there now.
+    let again = raw::readdir_all(dir, 4096).expect("it can be listed");
+    assert_eq!(again.len(), now.len() + 2, "with . and ..");
+    raw::close(dir).expect("it is open");
+
+    count("dir");
+    tried("make", fs::write(at("dir/x"), "x"));
+    count("dir");
+    tried("unlink", fs::remove_file(at("dir/one")));
+    count("dir");
+    tried("rename", fs::rename(at("dir/two"), at("dir/x")));
+    count("dir");
+    tried("rename out", fs::rename(at("dir/x"), at("x")));
+    count("dir");
+    tried("mkdir", fs::create_dir(at("dir/d")));
+    tried("link", raw::link(ROOT, "x", ROOT, "dir/l"));
+    tried("symlink", raw::symlink("x", ROOT, "dir/s"));
+    show("dir", names("dir"));
+    tried("rmdir", fs::remove_dir(at("dir/d")));
+    tried("rename in", fs::rename(at("emptydir"), at("dir/e")));
+    show("dir", names("dir"));
+    // A file is written to: no name changes, and none is lost.
+    tried("write", fs::write(at("dir/three"), "3"));
+    show("dir", names("dir"));
+}
