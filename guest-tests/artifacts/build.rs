@@ -19,34 +19,40 @@ fn main() {
         .join("target/guests");
     let mut code = String::new();
     for version in ["p1", "p2"] {
-        let names = names(&guests.join(version).join("src/bin"));
-        let macro_name = format!("foreach_{version}");
-        writeln!(
-            code,
-            "/// Calls `$each!(behaviour)` for each guest of its WASI version."
+        add(
+            &mut code,
+            version,
+            &names(&guests.join(version).join("src/bin")),
+            &artifacts,
         )
         .expect("a string takes all");
-        writeln!(
-            code,
-            "#[macro_export] macro_rules! {macro_name} {{ ($each:ident) => {{"
-        )
-        .expect("a string takes all");
-        for name in &names {
-            writeln!(code, "    $crate::__call!($each {name});").expect("a string takes all");
-        }
-        writeln!(code, "}}; }}").expect("a string takes all");
-        for name in &names {
-            let path = artifacts.join(format!("{name}.wasm"));
-            writeln!(
-                code,
-                "/// The guest `{name}`.\npub const {}: Guest = Guest {{ name: {name:?}, path: {path:?} }};",
-                name.to_uppercase()
-            )
-            .expect("a string takes all");
-        }
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("guests.rs");
     fs::write(&out, code).expect("OUT_DIR is writable");
+}
+
+/// Adds the macro and the constants of one WASI version.
+fn add(code: &mut String, version: &str, names: &[String], artifacts: &Path) -> std::fmt::Result {
+    writeln!(
+        code,
+        "/// Calls `$each!(name CONSTANT)` for each guest of its WASI version."
+    )?;
+    writeln!(code, "#[macro_export]\nmacro_rules! foreach_{version} {{")?;
+    writeln!(code, "    ($each:ident) => {{")?;
+    for name in names {
+        writeln!(code, "        $each!({name} {});", name.to_uppercase())?;
+    }
+    writeln!(code, "    }};\n}}")?;
+    for name in names {
+        let path = artifacts.join(format!("{name}.wasm"));
+        let constant = name.to_uppercase();
+        writeln!(code, "/// The guest `{name}`.")?;
+        writeln!(
+            code,
+            "pub const {constant}: Guest = Guest {{ name: {name:?}, path: {path:?} }};"
+        )?;
+    }
+    Ok(())
 }
 
 /// The names of the guests whose sources lie in `folder`, sorted.

@@ -1,14 +1,7 @@
 //! The guest programs, as constants, for the tests of hosts.
 //!
-//! `foreach_p1!(each)` and `foreach_p2!(each)` call `each!` with the name of every guest: a test
-//! file that names its tests as the guests are named, and that does
-//!
-//! ```ignore
-//! macro_rules! assert_test_exists { ($name:ident) => { use self::$name as _; }; }
-//! wasi_overlay_guest_artifacts::foreach_p1!(assert_test_exists);
-//! ```
-//!
-//! does not compile while there is a guest that it does not run.
+//! `foreach_p1!(each)` and `foreach_p2!(each)` call `each!(name CONSTANT)` for every guest. A test
+//! file that makes its tests with them runs every guest, whoever adds the next one.
 
 use std::path::Path;
 
@@ -35,15 +28,6 @@ impl Guest {
         );
         path
     }
-}
-
-/// Calls a macro of the caller's by its name.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __call {
-    ($each:ident $name:ident) => {
-        $each!($name);
-    };
 }
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

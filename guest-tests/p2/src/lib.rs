@@ -38,7 +38,7 @@ macro_rules! command {
     ($run:path) => {
         struct Command;
         impl $crate::bindings::exports::wasi::cli::run::Guest for Command {
-            fn run() -> Result<(), ()> {
+            fn run() -> ::core::result::Result<(), ()> {
                 $crate::tell_panics();
                 $run();
                 Ok(())

@@ -110,8 +110,12 @@ fn run() {
         );
         show(
             format_args!("size of {path}"),
-            root.stat_at(PathFlags::SYMLINK_FOLLOW, path)
-                .map(|stat| (stat.type_, stat.size > 0)),
+            root.stat_at(PathFlags::SYMLINK_FOLLOW, path).map(|stat| {
+                (
+                    stat.type_,
+                    stat.type_ == DescriptorType::RegularFile && stat.size > 0,
+                )
+            }),
         );
     }
 }

@@ -1,0 +1,202 @@
+//! Runs a program on a filesystem and keeps what it said.
+
+use anyhow::{Context as _, Result};
+use std::path::Path;
+use std::sync::LazyLock;
+use wasi_overlay::{OverlayCtx, OverlayCtxView, OverlayView, p1, p2};
+use wasmtime::component::{Component, ResourceTable};
+use wasmtime::{Config, Engine, Module, OptLevel, Store};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p2::bindings as wasi;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+/// More than any program here prints; a bound, so that one that prints forever fails.
+const OUTPUT_BYTES: usize = 16 << 20;
+
+/// Compiles fast rather than well; deep enough a stack for CPython.
+pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+    let mut config = Config::new();
+    config.cranelift_opt_level(OptLevel::None);
+    config.max_wasm_stack(8 << 20);
+    config.async_stack_size(10 << 20);
+    Engine::new(&config).expect("the configuration is valid")
+});
+
+/// A compiled program: a core module for WASI 0.1, or a component for 0.2.
+pub(crate) enum Program {
+    Module(Module),
+    Component(Component),
+}
+
+/// Where a program's files come from.
+#[derive(Clone, Copy)]
+pub(crate) enum Files<'a> {
+    /// A plain directory, by wasmtime-wasi.
+    Stock(&'a Path),
+    /// Our plugin, in a synchronous store.
+    Ours(&'a OverlayCtx),
+    /// Our plugin, in an asynchronous store.
+    OursAsync(&'a OverlayCtx),
+}
+
+/// What a program said, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// The error that ended it, if one did.
+    pub(crate) failure: Option<String>,
+}
+
+struct State {
+    wasi: WasiCtx,
+    overlay: OverlayCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl OverlayView for State {
+    fn overlay(&mut self) -> OverlayCtxView<'_> {
+        OverlayCtxView {
+            ctx: &mut self.overlay,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl Program {
+    /// Compiles the program in a file, whichever it is.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
+        Ok(
+            if wasmtime::Engine::detect_precompiled(&bytes).is_none() && is_component(&bytes) {
+                Self::Component(Component::new(&ENGINE, bytes)?)
+            } else {
+                Self::Module(Module::new(&ENGINE, bytes)?)
+            },
+        )
+    }
+
+    /// Runs the program, with `files` at `/`.
+    pub(crate) fn run(
+        &self,
+        files: Files<'_>,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Result<Outcome> {
+        let stdout = MemoryOutputPipe::new(OUTPUT_BYTES);
+        let stderr = MemoryOutputPipe::new(OUTPUT_BYTES);
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.args(args)
+            .envs(env)
+            .stdout(stdout.clone())
+            .stderr(stderr.clone());
+        if let Files::Stock(dir) = files {
+            wasi.preopened_dir(dir, "/", FsPerms::ReadWrite)?;
+        }
+        let ended = match self {
+            Self::Module(module) => run_module(module, files, wasi),
+            Self::Component(component) => run_component(component, files, wasi),
+        };
+        let failure = match ended {
+            Ok(()) => None,
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(I32Exit(0)) => None,
+                _ => Some(format!("{error:#}")),
+            },
+        };
+        let text = |pipe: MemoryOutputPipe| String::from_utf8_lossy(&pipe.contents()).into_owned();
+        Ok(Outcome {
+            stdout: text(stdout),
+            stderr: text(stderr),
+            failure,
+        })
+    }
+}
+
+/// Whether a binary is a component: the layer field of its header says so.
+fn is_component(bytes: &[u8]) -> bool {
+    bytes.get(6) == Some(&1)
+}
+
+fn run_module(module: &Module, files: Files<'_>, mut wasi: WasiCtxBuilder) -> wasmtime::Result<()> {
+    let wasi = wasi.build_p1();
+    match files {
+        Files::Stock(_) => {
+            let mut linker = wasmtime::Linker::<WasiP1Ctx>::new(&ENGINE);
+            wasmtime_wasi::p1::add_to_linker_sync(&mut linker, |ctx| ctx)?;
+            let mut store = Store::new(&ENGINE, wasi);
+            let instance = linker.instantiate(&mut store, module)?;
+            let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+            start.call(&mut store, ())
+        }
+        Files::Ours(overlay) => {
+            let mut linker = wasmtime::Linker::<p1::OverlayP1Ctx>::new(&ENGINE);
+            p1::add_to_linker_sync(&mut linker, |ctx| ctx)?;
+            let mut store = Store::new(&ENGINE, p1::OverlayP1Ctx::new(wasi, overlay)?);
+            let instance = linker.instantiate(&mut store, module)?;
+            let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+            start.call(&mut store, ())
+        }
+        Files::OursAsync(overlay) => runtime().block_on(async {
+            let mut linker = wasmtime::Linker::<p1::OverlayP1Ctx>::new(&ENGINE);
+            p1::add_to_linker_async(&mut linker, |ctx| ctx)?;
+            let mut store = Store::new(&ENGINE, p1::OverlayP1Ctx::new(wasi, overlay)?);
+            let instance = linker.instantiate_async(&mut store, module).await?;
+            let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+            start.call_async(&mut store, ()).await
+        }),
+    }
+}
+
+fn run_component(
+    component: &Component,
+    files: Files<'_>,
+    mut wasi: WasiCtxBuilder,
+) -> wasmtime::Result<()> {
+    let overlay = match files {
+        Files::Stock(_) => OverlayCtx::default(),
+        Files::Ours(overlay) | Files::OursAsync(overlay) => overlay.clone(),
+    };
+    let mut store = Store::new(
+        &ENGINE,
+        State {
+            wasi: wasi.build(),
+            overlay,
+            table: ResourceTable::new(),
+        },
+    );
+    let mut linker = wasmtime::component::Linker::<State>::new(&ENGINE);
+    let ended = if let Files::OursAsync(_) = files {
+        p2::add_all_to_linker_async(&mut linker)?;
+        runtime().block_on(async {
+            let command = wasi::Command::instantiate_async(&mut store, component, &linker).await?;
+            command.wasi_cli_run().call_run(&mut store).await
+        })?
+    } else {
+        match files {
+            Files::Stock(_) => wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?,
+            _ => p2::add_all_to_linker_sync(&mut linker)?,
+        }
+        let command = wasi::sync::Command::instantiate(&mut store, component, &linker)?;
+        command.wasi_cli_run().call_run(&mut store)?
+    };
+    ended.map_err(|()| wasmtime::Error::msg("the guest ended with an error"))
+}
+
+/// A runtime for one run.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made")
+}

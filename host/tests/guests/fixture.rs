@@ -1,0 +1,161 @@
+//! The tree that every guest works in, and the ways in which it is spread over layers.
+//!
+//! Guests do not know which layer a file is in: a guest that passes on one spread and fails on
+//! another has found a difference between an overlay and a directory.
+
+use crate::common::scan::{Node, Tree};
+use anyhow::Result;
+use std::fs;
+use std::path::Path;
+
+/// The merged tree, by hand but for the many and the long.
+pub(crate) fn tree() -> Tree {
+    let mut tree = Tree::new();
+    for dir in [
+        "a",
+        "a/b",
+        "a/b/c",
+        "dir",
+        "dir/sub",
+        "dir/sub/sub2",
+        "emptydir",
+        "links",
+        "many",
+        "long",
+        "hard",
+    ] {
+        tree.insert(dir.to_owned(), Node::Dir);
+    }
+    let files = [
+        ("hello.txt", "hello, layers\n"),
+        ("empty", ""),
+        ("a/b/c/deep.txt", "deep\n"),
+        ("dir/one", "one\n"),
+        ("dir/two", "two\n"),
+        ("dir/three", "three\n"),
+        ("dir/sub/inner", "inner\n"),
+        ("dir/sub/sub2/x", "x\n"),
+        (HARD[0], "two names\n"),
+        (HARD[1], "two names\n"),
+    ];
+    for (path, text) in files {
+        tree.insert(path.to_owned(), Node::File(text.into()));
+    }
+    let links = [
+        ("rel", "../hello.txt"),
+        ("dangling", "nowhere"),
+        ("dangling-dir", "missing/nowhere"),
+        ("loop1", "loop2"),
+        ("loop2", "loop1"),
+        ("self", "self"),
+        ("escape", "../../secret"),
+        ("abs", "/hello.txt"),
+        ("dir", "../dir"),
+        ("chain", "dir/sub"),
+        ("up", ".."),
+        ("dot", "."),
+    ];
+    for (name, target) in links {
+        tree.insert(format!("links/{name}"), Node::Link(target.to_owned()));
+    }
+    // More than four steps of a copy by 64 KiB, and no two of them equal.
+    let big = (0..300_000_u32).map(|at| (at ^ (at >> 8) ^ (at >> 16)).to_le_bytes()[0]);
+    tree.insert("big.bin".to_owned(), Node::File(big.collect()));
+    for number in 0..300 {
+        let data = format!("file {number}\n").into_bytes();
+        tree.insert(format!("many/f{number:04}"), Node::File(data));
+    }
+    for (letter, length) in [("a", 251), ("b", 252), ("c", 255)] {
+        let data = format!("a name of {length} bytes\n").into_bytes();
+        tree.insert(format!("long/{}", letter.repeat(length)), Node::File(data));
+    }
+    tree
+}
+
+/// Two names of one file, in whichever layer they are.
+const HARD: [&str; 2] = ["hard/first", "hard/second"];
+
+/// The tree over three layers, the bottom one first, with everything that a layer above can do to
+/// one below: replace a file, hide a name, hide a directory's old content, put a directory where
+/// a file was and a file where a directory was.
+pub(crate) fn spread() -> [Tree; 3] {
+    let mut layers = [Tree::new(), Tree::new(), Tree::new()];
+    for (index, (path, node)) in tree().into_iter().enumerate() {
+        let home = home(&path, index);
+        let is_file = matches!(node, Node::File(_));
+        put(&mut layers[home], &path, node);
+        // A file that a layer above replaced.
+        let hidden_anyway = path.starts_with("links/") || path.starts_with("a/b/");
+        if home > 0 && index % 2 == 0 && is_file && !hidden_anyway {
+            put(&mut layers[home - 1], &path, Node::File(b"stale".to_vec()));
+        }
+    }
+    let [bottom, middle, top] = &mut layers;
+    let stale = || Node::File(b"stale\n".to_vec());
+    // Names that were removed.
+    put(bottom, "gone-file", stale());
+    put(middle, ".wh.gone-file", mark());
+    put(bottom, "gone-dir/old", stale());
+    put(bottom, "gone-dir/more/old", stale());
+    put(middle, ".wh.gone-dir", mark());
+    put(middle, "dir/gone", stale());
+    put(top, "dir/.wh.gone", mark());
+    put(bottom, "many/f0300", stale());
+    put(middle, "many/.wh.f0300", mark());
+    // Removed twice, and a removal of nothing.
+    put(bottom, "dir/sub/old", stale());
+    put(middle, "dir/sub/.wh.old", mark());
+    put(top, "dir/sub/.wh.old", mark());
+    put(top, "dir/sub/.wh.never", mark());
+    // Directories whose old content is hidden: by a mark inside, and by having been removed.
+    put(bottom, "a/b/stale", stale());
+    put(bottom, "a/b/c/stale", stale());
+    put(middle, "a/b/.wh..wh..opq", mark());
+    put(middle, "emptydir/old", stale());
+    put(top, "emptydir/.wh..wh..opq", mark());
+    // A directory where a file was, and a file where a directory was.
+    put(bottom, "links", stale());
+    put(bottom, "empty/old", stale());
+    layers
+}
+
+/// Which layer a path of the tree is in.
+fn home(path: &str, index: usize) -> usize {
+    match path {
+        // Hidden in the bottom layer.
+        "links" | "a/b" | "empty" => 1,
+        _ if path.starts_with("links/") || path.starts_with("a/b/") => 1 + index % 2,
+        // A file with two names has both in one layer.
+        _ if path.starts_with("hard") => 0,
+        _ => index % 3,
+    }
+}
+
+fn mark() -> Node {
+    Node::File(Vec::new())
+}
+
+/// Puts a node in a layer, with the directories that lead there.
+fn put(layer: &mut Tree, path: &str, node: Node) {
+    for (at, _) in path.match_indices('/') {
+        layer.insert(path[..at].to_owned(), Node::Dir);
+    }
+    layer.insert(path.to_owned(), node);
+}
+
+/// Writes a tree into a directory of the host.
+pub(crate) fn write(tree: &Tree, root: &Path) -> Result<()> {
+    fs::create_dir_all(root)?;
+    for (path, node) in tree {
+        let at = root.join(path);
+        match node {
+            Node::Dir => fs::create_dir(&at)?,
+            Node::Link(target) => std::os::unix::fs::symlink(target, &at)?,
+            Node::File(_) if path == HARD[1] && tree.contains_key(HARD[0]) => {
+                fs::hard_link(root.join(HARD[0]), &at)?;
+            }
+            Node::File(data) => fs::write(&at, data)?,
+        }
+    }
+    Ok(())
+}
