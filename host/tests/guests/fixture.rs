@@ -3,7 +3,7 @@
 //! Guests do not know which layer a file is in: a guest that passes on one spread and fails on
 //! another has found a difference between an overlay and a directory.
 
-use crate::common::scan::{Node, Tree};
+use crate::scan::{self, Node, Tree};
 use anyhow::Result;
 use std::fs;
 use std::path::Path;
@@ -143,19 +143,12 @@ fn put(layer: &mut Tree, path: &str, node: Node) {
     layer.insert(path.to_owned(), node);
 }
 
-/// Writes a tree into a directory of the host.
+/// Writes a tree into a directory of the host, with the two names as two names of one file.
 pub(crate) fn write(tree: &Tree, root: &Path) -> Result<()> {
-    fs::create_dir_all(root)?;
-    for (path, node) in tree {
-        let at = root.join(path);
-        match node {
-            Node::Dir => fs::create_dir(&at)?,
-            Node::Link(target) => std::os::unix::fs::symlink(target, &at)?,
-            Node::File(_) if path == HARD[1] && tree.contains_key(HARD[0]) => {
-                fs::hard_link(root.join(HARD[0]), &at)?;
-            }
-            Node::File(data) => fs::write(&at, data)?,
-        }
+    scan::write(tree, root)?;
+    if HARD.iter().all(|path| tree.contains_key(*path)) {
+        fs::remove_file(root.join(HARD[1]))?;
+        fs::hard_link(root.join(HARD[0]), root.join(HARD[1]))?;
     }
     Ok(())
 }

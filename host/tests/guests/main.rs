@@ -8,16 +8,17 @@
 //! `foreach_p1!` and `foreach_p2!` make a test of each guest, so that there is none that nobody
 //! runs.
 
-#[path = "../common/mod.rs"]
-mod common;
+mod cpython;
 mod deviations;
 mod fixture;
+mod program;
+mod scan;
 mod stacks;
 
 use anyhow::{Context as _, Result, ensure};
-use common::program::{Files, Outcome, Program};
-use common::scan::{self, Tree};
-use deviations::{DEVIATIONS, What};
+use deviations::DEVIATIONS;
+use program::{Files, Outcome, Program};
+use scan::Tree;
 use stacks::Stack;
 use wasi_overlay_guest_artifacts::Guest;
 
@@ -70,12 +71,10 @@ fn check(guest: &Guest) {
     if only.as_deref() == Some("Stock") {
         println!("{}", expected.stdout);
     }
-    let mut failures = Vec::new();
-    let read_only = READERS
-        .contains(&guest.name)
-        .then_some(stacks::READ_ONLY)
-        .into_iter()
-        .flatten();
+    // By what went wrong: stacks that fail alike have one cause.
+    let mut failures: Vec<(String, Vec<Stack>)> = Vec::new();
+    let reads = READERS.contains(&guest.name);
+    let read_only = stacks::READ_ONLY.into_iter().filter(|_| reads);
     for stack in stacks::WRITABLE.into_iter().chain(read_only) {
         if only
             .as_ref()
@@ -84,23 +83,35 @@ fn check(guest: &Guest) {
             continue;
         }
         if let Err(error) = check_on(guest, &program, stack, &expected, &tree) {
-            failures.push(format!("{} on {stack:?}: {error:#}", guest.name));
+            let message = format!("{error:#}");
+            match failures.iter_mut().find(|(known, _)| *known == message) {
+                Some((_, stacks)) => stacks.push(stack),
+                None => failures.push((message, vec![stack])),
+            }
         }
     }
+    let failures: Vec<_> = failures
+        .iter()
+        .map(|(message, stacks)| format!("{} on {stacks:?}: {message}", guest.name))
+        .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 /// What the guest says and leaves behind on a plain directory.
 fn oracle(guest: &Guest, program: &Program) -> Result<(Outcome, Tree)> {
     let folder = stacks::plain()?;
-    let outcome = program.run(Files::Stock(folder.path()), &[guest.name], &[])?;
+    let outcome = program.run(
+        Files::Stock(folder.path()),
+        &[guest.name],
+        &[("STOCK", "1")],
+    )?;
     let ended_well = outcome.failure.is_none() || MAY_TRAP.contains(&guest.name);
     ensure!(ended_well, "{}", report(&outcome));
     Ok((outcome, scan::scan(folder.path())?))
 }
 
 /// Guests that do what a host may answer with a trap.
-const MAY_TRAP: [&str; 1] = ["p1_evil_memory"];
+const MAY_TRAP: [&str; 2] = ["p1_evil_flags", "p1_evil_memory"];
 
 fn check_on(
     guest: &Guest,
@@ -137,44 +148,34 @@ fn report(outcome: &Outcome) -> String {
 
 /// Compares two transcripts, given what may differ.
 fn compare(guest: &Guest, stack: Stack, expected: &str, found: &str) -> Result<()> {
-    let mut expected_lines: Vec<&str> = expected.lines().collect();
+    let mut text = expected.to_owned();
     let known = DEVIATIONS
         .iter()
         .filter(|known| known.guest == guest.name && (known.on)(stack));
     for deviation in known {
-        match deviation.what {
-            What::Whole(text) => expected_lines = text.lines().collect(),
-            What::Lines(lines) => {
-                let mut from = 0;
-                for (plain, ours) in lines {
-                    let at = expected_lines[from..].iter().position(|line| line == plain);
-                    let at =
-                        from + at.with_context(|| format!("no line {plain:?} to deviate from"))?;
-                    expected_lines[at] = ours;
-                    from = at + 1;
-                }
-            }
-        }
+        text = deviation.what.apply(&text)?;
     }
-    let found_lines: Vec<&str> = found.lines().collect();
+    let (expected, found): (Vec<_>, Vec<_>) = (text.lines().collect(), found.lines().collect());
     let mut differences = Vec::new();
-    for at in 0..expected_lines.len().max(found_lines.len()) {
-        let (expected, found) = (expected_lines.get(at), found_lines.get(at));
+    let mut heading = "";
+    for at in 0..expected.len().max(found.len()) {
+        let (expected, found) = (expected.get(at).copied(), found.get(at).copied());
         if expected != found {
-            let heading = expected_lines[..at.min(expected_lines.len())]
-                .iter()
-                .rfind(|line| !line.starts_with(' '));
+            let (expected, found) = (expected.unwrap_or("(end)"), found.unwrap_or("(end)"));
             differences.push(format!(
-                "line {} (below {heading:?}):\n  expected {expected:?}\n  found    {found:?}",
+                "line {} (below {heading}):\n  - {expected}\n  + {found}",
                 at + 1
             ));
         }
+        heading = expected
+            .filter(|line| !line.starts_with(' '))
+            .unwrap_or(heading);
     }
+    let shown = differences[..differences.len().min(20)].join("\n");
     ensure!(
         differences.is_empty(),
-        "{} lines differ\n{}",
-        differences.len(),
-        differences[..differences.len().min(12)].join("\n")
+        "{} lines differ\n{shown}",
+        differences.len()
     );
     Ok(())
 }

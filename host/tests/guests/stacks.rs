@@ -1,8 +1,8 @@
 //! The filesystems that a guest is run on. All show the same tree.
 
 use super::fixture;
-use crate::common::program::Files;
-use crate::common::scan::{self, Node, Tree};
+use crate::program::Files;
+use crate::scan::{self, Node, Tree};
 use anyhow::{Context as _, Result, ensure};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;

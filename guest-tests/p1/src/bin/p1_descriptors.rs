@@ -24,7 +24,6 @@ fn main() {
     show("for appending", kind(two));
     // SAFETY: calls to the host; numbers only.
     unsafe {
-        tried("flags are checked", wasi::fd_fdstat_set_flags(one, 0xff00));
         tried("renumber", wasi::fd_renumber(two, one));
         show_data("what one is now", raw::pread(one, 64, 0));
         show("its flags", kind(one));

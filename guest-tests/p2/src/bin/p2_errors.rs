@@ -134,7 +134,8 @@ fn on_path(dir: &Descriptor, path: &str) {
         dir.unlink_file_at("linked").expect("it was made just now");
     }
     tried("  link, followed", dir.link_at(follow, path, dir, "linked"));
-    if tried("  rename", dir.rename_at(path, dir, "renamed")).is_some() {
+    // A path that goes through what it names leads nowhere afterwards.
+    if !path.contains("..") && tried("  rename", dir.rename_at(path, dir, "renamed")).is_some() {
         dir.rename_at("renamed", dir, path.trim_end_matches('/'))
             .expect("it was renamed just now");
     }

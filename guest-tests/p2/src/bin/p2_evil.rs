@@ -51,7 +51,10 @@ fn run() {
             root.stat_at(PathFlags::SYMLINK_FOLLOW, "link").map(|_| ()),
         );
         tried("  unlink it", root.unlink_file_at("link"));
-        tried("  rename to", root.rename_at("empty", &root, path));
+        if tried("  rename to", root.rename_at("empty", &root, path)).is_some() {
+            root.rename_at(path, &root, "empty")
+                .expect("it was renamed just now");
+        }
         tried(
             "  link to",
             root.link_at(PathFlags::empty(), "empty", &root, path),

@@ -44,7 +44,7 @@ fn run() {
         show_file(&root, path);
     }
     let file = open_write(&root, "dir/one", OpenFlags::empty()).expect("it can be opened");
-    for offset in [i64::MAX as u64 - 1, i64::MAX as u64, 1 << 63, u64::MAX] {
+    for offset in [i64::MAX as u64, 1 << 63, u64::MAX] {
         tried(
             format_args!("write at {offset}"),
             file.write(b"xyz", offset),

@@ -1,4 +1,4 @@
-//! A directory of the host as a value: to compare, and to see that it did not change.
+//! A directory of the host as a value: to write, to compare, to see that it did not change.
 
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -42,6 +42,20 @@ pub(crate) fn scan(root: &Path) -> Result<Tree> {
         }
     }
     Ok(tree)
+}
+
+/// Writes a tree into a directory, which is made.
+pub(crate) fn write(tree: &Tree, root: &Path) -> Result<()> {
+    fs::create_dir_all(root)?;
+    for (path, node) in tree {
+        let at = root.join(path);
+        match node {
+            Node::Dir => fs::create_dir(&at)?,
+            Node::Link(target) => std::os::unix::fs::symlink(target, &at)?,
+            Node::File(data) => fs::write(&at, data)?,
+        }
+    }
+    Ok(())
 }
 
 /// Merges layers in OCI form, the bottom one first, as an unpacker of images does: marks first,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 use wasi_overlay::{OverlayCtx, OverlayCtxView, OverlayView, p1, p2};
 use wasmtime::component::{Component, ResourceTable};
-use wasmtime::{Config, Engine, Module, OptLevel, Store};
+use wasmtime::{Cache, CacheConfig, Config, Engine, Module, Store};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::bindings as wasi;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
@@ -14,10 +14,13 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, Wasi
 /// More than any program here prints; a bound, so that one that prints forever fails.
 const OUTPUT_BYTES: usize = 16 << 20;
 
-/// Compiles fast rather than well; deep enough a stack for CPython.
+/// Deep enough a stack for CPython, and machine code kept from run to run: CPython takes half a
+/// minute to compile.
 pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+    let mut kept = CacheConfig::new();
+    kept.with_directory(concat!(env!("CARGO_TARGET_TMPDIR"), "/machine-code"));
     let mut config = Config::new();
-    config.cranelift_opt_level(OptLevel::None);
+    config.cache(Some(Cache::new(kept).expect("the folder can be made")));
     config.max_wasm_stack(8 << 20);
     config.async_stack_size(10 << 20);
     Engine::new(&config).expect("the configuration is valid")
@@ -77,13 +80,11 @@ impl Program {
     /// Compiles the program in a file, whichever it is.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
-        Ok(
-            if wasmtime::Engine::detect_precompiled(&bytes).is_none() && is_component(&bytes) {
-                Self::Component(Component::new(&ENGINE, bytes)?)
-            } else {
-                Self::Module(Module::new(&ENGINE, bytes)?)
-            },
-        )
+        Ok(if is_component(&bytes) {
+            Self::Component(Component::new(&ENGINE, bytes)?)
+        } else {
+            Self::Module(Module::new(&ENGINE, bytes)?)
+        })
     }
 
     /// Runs the program, with `files` at `/`.
