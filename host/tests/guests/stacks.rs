@@ -114,6 +114,24 @@ pub(crate) struct Mounted {
 }
 
 impl Stack {
+    /// Whether a name is that of this stack, or of a group that it is in.
+    pub(crate) fn is_one_of(self, name: &str) -> bool {
+        match name {
+            "All" => true,
+            "Overlays" => !matches!(self, Self::Live | Self::ReadOnlyLive),
+            // Where the names of long/ are in lower layers.
+            "Lowers" => !matches!(self, Self::Live | Self::ReadOnlyLive | Self::UpperAlone),
+            "DirectoryUppers" => self.is_one_of("Overlays") && self != Self::SpreadMemory,
+            _ => name == format!("{self:?}"),
+        }
+    }
+
+    /// Whether there is such a stack or group.
+    pub(crate) fn is_name(name: &str) -> bool {
+        let mut all = WRITABLE.into_iter().chain(READ_ONLY);
+        all.any(|stack| stack.is_one_of(name))
+    }
+
     /// How many of the layers of [`SPREAD`], or of [`WHOLE`], are below the upper.
     fn lowers(self) -> &'static [Tree] {
         match self {
