@@ -10,10 +10,10 @@ use toml::{Table, Value};
 
 /// How the transcript differs.
 enum What {
-    /// These lines, in this order: as wasmtime-wasi has them, and as we have.
-    Lines(Vec<(String, String)>),
+    /// These lines, in this order: a line above, the line as wasmtime-wasi has it, and as we have.
+    Lines(Vec<[String; 3]>),
     /// These words, wherever they stand: as wasmtime-wasi has them, and as we have.
-    Words(Vec<(String, String)>),
+    Words(Vec<[String; 2]>),
     /// So much that the whole transcript stands in a file.
     Whole(String),
 }
@@ -24,6 +24,8 @@ pub(crate) struct Deviation {
     /// On which stacks.
     on: Vec<String>,
     what: What,
+    /// Whether the tree that is left is another one too.
+    tree_differs: bool,
 }
 
 /// All of them.
@@ -41,6 +43,15 @@ pub(crate) fn expected(guest: &str, stack: Stack, plain: &str) -> Result<String>
     Ok(text)
 }
 
+/// Whether a guest leaves another tree on a stack than on a plain directory.
+pub(crate) fn tree_differs(guest: &str, stack: Stack) -> bool {
+    let here = |it: &&Deviation| it.guest == guest && it.on.iter().any(|on| stack.is_one_of(on));
+    DEVIATIONS
+        .iter()
+        .filter(here)
+        .any(|deviation| deviation.tree_differs)
+}
+
 /// The guests that are listed.
 pub(crate) fn guests() -> impl Iterator<Item = &'static str> {
     DEVIATIONS.iter().map(|deviation| deviation.guest.as_str())
@@ -52,7 +63,7 @@ impl What {
             Self::Whole(text) => Ok(text.clone()),
             Self::Words(pairs) => {
                 let mut text = plain.to_owned();
-                for (stock, ours) in pairs {
+                for [stock, ours] in pairs {
                     ensure!(text.contains(stock), "nothing says {stock:?} any more");
                     text = text.replace(stock, ours);
                 }
@@ -61,17 +72,21 @@ impl What {
             Self::Lines(pairs) => {
                 let mut lines: Vec<&str> = plain.lines().collect();
                 let mut from = 0;
-                for (stock, ours) in pairs {
-                    let at = lines[from..].iter().position(|line| line == stock);
-                    let at =
-                        from + at.with_context(|| format!("no line says {stock:?} any more"))?;
-                    lines[at] = ours;
-                    from = at + 1;
+                for [above, stock, ours] in pairs {
+                    from = find(&lines, from, above)?;
+                    from = find(&lines, from, stock)?;
+                    lines[from] = ours;
                 }
                 Ok(lines.join("\n"))
             }
         }
     }
+}
+
+/// Where a line stands, from a place on.
+fn find(lines: &[&str], from: usize, line: &str) -> Result<usize> {
+    let at = lines[from..].iter().position(|other| *other == line);
+    Ok(from + at.with_context(|| format!("no line says {line:?} any more"))?)
 }
 
 fn folder() -> PathBuf {
@@ -105,12 +120,22 @@ fn one(value: &Value) -> Result<Deviation> {
         );
     }
     let what = match (value.get("lines"), value.get("words"), text("whole")) {
-        (Some(lines), None, None) => What::Lines(pairs(lines)?),
-        (None, Some(words), None) => What::Words(pairs(words)?),
+        (Some(lines), None, None) => What::Lines(groups(lines)?),
+        (None, Some(words), None) => What::Words(groups(words)?),
         (None, None, Some(path)) => What::Whole(std::fs::read_to_string(folder().join(path))?),
         _ => bail!("{guest}: one of `lines`, `words` and `whole`"),
     };
-    Ok(Deviation { guest, on, what })
+    let tree_differs = match text("tree") {
+        None => false,
+        Some("differs") => true,
+        Some(other) => bail!("{guest}: a tree {other:?}, not \"differs\""),
+    };
+    Ok(Deviation {
+        guest,
+        on,
+        what,
+        tree_differs,
+    })
 }
 
 fn strings(value: Option<&Value>) -> Option<Vec<String>> {
@@ -120,12 +145,12 @@ fn strings(value: Option<&Value>) -> Option<Vec<String>> {
         .collect()
 }
 
-fn pairs(value: &Value) -> Result<Vec<(String, String)>> {
-    let list = value.as_array().context("a list of pairs")?;
+fn groups<const N: usize>(value: &Value) -> Result<Vec<[String; N]>> {
+    let list = value.as_array().context("a list of lists")?;
     list.iter()
-        .map(|pair| match strings(Some(pair)).as_deref() {
-            Some([stock, ours]) => Ok((stock.clone(), ours.clone())),
-            _ => bail!("{pair} is no pair of texts"),
+        .map(|group| {
+            let group = strings(Some(group)).context("a list of texts")?;
+            group.try_into().ok().context("a list of another length")
         })
         .collect()
 }

@@ -47,16 +47,14 @@ fn main() {
             },
         },
     };
-    let subscriptions = [
-        subscription(7, wasi::EVENTTYPE_FD_READ.raw()),
-        subscription(8, wasi::EVENTTYPE_FD_WRITE.raw()),
-    ];
-    // SAFETY: an event of all zeros is one; there are as many as subscriptions.
-    let mut events: [wasi::Event; 2] = unsafe { std::mem::zeroed() };
-    // SAFETY: as before.
-    let count = unsafe { wasi::poll_oneoff(subscriptions.as_ptr(), events.as_mut_ptr(), 2) };
-    show("ready", count);
-    for event in &events {
+    for (userdata, tag) in [(7, wasi::EVENTTYPE_FD_READ), (8, wasi::EVENTTYPE_FD_WRITE)] {
+        let subscription = subscription(userdata, tag.raw());
+        // SAFETY: an event of all zeros is one.
+        let mut event: wasi::Event = unsafe { std::mem::zeroed() };
+        // SAFETY: there is one subscription, and room for one event.
+        show("ready", unsafe {
+            wasi::poll_oneoff(&raw const subscription, &raw mut event, 1)
+        });
         println!(
             "{} {} {}",
             event.userdata,

@@ -122,6 +122,8 @@ def _():
     print(os.listdir(f"{LIBRARY}/email"))
     with open(f"{LIBRARY}/email/__init__.py", "w") as file:
         file.write("SAYS = 'another email'\n")
+    # Byte code records the time of its source.
+    os.utime(f"{LIBRARY}/email/__init__.py", (1_700_000_000, 1_700_000_000))
     for name in [name for name in sys.modules if name.split(".")[0] == "email"]:
         del sys.modules[name]
     importlib.invalidate_caches()
