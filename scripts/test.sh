@@ -8,7 +8,7 @@
 scripts/setup.sh
 scripts/build-guests.sh
 # A large program that nobody here wrote, for the tests; fetched once, by hash.
-[ ! -x scripts/fetch-cpython.sh ] || scripts/fetch-cpython.sh
+scripts/fetch-cpython.sh
 
 say "Tests"
 cargo test "${everything[@]}" "$@"
