@@ -90,6 +90,8 @@ struct Merging {
     more: Vec<u16>,
     /// Whether layers further down have nothing more to say.
     closed: bool,
+    /// Whether that is because of a mark alone. An entry of the same layer may follow.
+    by_mark: bool,
 }
 
 impl Merge {
@@ -151,6 +153,7 @@ impl Merging {
             last: layer,
             more: Vec::new(),
             closed,
+            by_mark: origin.is_none(),
         }
     }
 
@@ -160,19 +163,58 @@ impl Merging {
             // still hides what is further down.
             if self.origin.is_none() {
                 *self = Self::first(layer, device, listed);
+            } else if self.by_mark && is_dir(listed) {
+                self.more.push(layer);
             }
             self.closed = true;
+            self.by_mark = false;
             return;
         }
         if self.closed {
             return;
         }
         self.last = layer;
-        match listed {
-            Listed::Here {
-                kind: Kind::Dir, ..
-            } => self.more.push(layer),
-            Listed::Here { .. } | Listed::Hidden => self.closed = true,
+        if is_dir(listed) {
+            self.more.push(layer);
+        } else {
+            self.closed = true;
+            self.by_mark = listed == Listed::Hidden;
+        }
+    }
+}
+
+fn is_dir(listed: Listed) -> bool {
+    matches!(
+        listed,
+        Listed::Here {
+            kind: Kind::Dir,
+            ..
+        }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A layer with an entry and a mark of one name lists them in any order. With the mark first,
+    /// a directory was left out of the merge with those above it.
+    #[test]
+    fn an_entry_beats_a_mark_of_its_layer_in_either_order() {
+        let dir = Listed::Here {
+            kind: Kind::Dir,
+            inode: 1,
+        };
+        let name = Name::new(b"d").unwrap();
+        for listed in [[dir, Listed::Hidden], [Listed::Hidden, dir]] {
+            let mut merge = Merge::new(10);
+            merge.add(2, 0, name, dir);
+            for listed in listed {
+                merge.add(1, 0, name, listed);
+            }
+            merge.add(0, 0, name, dir);
+            let table = merge.finish();
+            assert_eq!(*table.names[&name.to_owned()].more, [1]);
         }
     }
 }
