@@ -132,7 +132,7 @@ impl fmt::Debug for LowerStack {
 impl Drop for LowerStack {
     fn drop(&mut self) {
         if let Some(root) = self.root.take() {
-            node::forget_below(root);
+            node::forget_below(vec![root]);
         }
     }
 }

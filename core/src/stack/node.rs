@@ -10,6 +10,7 @@ use crate::layer::{Found, ReadAt};
 use crate::meta::{Kind, Meta};
 use crate::name::{Name, NameBuf};
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A file of the merged lower tree. It never changes.
@@ -35,6 +36,8 @@ pub(crate) struct LowerDir {
     /// The layers that have the directory, the topmost first. None below an opaque one.
     parts: Box<[Part]>,
     children: OnceLock<Children>,
+    /// Whether nothing leads here any more: it was evicted while somebody held it.
+    is_let_go: AtomicBool,
 }
 
 /// An open file of some layer.
@@ -100,13 +103,30 @@ impl LowerNode {
         stack: &LowerStack,
         name: Name<'_>,
     ) -> Result<Option<Arc<Self>>> {
-        match self.children(stack)? {
+        let dir = self.dir()?;
+        let children = self.children(stack)?;
+        let child = match children {
             Children::Table(table) => table.child(name, |layers| self.look(stack, name, layers)),
             Children::Probes(probes) => probes.child(name, || {
-                let parts = self.dir()?.parts.iter().map(|part| part.layer);
+                let parts = dir.parts.iter().map(|part| part.layer);
                 self.look(stack, name, &mut parts.clone())
             }),
+        }?;
+        // A child holds its parent. What is let go must not hold its children too: nobody would
+        // cut the circle. The flag is set before the children are taken away and read after one
+        // is kept, so one of the two sides sees the other.
+        if dir.is_let_go.load(Ordering::SeqCst) {
+            children.forget();
         }
+        Ok(child)
+    }
+
+    /// Whether it was found in `dir`. A directory may have a second node once the first was
+    /// evicted, so what counts is which directory it is.
+    pub(crate) fn is_in(&self, dir: &Self) -> bool {
+        let place = |node: &Self| (node.layer, node.meta.device, node.meta.inode);
+        let parent = self.place.as_ref().map(|(parent, _)| parent);
+        parent.is_some_and(|parent| place(parent) == place(dir))
     }
 
     /// Whether the merged tree has a child of that name.
@@ -333,6 +353,7 @@ impl LowerKind {
         let dir = LowerDir {
             parts: parts.into(),
             children: OnceLock::new(),
+            is_let_go: AtomicBool::new(false),
         };
         Self::Dir(Box::new(dir))
     }
@@ -348,18 +369,32 @@ impl Drop for LowerNode {
     }
 }
 
-/// Lets go of everything that is kept below `node`, which nobody will ask again. In a loop, and
-/// children before their parents, so that no drop recurses down or up the tree.
-pub(super) fn forget_below(node: Arc<LowerNode>) {
-    let mut nodes = vec![node];
+impl Children {
+    fn take_nodes(&self, into: &mut Vec<Arc<LowerNode>>) {
+        match self {
+            Self::Table(table) => table.take_nodes(into),
+            Self::Probes(probes) => probes.take_nodes(into),
+        }
+    }
+
+    fn forget(&self) {
+        let mut nodes = Vec::new();
+        self.take_nodes(&mut nodes);
+        forget_below(nodes);
+    }
+}
+
+/// Lets go of `nodes` and of everything that is kept below them; what somebody holds keeps
+/// nothing from then on. In a loop, and children before their parents, so that no drop recurses
+/// down or up the tree.
+pub(super) fn forget_below(mut nodes: Vec<Arc<LowerNode>>) {
     let mut next = 0;
     while let Some(node) = nodes.get(next) {
         let mut children = Vec::new();
         if let LowerKind::Dir(dir) = &node.kind {
-            match dir.children.get() {
-                Some(Children::Table(table)) => table.take_nodes(&mut children),
-                Some(Children::Probes(probes)) => probes.take_nodes(&mut children),
-                None => {}
+            dir.is_let_go.store(true, Ordering::SeqCst);
+            if let Some(kept) = dir.children.get() {
+                kept.take_nodes(&mut children);
             }
         }
         nodes.append(&mut children);

@@ -55,7 +55,7 @@ impl Probes {
         let answer = known.entry(name.to_owned()).or_insert(answer).clone();
         drop(known);
         if let Some(evicted) = evicted {
-            forget_below(evicted);
+            forget_below(vec![evicted]);
         }
         Ok(answer)
     }
@@ -63,6 +63,56 @@ impl Probes {
     pub(super) fn take_nodes(&self, into: &mut Vec<Arc<LowerNode>>) {
         for shard in &self.shards {
             into.extend(shard.lock().drain().filter_map(|(_, node)| node));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::layer::MemoryLayer;
+    use crate::{Limits, Lower, LowerStack, Name};
+    use std::sync::Arc;
+
+    /// A node was evicted while somebody held it. What was looked up below it afterwards held it
+    /// in turn, in a circle that nothing cut: a guest could fill the memory that overlays share.
+    #[test]
+    fn what_is_evicted_while_held_goes_when_it_is_let_go() {
+        let mut layer = MemoryLayer::build()
+            .dir("d")
+            .dir("d/sub")
+            .file("d/sub/x", b"");
+        layer = layer.file("d/y", b"");
+        for index in 0..99 {
+            layer = layer.file(format!("f{index}"), b"");
+        }
+        let mut limits = Limits::default();
+        limits.table_entries = 16;
+        let lower = Lower::new("lower", layer.finish().unwrap());
+        let stack = LowerStack::new([lower], &limits).unwrap();
+        let root = stack.root().unwrap();
+        let child = |of: &Arc<_>, name: &str| {
+            let name = Name::new(name.as_bytes()).unwrap();
+            crate::stack::LowerNode::child(of, &stack, name)
+        };
+        for before in [false, true] {
+            let held = child(root, "d").unwrap().unwrap();
+            let sub = child(&held, "sub").unwrap().unwrap();
+            for round in 0..50 {
+                for index in 0..99 {
+                    child(root, &format!("f{index}{}", if before { round } else { 0 })).unwrap();
+                }
+            }
+            child(&sub, "x").unwrap().unwrap();
+            child(&held, "y").unwrap().unwrap();
+            child(&held, "sub").unwrap().unwrap();
+            let (weak, weak_sub) = (Arc::downgrade(&held), Arc::downgrade(&sub));
+            drop((held, sub));
+            // If it was not evicted the cache has it still: evict it now.
+            for index in 0..2000 {
+                child(root, &format!("n{index}")).unwrap();
+            }
+            assert_eq!(weak_sub.strong_count(), 0);
+            assert_eq!(weak.strong_count(), 0);
         }
     }
 }
