@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use tempfile::TempDir;
 use wasi_overlay_core::layer::MemoryLayer;
-use wasi_overlay_core::{Dir, Errno, File, Limits, Lower, LowerStack, OpenHow, Opened, Overlay};
+use wasi_overlay_core::{
+    Dir, Errno, File, Limits, Lower, LowerStack, OpenHow, Opened, Overlay, SetTime, SetTimes,
+};
 
 const READ: OpenHow = OpenHow {
     follow: true,
@@ -317,4 +319,53 @@ fn overlays_on_one_stack_fill_it_together() {
 
 fn digits(number: u64) -> u64 {
     number.to_string().len() as u64
+}
+
+/// A file that is replaced by rename is there at every moment. A call that walked to the old file
+/// and acted on the new one said `no-entry`, or showed the one's identity with the other's data.
+#[test]
+fn a_file_that_is_replaced_is_never_gone() {
+    on_both(1, |root| {
+        let done = AtomicBool::new(false);
+        let times = SetTimes {
+            accessed: SetTime::Now,
+            ..SetTimes::default()
+        };
+        let until_done = |call: &dyn Fn()| {
+            while !done.load(Ordering::Relaxed) {
+                call();
+            }
+        };
+        let until_done = &until_done;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                until_done(&|| {
+                    root.stat_at("d/0", true).unwrap();
+                    root.set_times_at("d/0", true, times).unwrap();
+                });
+            });
+            scope.spawn(move || {
+                until_done(&|| {
+                    let file = file(root, "d/0", READ);
+                    let mut data = [0; 8];
+                    let read = file.read_at(&mut data, 0).unwrap();
+                    // The size tells the file: what is kept of one is not another's.
+                    assert_eq!(file.stat().unwrap().size, read as u64);
+                    root.open_at("d/0", WRITE).unwrap();
+                });
+            });
+            scope.spawn(move || {
+                until_done(&|| {
+                    root.link_at("d/0", root, "link").unwrap();
+                    root.unlink_file_at("link").unwrap();
+                });
+            });
+            for round in 0..400 {
+                let next = file(root, "next", CREATE);
+                next.append(&[b'x'; 8][..1 + round % 8]).unwrap();
+                root.rename_at("next", root, "d/0").unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    });
 }

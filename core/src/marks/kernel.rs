@@ -44,7 +44,7 @@ fn meaning(attribute: &[u8]) -> Option<Meaning> {
 }
 
 /// Whether the attribute belongs to an overlay: such are never shown, copied or set.
-pub(super) fn is_overlay_attribute(attribute: &[u8]) -> bool {
+pub(crate) fn is_overlay_attribute(attribute: &[u8]) -> bool {
     meaning(attribute).is_some()
 }
 
@@ -245,7 +245,7 @@ fn foreign<P: Plain>(plain: &P, name: Name<'_>, attribute: &[u8]) -> Error {
 
 /// Whether a copy must not take over the attribute: it belongs to an overlay, or the system's
 /// security modules set it on every file anew.
-pub(super) fn is_never_copied(attribute: &[u8]) -> bool {
+pub(crate) fn is_never_copied(attribute: &[u8]) -> bool {
     matches!(
         attribute,
         b"security.selinux" | b"security.ima" | b"security.evm"

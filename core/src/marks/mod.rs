@@ -33,6 +33,7 @@ mod sweep;
 mod target;
 mod upper;
 
+pub(crate) use kernel::{is_never_copied, is_overlay_attribute};
 pub use staging::Staged;
 pub use upper::MarkedUpper;
 

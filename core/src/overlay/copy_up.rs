@@ -13,6 +13,7 @@ use super::node::{Child, Node};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::{AnyAt, StagedHandle};
 use crate::layer::{Attributes, Found, New, Over, ReadAt, WriteAt};
+use crate::marks::is_never_copied;
 use crate::meta::{Kind, SetTime, SetTimes};
 use crate::stack::LowerNode;
 use std::sync::Arc;
@@ -99,6 +100,9 @@ impl Shared {
         }
         let mut xattrs = Vec::new();
         for name in lower.xattrs(&self.stack)? {
+            if is_never_copied(&name) {
+                continue;
+            }
             if let Some(value) = lower.xattr(&self.stack, &name)? {
                 xattrs.push((name, value));
             }
@@ -162,6 +166,7 @@ impl Shared {
         }
         if let Some(dir) = &node.dir {
             dir.children.write().complete = true;
+            dir.unsynced.mark();
         }
         let part = self.upper_part_of(&meta);
         {
@@ -179,8 +184,8 @@ impl Shared {
             .write()
             .map
             .insert(name, Child::Node(Arc::clone(node)));
-        dir.dirty.store(true, Ordering::Relaxed);
-        self.count_node();
+        dir.unsynced.mark();
+        self.count_name();
         Ok(file)
     }
 }

@@ -104,13 +104,15 @@ impl Shared {
         let node = self.adopt(&meta, Place::At(Arc::clone(&parent), name.to_owned()), None);
         if let Some(dir) = &node.dir {
             dir.children.write().complete = true;
+            // It may have a mark inside.
+            dir.unsynced.mark();
         }
         node.state.lock().meta = Some((node.version.load(Ordering::Acquire), meta));
         children
             .map
             .insert(name.to_owned(), Child::Node(Arc::clone(&node)));
         drop(children);
-        self.count_node();
+        self.count_name();
         Ok((node, file))
     }
 

@@ -43,7 +43,9 @@ impl OverlayDir {
 
     pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
         self.shared
-            .stat(&self.shared.resolve(&self.node, path, last(follow))?)
+            .at_path(&self.node, path, last(follow), |walked| {
+                self.shared.stat(walked)
+            })
     }
 
     pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
@@ -137,7 +139,7 @@ impl OverlayDir {
             return Ok(());
         }
         self.shared.copy_up(&self.node, Data::Keep)?;
-        self.shared.set_times_named(&self.node, None, times)
+        self.shared.set_times_of_dir(&self.node, times)
     }
 
     pub(crate) fn sync(&self, data_only: bool) -> Result<()> {

@@ -8,8 +8,10 @@ use super::node::{Node, Place};
 use super::resolve::Walked;
 use super::stat::{lower_meta, set_ghost_times, stat_of};
 use crate::error::{Errno, Error, Result};
+use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Identity, Meta, SetTimes, Stat};
+use crate::name::Name;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -83,32 +85,17 @@ impl OverlayFile {
 
     pub(super) fn open_for_reading(&mut self, walked: &Walked) -> Result<()> {
         let OpenFile { shared, node, .. } = &*self.open;
-        if node.upper.get().is_some() {
-            if let Some(copied) = node.state.lock().copied.clone() {
-                self.open.upper.get_or_init(|| copied);
-                return Ok(());
-            }
-            let (Pos::Node(dir), Some(name)) = (walked.parent()?, walked.name()) else {
-                // The copy-up came after the walk.
-                return self.reopen();
-            };
-            let opened = shared.upper()?.open_read(&*dir.handle(shared)?, name)?;
-            self.open.upper.get_or_init(|| opened);
+        if node.upper.get().is_none() {
+            let below = node.below.load_full().ok_or(Errno::Io)?;
+            let opened = below.open(&shared.stack)?;
+            self.open.lower.get_or_init(|| opened);
             return Ok(());
         }
-        let below = node.below.load_full().ok_or(Errno::Io)?;
-        let opened = below.open(&shared.stack)?;
-        self.open.lower.get_or_init(|| opened);
-        Ok(())
-    }
-
-    /// Opens the upper file by the place of its node.
-    fn reopen(&self) -> Result<()> {
-        let OpenFile { shared, node, .. } = &*self.open;
-        let (dir, name) = node.parent().ok_or(Errno::NoEntry)?;
-        let opened = shared
-            .upper()?
-            .open_read(&*dir.handle(shared)?, name.as_name())?;
+        let copied = node.state.lock().copied.clone();
+        let opened = match copied {
+            Some(copied) => copied,
+            None => self.open_named(walked, |upper, dir, name| upper.open_read(dir, name))?,
+        };
         self.open.upper.get_or_init(|| opened);
         Ok(())
     }
@@ -118,39 +105,30 @@ impl OverlayFile {
         walked: &Walked,
         copied: Option<Arc<dyn WriteAt>>,
     ) -> Result<()> {
-        let OpenFile { shared, node, .. } = &*self.open;
         let file = match copied {
             Some(file) => file,
-            None => {
-                let found = walked.name().filter(|_| walked.upper_dir().is_ok());
-                match found {
-                    Some(name) => {
-                        let dir = walked.upper_dir()?;
-                        shared.upper()?.open_write(&*dir.handle(shared)?, name)?
-                    }
-                    None => {
-                        let (dir, name) = node.parent().ok_or(Errno::NoEntry)?;
-                        shared
-                            .upper()?
-                            .open_write(&*dir.handle(shared)?, name.as_name())?
-                    }
-                }
-            }
+            None => self.open_named(walked, |upper, dir, name| upper.open_write(dir, name))?,
         };
-        let meta = file.meta()?;
-        let part = node.upper_part()?;
-        if (meta.device, meta.inode) != (part.device, part.inode) {
-            // The name went to another file between the walk and here.
-            return Err(Errno::NoEntry.into());
-        }
-        let set_id = meta.mode.is_some_and(|mode| mode & SET_ID != 0);
+        let set_id = file.meta()?.mode.is_some_and(|mode| mode & SET_ID != 0);
         self.open.has_set_id.store(set_id, Ordering::Relaxed);
         self.open.upper.get_or_init(|| file);
         Ok(())
     }
 
-    pub(super) fn truncate(&self) -> Result<()> {
-        self.change(|file| file.set_size(0))
+    /// Opens the upper file by the name by which a walk found it, or by its place where the
+    /// copy-up came after the walk.
+    fn open_named(
+        &self,
+        walked: &Walked,
+        open: impl FnOnce(&dyn AnyUpper, &DirHandle, Name<'_>) -> Result<Arc<dyn WriteAt>>,
+    ) -> Result<Arc<dyn WriteAt>> {
+        let OpenFile { shared, node, .. } = &*self.open;
+        let (dir, name) = match (walked.parent()?, walked.name()) {
+            (Pos::Node(dir), Some(name)) => (Arc::clone(dir), name.to_owned()),
+            (Pos::Node(_) | Pos::Lower(_), _) => node.parent().ok_or(Errno::NoEntry)?,
+        };
+        let name = name.as_name();
+        shared.at_name(node, (&dir, name), |upper, dir| open(upper, dir, name))
     }
 
     fn source(&self) -> Result<Source<'_>> {
@@ -272,7 +250,7 @@ impl OverlayFile {
         }
         match shared.copy_up(node, Data::Keep) {
             Ok(_) => {}
-            Err(error) if error.is_not_found() => {
+            Err(error) if error.is_not_found() && node.is_dead() => {
                 set_ghost_times(node, times);
                 return Ok(());
             }

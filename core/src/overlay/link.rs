@@ -4,7 +4,7 @@ use super::Shared;
 use super::copy_up::Data;
 use super::lookup::Pos;
 use super::node::{Child, Node};
-use super::resolve::Last;
+use super::resolve::{Last, TRIES, Walked};
 use crate::error::{Errno, Error, Result};
 use crate::layer::Over;
 use crate::layer::erased::AnyAt;
@@ -20,8 +20,20 @@ impl Shared {
         to: (&Arc<Node>, &str),
         read_only: bool,
     ) -> Result<()> {
-        let old = self.resolve(from.0, from.1, Last::Stop)?;
-        let new = self.resolve(to.0, to.1, Last::Stop)?;
+        let mut tries = TRIES;
+        loop {
+            let old = self.resolve(from.0, from.1, Last::Stop)?;
+            let new = self.resolve(to.0, to.1, Last::Stop)?;
+            tries -= 1;
+            match self.link(&old, &new, read_only) {
+                // Somebody replaced the file.
+                Err(error) if error.is_not_found() && old.found().is_some() && tries > 0 => {}
+                linked => return linked,
+            }
+        }
+    }
+
+    fn link(&self, old: &Walked, new: &Walked, read_only: bool) -> Result<()> {
         if new.wants_dir {
             new.existing()?;
         }
@@ -32,7 +44,7 @@ impl Shared {
         if source.is_dir() {
             return Err(Errno::NotPermitted.into());
         }
-        let (new_dir, new_name) = self.may_create(&new, read_only)?;
+        let (new_dir, new_name) = self.may_create(new, read_only)?;
         let old_name = old.name().ok_or(Errno::NotPermitted)?;
         let source = self.materialize(old.trail())?;
         let old_dir = self.materialize(old.parents())?;
@@ -72,13 +84,8 @@ impl Shared {
             .lock()
             .insert((part.device, part.inode), Arc::downgrade(&source));
         let child = Child::Node(Arc::clone(&source));
-        new_dir
-            .dir()?
-            .children
-            .write()
-            .map
-            .insert(new_name.to_owned(), child);
-        source.names_of_it_changed();
+        self.hang_locked(&new_dir, new_name, Some(child));
+        source.got_a_name();
         new_dir.names_changed();
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::Shared;
 use super::node::{Child, Node, Place, UpperPart};
 use crate::error::{Errno, Result};
 use crate::keep::Slot;
+use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::layer::{Found, Listed};
 use crate::meta::{Identity, Kind, Meta};
 use crate::name::Name;
@@ -62,6 +63,9 @@ impl Shared {
     }
 
     fn step_node(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
+        // Before what is known: what moves with its directory is known there before the directory
+        // parts from what is below.
+        let below = dir.below.load();
         let (known, complete) = dir.known(name)?;
         match known {
             Some(Child::Node(node)) => return Ok(Some(Pos::Node(node))),
@@ -75,7 +79,10 @@ impl Shared {
             None if complete || dir.upper.get().is_none() => {}
             None => return self.look(dir, name),
         }
-        self.step_below(dir, name)
+        match &*below {
+            Some(below) => Ok(below.child(&self.stack, name)?.map(Pos::Lower)),
+            None => Ok(None),
+        }
     }
 
     fn step_below(&self, dir: &Node, name: Name<'_>) -> Result<Option<Pos>> {
@@ -92,6 +99,25 @@ impl Shared {
             Some(below) => below.has(&self.stack, name),
             None => Ok(false),
         }
+    }
+
+    /// Calls `ask` with the upper and its directory `dir` while `name` there is `node`'s: names
+    /// do not change meanwhile.
+    ///
+    /// # Errors
+    /// `no-entry` if the name is gone, or another file's by now; those of `ask`.
+    pub(super) fn at_name<T>(
+        &self,
+        node: &Arc<Node>,
+        (dir, name): (&Arc<Node>, Name<'_>),
+        ask: impl FnOnce(&dyn AnyUpper, &DirHandle) -> Result<T>,
+    ) -> Result<T> {
+        let _names = dir.dir()?.names.read();
+        match dir.known(name)?.0 {
+            Some(Child::Node(found)) if Arc::ptr_eq(&found, node) => {}
+            Some(_) | None => return Err(Errno::NoEntry.into()),
+        }
+        ask(self.upper()?, &*dir.handle(self)?)
     }
 
     /// Asks the upper about a name that is not known well enough.
@@ -228,7 +254,7 @@ impl Shared {
             .map
             .insert(name.to_owned(), Child::Node(Arc::clone(&node)));
         drop(children);
-        self.count_node();
+        self.count_name();
         Ok(Some(Pos::Node(node)))
     }
 
@@ -254,13 +280,17 @@ impl Shared {
         let part = self.upper_part_of(meta);
         let identity = part.identity;
         let make = || Arc::new(Node::new(meta.kind, identity, place, below, Some(part)));
-        if meta.kind == Kind::Dir || meta.links < 2 {
+        if meta.kind == Kind::Dir {
             return make();
         }
         let mut objects = self.objects.lock();
         let key = (meta.device, meta.inode);
+        // One that has a single name now may have had more, and be open since.
         if let Some(node) = objects.get(&key).and_then(std::sync::Weak::upgrade) {
             return node;
+        }
+        if meta.links < 2 {
+            return make();
         }
         if objects.len() >= 64 && objects.len().is_power_of_two() {
             objects.retain(|_, node| node.strong_count() > 0);
@@ -308,6 +338,9 @@ impl Shared {
     }
 
     /// The node of `lower`, which was seen in `dir` a moment ago.
+    ///
+    /// # Errors
+    /// `no-entry` if it is not what it was any more: whoever walks again finds what there is.
     fn child_node(&self, dir: &Arc<Node>, lower: &Arc<LowerNode>) -> Result<Arc<Node>> {
         let Some(name) = lower.name() else {
             return Err(Errno::Io.into());
@@ -323,6 +356,12 @@ impl Shared {
             }
             Some(Child::Hidden | Child::Seen { .. }) => return Err(Errno::NoEntry.into()),
             None => {}
+        }
+        // The directory may be another one by now, or have parted from what is below. What is not
+        // known there then was removed.
+        let below = dir.below.load();
+        if !below.as_ref().is_some_and(|below| lower.is_in(below)) {
+            return Err(Errno::NoEntry.into());
         }
         let place = Place::At(Arc::clone(dir), name.to_owned());
         let node = Arc::new(Node::lower(self, place, lower));

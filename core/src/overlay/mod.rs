@@ -37,6 +37,8 @@ mod rename;
 mod resolve;
 mod stat;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod trim;
 mod xattr;
 
@@ -90,8 +92,10 @@ pub(crate) struct Shared {
     /// Nodes of lower directories that were opened lately, the oldest first. Guard: its own lock,
     /// a leaf.
     recent_dirs: Mutex<VecDeque<Arc<Node>>>,
-    /// About how many nodes the directories keep.
-    nodes: AtomicUsize,
+    /// Directories whose nodes were forgotten before their names were brought to disk.
+    forgotten: sync::Unsynced,
+    /// About how many names the directories keep.
+    names: AtomicUsize,
     limits: Limits,
     absolute_symlinks: AbsoluteSymlinks,
     /// Whether to leave it to the system when data reaches the disk.

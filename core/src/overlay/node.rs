@@ -3,6 +3,7 @@
 //! What is only in lower layers and not open has no node: it is served from the shared stack.
 
 use super::Shared;
+use super::sync::Unsynced;
 use crate::descriptor::Listing;
 use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
@@ -14,7 +15,7 @@ use crate::stack::LowerNode;
 use crate::sync::{Mutex, RwLock};
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 /// A file of an overlay.
@@ -71,6 +72,8 @@ pub(super) struct State {
     /// The file in the upper, kept from copy-up on while `opens` is not 0: files that were
     /// opened before read and write through it.
     pub(super) copied: Option<Arc<dyn WriteAt>>,
+    /// How many names a file of the upper has, once somebody counted. Only we change it.
+    pub(super) names: Option<u64>,
     /// Times set through a handle, of a file that is removed and was only in a lower layer.
     pub(super) ghost_times: SetTimes,
 }
@@ -84,8 +87,8 @@ pub(super) struct DirState {
     pub(super) children: RwLock<Children>,
     /// A listing that is still right. Guard: its own lock, a leaf.
     pub(super) listing: Mutex<Option<Arc<Listing>>>,
-    /// Whether names changed since the directory was last brought to disk.
-    pub(super) dirty: AtomicBool,
+    /// Changes of names, times and attributes that may not be on disk.
+    pub(super) unsynced: Unsynced,
 }
 
 /// What is known of the names in a directory.
@@ -185,18 +188,31 @@ impl Node {
         }
     }
 
-    /// Says that the number of names changed. A [`remember`](Self::remember) of before is either
-    /// seen here or sees the new version, so no old number stays.
-    pub(super) fn names_of_it_changed(&self) {
+    /// Says that a file has a name more. A [`remember`](Self::remember) of before is either seen
+    /// here or sees the new version, so no old number stays in what `stat` shows.
+    pub(super) fn got_a_name(&self) {
         self.touch();
-        self.state.lock().meta = None;
+        let mut state = self.state.lock();
+        state.meta = None;
+        state.names = state.names.map(|names| names.saturating_add(1));
+    }
+
+    /// As [`got_a_name`](Self::got_a_name), of a name less. Returns how many are left, where
+    /// there were `before` if nobody counted yet.
+    pub(super) fn lost_a_name(&self, before: u64) -> u64 {
+        self.touch();
+        let mut state = self.state.lock();
+        state.meta = None;
+        let left = state.names.unwrap_or(before).saturating_sub(1);
+        state.names = Some(left);
+        left
     }
 
     /// Says that names in this directory changed.
     pub(super) fn names_changed(&self) {
         if let Some(dir) = &self.dir {
             *dir.listing.lock() = None;
-            dir.dirty.store(true, Ordering::Relaxed);
+            dir.unsynced.mark();
         }
         self.touch();
     }

@@ -4,12 +4,11 @@ use super::copy_up::Data;
 use super::create::is_openable;
 use super::dir::OverlayDir;
 use super::file::OverlayFile;
-use super::lookup::Pos;
-use super::resolve::{Last, Walked};
+use super::resolve::{Last, TRIES, Walked};
 use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Result};
 use crate::layer::New;
-use crate::meta::{Kind, SetTime, SetTimes};
+use crate::meta::Kind;
 
 /// What opening takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +26,15 @@ impl OverlayDir {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             return Err(Errno::Invalid.into());
         }
+        let last = match (how.create && how.exclusive, how.follow) {
+            (true, _) => Last::Name,
+            (false, true) => Last::Follow,
+            (false, false) => Last::Stop,
+        };
         // Two creators of one file: the later one opens what the earlier one made.
-        const TRIES: usize = 64;
         for _ in 0..TRIES {
-            match self.try_open_at(path, how) {
+            let open = |walked: &Walked| self.open_walked(walked, how);
+            match self.shared.at_path(&self.node, path, last, open) {
                 Err(error) if error.errno() == Errno::Exist && how.create && !how.exclusive => {}
                 result => return result,
             }
@@ -38,16 +42,12 @@ impl OverlayDir {
         Err(Errno::Busy.into())
     }
 
-    fn try_open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
-        let last = match (how.create && how.exclusive, how.follow) {
-            (true, _) => Last::Name,
-            (false, true) => Last::Follow,
-            (false, false) => Last::Stop,
-        };
-        let walked = self.shared.resolve(&self.node, path, last)?;
-        match decide(&walked, how)? {
+    fn open_walked(&self, walked: &Walked, how: OpenHow) -> Result<Opened> {
+        match decide(walked, how)? {
             Step::Dir => {
                 let node = self.shared.materialize(walked.trail())?;
+                // It is a file by now: walk again.
+                node.dir().map_err(|_| Errno::NoEntry)?;
                 Ok(Opened::Dir(
                     OverlayDir::new(&self.shared, &node, self.read_only).into(),
                 ))
@@ -56,12 +56,12 @@ impl OverlayDir {
                 Err(Errno::ReadOnly.into())
             }
             Step::Create => {
-                let (node, file) = self.shared.create(&walked, New::File, self.read_only)?;
+                let (node, file) = self.shared.create(walked, New::File, self.read_only)?;
                 let file = file.ok_or(Errno::Io)?;
                 let file = OverlayFile::made(self, node, file, how.read || !how.write);
                 Ok(Opened::File(file.into()))
             }
-            Step::File { write } => self.open_file(&walked, how, write),
+            Step::File { write } => self.open_file(walked, how, write),
         }
     }
 
@@ -81,16 +81,10 @@ impl OverlayDir {
         }
         let data = if how.truncate { Data::Drop } else { Data::Keep };
         let copied = shared.copy_up(file.node(), data)?;
-        let fresh = copied.is_some();
         file.open_for_writing(walked, copied)?;
-        if how.truncate && !fresh {
-            file.truncate()?;
-        } else if how.truncate {
-            let now = SetTimes {
-                modified: SetTime::Now,
-                ..SetTimes::default()
-            };
-            file.set_times(now)?;
+        if how.truncate {
+            // A copy without data too: set-id bits go and times move as at any change.
+            file.set_size(0)?;
         }
         Ok(Opened::File(file.into()))
     }
@@ -120,15 +114,5 @@ fn decide(walked: &Walked, how: OpenHow) -> Result<Step> {
         _ if how.directory => Err(Errno::NotDirectory.into()),
         kind if !is_openable(kind) => Err(Errno::Unsupported.into()),
         _ => Ok(Step::File { write }),
-    }
-}
-
-impl Walked {
-    /// The directory in the upper by which a file was found, and its name.
-    pub(super) fn upper_dir(&self) -> Result<&std::sync::Arc<super::node::Node>> {
-        match self.parent()? {
-            Pos::Node(node) => Ok(node),
-            Pos::Lower(_) => Err(Errno::NoEntry.into()),
-        }
     }
 }

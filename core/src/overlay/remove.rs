@@ -5,6 +5,7 @@ use super::copy_up::Data;
 use super::lookup::Pos;
 use super::node::{Child, Node, Place};
 use super::resolve::{Last, Walked};
+use super::stat::found;
 use crate::error::{Errno, Result};
 use crate::layer::erased::AnyAt;
 use crate::layer::{Leave, Over};
@@ -21,14 +22,15 @@ impl Shared {
         path: &str,
         read_only: bool,
     ) -> Result<()> {
-        let walked = self.resolve(base, path, Last::Stop)?;
-        if walked.found().ok_or(Errno::NoEntry)?.is_dir() {
-            return Err(Errno::IsDirectory.into());
-        }
-        walked.existing()?;
-        self.remove(&walked, read_only, |pos| match pos.is_dir() {
-            true => Err(Errno::IsDirectory.into()),
-            false => Ok(()),
+        self.at_path(base, path, Last::Stop, |walked| {
+            if walked.found().ok_or(Errno::NoEntry)?.is_dir() {
+                return Err(Errno::IsDirectory.into());
+            }
+            walked.existing()?;
+            self.remove(walked, read_only, |pos| match pos.is_dir() {
+                true => Err(Errno::IsDirectory.into()),
+                false => Ok(()),
+            })
         })
     }
 
@@ -39,22 +41,23 @@ impl Shared {
         path: &str,
         read_only: bool,
     ) -> Result<()> {
-        let walked = self.resolve(base, path, Last::Stop)?;
-        if !walked.found().ok_or(Errno::NoEntry)?.is_dir() {
-            return Err(Errno::NotDirectory.into());
-        }
-        // A slash, `.` or `..` in the last place stands for the directory itself, which has no
-        // name to be removed there. POSIX would take the slash; wasmtime-wasi does not.
-        if walked.wants_dir {
-            return Err(Errno::Invalid.into());
-        }
-        let node = self.materialize(walked.trail())?;
-        if !self.list(&node)?.is_empty() {
-            return Err(Errno::NotEmpty.into());
-        }
-        self.remove(&walked, read_only, |pos| match pos.is_dir() {
-            true => Ok(()),
-            false => Err(Errno::NotDirectory.into()),
+        self.at_path(base, path, Last::Stop, |walked| {
+            if !walked.found().ok_or(Errno::NoEntry)?.is_dir() {
+                return Err(Errno::NotDirectory.into());
+            }
+            // A slash, `.` or `..` in the last place stands for the directory itself, which has
+            // no name to be removed there. POSIX would take the slash; wasmtime-wasi does not.
+            if walked.wants_dir {
+                return Err(Errno::Invalid.into());
+            }
+            let node = self.materialize(walked.trail())?;
+            if !self.list(&node)?.is_empty() {
+                return Err(Errno::NotEmpty.into());
+            }
+            self.remove(walked, read_only, |pos| match pos.is_dir() {
+                true => Ok(()),
+                false => Err(Errno::NotDirectory.into()),
+            })
         })
     }
 
@@ -105,7 +108,7 @@ impl Shared {
         let handle = parent.handle(self)?;
         let what = node.as_deref().map_or(Over::Nothing, over_of);
         upper.remove(AnyAt { dir: &handle, name }, what, leave)?;
-        self.unhang_locked(&parent, name, leave);
+        self.hang_locked(&parent, name, hidden(leave));
         if let (Some(node), Some(last)) = (&node, last) {
             self.lost_a_name(node, last);
         }
@@ -125,27 +128,40 @@ impl Shared {
         name: Name<'_>,
     ) -> Result<Meta> {
         let known = node.state.lock().meta;
-        match known {
-            Some((_, meta)) if node.kind != Kind::Dir => Ok(meta),
-            _ => self.meta_of(node, Some((&[Pos::Node(Arc::clone(parent))], name))),
+        let meta = match known {
+            Some((_, meta)) if node.kind != Kind::Dir => meta,
+            _ if node.kind == Kind::Dir || node.upper.get().is_none() => {
+                self.meta_of(node, None)?
+            }
+            _ => found(self.upper()?, &*parent.handle(self)?, name)?,
+        };
+        if node.kind != Kind::Dir && node.upper.get().is_some() {
+            // Counted before the removal: another name may be removed at the same time.
+            node.state.lock().names.get_or_insert(meta.links);
         }
+        Ok(meta)
     }
 
-    /// Forgets what was under `name`.
+    /// Puts `now` under `name`, in one step: whoever walks sees what was there or what is.
     ///
     /// Preconditions: the directory lock of `dir` is held, exclusive.
-    pub(super) fn unhang_locked(&self, dir: &Arc<Node>, name: Name<'_>, leave: Leave) {
+    pub(super) fn hang_locked(&self, dir: &Arc<Node>, name: Name<'_>, now: Option<Child>) {
         let Some(dir) = &dir.dir else { return };
+        let is_kept = now.is_some();
         let mut children = dir.children.write();
-        let removed = match leave {
-            Leave::Mark => children.map.insert(name.to_owned(), Child::Hidden),
-            Leave::Nothing => children.map.remove(name.as_bytes()),
+        let before = match now {
+            Some(child) => children.map.insert(name.to_owned(), child),
+            None => children.map.remove(name.as_bytes()),
         };
+        drop(children);
         // Somebody may have opened the lower file while it was being removed.
-        if let Some(Child::Lower(node)) = removed
+        if let Some(Child::Lower(node)) = before
             && let Some(node) = node.upgrade()
         {
             *node.place.lock() = Place::Dead;
+        }
+        if is_kept {
+            self.count_name();
         }
     }
 
@@ -153,11 +169,9 @@ impl Shared {
     ///
     /// Preconditions: the directory lock of the name's directory is held, exclusive.
     pub(super) fn lost_a_name(&self, node: &Arc<Node>, last: Meta) {
-        if node.kind != Kind::Dir {
-            node.names_of_it_changed();
-            if node.upper.get().is_some() && last.links > 1 {
-                return;
-            }
+        if node.kind != Kind::Dir && node.upper.get().is_some() && node.lost_a_name(last.links) > 0
+        {
+            return;
         }
         if let Some(part) = node.upper.get() {
             let key = (part.device, part.inode);
@@ -169,6 +183,14 @@ impl Shared {
             node.state.lock().meta = Some((version, last));
         }
         *node.place.lock() = Place::Dead;
+    }
+}
+
+/// What is known of a name from which something was taken away.
+pub(super) fn hidden(leave: Leave) -> Option<Child> {
+    match leave {
+        Leave::Mark => Some(Child::Hidden),
+        Leave::Nothing => None,
     }
 }
 

@@ -8,8 +8,8 @@ use super::Shared;
 use super::copy_up::Data;
 use super::lookup::{Pos, is_reserved};
 use super::node::{Child, Node, Place};
-use super::remove::over_of;
-use super::resolve::{Last, Walked};
+use super::remove::{hidden, over_of};
+use super::resolve::{Last, TRIES, Walked};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
 use crate::layer::{Leave, Over};
@@ -43,7 +43,6 @@ impl Shared {
         read_only: bool,
     ) -> Result<()> {
         // Somebody else may move the names meanwhile; then all is resolved anew.
-        const TRIES: usize = 64;
         for _ in 0..TRIES {
             let old = self.resolve(from.0, from.1, Last::Name)?;
             let new = self.resolve(to.0, to.1, Last::Name)?;
@@ -73,7 +72,11 @@ impl Shared {
             if self.depth_of(&plan.to.0) >= self.limits.depth {
                 return Err(Errno::NameTooLong.into());
             }
-            self.copy_up(&plan.source, Data::Keep)?;
+            match self.copy_up(&plan.source, Data::Keep) {
+                // Somebody replaced the file.
+                Err(error) if error.is_not_found() => continue,
+                copied => copied?,
+            };
             if plan.source.kind == Kind::Dir && !self.upper()?.is_ephemeral() {
                 self.copy_up_below(&plan.source)?;
             }
@@ -122,23 +125,32 @@ impl Shared {
             };
             let pos = Pos::Node(dir);
             for entry in listing.iter() {
-                let Some(child) = self.step(&pos, entry.name)? else {
-                    continue;
-                };
-                let child = match self.materialize(&[pos.clone(), child]) {
-                    Err(error) if error.is_not_found() => continue,
-                    child => child?,
-                };
-                match self.copy_up(&child, Data::Keep) {
-                    Err(error) if error.is_not_found() => continue,
-                    copied => copied?,
-                };
-                if child.kind == Kind::Dir {
-                    dirs.push(child);
+                match self.copy_up_entry(&pos, entry.name)? {
+                    Some(child) if child.kind == Kind::Dir => dirs.push(child),
+                    Some(_) | None => {}
                 }
             }
         }
         Ok(())
+    }
+
+    /// Brings what `name` is in `dir` into the upper; none if it was removed meanwhile. That
+    /// something was not found is no proof: what is left out here would be lost.
+    fn copy_up_entry(&self, dir: &Pos, name: Name<'_>) -> Result<Option<Arc<Node>>> {
+        for _ in 0..TRIES {
+            let Some(child) = self.step(dir, name)? else {
+                return Ok(None);
+            };
+            let copied = self
+                .materialize(&[dir.clone(), child])
+                .and_then(|child| self.copy_up(&child, Data::Keep).map(|_| child));
+            match copied {
+                Err(error) if error.is_not_found() => {}
+                copied => return copied.map(Some),
+            }
+        }
+        let message = format!("{name} moved at every attempt to copy it up");
+        Err(Error::new(Errno::Busy, message))
     }
 
     /// Moves the name, if everything is still as planned; returns whether it was.
@@ -169,6 +181,8 @@ impl Shared {
         }
         let inside = target.as_ref().and_then(|target| target.dir.as_ref());
         let _inside = inside.map(|dir| dir.names.write());
+        // Its times are put back once it is opaque, so nobody may set them meanwhile.
+        let _moved = source.dir.as_ref().map(|dir| dir.names.write());
         let mut last = None;
         if let Some(target) = target {
             if target.kind == Kind::Dir && !self.is_empty_locked(target)? {
@@ -189,6 +203,7 @@ impl Shared {
             matches!(over, Over::Mark | Over::EmptyDir) || self.exists_below(new_dir, *new_name)?;
         if source.kind == Kind::Dir && hides {
             upper.set_opaque(&*source.handle(self)?)?;
+            source.dir()?.unsynced.mark();
         }
         let (old_handle, new_handle) = (old_dir.handle(self)?, new_dir.handle(self)?);
         let from = AnyAt {
@@ -203,15 +218,10 @@ impl Shared {
         if source.kind == Kind::Dir && !upper.is_ephemeral() {
             part_from_below(source);
         }
-        self.unhang_locked(old_dir, *old_name, leave);
-        self.unhang_locked(new_dir, *new_name, Leave::Nothing);
+        // The new name first, so that the file is always under one.
         let moved = Child::Node(Arc::clone(source));
-        new_dir
-            .dir()?
-            .children
-            .write()
-            .map
-            .insert(Name::to_owned(*new_name), moved);
+        self.hang_locked(new_dir, *new_name, Some(moved));
+        self.hang_locked(old_dir, *old_name, hidden(leave));
         *source.place.lock() = Place::At(Arc::clone(new_dir), Name::to_owned(*new_name));
         if let (Some(target), Some(last)) = (target, last) {
             self.lost_a_name(target, last);

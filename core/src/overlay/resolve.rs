@@ -12,6 +12,9 @@ use crate::name::Name;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+/// How often a call begins anew when others change the names that it walked.
+pub(super) const TRIES: usize = 64;
+
 /// Where a path led.
 pub(super) struct Walked {
     /// The directories from the base down to the one that the last name is in; with the file
@@ -264,6 +267,29 @@ impl Shared {
             found: true,
             wants_dir: true,
         })
+    }
+
+    /// Walks `path` and calls `act` with what it led to, anew if that is gone by then: a file
+    /// that is replaced by rename is there at every moment, but not always the same one.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve); those of `act`.
+    pub(super) fn at_path<T>(
+        &self,
+        base: &Arc<Node>,
+        path: &str,
+        last: Last,
+        mut act: impl FnMut(&Walked) -> Result<T>,
+    ) -> Result<T> {
+        let mut tries = TRIES;
+        loop {
+            let walked = self.resolve(base, path, last)?;
+            tries -= 1;
+            match act(&walked) {
+                Err(error) if error.is_not_found() && walked.found().is_some() && tries > 0 => {}
+                result => return result,
+            }
+        }
     }
 
     /// An absolute link: on to the mount's root, if the mount resolves those and the call was

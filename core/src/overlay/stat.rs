@@ -6,6 +6,7 @@ use super::node::{Node, Place};
 use super::resolve::{Last, Walked};
 use crate::error::{Errno, Result};
 use crate::layer::Found;
+use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};
 use crate::name::Name;
 use std::sync::Arc;
@@ -75,18 +76,12 @@ impl Shared {
         if node.kind == Kind::Dir {
             return self.upper()?.dir_meta(&*node.handle(self)?);
         }
-        let part = node.upper_part()?;
         let (dir, name) = match via {
             Some(([.., Pos::Node(dir)], name)) => (Arc::clone(dir), name.to_owned()),
             Some(_) | None => node.parent().ok_or(Errno::NoEntry)?,
         };
-        match self.upper()?.find(&*dir.handle(self)?, name.as_name())? {
-            Found::Here { meta, .. } if (meta.device, meta.inode) == (part.device, part.inode) => {
-                Ok(meta)
-            }
-            // Its name went to another file meanwhile.
-            Found::Here { .. } | Found::Hidden | Found::Absent => Err(Errno::NoEntry.into()),
-        }
+        let name = name.as_name();
+        self.at_name(node, (&dir, name), |upper, dir| found(upper, dir, name))
     }
 
     /// `set-times-at`.
@@ -99,40 +94,47 @@ impl Shared {
         read_only: bool,
     ) -> Result<()> {
         let last = if follow { Last::Follow } else { Last::Stop };
-        let walked = self.resolve(base, path, last)?;
-        walked.existing()?;
-        if times.is_noop() {
-            return Ok(());
-        }
-        if read_only {
-            return Err(Errno::ReadOnly.into());
-        }
-        let node = self.materialize(walked.trail())?;
-        let parent = match walked.name() {
-            Some(name) => Some((self.materialize(walked.parents())?, name.to_owned())),
-            None => node.parent(),
-        };
-        self.copy_up(&node, super::copy_up::Data::Keep)?;
-        self.set_times_named(&node, parent, times)
+        self.at_path(base, path, last, |walked| {
+            walked.existing()?;
+            if times.is_noop() {
+                return Ok(());
+            }
+            if read_only {
+                return Err(Errno::ReadOnly.into());
+            }
+            let node = self.materialize(walked.trail())?;
+            self.copy_up(&node, super::copy_up::Data::Keep)?;
+            let name = match (node.kind, walked.name()) {
+                (Kind::Dir, _) => return self.set_times_of_dir(&node, times),
+                (_, name) => name.ok_or(Errno::NoEntry)?,
+            };
+            let dir = self.materialize(walked.parents())?;
+            self.at_name(&node, (&dir, name), |upper, dir| {
+                upper.set_times(dir, Some(name), times)
+            })?;
+            node.touch();
+            Ok(())
+        })
     }
 
-    /// Sets the times of a node in the upper by its name, or as a directory by itself.
-    pub(super) fn set_times_named(
-        &self,
-        node: &Arc<Node>,
-        parent: Option<(Arc<Node>, crate::name::NameBuf)>,
-        times: SetTimes,
-    ) -> Result<()> {
-        let upper = self.upper()?;
-        match (node.kind, parent) {
-            (Kind::Dir, _) => upper.set_times(&*node.handle(self)?, None, times)?,
-            (_, Some((dir, name))) => {
-                upper.set_times(&*dir.handle(self)?, Some(name.as_name()), times)?;
-            }
-            (_, None) => return Err(Errno::NoEntry.into()),
-        }
+    /// Sets the times of a directory in the upper. Not while something is published in it or it
+    /// is made opaque, which puts its times back to what they were.
+    pub(super) fn set_times_of_dir(&self, node: &Arc<Node>, times: SetTimes) -> Result<()> {
+        let _tree = self.tree.read();
+        let dir = node.dir()?;
+        let _names = dir.names.read();
+        self.upper()?.set_times(&*node.handle(self)?, None, times)?;
+        dir.unsynced.mark();
         node.touch();
         Ok(())
+    }
+}
+
+/// The metadata of what the upper has under a name.
+pub(super) fn found(upper: &dyn AnyUpper, dir: &DirHandle, name: Name<'_>) -> Result<Meta> {
+    match upper.find(dir, name)? {
+        Found::Here { meta, .. } => Ok(meta),
+        Found::Hidden | Found::Absent => Err(Errno::NoEntry.into()),
     }
 }
 

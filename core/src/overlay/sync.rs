@@ -4,11 +4,45 @@ use super::Shared;
 use super::node::Node;
 use crate::error::Result;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts changes, and how many of them are known to be on disk.
+///
+/// A flag would not do: who finds it cleared by another cannot know whether that one is done, and
+/// would report changes as safe that are still on their way.
+#[derive(Default)]
+pub(super) struct Unsynced {
+    changes: AtomicU64,
+    synced: AtomicU64,
+}
+
+impl Unsynced {
+    /// Takes note of a change that was made.
+    pub(super) fn mark(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let changes = self.changes.load(Ordering::Acquire);
+        self.synced.load(Ordering::Acquire) >= changes
+    }
+
+    /// Calls `sync` if there is anything to bring to disk.
+    fn bring(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
+        let changes = self.changes.load(Ordering::Acquire);
+        if self.synced.load(Ordering::Acquire) >= changes {
+            return Ok(());
+        }
+        sync()?;
+        self.synced.fetch_max(changes, Ordering::Release);
+        Ok(())
+    }
+}
 
 impl Shared {
     /// Brings to disk the names that lead to `node`, as far as they changed.
     pub(super) fn sync_names_above(&self, node: &Arc<Node>) -> Result<()> {
+        self.forgotten.bring(|| self.upper()?.sync_all())?;
         let mut above = node.parent();
         while let Some((dir, _)) = above {
             self.sync_names(&dir)?;
@@ -20,15 +54,11 @@ impl Shared {
     /// Brings to disk the names in `dir`, if they changed since that was last done.
     pub(super) fn sync_names(&self, dir: &Arc<Node>) -> Result<()> {
         let Some(state) = &dir.dir else { return Ok(()) };
-        if dir.upper.get().is_none() || !state.dirty.swap(false, Ordering::Relaxed) {
+        if dir.upper.get().is_none() {
             return Ok(());
         }
-        let synced = dir
-            .handle(self)
-            .and_then(|handle| self.upper()?.sync_dir(&handle));
-        if synced.is_err() {
-            state.dirty.store(true, Ordering::Relaxed);
-        }
-        synced
+        state
+            .unsynced
+            .bring(|| self.upper()?.sync_dir(&*dir.handle(self)?))
     }
 }

@@ -1,20 +1,25 @@
-//! The bound on nodes that an overlay keeps for its upper.
+//! The bound on what an overlay keeps of its upper.
 //!
-//! A node that nobody holds can be made again from the upper, so when there are too many, leaves
-//! are forgotten. Not in an ephemeral upper: there a moved directory is merged with what only its
-//! node remembers, and the number of nodes is bounded by the upper's own quota.
+//! What nobody holds can be learned again from the upper, so when there is too much it is
+//! forgotten: nodes of files, nodes of directories that none is left below, and in a directory
+//! with more names than make a table, the names.
+//!
+//! Not in an ephemeral upper: there a moved directory is merged with what only its node
+//! remembers, and the number of nodes is bounded by the upper's own quota.
 
 use super::Shared;
-use super::node::Child;
+use super::node::{Child, Children, Node};
 use crate::meta::Kind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Shared {
-    /// Counts a node that a directory keeps from now on, and when there are too many, forgets
-    /// those that nobody uses.
-    pub(super) fn count_node(&self) {
-        let count = self.nodes.fetch_add(1, Ordering::Relaxed) + 1;
+    /// Counts a name that a directory keeps from now on, and when there are too many, forgets
+    /// what nobody uses.
+    ///
+    /// Preconditions: no `children` is held.
+    pub(super) fn count_name(&self) {
+        let count = self.names.fetch_add(1, Ordering::Relaxed) + 1;
         let is_kept = self
             .upper
             .as_ref()
@@ -24,29 +29,94 @@ impl Shared {
         }
     }
 
-    /// Forgets leaves that nobody uses: a full sweep, once for every `kept_nodes` new ones.
+    /// A full sweep, once for every `kept_nodes` new names. Where names change just now nothing
+    /// is forgotten.
     fn trim(&self) {
         // One sweep at a time: whoever resets the count does it.
-        self.nodes.store(0, Ordering::Relaxed);
+        self.names.store(0, Ordering::Relaxed);
         let mut dirs = vec![Arc::clone(&self.root)];
-        while let Some(dir) = dirs.pop() {
+        let mut next = 0;
+        while let Some(dir) = dirs.get(next).map(Arc::clone) {
+            next += 1;
             let Some(state) = &dir.dir else { continue };
-            // Where names change just now nothing is forgotten.
             let Some(_names) = state.names.try_write() else {
                 continue;
             };
             let mut children = state.children.write();
-            for child in children.map.values_mut() {
-                let Child::Node(node) = child else { continue };
-                if node.kind == Kind::Dir {
-                    dirs.push(Arc::clone(node));
-                } else if let (1, Some(part)) = (Arc::strong_count(node), node.upper.get()) {
-                    *child = Child::Seen {
-                        kind: node.kind,
-                        inode: part.inode,
-                    };
-                }
+            children.forget_files();
+            if children.map.len() > self.limits.table_entries {
+                children.forget_names();
+            }
+            dirs.extend(children.map.values().filter_map(|child| match child {
+                Child::Node(node) if node.kind == Kind::Dir => Some(Arc::clone(node)),
+                Child::Node(_) | Child::Seen { .. } | Child::Hidden | Child::Lower(_) => None,
+            }));
+        }
+        // Children before their parents, which they hold.
+        while let Some(dir) = dirs.pop() {
+            self.forget_dir(&dir);
+        }
+    }
+
+    /// Forgets a directory that nobody holds but the one that it is in, and the caller.
+    fn forget_dir(&self, dir: &Arc<Node>) {
+        let (Some((parent, name)), Some(state), Some(part)) =
+            (dir.parent(), &dir.dir, dir.upper.get())
+        else {
+            return;
+        };
+        let Some(siblings) = &parent.dir else { return };
+        let Some(_names) = siblings.names.try_write() else {
+            return;
+        };
+        let mut children = siblings.children.write();
+        let name = name.as_name();
+        let is_here = matches!(
+            children.map.get(name.as_bytes()),
+            Some(Child::Node(here)) if Arc::ptr_eq(here, dir)
+        );
+        if !is_here || Arc::strong_count(dir) > 2 {
+            return;
+        }
+        if !state.unsynced.is_empty() {
+            self.forgotten.mark();
+        }
+        if children.complete {
+            let seen = Child::Seen {
+                kind: dir.kind,
+                inode: part.inode,
+            };
+            children.map.insert(name.to_owned(), seen);
+        } else {
+            children.map.remove(name.as_bytes());
+        }
+    }
+}
+
+impl Children {
+    fn forget_files(&mut self) {
+        for child in self.map.values_mut() {
+            let Child::Node(node) = child else { continue };
+            if let (1, Some(part)) = (Arc::strong_count(node), node.upper.get())
+                && node.kind != Kind::Dir
+            {
+                *child = Child::Seen {
+                    kind: node.kind,
+                    inode: part.inode,
+                };
             }
         }
+    }
+
+    /// Makes a directory one that is asked for single names.
+    fn forget_names(&mut self) {
+        self.complete = false;
+        self.too_large = true;
+        self.map.retain(|_, child| match child {
+            Child::Node(_) => true,
+            Child::Lower(node) => node.strong_count() > 0,
+            Child::Seen { .. } | Child::Hidden => false,
+        });
+        self.map.shrink_to_fit();
     }
 }

@@ -7,21 +7,10 @@ use super::node::Node;
 use super::resolve::Walked;
 use crate::error::{Errno, Result};
 use crate::layer::erased::{AnyUpper, DirHandle};
+use crate::marks::is_overlay_attribute;
 use crate::meta::Kind;
 use crate::name::Name;
 use std::sync::Arc;
-
-/// Attributes by which overlays talk to themselves, in the kernel's forms and in
-/// fuse-overlayfs's. Hidden and refused, so that nobody can forge a whiteout.
-const PRIVATE: [&[u8]; 3] = [
-    b"trusted.overlay.",
-    b"user.overlay.",
-    b"user.fuseoverlayfs.",
-];
-
-fn is_private(attribute: &[u8]) -> bool {
-    PRIVATE.iter().any(|prefix| attribute.starts_with(prefix))
-}
 
 impl OverlayDir {
     /// Names of the extended attributes of what `path` leads to.
@@ -39,7 +28,7 @@ impl OverlayDir {
                 }
             },
         };
-        names.retain(|name| !is_private(name));
+        names.retain(|name| !is_overlay_attribute(name));
         Ok(names)
     }
 
@@ -51,7 +40,7 @@ impl OverlayDir {
     /// resolution; those of the layer.
     pub fn xattr_at(&self, path: &str, follow: bool, attribute: &[u8]) -> Result<Option<Vec<u8>>> {
         let walked = self.walk(path, follow)?;
-        if is_private(attribute) {
+        if is_overlay_attribute(attribute) {
             return Err(Errno::Unsupported.into());
         }
         match walked.existing()? {
@@ -104,7 +93,7 @@ impl OverlayDir {
         change: impl FnOnce(&dyn AnyUpper, &DirHandle, Option<Name<'_>>) -> Result<()>,
     ) -> Result<()> {
         let walked = self.walk(path, follow)?;
-        if is_private(attribute) {
+        if is_overlay_attribute(attribute) {
             return Err(Errno::Unsupported.into());
         }
         if self.read_only {
@@ -113,6 +102,9 @@ impl OverlayDir {
         let node = self.shared.materialize(walked.trail())?;
         self.shared.copy_up(&node, Data::Keep)?;
         self.in_upper(&node, &walked, change)?;
+        if let Some(dir) = &node.dir {
+            dir.unsynced.mark();
+        }
         node.touch();
         Ok(())
     }
@@ -124,12 +116,15 @@ impl OverlayDir {
         walked: &Walked,
         ask: impl FnOnce(&dyn AnyUpper, &DirHandle, Option<Name<'_>>) -> Result<T>,
     ) -> Result<T> {
-        let upper = self.shared.upper()?;
         match (node.kind, walked.name()) {
-            (Kind::Dir, _) => ask(upper, &*node.handle(&self.shared)?, None),
+            (Kind::Dir, _) => {
+                let handle = node.handle(&self.shared)?;
+                ask(self.shared.upper()?, &handle, None)
+            }
             (_, Some(name)) => {
                 let dir = self.shared.materialize(walked.parents())?;
-                ask(upper, &*dir.handle(&self.shared)?, Some(name))
+                self.shared
+                    .at_name(node, (&dir, name), |upper, dir| ask(upper, dir, Some(name)))
             }
             (_, None) => Err(Errno::NoEntry.into()),
         }

@@ -1,0 +1,260 @@
+//! What two calls do to one another, with the second one put where it hurts most.
+
+use super::Overlay;
+use super::node::{Child, Node};
+use super::resolve::Last;
+use crate::layer::{Found, Layer, MemoryLayer};
+use crate::{Dir, Errno, File, Limits, Lower, Name, OpenHow, Opened, SetTime, SetTimes, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const READ: OpenHow = OpenHow {
+    follow: true,
+    create: false,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    read: true,
+    write: false,
+};
+const WRITE: OpenHow = OpenHow {
+    write: true,
+    ..READ
+};
+const CREATE: OpenHow = OpenHow {
+    create: true,
+    ..WRITE
+};
+
+fn lower() -> Lower {
+    let layer = MemoryLayer::build().dir("d").file("d/f", b"lower");
+    Lower::new("lower", layer.finish().unwrap())
+}
+
+fn in_memory() -> Overlay {
+    let builder = Overlay::builder().lower(lower());
+    builder.upper_memory(1 << 20).build().unwrap()
+}
+
+fn open(dir: &Dir, path: &str, how: OpenHow) -> File {
+    match dir.open_at(path, how).unwrap() {
+        Opened::File(file) => file,
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    }
+}
+
+fn node(overlay: &Overlay, path: &str) -> Arc<Node> {
+    let shared = &overlay.shared;
+    let walked = shared.resolve(&shared.root, path, Last::Follow).unwrap();
+    shared.materialize(walked.trail()).unwrap()
+}
+
+/// A walk found a lower file. Before the call made its node, the directory was removed and made
+/// anew: the node then hung in the new directory, and the removed file was back.
+#[test]
+fn a_walk_of_before_brings_nothing_back() {
+    let overlay = in_memory();
+    let (shared, root) = (&overlay.shared, overlay.root());
+    let walked = shared.resolve(&shared.root, "d/f", Last::Follow).unwrap();
+    root.unlink_file_at("d/f").unwrap();
+    root.remove_directory_at("d").unwrap();
+    root.create_directory_at("d").unwrap();
+    let made = shared.materialize(walked.trail());
+    assert!(made.is_err(), "a removed file has a node");
+    assert_eq!(
+        root.stat_at("d/f", true).unwrap_err().errno(),
+        Errno::NoEntry
+    );
+}
+
+/// The upper is another mount's once this one is closed, so a change that began before and waited
+/// must not go on.
+#[test]
+fn a_change_that_waits_behind_close_changes_nothing() {
+    let overlay = in_memory();
+    let root = overlay.root();
+    let tree = overlay.shared.tree.write();
+    std::thread::scope(|scope| {
+        let change = scope.spawn(|| root.create_directory_at("new"));
+        std::thread::sleep(Duration::from_millis(100));
+        overlay.shared.closed.store(true, Ordering::Release);
+        drop(tree);
+        let error = change.join().unwrap().unwrap_err();
+        assert_eq!(error.errno(), Errno::Io);
+    });
+    overlay.shared.closed.store(false, Ordering::Release);
+}
+
+/// A copy-up puts the times of its directory back. What a guest set between looking and putting
+/// back was lost.
+#[test]
+fn times_of_a_directory_are_not_set_while_something_is_published_in_it() {
+    let overlay = in_memory();
+    let root = overlay.root();
+    open(&root, "d/f", WRITE);
+    let dir = node(&overlay, "d");
+    let names = dir.dir().unwrap().names.write();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let modified = SetTime::To(Timestamp::default());
+            let times = SetTimes {
+                modified,
+                ..SetTimes::default()
+            };
+            root.set_times_at("d", true, times).unwrap();
+            done.store(true, Ordering::Release);
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!done.load(Ordering::Acquire), "the times were set");
+        drop(names);
+    });
+}
+
+/// Opening a set-id file of a lower layer for truncation made the copy empty and left the bits.
+#[test]
+fn truncation_takes_set_id_bits_off() {
+    let lower = MemoryLayer::build().file("f", b"x").mode("f", 0o6755);
+    let upper = MemoryLayer::with_capacity(1 << 20);
+    let overlay = Overlay::builder()
+        .lower(Lower::new("lower", lower.finish().unwrap()))
+        .upper("upper", upper.clone())
+        .build()
+        .unwrap();
+    let truncate = OpenHow {
+        truncate: true,
+        ..WRITE
+    };
+    open(&overlay.root(), "f", truncate);
+    let Found::Here { meta, .. } = upper
+        .find(&upper.root().unwrap(), Name::new(b"f").unwrap())
+        .unwrap()
+    else {
+        panic!("no copy");
+    };
+    assert_eq!(meta.mode, Some(0o755));
+}
+
+/// An upper in memory took over every attribute, those of the host's security modules too.
+#[test]
+fn attributes_of_the_place_stay_where_they_are() {
+    let lower = MemoryLayer::build().file("f", b"x");
+    let lower = lower
+        .xattr("f", b"security.selinux", b"host")
+        .xattr("f", b"user.overlay.origin", b"x")
+        .xattr("f", b"user.kept", b"x");
+    let upper = MemoryLayer::with_capacity(1 << 20);
+    let overlay = Overlay::builder()
+        .lower(Lower::new("lower", lower.finish().unwrap()))
+        .upper("upper", upper.clone())
+        .build()
+        .unwrap();
+    open(&overlay.root(), "f", WRITE);
+    let name = Name::new(b"f").unwrap();
+    let copied = upper.xattrs(&upper.root().unwrap(), Some(name)).unwrap();
+    assert_eq!(copied, [Box::from(&b"user.kept"[..])]);
+}
+
+/// Two threads removed the two names of a file at once. Each took the other's name for the last
+/// one, so the file was never taken for removed, and a later file with its inode number
+/// inherited its identity.
+#[test]
+fn the_last_of_two_names_is_known_to_be_the_last() {
+    let overlay = in_memory();
+    let (shared, root) = (&overlay.shared, overlay.root());
+    root.link_at("d/f", &root, "d/g").unwrap();
+    let (dir, file) = (node(&overlay, "d"), node(&overlay, "d/f"));
+    let ask = |name: &[u8]| {
+        let name = Name::new(name).unwrap();
+        shared.meta_before_removal(&file, &dir, name).unwrap()
+    };
+    let (one, two) = (ask(b"f"), ask(b"g"));
+    shared.lost_a_name(&file, one);
+    assert!(!file.is_dead());
+    shared.lost_a_name(&file, two);
+    assert!(file.is_dead(), "a file without names lives");
+    assert!(
+        shared.origins.lock().len() == 1,
+        "only the directory's is left"
+    );
+}
+
+#[cfg(feature = "dir")]
+mod on_disk {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn upper(temp: &TempDir, limits: Limits) -> Overlay {
+        let dir =
+            cap_std::fs::Dir::open_ambient_dir(temp.path(), cap_std::ambient_authority()).unwrap();
+        Overlay::builder()
+            .lower(lower())
+            .upper_dir("upper", dir)
+            .volatile(true)
+            .limits(limits)
+            .build()
+            .unwrap()
+    }
+
+    /// A file of an earlier mount has two names. The first was opened and removed, the second
+    /// looked up: that made another node, which did not hear of writes through the open file.
+    #[test]
+    fn a_name_that_is_left_finds_the_file_that_is_open() {
+        let temp = TempDir::new().unwrap();
+        std::fs::write(temp.path().join("a"), b"").unwrap();
+        std::fs::hard_link(temp.path().join("a"), temp.path().join("b")).unwrap();
+        let root = upper(&temp, Limits::default()).root();
+        let held = open(&root, "a", WRITE);
+        root.unlink_file_at("a").unwrap();
+        assert_eq!(root.stat_at("b", true).unwrap().size, 0);
+        held.append(b"12345").unwrap();
+        assert_eq!(root.stat_at("b", true).unwrap().size, 5);
+    }
+
+    /// Only nodes of files were forgotten: names stayed in their directory for good, and
+    /// directories as well.
+    #[test]
+    fn what_is_kept_of_an_upper_is_bounded() {
+        let temp = TempDir::new().unwrap();
+        let mut limits = Limits::default();
+        (limits.kept_nodes, limits.table_entries) = (32, 16);
+        let overlay = upper(&temp, limits);
+        let root = overlay.root();
+        for index in 0..300 {
+            open(&root, &format!("f{index}"), CREATE);
+            root.create_directory_at(&format!("d{index}")).unwrap();
+            open(&root, &format!("d{index}/x"), CREATE);
+        }
+        let children = overlay.shared.root.dir().unwrap().children.read();
+        assert!(children.map.len() < 150, "{} names", children.map.len());
+        let nodes = |child: &&Child| matches!(child, Child::Node(_));
+        assert!(children.map.values().filter(nodes).count() < 150);
+        drop(children);
+        assert_eq!(root.list().unwrap().len(), 601);
+        for index in 0..300 {
+            root.unlink_file_at(&format!("f{index}")).unwrap();
+            root.unlink_file_at(&format!("d{index}/x")).unwrap();
+            root.remove_directory_at(&format!("d{index}")).unwrap();
+        }
+        assert_eq!(root.list().unwrap().len(), 1);
+    }
+
+    /// `sync` of a directory left out what was set on the directory itself.
+    #[test]
+    fn times_of_a_directory_are_synced_with_it() {
+        let temp = TempDir::new().unwrap();
+        let overlay = upper(&temp, Limits::default());
+        let root = overlay.root();
+        root.create_directory_at("e").unwrap();
+        let dir = node(&overlay, "e");
+        overlay.shared.sync_names(&dir).unwrap();
+        assert!(dir.dir().unwrap().unsynced.is_empty());
+        let times = SetTimes {
+            modified: SetTime::Now,
+            ..SetTimes::default()
+        };
+        root.set_times_at("e", true, times).unwrap();
+        assert!(!dir.dir().unwrap().unsynced.is_empty());
+    }
+}
