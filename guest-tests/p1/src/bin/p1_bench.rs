@@ -36,8 +36,7 @@ fn on_its_own() {
         raw::mkdir(base, dir).expect("the name is free");
     }
     for (name, length) in [("a/b/c", 4096), ("big", 3 * STEP)] {
-        let file =
-            raw::open_write(base, name, wasi::OFLAGS_CREAT).expect("a file can be made");
+        let file = raw::open_write(base, name, wasi::OFLAGS_CREAT).expect("a file can be made");
         raw::write(file, &vec![7; length]).expect("there is room");
         raw::close(file).expect("it is open");
     }

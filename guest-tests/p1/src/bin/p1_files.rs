@@ -69,7 +69,10 @@ fn tree(dir: &Path, depth: usize) -> io::Result<()> {
             println!("{indent}{name}/");
             tree(&entry.path(), depth + 1)?;
         } else if kind.is_symlink() {
-            println!("{indent}{name} -> {}", fs::read_link(entry.path())?.display());
+            println!(
+                "{indent}{name} -> {}",
+                fs::read_link(entry.path())?.display()
+            );
         } else {
             let text = fs::read_to_string(entry.path())?;
             let line = text.lines().next().unwrap_or_default();
