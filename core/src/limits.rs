@@ -9,8 +9,10 @@ pub struct Limits {
     pub path_bytes: usize,
     /// Symbolic links followed in one resolution: `loop`. Linux's `MAXSYMLINKS`.
     pub link_hops: u32,
-    /// Depth of a directory below the mount's root: `name-too-long`. Deep enough for any real
-    /// tree; a bound, because a guest can go down one relative call at a time.
+    /// Depth at which a directory can be made or be moved to, below the mount's root:
+    /// `name-too-long`. Deep enough for any real tree; a bound, because a guest can go down one
+    /// relative call at a time. A directory that is moved takes along what is below it, at
+    /// whatever depth that comes to be: the engine recurses nowhere.
     pub depth: usize,
     /// Entries of one directory that are listed at once and kept as a table. A larger directory
     /// is asked for single names, and its answers are kept in a cache of this many.
@@ -18,7 +20,9 @@ pub struct Limits {
     /// Host descriptors that a stack or an upper keeps for later use. Well under the usual
     /// `RLIMIT_NOFILE` of 1024, since the embedder and its guests have descriptors too.
     pub kept_handles: usize,
-    /// Nodes that an overlay keeps for its upper; the least used are forgotten and read again.
+    /// Names that an overlay keeps for its upper before it forgets those that nobody uses, and
+    /// reads them again when they are wanted. An upper in memory forgets none: its own quota is
+    /// the bound.
     pub kept_nodes: usize,
     /// Listings (snapshots of directories) that an overlay keeps for later streams.
     pub kept_listings: usize,

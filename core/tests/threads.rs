@@ -43,7 +43,8 @@ fn lower(files: usize) -> Lower {
     Lower::new("lower", lower.finish().unwrap())
 }
 
-/// Runs the test on an upper in memory and on one in a directory.
+/// Runs the test on an upper in memory, on one in a directory, and on one of which next to nothing
+/// is kept in mind.
 fn on_both(files: usize, test: impl Fn(&Dir)) {
     let memory = Overlay::builder()
         .lower(lower(files))
@@ -51,14 +52,20 @@ fn on_both(files: usize, test: impl Fn(&Dir)) {
         .build()
         .unwrap();
     test(&memory.root());
-    let temp = TempDir::new().unwrap();
-    let upper = Overlay::builder()
-        .lower(lower(files))
-        .upper_dir("upper", capability(temp.path()))
-        .volatile(true)
-        .build()
-        .unwrap();
-    test(&upper.root());
+    let mut forgetful = Limits::default();
+    (forgetful.kept_nodes, forgetful.table_entries) = (6, 4);
+    (forgetful.kept_handles, forgetful.kept_listings) = (2, 1);
+    for limits in [Limits::default(), forgetful] {
+        let temp = TempDir::new().unwrap();
+        let upper = Overlay::builder()
+            .lower(lower(files))
+            .upper_dir("upper", capability(temp.path()))
+            .volatile(true)
+            .limits(limits)
+            .build()
+            .unwrap();
+        test(&upper.root());
+    }
 }
 
 fn file(dir: &Dir, path: &str, how: OpenHow) -> File {
@@ -364,6 +371,40 @@ fn a_file_that_is_replaced_is_never_gone() {
                 let next = file(root, "next", CREATE);
                 next.append(&[b'x'; 8][..1 + round % 8]).unwrap();
                 root.rename_at("next", root, "d/0").unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    });
+}
+
+/// A directory that moves parts from what was merged below it, once all of that is copied up. A
+/// walk that saw neither the copy nor what was below said `no-entry`.
+#[test]
+fn what_is_in_a_directory_that_moves_is_never_gone() {
+    on_both(8, |root| {
+        let Opened::Dir(held) = root.open_at("d", READ).unwrap() else {
+            panic!("d is a file");
+        };
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let (held, done) = (&held, &done);
+                scope.spawn(move || {
+                    while !done.load(Ordering::Relaxed) {
+                        for index in 0..8 {
+                            let path = index.to_string();
+                            match thread {
+                                0 => drop(held.stat_at(&path, true).unwrap()),
+                                1 => drop(file(held, &path, READ)),
+                                _ => assert_eq!(names(held, ".").len(), 8),
+                            }
+                        }
+                    }
+                });
+            }
+            for _ in 0..100 {
+                root.rename_at("d", root, "e").unwrap();
+                root.rename_at("e", root, "d").unwrap();
             }
             done.store(true, Ordering::Relaxed);
         });

@@ -185,7 +185,7 @@ impl Shared {
             .map
             .insert(name, Child::Node(Arc::clone(node)));
         dir.unsynced.mark();
-        self.count_name();
+        self.count_names(1);
         Ok(file)
     }
 }

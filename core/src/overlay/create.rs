@@ -112,7 +112,7 @@ impl Shared {
             .map
             .insert(name.to_owned(), Child::Node(Arc::clone(&node)));
         drop(children);
-        self.count_name();
+        self.count_names(1);
         Ok((node, file))
     }
 

@@ -205,6 +205,7 @@ impl Shared {
             children.too_large = true;
             return Ok(false);
         }
+        self.count_names(names.len());
         for (name, listed) in names {
             let child = match listed {
                 Listed::Here { kind, inode } => Child::Seen { kind, inode },
@@ -254,7 +255,7 @@ impl Shared {
             .map
             .insert(name.to_owned(), Child::Node(Arc::clone(&node)));
         drop(children);
-        self.count_name();
+        self.count_names(1);
         Ok(Some(Pos::Node(node)))
     }
 

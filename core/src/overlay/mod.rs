@@ -3,8 +3,9 @@
 //! # Invariants
 //! - Lower layers never change.
 //! - [`Node::upper`] is set once and never unset. A node is in the upper only if its ancestors are.
-//! - A file has one node as long as anybody holds it, whatever its names; a name that the upper
-//!   has keeps its node in its directory's `children`.
+//! - A file has one node as long as anybody holds it, whatever its names. In its directory's
+//!   `children` a name that the upper has leads to that node.
+//! - A call acts on the file that its walk found, or walks again.
 //! - Nothing appears at its final name before it is whole.
 //! - What a guest saw of a file's identity does not change while the overlay is mounted.
 //! - "Exists below" is asked of the lower stack at the time of a change, never read off a node.

@@ -217,7 +217,8 @@ impl Node {
         self.touch();
     }
 
-    /// What is known of a name, a dead `Lower` left out.
+    /// What is known of a name, and whether every name that the upper has here is known. The node
+    /// of a [`Child::Lower`] may be gone.
     pub(super) fn known(&self, name: Name<'_>) -> Result<(Option<Child>, bool)> {
         let children = self.dir()?.children.read();
         Ok((
@@ -232,11 +233,14 @@ impl Node {
     /// nearest that is kept, then down again, in two loops. Meanwhile a rename may put another
     /// directory in the way; then the walk begins anew.
     pub(super) fn handle(self: &Arc<Self>, shared: &Shared) -> Result<Arc<DirHandle>> {
-        const TRIES: usize = 16;
+        const TRIES: usize = 1024;
         for _ in 0..TRIES {
             if let Some(handle) = self.try_handle(shared)? {
                 return Ok(handle);
             }
+            // A rename is under way: it moved the directory, and has not said where yet. Its locks
+            // cannot be waited for here, since the caller may hold some.
+            std::thread::yield_now();
         }
         Err(Error::new(
             Errno::Busy,

@@ -161,7 +161,7 @@ impl Shared {
             *node.place.lock() = Place::Dead;
         }
         if is_kept {
-            self.count_name();
+            self.count_names(1);
         }
     }
 

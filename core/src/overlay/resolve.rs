@@ -54,7 +54,8 @@ impl Walked {
         self.name.as_deref().map(Name::checked)
     }
 
-    /// The walk from the base to the directory of the last name.
+    /// The walk from the base to the directory of the last name. Means nothing where there is no
+    /// such name.
     pub(super) fn parents(&self) -> &[Pos] {
         match self.found {
             true => &self.trail[..self.trail.len() - 1],
@@ -154,6 +155,7 @@ impl Shared {
     /// `not-permitted` for an absolute path, and for one that leads above `base`;
     /// `not-directory`, `loop`, `name-too-long`; `invalid` for a NUL.
     pub(super) fn resolve(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
+        self.trim_if_large();
         base.must_live()?;
         let path = path.as_bytes();
         if path.is_empty() {

@@ -1,10 +1,10 @@
 //! What two calls do to one another, with the second one put where it hurts most.
 
 use super::Overlay;
-use super::node::{Child, Node};
+use super::node::Node;
 use super::resolve::Last;
 use crate::layer::{Found, Layer, MemoryLayer};
-use crate::{Dir, Errno, File, Limits, Lower, Name, OpenHow, Opened, SetTime, SetTimes, Timestamp};
+use crate::{Dir, Errno, File, Lower, Name, OpenHow, Opened, SetTime, SetTimes, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,10 +21,6 @@ const READ: OpenHow = OpenHow {
 const WRITE: OpenHow = OpenHow {
     write: true,
     ..READ
-};
-const CREATE: OpenHow = OpenHow {
-    create: true,
-    ..WRITE
 };
 
 fn lower() -> Lower {
@@ -182,8 +178,15 @@ fn the_last_of_two_names_is_known_to_be_the_last() {
 
 #[cfg(feature = "dir")]
 mod on_disk {
+    use super::super::node::Child;
     use super::*;
+    use crate::Limits;
     use tempfile::TempDir;
+
+    const CREATE: OpenHow = OpenHow {
+        create: true,
+        ..WRITE
+    };
 
     fn upper(temp: &TempDir, limits: Limits) -> Overlay {
         let dir =
@@ -212,8 +215,8 @@ mod on_disk {
         assert_eq!(root.stat_at("b", true).unwrap().size, 5);
     }
 
-    /// Only nodes of files were forgotten: names stayed in their directory for good, and
-    /// directories as well.
+    /// Only nodes of files were forgotten, and not in the directory that grew: names stayed in
+    /// their directory for good, and directories as well.
     #[test]
     fn what_is_kept_of_an_upper_is_bounded() {
         let temp = TempDir::new().unwrap();
@@ -221,6 +224,8 @@ mod on_disk {
         (limits.kept_nodes, limits.table_entries) = (32, 16);
         let overlay = upper(&temp, limits);
         let root = overlay.root();
+        let before = root.identity_at("d", true).unwrap();
+        open(&root, "d/f", WRITE);
         for index in 0..300 {
             open(&root, &format!("f{index}"), CREATE);
             root.create_directory_at(&format!("d{index}")).unwrap();
@@ -232,6 +237,7 @@ mod on_disk {
         assert!(children.map.values().filter(nodes).count() < 150);
         drop(children);
         assert_eq!(root.list().unwrap().len(), 601);
+        assert_eq!(root.identity_at("d", true).unwrap(), before);
         for index in 0..300 {
             root.unlink_file_at(&format!("f{index}")).unwrap();
             root.unlink_file_at(&format!("d{index}/x")).unwrap();

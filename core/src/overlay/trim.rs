@@ -14,17 +14,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Shared {
-    /// Counts a name that a directory keeps from now on, and when there are too many, forgets
-    /// what nobody uses.
+    /// Counts names that a directory keeps from now on.
+    pub(super) fn count_names(&self, more: usize) {
+        self.names.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Forgets what nobody uses, if too many names were counted.
     ///
-    /// Preconditions: no `children` is held.
-    pub(super) fn count_name(&self) {
-        let count = self.names.fetch_add(1, Ordering::Relaxed) + 1;
-        let is_kept = self
-            .upper
-            .as_ref()
-            .is_some_and(|upper| upper.is_ephemeral());
-        if count > self.limits.kept_nodes && !is_kept {
+    /// Preconditions: no lock is held, or the very directory that grows would be passed over.
+    pub(super) fn trim_if_large(&self) {
+        let most = self.limits.kept_nodes;
+        // One sweep at a time: whoever resets the count does it.
+        if self.names.load(Ordering::Relaxed) <= most
+            || self.names.swap(0, Ordering::Relaxed) <= most
+        {
+            return;
+        }
+        let upper = self.upper.as_ref();
+        if upper.is_some_and(|upper| !upper.is_ephemeral()) {
             self.trim();
         }
     }
@@ -32,8 +39,6 @@ impl Shared {
     /// A full sweep, once for every `kept_nodes` new names. Where names change just now nothing
     /// is forgotten.
     fn trim(&self) {
-        // One sweep at a time: whoever resets the count does it.
-        self.names.store(0, Ordering::Relaxed);
         let mut dirs = vec![Arc::clone(&self.root)];
         let mut next = 0;
         while let Some(dir) = dirs.get(next).map(Arc::clone) {

@@ -85,8 +85,10 @@ mod tests {
         for index in 0..99 {
             layer = layer.file(format!("f{index}"), b"");
         }
-        let mut limits = Limits::default();
-        limits.table_entries = 16;
+        let limits = Limits {
+            table_entries: 16,
+            ..Limits::default()
+        };
         let lower = Lower::new("lower", layer.finish().unwrap());
         let stack = LowerStack::new([lower], &limits).unwrap();
         let root = stack.root().unwrap();
