@@ -462,15 +462,30 @@ fn names_that_are_not_utf8_survive_a_directory_rename() {
     assert_eq!(odd.name.as_bytes(), b"\xff");
 }
 
-/// A layer in memory answered a read at 2^63 with the end of the file, a plain directory says
-/// that the offset is no offset.
+/// A layer in memory answered a read at 2^63 with the end of the file; a plain directory says
+/// that what ends there is no range.
 #[test]
-fn an_offset_of_two_to_the_63_is_invalid() {
+fn what_would_end_past_two_to_the_63_is_invalid() {
     let root = overlay().root();
     let file = file(&root, "d/f", WRITE);
-    for offset in [1 << 63, u64::MAX] {
+    let last = (1 << 63) - 1;
+    for offset in [last - 7, last, 1 << 63, u64::MAX] {
         fails(file.read_at(&mut [0; 8], offset), Errno::Invalid);
-        fails(file.write_at(b"x", offset), Errno::Invalid);
+        fails(file.write_at(&[0; 8], offset), Errno::Invalid);
     }
-    assert_eq!(file.read_at(&mut [0; 8], (1 << 63) - 1).unwrap(), 0);
+    assert_eq!(file.read_at(&mut [0; 8], last - 8).unwrap(), 0);
+    fails(file.set_size(1 << 63), Errno::Invalid);
+    fails(
+        file.advise(1 << 63, 1, wasi_overlay_core::Advice::Normal),
+        Errno::Invalid,
+    );
+}
+
+/// A link that leads to itself, with a slash behind it, was followed until `loop`.
+#[test]
+fn a_slash_behind_a_name_to_create_is_refused_before_links_are_followed() {
+    let root = over(lower().symlink("circle", "circle")).root();
+    for path in ["circle/", "new/", "d/", "top/"] {
+        fails(root.open_at(path, CREATE), Errno::IsDirectory);
+    }
 }

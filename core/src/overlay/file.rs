@@ -174,7 +174,7 @@ impl OverlayFile {
         if !self.open.readable {
             return Err(Errno::BadDescriptor.into());
         }
-        check_offset(offset)?;
+        check_range(offset, buffer.len())?;
         match self.source()? {
             Source::Lower(file) => file.read_at(buffer, offset),
             Source::Upper(file) => file.read_at(buffer, offset),
@@ -183,7 +183,7 @@ impl OverlayFile {
 
     pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
         self.writer()?;
-        check_offset(offset)?;
+        check_range(offset, buffer.len())?;
         self.change(|file| file.write_at(buffer, offset))
     }
 
@@ -201,6 +201,7 @@ impl OverlayFile {
             };
             return Err(errno.into());
         }
+        check_range(size, 0)?;
         self.change(|file| file.set_size(size))
     }
 
@@ -278,6 +279,7 @@ impl OverlayFile {
     }
 
     pub(crate) fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
+        check_range(offset, 0)?;
         match self.source()? {
             Source::Lower(file) => file.advise(offset, length, advice),
             Source::Upper(file) => file.advise(offset, length, advice),
@@ -293,11 +295,15 @@ impl OverlayFile {
     }
 }
 
-/// `invalid` for an offset that Linux takes for a negative one, whatever the layer says to it.
-fn check_offset(offset: u64) -> Result<()> {
-    match i64::try_from(offset) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Errno::Invalid.into()),
+/// `invalid` for what begins or would end past 2^63 - 1: so Linux takes it (`rw_verify_area`),
+/// whatever the layer would say.
+fn check_range(offset: u64, length: usize) -> Result<()> {
+    let end = u64::try_from(length)
+        .ok()
+        .and_then(|length| offset.checked_add(length));
+    match end.is_some_and(|end| i64::try_from(end).is_ok()) {
+        true => Ok(()),
+        false => Err(Errno::Invalid.into()),
     }
 }
 

@@ -26,7 +26,9 @@ impl OverlayDir {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             return Err(Errno::Invalid.into());
         }
-        let last = match (how.create && how.exclusive, how.follow) {
+        // A slash behind a name to create is refused before anybody looks what the name is.
+        let by_name = how.create && (how.exclusive || path.ends_with('/'));
+        let last = match (by_name, how.follow) {
             (true, _) => Last::Name,
             (false, true) => Last::Follow,
             (false, false) => Last::Stop,
