@@ -48,7 +48,8 @@ pub(crate) const WORKS: &[Work] = &[
         units: 1,
         turns: 2000,
         counted_turns: 100,
-        most_calls: 5.0,
+        // A kept descriptor serves the open.
+        most_calls: 1.0,
     },
     Work {
         name: "readdir",
@@ -56,8 +57,8 @@ pub(crate) const WORKS: &[Work] = &[
         units: 1,
         turns: 4,
         counted_turns: 2,
-        // Each entry without a call of its own.
-        most_calls: ENTRIES as f64 / 10.0,
+        // The listing is kept until a name changes.
+        most_calls: 0.0,
     },
     Work {
         name: "read",
@@ -82,7 +83,8 @@ pub(crate) const WORKS: &[Work] = &[
         units: 1,
         turns: 1000,
         counted_turns: 100,
-        most_calls: 7.0,
+        // One of them is the standard library's own check of each close, where assertions are on.
+        most_calls: 6.0,
     },
 ];
 
