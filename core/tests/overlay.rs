@@ -489,3 +489,21 @@ fn a_slash_behind_a_name_to_create_is_refused_before_links_are_followed() {
         fails(root.open_at(path, CREATE), Errno::IsDirectory);
     }
 }
+
+/// An upper in memory let an unprivileged guest move a directory that it may not write. Linux
+/// does not, since `..` in it changes; under another name in the same place it stays free.
+#[test]
+fn a_directory_that_cannot_be_written_stays_in_its_place() {
+    let lower = lower().dir("e").dir("closed").mode("closed", 0o555);
+    let lower = Lower::new("lower", lower.finish().unwrap());
+    let overlay = Overlay::builder()
+        .lower(lower)
+        .upper_memory(1 << 20)
+        .obey_modes(true)
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    fails(root.rename_at("closed", &root, "e/moved"), Errno::Access);
+    root.rename_at("closed", &root, "renamed").unwrap();
+    assert_eq!(root.stat_at("renamed", true).unwrap().kind, Kind::Dir);
+}

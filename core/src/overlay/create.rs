@@ -146,12 +146,17 @@ impl Shared {
 
     /// `access` where the mode of a directory does not let its owner change names in it.
     pub(super) fn may_change_names(&self, dir: &Arc<Node>) -> Result<()> {
+        self.owner_may(dir, 0o300)
+    }
+
+    /// `access` where the mode of a directory does not have all of `bits`.
+    pub(super) fn owner_may(&self, dir: &Arc<Node>, bits: u32) -> Result<()> {
         dir.must_live()?;
         if !self.obeys_modes {
             return Ok(());
         }
         let mode = self.meta_of(dir, None)?.mode;
-        match mode.is_none_or(|mode| mode & 0o300 == 0o300) {
+        match mode.is_none_or(|mode| mode & bits == bits) {
             true => Ok(()),
             false => Err(Errno::Access.into()),
         }

@@ -4,11 +4,13 @@ use super::copy_up::Data;
 use super::create::is_openable;
 use super::dir::OverlayDir;
 use super::file::OverlayFile;
+use super::node::Node;
 use super::resolve::{Last, TRIES, Walked};
 use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Result};
 use crate::layer::New;
 use crate::meta::Kind;
+use std::sync::Arc;
 
 /// What opening takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,19 +69,36 @@ impl OverlayDir {
         }
     }
 
+    /// `access` where the mode of a file does not let its owner open it so. What an upper
+    /// directory has, and reading what a lower one has, is the system's to refuse.
+    fn may_open(&self, walked: &Walked, node: &Arc<Node>, how: OpenHow, write: bool) -> Result<()> {
+        let shared = &self.shared;
+        let in_upper = node.upper.get().is_some();
+        let ephemeral = shared
+            .upper
+            .as_ref()
+            .is_some_and(|upper| upper.is_ephemeral());
+        if !shared.obeys_modes || (in_upper && !ephemeral) {
+            return Ok(());
+        }
+        let read = in_upper && (how.read || !how.write);
+        let bits = if write { 0o200 } else { 0 } | if read { 0o400 } else { 0 };
+        let via = walked.name().map(|name| (walked.parents(), name));
+        let mode = shared.meta_of(node, via)?.mode;
+        match mode.is_none_or(|mode| mode & bits == bits) {
+            true => Ok(()),
+            false => Err(Errno::Access.into()),
+        }
+    }
+
     fn open_file(&self, walked: &Walked, how: OpenHow, write: bool) -> Result<Opened> {
         let shared = &self.shared;
         let node = shared.materialize(walked.trail())?;
+        self.may_open(walked, &node, how, write)?;
         let mut file = OverlayFile::register(self, node, how.read || !how.write, write);
         if !write {
             file.open_for_reading(walked)?;
             return Ok(Opened::File(file.into()));
-        }
-        if shared.obeys_modes && file.node().upper.get().is_none() {
-            let meta = super::stat::lower_meta(file.node())?;
-            if meta.mode.is_some_and(|mode| mode & 0o200 == 0) {
-                return Err(Errno::Access.into());
-            }
         }
         let data = if how.truncate { Data::Drop } else { Data::Keep };
         let copied = shared.copy_up(file.node(), data)?;

@@ -69,6 +69,10 @@ impl Shared {
             }
             self.may_change_names(&plan.from.0)?;
             self.may_change_names(&plan.to.0)?;
+            if plan.source.kind == Kind::Dir && !Arc::ptr_eq(&plan.from.0, &plan.to.0) {
+                // Its `..` changes, which is a name in it too.
+                self.owner_may(&plan.source, 0o200)?;
+            }
             if self.depth_of(&plan.to.0) >= self.limits.depth {
                 return Err(Errno::NameTooLong.into());
             }
