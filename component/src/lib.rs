@@ -1,0 +1,2 @@
+//! wasi-overlay as a component.
+#![cfg(target_family = "wasm")]

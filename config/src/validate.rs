@@ -1,0 +1,144 @@
+//! What is wrong with a configuration, as far as it can be known before it is used.
+
+use crate::Config;
+use std::collections::HashMap;
+
+/// Why a configuration cannot be used. Settings are named as `wasi-overlay compose` has them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// There is nothing to merge.
+    #[error("an overlay needs a layer or an upper: name a preopen with --lower or --upper")]
+    NoLayer,
+    /// A name that no preopen can have, or that cannot be written down.
+    #[error("{setting} {name:?}: a preopen's name is not empty and has no line break or NUL")]
+    BadName {
+        /// Which setting has the name.
+        setting: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A preopen that was named for two purposes.
+    #[error("{name:?} is named by {first} and by {second}: one preopen can be one of them")]
+    Twice {
+        /// The name.
+        name: String,
+        /// What named it first.
+        first: &'static str,
+        /// What named it again.
+        second: &'static str,
+    },
+    /// The guest would get two preopens of one name.
+    #[error(
+        "--pass {name:?} would be a second preopen of the name that the merged tree has: choose \
+         another place for the tree with --at"
+    )]
+    HiddenByTree {
+        /// The name.
+        name: String,
+    },
+    /// The text is longer than the slot.
+    #[error(
+        "the configuration has {bytes} bytes and at most {most} can be carried: give the preopens \
+         shorter names, or stack two overlays"
+    )]
+    TooLong {
+        /// Bytes of the text.
+        bytes: usize,
+        /// Bytes that there are.
+        most: usize,
+    },
+    /// The slot holds what this version does not understand.
+    #[error("the configuration in the component was written by another version")]
+    Unreadable,
+}
+
+impl Config {
+    /// Checks what can be checked without the host.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let lowers = self.lowers.iter().map(|name| ("--lower", name));
+        let upper = self.upper.iter().map(|name| ("--upper", name));
+        let pass = self.pass.iter().map(|name| ("--pass", name));
+        let mut named: HashMap<&str, &'static str> = HashMap::new();
+        for (setting, name) in lowers.chain(upper).chain(pass) {
+            check_name(setting, name)?;
+            if let Some(first) = named.insert(name, setting) {
+                return Err(ConfigError::Twice {
+                    name: name.clone(),
+                    first,
+                    second: setting,
+                });
+            }
+        }
+        check_name("--at", &self.at)?;
+        if let Some(name) = self.pass.iter().find(|name| **name == self.at) {
+            return Err(ConfigError::HiddenByTree { name: name.clone() });
+        }
+        if self.lowers.is_empty() && self.upper.is_none() {
+            return Err(ConfigError::NoLayer);
+        }
+        Ok(())
+    }
+}
+
+fn check_name(setting: &'static str, name: &str) -> Result<(), ConfigError> {
+    if name.is_empty() || name.contains(['\n', '\r', '\0']) {
+        return Err(ConfigError::BadName {
+            setting,
+            name: name.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lowers: &[&str], upper: Option<&str>, pass: &[&str]) -> Config {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Config {
+            lowers: names(lowers),
+            upper: upper.map(str::to_owned),
+            pass: names(pass),
+            ..Config::default()
+        }
+    }
+
+    fn message(config: &Config) -> String {
+        config.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(message(&of(&[], None, &["/dev"])).contains("--lower or --upper"));
+        let twice = message(&of(&["/a"], Some("/a"), &[]));
+        assert!(
+            twice.contains(r#""/a" is named by --lower and by --upper"#),
+            "{twice}"
+        );
+        let passed = message(&of(&["/a"], None, &["/a"]));
+        assert!(passed.contains("--lower and by --pass"), "{passed}");
+        for bad in ["", "a\nb", "a\0", "a\r"] {
+            assert!(
+                message(&of(&[bad], None, &[])).contains("--lower"),
+                "{bad:?}"
+            );
+        }
+        let hidden = message(&of(&["/a"], None, &["/"]));
+        assert!(hidden.contains("--at"), "{hidden}");
+    }
+
+    #[test]
+    fn what_is_right_passes() {
+        for config in [
+            of(&["/a", "/b"], Some("/c"), &["/dev", "/proc"]),
+            of(&[], Some("/c"), &[]),
+            of(&["/"], None, &[]),
+        ] {
+            assert_eq!(config.validate(), Ok(()));
+        }
+    }
+}
