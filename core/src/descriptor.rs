@@ -34,7 +34,7 @@ pub struct OpenHow {
     pub write: bool,
 }
 
-/// What an open gave.
+/// What an open gave: what a guest's descriptor stands for.
 #[derive(Clone, Debug)]
 pub enum Opened {
     /// A regular file.

@@ -32,10 +32,12 @@ mod live;
 pub mod marks;
 mod meta;
 mod name;
+mod opened;
 mod overlay;
 pub mod plain;
 mod stack;
 mod sync;
+pub mod wasi;
 
 pub use descriptor::{Dir, File, Listing, ListingEntry, OpenHow, Opened};
 pub use error::{Errno, Error, Result};

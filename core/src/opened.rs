@@ -1,0 +1,124 @@
+//! What a descriptor stands for, whether it is a file or a directory.
+
+use crate::descriptor::{Dir, File, Opened};
+use crate::error::{Errno, Result};
+use crate::meta::{Identity, Kind, SetTimes, Stat};
+use crate::wasi::Access;
+
+impl From<Dir> for Opened {
+    fn from(dir: Dir) -> Self {
+        Self::Dir(dir)
+    }
+}
+
+impl Opened {
+    /// The file.
+    ///
+    /// # Errors
+    /// `bad-descriptor` for a directory.
+    pub fn file(&self) -> Result<&File> {
+        match self {
+            Self::File(file) => Ok(file),
+            Self::Dir(_) => Err(Errno::BadDescriptor.into()),
+        }
+    }
+
+    /// The file, for reading it as a stream.
+    ///
+    /// # Errors
+    /// `is-directory` for a directory.
+    pub fn stream_file(&self) -> Result<&File> {
+        match self {
+            Self::File(file) => Ok(file),
+            Self::Dir(_) => Err(Errno::IsDirectory.into()),
+        }
+    }
+
+    /// The directory.
+    ///
+    /// # Errors
+    /// `not-directory` for a file.
+    pub fn dir(&self) -> Result<&Dir> {
+        match self {
+            Self::Dir(dir) => Ok(dir),
+            Self::File(_) => Err(Errno::NotDirectory.into()),
+        }
+    }
+
+    /// The type. Nothing but files and directories can be opened.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::File(_) => Kind::File,
+            Self::Dir(_) => Kind::Dir,
+        }
+    }
+
+    /// What may be done through it: `get-flags`.
+    pub fn access(&self) -> Access {
+        match self {
+            Self::File(file) => Access {
+                read: file.is_readable(),
+                write: file.is_writable(),
+                mutate_directory: false,
+            },
+            Self::Dir(dir) => Access {
+                read: true,
+                write: false,
+                mutate_directory: dir.is_writable(),
+            },
+        }
+    }
+
+    /// `stat`.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    pub fn stat(&self) -> Result<Stat> {
+        match self {
+            Self::File(file) => file.stat(),
+            Self::Dir(dir) => dir.stat(),
+        }
+    }
+
+    /// `metadata-hash`.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    pub fn identity(&self) -> Result<Identity> {
+        match self {
+            Self::File(file) => file.identity(),
+            Self::Dir(dir) => dir.identity(),
+        }
+    }
+
+    /// `is-same-object`. Identities are keyed by mount, so objects of two mounts are never the
+    /// same.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    pub fn is_same_object(&self, other: &Self) -> Result<bool> {
+        Ok(self.identity()? == other.identity()?)
+    }
+
+    /// `set-times`.
+    ///
+    /// # Errors
+    /// Those of POSIX `futimens`; `read-only`.
+    pub fn set_times(&self, times: SetTimes) -> Result<()> {
+        match self {
+            Self::File(file) => file.set_times(times),
+            Self::Dir(dir) => dir.set_times(times),
+        }
+    }
+
+    /// `sync`, and with `data_only` `sync-data`.
+    ///
+    /// # Errors
+    /// Those of POSIX `fsync`.
+    pub fn sync(&self, data_only: bool) -> Result<()> {
+        match self {
+            Self::File(file) => file.sync(data_only),
+            Self::Dir(dir) => dir.sync(data_only),
+        }
+    }
+}

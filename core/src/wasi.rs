@@ -1,0 +1,233 @@
+//! Conversions between the engine's types and those that bindings of `wasi:filesystem@0.2`
+//! generate.
+//!
+//! Every crate of ours has bindings of its own, equal but for their path; the conversions are here
+//! once. Every match is exhaustive: a code or a kind that is added to the engine has to be given its
+//! meaning here.
+
+use crate::error::Errno;
+use crate::meta::Timestamp;
+
+/// What may be done through a descriptor: `descriptor-flags`, less the sync flags that no open
+/// accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Data can be read, or a directory listed.
+    pub read: bool,
+    /// Data can be written.
+    pub write: bool,
+    /// Names can be changed.
+    pub mutate_directory: bool,
+}
+
+/// The seconds of a time as WASI 0.2 has them: without sign. None where they do not fit, which is
+/// what wasmtime-wasi answers for a file older than 1970.
+#[doc(hidden)]
+pub fn unsigned_seconds(time: Timestamp) -> Option<u64> {
+    u64::try_from(time.seconds).ok()
+}
+
+/// A time that a guest gave: nanoseconds past the second are carried over, as in wasmtime-wasi.
+#[doc(hidden)]
+pub fn timestamp(seconds: u64, nanoseconds: u32) -> Result<Timestamp, Errno> {
+    const NANOSECONDS: u32 = 1_000_000_000;
+    let carry = u64::from(nanoseconds / NANOSECONDS);
+    let seconds = seconds.checked_add(carry).ok_or(Errno::Overflow)?;
+    Ok(Timestamp {
+        seconds: i64::try_from(seconds).map_err(|_| Errno::Overflow)?,
+        nanoseconds: nanoseconds % NANOSECONDS,
+    })
+}
+
+/// Both directions between [`Errno`] and a generated `error-code`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! wasi_error_codes {
+    ($types:ident: $($code:ident)*) => {
+        impl From<$crate::Errno> for $types::ErrorCode {
+            fn from(code: $crate::Errno) -> Self {
+                match code {
+                    $($crate::Errno::$code => Self::$code,)*
+                }
+            }
+        }
+
+        impl From<$types::ErrorCode> for $crate::Errno {
+            fn from(code: $types::ErrorCode) -> Self {
+                match code {
+                    $($types::ErrorCode::$code => Self::$code,)*
+                }
+            }
+        }
+    };
+}
+
+/// Implements the conversions for one generated module of types.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! wasi_conversions {
+    ($($types:ident)::+) => {
+        const _: () = {
+            use $($types)::+ as types;
+            use $crate::{Advice, Errno, Identity, Kind, OpenHow, SetTime, SetTimes, Stat, Timestamp};
+            use $crate::wasi::Access;
+
+            fn datetime(time: Timestamp) -> Option<types::Datetime> {
+                Some(types::Datetime {
+                    seconds: $crate::wasi::unsigned_seconds(time)?,
+                    nanoseconds: time.nanoseconds,
+                })
+            }
+
+            $crate::wasi_error_codes! { types:
+                Access WouldBlock Already BadDescriptor Busy Deadlock Quota Exist
+                FileTooLarge IllegalByteSequence InProgress Interrupted Invalid Io
+                IsDirectory Loop TooManyLinks MessageSize NameTooLong NoDevice NoEntry
+                NoLock InsufficientMemory InsufficientSpace NotDirectory NotEmpty
+                NotRecoverable Unsupported NoTty NoSuchDevice Overflow NotPermitted Pipe
+                ReadOnly InvalidSeek TextFileBusy CrossDevice
+            }
+
+            impl From<Kind> for types::DescriptorType {
+                fn from(kind: Kind) -> Self {
+                    match kind {
+                        Kind::File => Self::RegularFile,
+                        Kind::Dir => Self::Directory,
+                        Kind::Symlink => Self::SymbolicLink,
+                        Kind::Fifo => Self::Fifo,
+                        Kind::Socket => Self::Socket,
+                        Kind::CharDevice => Self::CharacterDevice,
+                        Kind::BlockDevice => Self::BlockDevice,
+                    }
+                }
+            }
+
+            impl From<Stat> for types::DescriptorStat {
+                fn from(stat: Stat) -> Self {
+                    Self {
+                        type_: stat.kind.into(),
+                        link_count: stat.links,
+                        size: stat.size,
+                        data_access_timestamp: datetime(stat.accessed),
+                        data_modification_timestamp: datetime(stat.modified),
+                        status_change_timestamp: datetime(stat.changed),
+                    }
+                }
+            }
+
+            impl From<Identity> for types::MetadataHashValue {
+                fn from(identity: Identity) -> Self {
+                    Self {
+                        lower: identity.lower,
+                        upper: identity.upper,
+                    }
+                }
+            }
+
+            impl From<Access> for types::DescriptorFlags {
+                fn from(access: Access) -> Self {
+                    let mut flags = Self::empty();
+                    if access.read {
+                        flags |= Self::READ;
+                    }
+                    if access.write {
+                        flags |= Self::WRITE;
+                    }
+                    if access.mutate_directory {
+                        flags |= Self::MUTATE_DIRECTORY;
+                    }
+                    flags
+                }
+            }
+
+            impl From<types::Advice> for Advice {
+                fn from(advice: types::Advice) -> Self {
+                    match advice {
+                        types::Advice::Normal => Self::Normal,
+                        types::Advice::Sequential => Self::Sequential,
+                        types::Advice::Random => Self::Random,
+                        types::Advice::WillNeed => Self::WillNeed,
+                        types::Advice::DontNeed => Self::DontNeed,
+                        types::Advice::NoReuse => Self::NoReuse,
+                    }
+                }
+            }
+
+            impl types::NewTimestamp {
+                /// The two arguments of `set-times`.
+                pub(crate) fn both(accessed: Self, modified: Self) -> Result<SetTimes, Errno> {
+                    Ok(SetTimes {
+                        accessed: accessed.one()?,
+                        modified: modified.one()?,
+                    })
+                }
+
+                fn one(self) -> Result<SetTime, Errno> {
+                    Ok(match self {
+                        Self::NoChange => SetTime::Keep,
+                        Self::Now => SetTime::Now,
+                        Self::Timestamp(time) => SetTime::To($crate::wasi::timestamp(time.seconds, time.nanoseconds)?),
+                    })
+                }
+            }
+
+            impl types::PathFlags {
+                pub(crate) fn follow(self) -> bool {
+                    self.contains(Self::SYMLINK_FOLLOW)
+                }
+            }
+
+            impl types::OpenFlags {
+                /// The three arguments of `open-at` that say how.
+                ///
+                /// As in wasmtime-wasi, no sync flag is accepted, and no `mutate-directory` is
+                /// enforced.
+                pub(crate) fn how(
+                    self,
+                    path: types::PathFlags,
+                    access: types::DescriptorFlags,
+                ) -> Result<OpenHow, Errno> {
+                    let sync = types::DescriptorFlags::FILE_INTEGRITY_SYNC
+                        | types::DescriptorFlags::DATA_INTEGRITY_SYNC
+                        | types::DescriptorFlags::REQUESTED_WRITE_SYNC;
+                    if access.intersects(sync) {
+                        return Err(Errno::Unsupported);
+                    }
+                    Ok(OpenHow {
+                        follow: path.follow(),
+                        create: self.contains(Self::CREATE),
+                        directory: self.contains(Self::DIRECTORY),
+                        exclusive: self.contains(Self::EXCLUSIVE),
+                        truncate: self.contains(Self::TRUNCATE),
+                        read: access.contains(types::DescriptorFlags::READ),
+                        write: access.contains(types::DescriptorFlags::WRITE),
+                    })
+                }
+            }
+        };
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_before_1970_is_no_time_in_0_2() {
+        let old = Timestamp {
+            seconds: -1,
+            nanoseconds: 5,
+        };
+        assert_eq!(unsigned_seconds(old), None);
+        assert_eq!(unsigned_seconds(Timestamp::default()), Some(0));
+    }
+
+    #[test]
+    fn a_guests_time_is_carried_or_refused_but_never_wraps() {
+        let carried = timestamp(7, u32::MAX).unwrap();
+        assert_eq!((carried.seconds, carried.nanoseconds), (11, 294_967_295));
+        assert_eq!(timestamp(u64::MAX, 1_000_000_000), Err(Errno::Overflow));
+        assert_eq!(timestamp(u64::MAX, 0), Err(Errno::Overflow));
+        assert_eq!(timestamp(i64::MAX as u64, 0).unwrap().seconds, i64::MAX);
+    }
+}
