@@ -12,6 +12,7 @@ use crate::live::{LiveDir, LiveFile};
 use crate::meta::{Identity, Kind, SetTimes, Stat};
 use crate::name::Name;
 use crate::overlay::{OverlayDir, OverlayFile};
+use std::any::Any;
 use std::sync::Arc;
 
 /// How to open: `path-flags`, `open-flags` and `descriptor-flags` of `wasi:filesystem`, less
@@ -358,6 +359,39 @@ impl File {
         file!(self, file => file.advise(offset, length, advice))
     }
 
+    /// The layer's own handle ([`native`](crate::layer::ReadAt::native)) of what is read now, for
+    /// a host that can hand such a handle on, such as a stream. None where the layer has none,
+    /// and of a live mount.
+    ///
+    /// A copy-up changes what is read: a handle of before goes on showing the file as it was.
+    ///
+    /// # Errors
+    /// `bad-descriptor` if the file was not opened for reading.
+    pub fn native_reader(&self) -> Result<Option<&dyn Any>> {
+        match &self.0 {
+            FileRepr::Overlay(file) => file.native_reader(),
+            #[cfg(feature = "dir")]
+            FileRepr::Live(file) => or_bad_descriptor(file.is_readable()),
+        }
+    }
+
+    /// The layer's own handle of what is written, for a host that can hand such a handle on, such
+    /// as a stream. None where the layer has none, and of a live mount.
+    ///
+    /// The engine does not see what is written through it. So once it gave one out, it asks the
+    /// upper at every `stat` of a file, for as long as the overlay is mounted. Set-id bits are
+    /// taken off now, as at the first write.
+    ///
+    /// # Errors
+    /// `bad-descriptor` if the file was not opened for writing; `io` after the mount was closed.
+    pub fn native_writer(&self) -> Result<Option<&dyn Any>> {
+        match &self.0 {
+            FileRepr::Overlay(file) => file.native_writer(),
+            #[cfg(feature = "dir")]
+            FileRepr::Live(file) => or_bad_descriptor(file.is_writable()),
+        }
+    }
+
     /// Whether the file was opened for reading.
     pub fn is_readable(&self) -> bool {
         file!(self, file => file.is_readable())
@@ -366,6 +400,15 @@ impl File {
     /// Whether the file was opened for writing.
     pub fn is_writable(&self) -> bool {
         file!(self, file => file.is_writable())
+    }
+}
+
+/// The answer about a handle of a live mount, which has none to give.
+#[cfg(feature = "dir")]
+fn or_bad_descriptor<'a>(may: bool) -> Result<Option<&'a dyn Any>> {
+    match may {
+        true => Ok(None),
+        false => Err(Errno::BadDescriptor.into()),
     }
 }
 

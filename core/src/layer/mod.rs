@@ -186,7 +186,8 @@ pub trait ReadAt: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The file as what it is, for a layer of the same kind that can copy from it cheaply.
+    /// The file as what it is: for a layer of the same kind that can copy from it cheaply, and
+    /// for a host that can hand it on ([`File::native_reader`](crate::File::native_reader)).
     fn native(&self) -> Option<&dyn Any> {
         None
     }

@@ -8,7 +8,7 @@ use crate::keep::Keep;
 use crate::layer::erased::{AnyUpper, Erased};
 use crate::layer::{MemoryLayer, Upper};
 use crate::limits::{Limits, MAX_LAYERS};
-use crate::meta::Kind;
+use crate::meta::{Kind, Timestamp};
 use crate::stack::{Lower, LowerStack};
 use crate::sync::{Mutex, RwLock};
 use std::collections::{HashMap, VecDeque};
@@ -37,6 +37,7 @@ pub struct OverlayBuilder {
     volatile: bool,
     read_only: bool,
     obeys_modes: Option<bool>,
+    clock: Option<fn() -> Timestamp>,
     limits: Limits,
 }
 
@@ -96,6 +97,14 @@ impl OverlayBuilder {
     /// do unless the process is root, as on a plain directory of the process's own.
     pub fn obey_modes(mut self, obey: bool) -> Self {
         self.obeys_modes = Some(obey);
+        self
+    }
+
+    /// What time it is, by default [`Timestamp::now`]: for platforms without a clock of their own
+    /// (`wasm32-unknown-unknown`). The engine asks it where no layer stores the time, such as for
+    /// the times of a removed file that somebody has open.
+    pub fn clock(mut self, clock: fn() -> Timestamp) -> Self {
+        self.clock = Some(clock);
         self
     }
 
@@ -174,6 +183,8 @@ impl OverlayBuilder {
             volatile: self.volatile,
             read_only: self.read_only,
             obeys_modes: self.obeys_modes.unwrap_or_else(default_obeys_modes),
+            written_past: AtomicBool::new(false),
+            clock: self.clock.unwrap_or(Timestamp::now),
             closed: AtomicBool::new(false),
         };
         Ok(Overlay {

@@ -135,7 +135,7 @@ impl OverlayDir {
             return Err(Errno::ReadOnly.into());
         }
         if self.node.is_dead() {
-            set_ghost_times(&self.node, times);
+            set_ghost_times(&self.node, times, self.shared.clock);
             return Ok(());
         }
         self.shared.copy_up(&self.node, Data::Keep)?;

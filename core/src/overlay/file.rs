@@ -12,6 +12,7 @@ use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Identity, Meta, SetTimes, Stat};
 use crate::name::Name;
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -149,6 +150,13 @@ impl OverlayFile {
 
     /// Runs a change of data.
     fn change<T>(&self, change: impl FnOnce(&dyn WriteAt) -> Result<T>) -> Result<T> {
+        let changed = change(self.to_change()?);
+        self.open.node.touch();
+        changed
+    }
+
+    /// The upper file, whose data is about to change.
+    fn to_change(&self) -> Result<&dyn WriteAt> {
         let open = &*self.open;
         open.shared.upper()?;
         let upper = open.upper.get().ok_or(Errno::BadDescriptor)?;
@@ -158,9 +166,7 @@ impl OverlayFile {
             }
             open.has_set_id.store(false, Ordering::Relaxed);
         }
-        let changed = change(&**upper);
-        open.node.touch();
-        changed
+        Ok(&**upper)
     }
 
     fn writer(&self) -> Result<()> {
@@ -170,10 +176,33 @@ impl OverlayFile {
         }
     }
 
-    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        if !self.open.readable {
-            return Err(Errno::BadDescriptor.into());
+    fn reader(&self) -> Result<()> {
+        match self.open.readable {
+            true => Ok(()),
+            false => Err(Errno::BadDescriptor.into()),
         }
+    }
+
+    pub(crate) fn native_reader(&self) -> Result<Option<&dyn Any>> {
+        self.reader()?;
+        Ok(match self.source()? {
+            Source::Lower(file) => file.native(),
+            Source::Upper(file) => file.native(),
+        })
+    }
+
+    pub(crate) fn native_writer(&self) -> Result<Option<&dyn Any>> {
+        self.writer()?;
+        let native = self.to_change()?.native();
+        if native.is_some() {
+            self.open.shared.written_past.store(true, Ordering::Release);
+        }
+        self.open.node.touch();
+        Ok(native)
+    }
+
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        self.reader()?;
         check_range(offset, buffer.len())?;
         match self.source()? {
             Source::Lower(file) => file.read_at(buffer, offset),
@@ -206,13 +235,12 @@ impl OverlayFile {
     }
 
     fn meta(&self) -> Result<Meta> {
-        let node = &self.open.node;
+        let OpenFile { shared, node, .. } = &*self.open;
         match self.source()? {
             Source::Lower(_) => lower_meta(node),
             Source::Upper(file) => {
                 let version = node.version.load(Ordering::Acquire);
-                let cached = node.state.lock().meta;
-                if let Some((at, meta)) = cached
+                if let Some((at, meta)) = shared.kept_meta(node)
                     && at == version
                 {
                     return Ok(meta);
@@ -252,7 +280,7 @@ impl OverlayFile {
         match shared.copy_up(node, Data::Keep) {
             Ok(_) => {}
             Err(error) if error.is_not_found() && node.is_dead() => {
-                set_ghost_times(node, times);
+                set_ghost_times(node, times, shared.clock);
                 return Ok(());
             }
             Err(error) => return Err(error),

@@ -53,7 +53,7 @@ use crate::keep::Keep;
 use crate::layer::Usage;
 use crate::layer::erased::AnyUpper;
 use crate::limits::Limits;
-use crate::meta::Identity;
+use crate::meta::{Identity, Timestamp};
 use crate::name::NameBuf;
 use crate::stack::LowerStack;
 use crate::sync::{Mutex, RwLock};
@@ -105,6 +105,11 @@ pub(crate) struct Shared {
     read_only: bool,
     /// Whether permission bits bind us: not root.
     obeys_modes: bool,
+    /// Whether a handle that writes past us was given out: then what is known of a file's data
+    /// may be old. Never unset, since a handle may outlive the file that it was asked of.
+    written_past: AtomicBool,
+    /// What time it is.
+    clock: fn() -> Timestamp,
     closed: AtomicBool,
 }
 

@@ -61,8 +61,7 @@ impl Shared {
             return lower_meta(node);
         }
         let version = node.version.load(Ordering::Acquire);
-        let cached = node.state.lock().meta;
-        if let Some((at, meta)) = cached
+        if let Some((at, meta)) = self.kept_meta(node)
             && (at == version || node.is_dead())
         {
             return Ok(meta);
@@ -70,6 +69,15 @@ impl Shared {
         let meta = self.read_meta(node, via)?;
         node.remember(version, meta);
         Ok(meta)
+    }
+
+    /// What is kept of a node's metadata in the upper, and the version that it is of.
+    pub(super) fn kept_meta(&self, node: &Node) -> Option<(u64, Meta)> {
+        // Names change by our calls alone, so what is kept of a directory is as good as ever.
+        if node.kind != Kind::Dir && self.written_past.load(Ordering::Acquire) {
+            return None;
+        }
+        node.state.lock().meta
     }
 
     fn read_meta(&self, node: &Arc<Node>, via: Option<(&[Pos], Name<'_>)>) -> Result<Meta> {
@@ -151,9 +159,9 @@ pub(super) fn lower_meta(node: &Node) -> Result<Meta> {
 
 /// Sets times of a file that is removed and that no layer can be asked to change: they stay with
 /// the handles.
-pub(super) fn set_ghost_times(node: &Node, times: SetTimes) {
+pub(super) fn set_ghost_times(node: &Node, times: SetTimes, clock: fn() -> Timestamp) {
     debug_assert!(matches!(*node.place.lock(), Place::Dead));
-    let now = Timestamp::now();
+    let now = clock();
     let fixed = |time| match time {
         SetTime::Now => SetTime::To(now),
         SetTime::Keep | SetTime::To(_) => time,

@@ -176,11 +176,34 @@ fn the_last_of_two_names_is_known_to_be_the_last() {
     );
 }
 
+/// Where there is no clock, the one that was given says what time it is.
+#[test]
+fn times_of_what_is_removed_are_told_by_the_clock_that_was_given() {
+    const THEN: Timestamp = Timestamp {
+        seconds: 7,
+        nanoseconds: 0,
+    };
+    let builder = Overlay::builder().lower(lower()).clock(|| THEN);
+    let root = builder.upper_memory(1 << 20).build().unwrap().root();
+    let file = open(&root, "d/f", READ);
+    root.unlink_file_at("d/f").unwrap();
+    let modified = SetTime::Now;
+    let times = SetTimes {
+        modified,
+        ..SetTimes::default()
+    };
+    file.set_times(times).unwrap();
+    assert_eq!(file.stat().unwrap().modified, THEN);
+}
+
 #[cfg(feature = "dir")]
 mod on_disk {
     use super::super::node::Child;
     use super::*;
     use crate::Limits;
+    use crate::layer::{ReadAt, WriteAt};
+    use crate::plain::HostFile;
+    use std::any::Any;
     use tempfile::TempDir;
 
     const CREATE: OpenHow = OpenHow {
@@ -198,6 +221,67 @@ mod on_disk {
             .limits(limits)
             .build()
             .unwrap()
+    }
+
+    fn host_file(native: Option<&dyn Any>) -> &HostFile {
+        native.unwrap().downcast_ref().unwrap()
+    }
+
+    /// A stream of the host writes through the layer's own handle, and the engine hears nothing.
+    #[test]
+    fn what_a_native_handle_writes_is_seen_at_once() {
+        let temp = TempDir::new().unwrap();
+        let root = upper(&temp, Limits::default()).root();
+        let file = open(&root, "d/f", WRITE);
+        assert_eq!(root.stat_at("d/f", true).unwrap().size, 5);
+        assert_eq!(file.stat().unwrap().size, 5);
+        let writer = host_file(file.native_writer().unwrap());
+        writer.write_at(b"from behind", 0).unwrap();
+        assert_eq!(root.stat_at("d/f", true).unwrap().size, 11);
+        writer.append(b"!").unwrap();
+        assert_eq!(file.stat().unwrap().size, 12);
+        assert_eq!(root.stat_at("d/f", true).unwrap().size, 12);
+        let mut read = [0; 16];
+        let reader = host_file(file.native_reader().unwrap());
+        assert_eq!(reader.read_at(&mut read, 0).unwrap(), 12);
+        assert_eq!(&read[..12], b"from behind!");
+    }
+
+    #[test]
+    fn a_native_handle_is_given_to_who_may_use_the_file_so() {
+        let temp = TempDir::new().unwrap();
+        let below = TempDir::new().unwrap();
+        std::fs::write(below.path().join("f"), b"lower").unwrap();
+        let dir = |temp: &TempDir| {
+            let authority = cap_std::ambient_authority();
+            cap_std::fs::Dir::open_ambient_dir(temp.path(), authority).unwrap()
+        };
+        let overlay = Overlay::builder()
+            .lower(Lower::dir("lower", dir(&below)).unwrap())
+            .upper_dir("upper", dir(&temp))
+            .build()
+            .unwrap();
+        let root = overlay.root();
+        let errno = |handle: crate::Result<Option<&dyn Any>>| handle.unwrap_err().errno();
+        let reads = open(&root, "f", READ);
+        assert_eq!(errno(reads.native_writer()), Errno::BadDescriptor);
+        let inode = |file: &File| host_file(file.native_reader().unwrap()).meta().unwrap();
+        let lower = inode(&reads);
+        let only = OpenHow {
+            read: false,
+            ..WRITE
+        };
+        let writes = open(&root, "f", only);
+        assert_eq!(errno(writes.native_reader()), Errno::BadDescriptor);
+        assert_ne!(inode(&reads).inode, lower.inode, "the copy is read now");
+        overlay.close().unwrap();
+        assert_eq!(errno(writes.native_writer()), Errno::Io);
+        // A layer in memory has none.
+        let held = in_memory();
+        let file = open(&held.root(), "d/f", WRITE);
+        assert!(file.native_reader().unwrap().is_none());
+        assert!(file.native_writer().unwrap().is_none());
+        assert!(!held.shared.written_past.load(Ordering::Acquire));
     }
 
     /// A file of an earlier mount has two names. The first was opened and removed, the second
