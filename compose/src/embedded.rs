@@ -1,0 +1,3 @@
+//! The core modules of the overlay, where they were built.
+
+include!(concat!(env!("OUT_DIR"), "/artifact.rs"));

@@ -1,0 +1,201 @@
+//! Making overlays and apps, and looking at components.
+
+use std::path::Path;
+use wasi_overlay_compose::{Config, Overlay};
+use wasm_encoder::{ConstExpr, DataSection, Section as _};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
+
+/// What a host of WASI 0.2 is asked for by an overlay, version aside.
+pub(crate) const OVERLAY_IMPORTS: [&str; 5] = [
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/streams",
+];
+
+/// A configuration with one layer.
+pub(crate) fn config(lower: &str) -> Config {
+    Config {
+        lowers: vec![lower.to_owned()],
+        ..Config::default()
+    }
+}
+
+/// Calls `test` with each overlay that there is.
+pub(crate) fn for_each_overlay(test: impl Fn(&Overlay)) {
+    test(&stand_in("overlay"));
+    match Overlay::embedded() {
+        Ok(overlay) => test(&overlay),
+        Err(error) => eprintln!("tested with the stand-in alone: {error}"),
+    }
+}
+
+/// A module with the overlay's imports, exports and slot, whose functions trap.
+pub(crate) fn stand_in(world: &str) -> Overlay {
+    let mut resolve = Resolve::default();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let (package, _) = resolve.push_dir(folder).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let mut core = dummy(&resolve, world);
+    let mut slot = wasi_overlay_config::MAGIC.to_vec();
+    slot.resize(wasi_overlay_config::SLOT_BYTES, 0);
+    let mut data = DataSection::new();
+    data.active(0, &ConstExpr::i32_const(0), slot);
+    core.push(data.id());
+    wasm_encoder::Encode::encode(&data, &mut core);
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
+    Overlay::from_core_module(core)
+}
+
+fn dummy(resolve: &Resolve, world: WorldId) -> Vec<u8> {
+    dummy_module(resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync))
+}
+
+/// WASI's packages as an app has them, with these versions.
+#[derive(Clone, Copy)]
+pub(crate) struct Wasi {
+    pub(crate) io: u32,
+    pub(crate) clocks: u32,
+    pub(crate) filesystem: u32,
+}
+
+impl Wasi {
+    pub(crate) fn all(patch: u32) -> Self {
+        Self {
+            io: patch,
+            clocks: patch,
+            filesystem: patch,
+        }
+    }
+
+    /// Adds the packages to `resolve`, of which it may have some already.
+    fn push(self, resolve: &mut Resolve) {
+        for package in ["io", "clocks", "filesystem"] {
+            let path = format!("{}/../wit/deps/{package}.wit", env!("CARGO_MANIFEST_DIR"));
+            let mut text = std::fs::read_to_string(path).unwrap();
+            for (name, patch) in [
+                ("io", self.io),
+                ("clocks", self.clocks),
+                ("filesystem", self.filesystem),
+            ] {
+                text = with_version(&text, name, patch);
+            }
+            let id = format!("{package}-{}", text.lines().next().unwrap());
+            let first = text
+                .lines()
+                .find(|line| line.starts_with("package"))
+                .unwrap();
+            let name = first.trim_start_matches("package ").trim_end_matches(';');
+            let known = resolve
+                .package_names
+                .keys()
+                .any(|it| it.to_string() == name);
+            if !known {
+                resolve.push_str(id, &text).unwrap();
+            }
+        }
+    }
+}
+
+/// The text of a package, with this version of `wasi:NAME` where it names that.
+fn with_version(text: &str, name: &str, patch: u32) -> String {
+    let lines = text.lines().map(|line| {
+        if line.contains(&format!("wasi:{name}")) {
+            line.replace("@0.2.12", &format!("@0.2.{patch}"))
+        } else {
+            line.to_owned()
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A component whose world is `world`, with every set of `wasi` at hand.
+pub(crate) fn app(wasi: &[Wasi], world: &str) -> Vec<u8> {
+    ComponentEncoder::default()
+        .validate(true)
+        // What an app imports is what its world says, at two versions too.
+        .merge_imports_based_on_semver(false)
+        .module(&app_module(wasi, world))
+        .unwrap()
+        .encode()
+        .unwrap()
+}
+
+/// The core module of [`app`], which carries its types.
+pub(crate) fn app_module(wasi: &[Wasi], world: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    for wasi in wasi {
+        wasi.push(&mut resolve);
+    }
+    let text = format!("package test:app; world app {{ {world} }}");
+    let package = resolve.push_str("app.wit", &text).unwrap();
+    let world = resolve.select_world(&[package], Some("app")).unwrap();
+    let mut module = dummy(&resolve, world);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    module
+}
+
+/// An app that imports the filesystem of 0.2.`patch`, and exports `run`.
+pub(crate) fn usual_app(patch: u32) -> Vec<u8> {
+    app(&[Wasi::all(patch)], &usual_world(patch))
+}
+
+/// The world of [`usual_app`].
+pub(crate) fn usual_world(patch: u32) -> String {
+    format!(
+        "import wasi:filesystem/types@0.2.{patch}; import wasi:filesystem/preopens@0.2.{patch}; \
+         export run: func();"
+    )
+}
+
+/// The names of a component's imports and of its exports, sorted.
+pub(crate) fn ports(component: &[u8]) -> (Vec<String>, Vec<String>) {
+    Validator::new_with_features(WasmFeatures::default())
+        .validate_all(component)
+        .expect("it is valid without features that are not everybody's");
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.unwrap() {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth -= i32::from(depth > 0),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                imports.extend(
+                    section
+                        .into_iter()
+                        .map(|it| it.unwrap().name.name.to_owned()),
+                );
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                exports.extend(
+                    section
+                        .into_iter()
+                        .map(|it| it.unwrap().name.name.to_owned()),
+                );
+            }
+            _ => {}
+        }
+    }
+    imports.sort();
+    exports.sort();
+    (imports, exports)
+}
+
+/// [`OVERLAY_IMPORTS`] with this version.
+pub(crate) fn overlay_imports(patch: u32) -> Vec<String> {
+    OVERLAY_IMPORTS
+        .iter()
+        .map(|interface| format!("{interface}@0.2.{patch}"))
+        .collect()
+}
+
+/// How often `text` is in `bytes`.
+pub(crate) fn count(bytes: &[u8], text: &str) -> usize {
+    bytes
+        .windows(text.len())
+        .filter(|window| *window == text.as_bytes())
+        .count()
+}
