@@ -1,7 +1,6 @@
 //! What is wrong with a configuration, as far as it can be known before it is used.
 
 use crate::Config;
-use std::collections::HashMap;
 
 /// Why a configuration cannot be used. Settings are named as `wasi-overlay compose` has them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,16 +60,18 @@ impl Config {
         let lowers = self.lowers.iter().map(|name| ("--lower", name));
         let upper = self.upper.iter().map(|name| ("--upper", name));
         let pass = self.pass.iter().map(|name| ("--pass", name));
-        let mut named: HashMap<&str, &'static str> = HashMap::new();
-        for (setting, name) in lowers.chain(upper).chain(pass) {
-            check_name(setting, name)?;
-            if let Some(first) = named.insert(name, setting) {
+        // A few names, and the component is to be small: compared one by one.
+        let mut named: Vec<(&'static str, &String)> = Vec::new();
+        for (second, name) in lowers.chain(upper).chain(pass) {
+            check_name(second, name)?;
+            if let Some((first, _)) = named.iter().find(|(_, known)| *known == name) {
                 return Err(ConfigError::Twice {
                     name: name.clone(),
                     first,
-                    second: setting,
+                    second,
                 });
             }
+            named.push((second, name));
         }
         check_name("--at", &self.at)?;
         if let Some(name) = self.pass.iter().find(|name| **name == self.at) {

@@ -153,6 +153,19 @@ macro_rules! wasi_conversions {
                 }
             }
 
+            impl From<Advice> for types::Advice {
+                fn from(advice: Advice) -> Self {
+                    match advice {
+                        Advice::Normal => Self::Normal,
+                        Advice::Sequential => Self::Sequential,
+                        Advice::Random => Self::Random,
+                        Advice::WillNeed => Self::WillNeed,
+                        Advice::DontNeed => Self::DontNeed,
+                        Advice::NoReuse => Self::NoReuse,
+                    }
+                }
+            }
+
             impl types::NewTimestamp {
                 /// The two arguments of `set-times`.
                 pub(crate) fn both(accessed: Self, modified: Self) -> Result<SetTimes, Errno> {

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Builds the composable component, in its two variants, and puts their core modules where the crate
+# `wasi-overlay-compose` embeds them.
+. "$(dirname "$0")/lib.sh"
+
+out=compose/artifact
+mkdir -p "$out"
+built=${WASM_TARGET_DIR:-target/wasm}/wasm32-unknown-unknown/component/wasi_overlay_component.wasm
+
+build() { # the name of the variant, and what cargo is to be told besides
+    scripts/wasm-cargo.sh wasm32-unknown-unknown build --locked --profile component \
+        -p wasi-overlay-component "${@:2}"
+    # An equal file keeps its time, so that nothing is built again for it.
+    cmp -s "$built" "$out/$1.wasm" || cp "$built" "$out/$1.wasm"
+}
+
+build overlay-configured --features configured
+build overlay
+
+wc -c "$out"/*.wasm
