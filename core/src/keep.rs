@@ -111,6 +111,14 @@ impl Keep {
         drop(evicted);
         handle
     }
+
+    /// Lets go of every handle.
+    pub(crate) fn clear(&self) {
+        let ring = std::mem::take(&mut *self.ring.lock());
+        for slot in ring.slots.iter().filter_map(Weak::upgrade) {
+            drop(slot.evict());
+        }
+    }
 }
 
 impl Ring {
@@ -181,6 +189,21 @@ mod tests {
         assert_eq!(kept(&slots).len(), 3);
         assert_eq!(*keep.get(&slots[1], || Ok(1)).unwrap(), 1);
         assert_eq!(kept(&slots).len(), 3);
+    }
+
+    #[test]
+    fn what_was_cleared_is_opened_anew_and_the_bound_holds() {
+        let keep = Keep::new(2);
+        let slots: Vec<Slot<usize>> = (0..3).map(|_| Slot::default()).collect();
+        for (index, slot) in slots.iter().enumerate() {
+            keep.put(slot, index);
+        }
+        keep.clear();
+        assert_eq!(kept(&slots), []);
+        for slot in &slots {
+            assert_eq!(*keep.get(slot, || Ok(7)).unwrap(), 7);
+        }
+        assert_eq!(kept(&slots), [7, 7]);
     }
 
     #[test]

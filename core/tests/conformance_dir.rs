@@ -42,18 +42,35 @@ impl Directories {
 }
 
 macro_rules! passes {
-    ($($name:ident)*) => {$(
+    ($upper:expr => $($name:ident)*) => {$(
         #[test]
         fn $name() {
             let directories = Directories::new();
-            conformance::$name(&|| directories.upper());
+            conformance::$name(&|| $upper(&directories));
         }
     )*};
 }
 
 passes! {
+    Directories::upper =>
     names creates staging publishes removes removed_objects renames links sequences writes sizes
     sparse times modes xattrs threads
+}
+
+/// As on a platform whose directory handles are paths.
+mod by_path {
+    use super::*;
+    use wasi_overlay_core::plain::by_path::ByPath;
+
+    fn upper(directories: &Directories) -> MarkedUpper<ByPath<HostDir>> {
+        Marked::upper(ByPath::new(host(&directories.path())))
+    }
+
+    passes! {
+        upper =>
+        names creates staging publishes removes removed_objects renames links sequences writes
+        sizes sparse times modes xattrs threads
+    }
 }
 
 #[test]

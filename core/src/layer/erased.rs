@@ -84,6 +84,7 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn sync_all(&self) -> Result<()>;
     fn usage(&self) -> Option<Usage>;
     fn is_ephemeral(&self) -> bool;
+    fn handles_follow_rename(&self) -> bool;
 }
 
 /// A layer with the name that messages call it by.
@@ -289,5 +290,9 @@ impl<L: Upper> AnyUpper for Erased<L> {
 
     fn is_ephemeral(&self) -> bool {
         self.layer.is_ephemeral()
+    }
+
+    fn handles_follow_rename(&self) -> bool {
+        self.layer.handles_follow_rename()
     }
 }

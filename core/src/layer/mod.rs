@@ -424,6 +424,12 @@ pub trait Upper: Layer<File: WriteAt> {
     fn is_ephemeral(&self) -> bool {
         false
     }
+
+    /// Whether a handle stays that of its directory when it, or one above it, is renamed, as
+    /// [`Plain::handles_follow_rename`](crate::plain::Plain::handles_follow_rename) has it.
+    fn handles_follow_rename(&self) -> bool {
+        true
+    }
 }
 
 /// A name in a directory.

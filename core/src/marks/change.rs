@@ -224,4 +224,8 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     fn sync_all(&self) -> Result<()> {
         self.plain().sync_all()
     }
+
+    fn handles_follow_rename(&self) -> bool {
+        self.plain().handles_follow_rename()
+    }
 }

@@ -218,7 +218,12 @@ impl Shared {
             dir: &new_handle,
             name: *new_name,
         };
-        upper.rename(from, to, over, leave)?;
+        let renamed = upper.rename(from, to, over, leave);
+        if source.kind == Kind::Dir && !upper.handles_follow_rename() {
+            // The paths of all below it are others now, and its new one may have been another's.
+            self.keep.clear();
+        }
+        renamed?;
         if source.kind == Kind::Dir && !upper.is_ephemeral() {
             part_from_below(source);
         }

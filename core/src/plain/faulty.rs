@@ -106,6 +106,10 @@ impl<P: Plain> Plain for Faulty<P> {
         self.plain.root()
     }
 
+    fn handles_follow_rename(&self) -> bool {
+        self.plain.handles_follow_rename()
+    }
+
     fn meta(&self, dir: &P::Dir, name: Option<Name<'_>>) -> Result<Meta> {
         self.plain.meta(dir, name)
     }

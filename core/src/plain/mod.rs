@@ -4,6 +4,8 @@
 //! checked name. What a platform may lack is a method with an answer that says so.
 //! [`Marked`](crate::marks::Marked) turns a `Plain` into a layer.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod by_path;
 #[cfg(feature = "dir")]
 pub(crate) mod dir;
 #[cfg(any(test, feature = "conformance"))]
@@ -44,6 +46,16 @@ pub trait Plain: Send + Sync + 'static {
     /// # Errors
     /// Those of the platform, here and below.
     fn root(&self) -> Result<Self::Dir>;
+
+    /// Whether a handle stays that of its directory when it, or one above it, is renamed. Where
+    /// handles are paths it does not; the engine then opens directories anew, by name, after
+    /// every rename of one.
+    ///
+    /// An overlay on such an upper is for one thread at a time: a call of another thread would
+    /// go on with the path of before. A lower layer never changes, so there it does not matter.
+    fn handles_follow_rename(&self) -> bool {
+        true
+    }
 
     /// `fstatat`, without following.
     fn meta(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<Meta>;

@@ -4,7 +4,7 @@
 //! The oracle is a live mount of such a directory, driven by the same lines of text
 //! ([`script`]). Answers, the whole resulting tree and which names are one file must be equal;
 //! on a directory upper also after mounting it again.
-#![cfg(feature = "dir")]
+#![cfg(all(feature = "conformance", feature = "dir"))]
 
 mod names;
 mod ops;
@@ -31,7 +31,7 @@ fn run(mount: Mount) {
             let Some(start) = make(kind) else { continue };
             let layers = Layers::write(&start);
             for op in ops::OPS {
-                if !state.contains(&only_state) || !op.contains(&only_op) {
+                if !state.contains(&only_state) || !op.contains(&only_op) || !mount.wants(op) {
                     continue;
                 }
                 let expected = layers.expected(&start, mount, op);
@@ -129,6 +129,11 @@ fn on_an_upper_that_others_wrote() {
 #[test]
 fn on_an_upper_directory() {
     run(Mount::Directory);
+}
+
+#[test]
+fn on_an_upper_whose_handles_are_paths() {
+    run(Mount::ByPath);
 }
 
 #[test]

@@ -18,12 +18,26 @@ pub(crate) enum Mount {
     Written,
     /// A directory, in the state through the engine's own calls.
     Directory,
+    /// A directory whose handles are paths, in the state through the engine's own calls.
+    ByPath,
     /// Memory, in the state through the engine's own calls.
     Memory,
     /// Layers only, what is the upper elsewhere on top.
     NoUpper,
     /// A read-only view of an overlay that has an upper.
     ReadOnly,
+}
+
+impl Mount {
+    /// Whether the upper is a directory that was empty.
+    fn is_fresh_directory(self) -> bool {
+        matches!(self, Self::Directory | Self::ByPath)
+    }
+
+    /// Whether an operation may do here what it does not do on a plain directory.
+    pub(crate) fn wants(self, op: &str) -> bool {
+        self != Self::ByPath || op.contains("rename")
+    }
 }
 
 /// What a script answered and left behind.
@@ -110,12 +124,12 @@ impl Layers {
         let upper = self.fresh("upper");
         match mount {
             Mount::Written | Mount::NoUpper | Mount::ReadOnly => start.upper.write(&upper),
-            Mount::Directory => dir([]).write(&upper),
             Mount::Memory => {}
+            Mount::Directory | Mount::ByPath => dir([]).write(&upper),
         }
         let overlay = self.mount(mount, &upper).unwrap();
         let root = overlay.root();
-        if matches!(mount, Mount::Directory | Mount::Memory) {
+        if mount.is_fresh_directory() || mount == Mount::Memory {
             start.upper.apply(&root);
         }
         if let Some(prelude) = start.prelude {
@@ -133,7 +147,7 @@ impl Layers {
         let mut seen = see(&view, start.slot, script);
         drop((view, root));
         overlay.close().unwrap();
-        if matches!(mount, Mount::Written | Mount::Directory) {
+        if mount.is_fresh_directory() || mount == Mount::Written {
             let complaints = unsteady(&upper);
             let again = self.mount(mount, &upper).unwrap();
             let kept = tree(&again.root());
@@ -155,6 +169,11 @@ impl Layers {
             builder = builder.lower(Lower::dir(label, capability(lower))?);
         }
         match mount {
+            Mount::ByPath => {
+                use wasi_overlay_core::{marks::Marked, plain::HostDir, plain::by_path::ByPath};
+                let plain = ByPath::new(HostDir::new(capability(upper), "upper"));
+                builder.upper("upper", Marked::upper(plain))
+            }
             Mount::Memory => builder.upper_memory(1 << 20),
             Mount::NoUpper => builder.lower(Lower::dir("top", capability(upper))?),
             Mount::Written | Mount::Directory | Mount::ReadOnly => {

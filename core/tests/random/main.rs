@@ -4,7 +4,7 @@
 //!
 //! `OVERLAY_SEED` and `OVERLAY_STEPS` replay one sequence; `OVERLAY_SEQUENCES` sets how many.
 
-#![cfg(feature = "dir")]
+#![cfg(all(feature = "conformance", feature = "dir"))]
 
 mod world;
 
@@ -66,6 +66,11 @@ fn sequence(kind: Kind, seed: u64, steps: usize) -> Result<(), String> {
 #[test]
 fn an_upper_directory_is_like_a_plain_one() {
     run(Kind::Directory, 60);
+}
+
+#[test]
+fn an_upper_whose_handles_are_paths_is_like_a_plain_directory() {
+    run(Kind::ByPath, 40);
 }
 
 #[test]

@@ -11,6 +11,8 @@ use wasi_overlay_core::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Directory,
+    /// A directory whose handles are paths.
+    ByPath,
     Memory,
 }
 
@@ -173,6 +175,12 @@ impl World {
             Kind::Directory => {
                 std::fs::create_dir(&upper).expect("a directory");
                 builder.upper_dir("upper", capability(&upper))
+            }
+            Kind::ByPath => {
+                use wasi_overlay_core::{marks::Marked, plain::HostDir, plain::by_path::ByPath};
+                std::fs::create_dir(&upper).expect("a directory");
+                let plain = ByPath::new(HostDir::new(capability(&upper), "upper"));
+                builder.upper("upper", Marked::upper(plain))
             }
             Kind::Memory => builder.upper_memory(1 << 20),
         };

@@ -102,7 +102,9 @@ pub fn removed_objects<U: Upper>(make: &dyn Fn() -> U) {
         let text = format!("{leave:?}");
         let top = make_dir(upper, at(&top, &text));
         removed_file(upper, &top, leave);
-        removed_directory(upper, &top, leave);
+        if upper.handles_follow_rename() {
+            removed_directory(upper, &top, leave);
+        }
     }
 }
 

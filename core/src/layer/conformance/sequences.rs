@@ -46,7 +46,7 @@ struct Run<'a, U: Upper> {
     log: Vec<String>,
 }
 
-/// A directory, by the handle that it was first opened with.
+/// A directory, by the handle that it was first opened with, if handles follow it.
 struct Dir<U: Upper> {
     handle: U::Dir,
     slots: BTreeMap<&'static str, Slot>,
@@ -279,6 +279,29 @@ impl<U: Upper> Run<'_, U> {
         ok("rename", renamed);
         self.leave(from, leave, false);
         self.set(to, moving);
+        if matches!(moving, Slot::Dir(_)) && !self.upper.handles_follow_rename() {
+            self.open_anew();
+        }
+    }
+
+    /// Opens all directories by the names that they have now.
+    fn open_anew(&mut self) {
+        let mut next = vec![0];
+        while let Some(above) = next.pop() {
+            let inner: Vec<_> = self.dirs[above]
+                .slots
+                .iter()
+                .filter_map(|(text, slot)| match slot {
+                    Slot::Dir(dir) => Some((*text, *dir)),
+                    Slot::Mark | Slot::File(_) | Slot::Link => None,
+                })
+                .collect();
+            for (text, dir) in inner {
+                let opened = self.upper.open_dir(&self.dirs[above].handle, name(text));
+                self.dirs[dir].handle = ok("open_dir", opened);
+                next.push(dir);
+            }
+        }
     }
 
     fn link(&mut self, from: Spot, to: Spot) {

@@ -1,0 +1,176 @@
+//! An upper whose directory handles are paths: what was opened before a rename is used after it.
+#![cfg(all(feature = "conformance", feature = "dir"))]
+
+use std::path::Path;
+use wasi_overlay_core::layer::{Layer, MemoryLayer, Upper};
+use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::plain::HostDir;
+use wasi_overlay_core::plain::by_path::ByPath;
+use wasi_overlay_core::{Dir, Errno, File, Limits, Lower, OpenHow, Opened, Overlay, Result};
+
+const CREATE: OpenHow = OpenHow {
+    follow: true,
+    create: true,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    read: true,
+    write: true,
+};
+
+fn host(path: &Path) -> HostDir {
+    let dir = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority());
+    HostDir::new(dir.unwrap(), "upper")
+}
+
+fn overlay(upper: &Path, kept_handles: usize) -> Overlay {
+    let layer = MemoryLayer::build()
+        .file("low/deep/f", b"lower")
+        .file("low/gone", b"lower");
+    let mut limits = Limits::default();
+    limits.kept_handles = kept_handles;
+    Overlay::builder()
+        .lower(Lower::new("lower", layer.finish().unwrap()))
+        .upper("upper", Marked::upper(ByPath::new(host(upper))))
+        .volatile(true)
+        .limits(limits)
+        .build()
+        .unwrap()
+}
+
+fn dir(root: &Dir, path: &str) -> Dir {
+    match root.open_at(path, OpenHow::default()).unwrap() {
+        Opened::Dir(dir) => dir,
+        Opened::File(_) => panic!("{path} is a file"),
+    }
+}
+
+fn open(root: &Dir, path: &str) -> Result<File> {
+    match root.open_at(path, CREATE)? {
+        Opened::File(file) => Ok(file),
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    }
+}
+
+fn put(root: &Dir, path: &str, text: &str) {
+    let file = open(root, path).unwrap();
+    file.set_size(0).unwrap();
+    file.write_at(text.as_bytes(), 0).unwrap();
+}
+
+fn get(root: &Dir, path: &str) -> String {
+    let mut buffer = [0; 64];
+    let file = match root.open_at(path, OpenHow::default()).unwrap() {
+        Opened::File(file) => file,
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    };
+    let read = file.read_at(&mut buffer, 0).unwrap();
+    String::from_utf8_lossy(&buffer[..read]).into()
+}
+
+fn names(dir: &Dir) -> Vec<String> {
+    let listing = dir.list().unwrap();
+    listing.iter().map(|entry| entry.name.to_string()).collect()
+}
+
+/// The story for which handles are dropped: a handle of before the rename leads nowhere, or to
+/// the directory that has the old name now.
+#[test]
+fn directories_are_found_by_the_names_that_they_have_now() {
+    for kept in [1, 256] {
+        let temp = tempfile::tempdir().unwrap();
+        let overlay = overlay(temp.path(), kept);
+        let root = overlay.root();
+        root.create_directory_at("a").unwrap();
+        root.create_directory_at("a/b").unwrap();
+        put(&root, "a/b/f", "one");
+        let (a, b) = (dir(&root, "a"), dir(&root, "a/b"));
+        let file = open(&b, "f").unwrap();
+        root.rename_at("a", &root, "moved").unwrap();
+        // Another one takes the old name, with names of its own.
+        root.create_directory_at("a").unwrap();
+        root.create_directory_at("a/b").unwrap();
+        put(&root, "a/b/f", "two");
+
+        assert_eq!(get(&b, "f"), "one");
+        assert_eq!(get(&a, "b/f"), "one");
+        assert_eq!(get(&root, "a/b/f"), "two");
+        file.write_at(b"ONE", 0).unwrap();
+        assert_eq!(get(&root, "moved/b/f"), "ONE");
+        put(&b, "new", "in the moved one");
+        assert_eq!(names(&dir(&root, "moved/b")), ["f", "new"]);
+        assert_eq!(names(&dir(&root, "a/b")), ["f"]);
+        b.rename_at("new", &a, "newer").unwrap();
+        b.link_at("f", &root, "linked").unwrap();
+        assert_eq!(root.stat_at("linked", true).unwrap().links, 2);
+        a.unlink_file_at("newer").unwrap();
+        assert_eq!(names(&a), ["b"]);
+
+        // They change places: each path is the other's.
+        root.rename_at("a", &root, "c").unwrap();
+        root.rename_at("moved", &root, "a").unwrap();
+        root.rename_at("c", &root, "moved").unwrap();
+        assert_eq!(get(&b, "f"), "ONE");
+        assert_eq!(get(&root, "a/b/f"), "ONE");
+        assert_eq!(get(&root, "moved/b/f"), "two");
+        assert_eq!(a.stat().unwrap(), root.stat_at("a", true).unwrap());
+    }
+}
+
+/// As above, of directories that the rename itself copies up, and of staging after it.
+#[test]
+fn a_directory_of_a_layer_moves_and_goes_on_being_changed() {
+    let temp = tempfile::tempdir().unwrap();
+    let overlay = overlay(temp.path(), 256);
+    let root = overlay.root();
+    let (low, deep) = (dir(&root, "low"), dir(&root, "low/deep"));
+    let reader = match deep.open_at("f", OpenHow::default()).unwrap() {
+        Opened::File(file) => file,
+        Opened::Dir(_) => panic!("a directory"),
+    };
+    root.rename_at("low", &root, "high").unwrap();
+    low.rename_at("gone", &root, "kept").unwrap();
+    put(&deep, "f", "changed");
+    let mut buffer = [0; 16];
+    assert_eq!(reader.read_at(&mut buffer, 0).unwrap(), 7);
+    assert_eq!(get(&root, "high/deep/f"), "changed");
+    // Over the mark that the old name has now: staged, and published.
+    root.create_directory_at("low").unwrap();
+    assert!(names(&dir(&root, "low")).is_empty());
+    root.rename_at("high", &root, "low").unwrap();
+    assert_eq!(get(&low, "deep/f"), "changed");
+    drop((reader, low, deep));
+    overlay.close().unwrap();
+    drop((root, overlay));
+    let again = self::overlay(temp.path(), 256).root();
+    assert_eq!(names(&again), ["kept", "low"]);
+    assert_eq!(get(&again, "low/deep/f"), "changed");
+}
+
+/// A descriptor of a removed directory must not become one of whatever has its path next.
+#[test]
+fn a_removed_directory_is_not_the_next_one_of_its_name() {
+    let temp = tempfile::tempdir().unwrap();
+    let overlay = overlay(temp.path(), 256);
+    let root = overlay.root();
+    root.create_directory_at("a").unwrap();
+    put(&root, "a/f", "x");
+    let removed = dir(&root, "a");
+    removed.unlink_file_at("f").unwrap();
+    let before = removed.stat().unwrap();
+    root.remove_directory_at("a").unwrap();
+    root.create_directory_at("a").unwrap();
+    put(&root, "a/g", "y");
+    assert_eq!(removed.list().unwrap_err().errno(), Errno::NoEntry);
+    assert_eq!(open(&removed, "g").unwrap_err().errno(), Errno::NoEntry);
+    assert_eq!(removed.stat().unwrap().identity, before.identity);
+}
+
+#[test]
+fn a_layer_says_what_its_tree_says() {
+    let temp = tempfile::tempdir().unwrap();
+    assert!(Marked::upper(host(temp.path())).handles_follow_rename());
+    let upper = Marked::upper(ByPath::new(host(temp.path())));
+    assert!(!upper.handles_follow_rename());
+    upper.root().unwrap();
+}
