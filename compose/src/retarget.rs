@@ -7,8 +7,9 @@
 use crate::{ComposeError, WasiVersion};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{ExportSection, ImportSection, Module, RawSection};
+use wasm_encoder::{Component, ExportSection, ImportSection, Module, RawSection};
 use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata, metadata};
 
@@ -70,6 +71,41 @@ pub(crate) fn encode(core: &[u8], versions: &Versions) -> Result<Vec<u8>, Compos
         .module(&module)
         .and_then(ComponentEncoder::encode)
         .map_err(wrong)
+        .and_then(|component| without_names(&component))
+}
+
+/// Leaves out the names that the encoder gives to the items of the component: 10 KB that every
+/// composed program would carry, for the debuggers of encoders.
+fn without_names(component: &[u8]) -> Result<Vec<u8>, ComposeError> {
+    let mut stripped = Component::new();
+    // How many modules and components the payload lies in.
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(component) {
+        let payload = payload.map_err(ComposeError::overlay)?;
+        let names = matches!(&payload, Payload::CustomSection(it) if it.name() == "component-name");
+        if depth == 0
+            && !names
+            && let Some((id, range)) = payload.as_section()
+        {
+            let data = part(component, range)?;
+            stripped.section(&RawSection { id, data });
+        }
+        match payload {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(stripped.finish())
+}
+
+/// The bytes of a section.
+fn part(bytes: &[u8], range: Range<u64>) -> Result<&[u8], ComposeError> {
+    usize::try_from(range.start)
+        .and_then(|start| Ok(start..usize::try_from(range.end)?))
+        .ok()
+        .and_then(|range| bytes.get(range))
+        .ok_or_else(|| ComposeError::overlay("it is cut"))
 }
 
 /// Names imports and exports anew. All else stays, byte for byte.
@@ -106,12 +142,7 @@ fn rename(core: &[u8], versions: &Versions) -> Result<Vec<u8>, ComposeError> {
             }
             other => {
                 if let Some((id, range)) = other.as_section() {
-                    let range = usize::try_from(range.start)
-                        .and_then(|start| Ok(start..usize::try_from(range.end)?))
-                        .map_err(ComposeError::overlay)?;
-                    let data = core
-                        .get(range)
-                        .ok_or_else(|| ComposeError::overlay("it is cut"))?;
+                    let data = part(core, range)?;
                     module.section(&RawSection { id, data });
                 }
             }

@@ -26,6 +26,7 @@ fn the_overlay_has_the_version_that_was_asked_for() {
                 .iter()
                 .filter(|it| !it.ends_with(&format!("@0.2.{patch}")));
             assert_eq!(others.count(), 0, "{imports:?}");
+            assert_eq!(count(&component, "component-name"), 0);
         }
     });
 }
