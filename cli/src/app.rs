@@ -17,7 +17,11 @@ pub(crate) enum App {
 /// Reads the program at `path` (`-` is stdin), compiling it if need be.
 pub(crate) fn load(engine: &Engine, path: &Path, allow_precompiled: bool) -> Result<App> {
     let name = path.display();
-    let bytes = read(path)?;
+    let bytes = read(
+        path,
+        "the program is the first argument that is no option",
+        "and directories with --layer or --dir",
+    )?;
     let app = match Engine::detect_precompiled(&bytes) {
         Some(kind) => {
             ensure!(
@@ -47,7 +51,9 @@ pub(crate) fn load(engine: &Engine, path: &Path, allow_precompiled: bool) -> Res
     Ok(app)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+/// The content of the program at `path`. `missing` is what to say if it is not there, and
+/// `elsewhere` where directories are given.
+pub(crate) fn read(path: &Path, missing: &str, elsewhere: &str) -> Result<Vec<u8>> {
     let name = path.display();
     let result = if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
@@ -56,12 +62,10 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         std::fs::read(path)
     };
     result.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => anyhow::anyhow!(
-            "`{name}`: there is no such file; the program is the first argument that is no option"
-        ),
-        ErrorKind::IsADirectory => anyhow::anyhow!(
-            "`{name}` is a directory; give a wasm file, and directories with --layer or --dir"
-        ),
+        ErrorKind::NotFound => anyhow::anyhow!("`{name}`: there is no such file; {missing}"),
+        ErrorKind::IsADirectory => {
+            anyhow::anyhow!("`{name}` is a directory; give a wasm file, {elsewhere}")
+        }
         _ => anyhow::anyhow!("`{name}` cannot be read ({error}); check the file"),
     })
 }

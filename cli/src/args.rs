@@ -3,6 +3,7 @@
 //! Options come before the wasm file; whatever follows it is the guest's. The options that
 //! `wasmtime run` has keep their names and their meaning.
 
+use crate::compose::{ComponentArgs, ComposeArgs};
 use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperArg};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -23,6 +24,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Runs a WebAssembly program on an overlay of directories.
     Run(Box<RunArgs>),
+    /// Puts an overlay into a WebAssembly program, which then has it on any host of WASI 0.2.
+    Compose(ComposeArgs),
+    /// Writes the overlay as a component of its own, for other composers such as `wac plug`.
+    Component(ComponentArgs),
 }
 
 /// The arguments of `run`.

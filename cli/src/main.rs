@@ -2,12 +2,14 @@
 
 mod app;
 mod args;
+mod compose;
 mod fields;
 mod guest;
 mod invoke;
 mod log;
 mod mount;
 mod mounts;
+mod output;
 mod run;
 mod served;
 mod signals;
@@ -29,8 +31,13 @@ fn main() -> ExitCode {
             "internal error: {panic}\nThis is a bug of wasi-overlay: please report it."
         ));
     }));
-    let Command::Run(args) = Cli::parse().command;
-    match std::panic::catch_unwind(AssertUnwindSafe(|| run::run(*args))) {
+    let command = Cli::parse().command;
+    let done = std::panic::catch_unwind(AssertUnwindSafe(|| match command {
+        Command::Run(args) => run::run(*args),
+        Command::Compose(args) => compose::compose(&args).map(|()| 0),
+        Command::Component(args) => compose::component(&args).map(|()| 0),
+    }));
+    match done {
         Ok(Ok(code)) => exit_code(code),
         Ok(Err(error)) => {
             complain(&format!("Error: {error:#}"));

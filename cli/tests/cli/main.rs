@@ -3,6 +3,8 @@
 mod arguments;
 mod bad_input;
 mod close;
+mod compose;
+mod compose_bad_input;
 mod options;
 mod overlays;
 mod programs;

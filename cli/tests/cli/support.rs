@@ -74,9 +74,18 @@ impl Place {
 
     /// The binary with these arguments after `run`, in this directory, backtraces asked for.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        self.subcommand("run", args)
+    }
+
+    /// The binary with these arguments after `subcommand`.
+    pub(crate) fn subcommand<A: AsRef<OsStr>>(
+        &self,
+        subcommand: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wasi-overlay"));
         command
-            .arg("run")
+            .arg(subcommand)
             .args(args)
             .current_dir(self.dir.path())
             .env("RUST_BACKTRACE", "1")

@@ -1,0 +1,175 @@
+//! `compose` and `component`: what they write, what they say about it, and that it runs.
+//!
+//! They need the component: `scripts/build-component.sh`.
+
+use crate::support::{Ended, Place, ended};
+use crate::wat;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+/// A place with layers and a program that prints `etc/motd` of its first preopen.
+pub(crate) fn place() -> Place {
+    let place = Place::with_dirs(&["base", "app", "up", "none"]);
+    place
+        .file("base/etc/motd", "base\n")
+        .file("app/etc/motd", "app\n")
+        .file("cat.wat", wat::cat(3, "etc/motd"))
+        .file("mkdir.wat", wat::mkdir_component("made"));
+    place
+}
+
+/// Runs a subcommand with arguments that have no spaces in them.
+pub(crate) fn run(place: &Place, subcommand: &str, args: &str) -> Ended {
+    ended(
+        place
+            .subcommand(subcommand, args.split(' '))
+            .output()
+            .unwrap(),
+    )
+}
+
+/// What it says with the numbers of KiB left out, which are those of this build.
+#[track_caller]
+pub(crate) fn says(place: &Place, subcommand: &str, args: &str) -> String {
+    let ended = run(place, subcommand, args);
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{ended:?}");
+    let words = ended.stderr.split(' ');
+    let sizes = words.map(|word| {
+        if word.parse::<u32>().is_ok() {
+            "N"
+        } else {
+            word
+        }
+    });
+    sizes.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_component_carries_its_overlay() {
+    let place = place();
+    let said = says(
+        &place,
+        "compose",
+        "mkdir.wat -o out.wasm --lower /base --lower /app --upper /up",
+    );
+    assert_eq!(
+        said,
+        "mkdir.wat: a component, N KiB, with the filesystem of WASI 0.2.0\n\
+         overlay: retargeted to WASI 0.2.0, N KiB\n\
+         layers, the bottom one first: /base, /app\n\
+         changes: to /up\n\
+         the program finds the tree at: /\n\
+         other preopens: none passes\n\
+         out.wasm: N KiB\n\
+         run it with, each DIR being a directory of yours:\n  \
+         wasmtime run --dir DIR::/base --dir DIR::/app --dir DIR::/up out.wasm\n"
+    );
+    let ran = place.run([
+        "--dir",
+        "base::/base",
+        "--dir",
+        "app::/app",
+        "--dir",
+        "up::/up",
+        "out.wasm",
+    ]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(place.path("up/made").is_dir());
+    assert!(!place.path("app/made").exists());
+}
+
+#[test]
+fn a_core_module_carries_its_overlay() {
+    let place = place();
+    let said = says(
+        &place,
+        "compose",
+        "cat.wat -o out.wasm --lower /base --lower /app --at /tree --pass /none --read-only",
+    );
+    for line in [
+        "cat.wat: a core module of WASI 0.1, wrapped as a command, N KiB, ",
+        "\nchanges: refused (--read-only)\n",
+        "\nthe program finds the tree at: /tree\n",
+        "\nother preopens: /none as they are, no others\n",
+        "--dir DIR::/none out.wasm\n",
+    ] {
+        assert!(said.contains(line), "{line} is not in {said}");
+    }
+    let dirs = ["--dir", "base::/base", "--dir", "app::/app"];
+    let ran = place.run([&dirs[..], &["--dir", "none::/none", "out.wasm"]].concat());
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "app\n"), "{ran:?}");
+}
+
+#[test]
+fn what_is_shown_for_the_shell_is_quoted() {
+    let place = place();
+    let mut command = place.subcommand(
+        "compose",
+        [
+            "mkdir.wat",
+            "-o",
+            "my out.wasm",
+            "--lower",
+            "it's",
+            "--upper",
+            "/up",
+            "--volatile",
+        ],
+    );
+    let said = ended(command.output().unwrap());
+    assert_eq!(said.code, 0, "{said:?}");
+    let line = r"wasmtime run --dir 'DIR::it'\''s' --dir DIR::/up 'my out.wasm'";
+    assert!(said.stderr.contains(line), "{said:?}");
+    assert!(
+        said.stderr.contains("to /up, never waiting for the disk"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn the_overlay_alone() {
+    let place = place();
+    let said = says(&place, "component", "-o overlay.wasm");
+    assert!(
+        said.starts_with("overlay.wasm: the overlay for WASI 0.2.0, N KiB\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("\nconfiguration: none, so /lower, "),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("wac plug APP.wasm --plug overlay.wasm -o COMPOSED.wasm\n"),
+        "{said}"
+    );
+    let said = says(
+        &place,
+        "component",
+        "-o filled.wasm --wasi 0.2.6 --lower /base",
+    );
+    assert!(said.contains("WASI 0.2.6"), "{said}");
+    assert!(
+        said.contains("\nlayers, the bottom one first: /base\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("refused, since there is no --upper\n"),
+        "{said}"
+    );
+    let said = says(&place, "component", "-o typed.wasm --configured");
+    assert!(
+        said.contains("`wasi-overlay:component/config@0.1.0`"),
+        "{said}"
+    );
+    let size = |name: &str| fs::metadata(place.path(name)).unwrap().len();
+    assert_eq!(size("overlay.wasm"), size("filled.wasm"));
+}
+
+#[test]
+fn an_output_has_the_mode_of_a_new_file() {
+    let place = place();
+    says(&place, "compose", "mkdir.wat -o out.wasm --lower /base");
+    place.file("new", "");
+    let mode = |name: &str| fs::metadata(place.path(name)).unwrap().permissions().mode();
+    assert_eq!(mode("out.wasm"), mode("new"));
+}

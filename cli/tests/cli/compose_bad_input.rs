@@ -1,0 +1,305 @@
+//! What bad input to `compose` and `component` gets: an error that names the flag or the file and
+//! says what to do, exit code 1 (2 for what does not even parse), and nothing written.
+
+use crate::compose::{place, run, says};
+use crate::support::{Ended, Place};
+use crate::wat;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+/// Runs it and expects this error, with nothing printed and nothing changed.
+#[track_caller]
+fn fails(place: &Place, subcommand: &str, args: &str, expected: &str) {
+    let before = place.tree("");
+    let expected = Ended {
+        code: 1,
+        stdout: String::new(),
+        stderr: format!("Error: {expected}\n"),
+    };
+    assert_eq!(run(place, subcommand, args), expected, "{args}");
+    assert_eq!(place.tree(""), before, "{args}");
+}
+
+#[test]
+fn an_output_that_is_there_is_kept_without_force() {
+    let place = place();
+    place.file("out.wasm", "mine");
+    let there = "it is there already; add --force to replace it, or give another name";
+    fails(
+        &place,
+        "compose",
+        "mkdir.wat -o out.wasm --lower /base",
+        &format!("-o out.wasm: {there}"),
+    );
+    fails(
+        &place,
+        "compose",
+        "mkdir.wat -o mkdir.wat --lower /base",
+        &format!("-o mkdir.wat: {there}"),
+    );
+    fails(
+        &place,
+        "component",
+        "-o out.wasm",
+        &format!("-o out.wasm: {there}"),
+    );
+    assert_eq!(place.read("out.wasm"), "mine");
+
+    symlink("out.wasm", place.path("link.wasm")).unwrap();
+    says(
+        &place,
+        "compose",
+        "mkdir.wat -o link.wasm --lower /base --force",
+    );
+    assert!(place.path("link.wasm").is_symlink());
+    let bytes = fs::read(place.path("out.wasm")).unwrap();
+    assert!(bytes.starts_with(b"\0asm"));
+    says(
+        &place,
+        "compose",
+        "mkdir.wat -o mkdir.wat --lower /base --force",
+    );
+    assert_eq!(fs::read(place.path("mkdir.wat")).unwrap(), bytes);
+}
+
+#[test]
+fn an_output_that_cannot_be() {
+    let place = place();
+    fails(
+        &place,
+        "compose",
+        "mkdir.wat -o new/dir/out.wasm --lower /base",
+        "-o new/dir/out.wasm: there is no directory `new/dir`; make it with `mkdir -p new/dir`",
+    );
+    for name in ["base", "/dev/null"] {
+        fails(
+            &place,
+            "compose",
+            &format!("mkdir.wat -o {name} --lower /base --force"),
+            &format!("-o {name}: it is no file that could be replaced; give another name"),
+        );
+    }
+    symlink("gone", place.path("dangling")).unwrap();
+    let ended = run(
+        &place,
+        "compose",
+        "mkdir.wat -o dangling --lower /base --force",
+    );
+    assert_eq!(ended.code, 1);
+    assert!(
+        ended
+            .stderr
+            .starts_with("Error: -o dangling: what the link names cannot be found; remove"),
+        "{ended:?}"
+    );
+    let ended = run(
+        &place,
+        "compose",
+        "mkdir.wat -o base/etc/motd/out --lower /base",
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("-o base/etc/motd/out: it cannot be looked at"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used() {
+    let place = place();
+    let fails = |args: &str, expected: &str| {
+        let args = format!("mkdir.wat -o out.wasm {args}");
+        fails(&place, "compose", args.trim_end(), expected);
+    };
+    fails(
+        "",
+        "an overlay needs a layer or an upper: name a preopen with --lower or --upper",
+    );
+    fails(
+        "--lower=",
+        "--lower \"\": a preopen's name is not empty and has no line break or NUL",
+    );
+    fails(
+        "--lower a\nb",
+        "--lower \"a\\nb\": a preopen's name is not empty and has no line break or NUL",
+    );
+    fails(
+        "--lower /a --at=",
+        "--at \"\": a preopen's name is not empty and has no line break or NUL",
+    );
+    fails(
+        "--lower /a --upper /a",
+        "\"/a\" is named by --lower and by --upper: one preopen can be one of them",
+    );
+    fails(
+        "--lower /a --pass /",
+        "--pass \"/\" would be a second preopen of the name that the merged tree has: choose \
+         another place for the tree with --at",
+    );
+    let many: String = (0..400)
+        .map(|index| format!(" --lower /layer{index}"))
+        .collect();
+    let text: usize = (0..400)
+        .map(|index| format!("lower=/layer{index}\n").len())
+        .sum();
+    fails(
+        many.trim_start(),
+        &format!(
+            "the configuration has {} bytes and at most 4080 can be carried: give the preopens \
+             shorter names, or stack two overlays",
+            text + "at=/\n".len()
+        ),
+    );
+}
+
+#[test]
+fn settings_of_the_overlay_alone_are_checked_too() {
+    let place = place();
+    fails(
+        &place,
+        "component",
+        "-o out.wasm --read-only",
+        "an overlay needs a layer or an upper: name a preopen with --lower or --upper",
+    );
+    for args in ["--lower /a", "--volatile"] {
+        let ended = run(
+            &place,
+            "component",
+            &format!("-o out.wasm --configured {args}"),
+        );
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(
+            ended
+                .stderr
+                .starts_with("error: the argument '--configured' cannot be used with"),
+            "{ended:?}"
+        );
+    }
+    for version in ["0.2.13", "0.3.0", "2"] {
+        let ended = run(
+            &place,
+            "component",
+            &format!("-o out.wasm --wasi {version}"),
+        );
+        let expected = format!(
+            "error: invalid value '{version}' for '--wasi <0.2.x>': {version:?} is no version of \
+             WASI 0.2 that is known here: give one of 0.2.0 to 0.2.12\n"
+        );
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.stderr.starts_with(&expected), "{ended:?}");
+    }
+}
+
+/// Composes `app` and expects this to be said about it.
+#[track_caller]
+fn refuses(place: &Place, app: &str, expected: &str) {
+    let args = format!("{app} -o out.wasm --lower /base");
+    fails(place, "compose", &args, expected);
+}
+
+#[test]
+fn a_program_that_is_not_there() {
+    let place = place();
+    refuses(
+        &place,
+        "nope.wasm",
+        "`nope.wasm`: there is no such file; check the path",
+    );
+    refuses(
+        &place,
+        "base",
+        "`base` is a directory; give a wasm file, and preopens by their names with --lower and \
+         --upper",
+    );
+    let ended = run(&place, "compose", "-o out.wasm --lower /base");
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("<APP.wasm>"), "{ended:?}");
+    let ended = run(&place, "compose", "mkdir.wat --lower /base");
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("--output <OUT.wasm>"), "{ended:?}");
+}
+
+#[test]
+fn a_program_that_is_none() {
+    let place = place();
+    place
+        .file("text", "hello\n")
+        .file("elf.wasm", b"\x7fELF\x02\x01\x01".as_slice())
+        .file("cut.wasm", b"\0asm\x01\0\0\0\x01".as_slice());
+    for name in ["text", "elf.wasm"] {
+        refuses(
+            &place,
+            name,
+            &format!(
+                "`{name}` cannot be composed: the app is no WebAssembly: neither a component, \
+                 nor a core module, nor the text of one; give a .wasm or .wat file"
+            ),
+        );
+    }
+    let ended = run(&place, "compose", "cut.wasm -o out.wasm --lower /base");
+    assert_eq!(ended.code, 1);
+    assert!(
+        ended
+            .stderr
+            .starts_with("Error: `cut.wasm` cannot be composed: the app is no valid WebAssembly ("),
+        "{ended:?}"
+    );
+    let engine = wasmtime::Engine::default();
+    let code = engine.precompile_module(wat::exit(3).as_bytes()).unwrap();
+    place.file("exit.cwasm", code);
+    refuses(
+        &place,
+        "exit.cwasm",
+        "`exit.cwasm` is precompiled; compose the program that it was compiled from, and compile \
+         that",
+    );
+}
+
+#[test]
+fn a_program_whose_filesystem_cannot_be_replaced() {
+    let place = place();
+    let import = |name: &str| wat::component(&format!("(import \"{name}\" (instance))"), 0);
+    place
+        .file("none.wat", wat::component("", 0))
+        .file("three.wat", import("wasi:filesystem/types@0.3.0"))
+        .file(
+            "draft.wat",
+            import("wasi:filesystem/types@0.2.0-rc-2023-11-10"),
+        )
+        .file("links.wat", import("wasi:filesystem/links@0.2.0"))
+        .file("env.wat", r#"(module (import "env" "log" (func)))"#);
+    refuses(
+        &place,
+        "none.wat",
+        "`none.wat` cannot be composed: the app does not import `wasi:filesystem`: it has no \
+         files to layer, and the output would be the same",
+    );
+    refuses(
+        &place,
+        "three.wat",
+        "`three.wat` cannot be composed: the app imports `wasi:filesystem/types@0.3.0`, and only \
+         a filesystem of WASI 0.2 can be layered so far: build it for wasm32-wasip2",
+    );
+    refuses(
+        &place,
+        "draft.wat",
+        "`draft.wat` cannot be composed: the app imports \
+         `wasi:filesystem/types@0.2.0-rc-2023-11-10`, which is no released version of WASI 0.2: \
+         build it with a newer toolchain",
+    );
+    refuses(
+        &place,
+        "links.wat",
+        "`links.wat` cannot be composed: the overlay cannot take the place of \
+         `wasi:filesystem/links@0.2.0`, which the app imports (WASI 0.2 has no such interface): \
+         build the app with released interfaces of WASI 0.2",
+    );
+    refuses(
+        &place,
+        "env.wat",
+        "`env.wat` cannot be composed: the app is a core module that imports `env::log`, which \
+         the adapter for WASI 0.1 does not have: build it for wasm32-wasip1 or wasm32-wasip2 \
+         without that import",
+    );
+}
