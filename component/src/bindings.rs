@@ -12,7 +12,6 @@ mod generated {
         generate_all,
         merge_structurally_equal_types: true,
         default_bindings_module: "crate::bindings",
-        pub_export_macro: true,
     });
 }
 
@@ -24,7 +23,6 @@ mod generated {
         generate_all,
         merge_structurally_equal_types: true,
         default_bindings_module: "crate::bindings",
-        pub_export_macro: true,
     });
 }
 

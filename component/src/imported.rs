@@ -166,6 +166,11 @@ impl Plain for Imported {
     fn sync_all(&self) -> Result<()> {
         answer(self.0.sync())
     }
+
+    /// On some hosts (jco on node) a directory's descriptor is its path.
+    fn handles_follow_rename(&self) -> bool {
+        false
+    }
 }
 
 impl ReadAt for Descriptor {

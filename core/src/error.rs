@@ -85,6 +85,9 @@ pub enum Errno {
     CrossDevice,
 }
 
+/// Whether there are words besides the code. A component has no log that they could go to.
+const HAS_WORDS: bool = cfg!(feature = "native");
+
 /// Why a call failed.
 ///
 /// A guest gets [`Error::errno`] and nothing else. What `Display` and `source` add (the
@@ -111,21 +114,22 @@ impl Error {
     }
 
     /// An error with words for the embedder: what happened, and what to do about it.
-    pub fn new(errno: Errno, message: impl Into<String>) -> Self {
-        let detail = Detail {
-            message: Some(message.into()),
-            ..Detail::default()
-        };
-        Self {
-            errno,
-            detail: Some(Box::new(detail)),
-        }
+    pub fn new(errno: Errno, message: impl fmt::Display) -> Self {
+        let detail = HAS_WORDS.then(|| {
+            Box::new(Detail {
+                message: Some(message.to_string()),
+                ..Detail::default()
+            })
+        });
+        Self { errno, detail }
     }
 
     /// Adds the system's own error.
     #[must_use]
     pub fn with_source(mut self, source: io::Error) -> Self {
-        self.detail.get_or_insert_default().source = Some(source);
+        if HAS_WORDS {
+            self.detail.get_or_insert_default().source = Some(source);
+        }
         self
     }
 
@@ -133,7 +137,7 @@ impl Error {
     #[must_use]
     pub fn in_layer(mut self, layer: impl FnOnce() -> String) -> Self {
         // A bare code is an answer, not a fault: it needs no place.
-        if let Some(detail) = &mut self.detail {
+        if HAS_WORDS && let Some(detail) = &mut self.detail {
             detail.layer.get_or_insert_with(layer);
         }
         self
@@ -142,6 +146,9 @@ impl Error {
     /// Says what was being done, in front of what is already said.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        if !HAS_WORDS {
+            return self;
+        }
         let detail = self.detail.get_or_insert_default();
         detail.message = Some(match detail.message.take() {
             Some(message) => format!("{doing}: {message}"),

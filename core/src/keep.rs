@@ -6,9 +6,9 @@
 //! CLOCK: a hit sets a flag and takes no lock; an insertion into a full ring passes over what was
 //! used since the hand last came by.
 
+use crate::cell::ArcCell;
 use crate::error::Result;
 use crate::sync::Mutex;
-use arc_swap::ArcSwapOption;
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -31,7 +31,7 @@ struct Ring {
 pub(crate) struct Slot<T>(Arc<SlotInner<T>>);
 
 struct SlotInner<T> {
-    handle: ArcSwapOption<T>,
+    handle: ArcCell<T>,
     /// Whether the handle was used since the hand last came by.
     used: AtomicBool,
 }
@@ -57,7 +57,7 @@ impl<T: Send + Sync + 'static> Evict for SlotInner<T> {
 impl<T> Default for Slot<T> {
     fn default() -> Self {
         Self(Arc::new(SlotInner {
-            handle: ArcSwapOption::empty(),
+            handle: ArcCell::empty(),
             used: AtomicBool::new(false),
         }))
     }

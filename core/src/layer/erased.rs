@@ -99,8 +99,13 @@ impl<L> Erased<L> {
     }
 
     fn say<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| error.in_layer(|| self.label.clone()))
+        result.map_err(|error| said(error, &self.label))
     }
+}
+
+/// Names the layer in an error. One function for all types of layers and results.
+fn said(error: Error, label: &str) -> Error {
+    error.in_layer(|| label.to_owned())
 }
 
 impl<L: Layer> Erased<L> {

@@ -177,7 +177,7 @@ pub(super) fn foreign_upper<P: Plain>(plain: &P, name: Name<'_>) -> Error {
 fn refused_upper<P: Plain>(plain: &P, what: std::fmt::Arguments<'_>) -> Error {
     Error::new(
         Errno::Unsupported,
-        format!(
+        format_args!(
             "it {what} of another overlay filesystem, so it cannot be an upper: use it as a \
              layer, below an upper that is empty"
         ),
@@ -233,7 +233,7 @@ impl std::fmt::Display for Place<'_> {
 fn foreign<P: Plain>(plain: &P, name: Name<'_>, attribute: &[u8]) -> Error {
     Error::new(
         Errno::Unsupported,
-        format!(
+        format_args!(
             "{name} has the attribute {}: its content lies in another layer, as the kernel's \
              overlayfs does with redirect_dir or metacopy; copy the merged tree to a directory \
              and use that as the layer",

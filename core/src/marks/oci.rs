@@ -179,7 +179,7 @@ pub(super) fn clear<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result
 pub(super) fn refused<P: Plain>(plain: &P, name: Name<'_>) -> Error {
     Error::new(
         Errno::Unsupported,
-        format!(
+        format_args!(
             "a whiteout named {name} would hide a directory's own \".\" or \"..\": no tool writes \
              one, so the layer is broken; remove the file or make the layer again"
         ),

@@ -61,7 +61,7 @@ impl<P: Plain> Staging<P> {
         let Some(name) = foreign else { return Ok(()) };
         Err(Error::new(
             Errno::Unsupported,
-            format!(
+            format_args!(
                 "the work folder {} holds {}, which this version did not make: mount the upper \
                  with the program that did, or remove the folder if nothing in it is needed",
                 folder(),

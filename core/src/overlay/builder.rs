@@ -129,7 +129,7 @@ impl OverlayBuilder {
             (None, lowers) => LowerStack::new(lowers, &self.limits)?,
         };
         if stack.len() + usize::from(self.upper.is_some()) > MAX_LAYERS {
-            let message = format!(
+            let message = format_args!(
                 "{} layers and an upper are more than an overlay can have ({MAX_LAYERS})",
                 stack.len()
             );

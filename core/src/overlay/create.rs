@@ -136,7 +136,7 @@ impl Shared {
             return Err(Errno::ReadOnly.into());
         }
         if is_reserved(name) {
-            let message = format!("{name}: names that begin with .wh. are the overlay's own");
+            let message = format_args!("{name}: names that begin with .wh. are the overlay's own");
             return Err(Error::new(Errno::NotPermitted, message));
         }
         let parent = self.materialize(walked.parents())?;

@@ -4,6 +4,7 @@
 
 use super::Shared;
 use super::sync::Unsynced;
+use crate::cell::ArcCell;
 use crate::descriptor::Listing;
 use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
@@ -13,7 +14,6 @@ use crate::meta::{Identity, Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
 use crate::stack::LowerNode;
 use crate::sync::{Mutex, RwLock};
-use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -29,7 +29,7 @@ pub(crate) struct Node {
     pub(super) place: Mutex<Place>,
     /// A directory: what is merged below it. Anything else: what it is copied up from.
     /// Changed (to none) under the tree lock, exclusive.
-    pub(super) below: ArcSwapOption<LowerNode>,
+    pub(super) below: ArcCell<LowerNode>,
     /// What the upper has. Set once, under the directory lock of the parent.
     pub(super) upper: OnceLock<UpperPart>,
     /// The copy lock: who holds it may copy the file up.
@@ -135,7 +135,7 @@ impl Node {
             kind,
             first_seen,
             place: Mutex::new(place),
-            below: ArcSwapOption::new(below),
+            below: ArcCell::new(below),
             upper: upper.map(OnceLock::from).unwrap_or_default(),
             copying: Mutex::new(()),
             dir: (kind == Kind::Dir).then(Box::default),

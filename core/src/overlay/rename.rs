@@ -61,7 +61,7 @@ impl Shared {
                 return Ok(());
             }
             if is_reserved(plan.to.1) {
-                let message = format!(
+                let message = format_args!(
                     "{}: names that begin with .wh. are the overlay's own",
                     plan.to.1
                 );
@@ -153,7 +153,7 @@ impl Shared {
                 copied => return copied.map(Some),
             }
         }
-        let message = format!("{name} moved at every attempt to copy it up");
+        let message = format_args!("{name} moved at every attempt to copy it up");
         Err(Error::new(Errno::Busy, message))
     }
 

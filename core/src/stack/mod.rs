@@ -80,7 +80,7 @@ impl LowerStack {
     pub fn new(layers: impl IntoIterator<Item = Lower>, limits: &Limits) -> Result<Arc<Self>> {
         let layers: Vec<_> = layers.into_iter().map(|lower| lower.layer).collect();
         if layers.len() > MAX_LAYERS {
-            let message = format!(
+            let message = format_args!(
                 "{} layers are more than an overlay can have ({MAX_LAYERS}): merge some of them",
                 layers.len()
             );

@@ -1,11 +1,11 @@
 //! The names of a merged directory, all at once.
 
 use super::node::LowerNode;
+use crate::cell::ArcCell;
 use crate::error::Result;
 use crate::layer::Listed;
 use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
-use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ struct Entry {
     /// merges with others.
     more: Box<[u16]>,
     /// The node, once somebody looked.
-    node: ArcSwapOption<LowerNode>,
+    node: ArcCell<LowerNode>,
 }
 
 /// Where a file was found first, from the top.
@@ -124,7 +124,7 @@ impl Merge {
             Some(Entry {
                 origin,
                 more: merging.more.into(),
-                node: ArcSwapOption::empty(),
+                node: ArcCell::empty(),
             })
         };
         let names = self.names.into_iter();

@@ -57,7 +57,7 @@ fn take(held: &AtomicU64, count: u64, max: u64) -> Option<u64> {
 fn full(max: u64, what: &str) -> Error {
     Error::new(
         Errno::InsufficientSpace,
-        format!("the layer in memory is full: it may hold {max} {what}; give it more"),
+        format_args!("the layer in memory is full: it may hold {max} {what}; give it more"),
     )
 }
 

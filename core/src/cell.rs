@@ -1,0 +1,105 @@
+//! A shared place for an `Arc` that may be replaced while others read it.
+//!
+//! Where there are threads it is that of `arc-swap`, which is read without a lock. The feature
+//! `native` brings that in; without it there are no threads to speak of (a component), a lock costs
+//! nothing, and the code is a tenth.
+
+#[cfg(feature = "native")]
+pub(crate) use arc_swap::ArcSwapOption as ArcCell;
+
+#[cfg(any(test, not(feature = "native")))]
+mod locked {
+    use crate::sync::Mutex;
+    use std::ops::Deref;
+    use std::sync::Arc;
+
+    /// As `arc_swap::ArcSwapOption`, as far as it is used here.
+    pub(crate) struct ArcCell<T>(Mutex<Option<Arc<T>>>);
+
+    /// What was in a cell.
+    pub(crate) struct Loaded<T>(Option<Arc<T>>);
+
+    impl<T> Deref for Loaded<T> {
+        type Target = Option<Arc<T>>;
+
+        fn deref(&self) -> &Self::Target {
+            &self.0
+        }
+    }
+
+    impl<T> ArcCell<T> {
+        pub(crate) fn new(value: Option<Arc<T>>) -> Self {
+            Self(Mutex::new(value))
+        }
+
+        pub(crate) fn empty() -> Self {
+            Self::new(None)
+        }
+
+        pub(crate) fn load(&self) -> Loaded<T> {
+            Loaded(self.load_full())
+        }
+
+        pub(crate) fn load_full(&self) -> Option<Arc<T>> {
+            self.0.lock().clone()
+        }
+
+        pub(crate) fn store(&self, value: Option<Arc<T>>) {
+            drop(self.swap(value));
+        }
+
+        pub(crate) fn swap(&self, value: Option<Arc<T>>) -> Option<Arc<T>> {
+            std::mem::replace(&mut *self.0.lock(), value)
+        }
+
+        /// Puts `value` there if `expected` is there. Returns what was.
+        pub(crate) fn compare_and_swap(
+            &self,
+            expected: &Option<Arc<T>>,
+            value: Option<Arc<T>>,
+        ) -> Loaded<T> {
+            let mut held = self.0.lock();
+            let is_expected = match (&*held, expected) {
+                (Some(held), Some(expected)) => Arc::ptr_eq(held, expected),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            Loaded(match is_expected {
+                true => std::mem::replace(&mut *held, value),
+                false => held.clone(),
+            })
+        }
+    }
+}
+
+#[cfg(not(feature = "native"))]
+pub(crate) use locked::ArcCell;
+
+#[cfg(test)]
+mod tests {
+    use super::locked::ArcCell;
+    use std::sync::Arc;
+
+    #[test]
+    fn it_is_swapped_only_for_what_was_expected() {
+        let (one, two) = (Arc::new(1), Arc::new(2));
+        let cell = ArcCell::empty();
+        assert_eq!(*cell.compare_and_swap(&None, Some(one.clone())), None);
+        assert_eq!(
+            *cell.compare_and_swap(&None, Some(two.clone())),
+            Some(one.clone())
+        );
+        assert_eq!(*cell.load(), Some(one.clone()));
+        assert_eq!(
+            *cell.compare_and_swap(&Some(Arc::new(1)), None),
+            Some(one.clone())
+        );
+        assert_eq!(
+            *cell.compare_and_swap(&Some(one.clone()), Some(two.clone())),
+            Some(one)
+        );
+        assert_eq!(cell.swap(None), Some(two));
+        cell.store(Some(Arc::new(3)));
+        assert_eq!(cell.load_full().as_deref(), Some(&3));
+    }
+}
