@@ -26,6 +26,8 @@ packages=()
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
 command -v strace >/dev/null || packages+=(strace)         # counts system calls (scripts/bench.sh)
 command -v setpriv >/dev/null || packages+=(util-linux)    # tests as an unprivileged user
+command -v node >/dev/null || packages+=(nodejs)           # makes the component small, runs it under jco
+command -v npm >/dev/null || packages+=(npm)
 if [ ${#packages[@]} -gt 0 ]; then
     [ "$(id -u)" = 0 ] ||
         die "missing: ${packages[*]}. Install them (sudo apt-get install ${packages[*]}) and run this again"
