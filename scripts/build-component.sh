@@ -7,6 +7,10 @@ out=compose/artifact
 mkdir -p "$out"
 built=${WASM_TARGET_DIR:-target/wasm}/wasm32-unknown-unknown/component/wasi_overlay_component.wasm
 
+# The places of sources stand in the data of panics: without this machine's folders the component is
+# the same wherever it is built.
+export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src= --remap-path-prefix=$PWD/="
+
 build() { # the name of the variant, and what cargo is to be told besides
     scripts/wasm-cargo.sh wasm32-unknown-unknown build --locked --profile component \
         -p wasi-overlay-component "${@:2}"

@@ -7,7 +7,7 @@ use crate::descriptor::Descriptor;
 use crate::host;
 use crate::imported::Imported;
 use std::sync::OnceLock;
-use wasi_overlay_config::{Config, ConfigError};
+use wasi_overlay_config::Config;
 use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::{Errno, Error, Lower, Overlay, Timestamp, wasi};
 
@@ -44,14 +44,10 @@ impl Mount {
     fn new(directories: &Preopens) -> Self {
         let names = directories.iter().map(|(_, name)| &**name);
         let config = match config::read() {
-            Ok(Some(config)) => Ok(config),
-            Ok(None) => {
-                let config = config::by_name(names);
-                config.validate().map(|()| config)
-            }
-            Err(error) => Err(error),
+            Ok(Some(config)) => config,
+            Ok(None) => config::by_name(names),
+            Err(_) => Config::default(),
         };
-        let config = config.unwrap_or_else(|_: ConfigError| Config::default());
         // An empty configuration is refused here: an overlay needs a layer.
         let overlay = mount(&config, directories).ok();
         Self {

@@ -51,9 +51,11 @@ impl Config {
     /// Reads what stands in a slot behind the magic, up to the first NUL. None if there is
     /// nothing: the slot was never filled.
     ///
+    /// It is not [validated](Self::validate) again: that was done when it was written.
+    ///
     /// # Errors
     /// [`ConfigError::Unreadable`] for what [`to_slot`](Self::to_slot) of this version did not
-    /// write, and those of [`validate`](Self::validate).
+    /// write.
     pub fn from_text(text: &[u8]) -> Result<Option<Self>, ConfigError> {
         if text.is_empty() {
             return Ok(None);
@@ -71,7 +73,6 @@ impl Config {
                 _ => return Err(ConfigError::Unreadable),
             }
         }
-        config.validate()?;
         Ok(Some(config))
     }
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::layer::Listed;
 use crate::meta::Kind;
 use crate::name::NameBuf;
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -35,49 +35,51 @@ impl Shared {
 
     /// Preconditions: the directory lock of `node` is held.
     fn list_locked(&self, node: &Arc<Node>) -> Result<Listing> {
-        let mut entries: Vec<(NameBuf, Kind, u64)> = Vec::new();
-        let mut above: HashSet<NameBuf> = HashSet::new();
+        // In the order of the names; none for what the upper hides.
+        let mut entries: BTreeMap<NameBuf, Option<(Kind, u64)>> = BTreeMap::new();
         if let Some(part) = node.upper.get() {
             let inode_of = |inode| self.identity_of_upper(part.device, inode).lower;
             if self.complete_locked(node)? {
                 let children = node.dir()?.children.read();
                 for (name, child) in &children.map {
-                    match child {
-                        Child::Node(child) => {
-                            entries.push((name.clone(), child.kind, child.identity().lower));
-                        }
-                        Child::Seen { kind, inode } => {
-                            entries.push((name.clone(), *kind, inode_of(*inode)));
-                        }
-                        Child::Hidden => {}
+                    let entry = match child {
+                        Child::Node(child) => Some((child.kind, child.identity().lower)),
+                        Child::Seen { kind, inode } => Some((*kind, inode_of(*inode))),
+                        Child::Hidden => None,
                         Child::Lower(_) => continue,
-                    }
-                    above.insert(name.clone());
+                    };
+                    entries.insert(name.clone(), entry);
                 }
             } else {
                 let handle = node.handle(self)?;
                 self.upper()?.list(&handle, &mut |name, listed| {
-                    if let Listed::Here { kind, inode } = listed {
-                        entries.push((name.to_owned(), kind, inode_of(inode)));
+                    match listed {
+                        Listed::Here { kind, inode } => {
+                            entries.insert(name.to_owned(), Some((kind, inode_of(inode))));
+                        }
+                        // A cut may have left a mark beside an entry: the entry counts.
+                        Listed::Hidden => {
+                            entries.entry(name.to_owned()).or_insert(None);
+                        }
                     }
-                    above.insert(name.to_owned());
                     ControlFlow::Continue(())
                 })?;
             }
         }
         if let Some(below) = &*node.below.load() {
             below.list(&self.stack, &mut |name, origin| {
-                if !above.contains(name.as_bytes()) && !is_reserved(name) {
+                if !entries.contains_key(name.as_bytes()) && !is_reserved(name) {
                     let layer = u32::from(origin.layer);
                     let identity = self.key.of(layer, origin.device, origin.inode);
-                    entries.push((name.to_owned(), origin.kind, identity.lower));
+                    entries.insert(name.to_owned(), Some((origin.kind, identity.lower)));
                 }
             })?;
         }
-        entries.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
         let mut listing = Listing::default();
-        for (name, kind, inode) in &entries {
-            listing.push(name.as_name(), *kind, *inode);
+        for (name, entry) in &entries {
+            if let Some((kind, inode)) = entry {
+                listing.push(name.as_name(), *kind, *inode);
+            }
         }
         Ok(listing)
     }
