@@ -91,10 +91,19 @@ pub enum ComposeError {
         /// What does not match: the function or the type, and how.
         reason: String,
     },
-    /// App and overlay fit, but not together with what else the app imports.
+    /// The app's world has what the composer does not know how to write.
     #[error(
-        "the app cannot be composed ({reason}): if it imports an interface of its own that \
-         passes descriptors of `wasi:filesystem`, compose it with what exports that one first"
+        "the app imports `{import}` outside of an interface, and handles of resources are passed \
+         with it, which cannot be composed: move it into an interface of its world"
+    )]
+    World {
+        /// The import.
+        import: String,
+    },
+    /// App and overlay fit, but not together with what else the app imports and exports.
+    #[error(
+        "the app cannot be composed ({reason}): what it imports and exports besides must not use \
+         the types of `wasi:filesystem`"
     )]
     Compose {
         /// What the composer says.
@@ -133,6 +142,7 @@ impl ComposeError {
             | Self::Wasi03 { .. }
             | Self::UnknownFilesystem { .. }
             | Self::NotPlugged { .. }
+            | Self::World { .. }
             | Self::Compose { .. } => true,
         }
     }

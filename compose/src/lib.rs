@@ -52,6 +52,7 @@ mod plug;
 mod retarget;
 mod slot;
 mod version;
+mod world;
 mod wrap;
 
 pub use app::AppKind;

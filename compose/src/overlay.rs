@@ -133,3 +133,17 @@ impl Overlay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_the_component_says_which_command_makes_it() {
+        let error = Overlay::of(None, "overlay.wasm").unwrap_err().to_string();
+        assert!(
+            error.contains("`overlay.wasm`: run scripts/build-component.sh"),
+            "{error}"
+        );
+    }
+}

@@ -3,7 +3,8 @@
 //! `wac_graph::plug` does nearly this. It skips what does not fit without a word, and serves one
 //! import of each export, where an app may have the same interface at two versions.
 
-use crate::ComposeError;
+use crate::{ComposeError, world};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use wac_graph::types::Package;
 use wac_graph::{
     CompositionGraph, EncodeOptions, InstantiationArgumentError, NodeId, PackageId, Processor,
@@ -20,6 +21,9 @@ pub(crate) fn plug(
         register(&mut graph, "wasi-overlay:overlay", overlay).map_err(ComposeError::overlay)?;
     let app =
         register(&mut graph, "app:app", app).map_err(|reason| ComposeError::Compose { reason })?;
+    if let Some(import) = world::unencodable(graph.types(), graph[app].ty()) {
+        return Err(ComposeError::World { import });
+    }
     let app_instance = graph.instantiate(app);
     let overlay_instance = graph.instantiate(overlay);
     for import in imports {
@@ -38,7 +42,12 @@ pub(crate) fn plug(
             version: env!("CARGO_PKG_VERSION"),
         }),
     };
-    graph.encode(options).map_err(failed)
+    // It panics at more worlds than are known here. Nothing of the graph is used afterwards.
+    catch_unwind(AssertUnwindSafe(|| graph.encode(options)))
+        .map_err(|_| ComposeError::Compose {
+            reason: "the composer does not know how to write its world".to_owned(),
+        })?
+        .map_err(failed)
 }
 
 fn register(graph: &mut CompositionGraph, name: &str, bytes: Vec<u8>) -> Result<PackageId, String> {
@@ -93,12 +102,9 @@ fn failed(error: impl std::error::Error) -> ComposeError {
 
 /// What an error says, its causes included.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let lines: Vec<_> = causes
+        .map(|error| error.to_string().replace('\n', ": "))
+        .collect();
+    lines.join(": ")
 }

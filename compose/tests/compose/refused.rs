@@ -1,6 +1,6 @@
 //! What cannot be composed, and what is said about it.
 
-use crate::support::{config, stand_in, usual_app};
+use crate::support::{Wasi, app, config, stand_in, usual_app, usual_world};
 use wasi_overlay_compose::{ComposeError, Config};
 
 /// Composes `app` and expects an error that says all of this.
@@ -105,6 +105,45 @@ fn an_interface_that_does_not_fit() {
         app.as_bytes(),
         &["`wasi:filesystem/links@0.2.0`", "no such interface"],
     );
+}
+
+/// wac-graph panicked at these, in an assertion and in a look-up.
+#[test]
+fn a_world_that_the_composer_cannot_write() {
+    for (world, import) in [
+        (
+            "use wasi:io/streams@0.2.6.{input-stream}; \
+             import f: func(x: list<tuple<u8, borrow<input-stream>>>);",
+            "f",
+        ),
+        (
+            "use wasi:io/streams@0.2.6.{stream-error}; export f: func() -> stream-error;",
+            "stream-error",
+        ),
+        ("resource r { get: func(); }", "[method]r.get"),
+    ] {
+        let app = app(&[Wasi::all(6)], &(usual_world(6) + world));
+        refused(&app, &[&format!("`{import}` outside of an interface")]);
+    }
+    // These it can.
+    let world = "use wasi:io/streams@0.2.6.{input-stream}; use wasi:clocks/wall-clock@0.2.6.{datetime}; \
+        import f: func() -> input-stream; export g: func(x: borrow<input-stream>) -> datetime;";
+    let app = app(&[Wasi::all(6)], &(usual_world(6) + world));
+    let composed = stand_in("overlay").compose(&app, &config("/base")).unwrap();
+    crate::support::ports(&composed.bytes);
+}
+
+/// The host's descriptors and the overlay's are not of one type.
+#[test]
+fn an_app_that_gets_descriptors_from_elsewhere() {
+    let world = "import other: interface { use wasi:filesystem/types@0.2.6.{descriptor}; \
+        open: func() -> descriptor; }";
+    let app = app(&[Wasi::all(6)], &(usual_world(6) + world));
+    let error = refused(
+        &app,
+        &["must not use the types of `wasi:filesystem`", "`other`"],
+    );
+    assert!(!error.to_string().contains('\n'), "{error}");
 }
 
 /// The first thing that is said is what is wrong with the command line, not with the app.
