@@ -50,6 +50,7 @@ mod imports;
 mod overlay;
 mod plug;
 mod retarget;
+mod sections;
 mod slot;
 mod version;
 mod world;

@@ -125,8 +125,7 @@ impl Overlay {
     ) -> Result<Vec<u8>, ComposeError> {
         match config {
             Some(config) => {
-                let mut core = self.core.to_vec();
-                slot::fill(&mut core, &config.to_slot()?)?;
+                let core = slot::fill(&self.core, &config.to_slot()?)?;
                 retarget::encode(&core, versions)
             }
             None => retarget::encode(&self.core, versions),

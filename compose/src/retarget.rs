@@ -4,12 +4,11 @@
 //! the versions are names, in three places: in what the module imports, in what it exports, and
 //! in the custom section from which the component's types are made.
 
-use crate::{ComposeError, WasiVersion};
+use crate::{ComposeError, WasiVersion, sections};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{Component, ExportSection, ImportSection, Module, RawSection};
+use wasm_encoder::{Component, ExportSection, ImportSection, Module};
 use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata, metadata};
 
@@ -85,10 +84,9 @@ fn without_names(component: &[u8]) -> Result<Vec<u8>, ComposeError> {
         let names = matches!(&payload, Payload::CustomSection(it) if it.name() == "component-name");
         if depth == 0
             && !names
-            && let Some((id, range)) = payload.as_section()
+            && let Some(section) = sections::raw(&payload, component)?
         {
-            let data = part(component, range)?;
-            stripped.section(&RawSection { id, data });
+            stripped.section(&section);
         }
         match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
@@ -97,15 +95,6 @@ fn without_names(component: &[u8]) -> Result<Vec<u8>, ComposeError> {
         }
     }
     Ok(stripped.finish())
-}
-
-/// The bytes of a section.
-fn part(bytes: &[u8], range: Range<u64>) -> Result<&[u8], ComposeError> {
-    usize::try_from(range.start)
-        .and_then(|start| Ok(start..usize::try_from(range.end)?))
-        .ok()
-        .and_then(|range| bytes.get(range))
-        .ok_or_else(|| ComposeError::overlay("it is cut"))
 }
 
 /// Names imports and exports anew. All else stays, byte for byte.
@@ -141,9 +130,8 @@ fn rename(core: &[u8], versions: &Versions) -> Result<Vec<u8>, ComposeError> {
                 module.section(&exports);
             }
             other => {
-                if let Some((id, range)) = other.as_section() {
-                    let data = part(core, range)?;
-                    module.section(&RawSection { id, data });
+                if let Some(section) = sections::raw(other, core)? {
+                    module.section(&section);
                 }
             }
         }

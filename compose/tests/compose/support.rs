@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use wasi_overlay_compose::{Config, Overlay};
-use wasm_encoder::{ConstExpr, DataSection, Section as _};
+use wasm_encoder::{ConstExpr, DataSection, MemorySection, MemoryType, Module, RawSection};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
@@ -39,15 +39,37 @@ pub(crate) fn stand_in(world: &str) -> Overlay {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
     let (package, _) = resolve.push_dir(folder).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
-    let mut core = dummy(&resolve, world);
+    let mut core = with_slot(&dummy(&resolve, world));
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
+    Overlay::from_core_module(core)
+}
+
+/// A module of no memory and no data with an empty slot.
+fn with_slot(core: &[u8]) -> Vec<u8> {
+    let mut module = Module::new();
+    for payload in Parser::new(0).parse_all(core) {
+        let payload = payload.unwrap();
+        if let Payload::MemorySection(_) = payload {
+            let mut memories = MemorySection::new();
+            memories.memory(MemoryType {
+                minimum: 1,
+                maximum: None,
+                memory64: false,
+                shared: false,
+                page_size_log2: None,
+            });
+            module.section(&memories);
+        } else if let Some((id, range)) = payload.as_section() {
+            let data = &core[range.start as usize..range.end as usize];
+            module.section(&RawSection { id, data });
+        }
+    }
     let mut slot = wasi_overlay_config::MAGIC.to_vec();
     slot.resize(wasi_overlay_config::SLOT_BYTES, 0);
     let mut data = DataSection::new();
     data.active(0, &ConstExpr::i32_const(0), slot);
-    core.push(data.id());
-    wasm_encoder::Encode::encode(&data, &mut core);
-    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
-    Overlay::from_core_module(core)
+    module.section(&data);
+    module.finish()
 }
 
 fn dummy(resolve: &Resolve, world: WorldId) -> Vec<u8> {
