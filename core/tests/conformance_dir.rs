@@ -57,6 +57,31 @@ passes! {
     sparse times modes xattrs threads
 }
 
+/// As in a program that never unmounts.
+mod on_demand {
+    use super::*;
+
+    fn upper(directories: &Directories) -> MarkedUpper<HostDir> {
+        Marked::upper_on_demand(host(&directories.path()))
+    }
+
+    passes! {
+        upper =>
+        names creates staging publishes removes removed_objects renames links sequences writes
+        sizes sparse times modes xattrs threads
+    }
+
+    #[test]
+    fn mounting() {
+        let directories = Directories::new();
+        conformance::mounting(&|| {
+            let path = directories.path();
+            let upper = || Marked::upper_on_demand(host(&path));
+            (upper(), upper())
+        });
+    }
+}
+
 /// As on a platform whose directory handles are paths.
 mod by_path {
     use super::*;

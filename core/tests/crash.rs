@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::marks::{Marked, MarkedUpper};
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::{Dir, Lower, OpenHow, Opened, Overlay, Result};
@@ -94,11 +94,23 @@ fn open(path: &Path) -> cap_std::fs::Dir {
     cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
 }
 
-fn mount(lower: &Path, upper: &Path, faults: &Faults) -> Overlay {
+/// Makes an upper, of one of the two kinds.
+type Make = fn(Faulty<HostDir>) -> MarkedUpper<Faulty<HostDir>>;
+
+/// Where a plan is tried.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    lower: &'a Path,
+    make: Make,
+    /// Whether the work folder is there only while something is under way.
+    on_demand: bool,
+}
+
+fn mount(place: Place<'_>, upper: &Path, faults: &Faults) -> Overlay {
     let plain = Faulty::new(HostDir::new(open(upper), "the upper"), faults);
     Overlay::builder()
-        .lower(Lower::dir("the layer", open(lower)).unwrap())
-        .upper("the upper", Marked::upper(plain))
+        .lower(Lower::dir("the layer", open(place.lower)).unwrap())
+        .upper("the upper", (place.make)(plain))
         .volatile(true)
         .build()
         .unwrap()
@@ -156,22 +168,24 @@ impl Random {
 }
 
 /// Makes the first calls of a plan in a new upper. Some of them fail, as a guest's do.
-fn given(lower: &Path, plan: &[Call], faults: &Faults) -> (tempfile::TempDir, Overlay) {
+fn given(place: Place<'_>, plan: &[Call], faults: &Faults) -> (tempfile::TempDir, Overlay) {
     let temp = tempfile::tempdir().unwrap();
-    let overlay = mount(lower, temp.path(), faults);
+    let overlay = mount(place, temp.path(), faults);
     let root = overlay.root();
     for &step in plan {
-        if call(&root, step).is_err() {
-            continue;
+        let called = call(&root, step);
+        if place.on_demand {
+            let untidy = untidy(temp.path());
+            assert!(untidy.is_empty(), "{step:?}, {called:?}: {untidy:?}");
         }
     }
     (temp, overlay)
 }
 
-fn crash(lower: &Path, plan: &[Call]) -> bool {
+fn crash(place: Place<'_>, plan: &[Call]) -> bool {
     let (&last, first) = plan.split_last().unwrap();
     let faults = Faults::default();
-    let (_temp, overlay) = given(lower, first, &faults);
+    let (_temp, overlay) = given(place, first, &faults);
     let before = view(&overlay.root());
     let worked = call(&overlay.root(), last).is_ok();
     let after = view(&overlay.root());
@@ -182,14 +196,19 @@ fn crash(lower: &Path, plan: &[Call]) -> bool {
     }
     for steps in 0..MANY {
         let faults = Faults::default();
-        let (temp, overlay) = given(lower, first, &faults);
+        let (temp, overlay) = given(place, first, &faults);
         faults.cut_after(steps);
         let called = call(&overlay.root(), last);
         let whole = faults.asked() <= steps;
         drop(overlay);
+        let left = untidy(temp.path());
+        assert!(
+            left.is_empty() || left.iter().any(|path| path.ends_with("/.wh..wh.work")),
+            "{plan:?} cut after {steps} steps: nobody will notice {left:?}"
+        );
 
         let faults = Faults::default();
-        let overlay = mount(lower, temp.path(), &faults);
+        let overlay = mount(place, temp.path(), &faults);
         let seen = view(&overlay.root());
         drop(overlay);
         if called.is_ok() {
@@ -210,10 +229,10 @@ fn crash(lower: &Path, plan: &[Call]) -> bool {
 
 /// Fails each step of the last call once. Nothing is cut: the mount goes on, and what it shows
 /// has to agree with what it answered.
-fn falter(lower: &Path, plan: &[Call]) -> bool {
+fn falter(place: Place<'_>, plan: &[Call]) -> bool {
     let (&last, first) = plan.split_last().unwrap();
     let faults = Faults::default();
-    let (_temp, overlay) = given(lower, first, &faults);
+    let (_temp, overlay) = given(place, first, &faults);
     let before = view(&overlay.root());
     if call(&overlay.root(), last).is_err() {
         return false;
@@ -222,7 +241,7 @@ fn falter(lower: &Path, plan: &[Call]) -> bool {
     drop(overlay);
     for step in 0..MANY {
         let faults = Faults::default();
-        let (temp, overlay) = given(lower, first, &faults);
+        let (temp, overlay) = given(place, first, &faults);
         faults.fail_at(step);
         let called = call(&overlay.root(), last);
         let whole = faults.asked() <= step;
@@ -234,7 +253,7 @@ fn falter(lower: &Path, plan: &[Call]) -> bool {
         let untidy = untidy(temp.path());
         assert!(untidy.is_empty(), "{plan:?}, step {step}: {untidy:?}");
         drop(overlay);
-        let overlay = mount(lower, temp.path(), &faults);
+        let overlay = mount(place, temp.path(), &faults);
         let seen = view(&overlay.root());
         assert_eq!(&seen, wanted, "{plan:?}, step {step}: mounted again");
         if whole {
@@ -270,7 +289,10 @@ const EMPTIED: [&[Call]; 4] = [
     ],
 ];
 
-fn plans(seed: u64, count: usize, trial: fn(&Path, &[Call]) -> bool) {
+const MOUNTED: (Make, bool) = (Marked::upper, false);
+const ON_DEMAND: (Make, bool) = (Marked::upper_on_demand, true);
+
+fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[Call]) -> bool) {
     let lower = tempfile::tempdir().unwrap();
     let path = lower.path();
     std::fs::create_dir_all(path.join("d/s")).unwrap();
@@ -278,15 +300,20 @@ fn plans(seed: u64, count: usize, trial: fn(&Path, &[Call]) -> bool) {
     for file in ["a", "d/a", "d/s/b"] {
         std::fs::write(path.join(file), format!("lower {file}")).unwrap();
     }
+    let place = Place {
+        lower: path,
+        make: kind.0,
+        on_demand: kind.1,
+    };
     for plan in EMPTIED {
-        assert!(trial(path, plan), "{plan:?}: the last call does not work");
+        assert!(trial(place, plan), "{plan:?}: the last call does not work");
     }
     let mut random = Random(seed);
     let mut worked = 0;
     for _ in 0..count {
         let length = 1 + random.below(6);
         let plan: Vec<_> = (0..length).map(|_| random.call()).collect();
-        worked += usize::from(trial(path, &plan));
+        worked += usize::from(trial(place, &plan));
     }
     assert!(
         worked > count / 4,
@@ -296,10 +323,20 @@ fn plans(seed: u64, count: usize, trial: fn(&Path, &[Call]) -> bool) {
 
 #[test]
 fn a_call_that_is_cut_happened_or_did_not() {
-    plans(2, 150, crash);
+    plans(2, 150, MOUNTED, crash);
 }
 
 #[test]
 fn a_call_of_which_a_step_fails_happened_or_did_not() {
-    plans(3, 150, falter);
+    plans(3, 150, MOUNTED, falter);
+}
+
+#[test]
+fn a_call_that_is_cut_leaves_the_folder_on_demand() {
+    plans(4, 150, ON_DEMAND, crash);
+}
+
+#[test]
+fn a_call_of_which_a_step_fails_tidies_up_on_demand() {
+    plans(5, 150, ON_DEMAND, falter);
 }

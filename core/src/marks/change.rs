@@ -2,11 +2,12 @@
 //!
 //! `●` is the step at which a call happens. What comes before is taken back if the call fails;
 //! what comes after cannot fail it any more: it is logged, and mended when the mount ends.
+//! Where there is more than one of them, the work folder is there (`work.rs`).
 
 use super::kernel;
 use super::oci::{self, MarkName};
 use super::prepare::Prepared;
-use super::staging::Staged;
+use super::staging::{self, Staged};
 use super::target::{self, Beside, Cleared};
 use super::upper::MarkedUpper;
 use crate::error::{Errno, Result};
@@ -20,15 +21,15 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     type Writable = P::File;
 
     fn mount(&self) -> Result<()> {
-        self.begin()
+        self.take()
     }
 
     fn unmount(&self) -> Result<()> {
-        self.end()
+        self.give_back()
     }
 
     fn stage(&self, new: New<'_>) -> Result<Staged<P>> {
-        self.staging()?.stage(new)
+        staging::stage(&self.folder()?, new)
     }
 
     fn staged_file<'a>(&self, staged: &'a Staged<P>) -> Option<&'a dyn WriteAt> {
@@ -47,6 +48,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         keep_times: bool,
     ) -> Result<Option<P::File>> {
         oci::creation(to.name)?;
+        let _work = self.begin_if(true)?;
         let times = if keep_times {
             Some(SetTimes::of(&self.plain().meta(to.dir, None)?))
         } else {
@@ -75,6 +77,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
 
     fn create(&self, new: New<'_>, to: At<'_, P::Dir>, over: Over) -> Result<Option<P::File>> {
         oci::creation(to.name)?;
+        let _work = self.begin_if(over == Over::Mark)?;
         // ●, in each arm.
         let file = match new {
             New::File => Some(self.plain().create_file(to.dir, to.name, 0o666)?),
@@ -110,6 +113,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
             // ●
             (Over::Nothing | Over::Mark, Leave::Mark) => self.mark(at).map(drop),
             (Over::File, _) => {
+                let _work = self.begin_if(leave == Leave::Mark)?;
                 let mark = match leave {
                     Leave::Mark => Some(self.mark(at)?),
                     Leave::Nothing => None,
@@ -151,6 +155,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         if leave == Leave::Mark {
             MarkName::of(from.name)?;
         }
+        let _work = self.begin_if(over == Over::Mark || leave == Leave::Mark)?;
         let mut prepared = Prepared {
             target: None,
             opaque: None,
@@ -173,6 +178,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     fn link(&self, from: At<'_, P::Dir>, to: At<'_, P::Dir>, over: Over) -> Result<()> {
         oci::lookup(from.name)?;
         oci::creation(to.name)?;
+        let _work = self.begin_if(over == Over::Mark)?;
         // ●
         self.plain().link(from.dir, from.name, to.dir, to.name)?;
         if over == Over::Mark {
@@ -192,7 +198,11 @@ impl<P: Plain> Upper for MarkedUpper<P> {
 
     fn set_times(&self, dir: &P::Dir, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
         name.map_or(Ok(()), oci::lookup)?;
-        self.plain().set_times(dir, name, times)
+        let set = || self.plain().set_times(dir, name, times);
+        match name {
+            Some(_) => set(),
+            None => self.folder()?.beside(set),
+        }
     }
 
     fn set_xattr(

@@ -20,6 +20,7 @@
 //!   change.rs   the steps of each change, prepare.rs what comes before them
 //!   target.rs   an empty directory that is about to be replaced or removed
 //!   staging.rs  what nobody sees yet
+//!   work.rs     the folder for it, which also says that something is under way
 //!   sweep.rs    after a cut
 //! ```
 
@@ -32,6 +33,7 @@ mod staging;
 mod sweep;
 mod target;
 mod upper;
+mod work;
 
 pub(crate) use kernel::{is_never_copied, is_overlay_attribute};
 pub use staging::Staged;
@@ -44,6 +46,7 @@ use crate::name::Name;
 use crate::plain::{Access, Plain};
 use oci::Spelled;
 use std::ops::ControlFlow;
+use work::Presence;
 
 /// A plain tree as a read-only layer, with marks in any form.
 ///
@@ -62,7 +65,18 @@ impl<P: Plain> Marked<P> {
 
     /// `plain` as an upper layer, in OCI form.
     pub fn upper(plain: P) -> MarkedUpper<P> {
-        MarkedUpper::new(plain)
+        MarkedUpper::new(plain, Presence::Mounted)
+    }
+
+    /// `plain` as an upper layer, for a program that ends without saying so and never unmounts.
+    ///
+    /// That the last mount was cut is told by a work folder in the upper, which
+    /// [`upper`](Self::upper) keeps there from mount to unmount. Here it is there only while a
+    /// change of more than one step is under way, or something is staged. A change costs some
+    /// calls more, and the folder is made and removed at the root: its times are put back, but
+    /// one of them may be lost where another thread changes names in the root at that moment.
+    pub fn upper_on_demand(plain: P) -> MarkedUpper<P> {
+        MarkedUpper::new(plain, Presence::OnDemand)
     }
 }
 

@@ -1,143 +1,61 @@
 //! Where things are made that nobody sees yet.
-//!
-//! Staging is a folder at the upper's own root, since a rename works within one mount only. It
-//! exists exactly while the upper is mounted, so that finding it at mount says that the last
-//! mount was cut.
 
 use super::kernel::is_never_copied;
+use super::work::{Folder, Work};
 use super::{grant, oci};
 use crate::error::{Errno, Error, Result};
 use crate::layer::{Attributes, New, WriteAt};
 use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
 use crate::plain::Plain;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The folder. fuse-overlayfs hides it; other tools would show it, hence it goes at unmount.
-const FOLDER: &[u8] = b".wh..wh.work";
-/// What the names in it begin with: the version of the form.
-const VERSION: &[u8] = b"wasi-overlay-1-";
+/// What names in the work folder begin with: the version of the form.
+pub(super) const VERSION: &[u8] = b"wasi-overlay-1-";
 
-/// The staging folder of a mounted upper.
-pub(super) struct Staging<P: Plain> {
-    plain: Arc<P>,
-    dir: P::Dir,
-    next: AtomicU64,
+/// Makes something new in the work folder.
+pub(super) fn stage<P: Plain>(folder: &Arc<Folder<P>>, new: New<'_>) -> Result<Staged<P>> {
+    let work = folder.begin()?;
+    let mut bytes = VERSION.to_vec();
+    bytes.extend_from_slice(work.number().to_string().as_bytes());
+    let name = Name::checked(&bytes).to_owned();
+    let at = name.as_name();
+    let (kind, file) = match new {
+        New::File => (
+            Kind::File,
+            Some(work.plain().create_file(work.dir(), at, 0o666)?),
+        ),
+        New::Dir { .. } => {
+            work.plain().create_dir(work.dir(), at, 0o777)?;
+            (Kind::Dir, None)
+        }
+        New::Symlink(target) => {
+            work.plain().symlink(work.dir(), at, target)?;
+            (Kind::Symlink, None)
+        }
+    };
+    let staged = Staged {
+        name,
+        kind,
+        file,
+        published: false,
+        work,
+    };
+    // From here on dropping `staged` takes it away again.
+    if new == (New::Dir { opaque: true }) {
+        staged.set_opaque()?;
+    }
+    Ok(staged)
 }
 
-/// The name of the folder.
-pub(super) fn folder() -> Name<'static> {
-    Name::checked(FOLDER)
-}
-
-impl<P: Plain> Staging<P> {
-    /// Makes the folder, or takes over the one that a cut mount left.
-    pub(super) fn open(plain: &Arc<P>, root: &P::Dir) -> Result<Self> {
-        // Nobody but the owner looks in: what is staged has not got its mode yet.
-        match plain.create_dir(root, folder(), 0o700) {
-            Ok(()) => {}
-            Err(error) if error.errno() == Errno::Exist => {}
-            Err(error) => return Err(error),
-        }
-        Ok(Self {
-            plain: plain.clone(),
-            dir: plain.open_dir(root, folder())?,
-            next: AtomicU64::new(0),
-        })
-    }
-
-    /// Fails if the folder holds what this version did not make.
-    pub(super) fn check(&self) -> Result<()> {
-        let mut foreign = None;
-        self.plain.list(&self.dir, &mut |name, _, _| {
-            if name.as_bytes().starts_with(VERSION) {
-                return ControlFlow::Continue(());
-            }
-            foreign = Some(name.to_owned());
-            ControlFlow::Break(())
-        })?;
-        let Some(name) = foreign else { return Ok(()) };
-        Err(Error::new(
-            Errno::Unsupported,
-            format_args!(
-                "the work folder {} holds {}, which this version did not make: mount the upper \
-                 with the program that did, or remove the folder if nothing in it is needed",
-                folder(),
-                name.as_name()
-            ),
-        )
-        .in_layer(|| self.plain.label()))
-    }
-
-    /// Removes everything in the folder.
-    pub(super) fn clear(&self) -> Result<()> {
-        // Names first: what a listing shows while it is cut down is not defined.
-        let mut names = Vec::new();
-        self.plain.list(&self.dir, &mut |name, kind, _| {
-            names.push((name.to_owned(), kind));
-            ControlFlow::Continue(())
-        })?;
-        for (name, kind) in names {
-            match discard(&*self.plain, &self.dir, name.as_name(), kind) {
-                // Dropped meanwhile.
-                Err(error) if error.is_not_found() => {}
-                other => other?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the folder.
-    pub(super) fn close(&self, root: &P::Dir) -> Result<()> {
-        self.clear()?;
-        self.plain.remove_dir(root, folder())
-    }
-
-    /// Makes something new in the folder.
-    pub(super) fn stage(self: &Arc<Self>, new: New<'_>) -> Result<Staged<P>> {
-        let mut bytes = VERSION.to_vec();
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        bytes.extend_from_slice(number.to_string().as_bytes());
-        let name = Name::checked(&bytes).to_owned();
-        let at = name.as_name();
-        let (kind, file) = match new {
-            New::File => (
-                Kind::File,
-                Some(self.plain.create_file(&self.dir, at, 0o666)?),
-            ),
-            New::Dir { .. } => {
-                self.plain.create_dir(&self.dir, at, 0o777)?;
-                (Kind::Dir, None)
-            }
-            New::Symlink(target) => {
-                self.plain.symlink(&self.dir, at, target)?;
-                (Kind::Symlink, None)
-            }
-        };
-        let staged = Staged {
-            staging: self.clone(),
-            name,
-            kind,
-            file,
-            published: false,
-        };
-        // From here on dropping `staged` takes it away again.
-        if new == (New::Dir { opaque: true }) {
-            staged.set_opaque()?;
-        }
-        Ok(staged)
-    }
-}
-
-/// Something in the staging folder. Dropped unpublished, it is removed.
+/// Something in the work folder. Dropped unpublished, it is removed.
 pub struct Staged<P: Plain> {
-    staging: Arc<Staging<P>>,
     name: NameBuf,
     kind: Kind,
     file: Option<P::File>,
     published: bool,
+    /// The last field: the folder goes when nothing of this is open in it.
+    work: Work<P>,
 }
 
 impl<P: Plain> Staged<P> {
@@ -151,8 +69,8 @@ impl<P: Plain> Staged<P> {
 
     /// Writes the opaque mark into a staged directory, unless it is there.
     pub(super) fn set_opaque(&self) -> Result<()> {
-        let plain = &*self.staging.plain;
-        let inside = plain.open_dir(&self.staging.dir, self.name.as_name())?;
+        let plain = self.work.plain();
+        let inside = plain.open_dir(self.work.dir(), self.name.as_name())?;
         oci::make_opaque(plain, &inside).map(drop)
     }
 
@@ -164,8 +82,8 @@ impl<P: Plain> Staged<P> {
         name: Name<'_>,
         is_copy: bool,
     ) -> Result<Option<P::File>> {
-        let plain = &*self.staging.plain;
-        let staged = (&self.staging.dir, self.name.as_name());
+        let plain = self.work.plain();
+        let staged = (self.work.dir(), self.name.as_name());
         match plain.rename(staged.0, staged.1, dir, name) {
             Err(error) if is_copy && error.errno() == Errno::Access => {
                 self.publish_guarded(dir, name, error)?;
@@ -179,8 +97,8 @@ impl<P: Plain> Staged<P> {
     /// A rename needs permission to write in the directory that it goes to, and in a directory
     /// that is moved, since its `..` changes.
     fn publish_guarded(&self, dir: &P::Dir, name: Name<'_>, refused: Error) -> Result<()> {
-        let plain = &*self.staging.plain;
-        let staged = (&self.staging.dir, self.name.as_name());
+        let plain = self.work.plain();
+        let staged = (self.work.dir(), self.name.as_name());
         let own = match self.kind {
             Kind::Dir => grant::write(plain, staged.0, Some(staged.1))?,
             _ => None,
@@ -202,8 +120,8 @@ impl<P: Plain> Staged<P> {
     /// The order matters: a change of owner clears set-id bits and capabilities, an ACL comes
     /// with mode bits, and every one of these steps moves a time.
     pub(super) fn dress(&self, attributes: &Attributes) -> Result<()> {
-        let plain = &*self.staging.plain;
-        let (dir, name) = (&self.staging.dir, Some(self.name.as_name()));
+        let plain = self.work.plain();
+        let (dir, name) = (self.work.dir(), Some(self.name.as_name()));
         if let Some(owner) = attributes.owner {
             where_permitted(plain.set_owner(dir, name, owner))?;
         }
@@ -247,31 +165,30 @@ impl<P: Plain> Staged<P> {
                  be kept"
             )),
         };
-        error.in_layer(|| self.staging.plain.label())
+        error.in_layer(|| self.work.plain().label())
     }
 }
 
 impl<P: Plain> Drop for Staged<P> {
     fn drop(&mut self) {
-        if self.published {
+        if self.published || self.work.has_ended() {
             return;
         }
-        let staging = &self.staging;
-        let name = self.name.as_name();
-        match discard(&*staging.plain, &staging.dir, name, self.kind) {
+        let (plain, name) = (self.work.plain(), self.name.as_name());
+        match discard(plain, self.work.dir(), name, self.kind) {
             Ok(()) => {}
-            // The mount has ended, and took the folder along.
+            // The mount ends just now, and takes the folder along.
             Err(error) if error.is_not_found() => {}
             Err(error) => tracing::warn!(
-                layer = %staging.plain.label(), %name, %error,
-                "cannot remove what was staged; the next mount will"
+                layer = %plain.label(), %name, %error,
+                "cannot remove what was staged; it goes with the work folder"
             ),
         }
     }
 }
 
 /// Removes something staged: a directory there holds marks and nothing else.
-fn discard<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>, kind: Kind) -> Result<()> {
+pub(super) fn discard<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>, kind: Kind) -> Result<()> {
     if kind != Kind::Dir {
         return plain.remove_file(dir, name);
     }

@@ -13,6 +13,7 @@
 
 use super::oci::{self, MarkName, Spelled};
 use super::upper::MarkedUpper;
+use super::work::Work;
 use crate::error::{Errno, Error, Result};
 use crate::layer::At;
 use crate::meta::SetTimes;
@@ -31,6 +32,8 @@ pub(super) struct Cleared<'a, P: Plain> {
     beside: Option<MarkName>,
     /// The times of the directory above before, where that mark is new.
     before: Option<SetTimes>,
+    /// Where there was anything to do.
+    _work: Option<Work<P>>,
 }
 
 /// When a mark is put beside the directory.
@@ -57,6 +60,11 @@ pub(super) fn clear<'a, P: Plain>(
     let plain = upper.plain();
     let inside = plain.open_dir(parent, name)?;
     let marks = marks_in(plain, &inside)?;
+    let needs_mark = match beside {
+        Beside::Never => false,
+        Beside::ToClear => !marks.is_empty(),
+        Beside::Always => true,
+    };
     let mut cleared = Cleared {
         upper,
         parent,
@@ -64,11 +72,7 @@ pub(super) fn clear<'a, P: Plain>(
         inside: None,
         beside: None,
         before: None,
-    };
-    let needs_mark = match beside {
-        Beside::Never => false,
-        Beside::ToClear => !marks.is_empty(),
-        Beside::Always => true,
+        _work: upper.begin_if(needs_mark || !marks.is_empty())?,
     };
     if needs_mark {
         let mark = MarkName::of(name)?;

@@ -7,10 +7,10 @@
 //! Lock order: `mounted`, and nothing below it. It is held to look or to put something there,
 //! never across a call.
 
+use super::kernel;
 use super::oci::{self, MarkName, Spelled};
-use super::staging::{self, Staging};
-use super::{kernel, sweep};
-use crate::error::{Errno, Error, Result};
+use super::work::{Folder, Presence, Work, not_mounted};
+use crate::error::Result;
 use crate::layer::{At, Found, Layer, Listed};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
@@ -18,40 +18,51 @@ use crate::plain::{Access, Plain};
 use crate::sync::Mutex;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A plain tree as an upper layer, with marks in OCI form.
 ///
 /// Marks of other forms are refused: at the root when it is mounted, elsewhere when they are met.
 pub struct MarkedUpper<P: Plain> {
     plain: Arc<P>,
-    /// The staging folder, while mounted.
-    mounted: Mutex<Option<Arc<Staging<P>>>>,
-    /// Whether something could not be tidied up, so that the upper is not in its steady state.
-    untidy: AtomicBool,
+    presence: Presence,
+    /// The work folder, while mounted.
+    mounted: Mutex<Option<Arc<Folder<P>>>>,
 }
 
 impl<P: Plain> MarkedUpper<P> {
-    pub(super) fn new(plain: P) -> Self {
+    pub(super) fn new(plain: P, presence: Presence) -> Self {
         Self {
             plain: Arc::new(plain),
+            presence,
             mounted: Mutex::new(None),
-            untidy: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn staging(&self) -> Result<Arc<Staging<P>>> {
-        self.mounted.lock().clone().ok_or_else(|| {
-            Error::new(Errno::Invalid, "the upper is not mounted").in_layer(|| self.plain.label())
-        })
+    pub(super) fn plain(&self) -> &P {
+        &self.plain
+    }
+
+    /// The work folder, which need not be there.
+    pub(super) fn folder(&self) -> Result<Arc<Folder<P>>> {
+        let mounted = self.mounted.lock().clone();
+        mounted.ok_or_else(|| not_mounted(&*self.plain))
+    }
+
+    /// Begins a change, if it has more than one step that can be seen: a cut between them must
+    /// not go unnoticed.
+    pub(super) fn begin_if(&self, has_several_steps: bool) -> Result<Option<Work<P>>> {
+        match has_several_steps {
+            true => self.folder()?.begin().map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Takes the upper, and mends what a cut left.
-    pub(super) fn begin(&self) -> Result<()> {
+    pub(super) fn take(&self) -> Result<()> {
         self.plain.lock()?;
-        match self.take() {
-            Ok(staging) => {
-                *self.mounted.lock() = Some(staging);
+        match self.open() {
+            Ok(folder) => {
+                *self.mounted.lock() = Some(folder);
                 Ok(())
             }
             Err(error) => {
@@ -61,49 +72,32 @@ impl<P: Plain> MarkedUpper<P> {
         }
     }
 
-    /// Leaves the upper in its steady state and gives it back.
-    pub(super) fn end(&self) -> Result<()> {
-        let Some(staging) = self.mounted.lock().take() else {
-            return Ok(());
-        };
-        let closed = self.give_back(&staging);
-        self.plain.unlock();
-        closed
-    }
-
-    fn take(&self) -> Result<Arc<Staging<P>>> {
+    fn open(&self) -> Result<Arc<Folder<P>>> {
         let root = self.plain.root()?;
         kernel::check_upper(&*self.plain, &root)?;
-        let was_cut = oci::exists(&*self.plain, &root, staging::folder())?;
-        let staging = Arc::new(Staging::open(&self.plain, &root)?);
-        if was_cut {
-            staging.check()?;
-            sweep::sweep(&*self.plain, root)?;
-            staging.clear()?;
-        }
-        Ok(staging)
+        Folder::mount(&self.plain, root, self.presence)
     }
 
-    pub(super) fn plain(&self) -> &P {
-        &self.plain
-    }
-
-    fn give_back(&self, staging: &Staging<P>) -> Result<()> {
-        let root = self.plain.root()?;
-        if self.untidy.swap(false, Ordering::Relaxed) {
-            // If this fails, the folder stays, and has the next mount try again.
-            sweep::sweep(&*self.plain, self.plain.root()?)?;
-        }
-        staging.close(&root)
+    /// Leaves the upper in its steady state and gives it back.
+    pub(super) fn give_back(&self) -> Result<()> {
+        let Some(folder) = self.mounted.lock().take() else {
+            return Ok(());
+        };
+        let ended = folder.end();
+        self.plain.unlock();
+        ended
     }
 
     /// Logs what went wrong after a call had happened, or had failed and was taken back.
     pub(super) fn afterwards(&self, name: Name<'_>, result: Result<()>) {
         if let Err(error) = result {
-            self.untidy.store(true, Ordering::Relaxed);
+            let mounted = self.mounted.lock().clone();
+            if let Some(folder) = mounted {
+                folder.note_untidy();
+            }
             tracing::warn!(
                 layer = %self.plain.label(), %name, %error,
-                "cannot tidy up after a change; the end of the mount will"
+                "cannot tidy up after a change; the end of the mount will, or the next"
             );
         }
     }

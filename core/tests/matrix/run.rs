@@ -172,7 +172,7 @@ impl Layers {
             Mount::ByPath => {
                 use wasi_overlay_core::{marks::Marked, plain::HostDir, plain::by_path::ByPath};
                 let plain = ByPath::new(HostDir::new(capability(upper), "upper"));
-                builder.upper("upper", Marked::upper(plain))
+                builder.upper("upper", Marked::upper_on_demand(plain))
             }
             Mount::Memory => builder.upper_memory(1 << 20),
             Mount::NoUpper => builder.lower(Lower::dir("top", capability(upper))?),

@@ -180,7 +180,7 @@ impl World {
                 use wasi_overlay_core::{marks::Marked, plain::HostDir, plain::by_path::ByPath};
                 std::fs::create_dir(&upper).expect("a directory");
                 let plain = ByPath::new(HostDir::new(capability(&upper), "upper"));
-                builder.upper("upper", Marked::upper(plain))
+                builder.upper("upper", Marked::upper_on_demand(plain))
             }
             Kind::Memory => builder.upper_memory(1 << 20),
         };

@@ -3,8 +3,12 @@
 //! After a cut and a new mount the tree is as before the call or as after it, the upper is in
 //! its steady state, and nothing staged is left. After a step that failed, the call either
 //! failed and the tree is as before, or happened.
+//!
+//! An upper whose work folder is there on demand has it whenever there is anything to mend, and
+//! not after a call that ended well.
 
 use super::*;
+use crate::plain::Plain;
 use crate::plain::faulty::{Faults, Faulty};
 
 type Subject = MarkedUpper<Faulty<HostDir>>;
@@ -271,7 +275,26 @@ const CASES: &[Case] = &[
 /// More steps than any call has.
 const MANY: u64 = 64;
 
+/// Both ways to mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Mounted,
+    OnDemand,
+}
+
+const MODES: [Mode; 2] = [Mode::Mounted, Mode::OnDemand];
+
+impl Mode {
+    fn upper<P: Plain>(self, plain: P) -> MarkedUpper<P> {
+        match self {
+            Self::Mounted => Marked::upper(plain),
+            Self::OnDemand => Marked::upper_on_demand(plain),
+        }
+    }
+}
+
 struct Run {
+    mode: Mode,
     temp: tempfile::TempDir,
     faults: Faults,
     upper: Subject,
@@ -279,69 +302,85 @@ struct Run {
 
 impl Run {
     /// A mounted upper after `case.given`.
-    fn new(case: &Case) -> Self {
+    fn new(mode: Mode, case: &Case) -> Self {
         let temp = tempfile::tempdir().unwrap();
         let faults = Faults::default();
-        let upper = Marked::upper(Faulty::new(host(temp.path()), &faults));
+        let upper = mode.upper(Faulty::new(host(temp.path()), &faults));
         upper.mount().unwrap();
         (case.given)(&upper).unwrap();
-        Self {
+        let run = Self {
+            mode,
             temp,
             faults,
             upper,
-        }
+        };
+        run.assert_between_calls();
+        run
+    }
+
+    /// The steady state, in which the folder says no more than that the upper is mounted.
+    fn assert_between_calls(&self) {
+        let path = self.temp.path();
+        assert_eq!(unsteady(path), Vec::<String>::new());
+        assert_eq!(has_folder(path), self.mode == Mode::Mounted);
     }
 }
 
 /// Mounts what is left, checks it, and returns what it shows.
-fn remount(path: &Path, lower: &Marked<HostDir>) -> View {
-    let upper = Marked::upper(host(path));
+fn remount(mode: Mode, path: &Path, lower: &Marked<HostDir>) -> View {
+    if mode == Mode::OnDemand && !has_folder(path) {
+        let unsteady = unsteady(path);
+        assert!(unsteady.is_empty(), "nobody will notice {unsteady:?}");
+    }
+    let upper = mode.upper(host(path));
     upper.mount().unwrap();
     let seen = view(&upper, lower);
-    assert_steady(path);
+    assert_eq!(unsteady(path), Vec::<String>::new());
+    assert_eq!(has_folder(path), mode == Mode::Mounted);
     upper.unmount().unwrap();
-    let left = raw(path);
-    assert!(!left.iter().any(|path| path.contains(".wh..wh.work")));
+    assert!(!has_folder(path));
     assert_eq!(view(&Marked::lower(host(path)), lower), seen);
     seen
 }
 
-/// No entry has a mark beside it, and nothing is staged.
-fn assert_steady(path: &Path) {
+fn has_folder(path: &Path) -> bool {
+    path.join(".wh..wh.work").exists()
+}
+
+/// Entries that have a mark beside them, and what is staged.
+fn unsteady(path: &Path) -> Vec<String> {
     let names = raw(path);
-    for name in &names {
-        assert!(!name.starts_with(".wh..wh.work/"), "staged: {name}");
+    let is_unsteady = |name: &&String| {
         let (parent, text) = name.rsplit_once('/').unwrap_or(("", name));
         let mark = Path::new(parent).join(format!(".wh.{text}"));
-        let mark = mark.to_str().unwrap();
-        assert!(!names.contains(mark), "{name} has a mark beside it");
-    }
+        name.starts_with(".wh..wh.work/") || names.contains(mark.to_str().unwrap())
+    };
+    names.iter().filter(is_unsteady).cloned().collect()
 }
 
 /// What the tree shows before and after the call.
-fn expected(case: &Case, lower: &Marked<HostDir>) -> (View, View) {
-    let run = Run::new(case);
+fn expected(mode: Mode, case: &Case, lower: &Marked<HostDir>) -> (View, View) {
+    let run = Run::new(mode, case);
     let before = view(&run.upper, lower);
     (case.when)(&run.upper).unwrap();
     let after = view(&run.upper, lower);
-    assert_steady(run.temp.path());
+    run.assert_between_calls();
     (before, after)
 }
 
-#[test]
-fn a_call_that_is_cut_shows_the_tree_before_or_after() {
+fn cut(mode: Mode) {
     let (_temp, lower) = lower();
     for case in CASES {
-        let (before, after) = expected(case, &lower);
+        let (before, after) = expected(mode, case, &lower);
         let mut steps = 0;
         while steps < MANY {
-            let run = Run::new(case);
+            let run = Run::new(mode, case);
             run.faults.cut_after(steps);
             let called = (case.when)(&run.upper);
             let whole = run.faults.asked() <= steps;
             let path = run.temp.path().to_owned();
             drop(run.upper);
-            let seen = remount(&path, &lower);
+            let seen = remount(mode, &path, &lower);
             if called.is_ok() {
                 assert_eq!(seen, after, "{}, {steps} steps: lost", case.name);
             } else {
@@ -361,12 +400,22 @@ fn a_call_that_is_cut_shows_the_tree_before_or_after() {
 }
 
 #[test]
-fn a_call_of_which_one_step_fails_changes_nothing_or_happens() {
+fn a_call_that_is_cut_shows_the_tree_before_or_after() {
+    cut(Mode::Mounted);
+}
+
+#[test]
+fn a_call_that_is_cut_leaves_the_folder_on_demand() {
+    cut(Mode::OnDemand);
+}
+
+/// `unmounts` says whether the mount is ended, or left as it is.
+fn falter(mode: Mode, unmounts: bool) {
     let (_temp, lower) = lower();
     for case in CASES {
-        let (before, after) = expected(case, &lower);
+        let (before, after) = expected(mode, case, &lower);
         for step in 0..MANY {
-            let run = Run::new(case);
+            let run = Run::new(mode, case);
             run.faults.fail_at(step);
             let called = (case.when)(&run.upper);
             let whole = run.faults.asked() <= step;
@@ -375,9 +424,15 @@ fn a_call_of_which_one_step_fails_changes_nothing_or_happens() {
             let wanted = if called.is_ok() { &after } else { &before };
             assert_eq!(&seen, wanted, "{}, step {step}: {called:?}", case.name);
             let path = run.temp.path().to_owned();
-            run.upper.unmount().unwrap();
-            assert_steady(&path);
-            let seen = view(&Marked::lower(host(&path)), &lower);
+            let seen = if unmounts {
+                run.upper.unmount().unwrap();
+                assert_eq!(unsteady(&path), Vec::<String>::new());
+                assert!(!has_folder(&path));
+                view(&Marked::lower(host(&path)), &lower)
+            } else {
+                drop(run.upper);
+                remount(mode, &path, &lower)
+            };
             assert_eq!(&seen, wanted, "{}, step {step}", case.name);
             if whole {
                 called.unwrap();
@@ -388,7 +443,25 @@ fn a_call_of_which_one_step_fails_changes_nothing_or_happens() {
 }
 
 #[test]
+fn a_call_of_which_one_step_fails_changes_nothing_or_happens() {
+    for mode in MODES {
+        falter(mode, true);
+    }
+}
+
+#[test]
+fn what_a_step_that_failed_left_is_mended_by_the_next_mount() {
+    falter(Mode::OnDemand, false);
+}
+
+#[test]
 fn a_mount_that_is_cut_can_be_made_again() {
+    for mode in MODES {
+        cut_mount(mode);
+    }
+}
+
+fn cut_mount(mode: Mode) {
     let (_temp, lower) = lower();
     let given = |path: &Path| {
         // What cuts leave: marks beside a file and beside directories, and things staged.
@@ -410,11 +483,11 @@ fn a_mount_that_is_cut_can_be_made_again() {
         let before = view(&Marked::lower(host(temp.path())), &lower);
         let faults = Faults::default();
         faults.cut_after(steps);
-        let upper = Marked::upper(Faulty::new(host(temp.path()), &faults));
+        let upper = mode.upper(Faulty::new(host(temp.path()), &faults));
         let mounted = upper.mount();
         let whole = faults.asked() <= steps;
         drop(upper);
-        assert_eq!(remount(temp.path(), &lower), before, "{steps} steps");
+        assert_eq!(remount(mode, temp.path(), &lower), before, "{steps} steps");
         if whole {
             mounted.unwrap();
             assert!(steps > 5);

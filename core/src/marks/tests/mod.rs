@@ -3,6 +3,7 @@
 mod cut;
 mod lower;
 mod upper;
+mod work;
 
 use crate::error::Result;
 use crate::layer::{At, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper};
