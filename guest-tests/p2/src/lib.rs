@@ -21,8 +21,8 @@ pub mod bindings {
 }
 pub use bindings::wasi::clocks::wall_clock;
 pub use bindings::wasi::filesystem::types::{
-    Advice, Descriptor, DescriptorFlags, DescriptorType, ErrorCode, MetadataHashValue,
-    NewTimestamp, OpenFlags, PathFlags, filesystem_error_code,
+    Advice, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode,
+    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags, filesystem_error_code,
 };
 pub use bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 

@@ -12,11 +12,14 @@
 mod cpython;
 mod deviations;
 mod fixture;
+mod layers;
 mod program;
+mod random;
 mod scan;
 mod stacks;
 
 use anyhow::{Context as _, Result, ensure};
+use layers::FIXTURE;
 use program::{Files, Outcome, Program};
 use scan::Tree;
 use stacks::Stack;
@@ -94,7 +97,7 @@ fn check(guest: &Guest) {
 
 /// What the guest says and leaves behind on a plain directory.
 fn oracle(guest: &Guest, program: &Program) -> Result<(Outcome, Tree)> {
-    let folder = stacks::plain()?;
+    let folder = FIXTURE.plain()?;
     let outcome = program.run(
         Files::Stock(folder.path()),
         &[guest.name],
@@ -115,7 +118,7 @@ fn check_on(
     expected: &Outcome,
     tree: &Tree,
 ) -> Result<()> {
-    let mounted = stack.mount().context("it cannot be mounted")?;
+    let mounted = stack.mount(&FIXTURE).context("it cannot be mounted")?;
     let outcome = program.run(mounted.files(), &[guest.name], &[])?;
     let after = mounted.end();
     ensure!(

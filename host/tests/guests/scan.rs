@@ -122,7 +122,8 @@ pub(crate) fn difference(expected: &Tree, found: &Tree) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-fn describe(node: Option<&Node>) -> String {
+/// What a node is, for a message.
+pub(crate) fn describe(node: Option<&Node>) -> String {
     match node {
         None => "nothing".to_owned(),
         Some(Node::Dir) => "a directory".to_owned(),

@@ -1,15 +1,13 @@
 //! The filesystems that a guest is run on. All show the same tree.
 
-use super::fixture;
+use crate::layers::{Layers, Spread};
 use crate::program::Files;
-use crate::scan::{self, Node, Tree};
-use anyhow::{Context as _, Result, ensure};
+use crate::scan::{self, Tree};
+use anyhow::{Context as _, Result};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
-use wasi_overlay::{FsPerms, Limits, Lower, LowerStack, Overlay, OverlayCtx};
+use wasi_overlay::{FsPerms, Overlay, OverlayCtx};
 
 /// A filesystem of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,59 +52,10 @@ pub(crate) const WRITABLE: [Stack; 8] = [
 pub(crate) const READ_ONLY: [Stack; 3] =
     [Stack::NoUpper, Stack::ReadOnlyMount, Stack::ReadOnlyLive];
 
-/// The lower layers, written once: no guest can change them, which each run checks.
-struct Lowers {
-    folder: TempDir,
-    trees: Vec<Tree>,
-}
-
-impl Lowers {
-    fn new(trees: impl IntoIterator<Item = Tree>) -> Self {
-        let folder = TempDir::new().expect("a temporary folder can be made");
-        let trees: Vec<_> = trees.into_iter().collect();
-        for (index, tree) in trees.iter().enumerate() {
-            fixture::write(tree, &folder.path().join(index.to_string()))
-                .expect("a layer can be written");
-        }
-        Self { folder, trees }
-    }
-
-    fn path(&self, index: usize) -> PathBuf {
-        self.folder.path().join(index.to_string())
-    }
-
-    /// The layers, opened anew.
-    fn open(&self, count: usize) -> Result<Vec<Lower>> {
-        (0..count)
-            .map(|index| {
-                let dir = Dir::open_ambient_dir(self.path(index), ambient_authority())?;
-                Ok(Lower::dir(format!("lower {index}"), dir)?)
-            })
-            .collect()
-    }
-
-    fn check_unchanged(&self) -> Result<()> {
-        for (index, tree) in self.trees.iter().enumerate() {
-            if let Some(difference) = scan::difference(tree, &scan::scan(&self.path(index))?) {
-                anyhow::bail!("lower {index} was changed:\n{difference}");
-            }
-        }
-        Ok(())
-    }
-}
-
-static WHOLE: LazyLock<Lowers> = LazyLock::new(|| Lowers::new([fixture::tree()]));
-static SPREAD: LazyLock<Lowers> = LazyLock::new(|| Lowers::new(fixture::spread()));
-
-/// One stack for all the overlays on it, which run at the same time.
-static SHARED: LazyLock<Arc<LowerStack>> = LazyLock::new(|| {
-    let lowers = SPREAD.open(3).expect("the layers can be opened");
-    LowerStack::new(lowers, &Limits::default()).expect("they make a stack")
-});
-
 /// A mounted filesystem.
-pub(crate) struct Mounted {
+pub(crate) struct Mounted<'a> {
     stack: Stack,
+    layers: &'a Layers,
     ctx: OverlayCtx,
     overlay: Option<Overlay>,
     /// The plain directory, or the upper.
@@ -132,55 +81,37 @@ impl Stack {
         all.any(|stack| stack.is_one_of(name))
     }
 
-    /// How many of the layers of [`SPREAD`], or of [`WHOLE`], are below the upper.
-    fn lowers(self) -> &'static [Tree] {
+    /// How the tree lies in layers; none if it lies in a plain directory.
+    fn spread(self) -> Option<Spread> {
         match self {
-            Self::Live | Self::ReadOnlyLive | Self::UpperAlone => &[],
-            Self::OneLower => &WHOLE.trees,
-            Self::UpperWithPart => &SPREAD.trees[..2],
+            Self::Live | Self::ReadOnlyLive => None,
+            Self::OneLower => Some(Spread::OneLower),
+            Self::UpperWithPart => Some(Spread::UpperWithPart),
+            Self::UpperAlone => Some(Spread::UpperAlone),
             Self::Spread
             | Self::SpreadAsyncInline
             | Self::SpreadAsyncPool
             | Self::SpreadMemory
             | Self::NoUpper
-            | Self::ReadOnlyMount => &SPREAD.trees,
+            | Self::ReadOnlyMount => Some(Spread::Three),
         }
     }
 
     /// Makes the filesystem.
-    pub(crate) fn mount(self) -> Result<Mounted> {
-        let folder = TempDir::new()?;
-        let builder = Overlay::builder();
-        let builder = match self {
-            Self::Live | Self::ReadOnlyLive => {
-                fixture::write(&fixture::tree(), folder.path())?;
-                None
-            }
-            Self::OneLower => Some(
-                WHOLE
-                    .open(1)?
+    pub(crate) fn mount(self, layers: &Layers) -> Result<Mounted<'_>> {
+        let builder = match self.spread() {
+            None => None,
+            Some(Spread::Three) => Some(Overlay::builder().stack(layers.shared())),
+            Some(how) => Some(
+                layers
+                    .open(how)?
                     .into_iter()
-                    .fold(builder, |builder, lower| builder.lower(lower)),
+                    .fold(Overlay::builder(), |builder, lower| builder.lower(lower)),
             ),
-            Self::UpperWithPart => {
-                fixture::write(&SPREAD.trees[2], folder.path())?;
-                Some(
-                    SPREAD
-                        .open(2)?
-                        .into_iter()
-                        .fold(builder, |builder, lower| builder.lower(lower)),
-                )
-            }
-            Self::UpperAlone => {
-                fixture::write(&fixture::tree(), folder.path())?;
-                Some(builder)
-            }
-            Self::Spread
-            | Self::SpreadAsyncInline
-            | Self::SpreadAsyncPool
-            | Self::SpreadMemory
-            | Self::NoUpper
-            | Self::ReadOnlyMount => Some(builder.stack(SHARED.clone())),
+        };
+        let folder = match self.spread() {
+            None => layers.plain()?,
+            Some(how) => layers.upper(how)?,
         };
         let dir = || Dir::open_ambient_dir(folder.path(), ambient_authority());
         let overlay = match (builder, self) {
@@ -202,6 +133,7 @@ impl Stack {
         ctx.allow_blocking_current_thread(self != Self::SpreadAsyncPool);
         Ok(Mounted {
             stack: self,
+            layers,
             ctx: ctx.build(),
             overlay,
             folder,
@@ -209,7 +141,7 @@ impl Stack {
     }
 }
 
-impl Mounted {
+impl Mounted<'_> {
     /// The filesystem, for a program to run on.
     pub(crate) fn files(&self) -> Files<'_> {
         match self.stack {
@@ -225,56 +157,13 @@ impl Mounted {
         if let Some(overlay) = self.overlay {
             overlay.close().context("the overlay cannot be closed")?;
         }
-        match self.stack {
-            Stack::OneLower => WHOLE.check_unchanged()?,
-            Stack::Live | Stack::ReadOnlyLive | Stack::UpperAlone => {}
-            _ => SPREAD.check_unchanged()?,
+        match self.stack.spread() {
+            None => Ok(Some(scan::scan(self.folder.path())?)),
+            Some(how) if self.stack == Stack::SpreadMemory => {
+                self.layers.check_unchanged(how)?;
+                Ok(None)
+            }
+            Some(how) => Ok(Some(self.layers.left(how, self.folder.path())?)),
         }
-        if self.stack == Stack::SpreadMemory {
-            return Ok(None);
-        }
-        let on_disk = scan::scan(self.folder.path())?;
-        if matches!(self.stack, Stack::Live | Stack::ReadOnlyLive) {
-            return Ok(Some(on_disk));
-        }
-        check_steady(&on_disk)?;
-        Ok(Some(scan::merge(
-            self.stack.lowers().iter().chain([&on_disk]),
-        )))
     }
-}
-
-/// Checks that an upper at rest has only marks that every reader of OCI layers takes alike.
-fn check_steady(upper: &Tree) -> Result<()> {
-    for (path, node) in upper {
-        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let Some(hidden) = name.strip_prefix(".wh.") else {
-            continue;
-        };
-        ensure!(*node == Node::File(Vec::new()), "{path} is no empty file");
-        if hidden == ".wh..opq" {
-            continue;
-        }
-        ensure!(
-            !hidden.is_empty() && !hidden.starts_with(".wh."),
-            "{path} is left over"
-        );
-        let sibling = if dir.is_empty() {
-            hidden.to_owned()
-        } else {
-            format!("{dir}/{hidden}")
-        };
-        ensure!(
-            !upper.contains_key(&sibling),
-            "both {path} and {sibling} are there"
-        );
-    }
-    Ok(())
-}
-
-/// Writes the tree into a plain directory, for wasmtime-wasi.
-pub(crate) fn plain() -> Result<TempDir> {
-    let folder = TempDir::new()?;
-    fixture::write(&fixture::tree(), folder.path())?;
-    Ok(folder)
 }

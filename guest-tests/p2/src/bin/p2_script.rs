@@ -1,0 +1,277 @@
+//! Does what its arguments say: each is a script, or some lines of one, as `guests-script` has
+//! them. A line of the transcript is a step and what came of it. Without arguments it does the
+//! example.
+
+use guests_p2::bindings::wasi::cli::environment::get_arguments;
+use guests_p2::wall_clock::Datetime;
+use guests_p2::{
+    Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, InputStream,
+    NewTimestamp, OpenFlags, OutputStream, PathFlags, Result, StreamError, filesystem_error_code,
+    names, root, say,
+};
+use guests_script::{EXAMPLE, Flags, SLOTS, Step};
+
+guests_p2::command!(run);
+
+fn run() {
+    let mut arguments = get_arguments();
+    arguments.drain(..arguments.len().min(1));
+    if arguments.is_empty() {
+        arguments.push(EXAMPLE.to_owned());
+    }
+    let mut state = State::default();
+    state.slots[0] = Some(root());
+    for line in arguments.iter().flat_map(|script| script.lines()) {
+        let step = Step::parse(line).unwrap_or_else(|| panic!("no step: {line:?}"));
+        let answer = state.step(step).unwrap_or_else(|stop| match stop {
+            Stop::Code(code) => code.name().to_owned(),
+            Stop::Nothing => "-".to_owned(),
+            Stop::End => "end".to_owned(),
+        });
+        say!("{line} = {answer}");
+    }
+}
+
+/// What is held across steps.
+#[derive(Default)]
+struct State {
+    // Streams before what they are streams of: fields are dropped in this order.
+    input: Option<InputStream>,
+    output: Option<OutputStream>,
+    slots: [Option<Descriptor>; SLOTS],
+}
+
+/// Why a step has no answer of its own.
+enum Stop {
+    Code(ErrorCode),
+    /// There is nothing in the slot.
+    Nothing,
+    /// The stream is at its end.
+    End,
+}
+
+impl From<ErrorCode> for Stop {
+    fn from(code: ErrorCode) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<StreamError> for Stop {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Closed => Self::End,
+            // An error of a file that says nothing of files is a failure like any other.
+            StreamError::LastOperationFailed(error) => {
+                Self::Code(filesystem_error_code(&error).unwrap_or(ErrorCode::Io))
+            }
+        }
+    }
+}
+
+impl State {
+    fn held(&self, slot: usize) -> std::result::Result<&Descriptor, Stop> {
+        self.slots[slot].as_ref().ok_or(Stop::Nothing)
+    }
+
+    fn step(&mut self, step: Step<'_>) -> std::result::Result<String, Stop> {
+        let done = |()| "done".to_owned();
+        Ok(match step {
+            Step::Open {
+                slot,
+                base,
+                how,
+                path,
+            } => {
+                let opened =
+                    self.held(base)?
+                        .open_at(follow(how), path, open_flags(how), flags(how))?;
+                let answer = name(opened.get_type()?).to_owned();
+                self.slots[slot] = Some(opened);
+                answer
+            }
+            Step::Close { slot } => {
+                self.slots[slot].take().ok_or(Stop::Nothing)?;
+                "done".to_owned()
+            }
+            Step::Read {
+                slot,
+                offset,
+                length,
+            } => {
+                let (data, end) = self.held(slot)?.read(length, offset)?;
+                format!("{} {end}", data.escape_ascii())
+            }
+            Step::Write { slot, offset, text } => {
+                self.held(slot)?.write(text.as_bytes(), offset)?.to_string()
+            }
+            Step::Append { slot, text } => {
+                let stream = self.held(slot)?.append_via_stream()?;
+                done(stream.blocking_write_and_flush(text.as_bytes())?)
+            }
+            Step::ReadStream {
+                slot,
+                offset,
+                length,
+            } => {
+                let stream = self.held(slot)?.read_via_stream(offset)?;
+                stream.blocking_read(length)?.escape_ascii().to_string()
+            }
+            Step::WriteStream { slot, offset, text } => {
+                let stream = self.held(slot)?.write_via_stream(offset)?;
+                done(stream.blocking_write_and_flush(text.as_bytes())?)
+            }
+            Step::KeepInput { slot, offset } => {
+                self.input = Some(self.held(slot)?.read_via_stream(offset)?);
+                "done".to_owned()
+            }
+            Step::ReadKept { length } => {
+                let stream = self.input.as_ref().ok_or(Stop::Nothing)?;
+                stream.blocking_read(length)?.escape_ascii().to_string()
+            }
+            Step::KeepOutput { slot, offset } => {
+                self.output = Some(self.held(slot)?.write_via_stream(offset)?);
+                "done".to_owned()
+            }
+            Step::WriteKept { text } => {
+                let stream = self.output.as_ref().ok_or(Stop::Nothing)?;
+                done(stream.blocking_write_and_flush(text.as_bytes())?)
+            }
+            Step::SetSize { slot, size } => done(self.held(slot)?.set_size(size)?),
+            Step::SetTimes { slot, seconds } => done(
+                self.held(slot)?
+                    .set_times(NewTimestamp::NoChange, time(seconds))?,
+            ),
+            Step::SetTimesAt {
+                base,
+                how,
+                path,
+                seconds,
+            } => done(self.held(base)?.set_times_at(
+                follow(how),
+                path,
+                NewTimestamp::NoChange,
+                time(seconds),
+            )?),
+            Step::Sync { slot } => done(self.held(slot)?.sync()?),
+            Step::Stat { slot } => shown(&self.held(slot)?.stat()?),
+            Step::StatAt { base, how, path } => {
+                shown(&self.held(base)?.stat_at(follow(how), path)?)
+            }
+            Step::List { slot } => list(self.held(slot)?)?,
+            Step::Mkdir { base, path } => done(self.held(base)?.create_directory_at(path)?),
+            Step::Rmdir { base, path } => done(self.held(base)?.remove_directory_at(path)?),
+            Step::Unlink { base, path } => done(self.held(base)?.unlink_file_at(path)?),
+            Step::Symlink { target, base, path } => {
+                done(self.held(base)?.symlink_at(target, path)?)
+            }
+            Step::Readlink { base, path } => self.held(base)?.readlink_at(path)?,
+            Step::Link {
+                base,
+                how,
+                path,
+                new_base,
+                new_path,
+            } => {
+                done(
+                    self.held(base)?
+                        .link_at(follow(how), path, self.held(new_base)?, new_path)?,
+                )
+            }
+            Step::Rename {
+                base,
+                path,
+                new_base,
+                new_path,
+            } => done(
+                self.held(base)?
+                    .rename_at(path, self.held(new_base)?, new_path)?,
+            ),
+            Step::IsSame { one, other } => self
+                .held(one)?
+                .is_same_object(self.held(other)?)
+                .to_string(),
+            Step::SameHash {
+                slot,
+                base,
+                how,
+                path,
+            } => {
+                let hash = self.held(slot)?.metadata_hash()?;
+                let other = self.held(base)?.metadata_hash_at(follow(how), path)?;
+                (hash.lower == other.lower && hash.upper == other.upper).to_string()
+            }
+        })
+    }
+}
+
+/// Nanoseconds of the times that a script sets: no clock says that many but by rare chance, so a
+/// time that was set can be told from one that is the clock's, which is not for a transcript.
+const SET: u32 = 7;
+
+fn time(seconds: u64) -> NewTimestamp {
+    NewTimestamp::Timestamp(Datetime {
+        seconds,
+        nanoseconds: SET,
+    })
+}
+
+fn name(kind: DescriptorType) -> &'static str {
+    match kind {
+        DescriptorType::Directory => "directory",
+        DescriptorType::RegularFile => "file",
+        DescriptorType::SymbolicLink => "link",
+        _ => "other",
+    }
+}
+
+fn shown(stat: &DescriptorStat) -> String {
+    let size = match stat.type_ {
+        // A directory's is its filesystem's affair.
+        DescriptorType::Directory => String::new(),
+        _ => format!(" {}", stat.size),
+    };
+    let time = match stat.data_modification_timestamp {
+        Some(time) if time.nanoseconds == SET => format!(" at {}", time.seconds),
+        Some(_) => String::new(),
+        None => " at no time".to_owned(),
+    };
+    format!("{}{size}{time}", name(stat.type_))
+}
+
+/// The names in a directory. A removed one has none, whether that is an error (`no-entry`) or an
+/// empty listing: hosts differ, and `p2_dead` has the difference.
+fn list(dir: &Descriptor) -> Result<String> {
+    match names(dir) {
+        Ok(names) => Ok(format!("{names:?}")),
+        Err(ErrorCode::NoEntry) => Ok("[]".to_owned()),
+        Err(code) => Err(code),
+    }
+}
+
+fn follow(how: Flags<'_>) -> PathFlags {
+    match how.has('n') {
+        true => PathFlags::empty(),
+        false => PathFlags::SYMLINK_FOLLOW,
+    }
+}
+
+fn open_flags(how: Flags<'_>) -> OpenFlags {
+    let flag = |letter, flag| match how.has(letter) {
+        true => flag,
+        false => OpenFlags::empty(),
+    };
+    flag('c', OpenFlags::CREATE)
+        | flag('d', OpenFlags::DIRECTORY)
+        | flag('x', OpenFlags::EXCLUSIVE)
+        | flag('t', OpenFlags::TRUNCATE)
+}
+
+fn flags(how: Flags<'_>) -> DescriptorFlags {
+    let flag = |letter, flag| match how.has(letter) {
+        true => flag,
+        false => DescriptorFlags::empty(),
+    };
+    flag('r', DescriptorFlags::READ)
+        | flag('w', DescriptorFlags::WRITE)
+        | flag('m', DescriptorFlags::MUTATE_DIRECTORY)
+}

@@ -1,0 +1,191 @@
+//! A tree in layers on disk, in each of the ways in which it can lie there.
+
+use super::fixture;
+use crate::scan::{self, Node, Tree};
+use anyhow::{Result, ensure};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use tempfile::TempDir;
+use wasi_overlay::{Limits, Lower, LowerStack};
+
+/// How a tree lies in layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// All of it in one lower layer.
+    OneLower,
+    /// In three lower layers.
+    Three,
+    /// In two lower layers, and an upper that is not new.
+    UpperWithPart,
+    /// In the upper.
+    UpperAlone,
+}
+
+/// A tree, and its layers, written once: no guest can change them, which each run checks.
+pub(crate) struct Layers {
+    pub(crate) tree: Tree,
+    whole: Lowers,
+    spread: Lowers,
+    /// One stack for all the overlays on it, which run at the same time.
+    shared: LazyLock<Arc<LowerStack>, Box<dyn FnOnce() -> Arc<LowerStack> + Send>>,
+}
+
+/// The layers of the tree that every guest works in.
+pub(crate) static FIXTURE: LazyLock<Layers> = LazyLock::new(|| {
+    Layers::new(fixture::tree(), fixture::spread()).expect("the layers can be written")
+});
+
+impl Layers {
+    /// Writes the layers of a tree; `spread` has the bottom one first.
+    pub(crate) fn new(tree: Tree, spread: [Tree; 3]) -> Result<Self> {
+        let whole = Lowers::new(vec![tree.clone()])?;
+        let spread = Lowers::new(spread.into())?;
+        let paths: Vec<_> = spread.paths().collect();
+        let shared = move || {
+            let lowers = open(paths).expect("the layers can be opened");
+            LowerStack::new(lowers, &Limits::default()).expect("they make a stack")
+        };
+        Ok(Self {
+            tree,
+            whole,
+            spread,
+            shared: LazyLock::new(Box::new(shared)),
+        })
+    }
+
+    /// Writes the tree into a plain directory.
+    pub(crate) fn plain(&self) -> Result<TempDir> {
+        let folder = TempDir::new()?;
+        fixture::write(&self.tree, folder.path())?;
+        Ok(folder)
+    }
+
+    /// The three lower layers, as a stack that all share.
+    pub(crate) fn shared(&self) -> Arc<LowerStack> {
+        self.shared.clone()
+    }
+
+    /// Where the lower layers are, the bottom one first.
+    pub(crate) fn paths(&self, how: Spread) -> impl Iterator<Item = PathBuf> {
+        let (lowers, count) = self.lowers(how);
+        lowers.paths().take(count)
+    }
+
+    /// The lower layers, opened anew.
+    pub(crate) fn open(&self, how: Spread) -> Result<Vec<Lower>> {
+        open(self.paths(how))
+    }
+
+    /// Makes the folder that takes changes, with the part of the tree that it has from the start.
+    pub(crate) fn upper(&self, how: Spread) -> Result<TempDir> {
+        match how {
+            Spread::UpperAlone => self.plain(),
+            Spread::UpperWithPart => {
+                let folder = TempDir::new()?;
+                fixture::write(&self.spread.trees[2], folder.path())?;
+                Ok(folder)
+            }
+            Spread::OneLower | Spread::Three => Ok(TempDir::new()?),
+        }
+    }
+
+    /// The tree that is on disk when all is over: as others would merge it, without a line of our
+    /// code. The lower layers have to be as they were, and the upper at rest.
+    pub(crate) fn left(&self, how: Spread, upper: &Path) -> Result<Tree> {
+        let upper = scan::scan(upper)?;
+        check_steady(&upper)?;
+        self.check_unchanged(how)?;
+        let (lowers, count) = self.lowers(how);
+        Ok(scan::merge(lowers.trees.iter().take(count).chain([&upper])))
+    }
+
+    /// Checks that the lower layers are as they were.
+    pub(crate) fn check_unchanged(&self, how: Spread) -> Result<()> {
+        let (lowers, count) = self.lowers(how);
+        for (index, (path, tree)) in lowers.paths().zip(&lowers.trees).take(count).enumerate() {
+            if let Some(difference) = scan::difference(tree, &scan::scan(&path)?) {
+                anyhow::bail!("lower {index} was changed:\n{difference}");
+            }
+        }
+        Ok(())
+    }
+
+    /// What is in the layers, for a message.
+    pub(crate) fn describe(&self) -> String {
+        let mut text = String::new();
+        for (index, tree) in self.spread.trees.iter().enumerate() {
+            for (path, node) in tree {
+                text += &format!("\n{index}: {path}: {}", scan::describe(Some(node)));
+            }
+        }
+        text
+    }
+
+    /// Which layers are below the upper, and how many of them.
+    fn lowers(&self, how: Spread) -> (&Lowers, usize) {
+        match how {
+            Spread::OneLower => (&self.whole, 1),
+            Spread::Three => (&self.spread, 3),
+            Spread::UpperWithPart => (&self.spread, 2),
+            Spread::UpperAlone => (&self.whole, 0),
+        }
+    }
+}
+
+struct Lowers {
+    folder: TempDir,
+    trees: Vec<Tree>,
+}
+
+impl Lowers {
+    fn new(trees: Vec<Tree>) -> Result<Self> {
+        let folder = TempDir::new()?;
+        let lowers = Self { folder, trees };
+        for (path, tree) in lowers.paths().zip(&lowers.trees) {
+            fixture::write(tree, &path)?;
+        }
+        Ok(lowers)
+    }
+
+    fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        (0..self.trees.len()).map(|index| self.folder.path().join(index.to_string()))
+    }
+}
+
+fn open(paths: impl IntoIterator<Item = PathBuf>) -> Result<Vec<Lower>> {
+    let open = |(index, path)| {
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        Ok(Lower::dir(format!("lower {index}"), dir)?)
+    };
+    paths.into_iter().enumerate().map(open).collect()
+}
+
+/// Checks that an upper at rest has only marks that every reader of OCI layers takes alike.
+fn check_steady(upper: &Tree) -> Result<()> {
+    for (path, node) in upper {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let Some(hidden) = name.strip_prefix(".wh.") else {
+            continue;
+        };
+        ensure!(*node == Node::File(Vec::new()), "{path} is no empty file");
+        if hidden == ".wh..opq" {
+            continue;
+        }
+        ensure!(
+            !hidden.is_empty() && !hidden.starts_with(".wh."),
+            "{path} is left over"
+        );
+        let sibling = if dir.is_empty() {
+            hidden.to_owned()
+        } else {
+            format!("{dir}/{hidden}")
+        };
+        ensure!(
+            !upper.contains_key(&sibling),
+            "both {path} and {sibling} are there"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! Random scripts on random layers: one guest does hundreds of calls, with files, directories and
+//! streams held open across them, and the transcript and the tree that it leaves have to be those
+//! of wasmtime-wasi on a plain directory.
+//!
+//! `OVERLAY_SEED` replays one script, `OVERLAY_STEPS` says how long it is, `OVERLAY_SEQUENCES` how
+//! many there are. A script that fails is cut down to the lines that it needs for it.
+
+mod script;
+mod tree;
+
+use crate::layers::Layers;
+use crate::program::{Files, Program};
+use crate::scan::{self, Tree};
+use crate::stacks::Stack;
+use anyhow::{Result, ensure};
+use std::sync::LazyLock;
+use wasi_overlay_guest_artifacts::P2_SCRIPT;
+
+/// The calls of one script.
+const STEPS: u64 = 250;
+
+/// Numbers that look random, from a seed: xorshift.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// One that is less than `below`.
+    pub(crate) fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).expect("31 bits fit") % below
+    }
+
+    /// True once in `turns`.
+    pub(crate) fn one_in(&mut self, turns: usize) -> bool {
+        self.next(turns) == 0
+    }
+}
+
+/// What a script says, and what it leaves where that is on disk.
+type Ran = (String, Option<Tree>);
+
+static GUEST: LazyLock<Program> = LazyLock::new(|| {
+    Program::load(P2_SCRIPT.path()).expect("a guest that was built can be compiled")
+});
+
+fn number(name: &str, default: u64) -> u64 {
+    let value = std::env::var(name).ok();
+    value.map_or(default, |value| value.parse().expect("a number"))
+}
+
+/// Runs random scripts on a plain directory and by `run`.
+pub(crate) fn check(scripts: u64, run: impl Fn(&Layers, &str) -> Result<Ran>) {
+    let seeds = match std::env::var("OVERLAY_SEED") {
+        Ok(seed) => {
+            let seed = seed.parse().expect("a number");
+            seed..seed + 1
+        }
+        Err(_) => 0..number("OVERLAY_SEQUENCES", scripts),
+    };
+    for seed in seeds {
+        let mut random = Random::new(seed);
+        let (tree, spread) = tree::draw(&mut random);
+        assert_eq!(scan::difference(&tree, &scan::merge(&spread)), None);
+        let lines: Vec<_> = (0..number("OVERLAY_STEPS", STEPS))
+            .map(|_| script::draw(&mut random))
+            .collect();
+        let layers = Layers::new(tree, spread).expect("the layers can be written");
+        let difference = |lines: &[String]| difference(&layers, &lines.join("\n"), &run);
+        if difference(&lines).is_some() {
+            let lines = shrink(lines, |lines| difference(lines).is_some());
+            panic!(
+                "seed {seed}: {}\nthe layers: {}",
+                difference(&lines).unwrap_or_default(),
+                layers.describe()
+            );
+        }
+    }
+}
+
+/// How a script differs from itself on a plain directory, if it does.
+fn difference(
+    layers: &Layers,
+    script: &str,
+    run: impl Fn(&Layers, &str) -> Result<Ran>,
+) -> Option<String> {
+    let (said, left) = plain(layers, script).expect("a script runs on a plain directory");
+    let found = match run(layers, script) {
+        Ok(found) => found,
+        Err(error) => return Some(format!("{error:#}\nthe plain directory:\n{said}")),
+    };
+    if said != found.0 {
+        let mut text = String::new();
+        for (plain, ours) in said.lines().zip(found.0.lines()) {
+            text += ours;
+            if plain != ours {
+                let answer = plain.rsplit(" = ").next().unwrap_or(plain);
+                return Some(format!("\n{text}\nthe plain directory answers {answer}"));
+            }
+            text += "\n";
+        }
+        return Some(format!("it ended early:\n{text}"));
+    }
+    let difference = scan::difference(&left, &found.1?)?;
+    Some(format!(
+        "what is left is another tree:\n{difference}\nafter\n{said}"
+    ))
+}
+
+/// Leaves out of a script what it does not need to fail.
+fn shrink(mut lines: Vec<String>, fails: impl Fn(&[String]) -> bool) -> Vec<String> {
+    let mut step = lines.len().div_ceil(2);
+    loop {
+        let mut at = 0;
+        while at < lines.len() {
+            let mut fewer = lines.clone();
+            fewer.drain(at..(at + step).min(lines.len()));
+            if fails(&fewer) {
+                lines = fewer;
+            } else {
+                at += step;
+            }
+        }
+        if step == 1 {
+            return lines;
+        }
+        step = step.div_ceil(2);
+    }
+}
+
+fn plain(layers: &Layers, script: &str) -> Result<(String, Tree)> {
+    let folder = layers.plain()?;
+    let said = run(&GUEST, Files::Stock(folder.path()), script)?;
+    Ok((said, scan::scan(folder.path())?))
+}
+
+/// Runs a script, by a program that interprets it.
+pub(crate) fn run(program: &Program, files: Files<'_>, script: &str) -> Result<String> {
+    // A command without a script has one of its own.
+    let outcome = program.run(files, &["script", script], &[])?;
+    ensure!(
+        outcome.failure.is_none(),
+        "{:?}\n{}\n{}",
+        outcome.failure,
+        outcome.stderr,
+        outcome.stdout
+    );
+    Ok(outcome.stdout)
+}
+
+fn on(stack: Stack) -> impl Fn(&Layers, &str) -> Result<Ran> {
+    move |layers, script| {
+        let mounted = stack.mount(layers)?;
+        let said = run(&GUEST, mounted.files(), script)?;
+        Ok((said, mounted.end()?))
+    }
+}
+
+macro_rules! test_stack {
+    ($name:ident, $stack:ident, $scripts:literal) => {
+        #[test]
+        fn $name() {
+            check($scripts, on(Stack::$stack));
+        }
+    };
+}
+
+test_stack!(a_live_directory_is_like_a_plain_one, Live, 15);
+test_stack!(one_lower_is_like_a_plain_directory, OneLower, 15);
+test_stack!(three_lowers_are_like_a_plain_directory, Spread, 30);
+test_stack!(
+    an_asynchronous_store_is_like_a_plain_directory,
+    SpreadAsyncPool,
+    15
+);
+test_stack!(
+    an_upper_in_memory_is_like_a_plain_directory,
+    SpreadMemory,
+    30
+);
+test_stack!(
+    an_upper_with_a_part_is_like_a_plain_directory,
+    UpperWithPart,
+    30
+);
+test_stack!(an_upper_alone_is_like_a_plain_directory, UpperAlone, 15);
