@@ -171,6 +171,27 @@ fn removed_names_stay_away_and_can_be_made_anew() {
     assert_eq!(names(&open_dir(&root, "d")), ["f", "sub"]);
 }
 
+/// Paths below a removed directory were all `no-entry`, before anybody looked at them. On a plain
+/// directory that comes with the first name that is looked up.
+#[test]
+fn a_removed_directory_is_missed_where_a_name_is_asked_for() {
+    let root = overlay().root();
+    root.create_directory_at("gone").unwrap();
+    let gone = open_dir(&root, "gone");
+    root.remove_directory_at("gone").unwrap();
+    fails(gone.stat_at("x", true), Errno::NoEntry);
+    fails(gone.stat_at("x/..", true), Errno::NoEntry);
+    fails(gone.stat_at("../x", true), Errno::NotPermitted);
+    fails(gone.stat_at("/x", true), Errno::NotPermitted);
+    assert_eq!(gone.stat_at(".", true).unwrap().kind, Kind::Dir);
+    fails(open_dir(&gone, ".").open_at("x", CREATE), Errno::NoEntry);
+    fails(gone.rename_at("x", &root, "y"), Errno::NoEntry);
+    fails(gone.rename_at("x", &root, "top/y"), Errno::NotDirectory);
+    fails(gone.rename_at("x/y", &root, "top/y"), Errno::NoEntry);
+    fails(gone.rename_at("x", &root, "missing/y"), Errno::NoEntry);
+    fails(gone.link_at("x", &root, "/y"), Errno::NotPermitted);
+}
+
 #[test]
 fn a_directory_is_renamed_with_what_is_below() {
     let root = overlay().root();

@@ -22,8 +22,7 @@ impl Shared {
     ) -> Result<()> {
         let mut tries = TRIES;
         loop {
-            let old = self.resolve(from.0, from.1, Last::Stop)?;
-            let new = self.resolve(to.0, to.1, Last::Stop)?;
+            let (old, new) = self.resolve_both(from, to, Last::Stop)?;
             tries -= 1;
             match self.link(&old, &new, read_only) {
                 // Somebody replaced the file.

@@ -44,8 +44,7 @@ impl Shared {
     ) -> Result<()> {
         // Somebody else may move the names meanwhile; then all is resolved anew.
         for _ in 0..TRIES {
-            let old = self.resolve(from.0, from.1, Last::Name)?;
-            let new = self.resolve(to.0, to.1, Last::Name)?;
+            let (old, new) = self.resolve_both(from, to, Last::Name)?;
             let plan = self.plan(&old, &new)?;
             let verdict = check(&plan)?;
             if let (Verdict::Move, Some(target)) = (&verdict, &plan.target)

@@ -156,7 +156,6 @@ impl Shared {
     /// `not-directory`, `loop`, `name-too-long`; `invalid` for a NUL.
     pub(super) fn resolve(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
         self.trim_if_large();
-        base.must_live()?;
         let path = path.as_bytes();
         if path.is_empty() {
             return Err(Errno::NoEntry.into());
@@ -213,6 +212,11 @@ impl Shared {
             let Some(dir) = trail.last() else {
                 return Err(Errno::Io.into());
             };
+            // A removed directory has no names; that it has none is found out where one is asked
+            // for. All others on the way were found alive.
+            if trail.len() == 1 {
+                base.must_live()?;
+            }
             let found = self.step(dir, Name::new(&component)?)?;
             let Some(found) = found else {
                 if !at_end {
@@ -269,6 +273,25 @@ impl Shared {
             found: true,
             wants_dir: true,
         })
+    }
+
+    /// Walks two paths. Both ways are walked before either name is asked for, which is where a
+    /// directory that was removed is missed.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub(super) fn resolve_both(
+        &self,
+        from: (&Arc<Node>, &str),
+        to: (&Arc<Node>, &str),
+        last: Last,
+    ) -> Result<(Walked, Walked)> {
+        let old = self.resolve(from.0, from.1, last);
+        let is_name = !from.1.trim_end_matches('/').contains('/');
+        if old.is_err() && is_name && from.0.is_dead() {
+            self.resolve(to.0, to.1, last)?;
+        }
+        Ok((old?, self.resolve(to.0, to.1, last)?))
     }
 
     /// Walks `path` and calls `act` with what it led to, anew if that is gone by then: a file
