@@ -57,9 +57,20 @@ pub(super) fn component(args: &ComponentArgs, config: Option<&Config>, bytes: us
                 .to_owned(),
         ),
     }
+    let out = quoted(&out);
+    lines.push("compose it with:".to_owned());
+    if args.configured {
+        lines.push(format!(
+            "  wac plug {out} --plug CONFIG.wasm -o OVERLAY.wasm"
+        ));
+    }
+    let overlay = if args.configured {
+        "OVERLAY.wasm"
+    } else {
+        &out
+    };
     lines.push(format!(
-        "compose it with:\n  wac plug APP.wasm --plug {} -o COMPOSED.wasm",
-        quoted(&out)
+        "  wac plug APP.wasm --plug {overlay} -o COMPOSED.wasm"
     ));
     lines.join("\n")
 }

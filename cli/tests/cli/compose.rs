@@ -101,6 +101,28 @@ fn a_core_module_carries_its_overlay() {
 }
 
 #[test]
+fn a_composed_program_is_composed_again() {
+    let place = place();
+    says(
+        &place,
+        "compose",
+        "cat.wat -o one.wasm --lower /base --lower /app",
+    );
+    // The inner overlay's lowest layer is the tree of the outer one.
+    says(
+        &place,
+        "compose",
+        "one.wasm -o two.wasm --lower /first --upper /up --at /base --pass /app",
+    );
+    place.file("up/etc/motd", "up\n");
+    let dirs = ["--dir", "base::/first", "--dir", "up::/up", "--dir"];
+    let ran = place.run([&dirs[..], &["app::/app", "two.wasm"]].concat());
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "app\n"), "{ran:?}");
+    let ran = place.run([&dirs[..], &["none::/app", "two.wasm"]].concat());
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "up\n"), "{ran:?}");
+}
+
+#[test]
 fn what_is_shown_for_the_shell_is_quoted() {
     let place = place();
     let mut command = place.subcommand(
@@ -159,6 +181,10 @@ fn the_overlay_alone() {
     let said = says(&place, "component", "-o typed.wasm --configured");
     assert!(
         said.contains("`wasi-overlay:component/config@0.1.0`"),
+        "{said}"
+    );
+    assert!(
+        said.contains("\n  wac plug typed.wasm --plug CONFIG.wasm -o OVERLAY.wasm\n"),
         "{said}"
     );
 }

@@ -1,7 +1,9 @@
 //! The overlay alone.
 
-use crate::support::stand_in;
-use crate::support::{OVERLAY_IMPORTS, config, count, for_each_overlay, overlay_imports, ports};
+use crate::support::{
+    OVERLAY_IMPORTS, config, configuration, count, for_each_overlay, overlay_imports, plugged,
+    ports, stand_in, usual_app,
+};
 use wasi_overlay_compose::{ComposeError, Overlay, WasiVersion};
 
 #[test]
@@ -56,18 +58,48 @@ fn the_overlay_carries_its_configuration() {
     });
 }
 
-#[test]
-fn the_configured_overlay_asks_for_its_configuration() {
+/// The overlays that ask for their configuration.
+fn configured() -> Vec<Overlay> {
     let embedded = Overlay::embedded_configured().ok();
-    for overlay in [Some(stand_in("overlay-configured")), embedded]
+    [Some(stand_in("overlay-configured")), embedded]
         .into_iter()
         .flatten()
-    {
+        .collect()
+}
+
+#[test]
+fn the_configured_overlay_asks_for_its_configuration() {
+    for overlay in configured() {
         let component = overlay.component(WasiVersion::FIRST, None).unwrap();
         let (imports, exports) = ports(&component);
         let config = "wasi-overlay:component/config@0.1.0".to_owned();
         assert!(imports.contains(&config), "{imports:?}");
         assert_eq!(exports.len(), 2, "{exports:?}");
+    }
+}
+
+#[test]
+fn the_overlay_is_composed_by_hand() {
+    for_each_overlay(|overlay| {
+        let base = config("/base");
+        let bare = overlay.component("0.2.6".parse().unwrap(), Some(&base));
+        let by_hand = plugged(usual_app(6), bare.unwrap());
+        let composed = overlay.compose(&usual_app(6), &base).unwrap();
+        assert_eq!(ports(&by_hand), ports(&composed.bytes));
+    });
+}
+
+#[test]
+fn the_configured_overlay_is_composed_by_hand() {
+    for overlay in configured() {
+        let bare = overlay.component("0.2.6".parse().unwrap(), None).unwrap();
+        let by_hand = plugged(usual_app(6), plugged(bare, configuration()));
+        let (imports, exports) = ports(&by_hand);
+        assert!(
+            imports.iter().all(|it| it.ends_with("@0.2.6")),
+            "{imports:?}"
+        );
+        assert_eq!(exports, ["run"]);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Making overlays and apps, and looking at components.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use wac_graph::types::Package;
+use wac_graph::{CompositionGraph, EncodeOptions};
 use wasi_overlay_compose::{Config, Overlay};
 use wasm_encoder::{ConstExpr, DataSection, MemorySection, MemoryType, Module, RawSection};
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
@@ -36,12 +38,16 @@ pub(crate) fn for_each_overlay(test: impl Fn(&Overlay)) {
 /// A module with the overlay's imports, exports and slot, whose functions trap.
 pub(crate) fn stand_in(world: &str) -> Overlay {
     let mut resolve = Resolve::default();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (package, _) = resolve.push_dir(folder).unwrap();
+    let (package, _) = resolve.push_dir(wit()).unwrap();
     let world = resolve.select_world(&[package], Some(world)).unwrap();
     let mut core = with_slot(&dummy(&resolve, world));
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
     Overlay::from_core_module(core)
+}
+
+/// The folder of our WIT.
+fn wit() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")
 }
 
 /// A module of no memory and no data with an empty slot.
@@ -171,6 +177,36 @@ pub(crate) fn usual_world(patch: u32) -> String {
         "import wasi:filesystem/types@0.2.{patch}; import wasi:filesystem/preopens@0.2.{patch}; \
          export run: func();"
     )
+}
+
+/// A component that exports the configuration of an overlay.
+pub(crate) fn configuration() -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    resolve.push_dir(wit()).unwrap();
+    let text = "package test:config; world config { export wasi-overlay:component/config@0.1.0; }";
+    let package = resolve.push_str("config.wit", text).unwrap();
+    let world = resolve.select_world(&[package], Some("config")).unwrap();
+    let mut module = dummy(&resolve, world);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let mut encoder = ComponentEncoder::default();
+    encoder
+        .validate(true)
+        .module(&module)
+        .unwrap()
+        .encode()
+        .unwrap()
+}
+
+/// What `wac plug` makes of two components.
+pub(crate) fn plugged(socket: Vec<u8>, plug: Vec<u8>) -> Vec<u8> {
+    let mut graph = CompositionGraph::new();
+    let mut register = |name: &str, bytes: Vec<u8>| {
+        let package = Package::from_bytes(name, None, bytes, graph.types_mut()).unwrap();
+        graph.register_package(package).unwrap()
+    };
+    let (socket, plug) = (register("test:socket", socket), register("test:plug", plug));
+    wac_graph::plug(&mut graph, vec![plug], socket).unwrap();
+    graph.encode(EncodeOptions::default()).unwrap()
 }
 
 /// The names of a component's imports and of its exports, sorted.
