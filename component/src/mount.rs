@@ -72,7 +72,7 @@ fn mount(config: &Config, directories: &Preopens) -> Result<Overlay, Error> {
         builder = builder.lower(Lower::new(String::new(), Marked::lower(find(name)?)));
     }
     if let Some(name) = &config.upper {
-        let upper = Marked::upper(find(name)?);
+        let upper = Marked::upper_on_demand(find(name)?);
         builder = builder.upper(String::new(), upper);
     }
     builder.build()
