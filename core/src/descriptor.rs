@@ -435,7 +435,8 @@ pub struct ListingEntry<'a> {
     pub name: Name<'a>,
     /// The type.
     pub kind: Kind,
-    /// The lower half of the file's [`Identity`].
+    /// The lower half of the file's [`Identity`]; 0 where that is not known without a `stat`, as
+    /// WASI 0.1 has it.
     pub inode: u64,
 }
 

@@ -166,6 +166,41 @@ fn a_removed_directory_is_not_the_next_one_of_its_name() {
     assert_eq!(removed.stat().unwrap().identity, before.identity);
 }
 
+/// A directory's number changed with its content, and from then on every walk through it that had
+/// to open it anew was `busy`.
+#[test]
+fn a_directory_is_found_again_whatever_its_number_is() {
+    let temp = tempfile::tempdir().unwrap();
+    let overlay = overlay(temp.path(), 1);
+    let root = overlay.root();
+    root.create_directory_at("a").unwrap();
+    root.create_directory_at("b").unwrap();
+    let identity = root.identity_at("a", true).unwrap();
+    for index in 0..3 {
+        put(&root, &format!("a/{index}"), "a");
+        put(&root, &format!("b/{index}"), "b");
+    }
+    assert_eq!(names(&dir(&root, "a")), ["0", "1", "2"]);
+    assert_eq!(root.identity_at("a", true).unwrap(), identity);
+}
+
+/// A listing without numbers: a guest is told to ask, not that all names are one file.
+#[test]
+fn what_a_listing_does_not_say_is_asked_for() {
+    let temp = tempfile::tempdir().unwrap();
+    std::fs::write(temp.path().join("a"), "").unwrap();
+    std::fs::write(temp.path().join("b"), "").unwrap();
+    let root = overlay(temp.path(), 256).root();
+    let inode = |listing: &wasi_overlay_core::Listing, index| listing.get(index).unwrap().inode;
+    let listing = root.list().unwrap();
+    assert_eq!((inode(&listing, 0), inode(&listing, 1)), (0, 0));
+    let identity = root.identity_at("a", true).unwrap();
+    assert_ne!(identity, root.identity_at("b", true).unwrap());
+    // Once the directory is listed anew, it says what is known by now.
+    put(&root, "c", "");
+    assert_eq!(inode(&root.list().unwrap(), 0), identity.lower);
+}
+
 #[test]
 fn a_layer_says_what_its_tree_says() {
     let temp = tempfile::tempdir().unwrap();

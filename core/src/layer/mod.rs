@@ -148,7 +148,7 @@ pub enum Listed {
     Here {
         /// The type.
         kind: Kind,
-        /// The inode number, equal to the one in [`Meta`].
+        /// The inode number, equal to the one in [`Meta`]; 0 where the layer's listing has none.
         inode: u64,
     },
 }

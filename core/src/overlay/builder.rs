@@ -13,7 +13,7 @@ use crate::stack::{Lower, LowerStack};
 use crate::sync::{Mutex, RwLock};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 /// What an absolute symbolic link means. Real root filesystems have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -172,6 +172,7 @@ impl OverlayBuilder {
             tree: RwLock::new(()),
             key,
             keep: Keep::new(self.limits.kept_handles),
+            moves: AtomicU64::new(0),
             objects: Mutex::new(HashMap::new()),
             origins: Mutex::new(HashMap::new()),
             listings: Mutex::new(VecDeque::new()),

@@ -6,11 +6,19 @@ use super::node::{Child, Node};
 use crate::descriptor::Listing;
 use crate::error::Result;
 use crate::layer::Listed;
-use crate::meta::Kind;
+use crate::meta::{Identity, Kind};
 use crate::name::NameBuf;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+
+/// The number that a guest is shown: of what has none, 0, which WASI's C library takes for *ask*.
+fn shown(inode: u64, identity: impl FnOnce() -> Identity) -> u64 {
+    match inode {
+        0 => 0,
+        _ => identity().lower,
+    }
+}
 
 impl Shared {
     /// The names in a directory as they are now, in the order of their bytes.
@@ -38,7 +46,7 @@ impl Shared {
         // In the order of the names; none for what the upper hides.
         let mut entries: BTreeMap<NameBuf, Option<(Kind, u64)>> = BTreeMap::new();
         if let Some(part) = node.upper.get() {
-            let inode_of = |inode| self.identity_of_upper(part.device, inode).lower;
+            let inode_of = |inode| shown(inode, || self.identity_of_upper(part.device, inode));
             if self.complete_locked(node)? {
                 let children = node.dir()?.children.read();
                 for (name, child) in &children.map {
@@ -70,8 +78,9 @@ impl Shared {
             below.list(&self.stack, &mut |name, origin| {
                 if !entries.contains_key(name.as_bytes()) && !is_reserved(name) {
                     let layer = u32::from(origin.layer);
-                    let identity = self.key.of(layer, origin.device, origin.inode);
-                    entries.insert(name.to_owned(), Some((origin.kind, identity.lower)));
+                    let identity = || self.key.of(layer, origin.device, origin.inode);
+                    let inode = shown(origin.inode, identity);
+                    entries.insert(name.to_owned(), Some((origin.kind, inode)));
                 }
             })?;
         }

@@ -60,7 +60,7 @@ use crate::sync::{Mutex, RwLock};
 use node::{Child, Node, Place};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 /// A mounted overlay. A clone is the same overlay.
@@ -82,6 +82,8 @@ pub(crate) struct Shared {
     key: IdentityKey,
     /// Handles of the upper's directories.
     keep: Keep,
+    /// Counts when a directory begins to move and when it has moved: odd while one does.
+    moves: AtomicU64,
     /// Files of the upper with several names, by device and inode, so that all names find one
     /// node. Guard: its own lock, a leaf.
     objects: Mutex<HashMap<(u64, u64), Weak<Node>>>,

@@ -231,7 +231,9 @@ impl Node {
     ///
     /// Handles are evicted, so those of the ancestors may have to be opened first: up to the
     /// nearest that is kept, then down again, in two loops. Meanwhile a rename may put another
-    /// directory in the way; then the walk begins anew.
+    /// directory in the way; then the walk begins anew. What is found is the right one if its
+    /// inode number says so, and also if nothing moved: on some platforms that number changes
+    /// with the directory's content.
     pub(super) fn handle(self: &Arc<Self>, shared: &Shared) -> Result<Arc<DirHandle>> {
         const TRIES: usize = 1024;
         for _ in 0..TRIES {
@@ -250,6 +252,7 @@ impl Node {
 
     fn try_handle(self: &Arc<Self>, shared: &Shared) -> Result<Option<Arc<DirHandle>>> {
         let upper = shared.upper()?;
+        let moves = shared.moves.load(Ordering::SeqCst);
         let mut missing = Vec::new();
         let mut node = Arc::clone(self);
         let mut handle = loop {
@@ -279,7 +282,12 @@ impl Node {
                 Err(error) => return Err(error),
             };
             let meta = upper.dir_meta(&opened)?;
-            if (meta.device, meta.inode) != (part.device, part.inode) {
+            // One that was removed and made anew is another, too: then the node is dead.
+            let stood_still = || {
+                let now = shared.moves.load(Ordering::SeqCst);
+                now == moves && moves.is_multiple_of(2) && !node.is_dead()
+            };
+            if (meta.device, meta.inode) != (part.device, part.inode) && !stood_still() {
                 return Ok(None);
             }
             handle = shared.keep.put(&part.handle, opened);

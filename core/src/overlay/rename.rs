@@ -16,6 +16,7 @@ use crate::layer::{Leave, Over};
 use crate::meta::Kind;
 use crate::name::Name;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Two names, and what they stood for when they were resolved.
 struct Plan<'a> {
@@ -32,6 +33,22 @@ enum Verdict {
     Move,
     /// Two names of one file: POSIX has nothing happen.
     Same,
+}
+
+/// A directory is somewhere else on disk than its node says, or may be.
+struct Moving<'a>(&'a AtomicU64);
+
+impl<'a> Moving<'a> {
+    fn new(moves: &'a AtomicU64) -> Self {
+        moves.fetch_add(1, Ordering::SeqCst);
+        Self(moves)
+    }
+}
+
+impl Drop for Moving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl Shared {
@@ -217,6 +234,7 @@ impl Shared {
             dir: &new_handle,
             name: *new_name,
         };
+        let _moving = (source.kind == Kind::Dir).then(|| Moving::new(&self.moves));
         let renamed = upper.rename(from, to, over, leave);
         if source.kind == Kind::Dir && !upper.handles_follow_rename() {
             // The paths of all below it are others now, and its new one may have been another's.

@@ -2,6 +2,8 @@
 //!
 //! Some platforms have nothing better: a handle there is where the directory was when it was
 //! opened. Once it, or one above it, is renamed, the handle leads nowhere, or to another one.
+//! Nor do they have inode numbers: instead of one there is a hash, which for a directory here
+//! changes with what is in it, and a listing has none at all.
 
 use crate::error::Result;
 use crate::meta::{Kind, Meta, SetTimes};
@@ -49,7 +51,11 @@ impl<P: Plain> Plain for ByPath<P> {
     }
 
     fn meta(&self, dir: &PathHandle, name: Option<Name<'_>>) -> Result<Meta> {
-        self.0.meta(&self.at(dir)?, name)
+        let mut meta = self.0.meta(&self.at(dir)?, name)?;
+        if meta.kind == Kind::Dir {
+            meta.inode ^= u64::from(meta.modified.nanoseconds) << 32;
+        }
+        Ok(meta)
     }
 
     fn open_dir(&self, dir: &PathHandle, name: Name<'_>) -> Result<PathHandle> {
@@ -114,7 +120,8 @@ impl<P: Plain> Plain for ByPath<P> {
         dir: &PathHandle,
         each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.0.list(&self.at(dir)?, each)
+        self.0
+            .list(&self.at(dir)?, &mut |name, kind, _| each(name, kind, 0))
     }
 
     fn set_times(&self, dir: &PathHandle, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {

@@ -58,6 +58,11 @@ pub trait Plain: Send + Sync + 'static {
     }
 
     /// `fstatat`, without following.
+    ///
+    /// All names of one file have one device and inode number, which stay while it lives and are
+    /// no other file's. A directory's may change; so may a file's on a platform that has nothing
+    /// better (a hash of when it was changed). Then its names count as files of their own: what
+    /// `stat` shows by one of them may be old after a write through another.
     fn meta(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<Meta>;
 
     /// `openat`, directories only.
@@ -104,6 +109,8 @@ pub trait Plain: Send + Sync + 'static {
     fn remove_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<()>;
 
     /// `getdents`: every name but `.` and `..` with type and inode number, until `each` breaks.
+    /// The number is 0 where the platform's listing has none. It is shown to guests of WASI 0.1,
+    /// and used for nothing else.
     fn list(
         &self,
         dir: &Self::Dir,

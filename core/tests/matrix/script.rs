@@ -194,8 +194,9 @@ pub(crate) fn names(dir: &Dir) -> Result<String> {
     let mut names = Vec::new();
     for entry in listing.iter() {
         let stat = dir.stat_at(entry.name.to_str()?, false)?;
-        let told = (entry.kind, entry.inode);
-        let wrong = if told == (stat.kind, stat.identity.lower) {
+        // 0 says that the listing does not know.
+        let inodes = [stat.identity.lower, 0];
+        let wrong = if entry.kind == stat.kind && inodes.contains(&entry.inode) {
             ""
         } else {
             " (listed as another)"
