@@ -16,6 +16,18 @@ build:
 guests:
     scripts/build-guests.sh
 
+# Builds the composable component, which the crates carry.
+component:
+    scripts/build-component.sh
+
+# Composed components under jco on node.
+jco:
+    scripts/jco.sh
+
+# Refreshes the vendored WIT.
+wit:
+    scripts/wit.sh
+
 # Format, clippy, documentation: warnings refused.
 lint:
     scripts/lint.sh

@@ -22,6 +22,7 @@ done
 
 scripts/setup.sh
 scripts/build-guests.sh
+scripts/build-component.sh
 cargo build "${everything[@]}" "${profile[@]}"
 # A backtrace with each error would be stock's greatest cost (docs/design.md).
 RUST_BACKTRACE=0 "${CARGO_TARGET_DIR:-target}/$folder/wasi-overlay-bench" "${arguments[@]}"

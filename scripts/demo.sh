@@ -4,6 +4,7 @@
 
 scripts/setup.sh
 scripts/build-guests.sh
+scripts/build-component.sh
 cargo build "${everything[@]}"
 
 command="${CARGO_TARGET_DIR:-target}/debug/wasi-overlay"
@@ -52,6 +53,10 @@ find changes ! -type d | sort
 
 say "A component of WASI 0.2 on the same layers, its changes in memory"
 show --layer base --layer app --layer patch --upper memory:16m "$component"
+
+say "The same program with its overlay inside: on layers wherever it runs"
+"$command" compose "$files" -o on-layers.wasm --lower /base --lower /app --lower /patch --upper /changes 2>&1 | sed "s|$files|files.wasm|g"
+show --dir base::/base::ro --dir app::/app::ro --dir patch::/patch::ro --dir changes::/changes on-layers.wasm tree
 
 sums >after
 cmp before after || die "a layer changed: this is a bug"

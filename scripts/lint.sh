@@ -20,6 +20,9 @@ done
 
 scripts/doc.sh
 
+say "Vendored WIT"
+scripts/wit.sh --check
+
 say "Shell"
 for script in scripts/*.sh .ci/run; do
     bash -n "$script"

@@ -7,11 +7,14 @@
 
 scripts/setup.sh
 scripts/build-guests.sh
+scripts/build-component.sh
 # A large program that nobody here wrote, for the tests; fetched once, by hash.
 scripts/fetch-cpython.sh
 
 say "Tests"
 cargo test "${everything[@]}" "$@"
+
+scripts/jco.sh
 
 if [ "$(id -u)" = 0 ]; then
     say "Tests of the engine, unprivileged"

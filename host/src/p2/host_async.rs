@@ -219,7 +219,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
             dir.open_at(&path, how)
         };
         let opened = self.on_dir(&fd, open).await?;
-        Ok(self.table.push(opened.into())?)
+        Ok(self.table.push(opened)?)
     }
 
     async fn readlink_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<String> {

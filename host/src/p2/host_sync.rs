@@ -178,7 +178,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         let dir = self.table.get(&fd)?.dir()?;
         let how = open_flags.how(path_flags, flags)?;
         let opened = dir.open_at(&path, how)?;
-        Ok(self.table.push(opened.into())?)
+        Ok(self.table.push(opened)?)
     }
 
     fn readlink_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<String> {

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Refreshes the vendored WIT from the wasmtime-wasi that Cargo.lock names; with --check, says whether
+# that would change anything.
+. "$(dirname "$0")/lib.sh"
+
+check=
+case "${1:-}" in
+"") ;;
+--check) check=1 ;;
+*) die "usage: scripts/wit.sh [--check]" ;;
+esac
+
+manifest=$(cargo metadata --format-version 1 --locked |
+    grep -o '"manifest_path":"[^"]*/wasmtime-wasi-[0-9.]*/Cargo.toml"' | head -n 1 | cut -d'"' -f4)
+[ -n "$manifest" ] || die "cargo names no wasmtime-wasi: run cargo fetch"
+source=${manifest%/Cargo.toml}/src/p2/wit/deps
+
+for folder in wit/deps host/wit/p2/deps guest-tests/p2/wit/deps; do
+    for file in "$folder"/*.wit; do
+        cmp -s "$source/${file##*/}" "$file" && continue
+        [ -z "$check" ] || die "$file differs from that of wasmtime-wasi: run scripts/wit.sh"
+        cp "$source/${file##*/}" "$file"
+        echo "$file"
+    done
+done
