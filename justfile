@@ -56,7 +56,7 @@ test-unprivileged:
 demo:
     scripts/demo.sh
 
-# Times an overlay of four layers against stock wasmtime on a plain directory.
+# Times overlays of four layers against stock wasmtime on a plain directory.
 bench *arguments:
     scripts/bench.sh {{ arguments }}
 

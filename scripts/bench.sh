@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Times an overlay of four layers against stock wasmtime-wasi on one plain directory.
+# Times overlays of four layers, in the plugin and composed into the guest, against stock
+# wasmtime-wasi on one plain directory.
 #
 # usage: scripts/bench.sh [--release] [--smoke | --pairs N] [--live] [--check] [--json FILE] ...
 #
-# --smoke counts system calls, fails if there are too many, and says nothing of times. --release
+# --smoke counts system calls, fails if there are too many or the component is too large, and says
+# nothing of times. --release
 # is for numbers to show: it builds wasmtime once more, which takes ten minutes on two cores.
 # Without it our crates are optimized as the dependencies are, so that the ratios are fair.
 . "$(dirname "$0")/lib.sh"

@@ -40,7 +40,8 @@ const NOT_FILES: &[&str] = &[
     "sigaltstack",
 ];
 
-/// Counts the system calls of one unit of `work`, once everything is warm.
+/// Counts the system calls of one unit of `work`, once everything is warm; none where the work is
+/// not to be counted.
 pub(crate) fn calls(
     work: &Work,
     version: Version,
@@ -48,6 +49,9 @@ pub(crate) fn calls(
     trees: &Trees,
     guests: &Path,
 ) -> Result<Calls> {
+    if work.counted_turns == 0 {
+        return Ok(Calls::new());
+    }
     let few = run(work, version, side, trees, guests, work.counted_turns)?;
     let many = run(work, version, side, trees, guests, 2 * work.counted_turns)?;
     let units = f64::from(work.counted_turns * work.units);

@@ -1,5 +1,5 @@
-//! Times guests on an overlay of four layers against stock wasmtime-wasi on one plain directory
-//! that holds the same tree.
+//! Times guests on an overlay of four layers, in the plugin and composed into the guest, against
+//! stock wasmtime-wasi on one plain directory that holds the same tree.
 //!
 //! A shared machine is faster or slower from one second to the next, so both sides run back to
 //! back, many times, and what counts is the median of the ratios. System calls are counted beside
@@ -9,6 +9,7 @@ mod count;
 mod report;
 mod runner;
 mod sides;
+mod start;
 mod trees;
 mod work;
 
@@ -16,9 +17,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use report::Row;
 use runner::{Guest, Side, Version};
+use sides::composed;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use trees::Trees;
+use work::Work;
 
 #[derive(Debug, Parser)]
 #[command(about = "Times an overlay of four layers against stock wasmtime on a plain directory")]
@@ -38,13 +41,13 @@ struct Bench {
     /// Count system calls and fail if there are too many; time once, and say nothing of it.
     #[arg(long)]
     smoke: bool,
-    /// Fail if the overlay is slower in anything by more than 15 %.
+    /// Fail if the overlay takes longer than it may, with 15 % for chance.
     #[arg(long)]
     check: bool,
     /// Time a plain directory on the plugin, as `--dir` means it, instead of an overlay.
     #[arg(long)]
     live: bool,
-    /// Only works whose name contains this.
+    /// Only rows whose guest and work, such as `0.2 composed: stat`, contain this.
     #[arg(long, default_value = "")]
     only: String,
     /// Write what was measured to this file.
@@ -67,11 +70,18 @@ enum One {
         trees: PathBuf,
         guests: PathBuf,
     },
+    /// One start of the guest that lies compiled in the trees' folder.
+    #[command(hide = true)]
+    Start {
+        side: String,
+        work: String,
+        trees: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
-        Command { one: Some(one), .. } => run_one(one),
+        Command { one: Some(one), .. } => run_one(&one),
         Command { bench, .. } => run(&bench),
     };
     match done {
@@ -83,20 +93,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_one(one: One) -> Result<()> {
-    let One::One {
-        version,
-        side,
-        work,
-        turns,
-        trees,
-        guests,
-    } = one;
-    let version = Version::named(&version).context("no such version")?;
-    let side = Side::named(&side).context("no such side")?;
-    let work = work::named(&work).context("no such work")?;
-    Guest::load(&guests, version)?.run(side, work, turns, &Trees::at(trees))?;
-    Ok(())
+fn run_one(one: &One) -> Result<()> {
+    let side = |name| Side::named(name).context("no such side");
+    match one {
+        One::One {
+            version,
+            side: name,
+            work,
+            turns,
+            trees,
+            guests,
+        } => {
+            let version = Version::named(version).context("no such version")?;
+            let work = work::named(work).context("no such work")?;
+            let side = side(name)?;
+            let trees = Trees::at(trees.clone());
+            Guest::load(guests, version, side)?.run(side, work, *turns, &trees)?;
+            Ok(())
+        }
+        One::Start {
+            side: name,
+            work,
+            trees,
+        } => start::process(side(name)?, work, &Trees::at(trees.clone())),
+    }
 }
 
 fn run(bench: &Bench) -> Result<()> {
@@ -105,27 +125,22 @@ fn run(bench: &Bench) -> Result<()> {
         std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value == "0"),
         "RUST_BACKTRACE is set, which makes errors slow: set it to 0"
     );
-    let side = if bench.live {
-        Side::Live
-    } else {
-        Side::Overlay
-    };
     let trees = Trees::make()?;
     let mut rows = Vec::new();
-    for version in Version::ALL {
-        let guest = Guest::load(&bench.guests, version)?;
-        for work in chosen(&bench.only) {
-            eprintln!("{} {}", version.name(), work.name);
-            let calls = |side| count::calls(work, version, side, &trees, &bench.guests);
-            let mut row = Row {
-                version,
-                work,
-                side,
-                stock: Vec::new(),
-                ours: Vec::new(),
-                stock_calls: calls(Side::Stock)?,
-                ours_calls: calls(side)?,
-            };
+    for (version, side) in subjects(bench.live) {
+        let chosen: Vec<Row> = works(side)
+            .map(|work| Row::new(version, side, work))
+            .filter(|row| row.label().contains(&bench.only))
+            .collect();
+        if chosen.is_empty() {
+            continue;
+        }
+        let guest = Guest::load(&bench.guests, version, side)?;
+        for mut row in chosen {
+            eprintln!("{}", row.label());
+            let calls = |side| count::calls(row.work, version, side, &trees, &bench.guests);
+            row.stock_calls = calls(Side::Stock)?;
+            row.ours_calls = calls(side)?;
             let pairs = if bench.smoke { 1 } else { bench.pairs };
             for pair in 0..pairs {
                 time_pair(&guest, &trees, &mut row, pair)?;
@@ -133,7 +148,7 @@ fn run(bench: &Bench) -> Result<()> {
             rows.push(row);
         }
     }
-    ensure!(!rows.is_empty(), "no work has {:?} in its name", bench.only);
+    ensure!(!rows.is_empty(), "no row has {:?} in its name", bench.only);
     print!("{}", report::table(&rows, !bench.smoke));
     if let Some(path) = &bench.json {
         let json = serde_json::to_string_pretty(&report::json(&rows, bench.pairs))?;
@@ -143,10 +158,25 @@ fn run(bench: &Bench) -> Result<()> {
     judge(bench, &rows)
 }
 
-fn chosen(only: &str) -> impl Iterator<Item = &'static work::Work> {
-    work::WORKS
-        .iter()
-        .filter(move |work| work.name.contains(only))
+/// What is compared with stock.
+fn subjects(live: bool) -> Vec<(Version, Side)> {
+    if live {
+        return vec![(Version::P1, Side::Live), (Version::P2, Side::Live)];
+    }
+    vec![
+        (Version::P1, Side::Overlay),
+        (Version::P2, Side::Overlay),
+        (Version::P2, Side::Composed),
+    ]
+}
+
+/// What is done on that side.
+fn works(side: Side) -> impl Iterator<Item = &'static Work> {
+    let starts = match side {
+        Side::Composed => work::STARTS,
+        Side::Stock | Side::Overlay | Side::Live => &[],
+    };
+    work::WORKS.iter().chain(starts)
 }
 
 /// Times both sides once; which goes first changes from pair to pair.
@@ -168,11 +198,11 @@ fn judge(bench: &Bench, rows: &[Row]) -> Result<()> {
     let mut faults: Vec<String> = Vec::new();
     if bench.smoke {
         faults.extend(rows.iter().filter_map(Row::excess));
+        faults.extend(composed::check_size().err().map(|error| error.to_string()));
     }
     if bench.check {
         let slower = rows.iter().filter(|row| row.is_slower());
-        faults
-            .extend(slower.map(|row| format!("{} {}: slower", row.version.name(), row.work.name)));
+        faults.extend(slower.map(|row| format!("{}: slower", row.label())));
     }
     if faults.is_empty() {
         return Ok(());

@@ -6,7 +6,7 @@ use crate::work::Work;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// A ratio up to this counts as equal: shared machines are not steadier.
+/// A ratio up to this times what is allowed is chance: shared machines are not steadier.
 pub(crate) const EQUAL: f64 = 1.15;
 
 /// What one work of one WASI version took.
@@ -58,6 +58,31 @@ impl Spread {
 }
 
 impl Row {
+    /// Nothing measured yet.
+    pub(crate) fn new(version: Version, side: Side, work: &'static Work) -> Self {
+        Self {
+            version,
+            work,
+            side,
+            stock: Vec::new(),
+            ours: Vec::new(),
+            stock_calls: Calls::new(),
+            ours_calls: Calls::new(),
+        }
+    }
+
+    /// The guest and the work.
+    pub(crate) fn label(&self) -> String {
+        format!("{}: {}", self.guest(), self.work.name)
+    }
+
+    fn guest(&self) -> String {
+        match self.side {
+            Side::Composed => format!("{} composed", self.version.name()),
+            Side::Stock | Side::Overlay | Side::Live => self.version.name().to_owned(),
+        }
+    }
+
     /// Our time over stock's, pair by pair.
     pub(crate) fn ratio(&self) -> Spread {
         let ratios: Vec<f64> = self
@@ -69,9 +94,31 @@ impl Row {
         Spread::of(&ratios)
     }
 
-    /// Whether ours is slower by more than chance.
+    /// How many times as long as stock it may take; none if nothing was promised.
+    fn most_ratio(&self) -> Option<f64> {
+        match self.side {
+            Side::Composed => self.work.composed_ratio,
+            Side::Stock | Side::Overlay | Side::Live => Some(1.0),
+        }
+    }
+
+    /// Whether ours takes longer than it may by more than chance.
     pub(crate) fn is_slower(&self) -> bool {
-        self.ratio().median > EQUAL
+        let ratio = self.ratio().median;
+        self.most_ratio().is_some_and(|most| ratio > most * EQUAL)
+    }
+
+    fn verdict(&self) -> String {
+        let ratio = self.ratio().median;
+        match self.most_ratio() {
+            None => "no bound".to_owned(),
+            Some(1.0) if ratio < 1.0 / EQUAL => "faster".to_owned(),
+            Some(1.0) if ratio <= EQUAL => "equal".to_owned(),
+            Some(1.0) => "slower".to_owned(),
+            Some(most) if ratio <= most => format!("at most {most}"),
+            Some(most) if ratio <= most * EQUAL => format!("about {most}"),
+            Some(most) => format!("more than {most}"),
+        }
     }
 
     /// Why the system calls are too many; none if they are not.
@@ -81,15 +128,15 @@ impl Row {
         // What is left of chance after the difference of two runs.
         let slack = 0.05 + stock * 0.02;
         let most = match self.side {
-            Side::Overlay => self.work.most_calls.min(stock),
+            Side::Overlay => self.work.plugin_calls.min(stock),
+            Side::Composed => self.work.composed_calls,
             Side::Live | Side::Stock => stock,
         };
         let bound = most + slack;
         (ours > bound).then(|| {
             format!(
-                "{} {}: {ours:.2} system calls a {}, more than {bound:.2} (stock {stock:.2}): {}",
-                self.version.name(),
-                self.work.name,
+                "{}: {ours:.2} system calls a {}, more than {bound:.2} (stock {stock:.2}): {}",
+                self.label(),
                 self.work.unit,
                 spell(&self.ours_calls),
             )
@@ -108,7 +155,7 @@ pub(crate) fn table(rows: &[Row], timed: bool) -> String {
         "| guest | work {times}| calls: stock | calls: {ours} |\n|---|---{rule}|---|---|\n"
     );
     for row in rows {
-        let head = format!("| {} | {} ", row.version.name(), row.work.name);
+        let head = format!("| {} | {} ", row.guest(), row.work.name);
         let calls = format!(
             "| {} | {} |",
             spell(&row.stock_calls),
@@ -123,7 +170,7 @@ pub(crate) fn table(rows: &[Row], timed: bool) -> String {
                 ratio.median,
                 ratio.low,
                 ratio.high,
-                verdict(ratio.median),
+                row.verdict(),
             )
         } else {
             String::new()
@@ -140,7 +187,7 @@ pub(crate) fn json(rows: &[Row], pairs: u32) -> Value {
         .iter()
         .map(|row| {
             json!({
-                "guest": row.version.name(),
+                "guest": row.guest(),
                 "work": row.work.name,
                 "unit": row.work.unit,
                 "stock_ns": Spread::of(&row.stock).json(),
@@ -158,16 +205,6 @@ pub(crate) fn json(rows: &[Row], pairs: u32) -> Value {
         "debug_assertions": cfg!(debug_assertions),
         "rows": rows,
     })
-}
-
-fn verdict(ratio: f64) -> &'static str {
-    if ratio > EQUAL {
-        "slower"
-    } else if ratio < 1.0 / EQUAL {
-        "faster"
-    } else {
-        "equal"
-    }
 }
 
 fn time(spread: Spread, unit: &str) -> String {

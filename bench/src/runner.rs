@@ -4,11 +4,13 @@
 //! of its own for each run, the synchronous linkers, blocking on the calling thread as
 //! `wasmtime run` does. What a fresh mount has to look up first is in the times.
 
-use crate::sides::{plugin, stock};
+use crate::sides::{composed, plugin, stock};
+use crate::start;
 use crate::trees::Trees;
-use crate::work::Work;
-use anyhow::{Context as _, Result};
+use crate::work::{Timed, Work};
+use anyhow::{Context as _, Result, bail};
 use std::path::Path;
+use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
@@ -21,6 +23,8 @@ pub(crate) enum Side {
     Overlay,
     /// The plugin on the plain directory, as `--dir` means it.
     Live,
+    /// The overlay in the component itself, on wasmtime-wasi with four layers and an upper.
+    Composed,
 }
 
 /// Which guest.
@@ -38,19 +42,19 @@ impl Side {
             Self::Stock => "stock",
             Self::Overlay => "overlay",
             Self::Live => "live",
+            Self::Composed => "composed",
         }
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Stock, Self::Overlay, Self::Live]
+        [Self::Stock, Self::Overlay, Self::Live, Self::Composed]
             .into_iter()
             .find(|side| side.name() == name)
     }
 }
 
 impl Version {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::P1, Self::P2];
+    const ALL: [Self; 2] = [Self::P1, Self::P2];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -79,12 +83,16 @@ pub(crate) struct Guest {
 
 enum Program {
     Module(Module),
-    Component(Component),
+    Component {
+        alone: Component,
+        /// With its overlay; none if that side is not asked for.
+        composed: Option<Component>,
+    },
 }
 
 impl Guest {
-    /// Compiles the guest of that version in `folder`.
-    pub(crate) fn load(folder: &Path, version: Version) -> Result<Self> {
+    /// Compiles the guest of that version in `folder`, for stock and that side.
+    pub(crate) fn load(folder: &Path, version: Version, side: Side) -> Result<Self> {
         let engine = Engine::default();
         let path = folder.join(version.file());
         let bytes = std::fs::read(&path).with_context(|| {
@@ -95,43 +103,84 @@ impl Guest {
         })?;
         let program = match version {
             Version::P1 => Program::Module(Module::new(&engine, bytes)?),
-            Version::P2 => Program::Component(Component::new(&engine, bytes)?),
+            Version::P2 => Program::Component {
+                alone: Component::new(&engine, &bytes)?,
+                composed: match side {
+                    Side::Composed => {
+                        Some(Component::new(&engine, composed::with_overlay(&bytes)?)?)
+                    }
+                    Side::Stock | Side::Overlay | Side::Live => None,
+                },
+            },
         };
         Ok(Self { engine, program })
     }
 
-    /// Lets the guest do `turns` turns of `work`; returns nanoseconds a unit, by its own clock.
+    /// Does `turns` turns of `work`; returns nanoseconds a unit.
     pub(crate) fn run(&self, side: Side, work: &Work, turns: u32, trees: &Trees) -> Result<f64> {
-        let engine = &self.engine;
-        let arguments = ["bench".to_owned(), work.name.to_owned(), turns.to_string()];
-        let files = match side {
-            Side::Stock => None,
-            Side::Overlay => Some(plugin::overlay(trees)?),
-            Side::Live => Some(plugin::live(trees)?),
-        };
-        let output = match (&self.program, files) {
-            (Program::Module(module), None) => stock::p1(engine, module, &arguments, trees),
-            (Program::Module(module), Some(files)) => {
-                plugin::p1(engine, module, &arguments, &files)
-            }
-            (Program::Component(component), None) => {
-                stock::p2(engine, component, &arguments, trees)
-            }
-            (Program::Component(component), Some(files)) => {
-                plugin::p2(engine, component, &arguments, files)
+        let took = match work.timed {
+            Timed::Guest => self.by_its_own_clock(side, work, turns, trees),
+            Timed::Instance => start::instances(&self.ready(side, trees)?, turns),
+            Timed::Run(what) => start::runs(&self.ready(side, trees)?, what, turns),
+            Timed::Process(what) => {
+                start::processes(self.component(side)?, side, what, turns, trees)
             }
         };
-        let output = output.with_context(|| format!("{} failed on {}", work.name, side.name()))?;
-        let text = String::from_utf8(output).context("the guest printed no text")?;
-        let nanoseconds: u64 = text
-            .trim()
-            .parse()
-            .with_context(|| format!("the guest printed {text:?}, not a time"))?;
+        let took = took.with_context(|| format!("{} failed on {}", work.name, side.name()))?;
         #[expect(
             clippy::cast_precision_loss,
             reason = "seconds at most, in nanoseconds"
         )]
-        let each = nanoseconds as f64 / f64::from(turns * work.units);
+        let each = took.as_nanos() as f64 / f64::from(turns * work.units);
         Ok(each)
+    }
+
+    fn by_its_own_clock(
+        &self,
+        side: Side,
+        work: &Work,
+        turns: u32,
+        trees: &Trees,
+    ) -> Result<Duration> {
+        let engine = &self.engine;
+        let arguments = ["bench".to_owned(), work.name.to_owned(), turns.to_string()];
+        let files = match side {
+            Side::Stock | Side::Composed => None,
+            Side::Overlay => Some(plugin::overlay(trees)?),
+            Side::Live => Some(plugin::live(trees)?),
+        };
+        let output = match (&self.program, files) {
+            (Program::Module(module), None) => {
+                stock::p1(engine, module, &arguments, &stock::plain(trees))
+            }
+            (Program::Module(module), Some(files)) => {
+                plugin::p1(engine, module, &arguments, &files)
+            }
+            (Program::Component { .. }, None) => self.ready(side, trees)?.run(&arguments),
+            (Program::Component { alone, .. }, Some(files)) => {
+                plugin::p2(engine, alone, &arguments, files)
+            }
+        };
+        let text = String::from_utf8(output?).context("the guest printed no text")?;
+        let nanoseconds = text
+            .trim()
+            .parse()
+            .with_context(|| format!("the guest printed {text:?}, not a time"))?;
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
+    fn ready(&self, side: Side, trees: &Trees) -> Result<stock::Ready> {
+        start::ready(self.component(side)?, side, trees)
+    }
+
+    /// What stock runs on that side.
+    fn component(&self, side: Side) -> Result<&Component> {
+        match (&self.program, side) {
+            (Program::Component { alone, .. }, Side::Stock) => Ok(alone),
+            (Program::Component { composed, .. }, Side::Composed) => {
+                composed.as_ref().context("it was not composed")
+            }
+            _ => bail!("this guest does not run there"),
+        }
     }
 }

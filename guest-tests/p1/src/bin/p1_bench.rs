@@ -8,7 +8,7 @@ use std::time::Instant;
 const STEP: usize = 64 * 1024;
 
 /// Bytes in the file that is read and written from end to end.
-const BIG: usize = 32 << 20;
+const BIG: usize = 256 << 20;
 
 /// Entries of `many`.
 const ENTRIES: usize = 1000;
@@ -48,6 +48,8 @@ fn on_its_own() {
         "readdir",
         "read",
         "write",
+        "read-at",
+        "write-at",
         "create-write-unlink",
     ] {
         bench.turn(work);
@@ -109,6 +111,26 @@ impl Bench {
                 raw::close(file).expect("it is open");
                 raw::unlink(self.base, "work/big").expect("it is there");
             }
+            "read-at" => {
+                let file = raw::open_read(self.base, "big").expect("it is there");
+                let mut total = 0;
+                loop {
+                    match self.read_at(file, STEP, total as u64) {
+                        0 => break,
+                        count => total += count,
+                    }
+                }
+                assert_eq!(total, self.big);
+                raw::close(file).expect("it is open");
+            }
+            "write-at" => {
+                let file = self.create("work/big");
+                for step in 0..self.big / STEP {
+                    self.write_at(file, STEP, (step * STEP) as u64);
+                }
+                raw::close(file).expect("it is open");
+                raw::unlink(self.base, "work/big").expect("it is there");
+            }
             "create-write-unlink" => {
                 let file = self.create("work/new");
                 self.write(file, 4096);
@@ -124,18 +146,34 @@ impl Bench {
         raw::open_write(self.base, name, how).expect("the name is free")
     }
 
-    /// Reads into the buffer, which [`raw::read`] would make anew each time.
-    fn read(&mut self, file: wasi::Fd, length: usize) -> usize {
-        let into = wasi::Iovec {
+    /// Up to `length` bytes of the buffer, which [`raw::read`] would make anew each time.
+    fn into(&mut self, length: usize) -> wasi::Iovec {
+        wasi::Iovec {
             buf: self.buffer.as_mut_ptr(),
             buf_len: length.min(self.buffer.len()),
-        };
+        }
+    }
+
+    fn read(&mut self, file: wasi::Fd, length: usize) -> usize {
+        let into = self.into(length);
         // SAFETY: the buffer is as long as the vector says, and outlives the call.
         unsafe { wasi::fd_read(file, &[into]) }.expect("it can be read")
     }
 
+    fn read_at(&mut self, file: wasi::Fd, length: usize, offset: u64) -> usize {
+        let into = self.into(length);
+        // SAFETY: as for `read`.
+        unsafe { wasi::fd_pread(file, &[into], offset) }.expect("it can be read")
+    }
+
     fn write(&self, file: wasi::Fd, length: usize) {
         let written = raw::write(file, &self.buffer[..length]).expect("there is room");
+        assert_eq!(written, length);
+    }
+
+    fn write_at(&self, file: wasi::Fd, length: usize, offset: u64) {
+        let data = &self.buffer[..length];
+        let written = raw::pwrite(file, data, offset).expect("there is room");
         assert_eq!(written, length);
     }
 

@@ -1,5 +1,6 @@
 //! What the benchmark times: with the arguments `WORK TURNS` it works in the benchmark's tree
-//! and prints nanoseconds. Without, it does each work once in a tree of its own.
+//! and prints nanoseconds. With `nothing` it does nothing, and with `one-stat` it looks at one
+//! file: that is timed from outside. Without arguments it does each work once in a tree of its own.
 
 use guests_p2::bindings::wasi::cli::environment::get_arguments;
 use guests_p2::bindings::wasi::clocks::monotonic_clock;
@@ -14,7 +15,7 @@ guests_p2::command!(run);
 const STEP: usize = 64 * 1024;
 
 /// Bytes in the file that is read and written from end to end.
-const BIG: usize = 32 << 20;
+const BIG: usize = 256 << 20;
 
 /// Entries of `many`.
 const ENTRIES: usize = 1000;
@@ -30,6 +31,8 @@ fn run() {
             }
             say!("{}", monotonic_clock::now() - start);
         }
+        [_, work] if work == "nothing" => {}
+        [_, work] if work == "one-stat" => stat(&root()),
         _ => on_its_own(),
     }
 }
@@ -51,6 +54,8 @@ fn on_its_own() {
         "readdir",
         "read",
         "write",
+        "read-at",
+        "write-at",
         "create-write-unlink",
     ] {
         bench.turn(work);
@@ -79,10 +84,7 @@ impl Bench {
     fn turn(&self, work: &str) {
         let base = &self.base;
         match work {
-            "stat" => {
-                let stat = base.stat_at(PathFlags::SYMLINK_FOLLOW, "a/b/c");
-                assert_eq!(stat.expect("it is there").size, 4096);
-            }
+            "stat" => stat(base),
             "missing-stat" => {
                 let stat = base.stat_at(PathFlags::SYMLINK_FOLLOW, "a/b/none");
                 assert_eq!(stat.expect_err("it is not there"), ErrorCode::NoEntry);
@@ -99,6 +101,11 @@ impl Bench {
                 self.write("work/big", self.big);
                 base.unlink_file_at("work/big").expect("it is there");
             }
+            "read-at" => assert_eq!(self.read_at("big"), self.big),
+            "write-at" => {
+                self.write_at("work/big", self.big);
+                base.unlink_file_at("work/big").expect("it is there");
+            }
             "create-write-unlink" => {
                 self.write("work/new", 4096);
                 base.unlink_file_at("work/new").expect("it is there");
@@ -107,10 +114,14 @@ impl Bench {
         }
     }
 
+    fn create(&self, name: &str) -> Descriptor {
+        let how = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
+        open_write(&self.base, name, how).expect("the name is free")
+    }
+
     /// Makes a file and writes as wasi-libc does: as much as the stream takes, flushed at the end.
     fn write(&self, name: &str, length: usize) {
-        let how = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
-        let file = open_write(&self.base, name, how).expect("the name is free");
+        let file = self.create(name);
         let stream = file.write_via_stream(0).expect("it can be written");
         let mut left = length;
         while left > 0 {
@@ -125,6 +136,36 @@ impl Bench {
         }
         stream.blocking_flush().expect("there is room");
     }
+
+    /// Makes a file and writes without a stream.
+    fn write_at(&self, name: &str, length: usize) {
+        let file = self.create(name);
+        let mut done = 0;
+        while done < length {
+            let step = &self.data[..STEP.min(length - done)];
+            let count = file.write(step, done as u64).expect("there is room");
+            done += usize::try_from(count).expect("no more than was passed");
+        }
+    }
+
+    /// Reads without a stream.
+    fn read_at(&self, name: &str) -> usize {
+        let file = open(&self.base, name).expect("it is there");
+        let mut total = 0;
+        loop {
+            let step = file.read(STEP as u64, total as u64);
+            let (data, end) = step.expect("it can be read");
+            total += data.len();
+            if end || data.is_empty() {
+                return total;
+            }
+        }
+    }
+}
+
+fn stat(base: &Descriptor) {
+    let stat = base.stat_at(PathFlags::SYMLINK_FOLLOW, "a/b/c");
+    assert_eq!(stat.expect("it is there").size, 4096);
 }
 
 fn list(base: &Descriptor, name: &str) -> usize {

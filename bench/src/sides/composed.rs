@@ -1,0 +1,46 @@
+//! The component with an overlay composed into it: its host is stock wasmtime-wasi, whose preopens
+//! are four lower layers and an upper.
+
+use super::stock::Preopens;
+use crate::trees::{LAYERS, Trees};
+use anyhow::{Result, ensure};
+use wasi_overlay_compose::{Config, WasiVersion, component, compose};
+
+/// Most bytes of the overlay as a component, alone.
+const MOST_BYTES: usize = 180_000;
+
+fn lower(index: u32) -> String {
+    format!("/lower{index}")
+}
+
+fn config() -> Config {
+    Config {
+        lowers: (0..LAYERS).map(lower).collect(),
+        upper: Some("/upper".to_owned()),
+        ..Config::default()
+    }
+}
+
+/// `app` with its overlay.
+pub(crate) fn with_overlay(app: &[u8]) -> Result<Vec<u8>> {
+    Ok(compose(app, &config())?.bytes)
+}
+
+/// What the host gives it.
+pub(crate) fn preopens(trees: &Trees) -> Preopens {
+    let lowers = (0..LAYERS).map(|index| (trees.layer(index), lower(index)));
+    let upper = (trees.upper(), "/upper".to_owned());
+    lowers.chain([upper]).collect()
+}
+
+/// # Errors
+/// If the overlay became larger than it may be.
+pub(crate) fn check_size() -> Result<()> {
+    let bytes = component(WasiVersion::LATEST, None)?.len();
+    eprintln!("the component: {bytes} bytes");
+    ensure!(
+        bytes <= MOST_BYTES,
+        "the component is {bytes} bytes, more than {MOST_BYTES}"
+    );
+    Ok(())
+}
