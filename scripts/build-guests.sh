@@ -13,4 +13,4 @@ manifest=$root/guest-tests/Cargo.toml
 CARGO_TARGET_DIR=$wasm/tools cargo run --quiet --locked --manifest-path "$manifest" -p guests-componentize -- \
     "$wasm/wasm32-wasip1/release" "$wasm/wasm32-unknown-unknown/release" "$root/target/guests"
 
-echo "guests: $(find "$root/target/guests" -name '*.wasm' | wc -l) programs in $root/target/guests"
+echo "guests: $(find "$root/target/guests" -maxdepth 1 -name '*.wasm' | wc -l) programs in $root/target/guests"

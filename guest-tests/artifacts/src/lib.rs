@@ -3,7 +3,7 @@
 //! `foreach_p1!(each)` and `foreach_p2!(each)` call `each!(name CONSTANT)` for every guest. A test
 //! file that makes its tests with them runs every guest, whoever adds the next one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One guest program.
 #[derive(Clone, Copy, Debug)]
@@ -20,14 +20,28 @@ impl Guest {
     /// # Panics
     /// If the guests were not built.
     pub fn path(&self) -> &'static Path {
-        let path = Path::new(self.path);
-        assert!(
-            path.exists(),
-            "{} is missing: build the guests with `just guests` (scripts/build-guests.sh)",
-            self.path
-        );
-        path
+        built(Path::new(self.path))
     }
+
+    /// The core module that a component for WASI 0.2 is made of, with the component's types in a
+    /// custom section.
+    ///
+    /// # Panics
+    /// If the guests were not built, and for a guest for WASI 0.1.
+    pub fn core_path(&self) -> PathBuf {
+        let path = Path::new(self.path);
+        let name = path.file_name().expect("a guest has a name");
+        built(path.with_file_name("core").join(name))
+    }
+}
+
+fn built<P: AsRef<Path>>(path: P) -> P {
+    assert!(
+        path.as_ref().exists(),
+        "{} is missing: build the guests with `just guests` (scripts/build-guests.sh)",
+        path.as_ref().display()
+    );
+    path
 }
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

@@ -4,6 +4,8 @@
 //! A WASI 0.1 guest is a core module and is copied. A WASI 0.2 guest was linked for
 //! `wasm32-unknown-unknown` and carries its type information in a custom section: it is encoded
 //! as a component, without an adapter, so that each of its imports is one that it calls itself.
+//! The module is copied too, into the folder `core`: components for other versions of WASI 0.2 can
+//! be made of it.
 
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeSet;
@@ -17,30 +19,33 @@ fn main() -> Result<()> {
     let [p1, p2, out] = &args[..] else {
         anyhow::bail!("usage: guests-componentize P1-FOLDER P2-FOLDER OUT-FOLDER");
     };
-    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    let core = out.join("core");
+    fs::create_dir_all(&core).with_context(|| format!("cannot make {}", core.display()))?;
     let mut kept = BTreeSet::new();
     for (folder, prefix) in [(p1, "p1_"), (p2, "p2_")] {
         let mut count = 0;
         for module in modules(folder, prefix)? {
             let bytes =
                 fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+            let name = module
+                .file_name()
+                .context("a module without a name")?
+                .to_owned();
             let bytes = if prefix == "p2_" {
+                write_if_changed(&out.join("core").join(&name), &bytes)?;
                 encode(&bytes)
                     .with_context(|| format!("cannot make a component of {}", module.display()))?
             } else {
                 bytes
             };
-            let name = module
-                .file_name()
-                .context("a module without a name")?
-                .to_owned();
             write_if_changed(&out.join(&name), &bytes)?;
             kept.insert(name);
             count += 1;
         }
         ensure!(count > 0, "no {prefix}*.wasm in {}", folder.display());
     }
-    remove_others(out, &kept)
+    remove_others(out, &kept)?;
+    remove_others(&core, &kept)
 }
 
 /// The modules in `folder` that a guest's source stands behind: one whose source was removed

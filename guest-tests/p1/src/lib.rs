@@ -27,6 +27,13 @@ pub fn at(name: &str) -> PathBuf {
     PathBuf::from(String::from_utf8(path).expect("preopens have UTF-8 names")).join(name)
 }
 
+/// Whether the guest was made a component with the adapter for WASI 0.1, which can do less than a
+/// host of WASI 0.1: 128 descriptors, no times of an open directory, a trap at paths that are no
+/// UTF-8.
+pub fn is_wrapped() -> bool {
+    std::env::var_os("WRAPPED").is_some()
+}
+
 /// An error that has a code of WASI 0.1.
 pub trait Code {
     /// The name of the code.

@@ -10,14 +10,14 @@
 //! read 1 0 100
 //! ```
 //!
-//! Slot 0 holds the root from the start. A step on a slot that holds nothing answers `-`, so that
+//! Slot 0 holds the first preopened directory from the start. A step on a slot that holds nothing answers `-`, so that
 //! any sequence of steps is a script. What a slot holds stays open until the slot gets something
 //! else. Nothing here is of one WASI version.
 
 /// A script for the tree that the guests work in, with a bit of everything.
 pub const EXAMPLE: &str = include_str!("example.txt");
 
-/// How many things can be held at a time, the root among them.
+/// How many things can be held at a time.
 pub const SLOTS: usize = 8;
 
 /// Flags behind a call, a letter each.
@@ -49,6 +49,11 @@ pub enum Step<'a> {
     },
     Close {
         slot: usize,
+    },
+    /// Takes the preopened directory of that name.
+    Preopen {
+        slot: usize,
+        name: &'a str,
     },
     Read {
         slot: usize,
@@ -193,6 +198,10 @@ impl<'a> Words<'a> {
                 path: self.path()?,
             },
             "close" => Step::Close { slot: self.slot()? },
+            "preopen" => Step::Preopen {
+                slot: self.slot()?,
+                name: self.text()?,
+            },
             "read" => Step::Read {
                 slot: self.slot()?,
                 offset: self.number()?,

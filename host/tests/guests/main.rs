@@ -9,6 +9,7 @@
 //! runs. `GUEST_STACK=Spread cargo test … p1_rename_dir -- --show-output` runs it on one stack and
 //! shows what it says there, `GUEST_STACK=Stock` what it says on a plain directory.
 
+mod composed;
 mod cpython;
 mod deviations;
 mod fixture;
@@ -19,6 +20,7 @@ mod scan;
 mod stacks;
 
 use anyhow::{Context as _, Result, ensure};
+use deviations::Place;
 use layers::FIXTURE;
 use program::{Files, Outcome, Program};
 use scan::Tree;
@@ -65,34 +67,49 @@ fn every_deviation_is_of_a_guest_that_there_is() {
 fn check(guest: &Guest) {
     let program = Program::load(guest.path()).expect("a guest that was built can be compiled");
     let (expected, tree) = oracle(guest, &program).expect("the guest runs on a plain directory");
-    let only = std::env::var("GUEST_STACK").ok();
-    if only.as_deref() == Some("Stock") {
+    if std::env::var("GUEST_STACK").is_ok_and(|only| only == "Stock") {
         println!("{}", expected.stdout);
     }
-    // By what went wrong: stacks that fail alike have one cause.
-    let mut failures: Vec<(String, Vec<Stack>)> = Vec::new();
     let reads = READERS.contains(&guest.name);
     let read_only = stacks::READ_ONLY.into_iter().filter(|_| reads);
+    let mut failures = Failures::default();
     for stack in stacks::WRITABLE.into_iter().chain(read_only) {
-        if only
-            .as_ref()
-            .is_some_and(|only| *only != format!("{stack:?}"))
-        {
-            continue;
-        }
-        if let Err(error) = check_on(guest, &program, stack, &expected, &tree) {
-            let message = format!("{error:#}");
-            match failures.iter_mut().find(|(known, _)| *known == message) {
-                Some((_, stacks)) => stacks.push(stack),
-                None => failures.push((message, vec![stack])),
-            }
+        if is_asked_for(stack) {
+            failures.add(stack, check_on(guest, &program, stack, &expected, &tree));
         }
     }
-    let failures: Vec<_> = failures
-        .iter()
-        .map(|(message, stacks)| format!("{} on {stacks:?}: {message}", guest.name))
-        .collect();
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    failures.assert_none(guest.name);
+}
+
+/// Whether a stack is among those that guests are to be run on.
+fn is_asked_for(stack: impl Place) -> bool {
+    std::env::var("GUEST_STACK").map_or(true, |only| stack.is_one_of(&only))
+}
+
+/// By what went wrong: stacks that fail alike have one cause.
+#[derive(Default)]
+struct Failures(Vec<(String, Vec<String>)>);
+
+impl Failures {
+    fn add(&mut self, stack: impl Place, result: Result<()>) {
+        let Err(error) = result else {
+            return;
+        };
+        let (stack, message) = (format!("{stack:?}"), format!("{error:#}"));
+        match self.0.iter_mut().find(|(known, _)| *known == message) {
+            Some((_, stacks)) => stacks.push(stack),
+            None => self.0.push((message, vec![stack])),
+        }
+    }
+
+    fn assert_none(&self, guest: &str) {
+        let failures: Vec<_> = self
+            .0
+            .iter()
+            .map(|(message, stacks)| format!("{guest} on {}: {message}", stacks.join(", ")))
+            .collect();
+        assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    }
 }
 
 /// What the guest says and leaves behind on a plain directory.
@@ -121,20 +138,25 @@ fn check_on(
     let mounted = stack.mount(&FIXTURE).context("it cannot be mounted")?;
     let outcome = program.run(mounted.files(), &[guest.name], &[])?;
     let after = mounted.end();
-    ensure!(
-        outcome.failure.is_some() == expected.failure.is_some(),
-        "{}",
-        report(&outcome)
-    );
-    if std::env::var("GUEST_STACK").is_ok_and(|only| only == format!("{stack:?}")) {
-        println!("{}", outcome.stdout);
-    }
-    compare(guest, stack, &expected.stdout, &outcome.stdout)?;
+    verify(guest, stack, expected, &outcome)?;
     let after = after?.filter(|_| !deviations::tree_differs(guest.name, stack));
     if let Some(difference) = after.and_then(|after| scan::difference(tree, &after)) {
         anyhow::bail!("what is left is another tree:\n{difference}");
     }
     Ok(())
+}
+
+/// Compares how a guest ended and what it said, given what may differ.
+fn verify(guest: &Guest, stack: impl Place, expected: &Outcome, outcome: &Outcome) -> Result<()> {
+    ensure!(
+        outcome.failure.is_some() == expected.failure.is_some(),
+        "{}",
+        report(outcome)
+    );
+    if std::env::var("GUEST_STACK").is_ok_and(|only| only == format!("{stack:?}")) {
+        println!("{}", outcome.stdout);
+    }
+    compare(guest, stack, &expected.stdout, &outcome.stdout)
 }
 
 fn report(outcome: &Outcome) -> String {
@@ -149,7 +171,7 @@ fn report(outcome: &Outcome) -> String {
 }
 
 /// Compares two transcripts, given what may differ.
-fn compare(guest: &Guest, stack: Stack, expected: &str, found: &str) -> Result<()> {
+fn compare(guest: &Guest, stack: impl Place, expected: &str, found: &str) -> Result<()> {
     let text = deviations::expected(guest.name, stack, expected)?;
     let (expected, found): (Vec<_>, Vec<_>) = (text.lines().collect(), found.lines().collect());
     let mut differences = Vec::new();

@@ -1,7 +1,7 @@
 //! Runs a program on a filesystem and keeps what it said.
 
 use anyhow::{Context as _, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use wasi_overlay::{OverlayCtx, OverlayCtxView, OverlayView, p1, p2};
 use wasmtime::component::{Component, ResourceTable};
@@ -37,10 +37,28 @@ pub(crate) enum Program {
 pub(crate) enum Files<'a> {
     /// A plain directory, by wasmtime-wasi.
     Stock(&'a Path),
+    /// Directories under these names, by wasmtime-wasi.
+    Preopens(&'a [Preopen]),
     /// Our plugin, in a synchronous store.
     Ours(&'a OverlayCtx),
     /// Our plugin, in an asynchronous store.
     OursAsync(&'a OverlayCtx),
+}
+
+/// A directory, and the name that the program gets it by.
+#[derive(Clone, Debug)]
+pub(crate) struct Preopen {
+    pub(crate) path: PathBuf,
+    pub(crate) name: String,
+    pub(crate) perms: FsPerms,
+}
+
+impl Preopen {
+    pub(crate) fn new(path: impl Into<PathBuf>, name: impl Into<String>) -> Self {
+        let (path, name) = (path.into(), name.into());
+        let perms = FsPerms::ReadWrite;
+        Self { path, name, perms }
+    }
 }
 
 /// What a program said, and how it ended.
@@ -79,8 +97,12 @@ impl OverlayView for State {
 impl Program {
     /// Compiles the program in a file, whichever it is.
     pub(crate) fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
-        Ok(if is_component(&bytes) {
+        Self::new(&std::fs::read(path).with_context(|| format!("{}", path.display()))?)
+    }
+
+    /// Compiles a program, whichever it is.
+    pub(crate) fn new(bytes: &[u8]) -> Result<Self> {
+        Ok(if is_component(bytes) {
             Self::Component(Component::new(&ENGINE, bytes)?)
         } else {
             Self::Module(Module::new(&ENGINE, bytes)?)
@@ -101,8 +123,16 @@ impl Program {
             .envs(env)
             .stdout(stdout.clone())
             .stderr(stderr.clone());
-        if let Files::Stock(dir) = files {
-            wasi.preopened_dir(dir, "/", FsPerms::ReadWrite)?;
+        match files {
+            Files::Stock(dir) => {
+                wasi.preopened_dir(dir, "/", FsPerms::ReadWrite)?;
+            }
+            Files::Preopens(all) => {
+                for it in all {
+                    wasi.preopened_dir(&it.path, &it.name, it.perms)?;
+                }
+            }
+            Files::Ours(_) | Files::OursAsync(_) => {}
         }
         let ended = match self {
             Self::Module(module) => run_module(module, files, wasi),
@@ -132,7 +162,7 @@ fn is_component(bytes: &[u8]) -> bool {
 fn run_module(module: &Module, files: Files<'_>, mut wasi: WasiCtxBuilder) -> wasmtime::Result<()> {
     let wasi = wasi.build_p1();
     match files {
-        Files::Stock(_) => {
+        Files::Stock(_) | Files::Preopens(_) => {
             let mut linker = wasmtime::Linker::<WasiP1Ctx>::new(&ENGINE);
             wasmtime_wasi::p1::add_to_linker_sync(&mut linker, |ctx| ctx)?;
             let mut store = Store::new(&ENGINE, wasi);
@@ -165,7 +195,7 @@ fn run_component(
     mut wasi: WasiCtxBuilder,
 ) -> wasmtime::Result<()> {
     let overlay = match files {
-        Files::Stock(_) => OverlayCtx::default(),
+        Files::Stock(_) | Files::Preopens(_) => OverlayCtx::default(),
         Files::Ours(overlay) | Files::OursAsync(overlay) => overlay.clone(),
     };
     let mut store = Store::new(
@@ -185,8 +215,10 @@ fn run_component(
         })?
     } else {
         match files {
-            Files::Stock(_) => wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?,
-            _ => p2::add_all_to_linker_sync(&mut linker)?,
+            Files::Stock(_) | Files::Preopens(_) => {
+                wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?
+            }
+            Files::Ours(_) | Files::OursAsync(_) => p2::add_all_to_linker_sync(&mut linker)?,
         }
         let command = wasi::sync::Command::instantiate(&mut store, component, &linker)?;
         command.wasi_cli_run().call_run(&mut store)?

@@ -1,5 +1,6 @@
 //! The filesystems that a guest is run on. All show the same tree.
 
+use crate::deviations::Place;
 use crate::layers::{Layers, Spread};
 use crate::program::Files;
 use crate::scan::{self, Tree};
@@ -62,9 +63,8 @@ pub(crate) struct Mounted<'a> {
     folder: TempDir,
 }
 
-impl Stack {
-    /// Whether a name is that of this stack, or of a group that it is in.
-    pub(crate) fn is_one_of(self, name: &str) -> bool {
+impl Place for Stack {
+    fn is_one_of(self, name: &str) -> bool {
         match name {
             "All" => true,
             "Overlays" => !matches!(self, Self::Live | Self::ReadOnlyLive),
@@ -74,13 +74,15 @@ impl Stack {
             _ => name == format!("{self:?}"),
         }
     }
+}
 
-    /// Whether there is such a stack or group.
-    pub(crate) fn is_name(name: &str) -> bool {
-        let mut all = WRITABLE.into_iter().chain(READ_ONLY);
-        all.any(|stack| stack.is_one_of(name))
-    }
+/// Whether there is such a stack or group.
+pub(crate) fn is_name(name: &str) -> bool {
+    let mut all = WRITABLE.into_iter().chain(READ_ONLY);
+    all.any(|stack| stack.is_one_of(name))
+}
 
+impl Stack {
     /// How the tree lies in layers; none if it lies in a plain directory.
     fn spread(self) -> Option<Spread> {
         match self {

@@ -1,7 +1,7 @@
 //! Paths that no honest program would write.
 
 use guests_p1::wasi::OFLAGS_CREAT;
-use guests_p1::{ROOT, raw, show_tree, tried, wasi};
+use guests_p1::{ROOT, is_wrapped, raw, show_tree, tried, wasi};
 
 fn main() {
     let long = "x/".repeat(40_000);
@@ -56,7 +56,8 @@ fn main() {
         tried("  unlink", raw::unlink(ROOT, path));
     }
     // Bytes that are no UTF-8: WASI's strings are.
-    for bytes in [&b"\xff"[..], b"dir/\xc3", b"\xed\xa0\x80"] {
+    let no_utf8 = [&b"\xff"[..], b"dir/\xc3", b"\xed\xa0\x80"];
+    for bytes in no_utf8.into_iter().filter(|_| !is_wrapped()) {
         // SAFETY: the host reads the bytes, whatever they are; that is what is tested.
         let made = unsafe {
             wasi::wasi_snapshot_preview1::path_create_directory(

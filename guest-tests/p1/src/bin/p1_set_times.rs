@@ -3,7 +3,7 @@
 use guests_p1::wasi::{
     FSTFLAGS_ATIM, FSTFLAGS_ATIM_NOW, FSTFLAGS_MTIM, FSTFLAGS_MTIM_NOW, LOOKUPFLAGS_SYMLINK_FOLLOW,
 };
-use guests_p1::{ROOT, at, raw, show, tried, wasi};
+use guests_p1::{ROOT, at, is_wrapped, raw, show, tried, wasi};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
@@ -96,7 +96,7 @@ fn main() {
             wasi::fd_filestat_set_times(dir, 8 * SECOND, 9 * SECOND, both)
         }),
     );
-    assert_eq!(mtime("a"), 9 * SECOND);
+    assert_eq!(mtime("a") == 9 * SECOND, !is_wrapped());
 
     // Who moves what: the file by a write, the directory by a change of its names.
     let moved = |what: &str, path: &str, change: &mut dyn FnMut()| {

@@ -3,6 +3,7 @@
 //! example.
 
 use guests_p2::bindings::wasi::cli::environment::get_arguments;
+use guests_p2::bindings::wasi::filesystem::preopens::get_directories;
 use guests_p2::wall_clock::Datetime;
 use guests_p2::{
     Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, InputStream,
@@ -73,6 +74,21 @@ impl State {
         self.slots[slot].as_ref().ok_or(Stop::Nothing)
     }
 
+    /// What the slot holds, unless it is a file that was not opened for that: some say so when a
+    /// stream is made and some when it is used, and `p2_stream_write` has the difference.
+    fn opened_for(
+        &self,
+        slot: usize,
+        flag: DescriptorFlags,
+    ) -> std::result::Result<&Descriptor, Stop> {
+        let held = self.held(slot)?;
+        let is_file = held.get_type()? == DescriptorType::RegularFile;
+        match is_file && !held.get_flags()?.contains(flag) {
+            true => Err(Stop::Code(ErrorCode::BadDescriptor)),
+            false => Ok(held),
+        }
+    }
+
     fn step(&mut self, step: Step<'_>) -> std::result::Result<String, Stop> {
         let done = |()| "done".to_owned();
         Ok(match step {
@@ -91,6 +107,12 @@ impl State {
             }
             Step::Close { slot } => {
                 self.slots[slot].take().ok_or(Stop::Nothing)?;
+                "done".to_owned()
+            }
+            Step::Preopen { slot, name } => {
+                let mut all = get_directories().into_iter();
+                let found = all.find(|(_, known)| known == name);
+                self.slots[slot] = Some(found.ok_or(Stop::Nothing)?.0);
                 "done".to_owned()
             }
             Step::Read {
@@ -121,7 +143,8 @@ impl State {
                 done(stream.blocking_write_and_flush(text.as_bytes())?)
             }
             Step::KeepInput { slot, offset } => {
-                self.input = Some(self.held(slot)?.read_via_stream(offset)?);
+                let file = self.opened_for(slot, DescriptorFlags::READ)?;
+                self.input = Some(file.read_via_stream(offset)?);
                 "done".to_owned()
             }
             Step::ReadKept { length } => {
@@ -129,7 +152,8 @@ impl State {
                 stream.blocking_read(length)?.escape_ascii().to_string()
             }
             Step::KeepOutput { slot, offset } => {
-                self.output = Some(self.held(slot)?.write_via_stream(offset)?);
+                let file = self.opened_for(slot, DescriptorFlags::WRITE)?;
+                self.output = Some(file.write_via_stream(offset)?);
                 "done".to_owned()
             }
             Step::WriteKept { text } => {
