@@ -5,13 +5,15 @@
 //! what it leaves has to be the same tree; and the layers have to be, byte for byte, what they
 //! were. `scripts/fetch-cpython.sh` gets the program.
 
-use crate::program::{Files, Outcome, Program};
+use crate::composed::Setup;
+use crate::program::{Files, Outcome, Preopen, Program};
 use crate::scan::{self, Node, Tree};
 use anyhow::{Context as _, Result, ensure};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use wasi_overlay::{FsPerms, Lower, Overlay, OverlayCtx};
@@ -22,21 +24,46 @@ const UNPACK: &str = include_str!("python/unpack.py");
 /// Where the standard library is shown to the guest.
 const LIBRARY: &str = "py/lib/python3.12";
 
-#[test]
-fn python_sees_and_leaves_on_layers_what_it_does_on_a_plain_directory() {
-    let python = python().expect("python can be compiled");
-    let layers = Layers::new(&python).expect("the layers can be made");
+/// The program, its layers, and what it does on a plain directory: what it says and leaves.
+struct Prepared {
+    python: Program,
+    layers: Layers,
+    expected: Outcome,
+    left: Tree,
+}
 
+static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
+    let python = Program::new(&module().expect("python was fetched"));
+    let python = python.expect("python can be compiled");
+    let layers = Layers::new(&python).expect("the layers can be made");
     let plain = TempDir::new().expect("a temporary folder can be made");
     write(&scan::merge(&layers.trees), plain.path()).expect("the plain directory can be made");
     let expected = run(&python, Files::Stock(plain.path())).expect("python runs on it");
     let left = scan::scan(plain.path()).expect("it can be read");
     assert!(!expected.stdout.contains("failed:"), "{}", expected.stdout);
+    Prepared {
+        python,
+        layers,
+        expected,
+        left,
+    }
+});
 
+#[test]
+fn python_sees_and_leaves_on_layers_what_it_does_on_a_plain_directory() {
     for upper in [Upper::Directory, Upper::Memory] {
-        check(&python, &layers, &upper, &expected, &left)
+        PREPARED
+            .check_on(&upper)
             .unwrap_or_else(|error| panic!("{upper:?}: {error:#}"));
     }
+}
+
+/// Behind the adapter, and the overlay in the program.
+#[test]
+fn python_composed_sees_and_leaves_what_it_does_on_a_plain_directory() {
+    PREPARED
+        .check_composed()
+        .unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 /// Where changes go.
@@ -46,64 +73,74 @@ enum Upper {
     Memory,
 }
 
-fn check(
-    python: &Program,
-    layers: &Layers,
-    upper: &Upper,
-    expected: &Outcome,
-    left: &Tree,
-) -> Result<()> {
-    let folder = TempDir::new()?;
-    let mut builder = Overlay::builder();
-    for (index, path) in layers.paths().enumerate() {
-        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
-        builder = builder.lower(Lower::dir(format!("lower {index}"), dir)?);
+impl Prepared {
+    fn check_on(&self, upper: &Upper) -> Result<()> {
+        let folder = TempDir::new()?;
+        let mut builder = Overlay::builder();
+        for (index, path) in self.layers.paths().enumerate() {
+            let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+            builder = builder.lower(Lower::dir(format!("lower {index}"), dir)?);
+        }
+        builder = match upper {
+            Upper::Directory => builder.upper_dir(
+                "upper",
+                Dir::open_ambient_dir(folder.path(), ambient_authority())?,
+            ),
+            Upper::Memory => builder.upper_memory(1 << 28),
+        };
+        let overlay = builder.build()?;
+        let ctx = OverlayCtx::builder()
+            .overlay("/", &overlay, FsPerms::ReadWrite)?
+            .build();
+        let outcome = run(&self.python, Files::Ours(&ctx))?;
+        drop(ctx);
+        overlay.close()?;
+        self.compare(
+            &outcome,
+            (*upper == Upper::Directory).then(|| folder.path()),
+        )
     }
-    builder = match upper {
-        Upper::Directory => builder.upper_dir(
-            "upper",
-            Dir::open_ambient_dir(folder.path(), ambient_authority())?,
-        ),
-        Upper::Memory => builder.upper_memory(1 << 28),
-    };
-    let overlay = builder.build()?;
-    let ctx = OverlayCtx::builder()
-        .overlay("/", &overlay, FsPerms::ReadWrite)?
-        .build();
-    let outcome = run(python, Files::Ours(&ctx))?;
-    for (line, (expected, found)) in expected
-        .stdout
-        .lines()
-        .zip(outcome.stdout.lines())
-        .enumerate()
-    {
-        ensure!(
-            expected == found,
-            "line {}: expected {expected:?}, found {found:?}\n{}",
-            line + 1,
-            outcome.stdout
-        );
-    }
-    ensure!(
-        expected.stdout == outcome.stdout,
-        "it ended early:\n{}",
-        outcome.stdout
-    );
-    drop(ctx);
-    overlay.close()?;
 
-    for (index, (path, tree)) in layers.paths().zip(&layers.trees).enumerate() {
-        if let Some(difference) = scan::difference(tree, &scan::scan(&path)?) {
-            anyhow::bail!("lower {index} was changed:\n{difference}");
-        }
+    fn check_composed(&self) -> Result<()> {
+        let upper = TempDir::new()?;
+        let composed = Setup::ByName.compose(&module()?)?;
+        let mut preopens: Vec<_> = self
+            .layers
+            .paths()
+            .enumerate()
+            .map(|(index, path)| Preopen::new(path, format!("/lower{index}")))
+            .collect();
+        preopens.push(Preopen::new(upper.path(), "/upper"));
+        let outcome = run(&Program::new(&composed)?, Files::Preopens(&preopens))?;
+        self.compare(&outcome, Some(upper.path()))
     }
-    if *upper == Upper::Directory {
-        let merged = scan::merge(layers.trees.iter().chain([&scan::scan(folder.path())?]));
-        if let Some(difference) = scan::difference(left, &merged) {
-            anyhow::bail!("what is left is another tree:\n{difference}");
+
+    /// Compares with the plain directory what was said, and what is left where that is on disk.
+    fn compare(&self, outcome: &Outcome, upper: Option<&Path>) -> Result<()> {
+        let (expected, found) = (&self.expected.stdout, &outcome.stdout);
+        for (line, (expected, found)) in expected.lines().zip(found.lines()).enumerate() {
+            ensure!(
+                expected == found,
+                "line {}: expected {expected:?}, found {found:?}\n{}",
+                line + 1,
+                outcome.stdout
+            );
         }
+        ensure!(expected == found, "it ended early:\n{found}");
+        let layers = &self.layers;
+        for (index, (path, tree)) in layers.paths().zip(&layers.trees).enumerate() {
+            if let Some(difference) = scan::difference(tree, &scan::scan(&path)?) {
+                anyhow::bail!("lower {index} was changed:\n{difference}");
+            }
+        }
+        if let Some(upper) = upper {
+            let merged = scan::merge(layers.trees.iter().chain([&scan::scan(upper)?]));
+            if let Some(difference) = scan::difference(&self.left, &merged) {
+                anyhow::bail!("what is left is another tree:\n{difference}");
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Runs the script that does what programs do.
@@ -119,15 +156,15 @@ fn run(python: &Program, files: Files<'_>) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// The program, compiled: once, and then from wasmtime's cache.
-fn python() -> Result<Program> {
+/// The program, a core module of WASI 0.1.
+fn module() -> Result<Vec<u8>> {
     let path = folder().join("python.wasm");
     ensure!(
         path.exists(),
         "{} is missing: run scripts/fetch-cpython.sh",
         path.display()
     );
-    Program::load(&path)
+    Ok(fs::read(path)?)
 }
 
 /// Where the fetch script puts things.

@@ -5,16 +5,18 @@
 //! A guest for WASI 0.1 is wrapped with the adapter in both cases: what the adapter does otherwise
 //! than a host of WASI 0.1 is not the overlay's.
 
+mod settings;
 mod stacks;
+mod versions;
 
-pub(crate) use stacks::is_name;
+pub(crate) use stacks::{Setup, Stack, is_name};
 
 use crate::deviations;
 use crate::layers::FIXTURE;
 use crate::program::{Files, Outcome, Program};
 use crate::scan::{self, Tree};
 use anyhow::{Context as _, Result, ensure};
-use stacks::{OTHERS, READ_ONLY, Stack, WRITABLE};
+use stacks::{OTHERS, READ_ONLY, WRITABLE};
 use std::fs;
 use wasi_overlay_compose::{ComposeError, Overlay};
 use wasi_overlay_guest_artifacts::Guest;
@@ -109,6 +111,23 @@ fn oracle(guest: &Guest, bytes: &[u8]) -> Result<(Outcome, Tree)> {
     let ended_well = outcome.failure.is_none() || crate::MAY_TRAP.contains(&guest.name);
     ensure!(ended_well, "{}", crate::report(&outcome));
     Ok((outcome, scan::scan(folder.path())?))
+}
+
+/// What the script of its own says and leaves on a plain directory.
+fn script_oracle() -> (String, Tree) {
+    let guest = wasi_overlay_guest_artifacts::P2_SCRIPT;
+    let bytes = fs::read(guest.path()).expect("a guest that was built can be read");
+    let (outcome, tree) = oracle(&guest, &bytes).expect("it runs on a plain directory");
+    (outcome.stdout, tree)
+}
+
+/// What a component says and leaves on a stack.
+fn on_stack(component: &[u8], stack: Stack) -> Result<(String, Tree)> {
+    let mounted = stack.mount(&FIXTURE)?;
+    let files = Files::Preopens(&mounted.preopens);
+    let outcome = Program::new(component)?.run(files, &["guest"], &[])?;
+    ensure!(outcome.failure.is_none(), "{}", crate::report(&outcome));
+    Ok((outcome.stdout, mounted.end()?))
 }
 
 fn check_on(

@@ -2,12 +2,15 @@
 //! streams held open across them, and the transcript and the tree that it leaves have to be those
 //! of wasmtime-wasi on a plain directory.
 //!
+//! In the middle the guest ends and another one goes on: what is not open has to be on disk.
+//!
 //! `OVERLAY_SEED` replays one script, `OVERLAY_STEPS` says how long it is, `OVERLAY_SEQUENCES` how
 //! many there are. A script that fails is cut down to the lines that it needs for it.
 
 mod script;
 mod tree;
 
+use crate::composed;
 use crate::layers::Layers;
 use crate::program::{Files, Program};
 use crate::scan::{self, Tree};
@@ -18,6 +21,9 @@ use wasi_overlay_guest_artifacts::P2_SCRIPT;
 
 /// The calls of one script.
 const STEPS: u64 = 250;
+
+/// A line that ends the guest; another one does what follows.
+const RESTART: &str = "restart";
 
 /// Numbers that look random, from a seed: xorshift.
 pub(crate) struct Random(u64);
@@ -53,8 +59,9 @@ fn number(name: &str, default: u64) -> u64 {
     value.map_or(default, |value| value.parse().expect("a number"))
 }
 
-/// Runs random scripts on a plain directory and by `run`.
-pub(crate) fn check(scripts: u64, run: impl Fn(&Layers, &str) -> Result<Ran>) {
+/// Runs random scripts on a plain directory and by `run`. `streams` says whether they keep a stream
+/// to read from across calls.
+fn check(scripts: u64, streams: bool, run: impl Fn(&Layers, &str) -> Result<Ran>) {
     let seeds = match std::env::var("OVERLAY_SEED") {
         Ok(seed) => {
             let seed = seed.parse().expect("a number");
@@ -66,9 +73,11 @@ pub(crate) fn check(scripts: u64, run: impl Fn(&Layers, &str) -> Result<Ran>) {
         let mut random = Random::new(seed);
         let (tree, spread) = tree::draw(&mut random);
         assert_eq!(scan::difference(&tree, &scan::merge(&spread)), None);
-        let lines: Vec<_> = (0..number("OVERLAY_STEPS", STEPS))
+        let mut lines: Vec<_> = (0..number("OVERLAY_STEPS", STEPS))
             .map(|_| script::draw(&mut random))
+            .filter(|line| streams || !line.starts_with("keep-input"))
             .collect();
+        lines.insert(lines.len() / 2, RESTART.to_owned());
         let layers = Layers::new(tree, spread).expect("the layers can be written");
         let difference = |lines: &[String]| difference(&layers, &lines.join("\n"), &run);
         if difference(&lines).is_some() {
@@ -139,17 +148,21 @@ fn plain(layers: &Layers, script: &str) -> Result<(String, Tree)> {
 }
 
 /// Runs a script, by a program that interprets it.
-pub(crate) fn run(program: &Program, files: Files<'_>, script: &str) -> Result<String> {
-    // A command without a script has one of its own.
-    let outcome = program.run(files, &["script", script], &[])?;
-    ensure!(
-        outcome.failure.is_none(),
-        "{:?}\n{}\n{}",
-        outcome.failure,
-        outcome.stderr,
-        outcome.stdout
-    );
-    Ok(outcome.stdout)
+fn run(program: &Program, files: Files<'_>, script: &str) -> Result<String> {
+    let mut said = String::new();
+    for part in script.split(RESTART) {
+        let part = part.trim_matches('\n');
+        let outcome = program.run(files, &["script", part], &[])?;
+        ensure!(
+            outcome.failure.is_none(),
+            "{:?}\n{}\n{}",
+            outcome.failure,
+            outcome.stderr,
+            outcome.stdout
+        );
+        said += &outcome.stdout;
+    }
+    Ok(said)
 }
 
 fn on(stack: Stack) -> impl Fn(&Layers, &str) -> Result<Ran> {
@@ -164,7 +177,7 @@ macro_rules! test_stack {
     ($name:ident, $stack:ident, $scripts:literal) => {
         #[test]
         fn $name() {
-            check($scripts, on(Stack::$stack));
+            check($scripts, true, on(Stack::$stack));
         }
     };
 }
@@ -188,3 +201,31 @@ test_stack!(
     30
 );
 test_stack!(an_upper_alone_is_like_a_plain_directory, UpperAlone, 15);
+
+/// A stream to read from is the layer's own in a composed guest, so none is kept.
+fn composed(scripts: u64, stack: composed::Stack) {
+    let guest = std::fs::read(P2_SCRIPT.path()).expect("a guest that was built can be read");
+    let composed = stack.setup().compose(&guest);
+    let program = Program::new(&composed.expect("the guest can be composed"));
+    let program = program.expect("it can be compiled");
+    check(scripts, false, |layers, script| {
+        let mounted = stack.mount(layers)?;
+        let said = run(&program, Files::Preopens(&mounted.preopens), script)?;
+        Ok((said, Some(mounted.end()?)))
+    });
+}
+
+#[test]
+fn a_composed_overlay_is_like_a_plain_directory() {
+    composed(30, composed::Stack::ComposedConfigured);
+}
+
+#[test]
+fn a_composed_upper_with_a_part_is_like_a_plain_directory() {
+    composed(30, composed::Stack::ComposedUpperWithPart);
+}
+
+#[test]
+fn an_overlay_on_an_overlay_is_like_a_plain_directory() {
+    composed(30, composed::Stack::ComposedTwice);
+}
