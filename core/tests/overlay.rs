@@ -187,9 +187,14 @@ fn a_removed_directory_is_missed_where_a_name_is_asked_for() {
     fails(open_dir(&gone, ".").open_at("x", CREATE), Errno::NoEntry);
     fails(gone.rename_at("x", &root, "y"), Errno::NoEntry);
     fails(gone.rename_at("x", &root, "top/y"), Errno::NotDirectory);
+    fails(gone.rename_at("./x", &root, "."), Errno::Busy);
     fails(gone.rename_at("x/y", &root, "top/y"), Errno::NoEntry);
     fails(gone.rename_at("x", &root, "missing/y"), Errno::NoEntry);
     fails(gone.link_at("x", &root, "/y"), Errno::NotPermitted);
+    fails(root.rename_at(".", &gone, "x"), Errno::Busy);
+    fails(root.rename_at("top", &gone, "x"), Errno::NoEntry);
+    fails(root.link_at("top", &gone, "x"), Errno::NoEntry);
+    fails(root.link_at("d", &gone, "x"), Errno::NoEntry);
 }
 
 #[test]

@@ -37,6 +37,7 @@ impl Shared {
             new.existing()?;
         }
         let source = old.existing()?;
+        new.base_must_live()?;
         if new.found().is_some() {
             return Err(Errno::Exist.into());
         }

@@ -116,6 +116,7 @@ impl Shared {
             return Err(Errno::Busy.into());
         };
         let source = old.found().ok_or(Errno::NoEntry)?;
+        new.base_must_live()?;
         if !source.is_dir() && (old.wants_dir || new.wants_dir) {
             return Err(Errno::NotDirectory.into());
         }

@@ -24,6 +24,8 @@ pub(super) struct Walked {
     name: Option<Vec<u8>>,
     /// Whether `name` was found, and so is the end of `trail`.
     found: bool,
+    /// Whether it was looked for in a directory that was removed.
+    base_is_gone: bool,
     /// Whether the path says that it means a directory.
     pub(super) wants_dir: bool,
 }
@@ -46,6 +48,14 @@ impl Walked {
         match self.wants_dir && !found.is_dir() {
             true => Err(Errno::NotDirectory.into()),
             false => Ok(found),
+        }
+    }
+
+    /// `no-entry` where the name was looked for in a directory that was removed.
+    pub(super) fn base_must_live(&self) -> Result<()> {
+        match self.base_is_gone {
+            true => Err(Errno::NoEntry.into()),
+            false => Ok(()),
         }
     }
 
@@ -155,6 +165,14 @@ impl Shared {
     /// `not-permitted` for an absolute path, and for one that leads above `base`;
     /// `not-directory`, `loop`, `name-too-long`; `invalid` for a NUL.
     pub(super) fn resolve(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
+        let walked = self.walk(base, path, last)?;
+        walked.base_must_live()?;
+        Ok(walked)
+    }
+
+    /// As [`resolve`](Self::resolve), but a name in a directory that was removed is one that was
+    /// not found.
+    fn walk(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
         self.trim_if_large();
         let path = path.as_bytes();
         if path.is_empty() {
@@ -186,6 +204,7 @@ impl Shared {
                             trail,
                             name: None,
                             found: true,
+                            base_is_gone: false,
                             wants_dir: true,
                         });
                     }
@@ -201,6 +220,7 @@ impl Shared {
                             trail,
                             name: None,
                             found: true,
+                            base_is_gone: false,
                             wants_dir: true,
                         });
                     }
@@ -212,12 +232,13 @@ impl Shared {
             let Some(dir) = trail.last() else {
                 return Err(Errno::Io.into());
             };
-            // A removed directory has no names; that it has none is found out where one is asked
-            // for. All others on the way were found alive.
-            if trail.len() == 1 {
-                base.must_live()?;
-            }
-            let found = self.step(dir, Name::new(&component)?)?;
+            // A removed directory has no names, which is found out where one is asked for. All
+            // others on the way were found alive.
+            let base_is_gone = trail.len() == 1 && base.is_dead();
+            let found = match base_is_gone {
+                true => None,
+                false => self.step(dir, Name::new(&component)?)?,
+            };
             let Some(found) = found else {
                 if !at_end {
                     return Err(Errno::NoEntry.into());
@@ -227,6 +248,7 @@ impl Shared {
                     trail,
                     name,
                     found: false,
+                    base_is_gone,
                     wants_dir,
                 });
             };
@@ -262,6 +284,7 @@ impl Shared {
                     trail,
                     name: Some(component),
                     found: true,
+                    base_is_gone: false,
                     wants_dir,
                 });
             }
@@ -271,27 +294,27 @@ impl Shared {
             trail,
             name: None,
             found: true,
+            base_is_gone: false,
             wants_dir: true,
         })
     }
 
     /// Walks two paths. Both ways are walked before either name is asked for, which is where a
-    /// directory that was removed is missed.
+    /// directory that was removed is missed: who goes on asks whether
+    /// [the base lives](Walked::base_must_live).
     ///
     /// # Errors
-    /// As [`resolve`](Self::resolve).
+    /// As [`resolve`](Self::resolve), but for that.
     pub(super) fn resolve_both(
         &self,
         from: (&Arc<Node>, &str),
         to: (&Arc<Node>, &str),
         last: Last,
     ) -> Result<(Walked, Walked)> {
-        let old = self.resolve(from.0, from.1, last);
-        let is_name = !from.1.trim_end_matches('/').contains('/');
-        if old.is_err() && is_name && from.0.is_dead() {
-            self.resolve(to.0, to.1, last)?;
-        }
-        Ok((old?, self.resolve(to.0, to.1, last)?))
+        Ok((
+            self.walk(from.0, from.1, last)?,
+            self.walk(to.0, to.1, last)?,
+        ))
     }
 
     /// Walks `path` and calls `act` with what it led to, anew if that is gone by then: a file
