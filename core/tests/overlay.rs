@@ -197,6 +197,33 @@ fn a_removed_directory_is_missed_where_a_name_is_asked_for() {
     fails(root.link_at("d", &gone, "x"), Errno::NoEntry);
 }
 
+/// A guest held a directory that was removed. Nobody held it on the host, whose filesystem gave its
+/// inode number to the next file: the guest was told that they are the same object.
+#[cfg(feature = "dir")]
+#[test]
+fn a_removed_directory_that_is_held_stays_itself() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let upper = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority());
+    let builder = Overlay::builder().upper_dir("upper", upper.unwrap());
+    let root = builder.volatile(true).build().unwrap().root();
+    for (name, over) in [("removed", false), ("replaced", true)] {
+        root.create_directory_at(name).unwrap();
+        let gone = open_dir(&root, name);
+        if over {
+            root.create_directory_at("other").unwrap();
+            root.rename_at("other", &root, name).unwrap();
+        } else {
+            root.remove_directory_at(name).unwrap();
+        }
+        for at in 0..8 {
+            let new = format!("{name} {at}");
+            root.create_directory_at(&new).unwrap();
+            let new = root.identity_at(&new, true).unwrap();
+            assert_ne!(new, gone.identity().unwrap(), "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_directory_is_renamed_with_what_is_below() {
     let root = overlay().root();

@@ -72,6 +72,9 @@ pub(super) struct State {
     /// The file in the upper, kept from copy-up on while `opens` is not 0: files that were
     /// opened before read and write through it.
     pub(super) copied: Option<Arc<dyn WriteAt>>,
+    /// The handle of a directory that was removed: while the node is held, the inode number, and
+    /// so the identity, goes to nobody else.
+    pub(super) removed: Option<Arc<DirHandle>>,
     /// How many names a file of the upper has, once somebody counted. Only we change it.
     pub(super) names: Option<u64>,
     /// Times set through a handle, of a file that is removed and was only in a lower layer.

@@ -135,6 +135,10 @@ impl Shared {
             }
             _ => found(self.upper()?, &*parent.handle(self)?, name)?,
         };
+        if node.kind == Kind::Dir && node.upper.get().is_some() {
+            // Opened as long as it has a name, for `lost_a_name` to keep.
+            node.handle(self)?;
+        }
         if node.kind != Kind::Dir && node.upper.get().is_some() {
             // Counted before the removal: another name may be removed at the same time.
             node.state.lock().names.get_or_insert(meta.links);
@@ -180,7 +184,9 @@ impl Shared {
         }
         if node.kind == Kind::Dir {
             let version = node.version.load(Ordering::Acquire);
-            node.state.lock().meta = Some((version, last));
+            let mut state = node.state.lock();
+            state.meta = Some((version, last));
+            state.removed = node.upper.get().and_then(|part| part.handle.get());
         }
         *node.place.lock() = Place::Dead;
     }
