@@ -5,7 +5,8 @@
 //! In the middle the guest ends and another one goes on: what is not open has to be on disk.
 //!
 //! `OVERLAY_SEED` replays one script, `OVERLAY_STEPS` says how long it is, `OVERLAY_SEQUENCES` how
-//! many there are. A script that fails is cut down to the lines that it needs for it.
+//! many there are; `OVERLAY_SCRIPT` is a file with a script to run on the layers of that seed
+//! instead. A script that fails is cut down to the lines that it needs for it.
 
 mod script;
 mod tree;
@@ -73,11 +74,13 @@ fn check(scripts: u64, streams: bool, run: impl Fn(&Layers, &str) -> Result<Ran>
         let mut random = Random::new(seed);
         let (tree, spread) = tree::draw(&mut random);
         assert_eq!(scan::difference(&tree, &scan::merge(&spread)), None);
-        let mut lines: Vec<_> = (0..number("OVERLAY_STEPS", STEPS))
-            .map(|_| script::draw(&mut random))
-            .filter(|line| streams || !line.starts_with("keep-input"))
-            .collect();
-        lines.insert(lines.len() / 2, RESTART.to_owned());
+        let lines = match std::env::var("OVERLAY_SCRIPT") {
+            Ok(path) => {
+                let text = std::fs::read_to_string(path).expect("the script can be read");
+                text.lines().map(str::to_owned).collect()
+            }
+            Err(_) => script(&mut random, streams),
+        };
         let layers = Layers::new(tree, spread).expect("the layers can be written");
         let difference = |lines: &[String]| difference(&layers, &lines.join("\n"), &run);
         if difference(&lines).is_some() {
@@ -89,6 +92,15 @@ fn check(scripts: u64, streams: bool, run: impl Fn(&Layers, &str) -> Result<Ran>
             );
         }
     }
+}
+
+fn script(random: &mut Random, streams: bool) -> Vec<String> {
+    let mut lines: Vec<_> = (0..number("OVERLAY_STEPS", STEPS))
+        .map(|_| script::draw(random))
+        .filter(|line| streams || !line.starts_with("keep-input"))
+        .collect();
+    lines.insert(lines.len() / 2, RESTART.to_owned());
+    lines
 }
 
 /// How a script differs from itself on a plain directory, if it does.
