@@ -52,6 +52,8 @@ impl Plain for Imported {
     type Dir = Descriptor;
     type File = Descriptor;
 
+    const HAS_MODES: bool = false;
+
     fn label(&self) -> String {
         String::new()
     }

@@ -20,6 +20,9 @@ pub(super) fn write<P: Plain>(
     dir: &P::Dir,
     name: Option<Name<'_>>,
 ) -> Result<Option<Granted>> {
+    if !P::HAS_MODES {
+        return Ok(None);
+    }
     match plain.meta(dir, name)?.mode {
         Some(mode) if mode & OWNER_WRITES == 0 => {
             plain.set_mode(dir, name, mode | OWNER_WRITES)?;
@@ -36,7 +39,8 @@ pub(super) fn take_back<P: Plain>(
     name: Option<Name<'_>>,
     granted: Option<Granted>,
 ) {
-    if let Some(Granted(mode)) = granted
+    if P::HAS_MODES
+        && let Some(Granted(mode)) = granted
         && let Err(error) = plain.set_mode(dir, name, mode)
     {
         tracing::warn!(
@@ -53,7 +57,7 @@ pub(super) fn within<P: Plain, T>(
     step: impl Fn() -> Result<T>,
 ) -> Result<T> {
     match step() {
-        Err(error) if error.errno() == Errno::Access => {
+        Err(error) if P::HAS_MODES && error.errno() == Errno::Access => {
             let Some(granted) = write(plain, dir, None)? else {
                 return Err(error);
             };

@@ -85,7 +85,7 @@ impl<P: Plain> Staged<P> {
         let plain = self.work.plain();
         let staged = (self.work.dir(), self.name.as_name());
         match plain.rename(staged.0, staged.1, dir, name) {
-            Err(error) if is_copy && error.errno() == Errno::Access => {
+            Err(error) if P::HAS_MODES && is_copy && error.errno() == Errno::Access => {
                 self.publish_guarded(dir, name, error)?;
             }
             moved => moved?,

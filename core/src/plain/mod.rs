@@ -38,6 +38,10 @@ pub trait Plain: Send + Sync + 'static {
     /// An open regular file. Writing to one that was opened for reading is `bad-descriptor`.
     type File: WriteAt;
 
+    /// Whether files may have modes and owners. Where they have none, nothing is granted for a
+    /// step or taken over by a copy.
+    const HAS_MODES: bool = true;
+
     /// How the tree is called in messages to the embedder, such as its path on the host.
     fn label(&self) -> String;
 
