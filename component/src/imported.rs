@@ -12,6 +12,7 @@ use crate::host::{
 };
 use std::any::Any;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 use wasi_overlay_core::layer::{ReadAt, WriteAt};
 use wasi_overlay_core::plain::{Access, Plain};
 use wasi_overlay_core::{
@@ -25,7 +26,7 @@ const NO_FOLLOW: PathFlags = PathFlags::empty();
 const STEP: u64 = 64 * 1024;
 
 /// A preopen of the host.
-pub(crate) struct Imported(Descriptor);
+pub(crate) struct Imported(Arc<Descriptor>);
 
 impl Imported {
     /// `preopen` as a tree.
@@ -33,7 +34,7 @@ impl Imported {
     /// # Errors
     /// Those of the host.
     pub(crate) fn new(preopen: &Descriptor) -> Result<Self, ErrorCode> {
-        open_dir(preopen, ".").map(Self)
+        open_dir(preopen, ".").map(|root| Self(Arc::new(root)))
     }
 }
 
@@ -49,7 +50,8 @@ fn answer<T>(result: Result<T, ErrorCode>) -> Result<T> {
 }
 
 impl Plain for Imported {
-    type Dir = Descriptor;
+    /// Shared, so that the root is opened once.
+    type Dir = Arc<Descriptor>;
     type File = Descriptor;
 
     const HAS_MODES: bool = false;
@@ -58,11 +60,11 @@ impl Plain for Imported {
         String::new()
     }
 
-    fn root(&self) -> Result<Descriptor> {
-        answer(open_dir(&self.0, "."))
+    fn root(&self) -> Result<Arc<Descriptor>> {
+        Ok(Arc::clone(&self.0))
     }
 
-    fn meta(&self, dir: &Descriptor, name: Option<Name<'_>>) -> Result<Meta> {
+    fn meta(&self, dir: &Arc<Descriptor>, name: Option<Name<'_>>) -> Result<Meta> {
         match name {
             Some(name) => {
                 let name = name.to_str()?;
@@ -73,11 +75,27 @@ impl Plain for Imported {
         }
     }
 
-    fn open_dir(&self, dir: &Descriptor, name: Name<'_>) -> Result<Descriptor> {
-        answer(open_dir(dir, name.to_str()?))
+    fn has_inside(&self, dir: &Arc<Descriptor>, name: Name<'_>, inner: Name<'_>) -> Result<bool> {
+        let mut path = name.to_str()?.to_owned();
+        path.push('/');
+        path.push_str(inner.to_str()?);
+        match answer(dir.stat_at(NO_FOLLOW, &path)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
-    fn open_file(&self, dir: &Descriptor, name: Name<'_>, access: Access) -> Result<Descriptor> {
+    fn open_dir(&self, dir: &Arc<Descriptor>, name: Name<'_>) -> Result<Arc<Descriptor>> {
+        answer(open_dir(dir, name.to_str()?)).map(Arc::new)
+    }
+
+    fn open_file(
+        &self,
+        dir: &Arc<Descriptor>,
+        name: Name<'_>,
+        access: Access,
+    ) -> Result<Descriptor> {
         let flags = match access {
             Access::Read => DescriptorFlags::READ,
             Access::ReadWrite => DescriptorFlags::READ | DescriptorFlags::WRITE,
@@ -85,31 +103,31 @@ impl Plain for Imported {
         answer(dir.open_at(NO_FOLLOW, name.to_str()?, OpenFlags::empty(), flags))
     }
 
-    fn create_file(&self, dir: &Descriptor, name: Name<'_>, _mode: u32) -> Result<Descriptor> {
+    fn create_file(&self, dir: &Arc<Descriptor>, name: Name<'_>, _mode: u32) -> Result<Descriptor> {
         let how = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
         let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
         answer(dir.open_at(NO_FOLLOW, name.to_str()?, how, flags))
     }
 
-    fn create_dir(&self, dir: &Descriptor, name: Name<'_>, _mode: u32) -> Result<()> {
+    fn create_dir(&self, dir: &Arc<Descriptor>, name: Name<'_>, _mode: u32) -> Result<()> {
         answer(dir.create_directory_at(name.to_str()?))
     }
 
-    fn symlink(&self, dir: &Descriptor, name: Name<'_>, target: &[u8]) -> Result<()> {
+    fn symlink(&self, dir: &Arc<Descriptor>, name: Name<'_>, target: &[u8]) -> Result<()> {
         let target = str::from_utf8(target).map_err(|_| Errno::IllegalByteSequence)?;
         answer(dir.symlink_at(target, name.to_str()?))
     }
 
-    fn read_link(&self, dir: &Descriptor, name: Name<'_>) -> Result<Box<[u8]>> {
+    fn read_link(&self, dir: &Arc<Descriptor>, name: Name<'_>) -> Result<Box<[u8]>> {
         let target = answer(dir.readlink_at(name.to_str()?))?;
         Ok(target.into_bytes().into())
     }
 
     fn link(
         &self,
-        from: &Descriptor,
+        from: &Arc<Descriptor>,
         from_name: Name<'_>,
-        to: &Descriptor,
+        to: &Arc<Descriptor>,
         to_name: Name<'_>,
     ) -> Result<()> {
         answer(from.link_at(NO_FOLLOW, from_name.to_str()?, to, to_name.to_str()?))
@@ -117,26 +135,26 @@ impl Plain for Imported {
 
     fn rename(
         &self,
-        from: &Descriptor,
+        from: &Arc<Descriptor>,
         from_name: Name<'_>,
-        to: &Descriptor,
+        to: &Arc<Descriptor>,
         to_name: Name<'_>,
     ) -> Result<()> {
         answer(from.rename_at(from_name.to_str()?, to, to_name.to_str()?))
     }
 
-    fn remove_file(&self, dir: &Descriptor, name: Name<'_>) -> Result<()> {
+    fn remove_file(&self, dir: &Arc<Descriptor>, name: Name<'_>) -> Result<()> {
         answer(dir.unlink_file_at(name.to_str()?))
     }
 
-    fn remove_dir(&self, dir: &Descriptor, name: Name<'_>) -> Result<()> {
+    fn remove_dir(&self, dir: &Arc<Descriptor>, name: Name<'_>) -> Result<()> {
         answer(dir.remove_directory_at(name.to_str()?))
     }
 
     /// WASI's listings have no inode numbers.
     fn list(
         &self,
-        dir: &Descriptor,
+        dir: &Arc<Descriptor>,
         each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
     ) -> Result<()> {
         let entries = answer(dir.read_directory())?;
@@ -152,15 +170,20 @@ impl Plain for Imported {
         Ok(())
     }
 
-    fn set_times(&self, dir: &Descriptor, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
+    fn set_times(
+        &self,
+        dir: &Arc<Descriptor>,
+        name: Option<Name<'_>>,
+        times: SetTimes,
+    ) -> Result<()> {
         let Some(name) = name else {
-            return WriteAt::set_times(dir, times);
+            return WriteAt::set_times(&**dir, times);
         };
         let (accessed, modified) = both(times)?;
         answer(dir.set_times_at(NO_FOLLOW, name.to_str()?, accessed, modified))
     }
 
-    fn sync_dir(&self, dir: &Descriptor) -> Result<()> {
+    fn sync_dir(&self, dir: &Arc<Descriptor>) -> Result<()> {
         answer(dir.sync())
     }
 

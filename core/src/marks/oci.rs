@@ -125,8 +125,7 @@ pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Re
     if is_marked(plain, dir, name)? {
         return Ok(true);
     }
-    let inside = plain.open_dir(dir, name)?;
-    match exists(plain, &inside, opaque()) {
+    match plain.has_inside(dir, name, opaque()) {
         // Without the permission to search the directory nobody gets past it to what lies
         // below, and that is what opaque means. Root's own directories in a root filesystem
         // are such to everybody else, and stat works on them.

@@ -69,6 +69,17 @@ pub trait Plain: Send + Sync + 'static {
     /// `stat` shows by one of them may be old after a write through another.
     fn meta(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<Meta>;
 
+    /// Whether the directory `name` has anything of the name `inner`. A platform whose sandbox
+    /// takes paths may ask in one call: `name` was just seen to be a directory.
+    fn has_inside(&self, dir: &Self::Dir, name: Name<'_>, inner: Name<'_>) -> Result<bool> {
+        let inside = self.open_dir(dir, name)?;
+        match self.meta(&inside, Some(inner)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// `openat`, directories only.
     fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir>;
 

@@ -45,6 +45,8 @@ pub(crate) struct FileHandle(Arc<dyn ReadAt>);
 
 pub(super) struct Part {
     pub(super) layer: u16,
+    /// Of the directory there.
+    device: u64,
     handle: Slot<DirHandle>,
 }
 
@@ -63,11 +65,8 @@ impl LowerNode {
         let count = u16::try_from(stack.layers.len()).unwrap_or(u16::MAX);
         for (index, layer) in (0..count).zip(&stack.layers).rev() {
             let meta = layer.dir_meta(&layer.root()?)?;
+            parts.push(Part::new(index, meta.device));
             top.get_or_insert((meta, index));
-            parts.push(Part {
-                layer: index,
-                handle: Slot::default(),
-            });
             if layer.root_is_opaque()? {
                 break;
             }
@@ -182,10 +181,12 @@ impl LowerNode {
         for part in &self.dir()?.parts {
             let layer = stack.layer(part.layer);
             let handle = self.handle(stack, part.layer)?;
-            let device = layer.dir_meta(&handle)?.device;
-            layer.list(&handle, &mut |name, listed| match merge
-                .add(part.layer, device, name, listed)
-            {
+            layer.list(&handle, &mut |name, listed| match merge.add(
+                part.layer,
+                part.device,
+                name,
+                listed,
+            ) {
                 true => ControlFlow::Continue(()),
                 false => ControlFlow::Break(()),
             })?;
@@ -215,13 +216,10 @@ impl LowerNode {
                     if top.is_some() && !is_dir {
                         break;
                     }
-                    top.get_or_insert((meta, index));
                     if is_dir {
-                        parts.push(Part {
-                            layer: index,
-                            handle: Slot::default(),
-                        });
+                        parts.push(Part::new(index, meta.device));
                     }
+                    top.get_or_insert((meta, index));
                     if opaque || !is_dir {
                         break;
                     }
@@ -345,6 +343,17 @@ impl LowerNode {
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
         self.ask(stack, |layer, dir, name| layer.xattr(dir, name, attribute))
+    }
+}
+
+impl Part {
+    /// The directory in `layer`.
+    fn new(layer: u16, device: u64) -> Self {
+        Self {
+            layer,
+            device,
+            handle: Slot::default(),
+        }
     }
 }
 
