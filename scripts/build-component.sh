@@ -9,7 +9,9 @@ built=${WASM_TARGET_DIR:-target/wasm}/wasm32-unknown-unknown/component/wasi_over
 
 # The places of sources stand in the data of panics: without this machine's folders the component is
 # the same wherever it is built.
-export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src= --remap-path-prefix=$PWD/="
+separator=$'\x1f' # since folders may have spaces in their names
+registry=${CARGO_HOME:-$HOME/.cargo}/registry/src
+export CARGO_ENCODED_RUSTFLAGS="--remap-path-prefix=$registry=$separator--remap-path-prefix=$PWD/="
 
 # What Rust compiles for, and nothing that an engine of WASI 0.2 may not have.
 features=(--mvp-features --enable-bulk-memory --enable-bulk-memory-opt --enable-multivalue

@@ -54,8 +54,9 @@ names=(--lower /base --lower /middle --lower /top --upper /changes)
 preopens=(/base=base /middle=middle /top=top /changes=changes)
 
 compose() { # the guest, and the name of its transpiled program
-    "$command" compose "$root/target/guests/$1.wasm" -o "$1.wasm" --force "${names[@]}" 2>/dev/null
-    node_modules/.bin/jco transpile "$1.wasm" -o "$1" --name app >/dev/null
+    "$command" compose "$root/target/guests/$1.wasm" -o "$1.wasm" --force "${names[@]}" 2>said ||
+        die "$(cat said)"
+    node_modules/.bin/jco transpile "$1.wasm" -o "$1" --name app >said 2>&1 || die "$(cat said)"
 }
 on_jco() { node run.mjs "$1/app.js" "${preopens[@]}" -- "${@:2}"; }
 

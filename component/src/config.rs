@@ -44,7 +44,8 @@ pub(crate) fn read() -> Result<Option<Config>, ConfigError> {
 }
 
 /// What names say where nothing is configured: `/lower`, `/lower0`, `/lower1`, … are layers, by
-/// their numbers and the lowest at the bottom; `/upper` takes changes; everything else passes.
+/// their numbers and the lowest at the bottom; `/upper` takes changes; everything else passes, but
+/// for one that has the name of the merged tree.
 pub(crate) fn by_name<'a>(preopens: impl Iterator<Item = &'a str>) -> Config {
     let mut config = Config::default();
     let mut numbers = Vec::new();
@@ -56,6 +57,7 @@ pub(crate) fn by_name<'a>(preopens: impl Iterator<Item = &'a str>) -> Config {
                 config.lowers.insert(place, name.to_owned());
             }
             (_, "/upper") => config.upper = Some(name.to_owned()),
+            _ if name == config.at => {}
             _ => config.pass.push(name.to_owned()),
         }
     }

@@ -19,8 +19,8 @@ pub(crate) enum Descriptor {
     Ours(Opened),
     /// Something below a preopen that the guest gets as it is.
     Passed(host::Descriptor),
-    /// The root of a tree that cannot be made.
-    Broken,
+    /// The root of what cannot be had, and why.
+    Broken(ErrorCode),
 }
 
 /// Answers by the host where the descriptor passes, and gives what is ours otherwise.
@@ -29,7 +29,7 @@ macro_rules! ours {
         match $self {
             Self::Passed($passed) => return $call,
             Self::Ours(ours) => ours,
-            Self::Broken => return Err(ErrorCode::NoDevice),
+            Self::Broken(why) => return Err(*why),
         }
     };
 }
@@ -78,7 +78,7 @@ impl GuestDescriptor for Descriptor {
         match self {
             Self::Ours(ours) => Ok(ours.kind().into()),
             Self::Passed(passed) => passed.get_type(),
-            Self::Broken => Ok(DescriptorType::Directory),
+            Self::Broken(_) => Ok(DescriptorType::Directory),
         }
     }
 
@@ -210,8 +210,9 @@ impl GuestDescriptor for Descriptor {
         match (self, other.get()) {
             (Self::Ours(one), Self::Ours(other)) => one.is_same_object(other).unwrap_or(false),
             (Self::Passed(one), Self::Passed(other)) => one.is_same_object(other),
-            (Self::Broken, Self::Broken) => true,
-            (Self::Ours(_) | Self::Passed(_) | Self::Broken, _) => false,
+            // No call can tell more of what is not there than which descriptor was given.
+            (Self::Broken(_), other @ Self::Broken(_)) => std::ptr::eq(self, other),
+            (Self::Ours(_) | Self::Passed(_) | Self::Broken(_), _) => false,
         }
     }
 
@@ -244,7 +245,7 @@ impl<'a> Two<'a> {
         match (old, new) {
             (Ours(old), Ours(new)) => Ok(Self::Ours(old.dir()?, new.dir()?)),
             (Passed(old), Passed(new)) => Ok(Self::Passed(old, new)),
-            (Broken, _) | (_, Broken) => Err(ErrorCode::NoDevice),
+            (Broken(why), _) | (_, Broken(why)) => Err(*why),
             (Ours(_), Passed(_)) | (Passed(_), Ours(_)) => Err(Errno::CrossDevice.into()),
         }
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use wasi_overlay_core::layer::{ReadAt, WriteAt};
 use wasi_overlay_core::plain::{Access, Plain};
 use wasi_overlay_core::{
-    Advice, Errno, Kind, Meta, Name, Result, SetTime, SetTimes, Timestamp, wasi,
+    Advice, Errno, Kind, Meta, Name, Result, SetTime, SetTimes, Timestamp, is_there, wasi,
 };
 
 /// No link is followed: the engine does that, since a link in one layer may lead into another.
@@ -79,11 +79,7 @@ impl Plain for Imported {
         let mut path = name.to_str()?.to_owned();
         path.push('/');
         path.push_str(inner.to_str()?);
-        match answer(dir.stat_at(NO_FOLLOW, &path)) {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_there(answer(dir.stat_at(NO_FOLLOW, &path)))
     }
 
     fn open_dir(&self, dir: &Arc<Descriptor>, name: Name<'_>) -> Result<Arc<Descriptor>> {

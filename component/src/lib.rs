@@ -23,7 +23,7 @@
 //! before its file was copied up goes on reading the lower file; `descriptor.read` does not.
 //!
 //! Nothing here panics, and a component that was configured wrongly does not trap: every call on
-//! its tree answers `no-device`.
+//! what is not there answers `no-device`.
 
 // For the machine itself there is nothing to build, but clippy may look at it.
 #![cfg(any(target_family = "wasm", clippy))]

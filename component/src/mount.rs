@@ -4,19 +4,19 @@ use crate::bindings::wasi::clocks::wall_clock;
 use crate::bindings::wasi::filesystem::preopens;
 use crate::config;
 use crate::descriptor::Descriptor;
-use crate::host;
+use crate::host::{self, ErrorCode};
 use crate::imported::Imported;
 use std::sync::OnceLock;
 use wasi_overlay_config::Config;
 use wasi_overlay_core::marks::Marked;
-use wasi_overlay_core::{Errno, Error, Lower, Overlay, Timestamp, wasi};
+use wasi_overlay_core::{Lower, Overlay, Timestamp, wasi};
 
 /// The merged tree, and the name by which the guest finds it.
 struct Mount {
     at: String,
-    /// None if it cannot be made: a preopen that is named is not there, or the configuration
-    /// cannot be read.
-    overlay: Option<Overlay>,
+    /// Or what every call on it answers: `no-device` if a preopen that is named is not there or
+    /// nothing says what is a layer, else what the host or the upper said.
+    overlay: Result<Overlay, ErrorCode>,
     /// Names of preopens that the guest gets as they are.
     pass: Vec<String>,
 }
@@ -25,16 +25,21 @@ static MOUNT: OnceLock<Mount> = OnceLock::new();
 
 /// The guest's preopens: the merged tree, then what passes.
 pub(crate) fn preopens() -> Vec<(Descriptor, String)> {
-    let directories = preopens::get_directories();
+    let mut directories = preopens::get_directories();
     let mount = MOUNT.get_or_init(|| Mount::new(&directories));
     let root = match &mount.overlay {
-        Some(overlay) => Descriptor::Ours(overlay.root().into()),
-        None => Descriptor::Broken,
+        Ok(overlay) => Descriptor::Ours(overlay.root().into()),
+        Err(why) => Descriptor::Broken(*why),
     };
     let mut all = vec![(root, mount.at.clone())];
-    let passes = |name: &String| mount.pass.contains(name);
-    let passed = directories.into_iter().filter(|(_, name)| passes(name));
-    all.extend(passed.map(|(descriptor, name)| (Descriptor::Passed(descriptor), name)));
+    for name in &mount.pass {
+        let found = directories.iter().position(|(_, known)| known == name);
+        let passed = match found {
+            Some(at) => Descriptor::Passed(directories.swap_remove(at).0),
+            None => Descriptor::Broken(ErrorCode::NoDevice),
+        };
+        all.push((passed, name.clone()));
+    }
     all
 }
 
@@ -46,10 +51,10 @@ impl Mount {
         let config = match config::read() {
             Ok(Some(config)) => config,
             Ok(None) => config::by_name(names),
+            // Without a layer in it, which fails below.
             Err(_) => Config::default(),
         };
-        // An empty configuration is refused here: an overlay needs a layer.
-        let overlay = mount(&config, directories).ok();
+        let overlay = mount(&config, directories);
         Self {
             at: config.at,
             overlay,
@@ -58,11 +63,14 @@ impl Mount {
     }
 }
 
-fn mount(config: &Config, directories: &Preopens) -> Result<Overlay, Error> {
+fn mount(config: &Config, directories: &Preopens) -> Result<Overlay, ErrorCode> {
+    if config.lowers.is_empty() && config.upper.is_none() {
+        return Err(ErrorCode::NoDevice);
+    }
     let find = |name: &str| {
         let found = directories.iter().find(|(_, known)| known == name);
-        let (descriptor, _) = found.ok_or(Errno::NoDevice)?;
-        Imported::new(descriptor).map_err(Errno::from)
+        let (descriptor, _) = found.ok_or(ErrorCode::NoDevice)?;
+        Imported::new(descriptor)
     };
     let mut builder = Overlay::builder()
         .read_only(config.read_only)
@@ -75,7 +83,7 @@ fn mount(config: &Config, directories: &Preopens) -> Result<Overlay, Error> {
         let upper = Marked::upper_on_demand(find(name)?);
         builder = builder.upper(String::new(), upper);
     }
-    builder.build()
+    Ok(builder.build()?)
 }
 
 fn now() -> Timestamp {

@@ -168,6 +168,18 @@ impl Error {
     }
 }
 
+/// Whether what was asked for is there. Any error but *not found* is an error, never an absence.
+///
+/// # Errors
+/// That of the question.
+pub fn is_there<T>(answer: Result<T>) -> Result<bool> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
         Self {

@@ -41,7 +41,7 @@ mod sync;
 pub mod wasi;
 
 pub use descriptor::{Dir, File, Listing, ListingEntry, OpenHow, Opened};
-pub use error::{Errno, Error, Result};
+pub use error::{Errno, Error, Result, is_there};
 pub use layer::Advice;
 pub use limits::{Limits, MAX_LAYERS};
 #[cfg(feature = "dir")]

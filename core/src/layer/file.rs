@@ -34,7 +34,7 @@ pub trait ReadAt: Send + Sync + 'static {
     /// # Errors
     /// Those of the layer.
     fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        let _ = (offset, length, advice);
+        let _ = (offset, length, advice); // Named for those who implement it.
         Ok(())
     }
 
@@ -110,7 +110,7 @@ pub trait WriteAt: ReadAt {
     /// Those that reading and writing would meet too, such as a full disk. That there is no
     /// cheaper way is `Ok(0)`.
     fn copy_from(&self, from: &dyn ReadAt, range: Range<u64>) -> Result<u64> {
-        let _ = (from, range);
+        let _ = (from, range); // Named for those who implement it.
         Ok(0)
     }
 }

@@ -105,7 +105,7 @@ pub trait Layer: Send + Sync + 'static {
     /// # Errors
     /// Those of the layer. One that has no attributes answers an empty list.
     fn xattrs(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
-        let _ = (dir, name);
+        let _ = (dir, name); // Named for those who implement it.
         Ok(Vec::new())
     }
 
@@ -119,7 +119,7 @@ pub trait Layer: Send + Sync + 'static {
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        let _ = (dir, name, attribute);
+        let _ = (dir, name, attribute); // Named for those who implement it.
         Ok(None)
     }
 }

@@ -1,7 +1,7 @@
 //! The form of the OCI image spec, as files beside and inside.
 
 use super::grant;
-use crate::error::{Errno, Error, Result};
+use crate::error::{Errno, Error, Result, is_there};
 use crate::layer::Found;
 use crate::meta::SetTimes;
 use crate::name::Name;
@@ -136,11 +136,7 @@ pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Re
 
 /// Whether there is anything of that name, of whatever type.
 pub(super) fn exists<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
-    match plain.meta(dir, Some(name)) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_not_found() => Ok(false),
-        Err(error) => Err(error),
-    }
+    is_there(plain.meta(dir, Some(name)))
 }
 
 /// Makes an empty file as a mark. Returns whether it is new.

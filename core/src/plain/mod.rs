@@ -14,7 +14,7 @@ pub mod faulty;
 #[cfg(feature = "dir")]
 pub use dir::{HostDir, HostFile, HostHandle};
 
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Result, is_there};
 use crate::layer::WriteAt;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
@@ -73,11 +73,7 @@ pub trait Plain: Send + Sync + 'static {
     /// takes paths may ask in one call: `name` was just seen to be a directory.
     fn has_inside(&self, dir: &Self::Dir, name: Name<'_>, inner: Name<'_>) -> Result<bool> {
         let inside = self.open_dir(dir, name)?;
-        match self.meta(&inside, Some(inner)) {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_there(self.meta(&inside, Some(inner)))
     }
 
     /// `openat`, directories only.
@@ -143,19 +139,19 @@ pub trait Plain: Send + Sync + 'static {
 
     /// `fchmodat`, without following; where there are no modes, nothing.
     fn set_mode(&self, dir: &Self::Dir, name: Option<Name<'_>>, mode: u32) -> Result<()> {
-        let _ = (dir, name, mode);
+        let _ = (dir, name, mode); // Named for those who implement it.
         Ok(())
     }
 
     /// `fchownat`, without following: `not-permitted` where only root may.
     fn set_owner(&self, dir: &Self::Dir, name: Option<Name<'_>>, owner: (u32, u32)) -> Result<()> {
-        let _ = (dir, name, owner);
+        let _ = (dir, name, owner); // Named for those who implement it.
         Err(Errno::NotPermitted.into())
     }
 
     /// `llistxattr`: every name, marks included.
     fn xattrs(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
-        let _ = (dir, name);
+        let _ = (dir, name); // Named for those who implement it.
         Ok(Vec::new())
     }
 
@@ -166,7 +162,7 @@ pub trait Plain: Send + Sync + 'static {
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        let _ = (dir, name, attribute);
+        let _ = (dir, name, attribute); // Named for those who implement it.
         Ok(None)
     }
 
@@ -178,7 +174,7 @@ pub trait Plain: Send + Sync + 'static {
         attribute: &[u8],
         value: &[u8],
     ) -> Result<()> {
-        let _ = (dir, name, attribute, value);
+        let _ = (dir, name, attribute, value); // Named for those who implement it.
         Err(Errno::Unsupported.into())
     }
 
@@ -189,7 +185,7 @@ pub trait Plain: Send + Sync + 'static {
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<()> {
-        let _ = (dir, name, attribute);
+        let _ = (dir, name, attribute); // Named for those who implement it.
         Err(Errno::Unsupported.into())
     }
 

@@ -245,6 +245,45 @@ fn a_preopen_that_is_not_there_fails_every_call() {
     }
 }
 
+/// One that was to pass was left out without a word.
+#[test]
+fn a_preopen_that_was_to_pass_and_is_not_there_fails_every_call_on_it() {
+    let dirs = Dirs::new(&["/lower0", "/upper"]);
+    let composed = overlay().compose(&bytes(&P2_SCRIPT), &broken("/upper", "/lower0"));
+    let script = "stat-at 0 - own-lower0\npreopen 2 /data\nlist 2\nis-same 0 2\nrename 0 x 2 y";
+    let said = dirs.run(&composed.expect("it can be composed").bytes, script);
+    let said: Vec<_> = said.lines().skip(1).collect();
+    let expected = [
+        "preopen 2 /data = done",
+        "list 2 = no-device",
+        "is-same 0 2 = false",
+        "rename 0 x 2 y = no-device",
+    ];
+    assert_eq!(said, expected);
+}
+
+/// Whatever was wrong with a layer, the guest was told that there is no such device.
+#[test]
+fn an_upper_that_cannot_be_used_says_why() {
+    let dirs = Dirs::new(&["/lower0", "/upper", "/data"]);
+    let work = dirs.path("upper/.wh..wh.work");
+    fs::create_dir(&work).expect("it can be made");
+    fs::write(work.join("of-another-program"), "").expect("it can be made");
+    let composed = overlay().compose(&bytes(&P2_SCRIPT), &broken("/upper", "/lower0"));
+    let said = dirs.run(
+        &composed.expect("it can be composed").bytes,
+        "list 0\nopen 1 0 r x\npreopen 2 /data\nopen 3 2 r x",
+    );
+    let expected = [
+        "list 0 = unsupported",
+        "open 1 0 r x = unsupported",
+        "preopen 2 /data = done",
+        "open 3 2 r x = file",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+    assert!(work.join("of-another-program").exists());
+}
+
 #[test]
 fn a_preopen_that_is_not_there_is_an_error_behind_the_adapter() {
     let dirs = Dirs::new(&["/lower0"]);
