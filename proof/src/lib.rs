@@ -1,0 +1,28 @@
+//! What is needed to prove the engine right: plans, a driver that makes their calls, and oracles
+//! that say what each has to answer.
+//!
+//! ```text
+//!   choices ──► plan ──► run ──────► answers, a line a step
+//!   (seed,     (text)    │ on an overlay, or a live directory
+//!    bytes)              └ reference: the same without any layers
+//! ```
+//!
+//! A [`Plan`] is text: layers, then steps. It is drawn from [`Choices`], printed when it fails,
+//! [shrunk](Plan::shrink) to what it needs for that, and run again from a file (`OVERLAY_PLAN`).
+
+#![forbid(unsafe_code)]
+
+pub mod choices;
+mod draw;
+pub mod layers;
+pub mod merged;
+pub mod plan;
+pub mod run;
+pub mod seen;
+
+pub use choices::Choices;
+pub use draw::{Shape, draw_step};
+pub use layers::Layer;
+pub use merged::Merged;
+pub use plan::{Line, Plan};
+pub use run::Runner;

@@ -1,0 +1,90 @@
+//! The tree that layers merge to, by the rules of the OCI image format and without the engine.
+
+use crate::layers::{self, Layer, What};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// What is at each path; the root is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merged(pub BTreeMap<String, Node>);
+
+/// What is at a path, with the seconds of its modification time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// What it is.
+    pub kind: Kind,
+    /// When it was changed.
+    pub seconds: u64,
+}
+
+/// What a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Dir,
+    /// A regular file and what it says.
+    File(String),
+    /// A symbolic link and its target.
+    Link(String),
+}
+
+impl Merged {
+    /// Merges layers, the bottom one first, as an unpacker of images does: marks first, since they
+    /// speak of the layers below, then what the layer has.
+    pub fn of(layers: &[Layer]) -> Self {
+        let mut merged = Self::default();
+        for (number, layer) in layers.iter().enumerate() {
+            let all = layer.all(number);
+            for (path, what, _) in &all {
+                match what {
+                    What::Whiteout => merged.remove(path),
+                    What::Dir { opaque: true } => merged.remove_below(path),
+                    What::Dir { opaque: false } | What::File(_) | What::Link(_) => {}
+                }
+            }
+            for (path, what, seconds) in all {
+                let kind = match what {
+                    What::Whiteout => continue,
+                    What::Dir { .. } => Kind::Dir,
+                    What::File(text) => Kind::File(text.clone()),
+                    What::Link(target) => Kind::Link(target.clone()),
+                };
+                let below = merged.0.get(path).map(|node| &node.kind);
+                if (&kind, below) != (&Kind::Dir, Some(&Kind::Dir)) {
+                    merged.remove(path);
+                }
+                merged.0.insert(path.to_owned(), Node { kind, seconds });
+            }
+        }
+        merged
+    }
+
+    /// Writes the tree into a directory.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn write(&self, dir: &Path) {
+        for (path, node) in &self.0 {
+            let at = dir.join(path);
+            match &node.kind {
+                Kind::Dir => fs::create_dir(&at).expect("a directory"),
+                Kind::File(text) => fs::write(&at, text).expect("a file"),
+                Kind::Link(target) => std::os::unix::fs::symlink(target, &at).expect("a link"),
+            }
+        }
+        // What is inside before what it is inside of.
+        for (path, node) in self.0.iter().rev() {
+            layers::set_time(&dir.join(path), node.seconds);
+        }
+    }
+
+    fn remove(&mut self, path: &str) {
+        self.0.remove(path);
+        self.remove_below(path);
+    }
+
+    fn remove_below(&mut self, dir: &str) {
+        self.0.retain(|path, _| !layers::is_below(path, dir));
+    }
+}

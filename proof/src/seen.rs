@@ -1,0 +1,109 @@
+//! What can be seen of a tree, as text.
+
+use crate::run;
+use std::collections::BTreeMap;
+use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Stat};
+
+/// To look at what is there, and follow no link.
+pub const LOOK: OpenHow = OpenHow {
+    follow: false,
+    create: false,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    read: true,
+    write: false,
+};
+
+/// Everything below `root`, a line a path: type, size, names, times that were set, data; the same
+/// number behind all names of one file.
+///
+/// # Panics
+/// If something that is listed cannot be looked at, or is listed as something else.
+pub fn tree(root: &Dir) -> BTreeMap<String, String> {
+    let mut seen = BTreeMap::new();
+    let mut dirs = vec![(String::new(), root.clone())];
+    let mut files = BTreeMap::new();
+    while let Some((at, dir)) = dirs.pop() {
+        let listing = dir.list().expect("a listing");
+        for entry in listing.iter() {
+            let name = entry.name.to_string();
+            let path = format!("{at}{name}");
+            let stat = dir.stat_at(&name, false).expect("a listed name");
+            assert_eq!(stat.kind, entry.kind, "{path} is listed as something else");
+            assert_eq!(
+                stat.identity.lower, entry.inode,
+                "{path} is listed as another"
+            );
+            let (line, inside) = node(&dir, &name, &stat);
+            if let Some(inside) = inside {
+                dirs.push((format!("{path}/"), inside));
+            }
+            if stat.kind != Kind::Dir && stat.links > 1 {
+                let known = (stat.identity.lower, stat.identity.upper);
+                files
+                    .entry(known)
+                    .or_insert_with(Vec::new)
+                    .push(path.clone());
+            }
+            let before = seen.insert(path, line);
+            assert_eq!(before, None, "{at}{name} is listed twice");
+        }
+    }
+    for mut names in files.into_values() {
+        names.sort();
+        for name in &names {
+            if let Some(line) = seen.get_mut(name) {
+                *line += &format!(" is {}", names[0]);
+            }
+        }
+    }
+    seen
+}
+
+/// What `name` is in `dir`; of a directory, that too.
+pub fn node(dir: &Dir, name: &str, stat: &Stat) -> (String, Option<Dir>) {
+    let mut line = run::shown(stat);
+    let mut inside = None;
+    match stat.kind {
+        Kind::Symlink => {
+            line += " -> ";
+            line += &dir
+                .readlink_at(name)
+                .unwrap_or_else(|error| run::name_of(error.errno()));
+        }
+        Kind::File | Kind::Dir => match dir.open_at(name, LOOK) {
+            Ok(Opened::File(file)) => {
+                let data = run::read(&file, 0, stat.size + 1).expect("what is open can be read");
+                line += &format!(" {:?}", data.escape_ascii().to_string());
+            }
+            Ok(Opened::Dir(dir)) => inside = Some(dir),
+            Err(error) => line += &run::name_of(error.errno()),
+        },
+        Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {}
+    }
+    (line, inside)
+}
+
+/// How two trees differ, a line a path; none if they do not.
+pub fn difference(
+    expected: &BTreeMap<String, String>,
+    found: &BTreeMap<String, String>,
+) -> Option<String> {
+    let mut lines = Vec::new();
+    for path in expected
+        .keys()
+        .chain(found.keys().filter(|path| !expected.contains_key(*path)))
+    {
+        let (one, other) = (expected.get(path), found.get(path));
+        if one != other {
+            let say = |line: Option<&String>| line.map_or("nothing", |line| line).to_owned();
+            lines.push(format!(
+                "{path}: expected {}, found {}",
+                say(one),
+                say(other)
+            ));
+        }
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
