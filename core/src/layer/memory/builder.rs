@@ -80,7 +80,7 @@ impl MemoryBuilder {
                 dir: &from,
                 name: from_name,
             };
-            layer.link(from, At { dir: &dir, name }, Over::Nothing)
+            layer.add_link(from, At { dir: &dir, name }, Over::Nothing)
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::layer::{At, Found, Layer, Leave, Listed, Over, Upper, WriteAt};
+use crate::meta::{SetTime, SetTimes, Timestamp};
 use crate::name::Name;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -234,4 +235,30 @@ fn random_changes(layer: &MemoryLayer, seed: u64) {
             dirs.push(dir);
         }
     }
+}
+
+/// Found by random plans: a whiteout, and a second name of a file, moved the times of their
+/// directory, which the builder promises to leave alone whatever comes after them.
+#[test]
+fn a_builder_leaves_the_times_of_directories_alone() {
+    let time = SetTime::To(Timestamp {
+        seconds: 5,
+        nanoseconds: 7,
+    });
+    let times = SetTimes {
+        accessed: time,
+        modified: time,
+    };
+    let layer = MemoryLayer::build()
+        .dir("d")
+        .times("d", times)
+        .file("d/file", b"")
+        .symlink("d/link", b"file")
+        .link("d/file", "d/second")
+        .whiteout("d/gone")
+        .finish()
+        .unwrap();
+    let dir = layer.open_dir(&layer.root().unwrap(), Name::new(b"d").unwrap());
+    let meta = layer.dir_meta(&dir.unwrap()).unwrap();
+    assert_eq!(SetTimes::of(&meta), times);
 }

@@ -94,25 +94,7 @@ impl Upper for MemoryLayer {
     }
 
     fn remove(&self, at: At<'_, MemoryDir>, what: Over, leave: Leave) -> Result<()> {
-        check(at.name)?;
-        let _names = (what == Over::EmptyDir).then(|| self.0.names.lock());
-        let mut entries = at.dir.0.live_mut()?;
-        let old = entries.replaceable(at.name, what)?;
-        if old.is_none() && matches!(what, Over::File | Over::EmptyDir) {
-            return Err(Errno::NoEntry.into());
-        }
-        let mark = match (leave, entries.get(at.name)) {
-            (Leave::Nothing, _) | (Leave::Mark, Some(Slot::Mark(_))) => None,
-            (Leave::Mark, None) => Some(Charge::take(&self.0.quota)?),
-            (Leave::Mark, Some(Slot::Entry(_))) => Some(Charge::force(&self.0.quota)),
-        };
-        retire(old.as_deref())?;
-        match (leave, mark) {
-            (Leave::Nothing, _) => entries.clear(at.name),
-            (Leave::Mark, Some(charge)) => entries.set(at.name, Slot::Mark(charge)),
-            (Leave::Mark, None) => {}
-        }
-        drop(entries);
+        self.take_away(at, what, leave)?;
         at.dir.0.touch();
         Ok(())
     }
@@ -178,12 +160,7 @@ impl Upper for MemoryLayer {
 
     fn link(&self, from: At<'_, MemoryDir>, to: At<'_, MemoryDir>, over: Over) -> Result<()> {
         exclusive(over)?;
-        let node = from.dir.0.child(from.name)?;
-        if node.is_dir() {
-            return Err(Errno::NotPermitted.into());
-        }
-        let charge = Charge::take(&self.0.quota)?;
-        self.add_name(&node, to, over, Some(charge))?;
+        self.add_link(from, to, over)?;
         to.dir.0.touch();
         Ok(())
     }
@@ -263,9 +240,47 @@ impl MemoryLayer {
         Ok(())
     }
 
-    /// Hides what lies below a name.
+    /// Gives a file another name. The directory's times stay.
+    pub(super) fn add_link(
+        &self,
+        from: At<'_, MemoryDir>,
+        to: At<'_, MemoryDir>,
+        over: Over,
+    ) -> Result<()> {
+        let node = from.dir.0.child(from.name)?;
+        if node.is_dir() {
+            return Err(Errno::NotPermitted.into());
+        }
+        let charge = Charge::take(&self.0.quota)?;
+        self.add_name(&node, to, over, Some(charge))
+    }
+
+    /// Hides what lies below a name. The directory's times stay.
     pub(super) fn mark(&self, at: At<'_, MemoryDir>) -> Result<()> {
-        self.remove(at, Over::Nothing, Leave::Mark)
+        self.take_away(at, Over::Nothing, Leave::Mark)
+    }
+
+    /// As [`Upper::remove`]. The directory's times stay.
+    fn take_away(&self, at: At<'_, MemoryDir>, what: Over, leave: Leave) -> Result<()> {
+        check(at.name)?;
+        let _names = (what == Over::EmptyDir).then(|| self.0.names.lock());
+        let mut entries = at.dir.0.live_mut()?;
+        let old = entries.replaceable(at.name, what)?;
+        if old.is_none() && matches!(what, Over::File | Over::EmptyDir) {
+            return Err(Errno::NoEntry.into());
+        }
+        let mark = match (leave, entries.get(at.name)) {
+            (Leave::Nothing, _) | (Leave::Mark, Some(Slot::Mark(_))) => None,
+            (Leave::Mark, None) => Some(Charge::take(&self.0.quota)?),
+            (Leave::Mark, Some(Slot::Entry(_))) => Some(Charge::force(&self.0.quota)),
+        };
+        retire(old.as_deref())?;
+        match (leave, mark) {
+            (Leave::Nothing, _) => entries.clear(at.name),
+            (Leave::Mark, Some(charge)) => entries.set(at.name, Slot::Mark(charge)),
+            (Leave::Mark, None) => {}
+        }
+        Ok(())
     }
 }
 
