@@ -560,3 +560,22 @@ fn a_directory_that_cannot_be_written_stays_in_its_place() {
     root.rename_at("closed", &root, "renamed").unwrap();
     assert_eq!(root.stat_at("renamed", true).unwrap().kind, Kind::Dir);
 }
+
+/// Found by random plans: `link-at` looked for the directory of the new name before it looked
+/// whether `file/` is a directory. wasmtime-wasi opens what ends in a slash first.
+#[test]
+fn link_walks_a_path_with_a_slash_to_its_end_first() {
+    let root = over(lower().file("file", "").dir("dir")).root();
+    for (path, error) in [
+        ("file/", Errno::NotDirectory),
+        ("missing/", Errno::NoEntry),
+        ("dir/", Errno::NotDirectory),
+    ] {
+        fails(root.link_at(path, &root, "file/x"), error);
+    }
+    fails(
+        root.link_at("file/", &root, "nowhere/x"),
+        Errno::NotDirectory,
+    );
+    fails(root.link_at("file", &root, "nowhere/x"), Errno::NoEntry);
+}

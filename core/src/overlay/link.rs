@@ -22,7 +22,12 @@ impl Shared {
     ) -> Result<()> {
         let mut tries = TRIES;
         loop {
-            let (old, new) = self.resolve_both(from, to, Last::Stop)?;
+            let old = self.walk(from.0, from.1, Last::Stop)?;
+            if old.wants_dir {
+                // A path that says that it means a directory is walked to its end first.
+                old.existing()?;
+            }
+            let new = self.walk(to.0, to.1, Last::Stop)?;
             tries -= 1;
             match self.link(&old, &new, read_only) {
                 // Somebody replaced the file.

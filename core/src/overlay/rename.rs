@@ -9,7 +9,7 @@ use super::copy_up::Data;
 use super::lookup::{Pos, is_reserved};
 use super::node::{Child, Node, Place};
 use super::remove::{hidden, over_of};
-use super::resolve::{Last, TRIES, Walked};
+use super::resolve::{TRIES, Walked};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
 use crate::layer::{Leave, Over};
@@ -61,7 +61,7 @@ impl Shared {
     ) -> Result<()> {
         // Somebody else may move the names meanwhile; then all is resolved anew.
         for _ in 0..TRIES {
-            let (old, new) = self.resolve_both(from, to, Last::Name)?;
+            let (old, new) = self.resolve_both(from, to)?;
             let plan = self.plan(&old, &new)?;
             let verdict = check(&plan)?;
             if let (Verdict::Move, Some(target)) = (&verdict, &plan.target)

@@ -172,7 +172,7 @@ impl Shared {
 
     /// As [`resolve`](Self::resolve), but a name in a directory that was removed is one that was
     /// not found.
-    fn walk(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
+    pub(super) fn walk(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
         self.trim_if_large();
         let path = path.as_bytes();
         if path.is_empty() {
@@ -299,7 +299,7 @@ impl Shared {
         })
     }
 
-    /// Walks two paths. Both ways are walked before either name is asked for, which is where a
+    /// Walks two paths whose last names are to be changed. Both ways are walked before either name is asked for, which is where a
     /// directory that was removed is missed: who goes on asks whether
     /// [the base lives](Walked::base_must_live).
     ///
@@ -309,11 +309,10 @@ impl Shared {
         &self,
         from: (&Arc<Node>, &str),
         to: (&Arc<Node>, &str),
-        last: Last,
     ) -> Result<(Walked, Walked)> {
         Ok((
-            self.walk(from.0, from.1, last)?,
-            self.walk(to.0, to.1, last)?,
+            self.walk(from.0, from.1, Last::Name)?,
+            self.walk(to.0, to.1, Last::Name)?,
         ))
     }
 
