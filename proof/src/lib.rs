@@ -12,17 +12,27 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checker;
 pub mod choices;
+pub mod deviations;
 mod draw;
+pub mod frozen;
+pub mod lasting;
 pub mod layers;
 pub mod merged;
+pub mod mount;
 pub mod plan;
+pub mod reference;
 pub mod run;
 pub mod seen;
+mod split;
+pub mod world;
 
 pub use choices::Choices;
 pub use draw::{Shape, draw_step};
 pub use layers::Layer;
 pub use merged::Merged;
 pub use plan::{Line, Plan};
+pub use reference::Reference;
 pub use run::Runner;
+pub use world::{Checks, Counts, Kind, World};

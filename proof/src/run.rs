@@ -1,29 +1,30 @@
-//! Makes the steps of a script on a directory of a mount: an overlay or a live one.
+//! Makes the steps of a script on a mount: an overlay, a live directory, or the reference.
 //!
 //! Every step is answered with a line; an error with its code, as WASI spells it. The lines are
 //! those of the guest program `p2_script`, less what a host does to a call before the engine has
-//! it, and more where the engine knows more: the number of a file's names, if it has several.
+//! it, and more where the engine knows more: the types in a listing, and how many names a file has.
 
+use crate::deviations::Deviation;
 use crate::layers::{self, SET};
+use crate::mount::{Engine, Held, Mount};
 use guests_script::{Flags, SLOTS, Step};
 use std::fmt::Write;
-use wasi_overlay_core::{
-    Dir, Errno, Error, File, Identity, Kind, Listing, OpenHow, Opened, Stat, Timestamp,
-};
+use wasi_overlay_core::{Dir, Errno, Identity, Kind, OpenHow, Stat, Timestamp};
 
-/// Most bytes of one read, so that no script asks for memory.
-const READ: u64 = 1 << 16;
+type Slot<M> = Held<<M as Mount>::Dir, <M as Mount>::File>;
 
 /// Makes steps, and holds across them what they open.
 #[derive(Debug)]
-pub struct Runner {
-    slots: [Option<Opened>; SLOTS],
-    input: Option<(File, u64)>,
-    output: Option<(File, u64)>,
+pub struct Runner<M: Mount = Engine> {
+    /// What the steps are made on.
+    pub mount: M,
+    slots: [Option<Slot<M>>; SLOTS],
+    input: Option<(M::File, u64)>,
+    output: Option<(M::File, u64)>,
 }
 
 /// Why a step has no answer of its own.
-pub(crate) enum Stop {
+enum Stop {
     Code(Errno),
     /// There is nothing in the slot.
     Nothing,
@@ -31,26 +32,9 @@ pub(crate) enum Stop {
     End,
 }
 
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Code(error.errno())
-    }
-}
-
 impl From<Errno> for Stop {
     fn from(code: Errno) -> Self {
         Self::Code(code)
-    }
-}
-
-impl Stop {
-    /// The line that says so.
-    pub(crate) fn into_line(self) -> String {
-        match self {
-            Self::Code(code) => name_of(code),
-            Self::Nothing => "-".to_owned(),
-            Self::End => "end".to_owned(),
-        }
     }
 }
 
@@ -69,62 +53,82 @@ pub fn name_of(code: Errno) -> String {
 impl Runner {
     /// A runner whose slot 0 holds `root`.
     pub fn new(root: Dir) -> Self {
-        let mut slots: [Option<Opened>; SLOTS] = Default::default();
-        slots[0] = Some(Opened::Dir(root));
+        Self::on(Engine, root)
+    }
+}
+
+impl<M: Mount> Runner<M> {
+    /// A runner whose slot 0 holds `root`, a directory of `mount`.
+    pub fn on(mount: M, root: M::Dir) -> Self {
+        let mut slots: [Option<Slot<M>>; SLOTS] = Default::default();
+        slots[0] = Some(Held::Dir(root));
         Self {
+            mount,
             slots,
             input: None,
             output: None,
         }
     }
 
+    /// Lets go what is held, and goes on at `root`.
+    pub fn restart(&mut self, root: M::Dir) {
+        self.slots = Default::default();
+        self.slots[0] = Some(Held::Dir(root));
+        (self.input, self.output) = (None, None);
+    }
+
     /// What a slot holds.
-    pub fn slot(&self, slot: usize) -> Option<&Opened> {
+    pub fn slot(&self, slot: usize) -> Option<&Slot<M>> {
         self.slots.get(slot)?.as_ref()
     }
 
     /// Makes a step; its answer.
     pub fn step(&mut self, step: Step<'_>) -> String {
-        self.answer(step).unwrap_or_else(Stop::into_line)
-    }
-
-    fn held(&self, slot: usize) -> Result<&Opened, Stop> {
-        self.slots[slot].as_ref().ok_or(Stop::Nothing)
-    }
-
-    fn dir(&self, slot: usize) -> Result<&Dir, Stop> {
-        match self.held(slot)? {
-            Opened::Dir(dir) => Ok(dir),
-            Opened::File(_) => Err(Errno::NotDirectory.into()),
+        match self.answer(step) {
+            Ok(line) => line,
+            Err(Stop::Code(code)) => name_of(code),
+            Err(Stop::Nothing) => "-".to_owned(),
+            Err(Stop::End) => "end".to_owned(),
         }
     }
 
-    fn file(&self, slot: usize) -> Result<&File, Stop> {
+    fn held(&self, slot: usize) -> Result<Slot<M>, Stop> {
+        self.slots[slot].clone().ok_or(Stop::Nothing)
+    }
+
+    fn dir(&self, slot: usize) -> Result<M::Dir, Stop> {
         match self.held(slot)? {
-            Opened::File(file) => Ok(file),
-            Opened::Dir(_) => Err(Errno::BadDescriptor.into()),
+            Held::Dir(dir) => Ok(dir),
+            Held::File(_) => Err(Errno::NotDirectory.into()),
         }
     }
 
-    /// The file, if it was opened for that: a stream is asked for it when it is made.
-    fn readable(&self, slot: usize) -> Result<&File, Stop> {
+    fn file(&self, slot: usize) -> Result<M::File, Stop> {
+        match self.held(slot)? {
+            Held::File(file) => Ok(file),
+            Held::Dir(_) => Err(Errno::BadDescriptor.into()),
+        }
+    }
+
+    /// The file, if it was opened for reading: a stream is asked for that when it is made.
+    fn readable(&self, slot: usize) -> Result<M::File, Stop> {
         let file = self.file(slot)?;
-        match file.is_readable() {
+        match self.mount.may(&file).read {
             true => Ok(file),
             false => Err(Errno::BadDescriptor.into()),
         }
     }
 
-    fn writable(&self, slot: usize) -> Result<&File, Stop> {
+    fn writable(&self, slot: usize) -> Result<M::File, Stop> {
         let file = self.file(slot)?;
-        match file.is_writable() {
+        match self.mount.may(&file).write {
             true => Ok(file),
             false => Err(Errno::BadDescriptor.into()),
         }
     }
 
     fn answer(&mut self, step: Step<'_>) -> Result<String, Stop> {
-        let done = |made: Result<(), Error>| made.map(|()| "done".to_owned());
+        let done = |made: Result<(), Errno>| made.map(|()| "done".to_owned());
         Ok(match step {
             Step::Open {
                 slot,
@@ -132,10 +136,11 @@ impl Runner {
                 how,
                 path,
             } => {
-                let opened = self.dir(base)?.open_at(path, open_how(how))?;
+                let base = self.dir(base)?;
+                let opened = self.mount.open_at(&base, path, open_how(how))?;
                 let answer = match opened {
-                    Opened::File(_) => "file",
-                    Opened::Dir(_) => "directory",
+                    Held::File(_) => "file",
+                    Held::Dir(_) => "directory",
                 };
                 self.slots[slot] = Some(opened);
                 answer.to_owned()
@@ -151,60 +156,59 @@ impl Runner {
                 offset,
                 length,
             } => {
-                let data = read(self.file(slot)?, offset, length)?;
+                let file = self.file(slot)?;
+                let data = self.mount.read(&file, offset, length)?;
                 format!("{} {}", data.escape_ascii(), data.is_empty())
             }
-            Step::Write { slot, offset, text } => self
-                .file(slot)?
-                .write_at(text.as_bytes(), offset)?
-                .to_string(),
+            Step::Write { slot, offset, text } => {
+                let file = self.file(slot)?;
+                self.mount
+                    .write(&file, offset, text.as_bytes())?
+                    .to_string()
+            }
             Step::Append { slot, text } => {
                 let file = self.writable(slot)?;
-                write_all(text, |rest| file.append(rest))?
+                done(self.mount.append(&file, text.as_bytes()))?
             }
             Step::ReadStream {
                 slot,
                 offset,
                 length,
-            } => stream(read(self.readable(slot)?, offset, length)?, length)?,
+            } => {
+                let file = self.readable(slot)?;
+                stream(self.mount.read(&file, offset, length)?, length)?
+            }
             Step::WriteStream { slot, offset, text } => {
                 let file = self.writable(slot)?;
-                let mut at = offset;
-                write_all(text, |rest| {
-                    let done = file.write_at(rest, at)?;
-                    at += done as u64;
-                    Ok::<_, Error>(done)
-                })?
+                self.mount.write(&file, offset, text.as_bytes())?;
+                "done".to_owned()
             }
             Step::KeepInput { slot, offset } => {
-                self.input = Some((self.readable(slot)?.clone(), offset));
+                self.input = Some((self.readable(slot)?, offset));
                 "done".to_owned()
             }
             Step::ReadKept { length } => {
                 let (file, at) = self.input.as_mut().ok_or(Stop::Nothing)?;
-                let data = read(file, *at, length)?;
+                let data = self.mount.read(file, *at, length)?;
                 *at += data.len() as u64;
                 stream(data, length)?
             }
             Step::KeepOutput { slot, offset } => {
-                self.output = Some((self.writable(slot)?.clone(), offset));
+                self.output = Some((self.writable(slot)?, offset));
                 "done".to_owned()
             }
             Step::WriteKept { text } => {
                 let (file, at) = self.output.as_mut().ok_or(Stop::Nothing)?;
-                write_all(text, |rest| {
-                    let done = file.write_at(rest, *at)?;
-                    *at += done as u64;
-                    Ok::<_, Error>(done)
-                })?
+                *at += self.mount.write(file, *at, text.as_bytes())? as u64;
+                "done".to_owned()
             }
-            Step::SetSize { slot, size } => done(self.file(slot)?.set_size(size))?,
+            Step::SetSize { slot, size } => {
+                let file = self.file(slot)?;
+                done(self.mount.set_size(&file, size))?
+            }
             Step::SetTimes { slot, seconds } => {
-                let times = layers::at(seconds);
-                done(match self.held(slot)? {
-                    Opened::File(file) => file.set_times(times),
-                    Opened::Dir(dir) => dir.set_times(times),
-                })?
+                let held = self.held(slot)?;
+                done(self.mount.set_times(&held, layers::at(seconds)))?
             }
             Step::SetTimesAt {
                 base,
@@ -212,24 +216,45 @@ impl Runner {
                 path,
                 seconds,
             } => {
-                let times = layers::at(seconds);
-                done(self.dir(base)?.set_times_at(path, follow(how), times))?
+                let (base, times) = (self.dir(base)?, layers::at(seconds));
+                done(self.mount.set_times_at(&base, path, follow(how), times))?
             }
-            Step::Sync { slot } => done(match self.held(slot)? {
-                Opened::File(file) => file.sync(false),
-                Opened::Dir(dir) => dir.sync(false),
-            })?,
-            Step::Stat { slot } => shown(&match self.held(slot)? {
-                Opened::File(file) => file.stat()?,
-                Opened::Dir(dir) => dir.stat()?,
-            }),
-            Step::StatAt { base, how, path } => shown(&self.dir(base)?.stat_at(path, follow(how))?),
-            Step::List { slot } => list(self.dir(slot)?)?,
-            Step::Mkdir { base, path } => done(self.dir(base)?.create_directory_at(path))?,
-            Step::Rmdir { base, path } => done(self.dir(base)?.remove_directory_at(path))?,
-            Step::Unlink { base, path } => done(self.dir(base)?.unlink_file_at(path))?,
-            Step::Symlink { target, base, path } => done(self.dir(base)?.symlink_at(target, path))?,
-            Step::Readlink { base, path } => self.dir(base)?.readlink_at(path)?,
+            Step::Sync { slot } => {
+                let held = self.held(slot)?;
+                done(self.mount.sync(&held))?
+            }
+            Step::Stat { slot } => {
+                let held = self.held(slot)?;
+                shown(&self.mount.stat(&held)?)
+            }
+            Step::StatAt { base, how, path } => {
+                let base = self.dir(base)?;
+                shown(&self.mount.stat_at(&base, path, follow(how))?)
+            }
+            Step::List { slot } => {
+                let dir = self.dir(slot)?;
+                list(self.mount.list(&dir))?
+            }
+            Step::Mkdir { base, path } => {
+                let base = self.dir(base)?;
+                done(self.mount.create_directory_at(&base, path))?
+            }
+            Step::Rmdir { base, path } => {
+                let base = self.dir(base)?;
+                done(self.mount.remove_directory_at(&base, path))?
+            }
+            Step::Unlink { base, path } => {
+                let base = self.dir(base)?;
+                done(self.mount.unlink_file_at(&base, path))?
+            }
+            Step::Symlink { target, base, path } => {
+                let base = self.dir(base)?;
+                done(self.mount.symlink_at(target, &base, path))?
+            }
+            Step::Readlink { base, path } => {
+                let base = self.dir(base)?;
+                self.mount.readlink_at(&base, path)?
+            }
             Step::Link {
                 base,
                 how,
@@ -241,17 +266,17 @@ impl Runner {
                 if follow(how) {
                     return Err(Errno::Invalid.into());
                 }
-                done(old.link_at(path, new, new_path))?
+                done(self.mount.link_at(&old, path, &new, new_path))?
             }
             Step::Rename {
                 base,
                 path,
                 new_base,
                 new_path,
-            } => done(
-                self.dir(base)?
-                    .rename_at(path, self.dir(new_base)?, new_path),
-            )?,
+            } => {
+                let (old, new) = (self.dir(base)?, self.dir(new_base)?);
+                done(self.mount.rename_at(&old, path, &new, new_path))?
+            }
             Step::IsSame { one, other } => {
                 (self.identity(one)? == self.identity(other)?).to_string()
             }
@@ -261,18 +286,16 @@ impl Runner {
                 how,
                 path,
             } => {
-                let held = self.identity(slot)?;
-                let other = self.dir(base)?.identity_at(path, follow(how))?;
+                let (held, base) = (self.identity(slot)?, self.dir(base)?);
+                let other = self.mount.identity_at(&base, path, follow(how))?;
                 (held == other).to_string()
             }
         })
     }
 
-    fn identity(&self, slot: usize) -> Result<Identity, Stop> {
-        Ok(match self.held(slot)? {
-            Opened::File(file) => file.identity()?,
-            Opened::Dir(dir) => dir.identity()?,
-        })
+    fn identity(&mut self, slot: usize) -> Result<Identity, Stop> {
+        let held = self.held(slot)?;
+        Ok(self.mount.identity(&held)?)
     }
 }
 
@@ -292,20 +315,6 @@ fn open_how(how: Flags<'_>) -> OpenHow {
     }
 }
 
-/// What is there, up to `length` bytes; a short read is not the end.
-pub(crate) fn read(file: &File, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
-    let mut data = vec![0; usize::try_from(length.min(READ)).unwrap_or(0)];
-    let mut done = 0;
-    loop {
-        let read = file.read_at(&mut data[done..], offset + done as u64)?;
-        done += read;
-        if read == 0 || done == data.len() {
-            data.truncate(done);
-            return Ok(data);
-        }
-    }
-}
-
 /// What a stream answers: an end where there is no more.
 fn stream(data: Vec<u8>, length: u64) -> Result<String, Stop> {
     match data.is_empty() && length > 0 {
@@ -314,23 +323,10 @@ fn stream(data: Vec<u8>, length: u64) -> Result<String, Stop> {
     }
 }
 
-fn write_all(
-    text: &str,
-    mut write: impl FnMut(&[u8]) -> Result<usize, Error>,
-) -> Result<String, Stop> {
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        let done = write(rest)?;
-        rest = &rest[done..];
-    }
-    Ok("done".to_owned())
-}
-
 /// The line for what a file is.
-pub(crate) fn shown(stat: &Stat) -> String {
+pub fn shown(stat: &Stat) -> String {
     let mut line = kind_name(stat.kind).to_owned();
-    if stat.kind != Kind::Dir {
-        // A directory's size and links are its filesystem's affair.
+    if stat.kind != Kind::Dir || !Deviation::Attributes.is_listed() {
         let _ = write!(line, " {}", stat.size);
         if stat.links != 1 {
             let _ = write!(line, " links {}", stat.links);
@@ -358,19 +354,14 @@ pub(crate) fn kind_name(kind: Kind) -> &'static str {
 
 /// The names in a directory. A removed one has none, whether that is an error (`no-entry`) or an
 /// empty listing: hosts differ.
-fn list(dir: &Dir) -> Result<String, Stop> {
-    match dir.list() {
-        Ok(listing) => Ok(names(&listing)),
-        Err(error) if error.is_not_found() => Ok("[]".to_owned()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn names(listing: &Listing) -> String {
-    let mut names: Vec<_> = listing
-        .iter()
-        .map(|entry| format!("{} {}", entry.name, kind_name(entry.kind)))
-        .collect();
+fn list(listed: Result<Vec<(String, Kind)>, Errno>) -> Result<String, Stop> {
+    let mut names: Vec<_> = match listed {
+        Err(Errno::NoEntry) => Vec::new(),
+        listed => listed?
+            .into_iter()
+            .map(|(name, kind)| format!("{name} {}", kind_name(kind)))
+            .collect(),
+    };
     names.sort();
-    format!("{names:?}")
+    Ok(format!("{names:?}"))
 }

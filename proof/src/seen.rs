@@ -1,5 +1,6 @@
 //! What can be seen of a tree, as text.
 
+use crate::mount::{Engine, Mount as _};
 use crate::run;
 use std::collections::BTreeMap;
 use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Stat};
@@ -74,7 +75,8 @@ pub fn node(dir: &Dir, name: &str, stat: &Stat) -> (String, Option<Dir>) {
         }
         Kind::File | Kind::Dir => match dir.open_at(name, LOOK) {
             Ok(Opened::File(file)) => {
-                let data = run::read(&file, 0, stat.size + 1).expect("what is open can be read");
+                let data = Engine.read(&file, 0, stat.size + 1);
+                let data = data.expect("what is open can be read");
                 line += &format!(" {:?}", data.escape_ascii().to_string());
             }
             Ok(Opened::Dir(dir)) => inside = Some(dir),

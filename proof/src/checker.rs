@@ -1,0 +1,213 @@
+//! Holds a mount against the reference: what is in a directory, and what each file is.
+
+use crate::deviations::Deviation;
+use crate::reference::{Id, ROOT, Reference};
+use crate::{run, seen};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use wasi_overlay_core::{Dir, File, Identity, Kind, Opened, Stat};
+
+/// What it saw of a mount before: identities have to stay while it lasts.
+#[derive(Debug)]
+pub struct Checker {
+    known: HashMap<Id, Identity>,
+    /// Whether the upper has inode numbers that stay. Else a directory is another one once it was
+    /// forgotten, and listings may have 0.
+    has_inodes: bool,
+}
+
+impl Checker {
+    /// For a mount whose upper has inode numbers, or not.
+    pub fn new(has_inodes: bool) -> Self {
+        Self {
+            known: HashMap::new(),
+            has_inodes,
+        }
+    }
+
+    /// Compares some directories, with what is in them.
+    ///
+    /// # Errors
+    /// What is another thing than in the reference.
+    pub fn dirs(
+        &mut self,
+        reference: &Reference,
+        root: &Dir,
+        dirs: &BTreeSet<Id>,
+    ) -> Result<(), String> {
+        for &id in dirs {
+            let Some(path) = reference.path(id) else {
+                continue;
+            };
+            let dir = match path.as_str() {
+                "" => root.clone(),
+                path => match root.open_at(path, seen::LOOK) {
+                    Ok(Opened::Dir(dir)) => dir,
+                    other => return Err(format!("{path} is no directory: {other:?}")),
+                },
+            };
+            self.dir(reference, id, &dir, &path, &mut Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// Compares the whole tree, and whether each file is one of its own.
+    ///
+    /// # Errors
+    /// What is another thing than in the reference.
+    pub fn tree(&mut self, reference: &Reference, root: &Dir) -> Result<(), String> {
+        let mut left = vec![(ROOT, root.clone(), String::new())];
+        while let Some((id, dir, path)) = left.pop() {
+            self.dir(reference, id, &dir, &path, &mut left)?;
+        }
+        let mut seen = HashSet::new();
+        for dir in reference.alive() {
+            let names = reference.names(dir).map(|(_, id)| id);
+            let all: BTreeSet<_> = names.filter(|id| !reference.were_one(*id, *id)).collect();
+            for id in all
+                .into_iter()
+                .filter(|id| reference.is_first_name(dir, *id))
+            {
+                let identity = self.known.get(&id);
+                if identity.is_some_and(|identity| !seen.insert(*identity)) {
+                    return Err(format!(
+                        "{:?} has a file that is also another",
+                        reference.path(dir)
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn dir(
+        &mut self,
+        reference: &Reference,
+        id: Id,
+        dir: &Dir,
+        path: &str,
+        inside: &mut Vec<(Id, Dir, String)>,
+    ) -> Result<(), String> {
+        let fail = |what: String| format!("in {path:?}: {what}");
+        let stat = dir
+            .stat()
+            .map_err(|error| fail(format!("stat: {error:?}")))?;
+        self.stat(reference, id, &stat).map_err(fail)?;
+        let listing = dir
+            .list()
+            .map_err(|error| fail(format!("list: {error:?}")))?;
+        let mut entries: Vec<_> = listing.iter().collect();
+        entries.sort_by_key(|entry| entry.name);
+        let expected: Vec<_> = reference.names(id).collect();
+        let same = entries.iter().map(|entry| entry.name.as_bytes());
+        if !same.eq(expected.iter().map(|(name, _)| name.as_bytes())) {
+            let found: Vec<_> = entries.iter().map(|entry| entry.name.to_string()).collect();
+            let expected: Vec<_> = expected.iter().map(|(name, _)| name).collect();
+            return Err(fail(format!("expected {expected:?}, found {found:?}")));
+        }
+        for (entry, (name, id)) in entries.into_iter().zip(expected) {
+            let fail = |what: String| fail(format!("{name}: {what}"));
+            let stat = dir
+                .stat_at(name, false)
+                .map_err(|error| fail(format!("stat: {error:?}")))?;
+            self.stat(reference, id, &stat).map_err(fail)?;
+            if entry.kind != stat.kind {
+                return Err(fail(format!("listed as {:?}", entry.kind)));
+            }
+            let has_inode = self.has_inodes || (entry.inode != 0 && stat.kind != Kind::Dir);
+            if has_inode && entry.inode != stat.identity.lower {
+                return Err(fail("listed with another inode number".to_owned()));
+            }
+            if let Some(below) = self.data(reference, id, dir, name, &stat).map_err(fail)? {
+                let slash = if path.is_empty() { "" } else { "/" };
+                inside.push((id, below, format!("{path}{slash}{name}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what a name says; of a directory, opens it.
+    fn data(
+        &self,
+        reference: &Reference,
+        id: Id,
+        dir: &Dir,
+        name: &str,
+        stat: &Stat,
+    ) -> Result<Option<Dir>, String> {
+        if stat.kind == Kind::Symlink {
+            let target = dir
+                .readlink_at(name)
+                .map_err(|error| format!("readlink: {error:?}"))?;
+            return match Some(target.as_bytes()) == reference.data(id) {
+                true => Ok(None),
+                false => Err(format!("another target: {target}")),
+            };
+        }
+        match dir.open_at(name, seen::LOOK) {
+            Ok(Opened::Dir(dir)) => Ok(Some(dir)),
+            Ok(Opened::File(file)) => self.file(reference, id, &file).map(|()| None),
+            Err(error) => Err(format!("open: {error:?}")),
+        }
+    }
+
+    /// Compares what a file says that is open for reading.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn file(&self, reference: &Reference, id: Id, file: &File) -> Result<(), String> {
+        let expected = reference.data(id).unwrap_or_default();
+        // Small ones are read into the stack, with room to be too long.
+        let mut buffer = [0; 64];
+        let mut long = Vec::new();
+        let buffer = match expected.len() < buffer.len() {
+            true => &mut buffer[..],
+            false => {
+                long.resize(expected.len() + 1, 0);
+                &mut long[..]
+            }
+        };
+        let read = file
+            .read_at(buffer, 0)
+            .map_err(|error| format!("read: {error:?}"))?;
+        match buffer[..read] == *expected {
+            true => Ok(()),
+            false => Err(format!(
+                "expected \"{}\", found \"{}\"",
+                expected.escape_ascii(),
+                buffer[..read].escape_ascii()
+            )),
+        }
+    }
+
+    /// Compares what is known of a file; it has to be the same file as before.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn stat(&mut self, reference: &Reference, id: Id, found: &Stat) -> Result<(), String> {
+        let mut expected = reference.stat_of(id);
+        let has_twins = reference.were_one(id, id) && Deviation::LowerHardLinks.is_listed();
+        if has_twins {
+            expected.links = found.links;
+        } else if (self.has_inodes || found.kind != Kind::Dir)
+            && *self.known.entry(id).or_insert(found.identity) != found.identity
+        {
+            return Err("another file than before".to_owned());
+        }
+        let is_set = |stat: &Stat| match stat.modified.nanoseconds {
+            crate::layers::SET => Some(stat.modified.seconds),
+            _ => None,
+        };
+        let same = expected.kind == found.kind
+            && is_set(&expected) == is_set(found)
+            && (expected.kind == Kind::Dir && Deviation::Attributes.is_listed()
+                || expected.size == found.size && expected.links == found.links);
+        match same {
+            true => Ok(()),
+            false => Err(format!(
+                "expected {}, found {}",
+                run::shown(&expected),
+                run::shown(found)
+            )),
+        }
+    }
+}

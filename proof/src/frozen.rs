@@ -1,0 +1,110 @@
+//! An overlay that changes no more, as a layer of another one.
+
+use crate::seen;
+use std::ops::ControlFlow;
+use wasi_overlay_core::layer::{Found, Layer, Listed, ReadAt};
+use wasi_overlay_core::{Dir, Errno, File, Kind, Meta, Name, Opened, Result, Stat};
+
+/// The overlay's root.
+#[derive(Clone, Debug)]
+pub struct Frozen(pub Dir);
+
+/// One of its files.
+#[derive(Debug)]
+pub struct FrozenFile(File);
+
+/// No device of a host; all of a mount is on one.
+const DEVICE: u64 = u64::MAX;
+
+fn meta(stat: &Stat) -> Meta {
+    Meta {
+        kind: stat.kind,
+        size: stat.size,
+        allocated: None,
+        links: stat.links,
+        accessed: stat.accessed,
+        modified: stat.modified,
+        changed: stat.changed,
+        device: DEVICE,
+        inode: stat.identity.lower,
+        mode: None,
+        owner: None,
+        rdev: 0,
+    }
+}
+
+fn text(name: Name<'_>) -> String {
+    String::from_utf8_lossy(name.as_bytes()).into_owned()
+}
+
+impl Layer for Frozen {
+    type Dir = Dir;
+    type File = FrozenFile;
+
+    fn root(&self) -> Result<Dir> {
+        Ok(self.0.clone())
+    }
+
+    fn dir_meta(&self, dir: &Dir) -> Result<Meta> {
+        Ok(meta(&dir.stat()?))
+    }
+
+    fn find(&self, dir: &Dir, name: Name<'_>) -> Result<Found> {
+        match dir.stat_at(&text(name), false) {
+            Ok(stat) => Ok(Found::Here {
+                meta: meta(&stat),
+                opaque: false,
+            }),
+            Err(error) if error.is_not_found() => Ok(Found::Absent),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_dir(&self, dir: &Dir, name: Name<'_>) -> Result<Dir> {
+        if dir.stat_at(&text(name), false)?.kind != Kind::Dir {
+            return Err(Errno::NotDirectory.into());
+        }
+        match dir.open_at(&text(name), seen::LOOK)? {
+            Opened::Dir(dir) => Ok(dir),
+            Opened::File(_) => Err(Errno::NotDirectory.into()),
+        }
+    }
+
+    fn open_file(&self, dir: &Dir, name: Name<'_>) -> Result<FrozenFile> {
+        match dir.open_at(&text(name), seen::LOOK)? {
+            Opened::File(file) => Ok(FrozenFile(file)),
+            Opened::Dir(_) => Err(Errno::IsDirectory.into()),
+        }
+    }
+
+    fn read_link(&self, dir: &Dir, name: Name<'_>) -> Result<Box<[u8]>> {
+        Ok(dir.readlink_at(&text(name))?.into_bytes().into())
+    }
+
+    fn list(
+        &self,
+        dir: &Dir,
+        each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
+    ) -> Result<()> {
+        for entry in dir.list()?.iter() {
+            let listed = Listed::Here {
+                kind: entry.kind,
+                inode: entry.inode,
+            };
+            if each(entry.name, listed).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ReadAt for FrozenFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn meta(&self) -> Result<Meta> {
+        Ok(meta(&self.0.stat()?))
+    }
+}

@@ -1,0 +1,263 @@
+//! What every answer has to be: a tree in memory with the rules of POSIX as WASI has them, and
+//! without any layers.
+//!
+//! It is written from the rules, not from the engine, and shares no code with it but the types of
+//! the answers. A live mount of a real directory is held against it too.
+
+mod calls;
+mod names;
+mod walk;
+
+use crate::layers::SET;
+use crate::merged::{self, Merged};
+use std::collections::{BTreeMap, BTreeSet};
+use wasi_overlay_core::{Identity, Kind, Stat, Timestamp};
+
+/// A node of the tree; nodes are never reused.
+pub type Id = usize;
+
+/// The root.
+pub const ROOT: Id = 0;
+
+/// A tree, and what was seen to change in it.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    nodes: Vec<Node>,
+    /// Whether names that begin with `.wh.` are refused, as in an overlay.
+    reserves_names: bool,
+    /// Nodes that the last calls changed.
+    touched: BTreeSet<Id>,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    body: Body,
+    /// The seconds of its modification time if that was set; none if it is the clock's.
+    seconds: Option<u64>,
+    links: u64,
+    /// The node that this was one with before the upper became a layer.
+    twin: Option<Id>,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    Dir(Entries),
+    File(Vec<u8>),
+    Link(String),
+}
+
+/// What is in a directory, and where it is.
+#[derive(Clone, Debug, Default)]
+struct Entries {
+    names: BTreeMap<String, Id>,
+    /// None of the root, and of one that was removed.
+    place: Option<(Id, String)>,
+    is_dead: bool,
+}
+
+/// An open file of the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Which file.
+    pub id: Id,
+    read: bool,
+    write: bool,
+}
+
+impl Reference {
+    /// The tree, for an overlay or, where no names are reserved, for a plain directory.
+    pub fn new(tree: &Merged, reserves_names: bool) -> Self {
+        let mut reference = Self {
+            nodes: Vec::new(),
+            reserves_names,
+            touched: BTreeSet::new(),
+        };
+        reference.make(Body::Dir(Entries::default()), None);
+        let mut known = BTreeMap::from([("", ROOT)]);
+        for (path, node) in &tree.0 {
+            let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let body = match &node.kind {
+                merged::Kind::Dir => Body::Dir(Entries::default()),
+                merged::Kind::File(text) => Body::File(text.as_bytes().to_vec()),
+                merged::Kind::Link(target) => Body::Link(target.clone()),
+            };
+            let id = reference.make(body, Some(node.seconds));
+            known.insert(path, id);
+            reference.hang(known[above], name, id);
+        }
+        reference
+    }
+
+    /// The upper becomes a layer: what lies in a layer under several names is no longer one file
+    /// once it is changed, and the root is that of a new upper.
+    pub fn rotate(&mut self) {
+        let mut seen = BTreeSet::new();
+        for dir in self.alive() {
+            let Body::Dir(entries) = &self.nodes[dir].body else {
+                continue;
+            };
+            let names: Vec<_> = entries.names.clone().into_iter().collect();
+            for (name, id) in names {
+                if self.is_dir(id) || self.nodes[id].links < 2 && self.nodes[id].twin.is_none() {
+                    continue;
+                }
+                let twin = *self.nodes[id].twin.get_or_insert(id);
+                if !seen.insert(id) {
+                    let body = self.nodes[id].body.clone();
+                    let copy = self.make(body, self.nodes[id].seconds);
+                    self.nodes[copy].twin = Some(twin);
+                    self.nodes[id].links -= 1;
+                    self.entries_mut(dir).names.insert(name, copy);
+                }
+            }
+        }
+        self.nodes[ROOT].seconds = None;
+    }
+
+    /// The directories that are there, parents first.
+    pub fn alive(&self) -> Vec<Id> {
+        let mut dirs = vec![ROOT];
+        let mut next = 0;
+        while let Some(&dir) = dirs.get(next) {
+            dirs.extend(
+                self.entries(dir)
+                    .names
+                    .values()
+                    .filter(|id| self.is_dir(**id)),
+            );
+            next += 1;
+        }
+        dirs
+    }
+
+    /// What is in a directory.
+    pub fn names(&self, dir: Id) -> impl Iterator<Item = (&str, Id)> {
+        let names = self.entries(dir).names.iter();
+        names.map(|(name, id)| (name.as_str(), *id))
+    }
+
+    /// The data of a file, or the target of a link; none of a directory.
+    pub fn data(&self, id: Id) -> Option<&[u8]> {
+        match &self.nodes[id].body {
+            Body::Dir(_) => None,
+            Body::File(data) => Some(data),
+            Body::Link(target) => Some(target.as_bytes()),
+        }
+    }
+
+    /// Where a directory is; none if it was removed.
+    pub fn path(&self, dir: Id) -> Option<String> {
+        let mut names = Vec::new();
+        let mut at = dir;
+        while at != ROOT {
+            let (above, name) = self.entries(at).place.as_ref()?;
+            names.push(name.as_str());
+            at = *above;
+        }
+        names.reverse();
+        Some(names.join("/"))
+    }
+
+    /// Whether two nodes, or the names of one, were one file below what is now the upper: then
+    /// an overlay may have them as one until either is copied up, and counts all their names.
+    pub fn were_one(&self, one: Id, other: Id) -> bool {
+        let (one, other) = (self.nodes[one].twin, self.nodes[other].twin);
+        one.is_some() && one == other
+    }
+
+    /// Whether no directory before `dir` has a name of the node.
+    pub fn is_first_name(&self, dir: Id, id: Id) -> bool {
+        let has = |dir: &Id| self.entries(*dir).names.values().any(|name| *name == id);
+        self.nodes[id].links < 2 || self.alive().iter().find(|dir| has(dir)) == Some(&dir)
+    }
+
+    /// The directories that changed since this was asked last, with those in which a file changed.
+    pub fn take_touched(&mut self) -> BTreeSet<Id> {
+        let touched = std::mem::take(&mut self.touched);
+        if touched.iter().all(|id| self.is_dir(*id)) {
+            return touched;
+        }
+        let dirs = self.alive().into_iter();
+        dirs.filter(|dir| {
+            touched.contains(dir)
+                || self
+                    .entries(*dir)
+                    .names
+                    .values()
+                    .any(|id| touched.contains(id))
+        })
+        .collect()
+    }
+
+    /// What is to be seen of a node.
+    pub fn stat_of(&self, id: Id) -> Stat {
+        let node = &self.nodes[id];
+        let (kind, size) = match &node.body {
+            Body::Dir(_) => (Kind::Dir, 0),
+            Body::File(data) => (Kind::File, data.len()),
+            Body::Link(target) => (Kind::Symlink, target.len()),
+        };
+        let modified = match node.seconds {
+            Some(seconds) => Timestamp {
+                seconds: seconds as i64,
+                nanoseconds: SET,
+            },
+            None => Timestamp::default(),
+        };
+        Stat {
+            kind,
+            size: size as u64,
+            links: if kind == Kind::Dir { 1 } else { node.links },
+            accessed: Timestamp::default(),
+            modified,
+            changed: Timestamp::default(),
+            identity: Identity {
+                lower: id as u64,
+                upper: 0,
+            },
+        }
+    }
+
+    /// Whether a node is a directory.
+    pub fn is_dir(&self, id: Id) -> bool {
+        matches!(self.nodes[id].body, Body::Dir(_))
+    }
+
+    fn entries(&self, dir: Id) -> &Entries {
+        match &self.nodes[dir].body {
+            Body::Dir(entries) => entries,
+            Body::File(_) | Body::Link(_) => panic!("{dir} is no directory"),
+        }
+    }
+
+    fn entries_mut(&mut self, dir: Id) -> &mut Entries {
+        match &mut self.nodes[dir].body {
+            Body::Dir(entries) => entries,
+            Body::File(_) | Body::Link(_) => panic!("{dir} is no directory"),
+        }
+    }
+
+    fn make(&mut self, body: Body, seconds: Option<u64>) -> Id {
+        self.nodes.push(Node {
+            links: u64::from(!matches!(body, Body::Dir(_))),
+            body,
+            seconds,
+            twin: None,
+        });
+        self.nodes.len() - 1
+    }
+
+    /// Puts a node under a name, without a change of times.
+    fn hang(&mut self, dir: Id, name: &str, id: Id) {
+        self.entries_mut(dir).names.insert(name.to_owned(), id);
+        if self.is_dir(id) {
+            self.entries_mut(id).place = Some((dir, name.to_owned()));
+        }
+    }
+
+    /// Something about a node changed that its modification time tells.
+    fn changed(&mut self, id: Id) {
+        self.nodes[id].seconds = None;
+        self.touched.insert(id);
+    }
+}

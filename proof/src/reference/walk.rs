@@ -1,0 +1,126 @@
+//! From a path to a node.
+
+use super::{Body, Id, Reference};
+use wasi_overlay_core::Errno;
+
+/// Links that are followed in one walk.
+const HOPS: usize = 40;
+
+/// What to do with a link in the last place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    /// Follow it.
+    Follow,
+    /// Stop at it, unless a slash stands behind it.
+    Stop,
+    /// Stop at it: the name is what matters.
+    Name,
+}
+
+/// Where a path leads.
+#[derive(Clone, Debug)]
+pub(super) struct Walked {
+    /// The directory of the last name, or the one that the path is.
+    pub(super) dir: Id,
+    /// The last name; none where the path ends in `.` or `..`.
+    pub(super) name: Option<String>,
+    /// What is there.
+    pub(super) found: Option<Id>,
+    /// Whether the path says that it means a directory.
+    pub(super) wants_dir: bool,
+    /// Whether the last name was looked for in a directory that was removed.
+    pub(super) is_in_dead: bool,
+}
+
+impl Walked {
+    pub(super) fn there(&self) -> Result<Id, Errno> {
+        self.found.ok_or(Errno::NoEntry)
+    }
+}
+
+impl Reference {
+    /// Walks a path; that a directory on the way was removed is for the caller to mind.
+    pub(super) fn walk(&self, base: Id, path: &str, last: Last) -> Result<Walked, Errno> {
+        if path.is_empty() {
+            return Err(Errno::NoEntry);
+        }
+        if path.starts_with('/') {
+            return Err(Errno::NotPermitted);
+        }
+        let mut way = vec![base];
+        let mut rest = path.to_owned();
+        let mut hops = 0;
+        loop {
+            let text = rest.trim_start_matches('/');
+            let (name, after) = text.split_at(text.find('/').unwrap_or(text.len()));
+            let dir = *way.last().ok_or(Errno::NotPermitted)?;
+            let is_last = after.chars().all(|letter| letter == '/');
+            if matches!(name, "" | "." | "..") {
+                if name == ".." {
+                    way.pop();
+                }
+                let here = *way.last().ok_or(Errno::NotPermitted)?;
+                if is_last {
+                    return Ok(Walked {
+                        dir: here,
+                        name: None,
+                        found: Some(here),
+                        wants_dir: true,
+                        is_in_dead: false,
+                    });
+                }
+                rest = after.to_owned();
+                continue;
+            }
+            let wants_dir = !after.is_empty();
+            let found = self.entries(dir).names.get(name).copied();
+            if let Some(id) = found
+                && let Body::Link(target) = &self.nodes[id].body
+                && (!is_last || last == Last::Follow || (last == Last::Stop && wants_dir))
+            {
+                hops += 1;
+                if hops > HOPS {
+                    return Err(Errno::Loop);
+                }
+                if target.starts_with('/') {
+                    return Err(Errno::NotPermitted);
+                }
+                rest = format!("{target}{after}");
+                continue;
+            }
+            if is_last {
+                return Ok(Walked {
+                    dir,
+                    name: Some(name.to_owned()),
+                    found,
+                    wants_dir,
+                    is_in_dead: self.entries(dir).is_dead,
+                });
+            }
+            let id = found.ok_or(Errno::NoEntry)?;
+            if !self.is_dir(id) {
+                return Err(Errno::NotDirectory);
+            }
+            way.push(id);
+            rest = after.to_owned();
+        }
+    }
+
+    /// Walks a path that names something, or could.
+    pub(super) fn resolve(&self, base: Id, path: &str, last: Last) -> Result<Walked, Errno> {
+        let walked = self.walk(base, path, last)?;
+        match walked.is_in_dead {
+            true => Err(Errno::NoEntry),
+            false => Ok(walked),
+        }
+    }
+
+    /// What a walk led to, if it is what the path says.
+    pub(super) fn existing(&self, walked: &Walked) -> Result<Id, Errno> {
+        let id = walked.there()?;
+        match walked.wants_dir && !self.is_dir(id) {
+            true => Err(Errno::NotDirectory),
+            false => Ok(id),
+        }
+    }
+}

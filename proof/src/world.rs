@@ -1,0 +1,445 @@
+//! A plan at work: the steps are made on a mount and on the reference, side by side.
+
+use crate::checker::Checker;
+use crate::deviations::Deviation;
+use crate::frozen::Frozen;
+use crate::lasting::Lasting;
+use crate::layers::Layer;
+use crate::merged::Merged;
+use crate::mount::{Engine, Held, Mount as _};
+use crate::plan::{Line, Plan};
+use crate::reference::{Id, ROOT, Reference};
+use crate::run::Runner;
+use crate::split::split_links;
+use guests_script::Step;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+use wasi_overlay_core::layer::MemoryLayer;
+use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::plain::HostDir;
+use wasi_overlay_core::plain::by_path::ByPath;
+use wasi_overlay_core::{Dir, Limits, Live, Lower, LowerStack, Overlay, OverlayBuilder};
+
+/// What a plan is made on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Layers in memory below an upper in memory, which ends with its mount: to mount again is to
+    /// go on, and the overlay itself becomes the layer of another one.
+    Memory,
+    /// Layers and upper in memory, under the rules of an upper that outlives its mount.
+    Lasting,
+    /// Layers and upper are directories.
+    Directory,
+    /// Layers and upper are directories whose handles are paths.
+    ByPath,
+    /// No overlay: a live mount of a directory with the merged tree.
+    Live,
+}
+
+/// How closely it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checks {
+    /// What steps changed is compared once in so many lines.
+    pub changed_every: usize,
+    /// The whole tree is.
+    pub tree_every: usize,
+    /// The engine keeps so little that it has to forget and look again.
+    pub tight: bool,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Plans.
+    pub plans: u64,
+    /// Calls, those on empty slots left out.
+    pub calls: u64,
+    /// How many of them did what they were asked to.
+    pub succeeded: u64,
+    /// How often a mount ended and another one went on.
+    pub remounts: u64,
+    /// How often an upper became a layer.
+    pub rotations: u64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.plans += other.plans;
+        self.calls += other.calls;
+        self.succeeded += other.succeeded;
+        self.remounts += other.remounts;
+        self.rotations += other.rotations;
+    }
+}
+
+/// A lower layer, to be opened for each mount.
+enum Base {
+    Memory(MemoryLayer),
+    Frozen(Dir),
+    Directory(PathBuf),
+}
+
+/// A mount and the reference.
+pub struct World {
+    kind: Kind,
+    tight: bool,
+    reference: Runner<Reference>,
+    engine: Runner<Engine>,
+    root: Dir,
+    checker: Checker,
+    /// Dropped after what is held of it.
+    overlay: Option<Overlay>,
+    bases: Vec<Base>,
+    stack: Option<Arc<LowerStack>>,
+    upper: Option<MemoryLayer>,
+    folder: Option<TempDir>,
+    folders: usize,
+    counts: Counts,
+}
+
+/// Runs a plan; what was done, or the story of what led to a difference.
+///
+/// # Errors
+/// The story.
+pub fn check(plan: &Plan, kind: Kind, checks: Checks) -> Result<Counts, String> {
+    let mut story = String::new();
+    match World::new(&plan.layers, kind, checks.tight).run(&plan.lines, checks, &mut story) {
+        Ok(counts) => Ok(counts),
+        Err(error) => Err(format!("{story}{error}")),
+    }
+}
+
+impl World {
+    /// Mounts an overlay of `layers`.
+    ///
+    /// # Panics
+    /// If it cannot be mounted.
+    pub fn new(layers: &[Layer], kind: Kind, tight: bool) -> Self {
+        let on_disk = matches!(kind, Kind::Directory | Kind::ByPath | Kind::Live);
+        let folder = on_disk.then(temporary);
+        let merged = Merged::of(layers);
+        let reference = Reference::new(&merged, kind != Kind::Live);
+        // Replaced by the first mount.
+        let root = nothing();
+        let mut world = Self {
+            kind,
+            tight,
+            reference: Runner::on(reference, ROOT),
+            engine: Runner::new(root.clone()),
+            root,
+            checker: Checker::new(true),
+            overlay: None,
+            bases: Vec::new(),
+            stack: None,
+            upper: None,
+            folder,
+            folders: 0,
+            counts: Counts::default(),
+        };
+        if kind == Kind::Live {
+            merged.write(&world.new_folder());
+        } else {
+            for (number, layer) in layers.iter().enumerate() {
+                let base = if on_disk {
+                    let path = world.new_folder();
+                    layer.write(number, &path);
+                    Base::Directory(path)
+                } else {
+                    Base::Memory(layer.in_memory(number))
+                };
+                world.bases.push(base);
+            }
+        }
+        world.new_upper();
+        world
+    }
+
+    /// Runs lines; `story` is told what was done, also where it fails.
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn run(
+        mut self,
+        lines: &[String],
+        checks: Checks,
+        story: &mut String,
+    ) -> Result<Counts, String> {
+        let mut touched = BTreeSet::new();
+        for (at, line) in lines.iter().enumerate() {
+            story.push_str(line);
+            match Line::parse(line).ok_or("this is no line of a plan")? {
+                Line::Step(step) => {
+                    let said = self.step(step)?;
+                    story.push_str(" = ");
+                    story.push_str(&said);
+                }
+                Line::Remount => {
+                    self.check_tree()?;
+                    self.remount();
+                    self.check_tree()?;
+                }
+                Line::Rotate => {
+                    self.check_tree()?;
+                    self.rotate();
+                    self.check_tree()?;
+                }
+            }
+            story.push('\n');
+            self.check_slot(at % guests_script::SLOTS)?;
+            touched.extend(self.reference.mount.take_touched());
+            if at % checks.changed_every == 0 {
+                let dirs = std::mem::take(&mut touched);
+                let reference = &self.reference.mount;
+                self.checker.dirs(reference, &self.root, &dirs)?;
+            }
+            if at % checks.tree_every == checks.tree_every - 1 {
+                self.check_tree()?;
+            }
+        }
+        self.check_tree()?;
+        self.counts.plans = 1;
+        Ok(self.counts)
+    }
+
+    /// Makes a step on both; the answer.
+    fn step(&mut self, step: Step<'_>) -> Result<String, String> {
+        let expected = self.reference.step(step);
+        let found = self.engine.step(step);
+        if expected != "-" {
+            self.counts.calls += 1;
+            let is_error = expected.contains('-') || expected == "exist" || expected == "invalid";
+            self.counts.succeeded += u64::from(!is_error);
+        }
+        match expected == found || self.may_differ(step, &expected, &found) {
+            true => Ok(found),
+            false => Err(format!(" = {found}\nexpected {expected}")),
+        }
+    }
+
+    /// Whether the answers differ in what may differ.
+    fn may_differ(&self, step: Step<'_>, expected: &str, found: &str) -> bool {
+        let reference = &self.reference.mount;
+        let held = |slot: usize| match self.reference.slot(slot) {
+            Some(Held::Dir(id)) => Some(*id),
+            Some(Held::File(file)) => Some(file.id),
+            None => None,
+        };
+        let named = |base: usize, path: &str, follow: bool| match self.reference.slot(base) {
+            Some(Held::Dir(dir)) => reference.find(*dir, path, follow).ok(),
+            Some(Held::File(_)) | None => None,
+        };
+        let were_one = |one: Option<Id>, other: Option<Id>| match (one, other) {
+            (Some(one), Some(other)) => reference.were_one(one, other),
+            (None, _) | (_, None) => false,
+        };
+        let (one, other, is_stat) = match step {
+            Step::Stat { slot } => (held(slot), held(slot), true),
+            Step::StatAt { base, how, path } => {
+                let id = named(base, path, !how.has('n'));
+                (id, id, true)
+            }
+            Step::IsSame { one, other } => (held(one), held(other), false),
+            Step::SameHash {
+                slot,
+                base,
+                how,
+                path,
+            } => (held(slot), named(base, path, !how.has('n')), false),
+            _ => return false,
+        };
+        if !were_one(one, other) || !Deviation::LowerHardLinks.is_listed() {
+            return false;
+        }
+        !is_stat || without_links(expected) == without_links(found)
+    }
+
+    /// Compares what a slot holds: it need not have a name any more.
+    fn check_slot(&mut self, slot: usize) -> Result<(), String> {
+        let (Some(engine), Some(reference)) = (self.engine.slot(slot), self.reference.slot(slot))
+        else {
+            return Ok(());
+        };
+        let id = match reference {
+            Held::Dir(id) => *id,
+            Held::File(file) => file.id,
+        };
+        let fail = |error: String| format!("in slot {slot}: {error}");
+        let tree = &self.reference.mount;
+        let stat = Engine
+            .stat(engine)
+            .map_err(|error| fail(format!("{error:?}")))?;
+        self.checker.stat(tree, id, &stat).map_err(fail)?;
+        match engine {
+            Held::File(file) if file.is_readable() => {
+                self.checker.file(tree, id, file).map_err(fail)
+            }
+            Held::File(_) | Held::Dir(_) => Ok(()),
+        }
+    }
+
+    fn check_tree(&mut self) -> Result<(), String> {
+        self.checker.tree(&self.reference.mount, &self.root)
+    }
+
+    /// The mount ends, and another one of the same goes on.
+    fn remount(&mut self) {
+        self.counts.remounts += 1;
+        self.let_go();
+        if self.kind != Kind::Memory {
+            self.mount();
+        } else {
+            self.restart();
+        }
+    }
+
+    /// The upper becomes a layer.
+    fn rotate(&mut self) {
+        self.counts.rotations += 1;
+        self.let_go();
+        self.reference.mount.rotate();
+        match self.kind {
+            Kind::Memory => self.bases = vec![Base::Frozen(self.root.clone())],
+            Kind::Lasting => self.bases.extend(self.upper.take().map(Base::Memory)),
+            Kind::Directory | Kind::ByPath => {
+                let path = self.folder();
+                self.bases.push(Base::Directory(path));
+            }
+            Kind::Live => {
+                split_links(&self.folder());
+                self.mount();
+                return;
+            }
+        }
+        self.new_upper();
+    }
+
+    fn let_go(&mut self) {
+        self.reference.restart(ROOT);
+        self.engine.restart(self.root.clone());
+        if let Some(overlay) = self.overlay.take()
+            && self.kind != Kind::Memory
+        {
+            overlay.close().expect("a clean end");
+        }
+    }
+
+    /// A new upper on the layers that there are.
+    fn new_upper(&mut self) {
+        let mut limits = Limits::default();
+        if self.tight {
+            limits.table_entries = 1;
+            limits.kept_handles = 2;
+            limits.kept_nodes = 4;
+            limits.kept_listings = 2;
+        }
+        match self.kind {
+            Kind::Memory | Kind::Lasting => {
+                self.upper = Some(MemoryLayer::with_capacity(1 << 24));
+            }
+            Kind::Directory | Kind::ByPath => {
+                self.new_folder();
+            }
+            Kind::Live => {}
+        }
+        let lowers = self.bases.iter().map(|base| lower(base, self.kind));
+        let stack = LowerStack::new(lowers, &limits).expect("layers");
+        self.stack = Some(stack);
+        self.mount();
+    }
+
+    fn mount(&mut self) {
+        self.checker = Checker::new(self.kind != Kind::ByPath);
+        if self.kind == Kind::Live {
+            self.root = Live::new(capability(&self.folder())).root();
+            self.restart();
+            return;
+        }
+        let mut limits = Limits::default();
+        if self.tight {
+            limits.kept_handles = 2;
+            limits.kept_nodes = 4;
+            limits.kept_listings = 2;
+        }
+        let mut builder = Overlay::builder().volatile(true).limits(limits);
+        builder = builder.stack(self.stack.clone().expect("a stack"));
+        let overlay = self.upper(builder).build().expect("an overlay");
+        self.root = overlay.root();
+        self.overlay = Some(overlay);
+        self.restart();
+    }
+
+    fn upper(&self, builder: OverlayBuilder) -> OverlayBuilder {
+        let memory = || self.upper.clone().expect("an upper");
+        match self.kind {
+            Kind::Memory => builder.upper("memory", memory()),
+            Kind::Lasting => builder.upper("lasting", Lasting(memory())),
+            Kind::Directory | Kind::Live => builder.upper_dir("upper", capability(&self.folder())),
+            Kind::ByPath => {
+                let plain = HostDir::new(capability(&self.folder()), "upper");
+                builder.upper("upper", Marked::upper_on_demand(ByPath::new(plain)))
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        self.reference.restart(ROOT);
+        self.engine.restart(self.root.clone());
+    }
+
+    fn folder(&self) -> PathBuf {
+        let folder = self.folder.as_ref().expect("a folder");
+        folder.path().join(self.folders.to_string())
+    }
+
+    fn new_folder(&mut self) -> PathBuf {
+        self.folders += 1;
+        let path = self.folder();
+        std::fs::create_dir(&path).expect("a directory");
+        path
+    }
+}
+
+fn lower(base: &Base, kind: Kind) -> Lower {
+    match base {
+        Base::Memory(layer) => Lower::new("memory", layer.clone()),
+        Base::Frozen(root) => Lower::new("overlay", Frozen(root.clone())),
+        Base::Directory(path) if kind == Kind::ByPath => {
+            let plain = HostDir::new(capability(path), "layer");
+            Lower::new("layer", Marked::lower(ByPath::new(plain)))
+        }
+        Base::Directory(path) => Lower::dir("layer", capability(path)).expect("a layer"),
+    }
+}
+
+/// A folder for many files: in memory, where there is such a place.
+fn temporary() -> TempDir {
+    let shared = Path::new("/dev/shm");
+    let made = match shared.is_dir() {
+        true => TempDir::new_in(shared),
+        false => TempDir::new(),
+    };
+    made.expect("a temporary directory")
+}
+
+fn capability(path: &Path) -> cap_std::fs::Dir {
+    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).expect("a directory")
+}
+
+/// An empty overlay's root.
+fn nothing() -> Dir {
+    let overlay = Overlay::builder().upper_memory(0).build();
+    overlay.expect("an empty overlay").root()
+}
+
+/// The line of a `stat`, without how many names there are.
+fn without_links(line: &str) -> String {
+    match line.split_once(" links ") {
+        None => line.to_owned(),
+        Some((before, after)) => {
+            let rest = after.find(' ').map_or("", |at| &after[at..]);
+            format!("{before}{rest}")
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The engine answers as the reference does, which has no layers: random plans on random layers.
+//!
+//! `OVERLAY_OPERATIONS` says how many calls each test makes at least, `OVERLAY_SEED` which plan is
+//! the first, and `OVERLAY_PLAN` names a file with a plan to run instead.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use wasi_overlay_proof::{Checks, Choices, Counts, Kind, Plan, Shape, world};
+
+const LINES: usize = 200;
+
+fn number(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={value} is no number")),
+    )
+}
+
+/// A plan of a seed, and how it is looked at.
+fn draw(seed: u64) -> (Plan, Checks) {
+    let mut choices = Choices::of_seed(seed);
+    let checks = Checks {
+        changed_every: choices.of(&[1, 1, 7]),
+        tree_every: choices.of(&[20, 40, LINES]),
+        tight: choices.one_in(3),
+    };
+    let shape = Shape {
+        layers: 5,
+        lines: LINES,
+        remount_every: 60,
+        rotate_every: 80,
+    };
+    (Plan::draw(&mut choices, shape), checks)
+}
+
+/// What is wrong with a plan.
+fn failure(plan: &Plan, kind: Kind, checks: Checks) -> Result<Counts, String> {
+    let run = || world::check(plan, kind, checks);
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("it panicked".to_owned()))
+}
+
+fn run(kind: Kind, calls: u64) {
+    if let Some(plan) = Plan::to_replay() {
+        for tight in [false, true] {
+            let checks = Checks {
+                changed_every: 1,
+                tree_every: 1,
+                tight,
+            };
+            if let Err(story) = world::check(&plan, kind, checks) {
+                panic!("{kind:?}, {checks:?}:\n{story}");
+            }
+        }
+        return;
+    }
+    let calls = number("OVERLAY_OPERATIONS").unwrap_or(calls);
+    let mut seed = number("OVERLAY_SEED").unwrap_or(0);
+    let mut counts = Counts::default();
+    while counts.calls < calls {
+        let (plan, checks) = draw(seed);
+        match failure(&plan, kind, checks) {
+            Ok(more) => counts += more,
+            Err(_) => {
+                let plan = plan.shrink(|plan| failure(plan, kind, checks).is_err());
+                let story =
+                    failure(&plan, kind, checks).map_or_else(|story| story, |_| String::new());
+                panic!("seed {seed} on {kind:?}, {checks:?}:\n{story}\n\nthe plan:\n{plan}");
+            }
+        }
+        seed += 1;
+    }
+    println!("{kind:?}: {counts:?}");
+}
+
+#[test]
+fn an_upper_in_memory_is_like_the_reference() {
+    run(Kind::Memory, 1_000_000);
+}
+
+#[test]
+fn an_upper_that_outlives_its_mount_is_like_the_reference() {
+    run(Kind::Lasting, 1_000_000);
+}
+
+#[test]
+fn an_upper_directory_is_like_the_reference() {
+    run(Kind::Directory, 50_000);
+}
+
+#[test]
+fn an_upper_whose_handles_are_paths_is_like_the_reference() {
+    run(Kind::ByPath, 50_000);
+}
+
+#[test]
+fn a_live_directory_is_like_the_reference() {
+    run(Kind::Live, 50_000);
+}
