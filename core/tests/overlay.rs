@@ -579,3 +579,18 @@ fn link_walks_a_path_with_a_slash_to_its_end_first() {
     );
     fails(root.link_at("file", &root, "nowhere/x"), Errno::NoEntry);
 }
+
+/// Found by random plans: a link whose target ends in a slash was followed on to what the slash
+/// stands behind, to create a file. Linux refuses the slash before it looks what is there.
+#[test]
+fn no_file_is_created_through_a_link_that_ends_in_a_slash() {
+    let layer = lower()
+        .symlink("to-dir", "dir/")
+        .symlink("to-circle", "circle/")
+        .symlink("circle", "circle");
+    let root = over(layer.dir("dir").symlink("to-new", "new/")).root();
+    for path in ["to-dir", "to-circle", "to-new"] {
+        fails(root.open_at(path, CREATE), Errno::IsDirectory);
+    }
+    fails(root.open_at("circle", CREATE), Errno::Loop);
+}

@@ -28,12 +28,11 @@ impl OverlayDir {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             return Err(Errno::Invalid.into());
         }
-        // A slash behind a name to create is refused before anybody looks what the name is.
-        let by_name = how.create && (how.exclusive || path.ends_with('/'));
-        let last = match (by_name, how.follow) {
-            (true, _) => Last::Name,
-            (false, true) => Last::Follow,
-            (false, false) => Last::Stop,
+        let last = match (how.create, how.follow && !how.exclusive) {
+            (true, true) => Last::Create,
+            (true, false) => Last::Name,
+            (false, _) if how.follow => Last::Follow,
+            (false, _) => Last::Stop,
         };
         // Two creators of one file: the later one opens what the earlier one made.
         for _ in 0..TRIES {

@@ -91,6 +91,9 @@ pub(super) enum Last {
     Follow,
     /// Stop at it, unless a slash behind it says that a directory is meant.
     Stop,
+    /// Follow it, unless a slash behind it says that a directory is meant: such a name cannot be
+    /// made, and is refused before anybody looks what it is.
+    Create,
     /// Stop at it, whatever is behind it: the name itself is to be changed.
     Name,
 }
@@ -255,6 +258,7 @@ impl Shared {
             let follow = match last {
                 Last::Follow => true,
                 Last::Stop => !at_end || wants_dir,
+                Last::Create => !at_end || !wants_dir,
                 Last::Name => !at_end,
             };
             if found.kind() == Kind::Symlink && follow {
