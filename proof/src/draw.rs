@@ -2,7 +2,10 @@
 
 use crate::choices::Choices;
 use crate::layers::{Entry, Layer, What};
-use crate::plan::Plan;
+use crate::merged::Merged;
+use crate::plan::{Line, Plan};
+use crate::reference::{ROOT, Reference};
+use crate::run::Runner;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const TEXTS: [&str; 4] = ["one", "two-and-more", "3", "-"];
@@ -30,6 +33,8 @@ impl Plan {
         for _ in 0..choices.next(shape.layers + 1) {
             plan.layers.push(draw_layer(choices));
         }
+        let mut at_work = Runner::on(Reference::new(&Merged::of(&plan.layers), true), ROOT);
+        let mut known = Known::of(&at_work.mount);
         for _ in 0..shape.lines {
             if choices.is_used_up() {
                 break;
@@ -39,8 +44,17 @@ impl Plan {
             } else if shape.remount_every > 0 && choices.one_in(shape.remount_every) {
                 "remount".to_owned()
             } else {
-                draw_step(choices)
+                known.draw(choices)
             };
+            match Line::parse(&line) {
+                Some(Line::Step(step)) => {
+                    at_work.step(step);
+                }
+                Some(Line::Remount | Line::Rotate) | None => at_work.restart(ROOT),
+            }
+            if !at_work.mount.take_touched().is_empty() {
+                known = Known::of(&at_work.mount);
+            }
             plan.lines.push(line);
         }
         plan
@@ -86,10 +100,11 @@ fn text(choices: &mut Choices<'_>) -> &'static str {
 fn path(choices: &mut Choices<'_>) -> String {
     let mut path = String::new();
     for _ in 0..=choices.of(&[0, 0, 0, 1, 1, 2]) {
-        path += match choices.next(60) {
-            59 => "..",
-            58 => ".",
-            57 => "",
+        path += match choices.next(64) {
+            63 => "..",
+            62 => ".",
+            61 => "",
+            60 => choices.of(&[".wh.a", ".wh..wh..opq", ".wh..wh.work"]),
             at => NAMES[at % NAMES.len()],
         };
         path += "/";
@@ -113,97 +128,166 @@ fn base(choices: &mut Choices<'_>) -> usize {
     }
 }
 
-/// Draws one step.
+/// Draws one step, whatever there is.
 pub fn draw_step(choices: &mut Choices<'_>) -> String {
-    let at = choices.next(42);
-    let slot = |choices: &mut Choices<'_>| 1 + choices.next(HELD);
-    match at {
-        0..=8 => {
-            let slot = slot(choices);
-            format!(
-                "open {slot} {} {} {}",
-                base(choices),
-                how(choices),
-                path(choices)
-            )
+    Known::default().draw(choices)
+}
+
+/// What there is, so that most steps can do something.
+#[derive(Debug, Default)]
+struct Known {
+    dirs: Vec<String>,
+    others: Vec<String>,
+}
+
+/// What a path is to lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    Any,
+    Dir,
+    Other,
+    /// A name in a directory.
+    Name,
+}
+
+impl Known {
+    fn of(tree: &Reference) -> Self {
+        let mut known = Self::default();
+        for dir in tree.alive() {
+            let path = tree.path(dir).unwrap_or_default();
+            let slash = if path.is_empty() { "" } else { "/" };
+            let names = tree.names(dir).filter(|(_, id)| !tree.is_dir(*id));
+            let others = names.map(|(name, _)| format!("{path}{slash}{name}"));
+            known.others.extend(others);
+            known.dirs.push(path);
         }
-        9 if choices.one_in(3) => format!("close {}", slot(choices)),
-        9 => format!("list {}", base(choices)),
-        10 => format!(
-            "read {} {} {}",
-            slot(choices),
-            choices.next(10),
-            choices.next(20)
-        ),
-        11 => format!(
-            "write {} {} {}",
-            slot(choices),
-            choices.next(10),
-            text(choices)
-        ),
-        12 => format!("append {} {}", slot(choices), text(choices)),
-        13 => format!(
-            "read-stream {} {} {}",
-            slot(choices),
-            choices.next(10),
-            1 + choices.next(20)
-        ),
-        14 => format!(
-            "write-stream {} {} {}",
-            slot(choices),
-            choices.next(10),
-            text(choices)
-        ),
-        15 => format!("keep-input {} {}", slot(choices), choices.next(10)),
-        16 => format!("read-kept {}", 1 + choices.next(6)),
-        17 => format!("keep-output {} {}", slot(choices), choices.next(10)),
-        18 => format!("write-kept {}", text(choices)),
-        19 => format!("set-size {} {}", slot(choices), choices.next(20)),
-        20 => format!("set-times {} {}", slot(choices), seconds(choices)),
-        21 => {
-            let (base, follow) = (base(choices), follow(choices));
-            format!(
-                "set-times-at {base} {follow} {} {}",
+        known
+    }
+
+    /// A base and a path, most often to what is wanted.
+    fn place(&self, choices: &mut Choices<'_>, want: Want) -> String {
+        let blind = choices.one_in(3);
+        let paths = match want {
+            Want::Dir | Want::Name => &self.dirs,
+            Want::Other => &self.others,
+            Want::Any if choices.one_in(2) => &self.dirs,
+            Want::Any => &self.others,
+        };
+        if blind || paths.is_empty() {
+            return format!("{} {}", base(choices), path(choices));
+        }
+        let mut path = paths[choices.next(paths.len())].clone();
+        if want == Want::Name {
+            path = format!("{path}/{}", choices.of(&NAMES));
+        }
+        match path.trim_start_matches('/') {
+            "" => "0 .".to_owned(),
+            path => format!("0 {path}"),
+        }
+    }
+
+    /// As [`place`](Self::place), with a letter for what to do with a link at the end.
+    fn look(&self, choices: &mut Choices<'_>, how: &str) -> String {
+        let place = self.place(choices, Want::Any);
+        place.replacen(' ', &format!(" {how} "), 1)
+    }
+
+    fn draw(&self, choices: &mut Choices<'_>) -> String {
+        let at = choices.next(46);
+        let slot = 1 + choices.next(HELD);
+        match at {
+            0..=4 => {
+                let how = how(choices);
+                format!("open {slot} {}", self.look(choices, &how))
+            }
+            5..=7 => {
+                let how = choices.of(&["c", "cw", "crw", "cx", "ct"]);
+                let place = self.place(choices, Want::Name);
+                format!(
+                    "open {slot} {}",
+                    place.replacen(' ', &format!(" {how} "), 1)
+                )
+            }
+            8..=10 => {
+                let how = choices.of(&["r", "w", "rw", "t", "rwt", "rwn"]);
+                let place = self.place(choices, Want::Other);
+                format!(
+                    "open {slot} {}",
+                    place.replacen(' ', &format!(" {how} "), 1)
+                )
+            }
+            11 if choices.one_in(3) => format!("close {slot}"),
+            11 => format!("list {}", base(choices)),
+            12 => format!("read {slot} {} {}", offset(choices), choices.next(20)),
+            13 => format!("write {slot} {} {}", offset(choices), text(choices)),
+            14 => format!("append {slot} {}", text(choices)),
+            15 => format!(
+                "read-stream {slot} {} {}",
+                offset(choices),
+                1 + choices.next(20)
+            ),
+            16 => format!("write-stream {slot} {} {}", offset(choices), text(choices)),
+            17 => format!("keep-input {slot} {}", offset(choices)),
+            18 => format!("read-kept {}", 1 + choices.next(6)),
+            19 => format!("keep-output {slot} {}", offset(choices)),
+            20 => format!("write-kept {}", text(choices)),
+            21 => format!("set-size {slot} {}", offset(choices)),
+            22 => format!("set-times {slot} {}", seconds(choices)),
+            23 => {
+                let follow = follow(choices);
+                format!(
+                    "set-times-at {} {}",
+                    self.look(choices, follow),
+                    seconds(choices)
+                )
+            }
+            24 => format!("sync {slot}"),
+            25 => format!("stat {slot}"),
+            26 => {
+                let follow = follow(choices);
+                format!("stat-at {}", self.look(choices, follow))
+            }
+            27..=28 => format!("mkdir {}", self.place(choices, Want::Name)),
+            29..=30 => format!("rmdir {}", self.place(choices, Want::Dir)),
+            31..=33 => format!("unlink {}", self.place(choices, Want::Other)),
+            34 => format!(
+                "symlink {} {}",
                 path(choices),
-                seconds(choices)
-            )
+                self.place(choices, Want::Name)
+            ),
+            35 => format!("readlink {}", self.place(choices, Want::Other)),
+            36..=37 => {
+                let follow = if choices.one_in(16) { "-" } else { "n" };
+                let old = self.place(choices, Want::Other);
+                let old = old.replacen(' ', &format!(" {follow} "), 1);
+                format!("link {old} {}", self.place(choices, Want::Name))
+            }
+            38 => format!("is-same {slot} {}", choices.next(HELD + 1)),
+            39 => {
+                let follow = follow(choices);
+                format!("same-hash {slot} {}", self.look(choices, follow))
+            }
+            40 => {
+                let old = self.place(choices, Want::Other);
+                format!("rename {old} {}", self.place(choices, Want::Other))
+            }
+            41 => {
+                let old = self.place(choices, Want::Dir);
+                format!("rename {old} {}", self.place(choices, Want::Dir))
+            }
+            _ => {
+                let old = self.place(choices, Want::Any);
+                format!("rename {old} {}", self.place(choices, Want::Name))
+            }
         }
-        22 => format!("sync {}", slot(choices)),
-        23 => format!("stat {}", slot(choices)),
-        24 => format!(
-            "stat-at {} {} {}",
-            base(choices),
-            follow(choices),
-            path(choices)
-        ),
-        25..=26 => format!("mkdir {} {}", base(choices), path(choices)),
-        27..=28 => format!("rmdir {} {}", base(choices), path(choices)),
-        29..=30 => format!("unlink {} {}", base(choices), path(choices)),
-        31 => format!(
-            "symlink {} {} {}",
-            path(choices),
-            base(choices),
-            path(choices)
-        ),
-        32 => format!("readlink {} {}", base(choices), path(choices)),
-        33..=34 => {
-            let follow = if choices.one_in(16) { "-" } else { "n" };
-            let (base, path, new) = (base(choices), path(choices), base(choices));
-            format!("link {base} {follow} {path} {new} {}", self::path(choices))
-        }
-        35 => format!("is-same {} {}", slot(choices), choices.next(HELD + 1)),
-        36 => {
-            let (slot, base) = (slot(choices), base(choices));
-            format!(
-                "same-hash {slot} {base} {} {}",
-                follow(choices),
-                path(choices)
-            )
-        }
-        _ => {
-            let (base, path, new) = (base(choices), path(choices), base(choices));
-            format!("rename {base} {path} {new} {}", self::path(choices))
-        }
+    }
+}
+
+/// A place in a file; seldom one far behind all others.
+fn offset(choices: &mut Choices<'_>) -> usize {
+    match choices.one_in(50) {
+        true => 70_000,
+        false => choices.next(20),
     }
 }
 

@@ -13,6 +13,8 @@ use crate::run::Runner;
 use crate::split::split_links;
 use guests_script::Step;
 use std::collections::BTreeSet;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -38,6 +40,17 @@ pub enum Kind {
     Live,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Memory,
+        Self::Lasting,
+        Self::Directory,
+        Self::ByPath,
+        Self::Live,
+    ];
+}
+
 /// How closely it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checks {
@@ -47,6 +60,17 @@ pub struct Checks {
     pub tree_every: usize,
     /// The engine keeps so little that it has to forget and look again.
     pub tight: bool,
+}
+
+impl Checks {
+    /// As closely as can be.
+    pub fn all(tight: bool) -> Self {
+        Self {
+            changed_every: 1,
+            tree_every: 1,
+            tight,
+        }
+    }
 }
 
 /// What was done.
@@ -62,6 +86,16 @@ pub struct Counts {
     pub remounts: u64,
     /// How often an upper became a layer.
     pub rotations: u64,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} operations ({} succeeded) in {} plans, {} remounts, {} rotations",
+            self.calls, self.succeeded, self.plans, self.remounts, self.rotations
+        )
+    }
 }
 
 impl std::ops::AddAssign for Counts {
@@ -99,15 +133,21 @@ pub struct World {
     counts: Counts,
 }
 
-/// Runs a plan; what was done, or the story of what led to a difference.
+/// Runs a plan; what was done, or the story of what led to a difference or to a panic.
 ///
 /// # Errors
 /// The story.
 pub fn check(plan: &Plan, kind: Kind, checks: Checks) -> Result<Counts, String> {
     let mut story = String::new();
-    match World::new(&plan.layers, kind, checks.tight).run(&plan.lines, checks, &mut story) {
-        Ok(counts) => Ok(counts),
-        Err(error) => Err(format!("{story}{error}")),
+    let run = || World::new(&plan.layers, kind, checks.tight).run(&plan.lines, checks, &mut story);
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(counts)) => Ok(counts),
+        Ok(Err(error)) => Err(format!("{story}{error}")),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref().copied());
+            Err(format!("{story} panicked: {}", text.unwrap_or_default()))
+        }
     }
 }
 
@@ -327,13 +367,6 @@ impl World {
 
     /// A new upper on the layers that there are.
     fn new_upper(&mut self) {
-        let mut limits = Limits::default();
-        if self.tight {
-            limits.table_entries = 1;
-            limits.kept_handles = 2;
-            limits.kept_nodes = 4;
-            limits.kept_listings = 2;
-        }
         match self.kind {
             Kind::Memory | Kind::Lasting => {
                 self.upper = Some(MemoryLayer::with_capacity(1 << 24));
@@ -344,7 +377,7 @@ impl World {
             Kind::Live => {}
         }
         let lowers = self.bases.iter().map(|base| lower(base, self.kind));
-        let stack = LowerStack::new(lowers, &limits).expect("layers");
+        let stack = LowerStack::new(lowers, &self.limits()).expect("layers");
         self.stack = Some(stack);
         self.mount();
     }
@@ -356,18 +389,23 @@ impl World {
             self.restart();
             return;
         }
-        let mut limits = Limits::default();
-        if self.tight {
-            limits.kept_handles = 2;
-            limits.kept_nodes = 4;
-            limits.kept_listings = 2;
-        }
-        let mut builder = Overlay::builder().volatile(true).limits(limits);
-        builder = builder.stack(self.stack.clone().expect("a stack"));
+        let builder = Overlay::builder().volatile(true).limits(self.limits());
+        let builder = builder.stack(self.stack.clone().expect("a stack"));
         let overlay = self.upper(builder).build().expect("an overlay");
         self.root = overlay.root();
         self.overlay = Some(overlay);
         self.restart();
+    }
+
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        if self.tight {
+            limits.table_entries = 1;
+            limits.kept_handles = 2;
+            limits.kept_nodes = 4;
+            limits.kept_listings = 2;
+        }
+        limits
     }
 
     fn upper(&self, builder: OverlayBuilder) -> OverlayBuilder {

@@ -3,7 +3,6 @@
 //! `OVERLAY_OPERATIONS` says how many calls each test makes at least, `OVERLAY_SEED` which plan is
 //! the first, and `OVERLAY_PLAN` names a file with a plan to run instead.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use wasi_overlay_proof::{Checks, Choices, Counts, Kind, Plan, Shape, world};
 
 const LINES: usize = 200;
@@ -34,22 +33,11 @@ fn draw(seed: u64) -> (Plan, Checks) {
     (Plan::draw(&mut choices, shape), checks)
 }
 
-/// What is wrong with a plan.
-fn failure(plan: &Plan, kind: Kind, checks: Checks) -> Result<Counts, String> {
-    let run = || world::check(plan, kind, checks);
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("it panicked".to_owned()))
-}
-
 fn run(kind: Kind, calls: u64) {
     if let Some(plan) = Plan::to_replay() {
         for tight in [false, true] {
-            let checks = Checks {
-                changed_every: 1,
-                tree_every: 1,
-                tight,
-            };
-            if let Err(story) = world::check(&plan, kind, checks) {
-                panic!("{kind:?}, {checks:?}:\n{story}");
+            if let Err(story) = world::check(&plan, kind, Checks::all(tight)) {
+                panic!("on {kind:?}, tight: {tight}:\n{story}");
             }
         }
         return;
@@ -59,18 +47,17 @@ fn run(kind: Kind, calls: u64) {
     let mut counts = Counts::default();
     while counts.calls < calls {
         let (plan, checks) = draw(seed);
-        match failure(&plan, kind, checks) {
+        match world::check(&plan, kind, checks) {
             Ok(more) => counts += more,
             Err(_) => {
-                let plan = plan.shrink(|plan| failure(plan, kind, checks).is_err());
-                let story =
-                    failure(&plan, kind, checks).map_or_else(|story| story, |_| String::new());
+                let plan = plan.shrink(|plan| world::check(plan, kind, checks).is_err());
+                let story = world::check(&plan, kind, checks).err().unwrap_or_default();
                 panic!("seed {seed} on {kind:?}, {checks:?}:\n{story}\n\nthe plan:\n{plan}");
             }
         }
         seed += 1;
     }
-    println!("{kind:?}: {counts:?}");
+    println!("{kind:?}: {counts}");
 }
 
 #[test]

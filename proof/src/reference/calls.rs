@@ -112,11 +112,12 @@ impl Mount for Reference {
         }
         let write = how.write || how.create || how.truncate;
         let read = how.read || !how.write;
-        // A slash behind a name to create is refused before anybody looks what the name is.
-        let walked = match how.create && (how.exclusive || path.ends_with('/')) {
-            true => self.resolve(*dir, path, Last::Name)?,
-            false => self.resolve(*dir, path, last(how.follow))?,
+        let last = match how.create {
+            true if how.exclusive || !how.follow => Last::Name,
+            true => Last::Create,
+            false => last(how.follow),
         };
+        let walked = self.resolve(*dir, path, last)?;
         if how.create && walked.wants_dir && walked.name.is_some() {
             return Err(Errno::IsDirectory);
         }

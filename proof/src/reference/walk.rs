@@ -13,6 +13,8 @@ pub(super) enum Last {
     Follow,
     /// Stop at it, unless a slash stands behind it.
     Stop,
+    /// Follow it, unless a slash stands behind it: no file can be made there.
+    Create,
     /// Stop at it: the name is what matters.
     Name,
 }
@@ -74,9 +76,15 @@ impl Reference {
             }
             let wants_dir = !after.is_empty();
             let found = self.entries(dir).names.get(name).copied();
+            let follow = match last {
+                Last::Follow => true,
+                Last::Stop => wants_dir,
+                Last::Create => !wants_dir,
+                Last::Name => false,
+            };
             if let Some(id) = found
                 && let Body::Link(target) = &self.nodes[id].body
-                && (!is_last || last == Last::Follow || (last == Last::Stop && wants_dir))
+                && (!is_last || follow)
             {
                 hops += 1;
                 if hops > HOPS {

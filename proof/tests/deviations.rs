@@ -1,0 +1,35 @@
+//! The README says where an overlay may differ from a plain directory, and says no more.
+
+use std::collections::BTreeSet;
+use wasi_overlay_proof::deviations;
+
+const README: &str = include_str!("../../README.md");
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_readme_has_the_list_of_what_may_differ() {
+    let (_, after) = README
+        .split_once("**From a plain directory**")
+        .expect("the README says what differs from a plain directory");
+    let (section, _) = after.split_once("**From ").expect("and from other things");
+    let points = section.split("\n- ").skip(1).map(one_line);
+    let said: BTreeSet<_> = points.collect();
+    let listed: BTreeSet<_> = deviations::list()
+        .iter()
+        .map(|listed| one_line(&listed.what))
+        .collect();
+    assert_eq!(listed, said);
+}
+
+#[test]
+fn each_deviation_has_a_name_of_its_own_and_a_reason() {
+    let list = deviations::list();
+    let names: BTreeSet<_> = list.iter().map(|listed| &listed.name).collect();
+    assert_eq!(names.len(), list.len());
+    for listed in &list {
+        assert!(listed.why.ends_with('.'), "{}", listed.name);
+    }
+}

@@ -1,0 +1,26 @@
+//! Plans that failed once, in `proof/plans`: each is run on everything.
+
+use std::fs;
+use std::path::Path;
+use wasi_overlay_proof::{Checks, Kind, Plan, world};
+
+#[test]
+fn kept_plans_do_not_fail_again() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+    let mut plans = 0;
+    for entry in fs::read_dir(folder).expect("the kept plans") {
+        let path = entry.expect("a kept plan").path();
+        let text = fs::read_to_string(&path).expect("a kept plan");
+        let plan = Plan::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for kind in Kind::ALL {
+            for tight in [false, true] {
+                if let Err(story) = world::check(&plan, kind, Checks::all(tight)) {
+                    panic!("{} on {kind:?}, tight: {tight}:\n{story}", path.display());
+                }
+            }
+        }
+        plans += 1;
+    }
+    println!("{plans} kept plans");
+    assert!(plans > 0, "no plan was found");
+}
