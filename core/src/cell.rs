@@ -2,12 +2,13 @@
 //!
 //! Where there are threads it is that of `arc-swap`, which is read without a lock. The feature
 //! `native` brings that in; without it there are no threads to speak of (a component), a lock costs
-//! nothing, and the code is a tenth.
+//! nothing, and the code is a tenth. Where orders of threads are tried (shuttle) the lock is one more
+//! place at which they can change.
 
-#[cfg(feature = "native")]
+#[cfg(all(feature = "native", not(shuttle)))]
 pub(crate) use arc_swap::ArcSwapOption as ArcCell;
 
-#[cfg(any(test, not(feature = "native")))]
+#[cfg(any(test, shuttle, not(feature = "native")))]
 mod locked {
     use crate::sync::Mutex;
     use std::ops::Deref;
@@ -72,7 +73,7 @@ mod locked {
     }
 }
 
-#[cfg(not(feature = "native"))]
+#[cfg(any(shuttle, not(feature = "native")))]
 pub(crate) use locked::ArcCell;
 
 #[cfg(test)]

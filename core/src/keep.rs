@@ -8,7 +8,7 @@
 
 use crate::cell::ArcCell;
 use crate::error::Result;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, Rank};
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -78,7 +78,7 @@ impl Keep {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
-            ring: Mutex::new(Ring::default()),
+            ring: Mutex::ranked(Rank::Leaf, Ring::default()),
         }
     }
 

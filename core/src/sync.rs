@@ -1,82 +1,179 @@
-//! Locks that a panic elsewhere does not take out of use.
+//! Locks that a panic elsewhere does not take out of use, and that are taken in order.
 //!
 //! The standard locks answer every later caller with an error once a thread panicked while it
 //! held one. Here that would let a single fault fail each guest on the same overlay from then
 //! on. Every section in this crate leaves its data whole at each step that can panic, so the
 //! data behind a poisoned lock is as good as before, and the guard is given out regardless.
+//!
+//! A lock that was made with a [`Rank`] has a place in the lock order of `overlay/mod.rs`. In
+//! builds with debug assertions, a thread that takes one out of order panics at once, whether or
+//! not another thread is there to wait for ([`rank`]).
+//!
+//! With `--cfg shuttle` the locks are those of the crate shuttle, which decides at each of them
+//! what thread goes on: `tests/schedules.rs`.
 
+mod rank;
+
+#[cfg(not(shuttle))]
+pub(crate) use std::sync::atomic;
+#[cfg(not(shuttle))]
+use std::sync::{self as system};
+#[cfg(not(shuttle))]
+pub(crate) use std::thread::yield_now;
+
+#[cfg(shuttle)]
+use shuttle::sync as system;
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::atomic;
+#[cfg(shuttle)]
+pub(crate) use shuttle::thread::yield_now;
+
+pub(crate) use rank::{Rank, Within};
+
+use rank::{Held, Ranked};
 use std::fmt;
-use std::sync::{self, MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::ops::{Deref, DerefMut};
+use std::sync::{PoisonError, TryLockError};
+
+/// A lock that is held, and for how long it counts as held.
+pub(crate) struct Guard<G> {
+    guard: G,
+    _held: Held,
+}
+
+pub(crate) type MutexGuard<'a, T> = Guard<system::MutexGuard<'a, T>>;
+pub(crate) type RwLockReadGuard<'a, T> = Guard<system::RwLockReadGuard<'a, T>>;
+pub(crate) type RwLockWriteGuard<'a, T> = Guard<system::RwLockWriteGuard<'a, T>>;
+
+impl<G: Deref> Deref for Guard<G> {
+    type Target = G::Target;
+
+    fn deref(&self) -> &G::Target {
+        &self.guard
+    }
+}
+
+impl<G: DerefMut> DerefMut for Guard<G> {
+    fn deref_mut(&mut self) -> &mut G::Target {
+        &mut self.guard
+    }
+}
 
 /// A mutual exclusion lock.
-#[derive(Default)]
-pub(crate) struct Mutex<T: ?Sized>(sync::Mutex<T>);
+pub(crate) struct Mutex<T: ?Sized> {
+    rank: Ranked,
+    lock: system::Mutex<T>,
+}
 
 impl<T> Mutex<T> {
-    /// A new lock, free.
+    /// A new lock, free, outside the order.
     pub(crate) const fn new(value: T) -> Self {
-        Self(sync::Mutex::new(value))
+        Self::ranked(Rank::None, value)
+    }
+
+    /// A new lock, free, with its place in the order.
+    pub(crate) const fn ranked(rank: Rank, value: T) -> Self {
+        Self {
+            rank: Ranked::new(rank),
+            lock: system::Mutex::new(value),
+        }
     }
 }
 
 impl<T: ?Sized> Mutex<T> {
     /// Waits for the lock.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let held = self.rank.wait();
+        Guard {
+            guard: self.lock.lock().unwrap_or_else(PoisonError::into_inner),
+            _held: held,
+        }
     }
 
     /// The value, which no one else can have.
     pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+        self.lock.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
     }
 }
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.lock.fmt(f)
     }
 }
 
 /// A lock with many readers or one writer.
-#[derive(Default)]
-pub(crate) struct RwLock<T: ?Sized>(sync::RwLock<T>);
+pub(crate) struct RwLock<T: ?Sized> {
+    rank: Ranked,
+    lock: system::RwLock<T>,
+}
 
 impl<T> RwLock<T> {
-    /// A new lock, free.
+    /// A new lock, free, outside the order.
     pub(crate) const fn new(value: T) -> Self {
-        Self(sync::RwLock::new(value))
+        Self::ranked(Rank::None, value)
+    }
+
+    /// A new lock, free, with its place in the order.
+    pub(crate) const fn ranked(rank: Rank, value: T) -> Self {
+        Self {
+            rank: Ranked::new(rank),
+            lock: system::RwLock::new(value),
+        }
     }
 }
 
 impl<T: ?Sized> RwLock<T> {
     /// Waits for the lock, shared.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        let held = self.rank.wait();
+        Guard {
+            guard: self.lock.read().unwrap_or_else(PoisonError::into_inner),
+            _held: held,
+        }
     }
 
     /// The lock, alone, if nobody has it.
     pub(crate) fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
-        match self.0.try_write() {
-            Ok(guard) => Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        let guard = match self.lock.try_write() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let held = self.rank.took();
+        Some(Guard { guard, _held: held })
     }
 
     /// Waits for the lock, alone.
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        let held = self.rank.wait();
+        Guard {
+            guard: self.lock.write().unwrap_or_else(PoisonError::into_inner),
+            _held: held,
+        }
     }
 
     /// The value, which no one else can have.
     pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+        self.lock.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> Self {
+        Self::new(T::default())
     }
 }
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.lock.fmt(f)
     }
 }
 

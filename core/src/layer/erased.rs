@@ -7,6 +7,7 @@ use super::{
 use crate::error::{Errno, Error, Result};
 use crate::meta::{Meta, SetTimes};
 use crate::name::Name;
+use crate::sync::Within;
 use std::any::Any;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -98,8 +99,28 @@ impl<L> Erased<L> {
         Self { layer, label }
     }
 
+    /// The layer, to call it: no longer than for one call.
+    fn layer(&self) -> Called<'_, L> {
+        Called {
+            layer: &self.layer,
+            _within: Within::new(),
+        }
+    }
+
     fn say<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| said(error, &self.label))
+    }
+}
+
+/// A layer while it is called.
+struct Called<'a, L> {
+    layer: &'a L,
+    _within: Within,
+}
+
+impl<'a, L> Called<'a, L> {
+    fn get(&self) -> &'a L {
+        self.layer
     }
 }
 
@@ -127,34 +148,34 @@ impl<L: Layer> AnyLayer for Erased<L> {
     }
 
     fn root(&self) -> Result<DirHandle> {
-        self.say(self.layer.root())
+        self.say(self.layer().get().root())
             .map(|dir| DirHandle(Box::new(dir)))
     }
 
     fn root_is_opaque(&self) -> Result<bool> {
-        self.say(self.layer.root_is_opaque())
+        self.say(self.layer().get().root_is_opaque())
     }
 
     fn dir_meta(&self, dir: &DirHandle) -> Result<Meta> {
-        self.say(self.layer.dir_meta(self.dir(dir)?))
+        self.say(self.layer().get().dir_meta(self.dir(dir)?))
     }
 
     fn find(&self, dir: &DirHandle, name: Name<'_>) -> Result<Found> {
-        self.say(self.layer.find(self.dir(dir)?, name))
+        self.say(self.layer().get().find(self.dir(dir)?, name))
     }
 
     fn open_dir(&self, dir: &DirHandle, name: Name<'_>) -> Result<DirHandle> {
-        self.say(self.layer.open_dir(self.dir(dir)?, name))
+        self.say(self.layer().get().open_dir(self.dir(dir)?, name))
             .map(|dir| DirHandle(Box::new(dir)))
     }
 
     fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>> {
-        self.say(self.layer.open_file(self.dir(dir)?, name))
+        self.say(self.layer().get().open_file(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
     }
 
     fn read_link(&self, dir: &DirHandle, name: Name<'_>) -> Result<Box<[u8]>> {
-        self.say(self.layer.read_link(self.dir(dir)?, name))
+        self.say(self.layer().get().read_link(self.dir(dir)?, name))
     }
 
     fn list(
@@ -162,11 +183,11 @@ impl<L: Layer> AnyLayer for Erased<L> {
         dir: &DirHandle,
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.say(self.layer.list(self.dir(dir)?, each))
+        self.say(self.layer().get().list(self.dir(dir)?, each))
     }
 
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
-        self.say(self.layer.xattrs(self.dir(dir)?, name))
+        self.say(self.layer().get().xattrs(self.dir(dir)?, name))
     }
 
     fn xattr(
@@ -175,7 +196,7 @@ impl<L: Layer> AnyLayer for Erased<L> {
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        self.say(self.layer.xattr(self.dir(dir)?, name, attribute))
+        self.say(self.layer().get().xattr(self.dir(dir)?, name, attribute))
     }
 }
 
@@ -194,15 +215,15 @@ impl<L: Upper> Erased<L> {
 
 impl<L: Upper> AnyUpper for Erased<L> {
     fn mount(&self) -> Result<()> {
-        self.say(self.layer.mount())
+        self.say(self.layer().get().mount())
     }
 
     fn unmount(&self) -> Result<()> {
-        self.say(self.layer.unmount())
+        self.say(self.layer().get().unmount())
     }
 
     fn stage(&self, new: New<'_>) -> Result<StagedHandle> {
-        self.say(self.layer.stage(new))
+        self.say(self.layer().get().stage(new))
             .map(|staged| StagedHandle(Box::new(staged)))
     }
 
@@ -212,7 +233,7 @@ impl<L: Upper> AnyUpper for Erased<L> {
 
     fn dress(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()> {
         let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
-        self.say(self.layer.dress(staged, attributes))
+        self.say(self.layer().get().dress(staged, attributes))
     }
 
     fn publish(
@@ -223,43 +244,50 @@ impl<L: Upper> AnyUpper for Erased<L> {
         keep_times: bool,
     ) -> Result<Option<Arc<dyn WriteAt>>> {
         let staged = staged.0.downcast().map_err(|_| foreign())?;
-        let published = self.layer.publish(*staged, self.at(to)?, over, keep_times);
+        let published = self
+            .layer()
+            .get()
+            .publish(*staged, self.at(to)?, over, keep_times);
         self.say(published).map(Self::file)
     }
 
     fn create(&self, new: New<'_>, to: AnyAt<'_>, over: Over) -> Result<Option<Arc<dyn WriteAt>>> {
-        self.say(self.layer.create(new, self.at(to)?, over))
+        self.say(self.layer().get().create(new, self.at(to)?, over))
             .map(Self::file)
     }
 
     fn remove(&self, at: AnyAt<'_>, what: Over, leave: Leave) -> Result<()> {
-        self.say(self.layer.remove(self.at(at)?, what, leave))
+        self.say(self.layer().get().remove(self.at(at)?, what, leave))
     }
 
     fn rename(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over, leave: Leave) -> Result<()> {
-        self.say(self.layer.rename(self.at(from)?, self.at(to)?, over, leave))
+        self.say(
+            self.layer()
+                .get()
+                .rename(self.at(from)?, self.at(to)?, over, leave),
+        )
     }
 
     fn link(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over) -> Result<()> {
-        self.say(self.layer.link(self.at(from)?, self.at(to)?, over))
+        self.say(self.layer().get().link(self.at(from)?, self.at(to)?, over))
     }
 
     fn set_opaque(&self, dir: &DirHandle) -> Result<()> {
-        self.say(self.layer.set_opaque(self.dir(dir)?))
+        self.say(self.layer().get().set_opaque(self.dir(dir)?))
     }
 
     fn open_read(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn WriteAt>> {
-        self.say(self.layer.open_file(self.dir(dir)?, name))
+        self.say(self.layer().get().open_file(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
     }
 
     fn open_write(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn WriteAt>> {
-        self.say(self.layer.open_write(self.dir(dir)?, name))
+        self.say(self.layer().get().open_write(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
     }
 
     fn set_times(&self, dir: &DirHandle, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
-        self.say(self.layer.set_times(self.dir(dir)?, name, times))
+        self.say(self.layer().get().set_times(self.dir(dir)?, name, times))
     }
 
     fn set_xattr(
@@ -269,7 +297,11 @@ impl<L: Upper> AnyUpper for Erased<L> {
         attribute: &[u8],
         value: &[u8],
     ) -> Result<()> {
-        self.say(self.layer.set_xattr(self.dir(dir)?, name, attribute, value))
+        self.say(
+            self.layer()
+                .get()
+                .set_xattr(self.dir(dir)?, name, attribute, value),
+        )
     }
 
     fn remove_xattr(
@@ -278,15 +310,19 @@ impl<L: Upper> AnyUpper for Erased<L> {
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<()> {
-        self.say(self.layer.remove_xattr(self.dir(dir)?, name, attribute))
+        self.say(
+            self.layer()
+                .get()
+                .remove_xattr(self.dir(dir)?, name, attribute),
+        )
     }
 
     fn sync_dir(&self, dir: &DirHandle) -> Result<()> {
-        self.say(self.layer.sync_dir(self.dir(dir)?))
+        self.say(self.layer().get().sync_dir(self.dir(dir)?))
     }
 
     fn sync_all(&self) -> Result<()> {
-        self.say(self.layer.sync_all())
+        self.say(self.layer().get().sync_all())
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -10,10 +10,10 @@ use crate::layer::{MemoryLayer, Upper};
 use crate::limits::{Limits, MAX_LAYERS};
 use crate::meta::{Kind, Timestamp};
 use crate::stack::{Lower, LowerStack};
-use crate::sync::{Mutex, RwLock};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::{Mutex, Rank, RwLock};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 /// What an absolute symbolic link means. Real root filesystems have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -169,14 +169,14 @@ impl OverlayBuilder {
             stack,
             upper: self.upper,
             root: Arc::new(root),
-            tree: RwLock::new(()),
+            tree: RwLock::ranked(Rank::Tree, ()),
             key,
             keep: Keep::new(self.limits.kept_handles),
             moves: AtomicU64::new(0),
-            objects: Mutex::new(HashMap::new()),
-            origins: Mutex::new(HashMap::new()),
-            listings: Mutex::new(VecDeque::new()),
-            recent_dirs: Mutex::new(VecDeque::new()),
+            objects: Mutex::ranked(Rank::Leaf, HashMap::new()),
+            origins: Mutex::ranked(Rank::Leaf, HashMap::new()),
+            listings: Mutex::ranked(Rank::Leaf, VecDeque::new()),
+            recent_dirs: Mutex::ranked(Rank::Leaf, VecDeque::new()),
             forgotten: super::sync::Unsynced::default(),
             names: AtomicUsize::new(0),
             limits: self.limits,

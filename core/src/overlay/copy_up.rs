@@ -16,8 +16,8 @@ use crate::layer::{Attributes, Found, New, Over, ReadAt, WriteAt};
 use crate::marks::is_never_copied;
 use crate::meta::{Kind, SetTime, SetTimes};
 use crate::stack::LowerNode;
+use crate::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What to do with the data of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use crate::layer::erased::AnyAt;
 use crate::layer::{Found, New, Over, WriteAt};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
+use crate::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A new node; of a file, the file, open.
 type Made = (Arc<Node>, Option<Arc<dyn WriteAt>>);

@@ -12,9 +12,9 @@ use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Identity, Meta, SetTimes, Stat};
 use crate::name::Name;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// An open file of an overlay.

@@ -19,6 +19,9 @@
 //!       ├─ Node::state            never held while a layer is called
 //!       └─ leaves: Node::place, DirState::listing, Shared::{objects, origins, listings, recent_dirs}, Keep
 //! ```
+//! Builds with debug assertions check it at every lock (`sync::rank`), and `tests/schedules` tries
+//! the orders in which threads can meet there.
+//!
 //! `tree` exclusive excludes every other holder of two directory locks, so rename takes its own
 //! in any order. No lock is held while guest code runs, or across an `.await`: the engine calls
 //! nothing but layers.
@@ -56,11 +59,11 @@ use crate::limits::Limits;
 use crate::meta::{Identity, Timestamp};
 use crate::name::NameBuf;
 use crate::stack::LowerStack;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
 use node::{Child, Node, Place};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 /// A mounted overlay. A clone is the same overlay.

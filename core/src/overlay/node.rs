@@ -13,9 +13,9 @@ use crate::layer::erased::DirHandle;
 use crate::meta::{Identity, Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
 use crate::stack::LowerNode;
-use crate::sync::{Mutex, RwLock};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, Rank, RwLock, yield_now};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 /// A file of an overlay.
@@ -82,7 +82,6 @@ pub(super) struct State {
 }
 
 /// What only a directory has.
-#[derive(Default)]
 pub(super) struct DirState {
     /// The directory lock: exclusive while names change, shared while the upper is asked.
     pub(super) names: RwLock<()>,
@@ -92,6 +91,17 @@ pub(super) struct DirState {
     pub(super) listing: Mutex<Option<Arc<Listing>>>,
     /// Changes of names, times and attributes that may not be on disk.
     pub(super) unsynced: Unsynced,
+}
+
+impl Default for DirState {
+    fn default() -> Self {
+        Self {
+            names: RwLock::ranked(Rank::Names, ()),
+            children: RwLock::ranked(Rank::Children, Children::default()),
+            listing: Mutex::ranked(Rank::Leaf, None),
+            unsynced: Unsynced::default(),
+        }
+    }
 }
 
 /// What is known of the names in a directory.
@@ -137,13 +147,13 @@ impl Node {
         Self {
             kind,
             first_seen,
-            place: Mutex::new(place),
+            place: Mutex::ranked(Rank::Leaf, place),
             below: ArcCell::new(below),
             upper: upper.map(OnceLock::from).unwrap_or_default(),
-            copying: Mutex::new(()),
+            copying: Mutex::ranked(Rank::Copying, ()),
             dir: (kind == Kind::Dir).then(Box::default),
             version: AtomicU64::new(0),
-            state: Mutex::default(),
+            state: Mutex::ranked(Rank::State, State::default()),
         }
     }
 
@@ -245,7 +255,7 @@ impl Node {
             }
             // A rename is under way: it moved the directory, and has not said where yet. Its locks
             // cannot be waited for here, since the caller may hold some.
-            std::thread::yield_now();
+            yield_now();
         }
         Err(Error::new(
             Errno::Busy,

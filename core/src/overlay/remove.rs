@@ -11,8 +11,8 @@ use crate::layer::erased::AnyAt;
 use crate::layer::{Leave, Over};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
+use crate::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 impl Shared {
     /// `unlink-file-at`.

@@ -15,8 +15,8 @@ use crate::layer::erased::AnyAt;
 use crate::layer::{Leave, Over};
 use crate::meta::Kind;
 use crate::name::Name;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Two names, and what they stood for when they were resolved.
 struct Plan<'a> {

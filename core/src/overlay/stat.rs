@@ -9,8 +9,8 @@ use crate::layer::Found;
 use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};
 use crate::name::Name;
+use crate::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What a guest is told of a file.
 pub(super) fn stat_of(meta: &Meta, identity: Identity) -> Stat {

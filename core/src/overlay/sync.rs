@@ -3,8 +3,8 @@
 use super::Shared;
 use super::node::Node;
 use crate::error::Result;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts changes, and how many of them are known to be on disk.
 ///

@@ -10,8 +10,8 @@
 use super::Shared;
 use super::node::{Child, Children, Node};
 use crate::meta::Kind;
+use crate::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 impl Shared {
     /// Counts names that a directory keeps from now on.

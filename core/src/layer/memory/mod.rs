@@ -37,7 +37,7 @@ pub use write::MemoryStaged;
 use crate::error::{Errno, Result};
 use crate::layer::{New, Usage};
 use crate::meta::Kind;
-use crate::sync::{Mutex, RwLock};
+use crate::sync::{Mutex, Rank, RwLock};
 use data::Data;
 use entries::Entries;
 use node::{Body, Node};
@@ -110,7 +110,7 @@ impl MemoryLayer {
             device,
             next_inode: AtomicU64::new(2),
             mounted: AtomicBool::new(false),
-            names: Mutex::new(()),
+            names: Mutex::ranked(Rank::MemoryNames, ()),
         }))
     }
 
@@ -133,7 +133,10 @@ impl MemoryLayer {
         let quota = &self.0.quota;
         let charge = Charge::take(quota)?;
         let body = match new {
-            New::File => Body::File(RwLock::new(Data::new(Arc::clone(quota)))),
+            New::File => Body::File(RwLock::ranked(
+                Rank::MemoryData,
+                Data::new(Arc::clone(quota)),
+            )),
             New::Dir { opaque } => empty_dir(opaque),
             New::Symlink(target) => {
                 if target.is_empty() {
@@ -163,8 +166,8 @@ impl MemoryLayer {
 
 fn empty_dir(opaque: bool) -> Body {
     Body::Dir {
-        entries: RwLock::new(Entries::new(opaque)),
-        parent: Mutex::new(Weak::new()),
+        entries: RwLock::ranked(Rank::MemoryEntries, Entries::new(opaque)),
+        parent: Mutex::ranked(Rank::MemoryLeaf, Weak::new()),
     }
 }
 

@@ -7,8 +7,8 @@ use super::quota::{Charge, Quota};
 use crate::error::{Errno, Result};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
-use crate::sync::{Mutex, RwLock};
-use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard, Weak};
+use crate::sync::{Mutex, Rank, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Weak};
 
 /// A file, directory, symbolic link or special file; its names lie in directories.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Node {
             device,
             quota: Arc::clone(quota),
             body,
-            attrs: Mutex::new(Attrs::new(mode)),
+            attrs: Mutex::ranked(Rank::MemoryLeaf, Attrs::new(mode)),
             _charge: charge,
         }
     }
