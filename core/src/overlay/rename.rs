@@ -59,56 +59,62 @@ impl Shared {
         to: (&Arc<Node>, &str),
         read_only: bool,
     ) -> Result<()> {
-        // Somebody else may move the names meanwhile; then all is resolved anew.
-        for _ in 0..TRIES {
+        let mut tries = TRIES;
+        loop {
             let (old, new) = self.resolve_both(from, to)?;
-            let plan = self.plan(&old, &new)?;
-            let verdict = check(&plan)?;
-            if let (Verdict::Move, Some(target)) = (&verdict, &plan.target)
-                && target.kind == Kind::Dir
-                && !self.list(target)?.is_empty()
-            {
-                return Err(Errno::NotEmpty.into());
-            }
-            if read_only {
-                return Err(Errno::ReadOnly.into());
-            }
-            if let Verdict::Same = verdict {
-                return Ok(());
-            }
-            if is_reserved(plan.to.1) {
-                let message = format_args!(
-                    "{}: names that begin with .wh. are the overlay's own",
-                    plan.to.1
-                );
-                return Err(Error::new(Errno::NotPermitted, message));
-            }
-            self.may_change_names(&plan.from.0)?;
-            self.may_change_names(&plan.to.0)?;
-            if plan.source.kind == Kind::Dir && !Arc::ptr_eq(&plan.from.0, &plan.to.0) {
-                // Its `..` changes, which is a name in it too.
-                self.owner_may(&plan.source, 0o200)?;
-            }
-            if self.depth_of(&plan.to.0) >= self.limits.depth {
-                return Err(Errno::NameTooLong.into());
-            }
-            match self.copy_up(&plan.source, Data::Keep) {
-                // Somebody replaced the file.
-                Err(error) if error.is_not_found() => continue,
-                copied => copied?,
-            };
-            if plan.source.kind == Kind::Dir && !self.upper()?.is_ephemeral() {
-                self.copy_up_below(&plan.source)?;
-            }
-            self.copy_up(&plan.to.0, Data::Keep)?;
-            if self.commit(&plan)? {
-                return Ok(());
+            tries -= 1;
+            match self.rename(&old, &new, read_only) {
+                Ok(true) => return Ok(()),
+                Ok(false) if tries == 0 => {
+                    let message = "the names moved at every attempt to rename them";
+                    return Err(Error::new(Errno::Busy, message));
+                }
+                // Somebody else moved the names, or replaced or removed what they stood for.
+                Ok(false) => {}
+                Err(error) if error.is_not_found() && old.found().is_some() && tries > 0 => {}
+                Err(error) => return Err(error),
             }
         }
-        Err(Error::new(
-            Errno::Busy,
-            "the names moved at every attempt to rename them",
-        ))
+    }
+
+    /// Renames what two paths led to; returns whether it was still as they were walked.
+    fn rename(&self, old: &Walked, new: &Walked, read_only: bool) -> Result<bool> {
+        let plan = self.plan(old, new)?;
+        let verdict = check(&plan)?;
+        if let (Verdict::Move, Some(target)) = (&verdict, &plan.target)
+            && target.kind == Kind::Dir
+            && !self.list(target)?.is_empty()
+        {
+            return Err(Errno::NotEmpty.into());
+        }
+        if read_only {
+            return Err(Errno::ReadOnly.into());
+        }
+        if let Verdict::Same = verdict {
+            return Ok(true);
+        }
+        if is_reserved(plan.to.1) {
+            let message = format_args!(
+                "{}: names that begin with .wh. are the overlay's own",
+                plan.to.1
+            );
+            return Err(Error::new(Errno::NotPermitted, message));
+        }
+        self.may_change_names(&plan.from.0)?;
+        self.may_change_names(&plan.to.0)?;
+        if plan.source.kind == Kind::Dir && !Arc::ptr_eq(&plan.from.0, &plan.to.0) {
+            // Its `..` changes, which is a name in it too.
+            self.owner_may(&plan.source, 0o200)?;
+        }
+        if self.depth_of(&plan.to.0) >= self.limits.depth {
+            return Err(Errno::NameTooLong.into());
+        }
+        self.copy_up(&plan.source, Data::Keep)?;
+        if plan.source.kind == Kind::Dir && !self.upper()?.is_ephemeral() {
+            self.copy_up_below(&plan.source)?;
+        }
+        self.copy_up(&plan.to.0, Data::Keep)?;
+        self.commit(&plan)
     }
 
     fn plan<'a>(&self, old: &'a Walked, new: &'a Walked) -> Result<Plan<'a>> {

@@ -3,6 +3,8 @@
 
 #![cfg(feature = "dir")]
 
+mod pairs;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
