@@ -1,5 +1,6 @@
 //! What is known of a file: its type, times, size, identity.
 
+use crate::error::{Errno, Result};
 use std::time::SystemTime;
 
 /// The type of a file.
@@ -74,6 +75,18 @@ impl SetTimes {
     /// Whether nothing is to change.
     pub fn is_noop(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// What the system answers to a time that is none, before any change.
+    ///
+    /// # Errors
+    /// `invalid` for a second or more in nanoseconds.
+    pub(crate) fn check(&self) -> Result<()> {
+        let is_none = |time| matches!(time, SetTime::To(time) if time.nanoseconds >= 1_000_000_000);
+        match is_none(self.accessed) || is_none(self.modified) {
+            true => Err(Errno::Invalid.into()),
+            false => Ok(()),
+        }
     }
 
     /// Sets both to the times of `meta`.

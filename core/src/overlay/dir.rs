@@ -134,6 +134,7 @@ impl OverlayDir {
         if self.read_only {
             return Err(Errno::ReadOnly.into());
         }
+        times.check()?;
         if self.node.is_dead() {
             set_ghost_times(&self.node, times, self.shared.clock);
             return Ok(());

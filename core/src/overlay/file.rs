@@ -277,6 +277,7 @@ impl OverlayFile {
         if *read_only {
             return Err(Errno::ReadOnly.into());
         }
+        times.check()?;
         match shared.copy_up(node, Data::Keep) {
             Ok(_) => {}
             Err(error) if error.is_not_found() && node.is_dead() => {
@@ -307,7 +308,8 @@ impl OverlayFile {
     }
 
     pub(crate) fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        check_range(offset, 0)?;
+        // Linux looks at the sign of the length alone.
+        check_range(length, 0)?;
         match self.source()? {
             Source::Lower(file) => file.advise(offset, length, advice),
             Source::Upper(file) => file.advise(offset, length, advice),

@@ -110,6 +110,7 @@ impl Shared {
             if read_only {
                 return Err(Errno::ReadOnly.into());
             }
+            times.check()?;
             let node = self.materialize(walked.trail())?;
             self.copy_up(&node, super::copy_up::Data::Keep)?;
             let name = match (node.kind, walked.name()) {

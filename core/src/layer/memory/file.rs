@@ -1,5 +1,6 @@
 //! Open files of a memory layer.
 
+use super::data::MAX_FILE_SIZE;
 use super::node::Node;
 use crate::error::{Errno, Result};
 use crate::layer::{ReadAt, WriteAt};
@@ -59,7 +60,13 @@ impl WriteAt for MemoryFile {
         let node = self.writable()?;
         let mut data = node.file()?.write();
         let end = data.size();
-        let done = data.write(buffer, end)?;
+        // As on a disk: what still fits is written, and only who meets the end is told.
+        let room = usize::try_from(MAX_FILE_SIZE.saturating_sub(end)).unwrap_or(usize::MAX);
+        let fits = match room {
+            0 => buffer.len(),
+            room => buffer.len().min(room),
+        };
+        let done = data.write(&buffer[..fits], end)?;
         if done > 0 {
             node.touch();
         }
