@@ -123,7 +123,11 @@ fn a_held_file_is_read_while_it_changes_layers_and_names() {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     start.wait();
-                    file(root, &path, WRITE).write_at(b"LOWER", 0).unwrap();
+                    // Under its other name for a moment.
+                    let opened = std::iter::repeat_with(|| root.open_at(&path, WRITE));
+                    let opened = opened.flatten().next().unwrap();
+                    let written = opened.file().unwrap().write_at(b"LOWER", 0);
+                    assert_eq!(written.unwrap(), 5);
                 });
                 scope.spawn(|| {
                     start.wait();
