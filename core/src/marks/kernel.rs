@@ -91,6 +91,21 @@ pub(super) fn is_attribute_mark<P: Plain>(
     Ok(whiteout)
 }
 
+/// Refuses a file whose data lies in another layer.
+///
+/// Its storage told already in most cases, but a file's attributes may take blocks of their own
+/// (ext4, xfs), and those count like blocks of data: a small file without data looks whole.
+pub(super) fn check_data<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<()> {
+    let attributes = read(plain, dir, Some(name))?;
+    match attributes
+        .iter()
+        .find(|name| meaning(name) == Some(Meaning::Metacopy))
+    {
+        Some(attribute) => Err(foreign(plain, name, attribute)),
+        None => Ok(()),
+    }
+}
+
 /// Whether the directory `name`, or `dir` itself where that is none, is opaque by an attribute.
 pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Option<Name<'_>>) -> Result<bool> {
     let mut opaque = false;

@@ -129,6 +129,7 @@ impl<P: Plain> Layer for Marked<P> {
 
     fn open_file(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::File> {
         oci::lookup(name)?;
+        kernel::check_data(&self.plain, dir, name)?;
         self.plain.open_file(dir, name, Access::Read)
     }
 

@@ -247,6 +247,24 @@ mod on_disk {
         assert_eq!(&read[..12], b"from behind!");
     }
 
+    /// The name alone says little where a layer has ten thousand directories.
+    #[test]
+    fn what_is_refused_is_named_by_layer_and_path() {
+        let below = TempDir::new().unwrap();
+        let broken = below.path().join("a/b");
+        std::fs::create_dir_all(&broken).unwrap();
+        std::fs::write(broken.join(".wh."), "").unwrap();
+        let dir = cap_std::fs::Dir::open_ambient_dir(below.path(), cap_std::ambient_authority());
+        let layer = Lower::dir("the layer", dir.unwrap()).unwrap();
+        let root = Overlay::builder().lower(layer).build().unwrap().root();
+        let error = root.stat_at("a/b/c", false).unwrap_err();
+        assert_eq!(error.errno(), Errno::Unsupported);
+        assert!(
+            error.to_string().starts_with("the layer: in a/b: "),
+            "{error}"
+        );
+    }
+
     #[test]
     fn a_native_handle_is_given_to_who_may_use_the_file_so() {
         let temp = TempDir::new().unwrap();

@@ -3,7 +3,7 @@
 use super::LowerStack;
 use super::probe::Probes;
 use super::table::{self, Table};
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyLayer, DirHandle};
 use crate::layer::{Found, ReadAt};
@@ -85,6 +85,23 @@ impl LowerNode {
     /// The name; none of the root.
     pub(crate) fn name(&self) -> Option<Name<'_>> {
         self.place.as_ref().map(|(_, name)| name.as_name())
+    }
+
+    /// The error with the path of this directory in front: a layer knows the name that it was
+    /// asked for, and not where that is.
+    fn located(&self, error: Error) -> Error {
+        // A bare code is an answer, and the root needs no path.
+        if !error.has_details() || self.place.is_none() {
+            return error;
+        }
+        let mut names = Vec::new();
+        let mut node = self;
+        while let Some((parent, name)) = &node.place {
+            names.push(name.as_name().to_string());
+            node = parent;
+        }
+        names.reverse();
+        error.context(format_args!("in {}", names.join("/")))
     }
 
     fn dir(&self) -> Result<&LowerDir> {
@@ -181,7 +198,7 @@ impl LowerNode {
         for part in &self.dir()?.parts {
             let layer = stack.layer(part.layer);
             let handle = self.handle(stack, part.layer)?;
-            layer.list(&handle, &mut |name, listed| match merge.add(
+            let listed = layer.list(&handle, &mut |name, listed| match merge.add(
                 part.layer,
                 part.device,
                 name,
@@ -189,7 +206,8 @@ impl LowerNode {
             ) {
                 true => ControlFlow::Continue(()),
                 false => ControlFlow::Break(()),
-            })?;
+            });
+            listed.map_err(|error| self.located(error))?;
             if merge.is_full() {
                 return Ok(None);
             }
@@ -208,7 +226,8 @@ impl LowerNode {
         let mut parts = Vec::new();
         for index in layers {
             let handle = self.handle(stack, index)?;
-            match stack.layer(index).find(&handle, name)? {
+            let found = stack.layer(index).find(&handle, name);
+            match found.map_err(|error| self.located(error))? {
                 Found::Absent => continue,
                 Found::Hidden => break,
                 Found::Here { meta, opaque } => {
@@ -290,7 +309,11 @@ impl LowerNode {
     pub(crate) fn open(&self, stack: &LowerStack) -> Result<Arc<dyn ReadAt>> {
         let open = || {
             let (dir, name) = self.in_layer(stack)?;
-            stack.layer(self.layer).open_file(&dir, name)
+            let opened = stack.layer(self.layer).open_file(&dir, name);
+            opened.map_err(|error| match &self.place {
+                Some((parent, _)) => parent.located(error),
+                None => error,
+            })
         };
         let LowerKind::File(slot) = &self.kind else {
             return open();

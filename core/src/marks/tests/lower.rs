@@ -215,6 +215,20 @@ fn content_in_another_layer_is_refused_and_never_served() {
     }
 }
 
+/// On ext4 and xfs attributes may take a block of their own, which counts like one of data. A file
+/// of a few bytes whose data the kernel had left below then took as much storage as its size, and
+/// was served as zeros.
+#[test]
+fn a_small_file_whose_data_lies_in_another_layer_is_refused_when_opened() {
+    let lower = Lower::new();
+    lower.write("body", "data");
+    lower.attribute("body", "user.overlay.metacopy", "");
+    let root = lower.layer.root().unwrap();
+    let error = lower.layer.open_file(&root, name("body")).err().unwrap();
+    assert_eq!(error.errno(), Errno::Unsupported);
+    assert!(error.to_string().contains("metacopy"), "{error}");
+}
+
 #[test]
 fn overlay_attributes_are_not_shown() {
     let lower = Lower::new();
