@@ -19,6 +19,7 @@ mod draw;
 pub mod frozen;
 pub mod lasting;
 pub mod layers;
+pub mod machine;
 pub mod merged;
 pub mod mount;
 pub mod plan;

@@ -1,0 +1,281 @@
+//! What tests take from the machine: places for files, programs, mounts. Everything is given back
+//! when it is dropped, also by a test that fails.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Something that a machine may lack.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// The permission to mount the kernel's overlayfs.
+    KernelOverlay,
+    /// A program of that name.
+    Program(&'static str),
+    /// The permission to change what only root may.
+    Root,
+}
+
+impl Need {
+    /// Why it is not there; none if it is.
+    fn lack(self) -> Option<String> {
+        match self {
+            Self::KernelOverlay => kernel_overlay().clone(),
+            Self::Program(name) => match Command::new(name).arg("--version").output() {
+                Ok(_) => None,
+                Err(error) => Some(format!("{name}: {error} (scripts/interop.sh installs it)")),
+            },
+            Self::Root => {
+                let is_root = rustix::process::geteuid().is_root();
+                (!is_root).then(|| "only root can make such layers".into())
+            }
+        }
+    }
+}
+
+/// Whether all is there that `test` needs. If not, the reason is printed.
+///
+/// # Panics
+/// Where nothing may be left out (`CI=true`, or `OVERLAY_NO_SKIP`) and something is not there.
+pub fn has(test: &str, needs: &[Need]) -> bool {
+    let Some(reason) = needs.iter().find_map(|need| need.lack()) else {
+        return true;
+    };
+    let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    assert!(
+        !is_ci && std::env::var_os("OVERLAY_NO_SKIP").is_none(),
+        "{test} may not be skipped here: {reason}"
+    );
+    eprintln!("SKIPPED {test}: {reason}");
+    false
+}
+
+/// Why the kernel's overlayfs cannot be mounted; none if it can.
+fn kernel_overlay() -> &'static Option<String> {
+    static LACK: OnceLock<Option<String>> = OnceLock::new();
+    LACK.get_or_init(|| {
+        let scratch = Scratch::new();
+        let [lower, upper, work, at] = ["l", "u", "w", "m"].map(|name| scratch.dir(name));
+        let mounted = Mount::overlay(&at, &[lower], Some((&upper, &work)), "");
+        let error = mounted.err()?;
+        Some(format!("mounting the kernel's overlayfs: {error}"))
+    })
+}
+
+/// An empty directory for a test, in memory where the filesystem there holds all that layers do.
+/// When it is dropped, what is mounted in it is unmounted, and it is removed.
+#[derive(Debug)]
+pub struct Scratch(TempDir);
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scratch {
+    /// In memory, if that can be.
+    ///
+    /// # Panics
+    /// Where no directory can be made.
+    pub fn new() -> Self {
+        static IN_MEMORY: OnceLock<bool> = OnceLock::new();
+        let shm = Path::new("/dev/shm");
+        // Before Linux 6.6 tmpfs had no `user.*` attributes.
+        let holds_attributes = *IN_MEMORY.get_or_init(|| {
+            TempDir::new_in(shm)
+                .is_ok_and(|temp| set_attribute(temp.path(), "user.x", b"x").is_ok())
+        });
+        match holds_attributes {
+            true => Self(TempDir::new_in(shm).expect("a directory in memory")),
+            false => Self::on_disk(),
+        }
+    }
+
+    /// Where temporary files are: on a disk, mostly.
+    ///
+    /// # Panics
+    /// Where no directory can be made.
+    pub fn on_disk() -> Self {
+        Self(TempDir::new().expect("a temporary directory"))
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Makes a directory in it.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    pub fn dir(&self, name: &str) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(&path).expect("a directory in the scratch directory");
+        path
+    }
+}
+
+/// What programs left mounted in it would keep it from being removed: containers/storage mounts
+/// its folder onto itself, and lets that be.
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else {
+            return;
+        };
+        // The fifth field is where; a space in it is written in octal.
+        let places = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+        let places: Vec<_> = places.map(|place| place.replace("\\040", " ")).collect();
+        for place in places.iter().rev() {
+            if Path::new(place).starts_with(self.path()) {
+                let _ = rustix::mount::unmount(&**place, rustix::mount::UnmountFlags::DETACH);
+            }
+        }
+    }
+}
+
+/// Sets an extended attribute, of a link itself.
+///
+/// # Errors
+/// Those of `lsetxattr`.
+pub fn set_attribute(path: &Path, name: &str, value: &[u8]) -> io::Result<()> {
+    Ok(rustix::fs::lsetxattr(
+        path,
+        name,
+        value,
+        rustix::fs::XattrFlags::empty(),
+    )?)
+}
+
+/// Runs a program to its end; what it printed.
+///
+/// # Panics
+/// Where it cannot be run, or fails: the message has what it printed.
+pub fn run(command: &mut Command) -> Output {
+    let output = match command.stdin(Stdio::null()).output() {
+        Ok(output) => output,
+        Err(error) => panic!("{command:?}: {error}"),
+    };
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// A mount, until it is dropped.
+#[derive(Debug)]
+pub struct Mount {
+    at: PathBuf,
+    /// What serves it, if that is a program.
+    server: Option<Child>,
+}
+
+impl Mount {
+    /// The kernel's overlayfs at `at`: `lowers` from the bottom up, an upper with its work folder.
+    ///
+    /// # Errors
+    /// Those of `mount`.
+    pub fn overlay(
+        at: &Path,
+        lowers: &[PathBuf],
+        upper: Option<(&Path, &Path)>,
+        more: &str,
+    ) -> io::Result<Self> {
+        let options = CString::new(options(lowers, upper, more))?;
+        rustix::mount::mount(
+            "overlay",
+            at,
+            "overlay",
+            rustix::mount::MountFlags::empty(),
+            &*options,
+        )?;
+        Ok(Self {
+            at: at.to_owned(),
+            server: None,
+        })
+    }
+
+    /// fuse-overlayfs at `at`, with variables of its environment.
+    ///
+    /// # Errors
+    /// Where it does not serve the mount after ten seconds.
+    pub fn fuse(
+        at: &Path,
+        lowers: &[PathBuf],
+        upper: Option<(&Path, &Path)>,
+        environment: &[(&str, &str)],
+    ) -> io::Result<Self> {
+        let before = at.metadata()?.dev();
+        let mut server = Command::new("fuse-overlayfs")
+            .arg("-f")
+            .args(["-o", &options(lowers, upper, "")])
+            .arg(at)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while at.metadata()?.dev() == before {
+            let ended = server.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                let _ = server.kill();
+                let status = server.wait()?;
+                return Err(io::Error::other(format!("fuse-overlayfs: {status}")));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(Self {
+            at: at.to_owned(),
+            server: Some(server),
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.at
+    }
+}
+
+fn options(lowers: &[PathBuf], upper: Option<(&Path, &Path)>, more: &str) -> String {
+    let lowers: Vec<_> = lowers
+        .iter()
+        .rev()
+        .map(|path| path.to_string_lossy())
+        .collect();
+    let mut options = format!("lowerdir={}", lowers.join(":"));
+    if let Some((upper, work)) = upper {
+        options += &format!(",upperdir={},workdir={}", upper.display(), work.display());
+    }
+    if !more.is_empty() {
+        options += ",";
+        options += more;
+    }
+    options
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        use rustix::mount::{UnmountFlags, unmount};
+        // Something may still be open in it: then it ends when that is closed.
+        let unmounted = unmount(&*self.at, UnmountFlags::empty())
+            .or_else(|_| unmount(&*self.at, UnmountFlags::DETACH));
+        if let Err(error) = unmounted {
+            eprintln!("cannot unmount {}: {error}", self.at.display());
+        }
+        if let Some(mut server) = self.server.take() {
+            if unmounted.is_err() {
+                let _ = server.kill();
+            }
+            let _ = server.wait();
+        }
+    }
+}

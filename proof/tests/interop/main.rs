@@ -1,0 +1,38 @@
+//! What others write we read as they do, and what we write others read as we do: the kernel's
+//! overlayfs, fuse-overlayfs, umoci, and the storage of skopeo and podman.
+//!
+//! `scripts/interop.sh` installs the programs. What a machine cannot do is skipped with the
+//! reason printed, never where `CI=true`. `INTEROP_SEEDS` says how many random cases a test tries,
+//! `INTEROP_SEED` makes one of them.
+
+mod changes;
+mod image;
+mod tree;
+
+mod by_fuse;
+mod by_kernel;
+mod by_tools;
+mod oddities;
+mod ours;
+
+use changes::Random;
+use std::path::Path;
+
+/// The seeds of a test: `INTEROP_SEED` alone, or the first of as many as there shall be.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| {
+        let value = std::env::var(name).ok()?;
+        Some(value.parse::<u64>().expect("a number"))
+    };
+    match number("INTEROP_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("INTEROP_SEEDS").unwrap_or(usual),
+    }
+}
+
+/// Makes random changes of a directory of the host; how many of them did not fail.
+fn change_host(random: &mut Random, root: &Path, count: usize) -> usize {
+    (0..count)
+        .filter(|_| random.change().on_host(root).is_ok())
+        .count()
+}

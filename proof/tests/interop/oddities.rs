@@ -1,0 +1,288 @@
+//! Layers with what tools are known to write, or might, made by hand: read as those tools read
+//! them where they agree, by the image spec where they do not, or refused.
+
+use crate::image::Image;
+use crate::tree::{Tree, on_layers};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use wasi_overlay_core::Errno;
+use wasi_overlay_proof::machine::{Mount, Need, Scratch, has, set_attribute};
+
+/// Two layers, and what is put into them.
+struct Layers {
+    scratch: Scratch,
+    layers: [PathBuf; 2],
+}
+
+impl Layers {
+    fn new() -> Self {
+        let scratch = Scratch::new();
+        let layers = ["bottom", "top"].map(|name| scratch.dir(name));
+        Self { scratch, layers }
+    }
+
+    /// Makes files in the bottom layer, a path each.
+    fn below(self, files: &[&str]) -> Self {
+        files
+            .iter()
+            .for_each(|path| write(&self.layers[0], path, path));
+        self
+    }
+
+    /// Makes files in the top layer.
+    fn above(self, files: &[&str]) -> Self {
+        files
+            .iter()
+            .for_each(|path| write(&self.layers[1], path, path));
+        self
+    }
+
+    /// Makes marks, which are empty files, in the top layer.
+    fn marks(self, marks: &[&str]) -> Self {
+        marks
+            .iter()
+            .for_each(|path| write(&self.layers[1], path, ""));
+        self
+    }
+
+    fn top(&self) -> &Path {
+        &self.layers[1]
+    }
+
+    /// The files that we show, and no others. Directories are left out.
+    fn show(&self, files: &[&str]) -> &Self {
+        let ours = Tree::of_layers(&self.layers);
+        assert_eq!(ours.files(), files, "{ours:?}");
+        self
+    }
+
+    /// umoci unpacks the same.
+    fn as_umoci(&self) -> &Self {
+        if has("oddities in umoci", &[Need::Program("umoci"), Need::Root]) {
+            let image = Image::of_layers(&self.scratch, &self.layers);
+            self.is_same("umoci", &image.unpacked("unpacked"));
+        }
+        self
+    }
+
+    /// fuse-overlayfs shows the same.
+    fn as_fuse_overlayfs(&self) -> &Self {
+        if has(
+            "oddities in fuse-overlayfs",
+            &[Need::Program("fuse-overlayfs"), Need::Root],
+        ) {
+            let at = self.scratch.dir("merged");
+            let mount = Mount::fuse(&at, &self.layers, None, &[]).expect("a mount");
+            self.is_same("fuse-overlayfs", mount.path());
+        }
+        self
+    }
+
+    fn is_same(&self, reader: &str, tree: &Path) {
+        let theirs = Tree::of_host(tree).unpacked_only();
+        let ours = Tree::of_layers(&self.layers).unpacked_only();
+        let differences = theirs.differences(reader, &ours, "ours");
+        assert!(differences.is_empty(), "{differences}");
+    }
+
+    /// We refuse `path`, by name and layer, and say `word`.
+    fn refused(&self, path: &str, word: &str) {
+        let overlay = on_layers(&self.layers).build().expect("an overlay");
+        let root = overlay.root();
+        let error = root.stat_at(path, false).map(|_| ()).and_then(|()| {
+            let how = wasi_overlay_core::OpenHow {
+                read: true,
+                ..wasi_overlay_core::OpenHow::default()
+            };
+            match root.open_at(path, how)? {
+                wasi_overlay_core::Opened::Dir(dir) => dir.list().map(|_| ()),
+                wasi_overlay_core::Opened::File(_) => Ok(()),
+            }
+        });
+        let error = error.expect_err("what must be refused");
+        assert_eq!(error.errno(), Errno::Unsupported, "{error}");
+        let words = error.to_string();
+        let layer = self.top().display().to_string();
+        for part in [layer.as_str(), word, "in dir"] {
+            assert!(words.contains(part), "{part:?} is missing: {words}");
+        }
+    }
+}
+
+fn write(layer: &Path, path: &str, text: &str) {
+    let path = layer.join(path);
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+    std::fs::write(path, text).expect("a file");
+}
+
+impl Tree {
+    fn files(&self) -> Vec<&str> {
+        let is_file = |path: &&String| {
+            let below = format!("{path}/");
+            !path.is_empty() && !self.0.keys().any(|other| other.starts_with(&below))
+        };
+        self.0.keys().filter(is_file).map(String::as_str).collect()
+    }
+}
+
+#[test]
+fn marks_of_mode_0000_hide() {
+    let layers = Layers::new()
+        .below(&["dir/gone", "dir/kept", "gone"])
+        .marks(&["dir/.wh.gone", ".wh.gone"]);
+    for mark in ["dir/.wh.gone", ".wh.gone"] {
+        let closed = std::fs::Permissions::from_mode(0o000);
+        std::fs::set_permissions(layers.top().join(mark), closed).expect("a mode");
+    }
+    layers.show(&["dir/kept"]).as_umoci().as_fuse_overlayfs();
+}
+
+#[test]
+fn marks_with_content_hide() {
+    let layers = Layers::new().below(&["gone", "kept"]).above(&[".wh.gone"]);
+    layers.show(&["kept"]).as_umoci().as_fuse_overlayfs();
+}
+
+/// Wherever it stands: in a directory that nothing was below, beside entries, deep down, with marks
+/// that it makes superfluous.
+#[test]
+fn opaque_marks_hide_what_is_below_and_nothing_else() {
+    Layers::new()
+        .below(&["a/b/gone", "a/b/c/gone", "a/kept", "x/gone"])
+        .above(&["a/b/new", "a/b/c/new", "only/new", "x/y/new"])
+        .marks(&[
+            "a/b/.wh..wh..opq",
+            "a/b/.wh.gone",
+            "only/.wh..wh..opq",
+            "x/.wh..wh..opq",
+        ])
+        .show(&["a/b/c/new", "a/b/new", "a/kept", "only/new", "x/y/new"])
+        .as_umoci()
+        .as_fuse_overlayfs();
+}
+
+#[test]
+fn an_opaque_root_hides_all_layers_below() {
+    let layers = Layers::new()
+        .below(&["gone", "dir/gone"])
+        .above(&["dir/new"])
+        .marks(&[".wh..wh..opq"]);
+    layers.show(&["dir/new"]).as_umoci().as_fuse_overlayfs();
+}
+
+#[test]
+fn marks_for_what_is_not_there_hide_nothing() {
+    let layers = Layers::new().below(&["dir/kept"]).marks(&[
+        ".wh.nothing",
+        "dir/.wh.nothing",
+        "new/.wh.nothing",
+    ]);
+    layers
+        .show(&["dir/kept", "new"])
+        .as_umoci()
+        .as_fuse_overlayfs();
+}
+
+/// The image spec: marks apply to lower layers only. fuse-overlayfs reads this otherwise, so it
+/// is not asked.
+#[test]
+fn an_entry_beats_a_mark_in_its_own_layer() {
+    let layers = Layers::new()
+        .below(&["file", "dir/gone", "link"])
+        .above(&["file", "dir/new"])
+        .marks(&[".wh.file", ".wh.dir", ".wh.link"]);
+    symlink("file", layers.top().join("link")).expect("a link");
+    layers.show(&["dir/new", "file", "link"]);
+    // umoci reads a directory with a mark beside it as merged if the mark is unpacked first.
+    let layers = Layers::new()
+        .below(&["file", "other"])
+        .above(&["file"])
+        .marks(&[".wh.file", ".wh.other"]);
+    layers.show(&["file"]).as_umoci();
+}
+
+/// What aufs and its heirs keep under reserved names is no part of the tree.
+#[test]
+fn reserved_names_are_not_shown() {
+    let layers = Layers::new()
+        .below(&["kept", ".opq"])
+        .above(&["new"])
+        .marks(&[".wh..wh.plnk/file", ".wh..wh.aufs", ".wh..wh.work/a"]);
+    layers.show(&[".opq", "kept", "new"]);
+}
+
+/// fuse-overlayfs leaves a device `.wh..opq` in every new directory: by its name a mark for
+/// `.opq`.
+#[test]
+fn a_stray_device_named_like_a_mark_is_read_as_one() {
+    if !has("a stray device", &[Need::Root]) {
+        return;
+    }
+    let layers = Layers::new()
+        .below(&["dir/.opq", "dir/kept"])
+        .above(&["dir/new"]);
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        layers.top().join("dir/.wh..opq"),
+        rustix::fs::FileType::CharacterDevice,
+        rustix::fs::Mode::empty(),
+        0,
+    )
+    .expect("a device 0:0");
+    layers.show(&["dir/kept", "dir/new"]).as_fuse_overlayfs();
+}
+
+#[test]
+fn a_mark_without_a_name_refuses_its_directory() {
+    for broken in ["dir/.wh.", "dir/.wh..", "dir/.wh..."] {
+        let layers = Layers::new().below(&["dir/file"]).marks(&[broken]);
+        layers.refused("dir/file", "would hide a directory's own");
+    }
+}
+
+#[test]
+fn content_in_another_layer_is_refused_in_every_namespace() {
+    let mut namespaces = vec!["user.overlay", "user.fuseoverlayfs"];
+    if has("content in another layer, of root", &[Need::Root]) {
+        namespaces.push("trusted.overlay");
+    }
+    for namespace in namespaces {
+        let layers = Layers::new().below(&["from/file"]).above(&["dir/to/new"]);
+        let moved = layers.top().join("dir/to");
+        set_attribute(&moved, &format!("{namespace}.redirect"), b"/from").expect("an attribute");
+        layers.refused("dir/to", &format!("{namespace}.redirect"));
+        for length in [0, 1, 4096, 1 << 20] {
+            let layers = Layers::new().below(&["dir/file"]).above(&["dir/other"]);
+            let path = layers.top().join("dir/file");
+            let file = std::fs::File::create(&path).expect("a file");
+            file.set_len(length).expect("a size");
+            set_attribute(&path, &format!("{namespace}.metacopy"), b"").expect("an attribute");
+            layers.refused("dir/file", &format!("{namespace}.metacopy"));
+        }
+    }
+}
+
+/// Bookkeeping of overlays changes nothing, and a reader does not see it.
+#[test]
+fn bookkeeping_attributes_are_dropped() {
+    let layers = Layers::new()
+        .below(&["dir/kept"])
+        .above(&["dir/new", "new"]);
+    for namespace in ["user.overlay", "user.fuseoverlayfs"] {
+        for path in ["dir", "dir/new", "new"] {
+            for what in ["origin", "impure", "uuid", "upper", "nlink"] {
+                let name = format!("{namespace}.{what}");
+                set_attribute(&layers.top().join(path), &name, b"x").expect("an attribute");
+            }
+        }
+    }
+    layers.show(&["dir/kept", "dir/new", "new"]);
+    let overlay = on_layers(&layers.layers).build().expect("an overlay");
+    let root = overlay.root();
+    let root = root.as_overlay().expect("a directory of an overlay");
+    let shown = root.xattrs_at("dir/new", false).expect("attributes");
+    assert!(
+        shown.iter().all(|name| !name.starts_with(b"user.")),
+        "{shown:?}"
+    );
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Layers between us and other people's tools: the kernel's overlayfs, fuse-overlayfs, umoci, and
+# the storage that skopeo shares with podman. Installs the tools where it may.
+#
+# usage: scripts/interop.sh [--install] [arguments of the test program]
+#
+# --install      the tools alone
+#
+# INTEROP_SEEDS=N, INTEROP_SEED=N     how many random cases a test tries; one of them alone
+. "$(dirname "$0")/lib.sh"
+
+packages=()
+command -v fuse-overlayfs >/dev/null || packages+=(fuse-overlayfs)
+command -v umoci >/dev/null || packages+=(umoci)
+command -v skopeo >/dev/null || packages+=(skopeo)
+
+if [ ${#packages[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "Installing ${packages[*]}"
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -qq
+        apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+    elif [ "${CI:-}" = true ]; then
+        die "missing: ${packages[*]}, and they cannot be installed here"
+    else
+        echo "note: missing: ${packages[*]}. What needs them is skipped;" \
+            "install them (sudo apt-get install ${packages[*]}) to run it" >&2
+    fi
+fi
+[ "${1:-}" != --install ] || exit 0
+
+# Root on a machine with packages lacks nothing, so nothing is left out.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    export OVERLAY_NO_SKIP=1
+fi
+
+say "Interoperation"
+program=$(cargo test "${everything[@]}" --test interop --no-run --quiet --message-format=json |
+    grep -o '"executable":"[^"]*"' | cut -d'"' -f4)
+[ -n "$program" ] || die "cargo named no test program"
+
+# In a mount namespace of its own, so that what is mounted goes with it whatever happens.
+enter=()
+if unshare --mount true 2>/dev/null; then
+    enter=(unshare --mount --propagation private)
+fi
+"${enter[@]}" "$program" --nocapture "$@"
