@@ -90,6 +90,10 @@ impl Upper for Lasting {
         self.0.dress(staged, attributes)
     }
 
+    fn staged_meta(&self, staged: &MemoryStaged) -> Result<Meta> {
+        self.0.staged_meta(staged)
+    }
+
     fn publish(
         &self,
         staged: MemoryStaged,

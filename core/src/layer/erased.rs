@@ -56,6 +56,7 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn stage(&self, new: New<'_>) -> Result<StagedHandle>;
     fn staged_file<'a>(&self, staged: &'a StagedHandle) -> Option<&'a dyn WriteAt>;
     fn dress(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()>;
+    fn staged_meta(&self, staged: &StagedHandle) -> Result<Meta>;
     fn publish(
         &self,
         staged: StagedHandle,
@@ -234,6 +235,11 @@ impl<L: Upper> AnyUpper for Erased<L> {
     fn dress(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()> {
         let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
         self.say(self.layer().get().dress(staged, attributes))
+    }
+
+    fn staged_meta(&self, staged: &StagedHandle) -> Result<Meta> {
+        let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
+        self.say(self.layer.staged_meta(staged))
     }
 
     fn publish(

@@ -204,6 +204,14 @@ pub trait Upper: Layer<File: WriteAt> {
     /// Where an attribute that must be kept ([`Attributes`] says which) cannot be set.
     fn dress(&self, staged: &Self::Staged, attributes: &Attributes) -> Result<()>;
 
+    /// What will be known of something staged once it has its name: type, number, times and
+    /// attributes as they are now, and one name. Asked before, so that nothing is left to fail
+    /// after.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn staged_meta(&self, staged: &Self::Staged) -> Result<Meta>;
+
     /// Moves something staged to its name. Where it is a copy (`keep_times`), the directory's
     /// own times stay as they were, so that nobody can tell. Returns the file, still open.
     ///

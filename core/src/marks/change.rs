@@ -12,7 +12,7 @@ use super::target::{self, Beside, Cleared};
 use super::upper::MarkedUpper;
 use crate::error::{Errno, Result};
 use crate::layer::{At, Attributes, Leave, New, Over, Upper, WriteAt};
-use crate::meta::SetTimes;
+use crate::meta::{Meta, SetTimes};
 use crate::name::Name;
 use crate::plain::{Access, Plain};
 
@@ -38,6 +38,10 @@ impl<P: Plain> Upper for MarkedUpper<P> {
 
     fn dress(&self, staged: &Staged<P>, attributes: &Attributes) -> Result<()> {
         staged.dress(attributes)
+    }
+
+    fn staged_meta(&self, staged: &Staged<P>) -> Result<Meta> {
+        staged.meta()
     }
 
     fn publish(

@@ -4,8 +4,8 @@ use super::kernel::is_never_copied;
 use super::work::{Folder, Work};
 use super::{grant, oci};
 use crate::error::{Errno, Error, Result};
-use crate::layer::{Attributes, New, WriteAt};
-use crate::meta::Kind;
+use crate::layer::{Attributes, New, ReadAt, WriteAt};
+use crate::meta::{Kind, Meta};
 use crate::name::{Name, NameBuf};
 use crate::plain::Plain;
 use std::sync::Arc;
@@ -65,6 +65,17 @@ impl<P: Plain> Staged<P> {
 
     pub(super) fn file(&self) -> Option<&P::File> {
         self.file.as_ref()
+    }
+
+    /// What is known of it. A name of its own tells it nothing new.
+    pub(super) fn meta(&self) -> Result<Meta> {
+        match &self.file {
+            Some(file) => file.meta(),
+            None => self
+                .work
+                .plain()
+                .meta(self.work.dir(), Some(self.name.as_name())),
+        }
     }
 
     /// Writes the opaque mark into a staged directory, unless it is there.

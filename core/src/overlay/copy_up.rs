@@ -9,10 +9,11 @@
 //! A call that fails before 3 has changed nothing that can be seen, and what was staged is gone.
 
 use super::Shared;
+use super::file::SET_ID;
 use super::node::{Child, Node};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::{AnyAt, StagedHandle};
-use crate::layer::{Attributes, Found, New, Over, ReadAt, WriteAt};
+use crate::layer::{Attributes, New, Over, ReadAt, WriteAt};
 use crate::marks::is_never_copied;
 use crate::meta::{Kind, SetTime, SetTimes};
 use crate::stack::LowerNode;
@@ -94,9 +95,11 @@ impl Shared {
     }
 
     fn attributes(&self, lower: &Arc<LowerNode>, data: Data) -> Result<Attributes> {
-        let mut times = SetTimes::of(&lower.meta);
+        let (mut times, mut mode) = (SetTimes::of(&lower.meta), lower.meta.mode);
         if data == Data::Drop {
+            // As at any change of data.
             times.modified = SetTime::Now;
+            mode = mode.map(|mode| mode & !SET_ID);
         }
         let mut xattrs = Vec::new();
         for name in lower.xattrs(&self.stack)? {
@@ -108,7 +111,7 @@ impl Shared {
             }
         }
         Ok(Attributes {
-            mode: lower.meta.mode,
+            mode,
             owner: lower.meta.owner,
             xattrs,
             times,
@@ -136,21 +139,9 @@ impl Shared {
             dir: &handle,
             name: name.as_name(),
         };
+        // Asked before: once the copy has its name, the node has to know it.
+        let meta = upper.staged_meta(&staged)?;
         let file = upper.publish(staged, at, Over::Nothing, true)?;
-        let meta = match &file {
-            Some(file) => file.meta(),
-            None => match upper.find(&handle, name.as_name()) {
-                Ok(Found::Here { meta, .. }) => Ok(meta),
-                Ok(Found::Hidden | Found::Absent) => Err(Errno::Io.into()),
-                Err(error) => Err(error),
-            },
-        };
-        let meta = meta.inspect_err(|_| {
-            // The copy is there, and equal: whoever looks next finds it.
-            let mut children = dir.children.write();
-            children.map.remove(name.as_name().as_bytes());
-            children.complete = false;
-        })?;
         let lower_links = node
             .below
             .load()

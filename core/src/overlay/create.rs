@@ -4,10 +4,11 @@ use super::Shared;
 use super::lookup::is_reserved;
 use super::node::{Child, Node, Place};
 use super::resolve::{Last, Walked};
+use super::stat::found;
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
-use crate::layer::{Found, New, Over, WriteAt};
-use crate::meta::{Kind, Meta};
+use crate::layer::{Leave, New, Over, WriteAt};
+use crate::meta::Kind;
 use crate::name::Name;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -56,12 +57,18 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes something new where a path led. Returns a file, open.
+    /// Makes something new where a path led. Returns a file, open; nothing of anything else that
+    /// was made and could not be looked at.
     ///
     /// # Errors
     /// `exist`, `not-permitted` for a reserved name, `read-only`, `no-entry` if the directory was
     /// removed; those of the upper.
-    pub(super) fn create(&self, walked: &Walked, new: New<'_>, read_only: bool) -> Result<Made> {
+    pub(super) fn create(
+        &self,
+        walked: &Walked,
+        new: New<'_>,
+        read_only: bool,
+    ) -> Result<Option<Made>> {
         let (parent, name) = self.may_create(walked, read_only)?;
         if matches!(new, New::Dir { .. }) && self.depth_of(&parent) >= self.limits.depth {
             return Err(Errno::NameTooLong.into());
@@ -79,28 +86,48 @@ impl Shared {
         let over = if mark { Over::Mark } else { Over::Nothing };
         let handle = parent.handle(self)?;
         let at = AnyAt { dir: &handle, name };
-        let file = match new {
+        let (file, meta) = match new {
             // A directory that was whited out before must not let its old children back.
             New::Dir { .. } if mark || self.exists_below(&parent, name)? => {
-                upper.publish(upper.stage(New::Dir { opaque: true })?, at, over, false)?
+                let staged = upper.stage(New::Dir { opaque: true })?;
+                let meta = upper.staged_meta(&staged)?;
+                (upper.publish(staged, at, over, false)?, Ok(meta))
             }
-            New::Dir { .. } | New::File | New::Symlink(_) => upper.create(new, at, over)?,
+            New::Dir { .. } | New::File | New::Symlink(_) => {
+                let file = upper.create(new, at, over)?;
+                let meta = match &file {
+                    Some(file) => file.meta(),
+                    None => found(upper, &handle, name),
+                };
+                (file, meta)
+            }
         };
         parent.names_changed();
-        let meta: Result<Meta> = match &file {
-            Some(file) => file.meta(),
-            None => match upper.find(&handle, name) {
-                Ok(Found::Here { meta, .. }) => Ok(meta),
-                Ok(Found::Hidden | Found::Absent) => Err(Errno::Io.into()),
-                Err(error) => Err(error),
-            },
-        };
         let mut children = dir.children.write();
-        let meta = meta.inspect_err(|_| {
-            // It was made all the same: whoever looks next finds it.
-            children.map.remove(name.as_bytes());
-            children.complete = false;
-        })?;
+        let meta = match meta {
+            Ok(meta) => meta,
+            Err(error) => {
+                // Whoever looks next finds what is there.
+                children.map.remove(name.as_bytes());
+                children.complete = false;
+                drop(children);
+                dir.unsynced.mark();
+                if file.is_none() {
+                    // It was made, and nobody has to know more of it now.
+                    return Ok(None);
+                }
+                // An open file has to be known, so this one was not made.
+                let leave = match self.exists_below(&parent, name) {
+                    Ok(false) => Leave::Nothing,
+                    Ok(true) | Err(_) => Leave::Mark,
+                };
+                if let Err(error) = upper.remove(at, Over::File, leave) {
+                    tracing::warn!(%name, %error, "cannot take back a file that was just made");
+                }
+                parent.names_changed();
+                return Err(error);
+            }
+        };
         let node = self.adopt(&meta, Place::At(Arc::clone(&parent), name.to_owned()), None);
         if let Some(dir) = &node.dir {
             dir.children.write().complete = true;
@@ -113,7 +140,7 @@ impl Shared {
             .insert(name.to_owned(), Child::Node(Arc::clone(&node)));
         drop(children);
         self.count_names(1);
-        Ok((node, file))
+        Ok(Some((node, file)))
     }
 
     /// The directory and the name for something new, once all is checked that can be checked

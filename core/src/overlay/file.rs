@@ -75,9 +75,14 @@ impl OverlayFile {
         file: Arc<dyn WriteAt>,
         readable: bool,
     ) -> Self {
-        let made = Self::register(dir, node, readable, true);
-        made.open.upper.get_or_init(|| file);
+        let mut made = Self::register(dir, node, readable, true);
+        made.go_on_with(file);
         made
+    }
+
+    /// Takes an open file that has no set-id bits.
+    pub(super) fn go_on_with(&mut self, file: Arc<dyn WriteAt>) {
+        self.open.upper.get_or_init(|| file);
     }
 
     pub(super) fn node(&self) -> &Arc<Node> {
@@ -338,7 +343,7 @@ fn check_range(offset: u64, length: usize) -> Result<()> {
 }
 
 /// The set-user-id and set-group-id bits.
-const SET_ID: u32 = 0o6000;
+pub(super) const SET_ID: u32 = 0o6000;
 
 impl Drop for OpenFile {
     fn drop(&mut self) {

@@ -59,8 +59,10 @@ impl OverlayDir {
                 Err(Errno::ReadOnly.into())
             }
             Step::Create => {
-                let (node, file) = self.shared.create(walked, New::File, self.read_only)?;
-                let file = file.ok_or(Errno::Io)?;
+                let made = self.shared.create(walked, New::File, self.read_only)?;
+                let Some((node, Some(file))) = made else {
+                    return Err(Errno::Io.into());
+                };
                 let file = OverlayFile::made(self, node, file, how.read || !how.write);
                 Ok(Opened::File(file.into()))
             }
@@ -100,11 +102,14 @@ impl OverlayDir {
             return Ok(Opened::File(file.into()));
         }
         let data = if how.truncate { Data::Drop } else { Data::Keep };
-        let copied = shared.copy_up(file.node(), data)?;
-        file.open_for_writing(walked, copied)?;
-        if how.truncate {
-            // A copy without data too: set-id bits go and times move as at any change.
-            file.set_size(0)?;
+        match (shared.copy_up(file.node(), data)?, data) {
+            // It was truncated when the copy got its name: from there on nothing can fail.
+            (Some(copied), Data::Drop) => file.go_on_with(copied),
+            (copied, Data::Keep) => file.open_for_writing(walked, copied)?,
+            (None, Data::Drop) => {
+                file.open_for_writing(walked, None)?;
+                file.set_size(0)?;
+            }
         }
         Ok(Opened::File(file.into()))
     }

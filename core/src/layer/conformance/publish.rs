@@ -6,7 +6,7 @@ use super::kit::{
 };
 use crate::error::Errno;
 use crate::layer::{Attributes, Leave, New, Over, Upper};
-use crate::meta::{Kind, SetTime, SetTimes};
+use crate::meta::{Kind, Meta, SetTime, SetTimes};
 
 /// What is staged cannot be seen, and is gone when it is dropped.
 ///
@@ -94,12 +94,14 @@ fn file<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
         },
     };
     ok("dress", upper.dress(&staged, &attributes));
+    let foretold = ok("staged_meta", upper.staged_meta(&staged));
     let published = upper.publish(staged, at(dir, "file"), was.over(), keep_times);
     let Some(open) = ok("publish", published) else {
         panic!("a published file came without an open file");
     };
 
     let found = meta(upper, dir, name("file"));
+    is_foretold(&meta(upper, dir, name("file")), &foretold);
     assert_eq!(
         (found.modified, found.accessed),
         (LONG_AGO, LATER),
@@ -125,6 +127,17 @@ fn file<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
     not_marked(upper, dir, "file", Over::File);
 }
 
+/// Whether something is at its name what it was said to be there.
+fn is_foretold(found: &Meta, foretold: &Meta) {
+    let known = |meta: &Meta| (meta.kind, meta.device, meta.inode, meta.mode, meta.owner);
+    assert_eq!(known(found), known(foretold), "it was foretold otherwise");
+    assert_eq!(found.modified, foretold.modified, "its time was foretold");
+    if found.kind != Kind::Dir {
+        let known = |meta: &Meta| (meta.size, meta.links);
+        assert_eq!(known(found), known(foretold), "its size was foretold");
+    }
+}
+
 fn link<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
     was.prepare(upper, at(dir, "link"));
     age(upper, dir);
@@ -134,6 +147,7 @@ fn link<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
         ..Attributes::default()
     };
     ok("dress", upper.dress(&staged, &attributes));
+    let foretold = ok("staged_meta", upper.staged_meta(&staged));
     let published = upper.publish(staged, at(dir, "link"), was.over(), keep_times);
     assert!(
         ok("publish", published).is_none(),
@@ -146,6 +160,7 @@ fn link<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
         "published over {was:?}"
     );
     assert_eq!(meta(upper, dir, name("link")).modified, LONG_AGO);
+    is_foretold(&meta(upper, dir, name("link")), &foretold);
     assert_eq!(
         moved(upper, dir),
         !keep_times,
@@ -170,6 +185,7 @@ fn directory<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
             ..Attributes::default()
         };
         ok("dress", upper.dress(&staged, &attributes));
+        let foretold = ok("staged_meta", upper.staged_meta(&staged));
         let published = upper.publish(staged, at(dir, text), was.over(), keep_times);
         assert!(
             ok("publish", published).is_none(),
@@ -179,6 +195,7 @@ fn directory<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
         let found = seen(upper, dir, name(text));
         assert_eq!(found, Seen::Dir { opaque }, "published over {was:?}");
         let found = meta(upper, dir, name(text));
+        is_foretold(&found, &foretold);
         assert_eq!(found.modified, LONG_AGO, "publish lost a directory's times");
         if found.mode.is_some() {
             assert_eq!(found.mode, Some(0o750), "publish lost a directory's mode");

@@ -9,7 +9,7 @@ use super::quota::Charge;
 use super::{MemoryDir, MemoryFile, MemoryLayer};
 use crate::error::{Errno, Error, Result};
 use crate::layer::{At, Attributes, Leave, New, Over, Upper, Usage, WriteAt};
-use crate::meta::SetTimes;
+use crate::meta::{Meta, SetTimes};
 use crate::name::Name;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,6 +63,13 @@ impl Upper for MemoryLayer {
         }
         node.set_times(attributes.times);
         Ok(())
+    }
+
+    fn staged_meta(&self, staged: &MemoryStaged) -> Result<Meta> {
+        Ok(Meta {
+            links: 1,
+            ..staged.node.meta()
+        })
     }
 
     fn publish(
