@@ -13,6 +13,7 @@ mod script;
 mod states;
 mod tree;
 mod unprivileged;
+mod view;
 
 use crate::run::{Layers, Mount};
 use std::fmt::Write;

@@ -10,32 +10,37 @@
 use crate::tree::mtime;
 use wasi_overlay_core::{Dir, File, Kind, OpenHow, Opened, Result, SetTime, SetTimes, Stat};
 
-/// What steps answered.
+/// A script as it is run: what it holds open.
 pub(crate) struct Script<'a> {
     root: &'a Dir,
     slot: &'a str,
     held: Option<Opened>,
-    pub(crate) log: Vec<String>,
 }
 
 impl<'a> Script<'a> {
-    /// Runs `script` at `slot` and returns what each step answered.
-    pub(crate) fn run(root: &'a Dir, slot: &'a str, script: &str) -> Vec<String> {
-        let mut this = Self {
+    /// A script at `slot`, of which nothing was run.
+    pub(crate) fn new(root: &'a Dir, slot: &'a str) -> Self {
+        Self {
             root,
             slot,
             held: None,
-            log: Vec::new(),
-        };
-        for step in script.split(';') {
-            let words: Vec<_> = step.split_whitespace().collect();
-            let answer = match this.step(&words) {
-                Ok(answer) => answer,
-                Err(error) => format!("{:?}", error.errno()),
-            };
-            this.log.push(format!("{}: {answer}", step.trim()));
         }
-        this.log
+    }
+
+    /// Runs `script` at `slot` and returns what each step answered.
+    pub(crate) fn run(root: &'a Dir, slot: &'a str, script: &str) -> Vec<String> {
+        let mut this = Self::new(root, slot);
+        script
+            .split(';')
+            .map(|step| format!("{}: {}", step.trim(), this.take(step)))
+            .collect()
+    }
+
+    /// Runs one step and returns what it answered.
+    pub(crate) fn take(&mut self, step: &str) -> String {
+        let words: Vec<_> = step.split_whitespace().collect();
+        let answer = self.step(&words);
+        answer.unwrap_or_else(|error| format!("{:?}", error.errno()))
     }
 
     fn path(&self, path: &str) -> String {

@@ -5,8 +5,7 @@
 //! again. What one call does in several visible steps on a plain directory too (writing data
 //! after opening a file) is two calls here.
 
-#![cfg(all(feature = "conformance", feature = "dir"))]
-
+use crate::random::Random;
 use std::collections::BTreeMap;
 use std::path::Path;
 use wasi_overlay_core::marks::{Marked, MarkedUpper};
@@ -135,19 +134,7 @@ fn untidy(path: &Path) -> Vec<String> {
     found
 }
 
-/// A generator of plans: small, and the same on every machine.
-struct Random(u64);
-
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        // Knuth's MMIX constants; the high bits are the good ones.
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
-
     fn path(&mut self) -> &'static str {
         PATHS[self.below(PATHS.len())]
     }
@@ -308,13 +295,17 @@ fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[Cal
     for plan in EMPTIED {
         assert!(trial(place, plan), "{plan:?}: the last call does not work");
     }
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut worked = 0;
     for _ in 0..count {
         let length = 1 + random.below(6);
         let plan: Vec<_> = (0..length).map(|_| random.call()).collect();
         worked += usize::from(trial(place, &plan));
     }
+    println!(
+        "{worked} of {count} plans tried, and {} of old",
+        EMPTIED.len()
+    );
     assert!(
         worked > count / 4,
         "only {worked} last calls of {count} work"

@@ -1,87 +1,31 @@
 //! A plain tree that fails on command, to test what an upper leaves behind.
 //!
-//! Changes of names, marks, attributes and times are counted; reading is not, nor is the data
-//! of open files.
+//! Every call is counted; those that change something, or bring it to disk, are also counted by
+//! themselves.
 //!
 //! ```text
 //!   cut_after(2)    ✓ ✓ ✗ ✗ ✗ …     the power goes: what came before stays
-//!   fail_at(2)      ✓ ✓ ✗ ✓ ✓ …     one call fails: what comes after can still mend
+//!   fail_at(2)      ✓ ✓ ✗ ✓ ✓ …     one change fails: what comes after can still mend
+//!   fail_call(2)    ✓ ✓ ✗ ✓ ✓ …     the same, looks included
 //! ```
 
-use crate::error::{Errno, Error, Result};
+mod faults;
+mod file;
+
+pub use faults::Faults;
+pub use file::FaultyFile;
+
+use crate::error::Result;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
 use crate::plain::{Access, Plain};
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A plain tree whose changes fail when its [`Faults`] say so.
+/// A plain tree whose calls fail when its [`Faults`] say so.
 #[derive(Debug)]
 pub struct Faulty<P> {
     plain: P,
     faults: Faults,
-}
-
-/// Says which changes fail. A clone speaks to the same tree.
-#[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<State>);
-
-#[derive(Debug)]
-struct State {
-    /// Changes asked for since the last command.
-    asked: AtomicU64,
-    /// The first that fails, and the first after it that does not.
-    fails_from: AtomicU64,
-    fails_until: AtomicU64,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            asked: AtomicU64::new(0),
-            fails_from: AtomicU64::new(u64::MAX),
-            fails_until: AtomicU64::new(u64::MAX),
-        }
-    }
-}
-
-impl Faults {
-    /// Lets `count` changes be made, and none from then on.
-    pub fn cut_after(&self, count: u64) {
-        self.command(count, u64::MAX);
-    }
-
-    /// Lets `count` changes be made, fails the next, and lets the rest be made.
-    pub fn fail_at(&self, count: u64) {
-        self.command(count, count.saturating_add(1));
-    }
-
-    /// Lets all changes be made.
-    pub fn never(&self) {
-        self.command(u64::MAX, u64::MAX);
-    }
-
-    /// How many changes were asked for since the last command, failed ones included.
-    pub fn asked(&self) -> u64 {
-        self.0.asked.load(Ordering::SeqCst)
-    }
-
-    fn command(&self, from: u64, until: u64) {
-        self.0.asked.store(0, Ordering::SeqCst);
-        self.0.fails_from.store(from, Ordering::SeqCst);
-        self.0.fails_until.store(until, Ordering::SeqCst);
-    }
-
-    fn change(&self) -> Result<()> {
-        let this = self.0.asked.fetch_add(1, Ordering::SeqCst);
-        let from = self.0.fails_from.load(Ordering::SeqCst);
-        let until = self.0.fails_until.load(Ordering::SeqCst);
-        if (from..until).contains(&this) {
-            return Err(Error::new(Errno::Io, "this change was made to fail"));
-        }
-        Ok(())
-    }
 }
 
 impl<P: Plain> Faulty<P> {
@@ -92,17 +36,27 @@ impl<P: Plain> Faulty<P> {
             faults: faults.clone(),
         }
     }
+
+    fn file(&self, file: P::File) -> FaultyFile<P::File> {
+        FaultyFile {
+            file,
+            faults: self.faults.clone(),
+        }
+    }
 }
 
 impl<P: Plain> Plain for Faulty<P> {
     type Dir = P::Dir;
-    type File = P::File;
+    type File = FaultyFile<P::File>;
+
+    const HAS_MODES: bool = P::HAS_MODES;
 
     fn label(&self) -> String {
         self.plain.label()
     }
 
     fn root(&self) -> Result<P::Dir> {
+        self.faults.look("open of the root")?;
         self.plain.root()
     }
 
@@ -111,33 +65,39 @@ impl<P: Plain> Plain for Faulty<P> {
     }
 
     fn meta(&self, dir: &P::Dir, name: Option<Name<'_>>) -> Result<Meta> {
+        self.faults.look("stat")?;
         self.plain.meta(dir, name)
     }
 
     fn open_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::Dir> {
+        self.faults.look("open of a directory")?;
         self.plain.open_dir(dir, name)
     }
 
-    fn open_file(&self, dir: &P::Dir, name: Name<'_>, access: Access) -> Result<P::File> {
-        self.plain.open_file(dir, name, access)
+    fn open_file(&self, dir: &P::Dir, name: Name<'_>, access: Access) -> Result<Self::File> {
+        self.faults.look("open")?;
+        let file = self.plain.open_file(dir, name, access)?;
+        Ok(self.file(file))
     }
 
-    fn create_file(&self, dir: &P::Dir, name: Name<'_>, mode: u32) -> Result<P::File> {
-        self.faults.change()?;
-        self.plain.create_file(dir, name, mode)
+    fn create_file(&self, dir: &P::Dir, name: Name<'_>, mode: u32) -> Result<Self::File> {
+        self.faults.change("create")?;
+        let file = self.plain.create_file(dir, name, mode)?;
+        Ok(self.file(file))
     }
 
     fn create_dir(&self, dir: &P::Dir, name: Name<'_>, mode: u32) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("mkdir")?;
         self.plain.create_dir(dir, name, mode)
     }
 
     fn symlink(&self, dir: &P::Dir, name: Name<'_>, target: &[u8]) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("symlink")?;
         self.plain.symlink(dir, name, target)
     }
 
     fn read_link(&self, dir: &P::Dir, name: Name<'_>) -> Result<Box<[u8]>> {
+        self.faults.look("readlink")?;
         self.plain.read_link(dir, name)
     }
 
@@ -148,7 +108,7 @@ impl<P: Plain> Plain for Faulty<P> {
         to: &P::Dir,
         to_name: Name<'_>,
     ) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("link")?;
         self.plain.link(from, from_name, to, to_name)
     }
 
@@ -159,17 +119,17 @@ impl<P: Plain> Plain for Faulty<P> {
         to: &P::Dir,
         to_name: Name<'_>,
     ) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("rename")?;
         self.plain.rename(from, from_name, to, to_name)
     }
 
     fn remove_file(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("unlink")?;
         self.plain.remove_file(dir, name)
     }
 
     fn remove_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("rmdir")?;
         self.plain.remove_dir(dir, name)
     }
 
@@ -178,33 +138,45 @@ impl<P: Plain> Plain for Faulty<P> {
         dir: &P::Dir,
         each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
     ) -> Result<()> {
+        let failed = self.faults.look("getdents");
+        if failed.is_err() {
+            // The first part of a long listing came well.
+            self.plain.list(dir, &mut |name, kind, inode| {
+                let _ = each(name, kind, inode); // The call fails, wherever it was to end.
+                ControlFlow::Break(())
+            })?;
+        }
+        failed?;
         self.plain.list(dir, each)
     }
 
     fn set_times(&self, dir: &P::Dir, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("utimens")?;
         self.plain.set_times(dir, name, times)
     }
 
     fn sync_dir(&self, dir: &P::Dir) -> Result<()> {
+        self.faults.change("fsync of a directory")?;
         self.plain.sync_dir(dir)
     }
 
     fn sync_all(&self) -> Result<()> {
+        self.faults.change("syncfs")?;
         self.plain.sync_all()
     }
 
     fn set_mode(&self, dir: &P::Dir, name: Option<Name<'_>>, mode: u32) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("chmod")?;
         self.plain.set_mode(dir, name, mode)
     }
 
     fn set_owner(&self, dir: &P::Dir, name: Option<Name<'_>>, owner: (u32, u32)) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("chown")?;
         self.plain.set_owner(dir, name, owner)
     }
 
     fn xattrs(&self, dir: &P::Dir, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+        self.faults.look("listxattr")?;
         self.plain.xattrs(dir, name)
     }
 
@@ -214,6 +186,7 @@ impl<P: Plain> Plain for Faulty<P> {
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
+        self.faults.look("getxattr")?;
         self.plain.xattr(dir, name, attribute)
     }
 
@@ -224,16 +197,17 @@ impl<P: Plain> Plain for Faulty<P> {
         attribute: &[u8],
         value: &[u8],
     ) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("setxattr")?;
         self.plain.set_xattr(dir, name, attribute, value)
     }
 
     fn remove_xattr(&self, dir: &P::Dir, name: Option<Name<'_>>, attribute: &[u8]) -> Result<()> {
-        self.faults.change()?;
+        self.faults.change("removexattr")?;
         self.plain.remove_xattr(dir, name, attribute)
     }
 
     fn lock(&self) -> Result<()> {
+        self.faults.look("flock")?;
         self.plain.lock()
     }
 

@@ -1,0 +1,157 @@
+//! A cut after any change of an operation shows the tree before it or after it.
+
+use crate::cell::{
+    Cell, MODES, Mode, cells, disks, is_in_sample, is_wanted, mount, next_calls, next_ends,
+    without_dir_times,
+};
+use crate::disk::Disk;
+use crate::journal::Moment;
+use crate::ops::OPS;
+use crate::script::Script;
+use crate::view::tree;
+use std::sync::Arc;
+use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::{Limits, Lower, LowerStack, Overlay};
+
+/// One of so many cells is in the sample.
+const ONE_OF: usize = 8;
+
+#[derive(Debug, Default)]
+struct Counts {
+    operations: usize,
+    cuts: usize,
+}
+
+/// What a step does: the tree before and after, and every moment between.
+struct Step<'a> {
+    text: &'a str,
+    before: Vec<String>,
+    after: Vec<String>,
+    moments: Vec<Moment>,
+}
+
+fn stack(cell: &Cell) -> Arc<LowerStack> {
+    let lowers = disks(&cell.lowers);
+    let lowers = lowers
+        .into_iter()
+        .map(|disk| Lower::new("a layer", Marked::lower(disk)));
+    LowerStack::new(lowers, &Limits::default()).unwrap()
+}
+
+fn remount(stack: &Arc<LowerStack>, mode: Mode, disk: &Disk) -> Overlay {
+    Overlay::builder()
+        .stack(Arc::clone(stack))
+        .upper("the upper", mode.upper(disk.clone()))
+        .volatile(true)
+        .build()
+        .unwrap()
+}
+
+fn steps<'a>(cell: &Cell, mode: Mode, op: &'a str) -> Vec<Step<'a>> {
+    let disk = Disk::of(&cell.upper);
+    let overlay = mount(disks(&cell.lowers), mode.upper(disk.clone()), true).unwrap();
+    cell.given(&overlay);
+    let root = overlay.root();
+    let mut script = Script::new(&root, cell.start.slot);
+    let mut before = without_dir_times(tree(&root));
+    let mut steps = Vec::new();
+    for text in op.split(';') {
+        disk.journal().record();
+        let answer = script.take(text);
+        let moments = disk.journal().moments().to_vec();
+        disk.journal().forget();
+        let after = without_dir_times(tree(&root));
+        if answer.split(' ').count() == 1 && answer != "done" {
+            // A code alone: the call failed.
+            assert_eq!(before, after, "{op}: {text} failed, and did something");
+        }
+        steps.push(Step {
+            text,
+            before: std::mem::replace(&mut before, after.clone()),
+            after,
+            moments,
+        });
+    }
+    steps
+}
+
+/// Mounts a moment, and complains of what is not as it should be.
+fn check(
+    stack: &Arc<LowerStack>,
+    mode: Mode,
+    step: &Step<'_>,
+    moment: &Moment,
+) -> Result<(), String> {
+    let left = moment.unsteady();
+    if !left.is_empty() && !moment.has_work_folder() {
+        return Err(format!("nobody will notice {left:?}"));
+    }
+    let disk = Disk::of(moment);
+    let overlay = remount(stack, mode, &disk);
+    let seen = without_dir_times(tree(&overlay.root()));
+    if seen != step.before && seen != step.after {
+        return Err(format!(
+            "{seen:#?} is neither {:#?} nor {:#?}",
+            step.before, step.after
+        ));
+    }
+    let mended = disk.journal().now().unsteady();
+    if !mended.is_empty() {
+        return Err(format!("mounted again, {mended:?}"));
+    }
+    next_calls(&overlay.root())?;
+    next_ends(&overlay.root())?;
+    overlay.close().unwrap();
+    let now = disk.journal().now().clone();
+    if now.has_work_folder() || !now.unsteady().is_empty() {
+        return Err(format!("closed again, {:?}", now.unsteady()));
+    }
+    drop(overlay);
+    let overlay = remount(stack, mode, &disk);
+    match without_dir_times(tree(&overlay.root())) == seen {
+        true => Ok(()),
+        false => Err("mounted once more, it is another tree".into()),
+    }
+}
+
+fn cut(mode: Mode) {
+    let mut counts = Counts::default();
+    let mut report = Vec::new();
+    let mut number = 0;
+    for cell in cells() {
+        let stack = stack(&cell);
+        for op in OPS {
+            number += 1;
+            if !is_wanted(&cell.name, op) || !is_in_sample(number, ONE_OF) {
+                continue;
+            }
+            let mut changes = 0;
+            for step in steps(&cell, mode, op) {
+                for (count, moment) in step.moments.iter().enumerate() {
+                    counts.cuts += 1;
+                    if let Err(complaint) = check(&stack, mode, &step, moment) {
+                        let head = format!("{} | {op}", cell.name);
+                        let step = step.text.trim();
+                        report.push(format!("{head}\n  {step} cut after {count}: {complaint}"));
+                    }
+                }
+                changes += step.moments.len() - 1;
+            }
+            counts.operations += usize::from(changes > 0);
+        }
+    }
+    println!("{mode:?}: {counts:?}, {} failed", report.len());
+    assert!(counts.cuts > 0, "nothing was cut");
+    let shown = report.len().min(20);
+    assert!(report.is_empty(), "{}", report[..shown].join("\n"));
+}
+
+#[test]
+fn an_operation_that_is_cut_happened_or_did_not() {
+    cut(MODES[0]);
+}
+
+#[test]
+fn an_operation_that_is_cut_leaves_the_folder_on_demand() {
+    cut(MODES[1]);
+}

@@ -1,0 +1,272 @@
+//! What a filesystem was at every moment, and what a loss of power leaves of it.
+//!
+//! ```text
+//!   names      1  2  3  4  5  6  7      kept in order: a loss leaves the first n of them,
+//!                       └ synced        and none that was synced is lost
+//!   data       each file by itself: what was synced stays, what was not is lost, there, or torn
+//! ```
+//! The order of names is the stated assumption (`docs/design.md`).
+
+use crate::disk::{Names, ROOT};
+use crate::random::Random;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use wasi_overlay_core::{Kind, Result};
+
+pub(crate) type Files = BTreeMap<u64, Content>;
+
+/// The data of a file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) now: Arc<Vec<u8>>,
+    /// As it was when it was last synced.
+    synced: Arc<Vec<u8>>,
+    /// Whether it has been at more than the name that it was made at.
+    pub(crate) is_published: bool,
+    /// Whether it was written at its name. What is written before is the engine's to sync, what
+    /// is written then the guest's.
+    pub(crate) is_written: bool,
+    /// Whether what is left of it after a loss was synced.
+    is_synced: bool,
+}
+
+impl Content {
+    pub(crate) fn made(is_published: bool) -> Self {
+        Self {
+            is_published,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn settled(data: Vec<u8>) -> Self {
+        let now = Arc::new(data);
+        Self {
+            synced: Arc::clone(&now),
+            now,
+            is_published: true,
+            is_written: false,
+            is_synced: true,
+        }
+    }
+
+    fn sync(&mut self) {
+        self.synced = Arc::clone(&self.now);
+    }
+
+    /// What a loss of power leaves.
+    fn torn(&self, random: &mut Random) -> Vec<u8> {
+        let (old, new) = (&*self.synced, &*self.now);
+        if old == new {
+            return new.clone();
+        }
+        let longest = old.len().max(new.len());
+        let length = match random.below(4) {
+            0 => old.len(),
+            1 => random.below(longest + 1),
+            _ => new.len(),
+        };
+        // A block is a few bytes, since files here are.
+        let block = 1 + random.below(8);
+        let mut left = Vec::with_capacity(length);
+        while left.len() < length {
+            let from = match random.below(3) {
+                0 => Some(old),
+                1 => Some(new),
+                _ => None,
+            };
+            for _ in 0..block.min(length - left.len()) {
+                let byte = from.and_then(|data| data.get(left.len()));
+                left.push(byte.copied().unwrap_or(0));
+            }
+        }
+        left
+    }
+}
+
+/// All that a filesystem is.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    pub(crate) names: Names,
+    pub(crate) files: Files,
+    /// The first moment of whose names nothing can be lost any more.
+    durable: usize,
+}
+
+impl Moment {
+    pub(crate) fn new(names: Names, files: Files) -> Self {
+        Self {
+            names,
+            files,
+            durable: 0,
+        }
+    }
+
+    pub(crate) fn content(&self, inode: u64) -> Arc<Vec<u8>> {
+        let content = self.files.get(&inode);
+        content.map_or_else(Arc::default, |content| Arc::clone(&content.now))
+    }
+
+    /// Every path, with the number of what it leads to.
+    pub(crate) fn paths(&self) -> Vec<(String, u64, Kind)> {
+        let mut paths = Vec::new();
+        let mut pending = vec![(String::new(), ROOT)];
+        while let Some((above, dir)) = pending.pop() {
+            for (name, &number) in self.names.inode(dir).unwrap().entries().unwrap() {
+                let path = format!("{above}/{}", name.escape_ascii());
+                let kind = self.names.inode(number).unwrap().kind();
+                if kind == Kind::Dir {
+                    pending.push((path.clone(), number));
+                }
+                paths.push((path, number, kind));
+            }
+        }
+        paths
+    }
+
+    /// What an upper between two calls must not hold: staged things, a mark beside an entry.
+    pub(crate) fn unsteady(&self) -> Vec<String> {
+        let paths = self.paths();
+        let all: BTreeSet<_> = paths.iter().map(|(path, ..)| path.as_str()).collect();
+        let is_unsteady = |path: &&str| {
+            let (parent, name) = path.rsplit_once('/').unwrap_or_default();
+            parent == "/.wh..wh.work" || all.contains(format!("{parent}/.wh.{name}").as_str())
+        };
+        all.iter()
+            .copied()
+            .filter(is_unsteady)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub(crate) fn has_work_folder(&self) -> bool {
+        let root = self.names.inode(ROOT).unwrap().entries().unwrap();
+        root.contains_key(&b".wh..wh.work"[..])
+    }
+
+    /// Files whose data the guest wrote, and did not sync if so.
+    pub(crate) fn written(&self, and_not_synced: bool) -> BTreeSet<String> {
+        let is_written = |number: &u64| {
+            self.files
+                .get(number)
+                .is_some_and(|content| content.is_written && !(and_not_synced && content.is_synced))
+        };
+        let paths = self.paths().into_iter();
+        paths
+            .filter(|(_, number, _)| is_written(number))
+            .map(|(path, ..)| path)
+            .collect()
+    }
+}
+
+/// The moments since the journal was begun.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    moments: Vec<Moment>,
+    /// When the names in a directory last changed.
+    touched: BTreeMap<u64, usize>,
+    /// Whether moments are kept.
+    keeps: bool,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self::new(Moment::new(Names::empty(), Files::new()))
+    }
+}
+
+impl Journal {
+    pub(crate) fn new(moment: Moment) -> Self {
+        Self {
+            moments: vec![moment],
+            touched: BTreeMap::new(),
+            keeps: false,
+        }
+    }
+
+    pub(crate) fn now(&self) -> &Moment {
+        &self.moments[self.moments.len() - 1]
+    }
+
+    /// Begins anew: all there is has reached the disk. Every moment is kept from here on.
+    pub(crate) fn record(&mut self) {
+        let mut now = self.now().clone();
+        now.durable = 0;
+        for content in now.files.values_mut() {
+            *content = Content::settled(content.now.to_vec());
+        }
+        *self = Self::new(now);
+        self.keeps = true;
+    }
+
+    /// Forgets all moments but the last.
+    pub(crate) fn forget(&mut self) {
+        self.moments.drain(..self.moments.len() - 1);
+        self.keeps = false;
+    }
+
+    pub(crate) fn moments(&self) -> &[Moment] {
+        &self.moments
+    }
+
+    /// Makes a change that happens or does not, and touches the names of `dirs`.
+    pub(crate) fn change<T>(
+        &mut self,
+        dirs: &[u64],
+        change: impl FnOnce(&mut Names, &mut Files) -> Result<T>,
+    ) -> Result<T> {
+        let mut next = self.now().clone();
+        let done = change(&mut next.names, &mut next.files)?;
+        let when = self.moments.len();
+        self.touched.extend(dirs.iter().map(|&dir| (dir, when)));
+        self.push(next);
+        Ok(done)
+    }
+
+    fn push(&mut self, moment: Moment) {
+        if self.keeps {
+            self.moments.push(moment);
+        } else {
+            self.moments = vec![moment];
+        }
+    }
+
+    /// Brings the data of a file to disk.
+    pub(crate) fn sync_file(&mut self, inode: u64) {
+        let mut next = self.now().clone();
+        if let Some(content) = next.files.get_mut(&inode) {
+            content.sync();
+        }
+        self.push(next);
+    }
+
+    /// Brings the names in a directory to disk, and what came before the last of them.
+    pub(crate) fn sync_dir(&mut self, dir: u64) {
+        let mut next = self.now().clone();
+        if let Some(&touched) = self.touched.get(&dir) {
+            next.durable = next.durable.max(touched);
+        }
+        self.push(next);
+    }
+
+    /// Brings everything to disk.
+    pub(crate) fn sync_all(&mut self) {
+        let mut next = self.now().clone();
+        next.files.values_mut().for_each(Content::sync);
+        next.durable = self.moments.len() - 1;
+        self.push(next);
+    }
+
+    /// What may be left if the power goes at a moment.
+    pub(crate) fn lose_power(&self, at: usize, random: &mut Random) -> Moment {
+        let now = &self.moments[at];
+        let kept = now.durable + random.below(at - now.durable + 1);
+        let mut left = Moment::new(self.moments[kept].names.clone(), Files::new());
+        for (&number, content) in &now.files {
+            let mut settled = Content::settled(content.torn(random));
+            settled.is_written = content.is_written;
+            settled.is_synced = content.now == content.synced;
+            left.files.insert(number, settled);
+        }
+        left
+    }
+}

@@ -1,0 +1,61 @@
+//! What an overlay leaves when it is cut, when the power goes, and when a call of a layer fails.
+//!
+//! | file | tries |
+//! |---|---|
+//! | `cut.rs` | every operation of the matrix, cut after each change |
+//! | `power.rs` | the same and random plans, with unsynced data lost or torn |
+//! | `fault.rs` | every operation of the matrix, with each call of a layer failing once |
+//! | `plans.rs` | random plans on real directories, cut and faulted |
+//! | `host.rs` | some of the matrix on real directories |
+//!
+//! The disk of most of them is one in memory (`disk.rs`) that keeps every moment of its life
+//! (`journal.rs`). A sample is tried that is the same each time; `CRASH=all` tries all.
+//! `MATRIX_STATE` and `MATRIX_OP` choose cells by parts of their names.
+#![cfg(all(feature = "conformance", feature = "dir"))]
+
+mod cell;
+mod cut;
+mod disk;
+mod fault;
+mod host;
+mod journal;
+mod plans;
+mod power;
+mod random;
+mod regressions;
+
+#[path = "../matrix/ops.rs"]
+mod ops;
+#[path = "../matrix/script.rs"]
+mod script;
+#[path = "../matrix/states.rs"]
+#[expect(dead_code, reason = "the matrix needs the rest")]
+mod states;
+#[path = "../matrix/tree.rs"]
+mod tree;
+#[path = "../matrix/view.rs"]
+#[expect(dead_code, reason = "the matrix needs the rest")]
+mod view;
+
+use disk::Disk;
+use wasi_overlay_core::layer::conformance;
+use wasi_overlay_core::marks::Marked;
+
+macro_rules! passes {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            conformance::$name(&|| Marked::upper(Disk::default()));
+        }
+    )*};
+}
+
+/// What is found on the disk in memory would otherwise mean nothing. It has no holes.
+mod the_disk_in_memory {
+    use super::*;
+
+    passes! {
+        names creates staging publishes removes removed_objects renames links sequences writes
+        sizes times modes xattrs threads
+    }
+}
