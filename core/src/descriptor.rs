@@ -314,7 +314,8 @@ impl File {
     /// `set-size`.
     ///
     /// # Errors
-    /// `invalid` if the file was not opened for writing, as POSIX `ftruncate`; `file-too-large`.
+    /// `read-only`; `invalid` if the file was not opened for writing, as POSIX `ftruncate`;
+    /// `file-too-large`.
     pub fn set_size(&self, size: u64) -> Result<()> {
         file!(self, file => file.set_size(size))
     }

@@ -777,3 +777,54 @@ fn snapshot(path: &Path) -> Vec<String> {
     found.sort();
     found
 }
+
+/// Found by random plans on a live mount that is read-only. What it answers is what the change
+/// would have met: a link that ends in a slash was followed on, a `directory` that is a link was
+/// `not-directory`, an empty target was missed before the directory of the new link, and a slash
+/// behind `..` was taken for one behind a name.
+#[test]
+fn a_read_only_mount_finds_the_errors_of_a_writable_one() {
+    let tree = Tree::new();
+    for (target, link) in [("self/", "to-circle"), ("new/", "to-new"), ("file", "link")] {
+        symlink(target, tree.path(link)).unwrap();
+    }
+    let (writable, read_only) = (tree.dir(), tree.read_only());
+    let exclusive = OpenHow {
+        exclusive: true,
+        ..CREATE
+    };
+    let directory = OpenHow {
+        directory: true,
+        follow: false,
+        ..WRITE
+    };
+    for (path, how, error) in [
+        ("to-circle", CREATE, Errno::IsDirectory),
+        ("to-new", CREATE, Errno::IsDirectory),
+        ("self", CREATE, Errno::Loop),
+        ("absolute", CREATE, Errno::NotPermitted),
+        ("a/b/../", exclusive, Errno::Exist),
+        ("a/b/../", CREATE, Errno::IsDirectory),
+        ("a/", exclusive, Errno::IsDirectory),
+        ("link", directory, Errno::Loop),
+    ] {
+        assert_eq!(errno(writable.open_at(path, how)), error, "{path}");
+        assert_eq!(errno(read_only.open_at(path, how)), error, "{path}");
+    }
+    for (path, error) in [
+        ("file/new", Errno::NotDirectory),
+        ("file", Errno::NoEntry),
+        ("new", Errno::NoEntry),
+    ] {
+        assert_eq!(errno(writable.symlink_at("", path)), error, "{path}");
+        assert_eq!(errno(read_only.symlink_at("", path)), error, "{path}");
+    }
+}
+
+/// A live mount that is read-only answered `invalid`, an overlay `read-only`.
+#[test]
+fn a_file_of_a_read_only_mount_is_cut_by_nobody() {
+    let tree = Tree::new();
+    let reading = file(tree.read_only().open_at("file", READ));
+    assert_eq!(errno(reading.set_size(0)), Errno::ReadOnly);
+}

@@ -77,6 +77,9 @@ impl LiveFile {
     }
 
     pub(crate) fn set_size(&self, size: u64) -> Result<()> {
+        if self.0.mount.read_only {
+            return Err(Errno::ReadOnly.into());
+        }
         rustix::fs::ftruncate(&self.0.file, size).map_err(from_errno)
     }
 

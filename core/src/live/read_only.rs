@@ -13,58 +13,63 @@ use crate::descriptor::OpenHow;
 use crate::error::{Errno, Result};
 use crate::meta::Kind;
 use rustix::fs::{Mode, OFlags};
+use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 
-/// Links followed in search of the name that would be created. Linux's `MAXSYMLINKS`.
+/// Links followed in search of where a file would be created. Linux's `MAXSYMLINKS`.
 const LINK_HOPS: usize = 40;
 
 pub(super) fn open(dir: &LiveDir, path: &str, how: OpenHow) -> Result<()> {
     let exclusive = how.create && how.exclusive;
-    if how.create && path.ends_with('/') {
+    let follow = how.follow && !exclusive;
+    let path = match how.create && follow {
+        true => followed(dir, path)?,
+        false => Cow::Borrowed(path),
+    };
+    if how.create && path.ends_with('/') && !ends_in_no_name(without_slashes(&path)) {
         // The kernel does not look further: a file cannot be made at such a name.
-        parent_exists(dir, without_slashes(path))?;
+        parent_exists(dir, without_slashes(&path))?;
         return Err(Errno::IsDirectory.into());
     }
-    match stat::of_path(dir.file(), path, how.follow && !exclusive) {
+    match stat::of_path(dir.file(), &path, follow) {
         Ok(_) if exclusive => Err(Errno::Exist.into()),
         Ok(meta) => match meta.kind {
             Kind::Dir => Err(Errno::IsDirectory.into()),
+            Kind::Symlink => Err(Errno::Loop.into()),
             _ if how.directory => Err(Errno::NotDirectory.into()),
             Kind::File => Ok(()),
-            Kind::Symlink => Err(Errno::Loop.into()),
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
                 Err(Errno::Unsupported.into())
             }
         },
-        Err(error) if error.is_not_found() && how.create => create_file(dir, path),
+        Err(error) if error.is_not_found() && how.create => parent_exists(dir, &path),
         Err(error) => Err(error),
     }
 }
 
-/// `path` is not there, or a link to what is not there.
-fn create_file(dir: &LiveDir, path: &str) -> Result<()> {
-    let mut path = path.to_owned();
+/// Where a file at `path` would be created: beyond the links in the last place, of which each is
+/// resolved where it stands. What ends in a slash is not looked at.
+fn followed<'a>(dir: &LiveDir, path: &'a str) -> Result<Cow<'a, str>> {
+    let mut path = Cow::Borrowed(path);
     for _ in 0..LINK_HOPS {
+        if path.ends_with('/') {
+            return Ok(path);
+        }
         match stat::of_path(dir.file(), &path, false) {
-            Ok(meta) if meta.kind == Kind::Symlink => {
-                // The kernel resolves the target where the link stands.
-                let target =
-                    cap_primitives::fs::read_link(dir.file(), path.as_ref()).map_err(from_io)?;
-                let Ok(target) = std::str::from_utf8(target.as_os_str().as_bytes()) else {
-                    return Ok(());
-                };
-                path = format!("{}{target}", parent(&path).unwrap_or_default());
-            }
-            Ok(_) => return Ok(()),
-            Err(error) if error.is_not_found() => {
-                parent_exists(dir, without_slashes(&path))?;
-                return if path.ends_with('/') {
-                    Err(Errno::IsDirectory.into())
-                } else {
-                    Ok(())
-                };
-            }
+            Ok(meta) if meta.kind == Kind::Symlink => {}
+            Ok(_) => return Ok(path),
+            Err(error) if error.is_not_found() => return Ok(path),
             Err(error) => return Err(error),
+        }
+        let target = cap_primitives::fs::read_link_contents(dir.file(), path.as_ref().as_ref());
+        let target = target.map_err(from_io)?;
+        match std::str::from_utf8(target.as_os_str().as_bytes()) {
+            Ok(target) if target.starts_with('/') => return Err(Errno::NotPermitted.into()),
+            Ok(target) => {
+                path = Cow::Owned(format!("{}{target}", parent(&path).unwrap_or_default()));
+            }
+            // The kernel is asked what that leads to.
+            Err(_) => return Ok(path),
         }
     }
     Err(Errno::Loop.into())
@@ -75,10 +80,13 @@ pub(super) fn create_directory(dir: &LiveDir, path: &str) -> Result<()> {
 }
 
 pub(super) fn symlink(dir: &LiveDir, target: &str, path: &str) -> Result<()> {
-    match target.as_bytes() {
-        [] => Err(Errno::NoEntry.into()),
-        [b'/', ..] => Err(Errno::NotPermitted.into()),
-        _ => new_name(dir, path),
+    if target.starts_with('/') {
+        return Err(Errno::NotPermitted.into());
+    }
+    parent_exists(dir, path)?;
+    match target.is_empty() {
+        true => Err(Errno::NoEntry.into()),
+        false => new_name(dir, path),
     }
 }
 
