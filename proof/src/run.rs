@@ -14,7 +14,7 @@ use wasi_overlay_core::{Dir, Errno, Identity, Kind, OpenHow, Stat, Timestamp};
 type Slot<M> = Held<<M as Mount>::Dir, <M as Mount>::File>;
 
 /// Makes steps, and holds across them what they open.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Runner<M: Mount = Engine> {
     /// What the steps are made on.
     pub mount: M,

@@ -36,19 +36,37 @@ pub enum Kind {
     Directory,
     /// Layers and upper are directories whose handles are paths.
     ByPath,
+    /// Layers in memory and no upper.
+    ReadOnly,
     /// No overlay: a live mount of a directory with the merged tree.
     Live,
+    /// The same, mounted read-only.
+    ReadOnlyLive,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Memory,
         Self::Lasting,
         Self::Directory,
         Self::ByPath,
+        Self::ReadOnly,
         Self::Live,
+        Self::ReadOnlyLive,
     ];
+
+    fn is_live(self) -> bool {
+        matches!(self, Self::Live | Self::ReadOnlyLive)
+    }
+
+    fn is_on_disk(self) -> bool {
+        matches!(self, Self::Directory | Self::ByPath) || self.is_live()
+    }
+
+    fn is_read_only(self) -> bool {
+        matches!(self, Self::ReadOnly | Self::ReadOnlyLive)
+    }
 }
 
 /// How closely it is looked at.
@@ -72,6 +90,9 @@ impl Checks {
         }
     }
 }
+
+/// Slots that random plans use.
+const HELD: usize = 5;
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,10 +178,9 @@ impl World {
     /// # Panics
     /// If it cannot be mounted.
     pub fn new(layers: &[Layer], kind: Kind, tight: bool) -> Self {
-        let on_disk = matches!(kind, Kind::Directory | Kind::ByPath | Kind::Live);
-        let folder = on_disk.then(temporary);
+        let folder = kind.is_on_disk().then(temporary);
         let merged = Merged::of(layers);
-        let reference = Reference::new(&merged, kind != Kind::Live);
+        let reference = Reference::new(&merged, !kind.is_live() && !kind.is_read_only());
         // Replaced by the first mount.
         let root = nothing();
         let mut world = Self {
@@ -178,11 +198,11 @@ impl World {
             folders: 0,
             counts: Counts::default(),
         };
-        if kind == Kind::Live {
+        if kind.is_live() {
             merged.write(&world.new_folder());
         } else {
             for (number, layer) in layers.iter().enumerate() {
-                let base = if on_disk {
+                let base = if kind.is_on_disk() {
                     let path = world.new_folder();
                     layer.write(number, &path);
                     Base::Directory(path)
@@ -190,6 +210,12 @@ impl World {
                     Base::Memory(layer.in_memory(number))
                 };
                 world.bases.push(base);
+            }
+            if kind == Kind::ReadOnly {
+                // It needs one, and one that has nothing changes nothing.
+                world
+                    .bases
+                    .push(Base::Memory(Layer::default().in_memory(0)));
             }
         }
         world.new_upper();
@@ -227,7 +253,7 @@ impl World {
                 }
             }
             story.push('\n');
-            self.check_slot(at % guests_script::SLOTS)?;
+            self.check_slot(at % HELD)?;
             touched.extend(self.reference.mount.take_touched());
             if at % checks.changed_every == 0 {
                 let dirs = std::mem::take(&mut touched);
@@ -245,7 +271,10 @@ impl World {
 
     /// Makes a step on both; the answer.
     fn step(&mut self, step: Step<'_>) -> Result<String, String> {
-        let expected = self.reference.step(step);
+        let expected = match self.kind.is_read_only() {
+            true => self.refused(step),
+            false => self.reference.step(step),
+        };
         let found = self.engine.step(step);
         if expected != "-" {
             self.counts.calls += 1;
@@ -256,6 +285,25 @@ impl World {
             true => Ok(found),
             false => Err(format!(" = {found}\nexpected {expected}")),
         }
+    }
+
+    /// Makes a step on the reference of a mount that takes no changes: what would succeed in
+    /// changing something is `read-only`.
+    fn refused(&mut self, step: Step<'_>) -> String {
+        let mut changed = self.reference.clone();
+        let answer = changed.step(step);
+        let changes = match step {
+            Step::Open { how, .. } => ['w', 'c', 't'].iter().any(|flag| how.has(*flag)),
+            _ => is_change(step),
+        };
+        // No file can be open for writing there, and the mount is the reason.
+        let is_cut = matches!(step, Step::SetSize { .. }) && answer == "invalid";
+        let did = is_cut || matches!(answer.as_str(), "done" | "file" | "directory");
+        if changes && did {
+            return "read-only".to_owned();
+        }
+        self.reference = changed;
+        answer
     }
 
     /// Whether the answers differ in what may differ.
@@ -338,6 +386,10 @@ impl World {
     fn rotate(&mut self) {
         self.counts.rotations += 1;
         self.let_go();
+        if self.kind.is_read_only() {
+            self.mount();
+            return;
+        }
         self.reference.mount.rotate();
         match self.kind {
             Kind::Memory => self.bases = vec![Base::Frozen(self.root.clone())],
@@ -346,7 +398,7 @@ impl World {
                 let path = self.folder();
                 self.bases.push(Base::Directory(path));
             }
-            Kind::Live => {
+            Kind::Live | Kind::ReadOnly | Kind::ReadOnlyLive => {
                 split_links(&self.folder());
                 self.mount();
                 return;
@@ -374,7 +426,7 @@ impl World {
             Kind::Directory | Kind::ByPath => {
                 self.new_folder();
             }
-            Kind::Live => {}
+            Kind::ReadOnly | Kind::Live | Kind::ReadOnlyLive => {}
         }
         let lowers = self.bases.iter().map(|base| lower(base, self.kind));
         let stack = LowerStack::new(lowers, &self.limits()).expect("layers");
@@ -384,8 +436,13 @@ impl World {
 
     fn mount(&mut self) {
         self.checker = Checker::new(self.kind != Kind::ByPath);
-        if self.kind == Kind::Live {
-            self.root = Live::new(capability(&self.folder())).root();
+        if self.kind.is_live() {
+            let dir = capability(&self.folder());
+            let live = match self.kind.is_read_only() {
+                true => Live::read_only(dir),
+                false => Live::new(dir),
+            };
+            self.root = live.root();
             self.restart();
             return;
         }
@@ -413,11 +470,12 @@ impl World {
         match self.kind {
             Kind::Memory => builder.upper("memory", memory()),
             Kind::Lasting => builder.upper("lasting", Lasting(memory())),
-            Kind::Directory | Kind::Live => builder.upper_dir("upper", capability(&self.folder())),
+            Kind::Directory => builder.upper_dir("upper", capability(&self.folder())),
             Kind::ByPath => {
                 let plain = HostDir::new(capability(&self.folder()), "upper");
                 builder.upper("upper", Marked::upper_on_demand(ByPath::new(plain)))
             }
+            Kind::ReadOnly | Kind::Live | Kind::ReadOnlyLive => builder,
         }
     }
 
@@ -448,6 +506,41 @@ fn lower(base: &Base, kind: Kind) -> Lower {
             Lower::new("layer", Marked::lower(ByPath::new(plain)))
         }
         Base::Directory(path) => Lower::dir("layer", capability(path)).expect("a layer"),
+    }
+}
+
+/// Whether a step, unless it opens something, is to change what it is made on.
+fn is_change(step: Step<'_>) -> bool {
+    match step {
+        Step::SetTimes { .. }
+        | Step::SetTimesAt { .. }
+        | Step::SetSize { .. }
+        | Step::Mkdir { .. }
+        | Step::Rmdir { .. }
+        | Step::Unlink { .. }
+        | Step::Symlink { .. }
+        | Step::Link { .. }
+        | Step::Rename { .. } => true,
+        // What is open cannot be written, or was opened for that.
+        Step::Open { .. }
+        | Step::Close { .. }
+        | Step::Preopen { .. }
+        | Step::Read { .. }
+        | Step::Write { .. }
+        | Step::Append { .. }
+        | Step::ReadStream { .. }
+        | Step::WriteStream { .. }
+        | Step::KeepInput { .. }
+        | Step::ReadKept { .. }
+        | Step::KeepOutput { .. }
+        | Step::WriteKept { .. }
+        | Step::Sync { .. }
+        | Step::Stat { .. }
+        | Step::StatAt { .. }
+        | Step::List { .. }
+        | Step::Readlink { .. }
+        | Step::IsSame { .. }
+        | Step::SameHash { .. } => false,
     }
 }
 

@@ -84,3 +84,13 @@ fn an_upper_whose_handles_are_paths_is_like_the_reference() {
 fn a_live_directory_is_like_the_reference() {
     run(Kind::Live, 50_000);
 }
+
+#[test]
+fn layers_without_an_upper_are_like_the_reference_that_takes_no_changes() {
+    run(Kind::ReadOnly, 100_000);
+}
+
+#[test]
+fn a_live_directory_that_is_read_only_is_like_the_reference_that_takes_no_changes() {
+    run(Kind::ReadOnlyLive, 50_000);
+}
