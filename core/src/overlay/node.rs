@@ -163,6 +163,13 @@ impl Node {
             .ok_or_else(|| Errno::NotDirectory.into())
     }
 
+    /// Puts the node elsewhere.
+    pub(super) fn set_place(&self, place: Place) {
+        // Whoever held the last reference to the parent takes the lock of its place: not below ours.
+        let before = std::mem::replace(&mut *self.place.lock(), place);
+        drop(before);
+    }
+
     pub(super) fn is_dead(&self) -> bool {
         matches!(*self.place.lock(), Place::Dead)
     }

@@ -162,7 +162,7 @@ impl Shared {
         if let Some(Child::Lower(node)) = before
             && let Some(node) = node.upgrade()
         {
-            *node.place.lock() = Place::Dead;
+            node.set_place(Place::Dead);
         }
         if is_kept {
             self.count_names(1);
@@ -188,7 +188,7 @@ impl Shared {
             state.meta = Some((version, last));
             state.removed = node.upper.get().and_then(|part| part.handle.get());
         }
-        *node.place.lock() = Place::Dead;
+        node.set_place(Place::Dead);
     }
 }
 

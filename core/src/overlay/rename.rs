@@ -255,7 +255,7 @@ impl Shared {
         let moved = Child::Node(Arc::clone(source));
         self.hang_locked(new_dir, *new_name, Some(moved));
         self.hang_locked(old_dir, *old_name, hidden(leave));
-        *source.place.lock() = Place::At(Arc::clone(new_dir), Name::to_owned(*new_name));
+        source.set_place(Place::At(Arc::clone(new_dir), Name::to_owned(*new_name)));
         if let (Some(target), Some(last)) = (target, last) {
             self.lost_a_name(target, last);
         }
