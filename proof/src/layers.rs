@@ -187,7 +187,7 @@ impl Entry {
 }
 
 /// Sets the modification time of what is at a path, and follows no link.
-pub(crate) fn set_time(path: &Path, seconds: u64) {
+pub fn set_time(path: &Path, seconds: u64) {
     use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
     let time = Timespec {
         tv_sec: seconds as i64,
