@@ -28,16 +28,7 @@ command -v strace >/dev/null || packages+=(strace)         # counts system calls
 command -v setpriv >/dev/null || packages+=(util-linux)    # tests as an unprivileged user
 command -v node >/dev/null || packages+=(nodejs)           # makes the component small, runs it under jco
 command -v npm >/dev/null || packages+=(npm)
-if [ ${#packages[@]} -gt 0 ]; then
-    [ "$(id -u)" = 0 ] ||
-        die "missing: ${packages[*]}. Install them (sudo apt-get install ${packages[*]}) and run this again"
-    command -v apt-get >/dev/null ||
-        die "missing: ${packages[*]}, and this system has no apt-get. Install them and run this again"
-    say "Installing ${packages[*]}"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
-fi
+need_packages "${packages[@]}"
 
 # --- just -------------------------------------------------------------------------------------
 if [ -n "$needs_just" ] && ! just --version >/dev/null 2>&1; then

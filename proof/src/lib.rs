@@ -17,6 +17,7 @@ pub mod choices;
 pub mod deviations;
 mod draw;
 pub mod frozen;
+pub mod fuzz;
 pub mod lasting;
 pub mod layers;
 pub mod machine;

@@ -1,0 +1,262 @@
+//! Layers with marks of every spelling, in every place: what the engine makes of them must be what
+//! the few sentences of the image spec make of them.
+
+use super::{capability, scratch};
+use crate::Choices;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use wasi_overlay_core::{Dir, Kind, Lower, OpenHow, Opened, Overlay};
+
+/// Names of entries and of marks for them.
+const NAMES: [&str; 3] = ["a", "b", "c"];
+const MARKS: [&str; 4] = [".wh.a", ".wh.b", ".wh.c", ".wh.nothing"];
+const OPAQUE: &str = ".wh..wh..opq";
+/// Somebody's state, which hides nothing.
+const RESERVED: &str = ".wh..wh.plnk";
+/// What says that the last mount of an upper was cut, so that it is mended.
+const WORK: &str = ".wh..wh.work";
+/// No tool writes one: a layer that has it is refused where it is met.
+const BROKEN: &str = ".wh.";
+
+const MAX_LAYERS: usize = 3;
+/// Entries in all layers together.
+const MAX_ENTRIES: usize = 40;
+const MAX_DEPTH: usize = 3;
+
+/// A directory of one layer, as it is on disk.
+type Folder = BTreeMap<&'static str, Entry>;
+
+#[derive(Debug)]
+enum Entry {
+    File(String),
+    Link,
+    Folder(Folder),
+}
+
+/// A directory as a guest sees it: a line for whatever is no directory.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen(BTreeMap<String, Result<String, Seen>>);
+
+/// Reads layers that `data` chooses.
+///
+/// # Panics
+/// If the engine shows anything else than the layers say, or refuses what is no broken layer.
+pub fn marks(data: &[u8]) {
+    let mut choices = Choices::of_bytes(data);
+    let has_upper = choices.next(2) == 1;
+    let layers = draw(&mut choices, has_upper);
+    let temp = scratch();
+    let paths: Vec<_> = (0..layers.len())
+        .map(|index| temp.path().join(index.to_string()))
+        .collect();
+    for (path, layer) in paths.iter().zip(&layers) {
+        write(path, layer);
+    }
+
+    let from_top: Vec<_> = layers.iter().rev().collect();
+    let is_broken = layers.iter().any(|layer| anywhere(layer, BROKEN));
+    let expected = merge(&until_opaque(from_top));
+    if has_upper {
+        let (upper, lowers) = paths.split_last().expect("there is a layer");
+        let was_cut = choices.next(2) == 1;
+        if was_cut {
+            fs::create_dir(upper.join(WORK)).expect("a folder");
+        }
+        let built = stack(lowers).upper_dir("upper", capability(upper)).build();
+        if is_broken && built.is_err() {
+            return;
+        }
+        let overlay = built.expect("an upper that is not broken");
+        if !is_broken {
+            assert_eq!(
+                look(&overlay.root()),
+                expected,
+                "with an upper: {layers:#?}"
+            );
+        }
+        overlay.close().expect("a clean end");
+        let untidy = untidy(upper);
+        assert!(
+            untidy.is_empty() || !was_cut,
+            "not the steady state: {untidy:?} of {layers:#?}"
+        );
+    }
+    if !is_broken {
+        let overlay = stack(&paths).build().expect("layers that are not broken");
+        assert_eq!(look(&overlay.root()), expected, "layers alone: {layers:#?}");
+    }
+}
+
+fn draw(choices: &mut Choices<'_>, has_upper: bool) -> Vec<Folder> {
+    let mut layers: Vec<Folder> = Vec::new();
+    layers.resize_with(1 + choices.next(MAX_LAYERS), Folder::new);
+    let top = layers.len() - 1;
+    for _ in 0..MAX_ENTRIES {
+        if choices.is_used_up() {
+            break;
+        }
+        let index = choices.next(layers.len());
+        let path: Vec<_> = (0..choices.next(MAX_DEPTH))
+            .map(|_| choices.of(&NAMES))
+            .collect();
+        let (name, entry) = match choices.next(16) {
+            0..=3 => (choices.of(&NAMES), Entry::Folder(Folder::new())),
+            4..=6 => {
+                let text = format!("file of layer {index}");
+                (choices.of(&NAMES), Entry::File(text))
+            }
+            7 => (choices.of(&NAMES), Entry::Link),
+            8..=11 => (choices.of(&MARKS), Entry::File(String::new())),
+            12 => (OPAQUE, Entry::File(String::new())),
+            13 => (RESERVED, Entry::Folder(Folder::new())),
+            // A mark of whatever type is one in a lower; an upper is written by ourselves.
+            14 if !(has_upper && index == top) => {
+                (choices.of(&MARKS), Entry::Folder(Folder::new()))
+            }
+            _ if choices.next(32) == 1 => (BROKEN, Entry::File(String::new())),
+            _ => (choices.of(&MARKS), Entry::Link),
+        };
+        put(&mut layers[index], &path, name, entry);
+    }
+    layers
+}
+
+/// Adds an entry below `path`, unless there is one of that name, or no folder on the way.
+fn put(folder: &mut Folder, path: &[&'static str], name: &'static str, entry: Entry) {
+    let Some((first, rest)) = path.split_first() else {
+        folder.entry(name).or_insert(entry);
+        return;
+    };
+    let below = folder.entry(first);
+    if let Entry::Folder(below) = below.or_insert_with(|| Entry::Folder(Folder::new())) {
+        put(below, rest, name, entry);
+    }
+}
+
+fn write(path: &Path, folder: &Folder) {
+    fs::create_dir(path).expect("a directory");
+    for (name, entry) in folder {
+        let path = path.join(name);
+        match entry {
+            Entry::File(text) => fs::write(path, text).expect("a file"),
+            Entry::Link => symlink("target", path).expect("a link"),
+            Entry::Folder(below) => write(&path, below),
+        }
+    }
+}
+
+fn anywhere(folder: &Folder, wanted: &str) -> bool {
+    folder.iter().any(|(name, entry)| {
+        *name == wanted || matches!(entry, Entry::Folder(below) if anywhere(below, wanted))
+    })
+}
+
+fn is_marked(folder: &Folder, name: &str) -> bool {
+    folder.contains_key(format!(".wh.{name}").as_str())
+}
+
+/// The folders that show, of those from the top down.
+fn until_opaque(from_top: Vec<&Folder>) -> Vec<&Folder> {
+    let opaque = from_top
+        .iter()
+        .position(|folder| folder.contains_key(OPAQUE));
+    let count = opaque.map_or(from_top.len(), |index| index + 1);
+    from_top.into_iter().take(count).collect()
+}
+
+/// What folders show together, the topmost first: a whiteout hides what is below its layer, and
+/// beside an entry it makes that opaque.
+fn merge(from_top: &[&Folder]) -> Seen {
+    let names: BTreeSet<_> = from_top.iter().flat_map(|folder| folder.keys()).collect();
+    let mut seen = Seen::default();
+    for name in names.into_iter().filter(|name| !name.starts_with(".wh.")) {
+        let mut folders = Vec::new();
+        for folder in from_top {
+            match folder.get(name) {
+                Some(Entry::Folder(below)) => folders.push(below),
+                Some(_) if !folders.is_empty() => break,
+                Some(Entry::File(text)) => {
+                    seen.0.insert((*name).into(), Ok(text.clone()));
+                    break;
+                }
+                Some(Entry::Link) => {
+                    seen.0.insert((*name).into(), Ok("-> target".into()));
+                    break;
+                }
+                None => {}
+            }
+            if is_marked(folder, name) {
+                break;
+            }
+        }
+        if !folders.is_empty() {
+            let below = merge(&until_opaque(folders));
+            seen.0.insert((*name).into(), Err(below));
+        }
+    }
+    seen
+}
+
+fn stack(lowers: &[std::path::PathBuf]) -> wasi_overlay_core::OverlayBuilder {
+    lowers.iter().fold(Overlay::builder(), |builder, path| {
+        let label = path.display().to_string();
+        builder.lower(Lower::dir(label, capability(path)).expect("a layer"))
+    })
+}
+
+/// What a guest sees, by listing and by asking for each name that could be there.
+fn look(dir: &Dir) -> Seen {
+    let mut seen = Seen::default();
+    for entry in dir.list().expect("a listing").iter() {
+        let name = entry.name.to_str().expect("a name of ours");
+        let shown = match entry.kind {
+            Kind::Symlink => Ok(format!("-> {}", dir.readlink_at(name).expect("a link"))),
+            _ => match dir
+                .open_at(name, OpenHow::default())
+                .expect("what is listed")
+            {
+                Opened::Dir(below) => Err(look(&below)),
+                Opened::File(file) => {
+                    let mut data = [0; 64];
+                    let length = file.read_at(&mut data, 0).expect("data");
+                    Ok(String::from_utf8_lossy(&data[..length]).into_owned())
+                }
+            },
+        };
+        assert!(
+            seen.0.insert(name.to_owned(), shown).is_none(),
+            "{name} twice"
+        );
+    }
+    for name in NAMES
+        .iter()
+        .chain(&MARKS)
+        .chain(&[OPAQUE, RESERVED, BROKEN])
+    {
+        let found = dir.stat_at(name, false).is_ok();
+        assert_eq!(found, seen.0.contains_key(*name), "{name} when asked for");
+    }
+    seen
+}
+
+/// Entries with a mark beside them, and what is left of staging.
+fn untidy(path: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut pending = vec![path.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in fs::read_dir(&dir).expect("a directory") {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("a name of ours");
+            let mark = dir.join(format!(".wh.{name}"));
+            if name == WORK || (NAMES.contains(&&*name) && mark.symlink_metadata().is_ok()) {
+                found.push(entry.path().display().to_string());
+            }
+            if entry.file_type().expect("a type").is_dir() {
+                pending.push(entry.path());
+            }
+        }
+    }
+    found
+}
