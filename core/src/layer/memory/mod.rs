@@ -50,7 +50,9 @@ use std::sync::{Arc, Weak};
 ///
 /// A file with data takes at least one page of this size, so such files use up the bytes first.
 /// Inodes run out only of empty files, directories, links and whiteouts, which cost a few
-/// hundred bytes each: they add at most an eighth or so to the memory that was asked for.
+/// hundred bytes each; with what an overlay knows of it and a name of 255 bytes, one costs up to
+/// 1.7 KiB (`tests/exhaustion`). Usual names add an eighth or so to the memory that was asked
+/// for, the longest two fifths.
 const BYTES_PER_INODE: u64 = 4096;
 
 /// Inodes that even the smallest layer has: enough for a tree of directories.

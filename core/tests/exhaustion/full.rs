@@ -1,0 +1,290 @@
+//! Bounds that are reached: descriptors, depth, inodes, bytes.
+
+use crate::{CREATE, MIB, READ, alone, capability, dir, file, held, peak_of, scratch};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use wasi_overlay_core::layer::MemoryLayer;
+use wasi_overlay_core::{Dir, Errno, Limits, Live, Lower, Opened, Overlay, Result};
+
+/// Puts the limit of descriptors back.
+struct Descriptors(Rlimit);
+
+impl Descriptors {
+    fn limit(most: u64) -> Self {
+        let before = getrlimit(Resource::Nofile);
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: before.maximum,
+        };
+        setrlimit(Resource::Nofile, limit).unwrap();
+        Self(before)
+    }
+}
+
+impl Drop for Descriptors {
+    fn drop(&mut self) {
+        setrlimit(Resource::Nofile, self.0).unwrap();
+    }
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Opens until that fails. Returns what was opened, and how it failed.
+fn open_all(root: &Dir) -> (Vec<Opened>, Errno) {
+    let mut opened = Vec::new();
+    loop {
+        match root.open_at(&format!("d/{}", opened.len() % 400), READ) {
+            Ok(file) => opened.push(file),
+            Err(error) => return (opened, error.errno()),
+        }
+        assert!(opened.len() < 10_000, "there is no limit");
+    }
+}
+
+#[test]
+fn descriptors_run_out_and_come_back() {
+    let _alone = alone();
+    let temp = scratch();
+    for tree in ["lower", "plain", "upper"] {
+        std::fs::create_dir_all(temp.path().join(tree).join("d")).unwrap();
+    }
+    for index in 0..400 {
+        for tree in ["lower", "plain"] {
+            std::fs::write(temp.path().join(format!("{tree}/d/{index}")), "data").unwrap();
+        }
+    }
+    let before = open_descriptors();
+    let _limit = Descriptors::limit(before as u64 + 320);
+    let live = Live::new(capability(&temp.path().join("plain"))).root();
+    let (held, expected) = open_all(&live);
+    drop((held, live));
+    let overlay = Overlay::builder()
+        .lower(Lower::dir("lower", capability(&temp.path().join("lower"))).unwrap())
+        .upper_dir("upper", capability(&temp.path().join("upper")))
+        .volatile(true)
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    for _ in 0..3 {
+        let (opened, errno) = open_all(&root);
+        assert_eq!(errno, expected, "after {} files", opened.len());
+        // Whatever is asked now is answered or refused by a code, and nothing is half done.
+        let may_fail = [expected, Errno::NoEntry, Errno::NotDirectory, Errno::Exist];
+        let calls: [Result<()>; 6] = [
+            root.open_at("d/new", CREATE).map(drop),
+            root.create_directory_at("made"),
+            root.rename_at("d/1", &root, "d/renamed"),
+            root.rename_at("d/renamed", &root, "d/1"),
+            root.unlink_file_at("d/new"),
+            root.list().map(drop),
+        ];
+        for (index, call) in calls.into_iter().enumerate() {
+            if let Err(error) = call {
+                assert!(may_fail.contains(&error.errno()), "{index}: {error:?}");
+            }
+        }
+        drop(opened);
+        let d = dir(&root, "d");
+        assert_eq!(d.list().unwrap().len(), 400);
+        file(&root, "d/new", CREATE);
+        root.unlink_file_at("d/new").unwrap();
+    }
+    overlay.close().unwrap();
+    drop((root, overlay));
+    assert_eq!(open_descriptors(), before, "descriptors are left");
+}
+
+/// What is kept for later is bounded, however many files and directories a guest goes through.
+#[test]
+fn kept_descriptors_are_bounded() {
+    let _alone = alone();
+    let temp = scratch();
+    for index in 0..600 {
+        let dir = temp.path().join(format!("lower/{index}"));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("f"), "data").unwrap();
+    }
+    std::fs::create_dir(temp.path().join("upper")).unwrap();
+    let before = open_descriptors();
+    let overlay = Overlay::builder()
+        .lower(Lower::dir("lower", capability(&temp.path().join("lower"))).unwrap())
+        .upper_dir("upper", capability(&temp.path().join("upper")))
+        .volatile(true)
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    for index in 0..600 {
+        file(&root, &format!("{index}/f"), READ);
+        file(&root, &format!("{index}/new"), CREATE);
+        assert_eq!(dir(&root, &format!("{index}")).list().unwrap().len(), 2);
+    }
+    let kept = open_descriptors() - before;
+    println!("600 directories: {kept} descriptors kept");
+    // The stack keeps some and the upper keeps some; a few are the mount's own.
+    assert!(kept <= 2 * Limits::default().kept_handles + 16, "{kept}");
+    drop((root, overlay));
+    assert_eq!(open_descriptors(), before, "descriptors are left");
+}
+
+/// A chain of directories as deep as can be made, moved below another such: nothing recurses, so
+/// a small stack will do.
+#[test]
+fn depth_is_bounded_and_nothing_recurses() {
+    let _alone = alone();
+    // Removing the directory recurses, outside of the engine: not on the small stack.
+    let temp = scratch();
+    let deep = || {
+        for memory in [true, false] {
+            let mut limits = Limits::default();
+            limits.depth = 600;
+            let builder = Overlay::builder().volatile(true).limits(limits);
+            let overlay = match memory {
+                true => builder.upper_memory(64 << 20),
+                false => builder.upper_dir("upper", capability(temp.path())),
+            };
+            let overlay = overlay.build().unwrap();
+            let root = overlay.root();
+            let mut ends = Vec::new();
+            for chain in ["one", "two"] {
+                root.create_directory_at(chain).unwrap();
+                let mut end = dir(&root, chain);
+                let error = loop {
+                    match end.create_directory_at("d") {
+                        Ok(()) => end = dir(&end, "d"),
+                        Err(error) => break error.errno(),
+                    }
+                };
+                assert_eq!(error, Errno::NameTooLong);
+                ends.push(end);
+            }
+            // Below the deepest there is no place; one above there is, for a whole chain.
+            let moved = root.rename_at("two", &ends[0], "two");
+            assert_eq!(moved.unwrap_err().errno(), Errno::NameTooLong);
+            let above = "one".to_owned() + &"/d".repeat(598);
+            root.rename_at("two", &root, &format!("{above}/two"))
+                .unwrap();
+            let error = ends[1].create_directory_at("x").unwrap_err();
+            assert_eq!(error.errno(), Errno::NameTooLong);
+            ends[1].stat().unwrap();
+            root.rename_at("one", &ends[1], "one").unwrap_err();
+            root.rename_at("one", &root, "three").unwrap();
+            drop((ends, root));
+            overlay.close().unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        let small = std::thread::Builder::new().stack_size(192 * 1024);
+        small.spawn_scoped(scope, deep).unwrap().join().unwrap();
+    });
+}
+
+/// What can be made in a layer in memory until it is full.
+#[test]
+fn an_upper_in_memory_holds_what_it_may_and_no_more() {
+    let _alone = alone();
+    type Make = fn(&Dir, usize) -> Result<()>;
+    let long = |index: usize| format!("{index:0>255}");
+    assert_eq!(long(1).len(), 255);
+    let makes: [(&str, Make); 7] = [
+        ("files", |root, index| {
+            root.open_at(&format!("{index:0>255}"), CREATE).map(drop)
+        }),
+        ("directories", |root, index| {
+            root.create_directory_at(&format!("{index:0>255}"))
+        }),
+        ("links", |root, index| {
+            root.symlink_at("x", &format!("{index:0>255}"))
+        }),
+        ("long links", |root, index| {
+            root.symlink_at(&"x".repeat(4000), &format!("{index}"))
+        }),
+        ("names of one file", |root, index| {
+            root.link_at("lower", root, &format!("{index:0>255}"))
+        }),
+        ("bytes", |root, index| {
+            let file = file(root, "bytes", CREATE);
+            file.write_at(&[1; 4096], index as u64 * 4096).map(drop)
+        }),
+        ("far bytes", |root, index| {
+            let file = file(root, "bytes", CREATE);
+            file.write_at(b"x", (index as u64 + 1) << 24).map(drop)
+        }),
+    ];
+    for (what, make) in makes {
+        let layer = MemoryLayer::build()
+            .file("lower", "lower")
+            .finish()
+            .unwrap();
+        let lower = Lower::new("lower", layer);
+        let before = held();
+        let overlay = Overlay::builder().lower(lower).upper_memory(8 << 20);
+        let overlay = overlay.build().unwrap();
+        let root = overlay.root();
+        let mut made = 0;
+        let (error, peak) = peak_of(|| {
+            loop {
+                match make(&root, made) {
+                    Ok(()) => made += 1,
+                    Err(error) => break error.errno(),
+                }
+                assert!(made < 1_000_000, "{what}: there is no bound");
+            }
+        });
+        assert_eq!(error, Errno::InsufficientSpace, "{what}");
+        let usage = overlay.usage().unwrap();
+        println!(
+            "{what}: {made} made, {} KiB of memory, usage {usage:?}",
+            peak / 1024
+        );
+        // 8 MiB were allowed, and 2048 inodes with what the engine knows of each.
+        assert!(peak < 14 * MIB, "{what}: {peak} bytes");
+        // What is there can be read, moved and removed; then there is room again.
+        let listing = root.list().unwrap();
+        assert!(!listing.is_empty());
+        let names: Vec<_> = listing.iter().map(|entry| entry.name.to_string()).collect();
+        for name in names.iter().filter(|name| *name != "lower") {
+            if root.unlink_file_at(name).is_err() {
+                root.remove_directory_at(name).unwrap();
+            }
+        }
+        make(&root, 0).unwrap_or_else(|error| panic!("{what}: {error}"));
+        drop((listing, names, root, overlay));
+        let left = held().saturating_sub(before);
+        assert!(left < MIB / 4, "{what}: {left} bytes are left");
+    }
+}
+
+/// A full upper refuses copy-ups and leaves the tree as it was.
+#[test]
+fn a_full_upper_changes_nothing() {
+    let _alone = alone();
+    let layer = MemoryLayer::build()
+        .file("big", vec![7; 1 << 20])
+        .file("d/f", "data");
+    let lower = Lower::new("lower", layer.finish().unwrap());
+    let overlay = Overlay::builder().lower(lower).upper_memory(64 << 10);
+    let overlay = overlay.build().unwrap();
+    let root = overlay.root();
+    let write = wasi_overlay_core::OpenHow {
+        write: true,
+        ..READ
+    };
+    let before = overlay.usage().unwrap();
+    for _ in 0..100 {
+        let calls: [Result<()>; 3] = [
+            root.open_at("big", write).map(drop),
+            root.rename_at("big", &root, "moved"),
+            root.link_at("big", &root, "linked"),
+        ];
+        for call in calls {
+            assert_eq!(call.unwrap_err().errno(), Errno::InsufficientSpace);
+        }
+    }
+    let after = overlay.usage().unwrap();
+    assert_eq!(after.bytes, before.bytes, "failed copies are kept");
+    assert_eq!(after.inodes, before.inodes, "failed copies are kept");
+    assert_eq!(root.list().unwrap().len(), 2);
+    let mut data = [0; 4];
+    assert_eq!(file(&root, "big", READ).read_at(&mut data, 0).unwrap(), 4);
+}

@@ -1,0 +1,99 @@
+//! Guests that want too much: past every bound there is an error code, nothing is held that the
+//! guest chose, and what was full works again once there is room.
+//!
+//! All memory of the process is counted ([`held`], [`peak_of`]), so one test runs at a time.
+#![cfg(all(feature = "conformance", feature = "dir"))]
+
+mod bounded;
+mod full;
+mod million;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use wasi_overlay_core::{Dir, File, OpenHow, Opened};
+
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed on to the system's allocator as it came; only numbers are kept.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(held, Relaxed);
+        // SAFETY: the caller keeps what `GlobalAlloc` demands.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as before.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const MIB: usize = 1 << 20;
+
+/// One test at a time, since memory and descriptors are the process's.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes that are allocated now.
+fn held() -> usize {
+    HELD.load(Relaxed)
+}
+
+/// The most bytes that were allocated during `call` beyond those of before it.
+fn peak_of<T>(call: impl FnOnce() -> T) -> (T, usize) {
+    let before = held();
+    PEAK.store(before, Relaxed);
+    let result = call();
+    (result, PEAK.load(Relaxed).saturating_sub(before))
+}
+
+fn capability(path: &Path) -> cap_std::fs::Dir {
+    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
+}
+
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
+const READ: OpenHow = OpenHow {
+    follow: true,
+    create: false,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    read: true,
+    write: false,
+};
+const CREATE: OpenHow = OpenHow {
+    create: true,
+    write: true,
+    ..READ
+};
+
+fn file(dir: &Dir, path: &str, how: OpenHow) -> File {
+    match dir.open_at(path, how).unwrap() {
+        Opened::File(file) => file,
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    }
+}
+
+fn dir(dir: &Dir, path: &str) -> Dir {
+    match dir.open_at(path, READ).unwrap() {
+        Opened::Dir(dir) => dir,
+        Opened::File(_) => panic!("{path} is a file"),
+    }
+}
