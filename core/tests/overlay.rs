@@ -595,3 +595,21 @@ fn no_file_is_created_through_a_link_that_ends_in_a_slash() {
     }
     fails(root.open_at("circle", CREATE), Errno::Loop);
 }
+
+/// Found by random plans: a name that is too long was refused before the other path of a rename or
+/// a link was walked. On a plain directory it is refused where it is asked for, which is later.
+#[test]
+fn both_ways_of_a_rename_are_walked_before_a_name_is_too_long() {
+    let root = over(lower().file("file", "").dir("dir")).root();
+    let long = "x".repeat(256);
+    for (from, to, error) in [
+        (&*long, "nowhere/x", Errno::NoEntry),
+        (&*long, "file/x", Errno::NotDirectory),
+        (&*long, "dir/x", Errno::NameTooLong),
+        ("file", &*long, Errno::NameTooLong),
+        ("missing", &*long, Errno::NoEntry),
+    ] {
+        fails(root.rename_at(from, &root, to), error);
+        fails(root.link_at(from, &root, to), error);
+    }
+}

@@ -8,10 +8,14 @@ use crate::reference::{ROOT, Reference};
 use crate::run::Runner;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+/// The longest name that a mark can be made for, and one that is no name.
+const LONG: &str = "lllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll";
+const TOO_LONG: &str = "LLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLL";
+
 const TEXTS: [&str; 4] = ["one", "two-and-more", "3", "-"];
 
 /// Slots that are used beside that of the root.
-const HELD: usize = 4;
+const HELD: usize = 5;
 
 /// How large a plan is, and what may be in it.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +108,7 @@ fn path(choices: &mut Choices<'_>) -> String {
             63 => "..",
             62 => ".",
             61 => "",
-            60 => choices.of(&[".wh.a", ".wh..wh..opq", ".wh..wh.work"]),
+            60 => choices.of(&[".wh.a", ".wh..wh..opq", ".wh..wh.work", LONG, TOO_LONG]),
             at => NAMES[at % NAMES.len()],
         };
         path += "/";

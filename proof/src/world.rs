@@ -92,7 +92,7 @@ impl Checks {
 }
 
 /// Slots that random plans use.
-const HELD: usize = 5;
+const HELD: usize = 6;
 
 /// What was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -42,7 +42,7 @@ impl Shared {
             new.existing()?;
         }
         let source = old.existing()?;
-        new.base_must_live()?;
+        new.could_be_asked()?;
         if new.found().is_some() {
             return Err(Errno::Exist.into());
         }

@@ -121,8 +121,8 @@ impl Shared {
         let (Some(from), Some(to)) = (old.name(), new.name()) else {
             return Err(Errno::Busy.into());
         };
-        let source = old.found().ok_or(Errno::NoEntry)?;
-        new.base_must_live()?;
+        let source = old.there()?;
+        new.could_be_asked()?;
         if !source.is_dir() && (old.wants_dir || new.wants_dir) {
             return Err(Errno::NotDirectory.into());
         }

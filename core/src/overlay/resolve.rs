@@ -3,7 +3,7 @@
 //! Symbolic links are followed here and nowhere else, since a link in one layer may lead into
 //! another. Nothing recurses: path, links and depth are the guest's.
 
-use super::lookup::Pos;
+use super::lookup::{NAME_MAX, Pos};
 use super::node::Node;
 use super::{AbsoluteSymlinks, Shared};
 use crate::error::{Errno, Result};
@@ -24,8 +24,8 @@ pub(super) struct Walked {
     name: Option<Vec<u8>>,
     /// Whether `name` was found, and so is the end of `trail`.
     found: bool,
-    /// Whether it was looked for in a directory that was removed.
-    base_is_gone: bool,
+    /// Why `name` could not be asked for: it is too long, or its directory was removed.
+    refused: Option<Errno>,
     /// Whether the path says that it means a directory.
     pub(super) wants_dir: bool,
 }
@@ -44,18 +44,27 @@ impl Walked {
     /// # Errors
     /// `no-entry`; `not-directory` where the path says that it means a directory.
     pub(super) fn existing(&self) -> Result<&Pos> {
-        let found = self.found().ok_or(Errno::NoEntry)?;
+        let found = self.there()?;
         match self.wants_dir && !found.is_dir() {
             true => Err(Errno::NotDirectory.into()),
             false => Ok(found),
         }
     }
 
-    /// `no-entry` where the name was looked for in a directory that was removed.
-    pub(super) fn base_must_live(&self) -> Result<()> {
-        match self.base_is_gone {
-            true => Err(Errno::NoEntry.into()),
-            false => Ok(()),
+    /// What stands at the name, whatever kind of file the path says that it means.
+    ///
+    /// # Errors
+    /// `no-entry`; `name-too-long`.
+    pub(super) fn there(&self) -> Result<&Pos> {
+        let missing = self.refused.unwrap_or(Errno::NoEntry);
+        self.found().ok_or_else(|| missing.into())
+    }
+
+    /// `name-too-long`, or `no-entry` in a directory that was removed: no name can be there.
+    pub(super) fn could_be_asked(&self) -> Result<()> {
+        match self.refused {
+            Some(errno) => Err(errno.into()),
+            None => Ok(()),
         }
     }
 
@@ -169,12 +178,12 @@ impl Shared {
     /// `not-directory`, `loop`, `name-too-long`; `invalid` for a NUL.
     pub(super) fn resolve(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
         let walked = self.walk(base, path, last)?;
-        walked.base_must_live()?;
+        walked.could_be_asked()?;
         Ok(walked)
     }
 
-    /// As [`resolve`](Self::resolve), but a name in a directory that was removed is one that was
-    /// not found.
+    /// As [`resolve`](Self::resolve), but a name that is too long, or in a directory that was
+    /// removed, is one that was not found.
     pub(super) fn walk(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
         self.trim_if_large();
         let path = path.as_bytes();
@@ -207,7 +216,7 @@ impl Shared {
                             trail,
                             name: None,
                             found: true,
-                            base_is_gone: false,
+                            refused: None,
                             wants_dir: true,
                         });
                     }
@@ -223,7 +232,7 @@ impl Shared {
                             trail,
                             name: None,
                             found: true,
-                            base_is_gone: false,
+                            refused: None,
                             wants_dir: true,
                         });
                     }
@@ -237,21 +246,24 @@ impl Shared {
             };
             // A removed directory has no names, which is found out where one is asked for. All
             // others on the way were found alive.
-            let base_is_gone = trail.len() == 1 && base.is_dead();
-            let found = match base_is_gone {
-                true => None,
-                false => self.step(dir, Name::new(&component)?)?,
+            let refused = match trail.len() == 1 && base.is_dead() {
+                true => Some(Errno::NoEntry),
+                false => (component.len() > NAME_MAX).then_some(Errno::NameTooLong),
+            };
+            let found = match refused {
+                Some(_) => None,
+                None => self.step(dir, Name::new(&component)?)?,
             };
             let Some(found) = found else {
                 if !at_end {
-                    return Err(Errno::NoEntry.into());
+                    return Err(refused.unwrap_or(Errno::NoEntry).into());
                 }
                 let name = Some(component);
                 return Ok(Walked {
                     trail,
                     name,
                     found: false,
-                    base_is_gone,
+                    refused,
                     wants_dir,
                 });
             };
@@ -288,7 +300,7 @@ impl Shared {
                     trail,
                     name: Some(component),
                     found: true,
-                    base_is_gone: false,
+                    refused: None,
                     wants_dir,
                 });
             }
@@ -298,14 +310,14 @@ impl Shared {
             trail,
             name: None,
             found: true,
-            base_is_gone: false,
+            refused: None,
             wants_dir: true,
         })
     }
 
     /// Walks two paths whose last names are to be changed. Both ways are walked before either name is asked for, which is where a
     /// directory that was removed is missed: who goes on asks whether
-    /// [the base lives](Walked::base_must_live).
+    /// [it could be asked](Walked::could_be_asked).
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve), but for that.

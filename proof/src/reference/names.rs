@@ -113,8 +113,8 @@ impl Reference {
             self.existing(&new)?;
         }
         let file = self.existing(&old)?;
-        if new.is_in_dead {
-            return Err(Errno::NoEntry);
+        if let Some(errno) = new.refused {
+            return Err(errno);
         }
         if new.found.is_some() {
             return Err(Errno::Exist);
@@ -141,8 +141,8 @@ impl Reference {
             return Err(Errno::Busy);
         };
         let moved = old.there()?;
-        if new.is_in_dead {
-            return Err(Errno::NoEntry);
+        if let Some(errno) = new.refused {
+            return Err(errno);
         }
         let is_dir = self.is_dir(moved);
         if !is_dir && (old.wants_dir || new.wants_dir) {

@@ -3,6 +3,9 @@
 use super::{Body, Id, Reference};
 use wasi_overlay_core::Errno;
 
+/// Bytes of a name.
+const NAME_MAX: usize = 255;
+
 /// Links that are followed in one walk.
 const HOPS: usize = 40;
 
@@ -30,18 +33,18 @@ pub(super) struct Walked {
     pub(super) found: Option<Id>,
     /// Whether the path says that it means a directory.
     pub(super) wants_dir: bool,
-    /// Whether the last name was looked for in a directory that was removed.
-    pub(super) is_in_dead: bool,
+    /// Why the last name could not be asked for: it is too long, or its directory was removed.
+    pub(super) refused: Option<Errno>,
 }
 
 impl Walked {
     pub(super) fn there(&self) -> Result<Id, Errno> {
-        self.found.ok_or(Errno::NoEntry)
+        self.found.ok_or(self.refused.unwrap_or(Errno::NoEntry))
     }
 }
 
 impl Reference {
-    /// Walks a path; that a directory on the way was removed is for the caller to mind.
+    /// Walks a path; that a name could not be asked for is for the caller to mind.
     pub(super) fn walk(&self, base: Id, path: &str, last: Last) -> Result<Walked, Errno> {
         if path.is_empty() {
             return Err(Errno::NoEntry);
@@ -68,13 +71,17 @@ impl Reference {
                         name: None,
                         found: Some(here),
                         wants_dir: true,
-                        is_in_dead: false,
+                        refused: None,
                     });
                 }
                 rest = after.to_owned();
                 continue;
             }
             let wants_dir = !after.is_empty();
+            let refused = match self.entries(dir).is_dead {
+                true => Some(Errno::NoEntry),
+                false => (name.len() > NAME_MAX).then_some(Errno::NameTooLong),
+            };
             let found = self.entries(dir).names.get(name).copied();
             let follow = match last {
                 Last::Follow => true,
@@ -102,10 +109,10 @@ impl Reference {
                     name: Some(name.to_owned()),
                     found,
                     wants_dir,
-                    is_in_dead: self.entries(dir).is_dead,
+                    refused,
                 });
             }
-            let id = found.ok_or(Errno::NoEntry)?;
+            let id = found.ok_or(refused.unwrap_or(Errno::NoEntry))?;
             if !self.is_dir(id) {
                 return Err(Errno::NotDirectory);
             }
@@ -117,9 +124,9 @@ impl Reference {
     /// Walks a path that names something, or could.
     pub(super) fn resolve(&self, base: Id, path: &str, last: Last) -> Result<Walked, Errno> {
         let walked = self.walk(base, path, last)?;
-        match walked.is_in_dead {
-            true => Err(Errno::NoEntry),
-            false => Ok(walked),
+        match walked.refused {
+            Some(errno) => Err(errno),
+            None => Ok(walked),
         }
     }
 
