@@ -5,6 +5,7 @@ mod bad_input;
 mod close;
 mod compose;
 mod compose_bad_input;
+mod killed;
 mod options;
 mod overlays;
 mod programs;

@@ -1,0 +1,260 @@
+//! The program is killed in mid-work, many times, and mounted again.
+//!
+//! A guest does the same things to one name after another, and may be killed between any two
+//! system calls. What the next mount shows has to be the tree of after so many calls of the guest,
+//! exactly: each call happened or did not, and none before one that did not.
+//!
+//! `KILLS` says how often, by default 30 times.
+
+use crate::support::Place;
+use crate::wat;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use wasi_overlay::engine::{Dir, Kind, Lower, OpenHow, Opened, Overlay};
+
+/// Names that the guest has to do.
+const NAMES: usize = 300;
+
+/// Calls of the guest on each name that can be seen.
+const CALLS: usize = 7;
+
+const WRITTEN: &str = "written whole under another name\n";
+
+fn of_the_layer(number: usize) -> String {
+    format!("{number:03} of the layer\n").repeat(400)
+}
+
+fn write_layer(place: &Place) {
+    for dir in ["s", "e", "m"] {
+        fs::create_dir_all(place.path("base").join(dir)).unwrap();
+    }
+    for number in 0..NAMES {
+        for dir in ["t", "r", "u", "w"] {
+            place.file(&format!("base/{dir}/{number:03}"), of_the_layer(number));
+        }
+        for inner in ["one", "deep/two"] {
+            place.file(&format!("base/d/{number:03}/{inner}"), inner);
+        }
+    }
+}
+
+/// Where the guest keeps the path `X/NNN`.
+fn path(dir: char) -> u32 {
+    1024 + 32 * (u32::from(dir) - u32::from('a'))
+}
+
+/// The guest: its calls on one name after another.
+fn guest() -> String {
+    const NEW: u32 = 512;
+    const TEXT: u32 = 2048;
+    let dirs = ['t', 'r', 's', 'd', 'e', 'u', 'w', 'm'];
+    let mut body = format!(
+        "(local $n i32)
+        (i32.store (i32.const 0) (i32.const {TEXT}))
+        (i32.store (i32.const 4) (i32.const {}))
+        (loop $next\n",
+        WRITTEN.len()
+    );
+    for (place, divisor) in [(2, 100), (3, 10), (4, 1)] {
+        for dir in dirs {
+            writeln!(
+                body,
+                "(i32.store8 (i32.const {at}) (i32.add (i32.const 48) (i32.rem_u (i32.div_u \
+                 (local.get $n) (i32.const {divisor})) (i32.const 10))))",
+                at = path(dir) + place
+            )
+            .unwrap();
+        }
+    }
+    let mut call = |text: String| writeln!(body, "(call $check (call {text}))").unwrap();
+    let named = |dir| format!("(i32.const 3) (i32.const {}) (i32.const 5)", path(dir));
+    let open = |at: u32, length: u32, flags: u32| {
+        format!(
+            "$path_open (i32.const 3) (i32.const 0) (i32.const {at}) (i32.const {length}) \
+             (i32.const {flags}) (i64.const 64) (i64.const 64) (i32.const 0) (i32.const 16)"
+        )
+    };
+    let close = "$fd_close (i32.load (i32.const 16))";
+    // Truncates a copy.
+    call(open(path('t'), 5, 8));
+    call(close.into());
+    call(format!("$path_rename {} {}", named('r'), named('s')));
+    call(format!("$path_rename {} {}", named('d'), named('e')));
+    call(format!("$path_unlink_file {}", named('u')));
+    call(open(NEW, 3, 9));
+    call("$fd_write (i32.load (i32.const 16)) (i32.const 0) (i32.const 1) (i32.const 8)".into());
+    call(close.into());
+    let new = format!("(i32.const 3) (i32.const {NEW}) (i32.const 3)");
+    call(format!("$path_rename {new} {}", named('w')));
+    call(format!("$path_create_directory {}", named('m')));
+    // Where a file of the layer was removed.
+    call(format!("$path_create_directory {}", named('u')));
+    writeln!(
+        body,
+        "(local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $next (i32.lt_u (local.get $n) (i32.const {NAMES}))))"
+    )
+    .unwrap();
+    let paths: Vec<_> = dirs.map(|dir| (path(dir), format!("{dir}/000"))).into();
+    let mut data = vec![(NEW, "new"), (TEXT, WRITTEN)];
+    data.extend(paths.iter().map(|(at, path)| (*at, path.as_str())));
+    wat::module(&data, &body)
+}
+
+fn capability(path: &Path) -> cap_std::fs::Dir {
+    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
+}
+
+/// What stands at a path.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Nothing,
+    File(String),
+    Dir(Vec<(String, Seen)>),
+}
+
+fn see(root: &Dir, path: &str) -> Seen {
+    match root.stat_at(path, false) {
+        Err(error) if error.is_not_found() => return Seen::Nothing,
+        Err(error) => panic!("{path}: {error}"),
+        Ok(stat) => assert!(matches!(stat.kind, Kind::File | Kind::Dir), "{path}"),
+    }
+    match root.open_at(path, OpenHow::default()).unwrap() {
+        Opened::File(file) => {
+            let mut data = vec![0; 1 << 16];
+            let length = file.read_at(&mut data, 0).unwrap();
+            data.truncate(length);
+            Seen::File(String::from_utf8_lossy(&data).into_owned())
+        }
+        Opened::Dir(dir) => {
+            let listing = dir.list().unwrap();
+            let names = listing.iter().map(|entry| entry.name.to_string());
+            let mut all: Vec<_> = names.map(|name| (name.clone(), see(&dir, &name))).collect();
+            all.sort_by(|one, two| one.0.cmp(&two.0));
+            Seen::Dir(all)
+        }
+    }
+}
+
+/// Which of the calls on a name happened. Anything between is a panic.
+fn happened(root: &Dir, number: usize) -> [bool; CALLS] {
+    let at = |dir: char| see(root, &format!("{dir}/{number:03}"));
+    let file = |text: &str| Seen::File(text.to_owned());
+    let (of_the_layer, empty) = (file(&of_the_layer(number)), Seen::Dir(Vec::new()));
+    let inner = |name: &str, text: &str| (name.to_owned(), file(text));
+    let full = || {
+        let deep = Seen::Dir(vec![inner("two", "deep/two")]);
+        Seen::Dir(vec![("deep".to_owned(), deep), inner("one", "one")])
+    };
+    let one_of = |what: &str, seen: &[Seen], before: &[Seen], after: &[Seen]| {
+        let is_after = seen == after;
+        assert!(
+            is_after || seen == before,
+            "{number:03}: {what} is half done: {seen:?}"
+        );
+        is_after
+    };
+    let nothing = || Seen::Nothing;
+    let layer = || file(&self::of_the_layer(number));
+    let removed = at('u');
+    let made_anew = removed == empty;
+    let unlinked = made_anew || removed == Seen::Nothing;
+    assert!(
+        unlinked || removed == of_the_layer,
+        "{number:03}: unlink: {removed:?}"
+    );
+    [
+        one_of("truncate", &[at('t')], &[layer()], &[file("")]),
+        one_of(
+            "rename of a file",
+            &[at('r'), at('s')],
+            &[layer(), nothing()],
+            &[nothing(), layer()],
+        ),
+        one_of(
+            "rename of a directory",
+            &[at('d'), at('e')],
+            &[full(), nothing()],
+            &[nothing(), full()],
+        ),
+        unlinked,
+        one_of(
+            "rename onto a file",
+            &[at('w')],
+            &[layer()],
+            &[file(WRITTEN)],
+        ),
+        one_of("mkdir", &[at('m')], &[nothing()], &[Seen::Dir(Vec::new())]),
+        made_anew,
+    ]
+}
+
+/// Mounts what a killed run left; returns how many calls happened.
+fn check(place: &Place, upper: &str) -> usize {
+    let lower = Lower::dir("base", capability(&place.path("base"))).unwrap();
+    let overlay = Overlay::builder()
+        .lower(lower)
+        .upper_dir("upper", capability(&place.path(upper)))
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    let calls: Vec<_> = (0..NAMES)
+        .flat_map(|number| happened(&root, number))
+        .collect();
+    let count = calls.iter().take_while(|happened| **happened).count();
+    let later = calls[count..].iter().position(|happened| *happened);
+    assert_eq!(
+        later, None,
+        "call {count} did not happen, and a later one did"
+    );
+    overlay.close().unwrap();
+    let tree = place.tree(upper);
+    for path in &tree {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let mark = Path::new(dir).join(format!(".wh.{name}"));
+        assert!(
+            !tree.contains(&mark.to_str().unwrap().to_owned()),
+            "{path} has a mark beside it"
+        );
+        assert_ne!(path, ".wh..wh.work", "the work folder is left");
+    }
+    count
+}
+
+#[test]
+fn a_program_that_is_killed_in_mid_work_leaves_a_tree_of_before_or_after_each_call() {
+    let kills = std::env::var("KILLS").map_or(30, |kills| kills.parse().unwrap());
+    let place = Place::new();
+    write_layer(&place);
+    place.file("guest.wat", guest());
+    let (mut calls, mut in_work, mut mended) = (0, 0, 0);
+    for kill in 0..kills {
+        let upper = format!("up{kill}");
+        fs::create_dir(place.path(&upper)).unwrap();
+        let args = ["--layer", "base", "--upper", &upper, "guest.wat"];
+        let mut run = place.command(args).spawn().unwrap();
+        let started = Instant::now();
+        while !place.path(&upper).join("t").exists() {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "it does not start"
+            );
+            sleep(Duration::from_millis(1));
+        }
+        // Any moment will do; these are spread, and the machine adds its own.
+        sleep(Duration::from_micros(kill * 37_199 % 400_000));
+        run.kill().unwrap();
+        run.wait().unwrap();
+        let staged = fs::read_dir(place.path(&upper).join(".wh..wh.work"));
+        mended += usize::from(staged.is_ok_and(|mut staged| staged.next().is_some()));
+        let count = check(&place, &upper);
+        in_work += usize::from(count < NAMES * CALLS);
+        calls += count;
+        fs::remove_dir_all(place.path(&upper)).unwrap();
+    }
+    println!("{kills} kills, {in_work} in mid-work, {mended} with something staged, {calls} calls");
+    assert!(in_work * 2 > kills as usize, "most runs were over");
+}
