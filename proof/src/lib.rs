@@ -27,6 +27,7 @@ pub mod plan;
 pub mod reference;
 pub mod run;
 pub mod seen;
+pub mod setting;
 mod split;
 pub mod world;
 
@@ -37,4 +38,5 @@ pub use merged::Merged;
 pub use plan::{Line, Plan};
 pub use reference::Reference;
 pub use run::Runner;
-pub use world::{Checks, Counts, Kind, World};
+pub use setting::{Checks, Counts, Kind};
+pub use world::World;

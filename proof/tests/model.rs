@@ -1,8 +1,10 @@
 //! The engine answers as the reference does, which has no layers: random plans on random layers.
 //!
-//! `OVERLAY_OPERATIONS` says how many calls each test makes at least, `OVERLAY_SEED` which plan is
-//! the first, and `OVERLAY_PLAN` names a file with a plan to run instead.
+//! `OVERLAY_OPERATIONS` says how many calls each test makes at least, or `OVERLAY_SECONDS` how long
+//! it goes on; `OVERLAY_SEED` says which plan is the first. `OVERLAY_PLAN` names a file with a plan
+//! to run instead.
 
+use std::time::{Duration, Instant};
 use wasi_overlay_proof::{Checks, Choices, Counts, Kind, Plan, Shape, world};
 
 const LINES: usize = 200;
@@ -44,8 +46,9 @@ fn run(kind: Kind, calls: u64) {
     }
     let calls = number("OVERLAY_OPERATIONS").unwrap_or(calls);
     let mut seed = number("OVERLAY_SEED").unwrap_or(0);
+    let end = number("OVERLAY_SECONDS").map(|left| Instant::now() + Duration::from_secs(left));
     let mut counts = Counts::default();
-    while counts.calls < calls {
+    while end.map_or(counts.calls < calls, |end| Instant::now() < end) {
         let (plan, checks) = draw(seed);
         match world::check(&plan, kind, checks) {
             Ok(more) => counts += more,
