@@ -28,11 +28,12 @@ impl OverlayDir {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             return Err(Errno::Invalid.into());
         }
-        let last = match (how.create, how.follow && !how.exclusive) {
-            (true, true) => Last::Create,
-            (true, false) => Last::Name,
-            (false, _) if how.follow => Last::Follow,
-            (false, _) => Last::Stop,
+        let last = match how.create {
+            true => Last::Create {
+                follow: how.follow && !how.exclusive,
+            },
+            false if how.follow => Last::Follow,
+            false => Last::Stop,
         };
         // Two creators of one file: the later one opens what the earlier one made.
         for _ in 0..TRIES {
@@ -119,9 +120,6 @@ impl OverlayDir {
 /// `open(2)`.
 fn decide(walked: &Walked, how: OpenHow) -> Result<Step> {
     let write = how.write || how.create || how.truncate;
-    if how.create && walked.wants_dir && walked.name().is_some() {
-        return Err(Errno::IsDirectory.into());
-    }
     let Some(found) = walked.found() else {
         return match how.create {
             true => Ok(Step::Create),

@@ -100,9 +100,12 @@ pub(super) enum Last {
     Follow,
     /// Stop at it, unless a slash behind it says that a directory is meant.
     Stop,
-    /// Follow it, unless a slash behind it says that a directory is meant: such a name cannot be
-    /// made, and is refused before anybody looks what it is.
-    Create,
+    /// A file may be made there. A slash behind such a name is `is-directory`, before anybody looks
+    /// what the name is.
+    Create {
+        /// Follow a link without one.
+        follow: bool,
+    },
     /// Stop at it, whatever is behind it: the name itself is to be changed.
     Name,
 }
@@ -244,6 +247,9 @@ impl Shared {
             let Some(dir) = trail.last() else {
                 return Err(Errno::Io.into());
             };
+            if at_end && wants_dir && matches!(last, Last::Create { .. }) {
+                return Err(Errno::IsDirectory.into());
+            }
             // A removed directory has no names, which is found out where one is asked for. All
             // others on the way were found alive.
             let refused = match trail.len() == 1 && base.is_dead() {
@@ -270,7 +276,7 @@ impl Shared {
             let follow = match last {
                 Last::Follow => true,
                 Last::Stop => !at_end || wants_dir,
-                Last::Create => !at_end || !wants_dir,
+                Last::Create { follow } => !at_end || follow,
                 Last::Name => !at_end,
             };
             if found.kind() == Kind::Symlink && follow {

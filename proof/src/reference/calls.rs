@@ -113,14 +113,12 @@ impl Mount for Reference {
         let write = how.write || how.create || how.truncate;
         let read = how.read || !how.write;
         let last = match how.create {
-            true if how.exclusive || !how.follow => Last::Name,
-            true => Last::Create,
+            true => Last::Create {
+                follow: how.follow && !how.exclusive,
+            },
             false => last(how.follow),
         };
         let walked = self.resolve(*dir, path, last)?;
-        if how.create && walked.wants_dir && walked.name.is_some() {
-            return Err(Errno::IsDirectory);
-        }
         let Some(id) = walked.found else {
             if !how.create {
                 return Err(Errno::NoEntry);

@@ -16,8 +16,11 @@ pub(super) enum Last {
     Follow,
     /// Stop at it, unless a slash stands behind it.
     Stop,
-    /// Follow it, unless a slash stands behind it: no file can be made there.
-    Create,
+    /// A file may be made there, but not where a slash stands behind it, whatever is there.
+    Create {
+        /// Follow a link.
+        follow: bool,
+    },
     /// Stop at it: the name is what matters.
     Name,
 }
@@ -78,6 +81,9 @@ impl Reference {
                 continue;
             }
             let wants_dir = !after.is_empty();
+            if is_last && wants_dir && matches!(last, Last::Create { .. }) {
+                return Err(Errno::IsDirectory);
+            }
             let refused = match self.entries(dir).is_dead {
                 true => Some(Errno::NoEntry),
                 false => (name.len() > NAME_MAX).then_some(Errno::NameTooLong),
@@ -86,7 +92,7 @@ impl Reference {
             let follow = match last {
                 Last::Follow => true,
                 Last::Stop => wants_dir,
-                Last::Create => !wants_dir,
+                Last::Create { follow } => follow,
                 Last::Name => false,
             };
             if let Some(id) = found
