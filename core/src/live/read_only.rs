@@ -129,6 +129,12 @@ pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &st
         return Err(Errno::Busy.into());
     }
     let source = stat::of_path(dir.file(), path, false)?;
+    // Both names are asked for before they are compared, and one may be too long.
+    let target = match stat::of_path(new_dir.file(), new_path, false) {
+        Ok(target) => Some(target),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error),
+    };
     let is_dir = source.kind == Kind::Dir;
     if demands_dir && !is_dir {
         return Err(Errno::NotDirectory.into());
@@ -136,10 +142,8 @@ pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &st
     if is_dir && is_above(Place::of(&source), new_dir, new_path)? {
         return Err(Errno::Invalid.into());
     }
-    let target = match stat::of_path(new_dir.file(), new_path, false) {
-        Ok(target) => target,
-        Err(error) if error.is_not_found() => return Ok(()),
-        Err(error) => return Err(error),
+    let Some(target) = target else {
+        return Ok(());
     };
     if Place::of(&target) == Place::of(&source) {
         return Ok(());
