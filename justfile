@@ -52,6 +52,38 @@ test *arguments:
 test-unprivileged:
     scripts/test-unprivileged.sh
 
+# Random plans against a tree without layers, until it is stopped: OVERLAY_SEED says where to begin.
+soak:
+    scripts/soak.sh
+
+# Random plans on the kernel's overlayfs, on ours and on a plain directory (as root).
+kernel:
+    cargo test --workspace --all-features --locked --test kernel -- --nocapture
+
+# Layers between us and the kernel, fuse-overlayfs, umoci, skopeo.
+interop *arguments:
+    scripts/interop.sh {{ arguments }}
+
+# Every cut, every loss of power and every fault of every operation (CI takes a sample).
+crash:
+    CRASH=all cargo test -p wasi-overlay-core --all-features --locked --test crash -- --nocapture
+
+# Guests and hosts that mean harm, every way to hold a file, guests that want too much.
+evil:
+    cargo test -p wasi-overlay-core --all-features --locked --test evil --test exhaustion --test handles -- --nocapture
+
+# Pairs of calls in every order that threads can meet in, at random (SCHEDULES=N of each).
+schedules *arguments:
+    scripts/schedules.sh {{ arguments }}
+
+# Fuzzes the engine: SECONDS for each target, or those that are named.
+fuzz *arguments:
+    scripts/fuzz.sh {{ arguments }}
+
+# Breaks the engine in one place at a time: does a test notice?
+mutants *arguments:
+    scripts/mutants.sh {{ arguments }}
+
 # Runs guests on layers, and shows the merged tree and what changed.
 demo:
     scripts/demo.sh
@@ -68,5 +100,11 @@ bench-smoke:
 deny:
     cargo deny check licenses bans sources
 
-# What CI runs, cheapest first; the tests come last.
-ci: lint crate-graph demo bench-smoke test
+# The quick forms of what otherwise runs for hours.
+proof-sample:
+    SCHEDULES=100 scripts/schedules.sh
+    scripts/fuzz.sh 30
+    scripts/mutants.sh --sample
+
+# What CI runs.
+ci: lint crate-graph demo bench-smoke test proof-sample

@@ -14,23 +14,18 @@ command -v fuse-overlayfs >/dev/null || packages+=(fuse-overlayfs)
 command -v umoci >/dev/null || packages+=(umoci)
 command -v skopeo >/dev/null || packages+=(skopeo)
 
-if [ ${#packages[@]} -gt 0 ]; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        say "Installing ${packages[*]}"
-        export DEBIAN_FRONTEND=noninteractive
-        apt-get update -qq
-        apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
-    elif [ "${CI:-}" = true ]; then
-        die "missing: ${packages[*]}, and they cannot be installed here"
-    else
-        echo "note: missing: ${packages[*]}. What needs them is skipped;" \
-            "install them (sudo apt-get install ${packages[*]}) to run it" >&2
-    fi
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+if [ ${#packages[@]} -gt 0 ] && ! can_install && [ "${CI:-}" != true ]; then
+    echo "note: missing: ${packages[*]}. What needs them is skipped;" \
+        "install them (sudo apt-get install ${packages[*]}) to run it" >&2
+else
+    need_packages "${packages[@]}"
 fi
 [ "${1:-}" != --install ] || exit 0
 
 # Root on a machine with packages lacks nothing, so nothing is left out.
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+if can_install; then
     export OVERLAY_NO_SKIP=1
 fi
 

@@ -13,7 +13,7 @@ cargo clippy "${everything[@]}" --all-targets -- -D warnings
 # engine: .config/core/clippy.toml says why.
 strict=(-D warnings -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
     -D clippy::todo -D clippy::unimplemented)
-cargo clippy --workspace --locked --exclude wasi-overlay-bench --lib --bins -- "${strict[@]}"
+cargo clippy --workspace --locked --exclude wasi-overlay-bench --exclude wasi-overlay-proof --lib --bins -- "${strict[@]}"
 for features in --features=dir --no-default-features; do
     CLIPPY_CONF_DIR="$PWD/.config/core" cargo clippy --locked -p wasi-overlay-core "$features" --lib -- "${strict[@]}"
 done

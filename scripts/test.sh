@@ -10,6 +10,8 @@ scripts/build-guests.sh
 scripts/build-component.sh
 # A large program that nobody here wrote, for the tests; fetched once, by hash.
 scripts/fetch-cpython.sh
+# Other people's tools, whose layers are read and who read ours.
+scripts/interop.sh --install
 
 say "Tests"
 cargo test "${everything[@]}" "$@"
