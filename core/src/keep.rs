@@ -2,32 +2,37 @@
 //!
 //! Without kept handles every step of a path walk would open its directory anew, and lose
 //! against one `openat2` of the whole path; and every open of a file would be a system call. A
-//! handle may cost a descriptor of the host, so their number is bounded. The bound is kept by
-//! CLOCK: a hit sets a flag and takes no lock; an insertion into a full ring passes over what was
-//! used since the hand last came by.
+//! handle may cost a descriptor of the host, so their number is bounded; the data of small files
+//! is kept in the same way, with a bound on its bytes. The bound is kept by CLOCK: a hit sets a
+//! flag and takes no lock; an insertion into a full ring passes over what was used since the hand
+//! last came by.
 
 use crate::cell::ArcCell;
 use crate::error::Result;
 use crate::sync::{Mutex, Rank};
 use std::any::Any;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 /// All that is kept for one stack or one upper.
 pub(crate) struct Keep {
-    /// At most this many handles.
+    /// At most so much: handles, or bytes.
     capacity: usize,
     /// A leaf lock: nothing is called while it is held, and what is evicted drops after it.
     ring: Mutex<Ring>,
 }
 
+/// What is kept, with its weight. The hand of the clock is at the front.
 #[derive(Default)]
 struct Ring {
-    slots: Vec<Weak<dyn Evict>>,
-    hand: usize,
+    slots: VecDeque<(Weak<dyn Evict>, usize)>,
+    weight: usize,
 }
 
-/// A place for one handle.
+type Evicted = Arc<dyn Any + Send + Sync>;
+
+/// A place for one handle. A clone is the same place.
 pub(crate) struct Slot<T>(Arc<SlotInner<T>>);
 
 struct SlotInner<T> {
@@ -41,7 +46,7 @@ trait Evict: Send + Sync {
     /// Whether the handle was used since this was last asked.
     fn take_used(&self) -> bool;
     /// Takes the handle out, for the caller to drop.
-    fn evict(&self) -> Option<Arc<dyn Any + Send + Sync>>;
+    fn evict(&self) -> Option<Evicted>;
 }
 
 impl<T: Send + Sync + 'static> Evict for SlotInner<T> {
@@ -49,8 +54,14 @@ impl<T: Send + Sync + 'static> Evict for SlotInner<T> {
         self.used.swap(false, Ordering::Relaxed)
     }
 
-    fn evict(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+    fn evict(&self) -> Option<Evicted> {
         self.handle.swap(None).map(|handle| handle as _)
+    }
+}
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -90,22 +101,25 @@ impl Keep {
     ) -> Result<Arc<T>> {
         match slot.get() {
             Some(handle) => Ok(handle),
-            None => Ok(self.put(slot, open()?)),
+            None => Ok(self.put(slot, Arc::new(open()?), 1)),
         }
     }
 
-    /// Keeps `handle` in `slot`.
-    pub(crate) fn put<T: Send + Sync + 'static>(&self, slot: &Slot<T>, handle: T) -> Arc<T> {
-        let handle = Arc::new(handle);
+    /// Keeps `handle` in `slot`, where it weighs so much.
+    pub(crate) fn put<T: Send + Sync + 'static>(
+        &self,
+        slot: &Slot<T>,
+        handle: Arc<T>,
+        weight: usize,
+    ) -> Arc<T> {
         let replaced = slot.0.handle.swap(Some(Arc::clone(&handle)));
         let evicted = match replaced {
             // Somebody else opened it too: the slot is in the ring already.
-            Some(_) => None,
+            Some(_) => Vec::new(),
             None => {
                 let inner: Arc<dyn Evict> = Arc::clone(&slot.0) as _;
-                self.ring
-                    .lock()
-                    .insert(Arc::downgrade(&inner), self.capacity)
+                let slot = (Arc::downgrade(&inner), weight);
+                self.ring.lock().insert(slot, self.capacity)
             }
         };
         drop(evicted);
@@ -115,49 +129,34 @@ impl Keep {
     /// Lets go of every handle.
     pub(crate) fn clear(&self) {
         let ring = std::mem::take(&mut *self.ring.lock());
-        for slot in ring.slots.iter().filter_map(Weak::upgrade) {
-            drop(slot.evict());
+        for (slot, _) in ring.slots {
+            drop(slot.upgrade().and_then(|slot| slot.evict()));
         }
     }
 }
 
 impl Ring {
-    /// Puts `slot` in the ring, in the place of one that was not used lately if it is full.
-    /// Returns what was evicted.
-    fn insert(
-        &mut self,
-        slot: Weak<dyn Evict>,
-        capacity: usize,
-    ) -> Option<Arc<dyn Any + Send + Sync>> {
-        if self.slots.len() < capacity {
-            self.slots.push(slot);
-            return None;
-        }
+    /// Puts a slot in the ring, in the place of what was not used lately if it is full. Returns
+    /// what was evicted.
+    fn insert(&mut self, slot: (Weak<dyn Evict>, usize), capacity: usize) -> Vec<Evicted> {
+        let mut evicted = Vec::new();
         // After one round every flag is clear; hits that come meanwhile buy one round more.
-        for _ in 0..2 * self.slots.len() {
-            let place = self.next();
-            let kept = self.slots[place].upgrade();
-            if !kept.is_some_and(|kept| kept.take_used()) {
-                return self.replace(place, slot);
+        let mut passes = 2 * self.slots.len();
+        while self.weight.saturating_add(slot.1) > capacity
+            && let Some((oldest, weight)) = self.slots.pop_front()
+        {
+            let kept = oldest.upgrade();
+            if passes > 0 && kept.as_ref().is_some_and(|kept| kept.take_used()) {
+                passes -= 1;
+                self.slots.push_back((oldest, weight));
+                continue;
             }
+            self.weight -= weight;
+            evicted.extend(kept.and_then(|kept| kept.evict()));
         }
-        let place = self.next();
-        self.replace(place, slot)
-    }
-
-    fn next(&mut self) -> usize {
-        let place = self.hand % self.slots.len();
-        self.hand = place + 1;
-        place
-    }
-
-    fn replace(
-        &mut self,
-        place: usize,
-        slot: Weak<dyn Evict>,
-    ) -> Option<Arc<dyn Any + Send + Sync>> {
-        let old = std::mem::replace(&mut self.slots[place], slot);
-        old.upgrade().and_then(|old| old.evict())
+        self.weight += slot.1;
+        self.slots.push_back(slot);
+        evicted
     }
 }
 
@@ -178,13 +177,13 @@ mod tests {
         let keep = Keep::new(3);
         let slots: Vec<Slot<usize>> = (0..6).map(|_| Slot::default()).collect();
         for (index, slot) in slots[..3].iter().enumerate() {
-            keep.put(slot, index);
+            keep.put(slot, Arc::new(index), 1);
         }
         assert!(slots[0].get().is_some() && slots[2].get().is_some());
-        keep.put(&slots[3], 3);
+        keep.put(&slots[3], Arc::new(3), 1);
         assert_eq!(kept(&slots), [0, 2, 3]);
         for (index, slot) in slots.iter().enumerate().skip(4) {
-            keep.put(slot, index);
+            keep.put(slot, Arc::new(index), 1);
         }
         assert_eq!(kept(&slots).len(), 3);
         assert_eq!(*keep.get(&slots[1], || Ok(1)).unwrap(), 1);
@@ -196,7 +195,7 @@ mod tests {
         let keep = Keep::new(2);
         let slots: Vec<Slot<usize>> = (0..3).map(|_| Slot::default()).collect();
         for (index, slot) in slots.iter().enumerate() {
-            keep.put(slot, index);
+            keep.put(slot, Arc::new(index), 1);
         }
         keep.clear();
         assert_eq!(kept(&slots), []);
@@ -207,11 +206,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_heavy_takes_the_place_of_several() {
+        let keep = Keep::new(100);
+        let slots: Vec<Slot<usize>> = (0..7).map(|_| Slot::default()).collect();
+        for (index, slot) in slots.iter().enumerate().take(5) {
+            keep.put(slot, Arc::new(index), 20);
+        }
+        assert!(slots[1].get().is_some());
+        keep.put(&slots[5], Arc::new(5), 45);
+        assert_eq!(kept(&slots), [1, 4, 5]);
+        keep.put(&slots[6], Arc::new(6), 100);
+        assert_eq!(kept(&slots), [6]);
+    }
+
+    #[test]
     fn a_slot_that_is_gone_makes_room() {
         let keep = Keep::new(1);
-        drop(keep.put(&Slot::default(), 1));
+        drop(keep.put(&Slot::default(), Arc::new(1), 1));
         let slot = Slot::default();
-        keep.put(&slot, 2);
+        keep.put(&slot, Arc::new(2), 1);
         assert_eq!(*slot.get().unwrap(), 2);
     }
 }

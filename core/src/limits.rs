@@ -20,6 +20,11 @@ pub struct Limits {
     /// Host descriptors that a stack or an upper keeps for later use. Well under the usual
     /// `RLIMIT_NOFILE` of 1024, since the embedder and its guests have descriptors too.
     pub kept_handles: usize,
+    /// Bytes of the data of small lower files that a stack keeps, so that a file that was read once
+    /// is opened and read without a call to the system. A program that starts reads a few hundred
+    /// small files: these are for several programs, and little beside the memory of one guest.
+    /// Where there are no threads (a component) nothing is kept.
+    pub kept_data: usize,
     /// Names that an overlay keeps for its upper before it forgets those that nobody uses, and
     /// reads them again when they are wanted. An upper in memory forgets none: its own quota is
     /// the bound.
@@ -36,6 +41,7 @@ impl Default for Limits {
             depth: 2048,
             table_entries: 4096,
             kept_handles: 256,
+            kept_data: 32 << 20,
             kept_nodes: 65_536,
             kept_listings: 64,
         }

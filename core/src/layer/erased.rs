@@ -40,6 +40,8 @@ pub(crate) trait AnyLayer: Send + Sync {
         dir: &DirHandle,
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()>;
+    #[cfg(feature = "native")]
+    fn is_in_memory(&self) -> bool;
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>>;
     fn xattr(
         &self,
@@ -185,6 +187,11 @@ impl<L: Layer> AnyLayer for Erased<L> {
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()> {
         self.say(self.layer().get().list(self.dir(dir)?, each))
+    }
+
+    #[cfg(feature = "native")]
+    fn is_in_memory(&self) -> bool {
+        self.layer.is_in_memory()
     }
 
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {

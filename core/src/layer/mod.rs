@@ -99,6 +99,12 @@ pub trait Layer: Send + Sync + 'static {
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()>;
 
+    /// Whether reading a file costs no more than copying memory. Of all other layers the engine
+    /// keeps the data of small files.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
+
     /// Names of the extended attributes of `name`, or of `dir` itself where that is none.
     /// Those that mean something to a mark format are left out.
     ///

@@ -310,7 +310,7 @@ impl Node {
             if (meta.device, meta.inode) != (part.device, part.inode) && !stood_still() {
                 return Ok(None);
             }
-            handle = shared.keep.put(&part.handle, opened);
+            handle = shared.keep.put(&part.handle, Arc::new(opened), 1);
         }
         Ok(Some(handle))
     }

@@ -8,9 +8,11 @@
 //! its answers go into a bounded cache.
 //!
 //! # Lock order
-//! `Shard` (a probe cache) → `Keep`'s ring. Both are leaves for the engine: no layer is called
+//! `Shard` (a probe cache) → the ring of a `Keep`. Both are leaves for the engine: no layer is called
 //! while one is held.
 
+#[cfg(feature = "native")]
+mod data;
 mod node;
 mod probe;
 mod table;
@@ -67,6 +69,8 @@ pub struct LowerStack {
     layers: Vec<Arc<dyn AnyLayer>>,
     root: Option<Arc<LowerNode>>,
     keep: Keep,
+    #[cfg(feature = "native")]
+    data: data::Kept,
     table_entries: usize,
 }
 
@@ -90,6 +94,8 @@ impl LowerStack {
             layers,
             root: None,
             keep: Keep::new(limits.kept_handles),
+            #[cfg(feature = "native")]
+            data: data::Kept::new(limits.kept_data),
             table_entries: limits.table_entries,
         };
         stack.root = LowerNode::root(&stack)?;

@@ -27,8 +27,8 @@ pub(crate) struct LowerNode {
 pub(crate) enum LowerKind {
     Dir(Box<LowerDir>),
     Symlink(OnceLock<Box<[u8]>>),
-    /// A regular file, and its kept handle. Reads carry their offset, so all who open it share one.
-    File(OnceLock<Slot<FileHandle>>),
+    /// A regular file, once it was opened.
+    File(OnceLock<Box<LowerFile>>),
     Other,
 }
 
@@ -40,8 +40,17 @@ pub(crate) struct LowerDir {
     is_let_go: AtomicBool,
 }
 
+/// What is kept of a regular file that was opened.
+#[derive(Default)]
+pub(crate) struct LowerFile {
+    /// Reads carry their offset, so all who open it share one.
+    handle: Slot<FileHandle>,
+    #[cfg(feature = "native")]
+    data: Slot<super::data::Data>,
+}
+
 /// An open file of some layer.
-pub(crate) struct FileHandle(Arc<dyn ReadAt>);
+pub(crate) struct FileHandle(pub(super) Arc<dyn ReadAt>);
 
 pub(super) struct Part {
     pub(super) layer: u16,
@@ -306,21 +315,29 @@ impl LowerNode {
     }
 
     /// The data of a regular file.
-    pub(crate) fn open(&self, stack: &LowerStack) -> Result<Arc<dyn ReadAt>> {
-        let open = || {
-            let (dir, name) = self.in_layer(stack)?;
-            let opened = stack.layer(self.layer).open_file(&dir, name);
-            opened.map_err(|error| match &self.place {
-                Some((parent, _)) => parent.located(error),
-                None => error,
-            })
+    pub(crate) fn open(self: &Arc<Self>, stack: &Arc<LowerStack>) -> Result<Arc<dyn ReadAt>> {
+        let LowerKind::File(file) = &self.kind else {
+            return Ok(self.open_in_layer(stack)?.0);
         };
-        let LowerKind::File(slot) = &self.kind else {
-            return open();
-        };
-        let slot = slot.get_or_init(Slot::default);
-        let handle = stack.keep.get(slot, || open().map(FileHandle))?;
+        let file = file.get_or_init(Box::default);
+        #[cfg(feature = "native")]
+        if let Some(data) = file.data.get() {
+            return Ok(data);
+        }
+        let handle = stack.keep.get(&file.handle, || self.open_in_layer(stack))?;
+        #[cfg(feature = "native")]
+        return Ok(stack.reader(self, &file.data, handle));
+        #[cfg(not(feature = "native"))]
         Ok(Arc::clone(&handle.0))
+    }
+
+    fn open_in_layer(&self, stack: &LowerStack) -> Result<FileHandle> {
+        let (dir, name) = self.in_layer(stack)?;
+        let opened = stack.layer(self.layer).open_file(&dir, name);
+        opened.map(FileHandle).map_err(|error| match &self.place {
+            Some((parent, _)) => parent.located(error),
+            None => error,
+        })
     }
 
     /// The target of a symbolic link.

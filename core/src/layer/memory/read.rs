@@ -57,6 +57,10 @@ impl Layer for MemoryLayer {
         }
     }
 
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
     fn list(
         &self,
         dir: &MemoryDir,

@@ -1,0 +1,177 @@
+//! The hot paths of the engine, one at a time, natively: for times by hand, and for
+//! `scripts/counts.sh`, which counts the instructions of each.
+//!
+//! usage: hot              every path, nanoseconds a round
+//!        hot PATH ROUNDS  one of them that often, and nothing else
+//!        hot --names      their names
+//!
+//! The layers are directories of the host, the upper is memory. What a path needs is looked at
+//! once before, so that all that is counted is hot.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use wasi_overlay_core::{Dir, File, Limits, Lower, LowerStack, OpenHow, Opened, Overlay};
+
+/// Layers of the stack.
+const LAYERS: usize = 4;
+/// Bytes of a small file.
+const SMALL: usize = 4096;
+/// Bytes of one that is read from its descriptor.
+const LARGE: usize = 1 << 20;
+
+/// A hot path: its name, and one round of it.
+type Hot = (&'static str, fn(&World));
+
+const PATHS: &[Hot] = &[
+    ("stat", |world| {
+        assert!(world.root.stat_at("a/b/small", true).is_ok());
+    }),
+    ("missing", |world| {
+        assert!(world.root.stat_at("a/b/none", true).is_err());
+    }),
+    ("open-read-close", |world| read(&world.root, "a/b/small")),
+    ("open-read-close-large", |world| {
+        read(&world.root, "a/b/large");
+    }),
+    ("create-write-unlink", |world| {
+        let new = file(&world.root, "a/new", CREATE);
+        assert_eq!(new.write_at(&[7; SMALL], 0).ok(), Some(SMALL));
+        drop(new);
+        assert!(world.root.unlink_file_at("a/new").is_ok());
+    }),
+    ("rename", |world| {
+        assert!(world.root.rename_at("a/one", &world.root, "a/two").is_ok());
+        assert!(world.root.rename_at("a/two", &world.root, "a/one").is_ok());
+    }),
+    ("list-1000", |world| {
+        let listing = world.many.list().unwrap_or_default();
+        assert_eq!(listing.len(), 1000);
+        assert!(listing.iter().all(|entry| entry.inode > 0));
+    }),
+    ("list-1000-anew", |world| {
+        // Another directory of the same names, so that none is kept.
+        let overlay = world.overlay();
+        let many = dir(&overlay.root(), "many");
+        assert_eq!(many.list().unwrap_or_default().len(), 1000);
+    }),
+    ("overlay", |world| drop(world.overlay())),
+];
+
+struct World {
+    stack: Arc<LowerStack>,
+    root: Dir,
+    many: Dir,
+}
+
+impl World {
+    fn new(at: &Path) -> Result<Self, Box<dyn Error>> {
+        for layer in 0..LAYERS {
+            let at = at.join(layer.to_string());
+            std::fs::create_dir_all(at.join("a/b"))?;
+            std::fs::write(at.join(format!("a/b/{layer}")), "")?;
+        }
+        let top = at.join((LAYERS - 1).to_string());
+        std::fs::write(top.join("a/b/small"), [1; SMALL])?;
+        std::fs::write(top.join("a/b/large"), vec![1; LARGE])?;
+        std::fs::create_dir(top.join("many"))?;
+        for name in 0..1000 {
+            std::fs::write(top.join(format!("many/file-{name:04}")), "")?;
+        }
+        let lower = |layer: usize| -> Result<Lower, Box<dyn Error>> {
+            let at = at.join(layer.to_string());
+            let dir = cap_std::fs::Dir::open_ambient_dir(&at, cap_std::ambient_authority())?;
+            Ok(Lower::dir(at.display().to_string(), dir)?)
+        };
+        let lowers: Vec<_> = (0..LAYERS).map(lower).collect::<Result<_, _>>()?;
+        let stack = LowerStack::new(lowers, &Limits::default())?;
+        let root = overlay(&stack).root();
+        drop(file(&root, "a/one", CREATE));
+        let many = dir(&root, "many");
+        Ok(Self { stack, root, many })
+    }
+
+    fn overlay(&self) -> Overlay {
+        overlay(&self.stack)
+    }
+}
+
+fn overlay(stack: &Arc<LowerStack>) -> Overlay {
+    let overlay = Overlay::builder().stack(Arc::clone(stack));
+    overlay.upper_memory(1 << 20).build().expect("an overlay")
+}
+
+const READ: OpenHow = OpenHow {
+    follow: true,
+    create: false,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    read: true,
+    write: false,
+};
+const CREATE: OpenHow = OpenHow {
+    create: true,
+    write: true,
+    ..READ
+};
+
+fn file(dir: &Dir, path: &str, how: OpenHow) -> File {
+    match dir.open_at(path, how) {
+        Ok(Opened::File(file)) => file,
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+fn dir(dir: &Dir, path: &str) -> Dir {
+    match dir.open_at(path, READ) {
+        Ok(Opened::Dir(dir)) => dir,
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+fn read(root: &Dir, path: &str) {
+    let mut buffer = [0; SMALL];
+    let opened = file(root, path, READ);
+    assert_eq!(opened.read_at(&mut buffer, 0).ok(), Some(SMALL));
+    assert_eq!(buffer[SMALL - 1], 1);
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if arguments == ["--names"] {
+        PATHS.iter().for_each(|(name, _)| println!("{name}"));
+        return Ok(());
+    }
+    let temp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())?;
+    let world = World::new(temp.path())?;
+    match arguments[..] {
+        [] => {
+            for (name, round) in PATHS {
+                println!("{name:24}{:>12.0} ns", nanoseconds(&world, *round));
+            }
+        }
+        [name, rounds] => {
+            let found = PATHS.iter().find(|path| path.0 == name);
+            let (_, round) = found.ok_or_else(|| format!("no path {name}; see --names"))?;
+            // Twice before: what is kept is kept at the first or the second time.
+            (0..2 + rounds.parse::<usize>()?).for_each(|_| round(&world));
+        }
+        _ => return Err("usage: hot [PATH ROUNDS | --names]".into()),
+    }
+    Ok(())
+}
+
+/// Of the best of many short runs: the one that nothing else on the machine got in the way of.
+fn nanoseconds(world: &World, round: fn(&World)) -> f64 {
+    let time = |rounds: u32| {
+        let start = Instant::now();
+        (0..rounds).for_each(|_| round(world));
+        start.elapsed().as_secs_f64() * 1e9 / f64::from(rounds)
+    };
+    time(10);
+    let rounds = (100_000.0 / time(10)).clamp(1.0, 1000.0) as u32;
+    (0..200).map(|_| time(rounds)).fold(f64::MAX, f64::min)
+}
