@@ -1,8 +1,9 @@
-//! Conversions between the engine's types and those that bindings of `wasi:filesystem@0.2`
-//! generate.
+//! Conversions between the engine's types and those that bindings of `wasi:filesystem` generate.
 //!
 //! Every crate of ours has bindings of its own, equal but for their path; the conversions are here
-//! once. Every match is exhaustive: a code or a kind that is added to the engine has to be given its
+//! once. [`wasi_conversions!`](crate::wasi_conversions) is for 0.2 and
+//! [`wasi_conversions_p3!`](crate::wasi_conversions_p3) for 0.3; each adds what its version has
+//! otherwise (times, and a code or two) to what both have alike. Every match is exhaustive: a code or a kind that is added to the engine has to be given its
 //! meaning here.
 
 use crate::error::Errno;
@@ -30,19 +31,39 @@ pub fn unsigned_seconds(time: Timestamp) -> Option<u64> {
 /// A time that a guest gave: nanoseconds past the second are carried over, as in wasmtime-wasi.
 #[doc(hidden)]
 pub fn timestamp(seconds: u64, nanoseconds: u32) -> Result<Timestamp, Errno> {
+    signed_timestamp(
+        i64::try_from(seconds).map_err(|_| Errno::Overflow)?,
+        nanoseconds,
+    )
+}
+
+/// The same as WASI 0.3 has it: seconds with a sign, and nanoseconds that lead forwards in time
+/// before 1970 too, as the WIT says. wasmtime-wasi takes those the other way there.
+#[doc(hidden)]
+pub fn signed_timestamp(seconds: i64, nanoseconds: u32) -> Result<Timestamp, Errno> {
     const NANOSECONDS: u32 = 1_000_000_000;
-    let carry = u64::from(nanoseconds / NANOSECONDS);
-    let seconds = seconds.checked_add(carry).ok_or(Errno::Overflow)?;
+    let carry = i64::from(nanoseconds / NANOSECONDS);
     Ok(Timestamp {
-        seconds: i64::try_from(seconds).map_err(|_| Errno::Overflow)?,
+        seconds: seconds.checked_add(carry).ok_or(Errno::Overflow)?,
         nanoseconds: nanoseconds % NANOSECONDS,
     })
 }
 
-/// Both directions between [`Errno`] and a generated `error-code`.
+/// Both directions between [`Errno`] and a generated `error-code`; only to the guest where one is
+/// missing there.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! wasi_error_codes {
+    ($types:ident: $($code:ident)*; $missing:ident => $instead:ident) => {
+        impl From<$crate::Errno> for $types::ErrorCode {
+            fn from(code: $crate::Errno) -> Self {
+                match code {
+                    $($crate::Errno::$code => Self::$code,)*
+                    $crate::Errno::$missing => Self::$instead,
+                }
+            }
+        }
+    };
     ($types:ident: $($code:ident)*) => {
         impl From<$crate::Errno> for $types::ErrorCode {
             fn from(code: $crate::Errno) -> Self {
@@ -62,21 +83,24 @@ macro_rules! wasi_error_codes {
     };
 }
 
-/// Implements the conversions for one generated module of types.
+/// Implements the conversions for one generated module of types of 0.2.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! wasi_conversions {
     ($($types:ident)::+) => {
         const _: () = {
             use $($types)::+ as types;
-            use $crate::{Advice, Errno, Identity, Kind, OpenHow, SetTime, SetTimes, Stat, Timestamp};
-            use $crate::wasi::Access;
+            use $crate::{Errno, Timestamp};
 
-            fn datetime(time: Timestamp) -> Option<types::Datetime> {
+            fn time_of(time: Timestamp) -> Option<types::Datetime> {
                 Some(types::Datetime {
                     seconds: $crate::wasi::unsigned_seconds(time)?,
                     nanoseconds: time.nanoseconds,
                 })
+            }
+
+            fn given_time(time: types::Datetime) -> Result<Timestamp, Errno> {
+                $crate::wasi::timestamp(time.seconds, time.nanoseconds)
             }
 
             $crate::wasi_error_codes! { types:
@@ -88,136 +112,185 @@ macro_rules! wasi_conversions {
                 ReadOnly InvalidSeek TextFileBusy CrossDevice
             }
 
-            impl From<Kind> for types::DescriptorType {
-                fn from(kind: Kind) -> Self {
-                    match kind {
-                        Kind::File => Self::RegularFile,
-                        Kind::Dir => Self::Directory,
-                        Kind::Symlink => Self::SymbolicLink,
-                        Kind::Fifo => Self::Fifo,
-                        Kind::Socket => Self::Socket,
-                        Kind::CharDevice => Self::CharacterDevice,
-                        Kind::BlockDevice => Self::BlockDevice,
-                    }
-                }
-            }
-
-            impl From<Stat> for types::DescriptorStat {
-                fn from(stat: Stat) -> Self {
-                    Self {
-                        type_: stat.kind.into(),
-                        link_count: stat.links,
-                        size: stat.size,
-                        data_access_timestamp: datetime(stat.accessed),
-                        data_modification_timestamp: datetime(stat.modified),
-                        status_change_timestamp: datetime(stat.changed),
-                    }
-                }
-            }
-
-            impl From<Identity> for types::MetadataHashValue {
-                fn from(identity: Identity) -> Self {
-                    Self {
-                        lower: identity.lower,
-                        upper: identity.upper,
-                    }
-                }
-            }
-
-            impl From<Access> for types::DescriptorFlags {
-                fn from(access: Access) -> Self {
-                    let mut flags = Self::empty();
-                    if access.read {
-                        flags |= Self::READ;
-                    }
-                    if access.write {
-                        flags |= Self::WRITE;
-                    }
-                    if access.mutate_directory {
-                        flags |= Self::MUTATE_DIRECTORY;
-                    }
-                    flags
-                }
-            }
-
-            impl From<types::Advice> for Advice {
-                fn from(advice: types::Advice) -> Self {
-                    match advice {
-                        types::Advice::Normal => Self::Normal,
-                        types::Advice::Sequential => Self::Sequential,
-                        types::Advice::Random => Self::Random,
-                        types::Advice::WillNeed => Self::WillNeed,
-                        types::Advice::DontNeed => Self::DontNeed,
-                        types::Advice::NoReuse => Self::NoReuse,
-                    }
-                }
-            }
-
-            impl From<Advice> for types::Advice {
-                fn from(advice: Advice) -> Self {
-                    match advice {
-                        Advice::Normal => Self::Normal,
-                        Advice::Sequential => Self::Sequential,
-                        Advice::Random => Self::Random,
-                        Advice::WillNeed => Self::WillNeed,
-                        Advice::DontNeed => Self::DontNeed,
-                        Advice::NoReuse => Self::NoReuse,
-                    }
-                }
-            }
-
-            impl types::NewTimestamp {
-                /// The two arguments of `set-times`.
-                pub(crate) fn both(accessed: Self, modified: Self) -> Result<SetTimes, Errno> {
-                    Ok(SetTimes {
-                        accessed: accessed.one()?,
-                        modified: modified.one()?,
-                    })
-                }
-
-                fn one(self) -> Result<SetTime, Errno> {
-                    Ok(match self {
-                        Self::NoChange => SetTime::Keep,
-                        Self::Now => SetTime::Now,
-                        Self::Timestamp(time) => SetTime::To($crate::wasi::timestamp(time.seconds, time.nanoseconds)?),
-                    })
-                }
-            }
-
-            impl types::PathFlags {
-                pub(crate) fn follow(self) -> bool {
-                    self.contains(Self::SYMLINK_FOLLOW)
-                }
-            }
-
-            impl types::OpenFlags {
-                /// The three arguments of `open-at` that say how.
-                ///
-                /// As in wasmtime-wasi, no sync flag is accepted, and no `mutate-directory` is
-                /// enforced.
-                pub(crate) fn how(
-                    self,
-                    path: types::PathFlags,
-                    access: types::DescriptorFlags,
-                ) -> Result<OpenHow, Errno> {
-                    let sync = types::DescriptorFlags::FILE_INTEGRITY_SYNC
-                        | types::DescriptorFlags::DATA_INTEGRITY_SYNC
-                        | types::DescriptorFlags::REQUESTED_WRITE_SYNC;
-                    if access.intersects(sync) {
-                        return Err(Errno::Unsupported);
-                    }
-                    Ok(OpenHow {
-                        follow: path.follow(),
-                        create: self.contains(Self::CREATE),
-                        directory: self.contains(Self::DIRECTORY),
-                        exclusive: self.contains(Self::EXCLUSIVE),
-                        truncate: self.contains(Self::TRUNCATE),
-                        read: access.contains(types::DescriptorFlags::READ),
-                        write: access.contains(types::DescriptorFlags::WRITE),
-                    })
-                }
-            }
+            $crate::wasi_conversions_alike!(types time_of given_time);
         };
+    };
+}
+
+/// Implements the conversions for one generated module of types of 0.3.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! wasi_conversions_p3 {
+    ($($types:ident)::+) => {
+        const _: () = {
+            use $($types)::+ as types;
+            use $crate::{Errno, Timestamp};
+
+            fn time_of(time: Timestamp) -> Option<types::Instant> {
+                Some(types::Instant {
+                    seconds: time.seconds,
+                    nanoseconds: time.nanoseconds,
+                })
+            }
+
+            fn given_time(time: types::Instant) -> Result<Timestamp, Errno> {
+                $crate::wasi::signed_timestamp(time.seconds, time.nanoseconds)
+            }
+
+            // 0.3 has no `would-block`: nothing is asked not to wait there. What else a system
+            // may say it of is a failure.
+            $crate::wasi_error_codes! { types:
+                Access Already BadDescriptor Busy Deadlock Quota Exist
+                FileTooLarge IllegalByteSequence InProgress Interrupted Invalid Io
+                IsDirectory Loop TooManyLinks MessageSize NameTooLong NoDevice NoEntry
+                NoLock InsufficientMemory InsufficientSpace NotDirectory NotEmpty
+                NotRecoverable Unsupported NoTty NoSuchDevice Overflow NotPermitted Pipe
+                ReadOnly InvalidSeek TextFileBusy CrossDevice;
+                WouldBlock => Io
+            }
+
+            $crate::wasi_conversions_alike!(types time_of given_time);
+        };
+    };
+}
+
+/// What both versions have alike.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! wasi_conversions_alike {
+    ($types:ident $time_of:ident $given_time:ident) => {
+        use $crate::{Advice, Identity, Kind, OpenHow, SetTime, SetTimes, Stat};
+        use $crate::wasi::Access;
+
+        impl From<Kind> for $types::DescriptorType {
+            fn from(kind: Kind) -> Self {
+                match kind {
+                    Kind::File => Self::RegularFile,
+                    Kind::Dir => Self::Directory,
+                    Kind::Symlink => Self::SymbolicLink,
+                    Kind::Fifo => Self::Fifo,
+                    Kind::Socket => Self::Socket,
+                    Kind::CharDevice => Self::CharacterDevice,
+                    Kind::BlockDevice => Self::BlockDevice,
+                }
+            }
+        }
+
+        impl From<Stat> for $types::DescriptorStat {
+            fn from(stat: Stat) -> Self {
+                Self {
+                    type_: stat.kind.into(),
+                    link_count: stat.links,
+                    size: stat.size,
+                    data_access_timestamp: $time_of(stat.accessed),
+                    data_modification_timestamp: $time_of(stat.modified),
+                    status_change_timestamp: $time_of(stat.changed),
+                }
+            }
+        }
+
+        impl From<Identity> for $types::MetadataHashValue {
+            fn from(identity: Identity) -> Self {
+                Self {
+                    lower: identity.lower,
+                    upper: identity.upper,
+                }
+            }
+        }
+
+        impl From<Access> for $types::DescriptorFlags {
+            fn from(access: Access) -> Self {
+                let mut flags = Self::empty();
+                if access.read {
+                    flags |= Self::READ;
+                }
+                if access.write {
+                    flags |= Self::WRITE;
+                }
+                if access.mutate_directory {
+                    flags |= Self::MUTATE_DIRECTORY;
+                }
+                flags
+            }
+        }
+
+        impl From<$types::Advice> for Advice {
+            fn from(advice: $types::Advice) -> Self {
+                match advice {
+                    $types::Advice::Normal => Self::Normal,
+                    $types::Advice::Sequential => Self::Sequential,
+                    $types::Advice::Random => Self::Random,
+                    $types::Advice::WillNeed => Self::WillNeed,
+                    $types::Advice::DontNeed => Self::DontNeed,
+                    $types::Advice::NoReuse => Self::NoReuse,
+                }
+            }
+        }
+
+        impl From<Advice> for $types::Advice {
+            fn from(advice: Advice) -> Self {
+                match advice {
+                    Advice::Normal => Self::Normal,
+                    Advice::Sequential => Self::Sequential,
+                    Advice::Random => Self::Random,
+                    Advice::WillNeed => Self::WillNeed,
+                    Advice::DontNeed => Self::DontNeed,
+                    Advice::NoReuse => Self::NoReuse,
+                }
+            }
+        }
+
+        impl $types::NewTimestamp {
+            /// The two arguments of `set-times`.
+            pub(crate) fn both(accessed: Self, modified: Self) -> Result<SetTimes, Errno> {
+                Ok(SetTimes {
+                    accessed: accessed.one()?,
+                    modified: modified.one()?,
+                })
+            }
+
+            fn one(self) -> Result<SetTime, Errno> {
+                Ok(match self {
+                    Self::NoChange => SetTime::Keep,
+                    Self::Now => SetTime::Now,
+                    Self::Timestamp(time) => SetTime::To($given_time(time)?),
+                })
+            }
+        }
+
+        impl $types::PathFlags {
+            pub(crate) fn follow(self) -> bool {
+                self.contains(Self::SYMLINK_FOLLOW)
+            }
+        }
+
+        impl $types::OpenFlags {
+            /// The three arguments of `open-at` that say how.
+            ///
+            /// As in wasmtime-wasi, no sync flag is accepted, and no `mutate-directory` is
+            /// enforced.
+            pub(crate) fn how(
+                self,
+                path: $types::PathFlags,
+                access: $types::DescriptorFlags,
+            ) -> Result<OpenHow, Errno> {
+                let sync = $types::DescriptorFlags::FILE_INTEGRITY_SYNC
+                    | $types::DescriptorFlags::DATA_INTEGRITY_SYNC
+                    | $types::DescriptorFlags::REQUESTED_WRITE_SYNC;
+                if access.intersects(sync) {
+                    return Err(Errno::Unsupported);
+                }
+                Ok(OpenHow {
+                    follow: path.follow(),
+                    create: self.contains(Self::CREATE),
+                    directory: self.contains(Self::DIRECTORY),
+                    exclusive: self.contains(Self::EXCLUSIVE),
+                    truncate: self.contains(Self::TRUNCATE),
+                    read: access.contains($types::DescriptorFlags::READ),
+                    write: access.contains($types::DescriptorFlags::WRITE),
+                })
+            }
+        }
     };
 }
 
@@ -242,5 +315,8 @@ mod tests {
         assert_eq!(timestamp(u64::MAX, 1_000_000_000), Err(Errno::Overflow));
         assert_eq!(timestamp(u64::MAX, 0), Err(Errno::Overflow));
         assert_eq!(timestamp(i64::MAX as u64, 0).unwrap().seconds, i64::MAX);
+        assert_eq!(signed_timestamp(i64::MAX, u32::MAX), Err(Errno::Overflow));
+        let before_1970 = signed_timestamp(-2, 1_000_000_007).unwrap();
+        assert_eq!((before_1970.seconds, before_1970.nanoseconds), (-1, 7));
     }
 }

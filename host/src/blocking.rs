@@ -1,5 +1,8 @@
 //! The one place that knows about threads: a call runs where the embedder allows it to block.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use wasmtime_wasi::runtime::{spawn_blocking, with_ambient_tokio_runtime};
 
 /// Where calls that may block run.
@@ -37,16 +40,26 @@ impl<R: Send + 'static> Task<R> {
         }))
     }
 
-    /// Waits for the call; none if the runtime was shut down before it could begin. May be
-    /// dropped and called again, until it gave an answer.
+    /// Waits for the call; none if the runtime was shut down before it could begin, or it was
+    /// told to [`stop`](Self::stop). May be dropped and called again, until it gave an answer.
     ///
     /// # Panics
     /// If the call did.
     pub(crate) async fn wait(&mut self) -> Option<R> {
-        match (&mut self.0).await {
-            Ok(answer) => Some(answer),
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    /// As [`wait`](Self::wait), for those that are polled.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<R>> {
+        match ready!(Pin::new(&mut self.0).poll(context)) {
+            Ok(answer) => Poll::Ready(Some(answer)),
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => None,
+            Err(_) => Poll::Ready(None),
         }
+    }
+
+    /// Keeps the call from beginning. One that has begun goes on to its end.
+    pub(crate) fn stop(&self) {
+        self.0.abort();
     }
 }

@@ -1,6 +1,6 @@
 //! From the engine's types to those of WASI and back.
 
-use crate::p2::bindings;
+use crate::{p2, p3};
 use wasi_overlay_core::{Errno, Error};
 
 /// The code that a guest is told. The rest of the error is for the embedder: it goes to the log.
@@ -11,8 +11,9 @@ pub(crate) fn guest_code(error: &Error) -> Errno {
     error.errno()
 }
 
-wasi_overlay_core::wasi_conversions!(bindings::types);
-wasi_overlay_core::wasi_conversions!(bindings::sync::types);
+wasi_overlay_core::wasi_conversions!(p2::bindings::types);
+wasi_overlay_core::wasi_conversions!(p2::bindings::sync::types);
+wasi_overlay_core::wasi_conversions_p3!(p3::bindings::types);
 
 #[cfg(test)]
 mod tests {
@@ -20,7 +21,7 @@ mod tests {
 
     #[test]
     fn every_sync_flag_is_unsupported() {
-        use bindings::types::{DescriptorFlags, OpenFlags, PathFlags};
+        use p2::bindings::types::{DescriptorFlags, OpenFlags, PathFlags};
         let how = |flags| OpenFlags::empty().how(PathFlags::empty(), flags);
         for flag in [
             DescriptorFlags::FILE_INTEGRITY_SYNC,

@@ -4,9 +4,10 @@
 //! gives the view out of the embedder's state, and a marker for `HasData`.
 
 use crate::blocking::Blocking;
+use crate::descriptor::Descriptor;
 use std::sync::Arc;
 use wasi_overlay_core::{Dir, Live, Overlay};
-use wasmtime::component::{HasData, ResourceTable};
+use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::FsPerms;
 
 /// The filesystem of a guest: its preopened directories.
@@ -154,6 +155,19 @@ pub struct OverlayCtxView<'a> {
     /// The guest's resources. It has to be the table of the store's other WASI interfaces,
     /// since streams go from one to the other.
     pub table: &'a mut ResourceTable,
+}
+
+impl OverlayCtxView<'_> {
+    /// `get-directories`.
+    pub(crate) fn directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let preopens = self.ctx.preopens();
+        let mut directories = Vec::with_capacity(preopens.len());
+        for (guest_path, dir) in preopens {
+            let descriptor = self.table.push(Descriptor::from(dir.clone()))?;
+            directories.push((descriptor, guest_path.clone()));
+        }
+        Ok(directories)
+    }
 }
 
 /// Gives the [`OverlayCtx`] out of the embedder's store data, as `WasiView` gives the `WasiCtx`.

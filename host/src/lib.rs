@@ -45,6 +45,7 @@
 //! |---|---|
 //! | [`p1`] | core modules, WASI 0.1, without an adapter |
 //! | [`p2`] | components, WASI 0.2 |
+//! | [`p3`] | components, WASI 0.3 |
 //! | [`engine`] | everything about layers that knows no WebAssembly |
 //!
 //! The names are those of wasmtime-wasi: an [`OverlayCtx`] holds the directories of a guest, an
@@ -63,9 +64,12 @@
 mod blocking;
 mod convert;
 mod ctx;
+mod data;
 mod descriptor;
+mod error;
 pub mod p1;
 pub mod p2;
+pub mod p3;
 
 pub use ctx::{OverlayCtx, OverlayCtxBuilder, OverlayCtxView, OverlayView, WasiOverlay};
 pub use descriptor::{Descriptor, DirectoryEntryStream};

@@ -1,13 +1,13 @@
 //! What the host functions of synchronous and asynchronous stores share.
 
-use super::STREAM_BYTES;
 use super::bindings::preopens;
-use super::error::FsResult;
 use super::input::FileInputStream;
-use super::output::{FileOutputStream, Place};
+use super::output::FileOutputStream;
 use crate::OverlayCtxView;
 use crate::blocking::Blocking;
+use crate::data::{Place, STREAM_BYTES};
 use crate::descriptor::{Descriptor, DirectoryEntryStream};
+use crate::error::FsResult;
 use std::io;
 use wasi_overlay_core::{Errno, File, Kind, Result};
 use wasmtime::component::Resource;
@@ -15,13 +15,7 @@ use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
 impl preopens::Host for OverlayCtxView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let preopens = self.ctx.preopens();
-        let mut directories = Vec::with_capacity(preopens.len());
-        for (guest_path, dir) in preopens {
-            let descriptor = self.table.push(Descriptor::from(dir.clone()))?;
-            directories.push((descriptor, guest_path.clone()));
-        }
-        Ok(directories)
+        self.directories()
     }
 }
 

@@ -2,11 +2,11 @@
 //! allows it to block: a clone of the descriptor goes there, the table stays.
 
 use super::bindings::types::{self, HostDescriptor, HostDirectoryEntryStream};
-use super::error::{FsError, FsResult};
 use super::host;
-use super::output::Place;
 use crate::OverlayCtxView;
+use crate::data::Place;
 use crate::descriptor::{Descriptor, DirectoryEntryStream};
+use crate::error::{FsError, FsResult};
 use wasi_overlay_core::{Dir, Errno, File, Result};
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
@@ -42,10 +42,7 @@ impl OverlayCtxView<'_> {
 
 impl types::Host for OverlayCtxView<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<types::ErrorCode> {
-        match error {
-            FsError::Code(code) => Ok(code.into()),
-            FsError::Trap(error) => Err(error),
-        }
+        error.code().map(Into::into)
     }
 
     fn filesystem_error_code(

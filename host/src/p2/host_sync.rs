@@ -1,22 +1,19 @@
 //! The host functions of synchronous stores. They run where the guest runs.
 
 use super::bindings::sync::types::{self, HostDescriptor, HostDirectoryEntryStream};
-use super::error::{FsError, FsResult};
 use super::host;
-use super::output::Place;
 use crate::OverlayCtxView;
 use crate::blocking::Blocking;
+use crate::data::Place;
 use crate::descriptor::{Descriptor, DirectoryEntryStream};
+use crate::error::{FsError, FsResult};
 use wasi_overlay_core::Errno;
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
 impl types::Host for OverlayCtxView<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<types::ErrorCode> {
-        match error {
-            FsError::Code(code) => Ok(code.into()),
-            FsError::Trap(error) => Err(error),
-        }
+        error.code().map(Into::into)
     }
 
     fn filesystem_error_code(

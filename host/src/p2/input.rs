@@ -1,16 +1,14 @@
 //! A file as a `wasi:io` input stream.
 
-use super::STREAM_BYTES;
 use crate::blocking::{Blocking, Task};
-use crate::convert::guest_code;
+use crate::data::{STREAM_BYTES, read_some};
 use bytes::{Bytes, BytesMut};
 use std::mem;
 use wasi_overlay_core::{Errno, File};
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, StreamError, StreamResult};
 
-/// Reads a file from a position on. It reads through the [`File`], so a stream that was opened
-/// on a lower file goes on in the upper after copy-up.
+/// Reads a file from a position on.
 ///
 /// One read is under way at a time, of [`STREAM_BYTES`] at most.
 pub(crate) struct FileInputStream {
@@ -44,16 +42,13 @@ impl FileInputStream {
     /// Reads at most `size` bytes; not to be asked for none.
     fn fetch(file: &File, position: u64, size: usize) -> State {
         let mut buffer = BytesMut::zeroed(size.min(STREAM_BYTES));
-        loop {
-            match file.read_at(&mut buffer, position) {
-                Ok(0) => return State::Closed,
-                Ok(read) => {
-                    buffer.truncate(read);
-                    return State::Data(buffer.freeze());
-                }
-                Err(error) if error.errno() == Errno::Interrupted => {}
-                Err(error) => return State::Failed(guest_code(&error)),
+        match read_some(file, &mut buffer, position) {
+            Ok(0) => State::Closed,
+            Ok(read) => {
+                buffer.truncate(read);
+                State::Data(buffer.freeze())
             }
+            Err(code) => State::Failed(code),
         }
     }
 

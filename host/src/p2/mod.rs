@@ -17,7 +17,6 @@
 //! | `input`, `output` | files as `wasi:io` streams |
 
 pub mod bindings;
-mod error;
 mod host;
 mod host_async;
 mod host_sync;
@@ -25,12 +24,8 @@ mod input;
 mod linker;
 mod output;
 
-pub use error::{FsError, FsResult};
+pub use crate::error::{FsError, FsResult};
 pub use linker::{
     add_all_to_linker_async, add_all_to_linker_sync, add_all_to_linker_with_options_async,
     add_all_to_linker_with_options_sync, add_to_linker_async, add_to_linker_sync,
 };
-
-/// Most bytes that one read or write of a guest moves, and so most that the host holds for it.
-/// wasmtime-wasi's own bound for reads and for the permits of its streams.
-const STREAM_BYTES: usize = 64 * 1024;

@@ -1,8 +1,7 @@
 //! A file as a `wasi:io` output stream.
 
-use super::STREAM_BYTES;
 use crate::blocking::{Blocking, Task};
-use crate::convert::guest_code;
+use crate::data::{Place, STREAM_BYTES};
 use bytes::Bytes;
 use std::mem;
 use wasi_overlay_core::{Errno, File};
@@ -19,15 +18,6 @@ pub(crate) struct FileOutputStream {
     place: Place,
     blocking: Blocking,
     state: State,
-}
-
-/// Where the next byte goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// At this offset, in bytes from the start.
-    At(u64),
-    /// At the end, wherever that is then.
-    End,
 }
 
 enum State {
@@ -51,26 +41,12 @@ impl FileOutputStream {
     }
 
     /// Writes all of `bytes`.
-    fn store(file: &File, place: Place, mut bytes: &[u8]) -> Result<Place, Errno> {
-        let mut next = place;
+    fn store(file: &File, mut place: Place, mut bytes: &[u8]) -> Result<Place, Errno> {
         while !bytes.is_empty() {
-            let written = match next {
-                Place::At(offset) => file.write_at(bytes, offset),
-                Place::End => file.append(bytes),
-            };
-            match written {
-                Ok(0) => return Err(Errno::Io),
-                Ok(written) => {
-                    if let Place::At(offset) = &mut next {
-                        *offset = offset.saturating_add(written as u64);
-                    }
-                    bytes = bytes.get(written..).unwrap_or_default();
-                }
-                Err(error) if error.errno() == Errno::Interrupted => {}
-                Err(error) => return Err(guest_code(&error)),
-            }
+            let written = place.write_some(file, bytes)?;
+            bytes = bytes.get(written..).unwrap_or_default();
         }
-        Ok(next)
+        Ok(place)
     }
 
     fn finished(&mut self, result: Result<Place, Errno>) {

@@ -20,6 +20,16 @@ pub enum FsError {
     Trap(wasmtime::Error),
 }
 
+impl FsError {
+    /// The code for the guest, or the trap.
+    pub(crate) fn code(self) -> wasmtime::Result<Errno> {
+        match self {
+            Self::Code(code) => Ok(code),
+            Self::Trap(error) => Err(error),
+        }
+    }
+}
+
 impl From<Error> for FsError {
     fn from(error: Error) -> Self {
         Self::Code(guest_code(&error))

@@ -1,0 +1,305 @@
+//! The host functions: table, convert, call, convert. What may wait for a disk runs where the
+//! context allows it to block: a clone of the descriptor goes there, the table stays.
+
+use super::bindings::{preopens, types};
+use super::outcome::Ended;
+use super::streams;
+use crate::data::Place;
+use crate::descriptor::Descriptor;
+use crate::error::{FsError, FsResult};
+use crate::{OverlayCtxView, WasiOverlay};
+use wasi_overlay_core::{Dir, Errno, File, Result};
+use wasmtime::component::{Access, Accessor, Resource, StreamReader};
+
+/// A store, between two of whose guest's steps a host function may take it.
+type Store<U> = Accessor<U, WasiOverlay>;
+
+async fn on_any<U, R: Send + 'static>(
+    store: &Store<U>,
+    fd: &Resource<Descriptor>,
+    call: impl FnOnce(&Descriptor) -> Result<R> + Send + 'static,
+) -> FsResult<R> {
+    let (descriptor, blocking) = store.with(|mut store| {
+        let view = store.get();
+        FsResult::Ok((view.table.get(fd)?.clone(), view.ctx.blocking()))
+    })?;
+    Ok(blocking.run(move || call(&descriptor)).await?)
+}
+
+async fn on_file<U, R: Send + 'static>(
+    store: &Store<U>,
+    fd: &Resource<Descriptor>,
+    call: impl FnOnce(&File) -> Result<R> + Send + 'static,
+) -> FsResult<R> {
+    on_any(store, fd, move |descriptor| call(descriptor.file()?)).await
+}
+
+async fn on_dir<U, R: Send + 'static>(
+    store: &Store<U>,
+    fd: &Resource<Descriptor>,
+    call: impl FnOnce(&Dir) -> Result<R> + Send + 'static,
+) -> FsResult<R> {
+    on_any(store, fd, move |descriptor| call(descriptor.dir()?)).await
+}
+
+async fn on_two<U, R: Send + 'static>(
+    store: &Store<U>,
+    one: &Resource<Descriptor>,
+    other: &Resource<Descriptor>,
+    call: impl FnOnce(&Descriptor, &Descriptor) -> Result<R> + Send + 'static,
+) -> FsResult<R> {
+    let other = store.with(|mut store| FsResult::Ok(store.get().table.get(other)?.clone()))?;
+    on_any(store, one, move |one| call(one, &other)).await
+}
+
+impl types::Host for OverlayCtxView<'_> {
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<types::ErrorCode> {
+        error.code().map(Into::into)
+    }
+}
+
+impl types::HostDescriptor for OverlayCtxView<'_> {
+    fn drop(&mut self, fd: Resource<Descriptor>) -> wasmtime::Result<()> {
+        self.table.delete(fd)?;
+        Ok(())
+    }
+}
+
+impl preopens::Host for OverlayCtxView<'_> {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        self.directories()
+    }
+}
+
+impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
+    fn read_via_stream(
+        store: Access<'_, U, Self>,
+        fd: Resource<Descriptor>,
+        offset: types::Filesize,
+    ) -> wasmtime::Result<(StreamReader<u8>, Ended)> {
+        streams::read(store, &fd, offset)
+    }
+
+    fn write_via_stream(
+        store: Access<'_, U, Self>,
+        fd: Resource<Descriptor>,
+        data: StreamReader<u8>,
+        offset: types::Filesize,
+    ) -> wasmtime::Result<Ended> {
+        streams::write(store, &fd, data, Place::At(offset))
+    }
+
+    fn append_via_stream(
+        store: Access<'_, U, Self>,
+        fd: Resource<Descriptor>,
+        data: StreamReader<u8>,
+    ) -> wasmtime::Result<Ended> {
+        streams::write(store, &fd, data, Place::End)
+    }
+
+    fn read_directory(
+        store: Access<'_, U, Self>,
+        fd: Resource<Descriptor>,
+    ) -> wasmtime::Result<(StreamReader<types::DirectoryEntry>, Ended)> {
+        streams::list(store, &fd)
+    }
+
+    async fn advise(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        offset: types::Filesize,
+        length: types::Filesize,
+        advice: types::Advice,
+    ) -> FsResult<()> {
+        let advise = move |file: &File| file.advise(offset, length, advice.into());
+        on_file(store, &fd, advise).await
+    }
+
+    async fn sync_data(store: &Store<U>, fd: Resource<Descriptor>) -> FsResult<()> {
+        on_any(store, &fd, |descriptor| descriptor.sync(true)).await
+    }
+
+    async fn get_flags(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+    ) -> FsResult<types::DescriptorFlags> {
+        store.with(|mut store| Ok(store.get().table.get(&fd)?.access().into()))
+    }
+
+    async fn get_type(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+    ) -> FsResult<types::DescriptorType> {
+        store.with(|mut store| Ok(store.get().table.get(&fd)?.kind().into()))
+    }
+
+    async fn set_size(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        size: types::Filesize,
+    ) -> FsResult<()> {
+        on_file(store, &fd, move |file| file.set_size(size)).await
+    }
+
+    async fn set_times(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        on_any(store, &fd, move |descriptor| {
+            descriptor.set_times(types::NewTimestamp::both(accessed, modified)?)
+        })
+        .await
+    }
+
+    async fn sync(store: &Store<U>, fd: Resource<Descriptor>) -> FsResult<()> {
+        on_any(store, &fd, |descriptor| descriptor.sync(false)).await
+    }
+
+    async fn create_directory_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        path: String,
+    ) -> FsResult<()> {
+        on_dir(store, &fd, move |dir| dir.create_directory_at(&path)).await
+    }
+
+    async fn stat(store: &Store<U>, fd: Resource<Descriptor>) -> FsResult<types::DescriptorStat> {
+        Ok(on_any(store, &fd, Descriptor::stat).await?.into())
+    }
+
+    async fn stat_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+    ) -> FsResult<types::DescriptorStat> {
+        let stat = move |dir: &Dir| dir.stat_at(&path, flags.follow());
+        Ok(on_dir(store, &fd, stat).await?.into())
+    }
+
+    async fn set_times_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        on_dir(store, &fd, move |dir| {
+            let times = types::NewTimestamp::both(accessed, modified)?;
+            dir.set_times_at(&path, flags.follow(), times)
+        })
+        .await
+    }
+
+    async fn link_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+        new_fd: Resource<Descriptor>,
+        new_path: String,
+    ) -> FsResult<()> {
+        on_two(store, &fd, &new_fd, move |old, new| {
+            let (dir, new_dir) = (old.dir()?, new.dir()?);
+            if flags.follow() {
+                return Err(Errno::Invalid.into());
+            }
+            dir.link_at(&path, new_dir, &new_path)
+        })
+        .await
+    }
+
+    async fn open_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        path_flags: types::PathFlags,
+        path: String,
+        open_flags: types::OpenFlags,
+        flags: types::DescriptorFlags,
+    ) -> FsResult<Resource<Descriptor>> {
+        let open = move |dir: &Dir| {
+            let how = open_flags.how(path_flags, flags)?;
+            dir.open_at(&path, how)
+        };
+        let opened = on_dir(store, &fd, open).await?;
+        store.with(|mut store| Ok(store.get().table.push(opened)?))
+    }
+
+    async fn readlink_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        path: String,
+    ) -> FsResult<String> {
+        on_dir(store, &fd, move |dir| dir.readlink_at(&path)).await
+    }
+
+    async fn remove_directory_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        path: String,
+    ) -> FsResult<()> {
+        on_dir(store, &fd, move |dir| dir.remove_directory_at(&path)).await
+    }
+
+    async fn rename_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        path: String,
+        new_fd: Resource<Descriptor>,
+        new_path: String,
+    ) -> FsResult<()> {
+        on_two(store, &fd, &new_fd, move |old, new| {
+            old.dir()?.rename_at(&path, new.dir()?, &new_path)
+        })
+        .await
+    }
+
+    async fn symlink_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        target: String,
+        path: String,
+    ) -> FsResult<()> {
+        on_dir(store, &fd, move |dir| dir.symlink_at(&target, &path)).await
+    }
+
+    async fn unlink_file_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        path: String,
+    ) -> FsResult<()> {
+        on_dir(store, &fd, move |dir| dir.unlink_file_at(&path)).await
+    }
+
+    async fn is_same_object(
+        store: &Store<U>,
+        one: Resource<Descriptor>,
+        other: Resource<Descriptor>,
+    ) -> wasmtime::Result<bool> {
+        match on_two(store, &one, &other, |one, other| one.is_same_object(other)).await {
+            Ok(same) => Ok(same),
+            Err(FsError::Code(code)) => Err(code.into()),
+            Err(FsError::Trap(error)) => Err(error),
+        }
+    }
+
+    async fn metadata_hash(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+    ) -> FsResult<types::MetadataHashValue> {
+        Ok(on_any(store, &fd, Descriptor::identity).await?.into())
+    }
+
+    async fn metadata_hash_at(
+        store: &Store<U>,
+        fd: Resource<Descriptor>,
+        flags: types::PathFlags,
+        path: String,
+    ) -> FsResult<types::MetadataHashValue> {
+        let identity = move |dir: &Dir| dir.identity_at(&path, flags.follow());
+        Ok(on_dir(store, &fd, identity).await?.into())
+    }
+}
