@@ -8,7 +8,7 @@ wasm=${WASM_TARGET_DIR:-$root/target/wasm}
 manifest=$root/guest-tests/Cargo.toml
 
 "$root/scripts/wasm-cargo.sh" wasm32-wasip1 build --locked --release --manifest-path "$manifest" -p guests-p1
-"$root/scripts/wasm-cargo.sh" wasm32-unknown-unknown build --locked --release --manifest-path "$manifest" -p guests-p2
+"$root/scripts/wasm-cargo.sh" wasm32-unknown-unknown build --locked --release --manifest-path "$manifest" -p guests-p2 -p guests-p3
 # For the machine itself, in a folder of its own: the compiler may be another one.
 CARGO_TARGET_DIR=$wasm/tools cargo run --quiet --locked --manifest-path "$manifest" -p guests-componentize -- \
     "$wasm/wasm32-wasip1/release" "$wasm/wasm32-unknown-unknown/release" "$root/target/guests"

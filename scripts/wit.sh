@@ -13,13 +13,14 @@ esac
 manifest=$(cargo metadata --format-version 1 --locked |
     grep -o '"manifest_path":"[^"]*/wasmtime-wasi-[0-9.]*/Cargo.toml"' | head -n 1 | cut -d'"' -f4)
 [ -n "$manifest" ] || die "cargo names no wasmtime-wasi: run cargo fetch"
-source=${manifest%/Cargo.toml}/src/p2/wit/deps
+source=${manifest%/Cargo.toml}/src
 
-for folder in wit/deps host/wit/p2/deps guest-tests/p2/wit/deps; do
+for folder in wit/deps host/wit/p2/deps guest-tests/p2/wit/deps host/wit/p3/deps guest-tests/p3/wit/deps; do
+    case $folder in */p3/*) version=p3 ;; *) version=p2 ;; esac
     for file in "$folder"/*.wit; do
-        cmp -s "$source/${file##*/}" "$file" && continue
+        cmp -s "$source/$version/wit/deps/${file##*/}" "$file" && continue
         [ -z "$check" ] || die "$file differs from that of wasmtime-wasi: run scripts/wit.sh"
-        cp "$source/${file##*/}" "$file"
+        cp "$source/$version/wit/deps/${file##*/}" "$file"
         echo "$file"
     done
 done

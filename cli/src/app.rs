@@ -10,7 +10,7 @@ use wasmtime::{CodeBuilder, CodeHint, Engine, Module, Precompiled};
 pub(crate) enum App {
     /// A core module: WASI 0.1, or none.
     Module(Module),
-    /// A component: WASI 0.2, or none.
+    /// A component: WASI 0.2, WASI 0.3, both, or none.
     Component(Component),
 }
 
@@ -40,14 +40,6 @@ pub(crate) fn load(engine: &Engine, path: &Path, allow_precompiled: bool) -> Res
                 .with_context(|| format!("`{name}` is no valid WebAssembly"))?
         }
     };
-    if let App::Component(component) = &app
-        && let Some(interface) = wasi_0_3(engine, component)
-    {
-        bail!(
-            "`{name}` is a component of WASI 0.3 (it has `{interface}`), which is not supported \
-             yet; build it for WASI 0.2"
-        );
-    }
     Ok(app)
 }
 
@@ -112,36 +104,31 @@ fn precompiled(engine: &Engine, kind: Precompiled, bytes: &[u8]) -> wasmtime::Re
     }
 }
 
-/// The first interface of WASI 0.3 that a component imports or exports.
-fn wasi_0_3(engine: &Engine, component: &Component) -> Option<String> {
-    let ty = component.component_type();
-    let imports = ty.imports(engine).map(|(name, _)| name);
-    let exports = ty.exports(engine).map(|(name, _)| name);
-    imports
-        .chain(exports)
-        .find(|name| {
-            let version = name.strip_prefix("wasi:").and_then(|n| n.split_once('@'));
-            version.is_some_and(|(_, version)| version.starts_with("0.3."))
-        })
-        .map(str::to_owned)
+/// Whether an interface is one of WASI 0.3, whose names are those of 0.2.
+fn is_wasi_0_3(name: &str) -> bool {
+    let version = name.strip_prefix("wasi:").and_then(|n| n.split_once('@'));
+    version.is_some_and(|(_, version)| version.starts_with("0.3."))
 }
 
 /// Why a component cannot be linked, in words that name the import and what to do about it.
 ///
-/// `error` is what wasmtime says; `http` whether `wasi:http` was linked.
+/// `error` is what wasmtime says.
 pub(crate) fn unlinked_component(
     engine: &Engine,
     component: &Component,
     error: wasmtime::Error,
-    cli: bool,
-    http: bool,
+    linked: &Interfaces,
 ) -> anyhow::Error {
     let served = |name: &str| {
         let package = name.split_once('/').map_or(name, |(package, _)| package);
-        match package {
-            "wasi:cli" | "wasi:clocks" | "wasi:filesystem" | "wasi:io" | "wasi:random"
-            | "wasi:sockets" => cli,
-            "wasi:http" => http,
+        match (package, is_wasi_0_3(name)) {
+            ("wasi:io", true) => false,
+            (
+                "wasi:cli" | "wasi:clocks" | "wasi:filesystem" | "wasi:io" | "wasi:random"
+                | "wasi:sockets",
+                is_p3,
+            ) => linked.cli && (linked.p3 || !is_p3),
+            ("wasi:http", is_p3) => linked.http && !is_p3,
             _ => false,
         }
     };
@@ -154,24 +141,38 @@ pub(crate) fn unlinked_component(
     match missing {
         Some(name) => anyhow::anyhow!(
             "it imports `{name}`, which is not there; {}",
-            remedy(name, cli)
+            remedy(name, linked)
         ),
         None => anyhow::anyhow!(
-            "its imports do not fit ({error:#}); build it for a released version of WASI 0.2"
+            "its imports do not fit ({error:#}); build it for a released version of WASI 0.2 or 0.3"
         ),
     }
 }
 
-fn remedy(import: &str, cli: bool) -> &'static str {
+/// What of WASI was linked for a component.
+pub(crate) struct Interfaces {
+    /// All but what is named below.
+    pub(crate) cli: bool,
+    /// That of 0.3 too.
+    pub(crate) p3: bool,
+    /// `wasi:http`, which is served of 0.2 only.
+    pub(crate) http: bool,
+}
+
+fn remedy(import: &str, linked: &Interfaces) -> &'static str {
     let package = import
         .split_once('/')
         .map_or(import, |(package, _)| package);
     match package {
+        "wasi:http" if is_wasi_0_3(import) => {
+            "wasi-overlay offers `wasi:http` of WASI 0.2 only, use a host that has it"
+        }
         "wasi:http" => "add `-S http`",
         "wasi:nn" | "wasi:tls" | "wasi:config" | "wasi:keyvalue" => {
             "wasi-overlay does not offer it, use a host that does"
         }
-        _ if package.starts_with("wasi:") && !cli => "leave `-S cli=n` out",
+        _ if package.starts_with("wasi:") && !linked.cli => "leave `-S cli=n` out",
+        _ if is_wasi_0_3(import) && !linked.p3 => "leave `-S p3=n` out",
         _ => "compose the program with a component that exports it, as with `wac plug`",
     }
 }

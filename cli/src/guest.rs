@@ -80,7 +80,10 @@ async fn run_component(
     let concurrent = args.common.wasm.concurrency_support.unwrap_or(true);
     let result = match call {
         Some(call) => call.call(store, instance, concurrent).await,
-        None => invoke::command(store, instance).await,
+        None => {
+            let p3 = args.common.wasi.p3.unwrap_or(true);
+            invoke::command(store, instance, p3).await
+        }
     };
     result.map_err(|error| dump_core(store, error, args))
 }

@@ -9,9 +9,11 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::wasm_wave::untyped::UntypedFuncCall;
 use wasmtime::component::wasm_wave::wasm::{DisplayFuncResults, WasmFunc};
 use wasmtime::component::wit_parser::ItemName;
-use wasmtime::component::{self, Component, ComponentExportIndex};
+use wasmtime::component::{self, Accessor, Component, ComponentExportIndex};
 use wasmtime::error::Context as _;
 use wasmtime::{Func, Instance, Result, Store, Val, ValType, bail, format_err};
+use wasmtime_wasi::p2::bindings as p2;
+use wasmtime_wasi::p3::bindings as p3;
 
 /// Runs a core module: `_initialize` if there is one, then the function asked for, or `_start`.
 pub(crate) async fn module(
@@ -119,13 +121,23 @@ fn show(value: &Val) -> String {
     }
 }
 
-/// Runs a component's `wasi:cli/run`. Its `err` is exit code 1.
+/// Runs a component's `wasi:cli/run`, of 0.3 if it has that one, else of 0.2. Its `err` is exit
+/// code 1.
 pub(crate) async fn command(
     store: &mut Store<ComponentHost>,
     instance: component::Instance,
+    allow_p3: bool,
 ) -> Result<()> {
-    let command = wasmtime_wasi::p2::bindings::Command::new(&mut *store, &instance)?;
-    let result = command.wasi_cli_run().call_run(&mut *store).await;
+    let result = match p3::Command::new(&mut *store, &instance) {
+        Ok(command) if allow_p3 => {
+            let run = async |store: &Accessor<_>| command.wasi_cli_run().call_run(store).await;
+            store.run_concurrent(run).await.flatten()
+        }
+        _ => {
+            let command = p2::Command::new(&mut *store, &instance)?;
+            command.wasi_cli_run().call_run(&mut *store).await
+        }
+    };
     match result.context("failed to invoke `run` function")? {
         Ok(()) => Ok(()),
         Err(()) => Err(wasmtime_wasi::I32Exit(1).into()),

@@ -1,7 +1,7 @@
 //! `wasi-overlay run`: checks, links, mounts, runs, closes; in that order, so that nothing is
 //! touched for a command line that cannot work.
 
-use crate::app::{self, App};
+use crate::app::{self, App, Interfaces};
 use crate::args::RunArgs;
 use crate::guest::{self, Linked};
 use crate::invoke::ComponentCall;
@@ -99,7 +99,11 @@ fn link_component(
     cli: bool,
 ) -> Result<Linked> {
     let wasm = &args.common.wasm;
-    let http = args.common.wasi.http == Some(true);
+    let interfaces = Interfaces {
+        cli,
+        p3: args.common.wasi.p3.unwrap_or(true),
+        http: args.common.wasi.http == Some(true),
+    };
     if wasm.unknown_exports_allow.is_some() {
         bail!("-W unknown-exports-allow: it is a component; leave it out");
     }
@@ -111,8 +115,11 @@ fn link_component(
         let mut options = LinkOptions::default();
         options.network_error_code(args.common.wasi.network_error_code.unwrap_or(false));
         wasi_overlay::p2::add_all_to_linker_with_options_async(&mut linker, &options)?;
+        if interfaces.p3 {
+            wasi_overlay::p3::add_all_to_linker(&mut linker)?;
+        }
     }
-    if http {
+    if interfaces.http {
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     }
     if wasm.unknown_imports_trap == Some(true) {
@@ -125,7 +132,7 @@ fn link_component(
         .transpose()?;
     let pre = linker
         .instantiate_pre(component)
-        .map_err(|error| app::unlinked_component(engine, component, error, cli, http))?;
+        .map_err(|error| app::unlinked_component(engine, component, error, &interfaces))?;
     Ok(Linked::Component(pre, call))
 }
 

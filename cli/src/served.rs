@@ -56,16 +56,13 @@ fn check_wasi(wasi: &WasiOptions) -> Result<()> {
         cwd: _,
         config_var,
         keyvalue_in_memory_data,
-        p3,
+        p3: _,
         max_resources: _,
         hostcall_fuel: _,
         max_component_handles: _,
         max_random_size: _,
         max_http_fields_size: _,
     } = wasi;
-    if *p3 == Some(true) {
-        bail!("-S p3: WASI 0.3 is not supported yet; build the program for WASI 0.2");
-    }
     if *preview2 == Some(false) {
         bail!("-S preview2=n: the old implementation of WASI 0.1 is gone; leave the option out");
     }

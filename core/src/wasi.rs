@@ -159,8 +159,8 @@ macro_rules! wasi_conversions_p3 {
 #[macro_export]
 macro_rules! wasi_conversions_alike {
     ($types:ident $time_of:ident $given_time:ident) => {
-        use $crate::{Advice, Identity, Kind, OpenHow, SetTime, SetTimes, Stat};
         use $crate::wasi::Access;
+        use $crate::{Advice, Identity, Kind, OpenHow, SetTime, SetTimes, Stat};
 
         impl From<Kind> for $types::DescriptorType {
             fn from(kind: Kind) -> Self {

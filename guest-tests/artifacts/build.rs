@@ -1,4 +1,5 @@
-//! Makes a constant of each guest's source file, and the macros `foreach_p1!` and `foreach_p2!`.
+//! Makes a constant of each guest's source file, and the macros `foreach_p1!`, `foreach_p2!` and
+//! `foreach_p3!`.
 //!
 //! The sources say which guests there are, so that a host's tests compile without the guests
 //! being built, and fail to compile if there is a guest that none of them runs.
@@ -18,7 +19,7 @@ fn main() {
         .expect("guest-tests lies in the repository")
         .join("target/guests");
     let mut code = String::new();
-    for version in ["p1", "p2"] {
+    for version in ["p1", "p2", "p3"] {
         add(
             &mut code,
             version,

@@ -1,7 +1,7 @@
 //! The guest programs, as constants, for the tests of hosts.
 //!
-//! `foreach_p1!(each)` and `foreach_p2!(each)` call `each!(name CONSTANT)` for every guest. A test
-//! file that makes its tests with them runs every guest, whoever adds the next one.
+//! `foreach_p1!(each)`, `foreach_p2!(each)` and `foreach_p3!(each)` call `each!(name CONSTANT)` for
+//! every guest. A test file that makes its tests with them runs every guest, whoever adds the next one.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Where the built program lies: a core module for WASI 0.1, a component for 0.2.
+    /// Where the built program lies: a core module for WASI 0.1, a component for 0.2 and 0.3.
     ///
     /// # Panics
     /// If the guests were not built.

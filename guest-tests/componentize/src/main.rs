@@ -1,11 +1,11 @@
-//! Files the built guests as `p1_*.wasm` and `p2_*.wasm` in one folder, where the crate
+//! Files the built guests as `p1_*.wasm`, `p2_*.wasm` and `p3_*.wasm` in one folder, where the crate
 //! `wasi-overlay-guest-artifacts` finds them.
 //!
-//! A WASI 0.1 guest is a core module and is copied. A WASI 0.2 guest was linked for
-//! `wasm32-unknown-unknown` and carries its type information in a custom section: it is encoded
+//! A WASI 0.1 guest is a core module and is copied. A guest for WASI 0.2 or 0.3 was
+//! linked for `wasm32-unknown-unknown` and carries its type information in a custom section: it is encoded
 //! as a component, without an adapter, so that each of its imports is one that it calls itself.
-//! The module is copied too, into the folder `core`: components for other versions of WASI 0.2 can
-//! be made of it.
+//! The module of one for 0.2 is copied too, into the folder `core`: components for other versions of
+//! WASI 0.2 can be made of it.
 
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeSet;
@@ -16,13 +16,13 @@ use wit_component::ComponentEncoder;
 
 fn main() -> Result<()> {
     let args: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [p1, p2, out] = &args[..] else {
-        anyhow::bail!("usage: guests-componentize P1-FOLDER P2-FOLDER OUT-FOLDER");
+    let [wasi, unknown, out] = &args[..] else {
+        anyhow::bail!("usage: guests-componentize WASI-FOLDER UNKNOWN-FOLDER OUT-FOLDER");
     };
     let core = out.join("core");
     fs::create_dir_all(&core).with_context(|| format!("cannot make {}", core.display()))?;
     let mut kept = BTreeSet::new();
-    for (folder, prefix) in [(p1, "p1_"), (p2, "p2_")] {
+    for (folder, prefix) in [(wasi, "p1_"), (unknown, "p2_"), (unknown, "p3_")] {
         let mut count = 0;
         for module in modules(folder, prefix)? {
             let bytes =
@@ -31,12 +31,14 @@ fn main() -> Result<()> {
                 .file_name()
                 .context("a module without a name")?
                 .to_owned();
-            let bytes = if prefix == "p2_" {
-                write_if_changed(&out.join("core").join(&name), &bytes)?;
+            if prefix == "p2_" {
+                write_if_changed(&core.join(&name), &bytes)?;
+            }
+            let bytes = if prefix == "p1_" {
+                bytes
+            } else {
                 encode(&bytes)
                     .with_context(|| format!("cannot make a component of {}", module.display()))?
-            } else {
-                bytes
             };
             write_if_changed(&out.join(&name), &bytes)?;
             kept.insert(name);

@@ -20,11 +20,14 @@ pub(super) struct FileProducer {
     position: u64,
     blocking: Blocking,
     /// The read that is under way, with the buffer that it fills.
-    task: Option<Task<(Vec<u8>, Result<usize, Errno>)>>,
+    task: Option<Task<Read>>,
     /// That buffer, at rest.
     buffer: Vec<u8>,
     outcome: Outcome,
 }
+
+/// The buffer, and how many bytes were read into it.
+type Read = (Vec<u8>, Result<usize, Errno>);
 
 impl FileProducer {
     pub(super) fn new(file: File, position: u64, blocking: Blocking, outcome: Outcome) -> Self {

@@ -5,7 +5,7 @@
 //! reasons in `guest-tests/expectations.toml`. What is left on disk afterwards has to be the same too, merged by a few lines of this
 //! test and not by the engine; and the lower layers have to be as they were.
 //!
-//! `foreach_p1!` and `foreach_p2!` make a test of each guest, so that there is none that nobody
+//! `foreach_p1!`, `foreach_p2!` and `foreach_p3!` make a test of each guest, so that there is none that nobody
 //! runs. `GUEST_STACK=Spread cargo test … p1_rename_dir -- --show-output` runs it on one stack and
 //! shows what it says there, `GUEST_STACK=Stock` what it says on a plain directory.
 
@@ -38,6 +38,7 @@ macro_rules! test_guest {
 
 wasi_overlay_guest_artifacts::foreach_p1!(test_guest);
 wasi_overlay_guest_artifacts::foreach_p2!(test_guest);
+wasi_overlay_guest_artifacts::foreach_p3!(test_guest);
 
 /// Guests that change nothing, or that say what happens to those that try.
 const READERS: [&str; 5] = [

@@ -3,12 +3,13 @@
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use wasi_overlay::{OverlayCtx, OverlayCtxView, OverlayView, p1, p2};
-use wasmtime::component::{Component, ResourceTable};
+use wasi_overlay::{OverlayCtx, OverlayCtxView, OverlayView, p1, p2, p3};
+use wasmtime::component::{Accessor, Component, ResourceTable};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Module, Store};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::bindings as wasi;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::p3::bindings::Command;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// More than any program here prints; a bound, so that one that prints forever fails.
@@ -23,13 +24,16 @@ pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     config.cache(Some(Cache::new(kept).expect("the folder can be made")));
     config.max_wasm_stack(8 << 20);
     config.async_stack_size(10 << 20);
+    config.wasm_component_model_async(true);
     Engine::new(&config).expect("the configuration is valid")
 });
 
-/// A compiled program: a core module for WASI 0.1, or a component for 0.2.
+/// A compiled program: a core module for WASI 0.1, or a component for 0.2 or 0.3.
 pub(crate) enum Program {
     Module(Module),
     Component(Component),
+    /// For 0.3; it may import 0.2 too.
+    Async(Component),
 }
 
 /// Where a program's files come from.
@@ -39,7 +43,7 @@ pub(crate) enum Files<'a> {
     Stock(&'a Path),
     /// Directories under these names, by wasmtime-wasi.
     Preopens(&'a [Preopen]),
-    /// Our plugin, in a synchronous store.
+    /// Our plugin, in a synchronous store; 0.3 knows asynchronous ones only.
     Ours(&'a OverlayCtx),
     /// Our plugin, in an asynchronous store.
     OursAsync(&'a OverlayCtx),
@@ -102,10 +106,14 @@ impl Program {
 
     /// Compiles a program, whichever it is.
     pub(crate) fn new(bytes: &[u8]) -> Result<Self> {
-        Ok(if is_component(bytes) {
-            Self::Component(Component::new(&ENGINE, bytes)?)
-        } else {
-            Self::Module(Module::new(&ENGINE, bytes)?)
+        if !is_component(bytes) {
+            return Ok(Self::Module(Module::new(&ENGINE, bytes)?));
+        }
+        let component = Component::new(&ENGINE, bytes)?;
+        let is_async = component.get_export_index(None, "wasi:cli/run@0.3.0");
+        Ok(match is_async {
+            Some(_) => Self::Async(component),
+            None => Self::Component(component),
         })
     }
 
@@ -122,7 +130,10 @@ impl Program {
         wasi.args(args)
             .envs(env)
             .stdout(stdout.clone())
-            .stderr(stderr.clone());
+            .stderr(stderr.clone())
+            // As `wasmtime run` does. Off, wasmtime-wasi reads ahead in streams of 0.3, and what was
+            // read stays as it was when the file changes.
+            .allow_blocking_current_thread(true);
         match files {
             Files::Stock(dir) => {
                 wasi.preopened_dir(dir, "/", FsPerms::ReadWrite)?;
@@ -137,6 +148,7 @@ impl Program {
         let ended = match self {
             Self::Module(module) => run_module(module, files, wasi),
             Self::Component(component) => run_component(component, files, wasi),
+            Self::Async(component) => runtime().block_on(run_async(component, files, wasi)),
         };
         let failure = match ended {
             Ok(()) => None,
@@ -189,23 +201,53 @@ fn run_module(module: &Module, files: Files<'_>, mut wasi: WasiCtxBuilder) -> wa
     }
 }
 
-fn run_component(
-    component: &Component,
-    files: Files<'_>,
-    mut wasi: WasiCtxBuilder,
-) -> wasmtime::Result<()> {
+fn store(files: Files<'_>, mut wasi: WasiCtxBuilder) -> Store<State> {
     let overlay = match files {
         Files::Stock(_) | Files::Preopens(_) => OverlayCtx::default(),
         Files::Ours(overlay) | Files::OursAsync(overlay) => overlay.clone(),
     };
-    let mut store = Store::new(
+    Store::new(
         &ENGINE,
         State {
             wasi: wasi.build(),
             overlay,
             table: ResourceTable::new(),
         },
-    );
+    )
+}
+
+fn ended_well(ended: std::result::Result<(), ()>) -> wasmtime::Result<()> {
+    ended.map_err(|()| wasmtime::Error::msg("the guest ended with an error"))
+}
+
+async fn run_async(
+    component: &Component,
+    files: Files<'_>,
+    wasi: WasiCtxBuilder,
+) -> wasmtime::Result<()> {
+    let mut store = store(files, wasi);
+    let mut linker = wasmtime::component::Linker::<State>::new(&ENGINE);
+    match files {
+        Files::Stock(_) | Files::Preopens(_) => {
+            wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+            wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        }
+        Files::Ours(_) | Files::OursAsync(_) => {
+            p2::add_all_to_linker_async(&mut linker)?;
+            p3::add_all_to_linker(&mut linker)?;
+        }
+    }
+    let command = Command::instantiate_async(&mut store, component, &linker).await?;
+    let run = async |store: &Accessor<State>| command.wasi_cli_run().call_run(store).await;
+    ended_well(store.run_concurrent(run).await??)
+}
+
+fn run_component(
+    component: &Component,
+    files: Files<'_>,
+    wasi: WasiCtxBuilder,
+) -> wasmtime::Result<()> {
+    let mut store = store(files, wasi);
     let mut linker = wasmtime::component::Linker::<State>::new(&ENGINE);
     let ended = if let Files::OursAsync(_) = files {
         p2::add_all_to_linker_async(&mut linker)?;
@@ -223,7 +265,7 @@ fn run_component(
         let command = wasi::sync::Command::instantiate(&mut store, component, &linker)?;
         command.wasi_cli_run().call_run(&mut store)?
     };
-    ended.map_err(|()| wasmtime::Error::msg("the guest ended with an error"))
+    ended_well(ended)
 }
 
 /// A runtime for one run.

@@ -1,0 +1,130 @@
+//! What each combination of open flags and descriptor flags does to what is there.
+
+use guests_p3::{
+    Descriptor, DescriptorFlags, DescriptorType, OpenFlags, PathFlags, root, say, show, tried,
+};
+
+const HOWS: [(&str, OpenFlags); 8] = [
+    ("open", OpenFlags::empty()),
+    ("create", OpenFlags::CREATE),
+    (
+        "create exclusive",
+        OpenFlags::CREATE.union(OpenFlags::EXCLUSIVE),
+    ),
+    ("exclusive", OpenFlags::EXCLUSIVE),
+    ("directory", OpenFlags::DIRECTORY),
+    (
+        "create directory",
+        OpenFlags::CREATE.union(OpenFlags::DIRECTORY),
+    ),
+    (
+        "directory exclusive",
+        OpenFlags::DIRECTORY.union(OpenFlags::EXCLUSIVE),
+    ),
+    (
+        "directory truncate",
+        OpenFlags::DIRECTORY.union(OpenFlags::TRUNCATE),
+    ),
+];
+
+const WHATS: [(&str, DescriptorFlags); 7] = [
+    ("nothing", DescriptorFlags::empty()),
+    ("read", DescriptorFlags::READ),
+    ("write", DescriptorFlags::WRITE),
+    (
+        "read, write",
+        DescriptorFlags::READ.union(DescriptorFlags::WRITE),
+    ),
+    (
+        "mutate",
+        DescriptorFlags::READ.union(DescriptorFlags::MUTATE_DIRECTORY),
+    ),
+    (
+        "read, data sync",
+        DescriptorFlags::READ.union(DescriptorFlags::DATA_INTEGRITY_SYNC),
+    ),
+    (
+        "write, file sync",
+        DescriptorFlags::WRITE.union(DescriptorFlags::FILE_INTEGRITY_SYNC),
+    ),
+];
+
+async fn attempt(root: &Descriptor, path: &str, flags: PathFlags) {
+    for (how, open_flags) in HOWS {
+        for (what, descriptor_flags) in WHATS {
+            let exists = root.stat_at(PathFlags::empty(), path).await.is_ok();
+            let opened = root
+                .open_at(flags, path, open_flags, descriptor_flags)
+                .await;
+            if let Some(opened) = tried(format_args!("  {how} for {what}"), opened) {
+                let kind = opened.get_type().await.expect("it is open");
+                say!("    {:?} {:?}", kind, opened.get_flags().await);
+                if !exists && kind == DescriptorType::RegularFile {
+                    root.unlink_file_at(path)
+                        .await
+                        .expect("it was made just now");
+                }
+            }
+        }
+    }
+}
+
+async fn run() {
+    let root = root();
+    for path in [
+        "hello.txt",
+        "dir",
+        "absent",
+        "links/rel",
+        "links/dir",
+        "gone-dir",
+        "missing/x",
+        "hello.txt/",
+        "dir/",
+    ] {
+        say!("{path:?}, followed");
+        attempt(&root, path, PathFlags::SYMLINK_FOLLOW).await;
+    }
+    for path in [
+        "hello.txt",
+        "links/rel",
+        "links/dir",
+        "links/dir/",
+        "links/dangling",
+    ] {
+        say!("{path:?}, not followed");
+        attempt(&root, path, PathFlags::empty()).await;
+    }
+    // Truncation happens at open, and at no failing one.
+    let write = DescriptorFlags::WRITE;
+    for (path, how, what) in [
+        ("dir/one", OpenFlags::TRUNCATE, write),
+        (
+            "dir/two",
+            OpenFlags::TRUNCATE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE,
+            write,
+        ),
+        ("dir/three", OpenFlags::TRUNCATE, DescriptorFlags::READ),
+        ("dir/sub", OpenFlags::TRUNCATE, write),
+        ("links/rel", OpenFlags::TRUNCATE | OpenFlags::CREATE, write),
+    ] {
+        tried(
+            format_args!("truncate {path}"),
+            root.open_at(PathFlags::SYMLINK_FOLLOW, path, how, what)
+                .await,
+        );
+        show(
+            format_args!("size of {path}"),
+            root.stat_at(PathFlags::SYMLINK_FOLLOW, path)
+                .await
+                .map(|stat| {
+                    (
+                        stat.type_.clone(),
+                        stat.type_ == DescriptorType::RegularFile && stat.size > 0,
+                    )
+                }),
+        );
+    }
+}
+
+guests_p3::command!(run);

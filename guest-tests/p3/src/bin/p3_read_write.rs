@@ -1,0 +1,78 @@
+//! Reads and writes at offsets, and files cut and grown: what a copy-up must carry over.
+
+use guests_p3::{OpenFlags, digest, open, open_write, read_all, root, show, show_file, tried};
+
+async fn run() {
+    let root = root();
+    for path in ["hello.txt", "big.bin", "empty", "fresh"] {
+        let early = open(&root, path).await.ok();
+        let file = open_write(&root, path, OpenFlags::CREATE)
+            .await
+            .expect("it can be opened");
+        for (data, offset) in [
+            (&b"at the start"[..], 0),
+            (b"", 5),
+            (b"in the middle", 65_530),
+            (b"far", 400_000),
+        ] {
+            show(
+                format_args!("write at {offset}"),
+                file.write(data, offset).await,
+            );
+        }
+        show("all", read_all(&file).await.map(|data| digest(&data)));
+        for (length, offset) in [
+            (20, 0),
+            (0, 0),
+            (100, 399_990),
+            (1, 400_003),
+            (u64::MAX, 399_999),
+            (10, 1 << 50),
+        ] {
+            let read = file
+                .read(length, offset)
+                .await
+                .map(|(data, end)| (digest(&data), data.is_empty() && end));
+            show(format_args!("read {length} at {offset}"), read);
+        }
+        for size in [10, 100, 0, 7] {
+            tried(
+                format_args!("set size to {size}"),
+                file.set_size(size).await,
+            );
+            show("all", read_all(&file).await.map(|data| digest(&data)));
+        }
+        if let Some(early) = early {
+            show(
+                "as one opened before saw it",
+                read_all(&early).await.map(|data| digest(&data)),
+            );
+            tried("write to it", early.write(b"x", 0).await);
+            tried("cut it", early.set_size(0).await);
+        }
+        show_file(&root, path).await;
+    }
+    let file = open_write(&root, "dir/one", OpenFlags::empty())
+        .await
+        .expect("it can be opened");
+    for offset in [i64::MAX as u64, 1 << 63, u64::MAX] {
+        tried(
+            format_args!("write at {offset}"),
+            file.write(b"xyz", offset).await,
+        );
+        show(format_args!("read at {offset}"), file.read(8, offset).await);
+    }
+    for size in [i64::MAX as u64 + 1, u64::MAX] {
+        tried(
+            format_args!("set size to {size}"),
+            file.set_size(size).await,
+        );
+    }
+    show_file(&root, "dir/one").await;
+    let dir = open(&root, "dir").await.expect("it can be opened");
+    tried("read a directory", dir.read(1, 0).await);
+    tried("write a directory", dir.write(b"x", 0).await);
+    tried("cut a directory", dir.set_size(0).await);
+}
+
+guests_p3::command!(run);
