@@ -129,6 +129,7 @@ fn run(bench: &Bench) -> Result<()> {
     let mut rows = Vec::new();
     for (version, side) in subjects(bench.live) {
         let chosen: Vec<Row> = works(side)
+            .filter(|work| version.knows(work))
             .map(|work| Row::new(version, side, work))
             .filter(|row| row.label().contains(&bench.only))
             .collect();
@@ -161,11 +162,16 @@ fn run(bench: &Bench) -> Result<()> {
 /// What is compared with stock.
 fn subjects(live: bool) -> Vec<(Version, Side)> {
     if live {
-        return vec![(Version::P1, Side::Live), (Version::P2, Side::Live)];
+        return vec![
+            (Version::P1, Side::Live),
+            (Version::P2, Side::Live),
+            (Version::P3, Side::Live),
+        ];
     }
     vec![
         (Version::P1, Side::Overlay),
         (Version::P2, Side::Overlay),
+        (Version::P3, Side::Overlay),
         (Version::P2, Side::Composed),
     ]
 }

@@ -1,10 +1,10 @@
 //! Runs a guest on one side or the other.
 //!
 //! Everything but the filesystem is equal: one engine, one compiled program, a store and a mount
-//! of its own for each run, the synchronous linkers, blocking on the calling thread as
-//! `wasmtime run` does. What a fresh mount has to look up first is in the times.
+//! of its own for each run, the synchronous linkers where there are such, blocking on the calling
+//! thread as `wasmtime run` does. What a fresh mount has to look up first is in the times.
 
-use crate::sides::{composed, plugin, stock};
+use crate::sides::{asynchronous, composed, plugin, stock};
 use crate::start;
 use crate::trees::Trees;
 use crate::work::{Timed, Work};
@@ -34,6 +34,8 @@ pub(crate) enum Version {
     P1,
     /// A component for WASI 0.2.
     P2,
+    /// A component for WASI 0.3.
+    P3,
 }
 
 impl Side {
@@ -54,12 +56,13 @@ impl Side {
 }
 
 impl Version {
-    const ALL: [Self; 2] = [Self::P1, Self::P2];
+    const ALL: [Self; 3] = [Self::P1, Self::P2, Self::P3];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::P1 => "0.1",
             Self::P2 => "0.2",
+            Self::P3 => "0.3",
         }
     }
 
@@ -67,10 +70,16 @@ impl Version {
         Self::ALL.into_iter().find(|version| version.name() == name)
     }
 
+    /// Whether a guest of that version can do it: 0.3 reads and writes by streams alone.
+    pub(crate) fn knows(self, work: &Work) -> bool {
+        self != Self::P3 || !matches!(work.name, "read-at" | "write-at")
+    }
+
     fn file(self) -> &'static str {
         match self {
             Self::P1 => "p1_bench.wasm",
             Self::P2 => "p2_bench.wasm",
+            Self::P3 => "p3_bench.wasm",
         }
     }
 }
@@ -88,6 +97,8 @@ enum Program {
         /// With its overlay; none if that side is not asked for.
         composed: Option<Component>,
     },
+    /// For 0.3.
+    Async(Component),
 }
 
 impl Guest {
@@ -103,6 +114,7 @@ impl Guest {
         })?;
         let program = match version {
             Version::P1 => Program::Module(Module::new(&engine, bytes)?),
+            Version::P3 => Program::Async(Component::new(&engine, &bytes)?),
             Version::P2 => Program::Component {
                 alone: Component::new(&engine, &bytes)?,
                 composed: match side {
@@ -155,6 +167,12 @@ impl Guest {
             }
             (Program::Module(module), Some(files)) => {
                 plugin::p1(engine, module, &arguments, &files)
+            }
+            (Program::Async(component), None) => {
+                asynchronous::stock(component, &arguments, &stock::plain(trees))
+            }
+            (Program::Async(component), Some(files)) => {
+                asynchronous::plugin(component, &arguments, files)
             }
             (Program::Component { .. }, None) => self.ready(side, trees)?.run(&arguments),
             (Program::Component { alone, .. }, Some(files)) => {

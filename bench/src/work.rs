@@ -1,4 +1,4 @@
-//! What is timed. The guests `p1_bench` and `p2_bench` know the same works by the same names.
+//! What is timed. The guests `p1_bench`, `p2_bench` and `p3_bench` know the same works by the same names.
 
 /// One thing that a guest does over and over, or that is done with it.
 #[derive(Debug)]

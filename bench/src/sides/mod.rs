@@ -1,5 +1,6 @@
 //! The sides that are compared.
 
+pub(crate) mod asynchronous;
 pub(crate) mod composed;
 pub(crate) mod plugin;
 pub(crate) mod stock;

@@ -13,10 +13,10 @@ use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-struct State {
-    wasi: WasiCtx,
-    files: OverlayCtx,
-    table: ResourceTable,
+pub(super) struct State {
+    pub(super) wasi: WasiCtx,
+    pub(super) files: OverlayCtx,
+    pub(super) table: ResourceTable,
 }
 
 impl WasiView for State {
@@ -49,14 +49,18 @@ pub(crate) fn overlay(trees: &Trees) -> Result<OverlayCtx> {
         .upper_dir(upper.display().to_string(), open(&upper)?)
         .build()?;
     let mut files = OverlayCtx::builder();
-    files.overlay("/", &overlay, FsPerms::ReadWrite)?;
+    files
+        .overlay("/", &overlay, FsPerms::ReadWrite)?
+        .allow_blocking_current_thread(true);
     Ok(files.build())
 }
 
 /// The plain directory as `/`.
 pub(crate) fn live(trees: &Trees) -> Result<OverlayCtx> {
     let mut files = OverlayCtx::builder();
-    files.dir(open(&trees.plain())?, "/", FsPerms::ReadWrite)?;
+    files
+        .dir(open(&trees.plain())?, "/", FsPerms::ReadWrite)?
+        .allow_blocking_current_thread(true);
     Ok(files.build())
 }
 
@@ -65,7 +69,7 @@ fn open(path: &Path) -> Result<Dir> {
         .with_context(|| format!("cannot open {}", path.display()))
 }
 
-fn wasi(arguments: &[String], stdout: &MemoryOutputPipe) -> WasiCtxBuilder {
+pub(super) fn wasi(arguments: &[String], stdout: &MemoryOutputPipe) -> WasiCtxBuilder {
     let mut builder = WasiCtxBuilder::new();
     builder
         .args(arguments)

@@ -15,8 +15,8 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 pub(crate) type Preopens = Vec<(PathBuf, String)>;
 
 pub(crate) struct State {
-    ctx: WasiCtx,
-    table: ResourceTable,
+    pub(super) ctx: WasiCtx,
+    pub(super) table: ResourceTable,
 }
 
 impl WasiView for State {
@@ -33,7 +33,7 @@ pub(crate) fn plain(trees: &Trees) -> Preopens {
     vec![(trees.plain(), "/".to_owned())]
 }
 
-fn builder(
+pub(super) fn builder(
     arguments: &[String],
     stdout: &MemoryOutputPipe,
     preopens: &Preopens,

@@ -323,11 +323,6 @@ fn options_of_wasmtime_that_are_not_served() {
     }
     fails(
         &place(),
-        &["-S", "p3", "ok.wat"],
-        "-S p3: WASI 0.3 is not supported yet; build the program for WASI 0.2",
-    );
-    fails(
-        &place(),
         &["-D", "debugger=x", "ok.wat"],
         &format!("-D debugger: wasi-overlay attaches no debugger; {elsewhere}"),
     );
@@ -419,7 +414,9 @@ fn a_program_that_imports_what_is_not_there() {
         .file("http.wat", import("wasi:http/types@0.2.0"))
         .file("tls.wat", import("wasi:tls/types@0.2.0-draft"))
         .file("clock.wat", import("wasi:clocks/wall-clock@0.2.0"))
-        .file("three.wat", import("wasi:clocks/system-clock@0.3.0"));
+        .file("three.wat", import("wasi:clocks/system-clock@0.3.0"))
+        .file("io.wat", import("wasi:io/streams@0.3.0"))
+        .file("http3.wat", import("wasi:http/types@0.3.0"));
     fails(
         &place,
         &["log.wat"],
@@ -446,9 +443,21 @@ fn a_program_that_imports_what_is_not_there() {
     );
     fails(
         &place,
-        &["three.wat"],
-        "`three.wat` is a component of WASI 0.3 (it has `wasi:clocks/system-clock@0.3.0`), which \
-         is not supported yet; build it for WASI 0.2",
+        &["-S", "p3=n", "three.wat"],
+        "`three.wat` cannot be run: it imports `wasi:clocks/system-clock@0.3.0`, which is not \
+         there; leave `-S p3=n` out",
+    );
+    fails(
+        &place,
+        &["io.wat"],
+        "`io.wat` cannot be run: it imports `wasi:io/streams@0.3.0`, which is not there; compose \
+         the program with a component that exports it, as with `wac plug`",
+    );
+    fails(
+        &place,
+        &["-S", "http", "http3.wat"],
+        "`http3.wat` cannot be run: it imports `wasi:http/types@0.3.0`, which is not there; \
+         wasi-overlay offers `wasi:http` of WASI 0.2 only, use a host that has it",
     );
 }
 

@@ -10,4 +10,5 @@ mod options;
 mod overlays;
 mod programs;
 mod support;
+mod wasi_0_3;
 mod wat;

@@ -170,6 +170,16 @@ pub(crate) fn component(imports: &str, result: u32) -> String {
     )
 }
 
+/// The same for WASI 0.3.
+pub(crate) fn async_component(imports: &str, result: u32) -> String {
+    component(imports, result)
+        .replace(
+            "(func $run (result (result))",
+            "(func $run async (result (result))",
+        )
+        .replace("wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0")
+}
+
 /// A component of WASI 0.2 that makes the directory `name` in its only preopened directory.
 /// It traps unless there is exactly one, and fails if the directory cannot be made.
 pub(crate) fn mkdir_component(name: &str) -> String {
