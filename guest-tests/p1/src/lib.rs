@@ -141,6 +141,40 @@ const NAMES: [&str; 77] = [
     "NOTCAPABLE",
 ];
 
+/// What later versions of WASI call an error code, in scripts that all of them run.
+pub fn script_code(code: wasi::Errno) -> &'static str {
+    match code.name() {
+        "ACCES" => "access",
+        "AGAIN" => "would-block",
+        "BADF" => "bad-descriptor",
+        "BUSY" => "busy",
+        "DQUOT" => "quota",
+        "EXIST" => "exist",
+        "FBIG" => "file-too-large",
+        "ILSEQ" => "illegal-byte-sequence",
+        "INVAL" => "invalid",
+        "IO" => "io",
+        "ISDIR" => "is-directory",
+        "LOOP" => "loop",
+        "MLINK" => "too-many-links",
+        "NAMETOOLONG" => "name-too-long",
+        "NODEV" => "no-device",
+        "NOENT" => "no-entry",
+        "NOMEM" => "insufficient-memory",
+        "NOSPC" => "insufficient-space",
+        "NOTDIR" => "not-directory",
+        "NOTEMPTY" => "not-empty",
+        "NOTSUP" => "unsupported",
+        "NXIO" => "no-such-device",
+        "OVERFLOW" => "overflow",
+        "PERM" => "not-permitted",
+        "ROFS" => "read-only",
+        "TXTBSY" => "text-file-busy",
+        "XDEV" => "cross-device",
+        other => other,
+    }
+}
+
 /// Prints what was tried and what came of it; gives the value back.
 pub fn show<T: Debug, E: Code>(what: impl Display, result: Result<T, E>) -> Option<T> {
     match result {

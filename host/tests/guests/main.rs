@@ -13,11 +13,13 @@ mod composed;
 mod cpython;
 mod deviations;
 mod fixture;
+mod full;
 mod layers;
 mod program;
 mod random;
 mod scan;
 mod stacks;
+mod versions;
 
 use anyhow::{Context as _, Result, ensure};
 use deviations::Place;

@@ -5,5 +5,6 @@ mod async_calls;
 mod blocking;
 mod calls;
 mod linker;
+mod slow;
 mod streams;
 mod support;

@@ -79,18 +79,15 @@ impl Input {
     /// Some bytes, once there are any.
     async fn read(&mut self, length: u64) -> std::result::Result<Vec<u8>, Stop> {
         let length = usize::try_from(length).expect("scripts ask for little");
+        // A stream that has ended must not be read again.
+        let ended = self.ended.take().ok_or(Stop::End)?;
         let (result, data) = self.stream.read(Vec::with_capacity(length)).await;
-        match (result, self.ended.take()) {
-            (StreamResult::Complete(_), ended) => {
-                self.ended = ended;
-                Ok(data)
-            }
-            (_, Some(ended)) => {
-                ended.await?;
-                Err(Stop::End)
-            }
-            (_, None) => Err(Stop::End),
+        if let StreamResult::Complete(_) = result {
+            self.ended = Some(ended);
+            return Ok(data);
         }
+        ended.await?;
+        Err(Stop::End)
     }
 }
 

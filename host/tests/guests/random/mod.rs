@@ -1,4 +1,4 @@
-//! Random scripts on random layers: one guest does hundreds of calls, with files, directories and
+//! Random scripts on random layers: one guest for each version of WASI does hundreds of calls, with files, directories and
 //! streams held open across them, and the transcript and the tree that it leaves have to be those
 //! of wasmtime-wasi on a plain directory.
 //!
@@ -18,7 +18,7 @@ use crate::scan::{self, Tree};
 use crate::stacks::Stack;
 use anyhow::{Result, ensure};
 use std::sync::LazyLock;
-use wasi_overlay_guest_artifacts::P2_SCRIPT;
+use wasi_overlay_guest_artifacts::{Guest, P1_SCRIPT, P2_SCRIPT, P3_SCRIPT};
 
 /// The calls of one script.
 const STEPS: u64 = 250;
@@ -51,18 +51,41 @@ impl Random {
 /// What a script says, and what it leaves where that is on disk.
 type Ran = (String, Option<Tree>);
 
-static GUEST: LazyLock<Program> = LazyLock::new(|| {
-    Program::load(P2_SCRIPT.path()).expect("a guest that was built can be compiled")
-});
+/// The interpreter of scripts for one version of WASI.
+pub(crate) type Interpreter = LazyLock<Program>;
+
+pub(crate) static P1: Interpreter = LazyLock::new(|| interpreter(&P1_SCRIPT));
+pub(crate) static P2: Interpreter = LazyLock::new(|| interpreter(&P2_SCRIPT));
+pub(crate) static P3: Interpreter = LazyLock::new(|| interpreter(&P3_SCRIPT));
+
+fn interpreter(guest: &Guest) -> Program {
+    Program::load(guest.path()).expect("a guest that was built can be compiled")
+}
 
 fn number(name: &str, default: u64) -> u64 {
     let value = std::env::var(name).ok();
     value.map_or(default, |value| value.parse().expect("a number"))
 }
 
-/// Runs random scripts on a plain directory and by `run`. `streams` says whether they keep a stream
-/// to read from across calls.
-fn check(scripts: u64, streams: bool, run: impl Fn(&Layers, &str) -> Result<Ran>) {
+/// Runs random scripts by `run`, and on a plain directory by the interpreter of their version.
+/// `streams` says whether they keep a stream to read from across calls.
+fn check(
+    guest: &Interpreter,
+    scripts: u64,
+    streams: bool,
+    run: impl Fn(&Layers, &str) -> Result<Ran>,
+) {
+    let plain = |layers: &Layers, script: &str| plain(guest, layers, script);
+    compare(scripts, streams, plain, run);
+}
+
+/// Runs random scripts in two ways, and expects the same of both.
+pub(crate) fn compare(
+    scripts: u64,
+    streams: bool,
+    plain: impl Fn(&Layers, &str) -> Result<(String, Tree)>,
+    run: impl Fn(&Layers, &str) -> Result<Ran>,
+) {
     let seeds = match std::env::var("OVERLAY_SEED") {
         Ok(seed) => {
             let seed = seed.parse().expect("a number");
@@ -82,7 +105,7 @@ fn check(scripts: u64, streams: bool, run: impl Fn(&Layers, &str) -> Result<Ran>
             Err(_) => script(&mut random, streams),
         };
         let layers = Layers::new(tree, spread).expect("the layers can be written");
-        let difference = |lines: &[String]| difference(&layers, &lines.join("\n"), &run);
+        let difference = |lines: &[String]| difference(&layers, &lines.join("\n"), &plain, &run);
         if difference(&lines).is_some() {
             let lines = shrink(lines, |lines| difference(lines).is_some());
             panic!(
@@ -107,6 +130,7 @@ fn script(random: &mut Random, streams: bool) -> Vec<String> {
 fn difference(
     layers: &Layers,
     script: &str,
+    plain: impl Fn(&Layers, &str) -> Result<(String, Tree)>,
     run: impl Fn(&Layers, &str) -> Result<Ran>,
 ) -> Option<String> {
     let (said, left) = plain(layers, script).expect("a script runs on a plain directory");
@@ -153,9 +177,9 @@ fn shrink(mut lines: Vec<String>, fails: impl Fn(&[String]) -> bool) -> Vec<Stri
     }
 }
 
-fn plain(layers: &Layers, script: &str) -> Result<(String, Tree)> {
+fn plain(guest: &Program, layers: &Layers, script: &str) -> Result<(String, Tree)> {
     let folder = layers.plain()?;
-    let said = run(&GUEST, Files::Stock(folder.path()), script)?;
+    let said = run(guest, Files::Stock(folder.path()), script)?;
     Ok((said, scan::scan(folder.path())?))
 }
 
@@ -177,42 +201,80 @@ fn run(program: &Program, files: Files<'_>, script: &str) -> Result<String> {
     Ok(said)
 }
 
-fn on(stack: Stack) -> impl Fn(&Layers, &str) -> Result<Ran> {
+pub(crate) fn on(guest: &Program, stack: Stack) -> impl Fn(&Layers, &str) -> Result<Ran> {
     move |layers, script| {
         let mounted = stack.mount(layers)?;
-        let said = run(&GUEST, mounted.files(), script)?;
+        let said = run(guest, mounted.files(), script)?;
         Ok((said, mounted.end()?))
     }
 }
 
 macro_rules! test_stack {
-    ($name:ident, $stack:ident, $scripts:literal) => {
+    ($name:ident, $guest:ident, $stack:ident, $scripts:literal) => {
         #[test]
         fn $name() {
-            check($scripts, true, on(Stack::$stack));
+            check(&$guest, $scripts, true, on(&$guest, Stack::$stack));
         }
     };
 }
 
-test_stack!(a_live_directory_is_like_a_plain_one, Live, 15);
-test_stack!(one_lower_is_like_a_plain_directory, OneLower, 15);
-test_stack!(three_lowers_are_like_a_plain_directory, Spread, 30);
+test_stack!(p1_a_live_directory_is_like_a_plain_one, P1, Live, 15);
+test_stack!(p1_three_lowers_are_like_a_plain_directory, P1, Spread, 30);
+test_stack!(
+    p1_an_upper_in_memory_is_like_a_plain_directory,
+    P1,
+    SpreadMemory,
+    15
+);
+test_stack!(
+    p1_an_upper_with_a_part_is_like_a_plain_directory,
+    P1,
+    UpperWithPart,
+    15
+);
+test_stack!(p3_a_live_directory_is_like_a_plain_one, P3, Live, 15);
+test_stack!(p3_three_lowers_are_like_a_plain_directory, P3, Spread, 30);
+test_stack!(
+    p3_calls_on_other_threads_are_like_a_plain_directory,
+    P3,
+    SpreadAsyncPool,
+    15
+);
+test_stack!(
+    p3_an_upper_in_memory_is_like_a_plain_directory,
+    P3,
+    SpreadMemory,
+    15
+);
+test_stack!(
+    p3_an_upper_with_a_part_is_like_a_plain_directory,
+    P3,
+    UpperWithPart,
+    15
+);
+
+test_stack!(a_live_directory_is_like_a_plain_one, P2, Live, 15);
+test_stack!(one_lower_is_like_a_plain_directory, P2, OneLower, 15);
+test_stack!(three_lowers_are_like_a_plain_directory, P2, Spread, 30);
 test_stack!(
     an_asynchronous_store_is_like_a_plain_directory,
+    P2,
     SpreadAsyncPool,
     15
 );
 test_stack!(
     an_upper_in_memory_is_like_a_plain_directory,
+    P2,
     SpreadMemory,
     30
 );
 test_stack!(
     an_upper_with_a_part_is_like_a_plain_directory,
+    P2,
     UpperWithPart,
     30
 );
-test_stack!(an_upper_alone_is_like_a_plain_directory, UpperAlone, 15);
+test_stack!(an_upper_alone_is_like_a_plain_directory, P2, UpperAlone, 15);
 
 /// A stream to read from is the layer's own in a composed guest, so none is kept.
 fn composed(scripts: u64, stack: composed::Stack) {
@@ -220,7 +282,7 @@ fn composed(scripts: u64, stack: composed::Stack) {
     let composed = stack.setup().compose(&guest);
     let program = Program::new(&composed.expect("the guest can be composed"));
     let program = program.expect("it can be compiled");
-    check(scripts, false, |layers, script| {
+    check(&P2, scripts, false, |layers, script| {
         let mounted = stack.mount(layers)?;
         let said = run(&program, Files::Preopens(&mounted.preopens), script)?;
         Ok((said, Some(mounted.end()?)))
