@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
-# Times overlays of four layers, in the plugin and composed into the guest, against stock
-# wasmtime-wasi on one plain directory.
+# Times overlays, in the plugin and composed into the guest, against stock wasmtime-wasi on one
+# plain directory; beside them, where they can be mounted, the kernel's overlayfs and
+# fuse-overlayfs under stock wasmtime-wasi, and a native program.
 #
-# usage: scripts/bench.sh [--release] [--smoke | --pairs N] [--live] [--check] [--json FILE] ...
+# usage: scripts/bench.sh [--release] [--smoke [--record]] [--pairs N] [--layers N,N] [--cold]
+#                         [--full] [--live] [--ours] [--only ROW] [--check]
+#                         [--json FILE] [--svg FILE] [--markdown]
 #
-# --smoke counts system calls, fails if there are too many or the component is too large, and says
-# nothing of times. --release
+# --smoke counts system calls, fails if there are more than bench/calls.json says by 5 % or the
+# component is too large, and times nothing; with --record it writes that file. --check fails where
+# a target is missed (bench/src/work.rs). --markdown prints the README's tables, and
+# `--svg docs/bench.svg` draws its plot. --release
 # is for numbers to show: it builds wasmtime once more, which takes ten minutes on two cores.
 # Without it our crates are optimized as the dependencies are, so that the ratios are fair.
 . "$(dirname "$0")/lib.sh"
@@ -17,6 +22,7 @@ arguments=()
 for argument; do
     case "$argument" in
     --release) profile=(--release) folder=release ;;
+    # Record and smoke run in one profile: assertions make system calls.
     --smoke) profile=() arguments+=("$argument") ;;
     *) arguments+=("$argument") ;;
     esac
@@ -25,6 +31,7 @@ done
 scripts/setup.sh
 scripts/build-guests.sh
 scripts/build-component.sh
-cargo build "${everything[@]}" "${profile[@]}"
+scripts/fetch-cpython.sh
+cargo build "${everything[@]}" "${profile[@]}" --bin wasi-overlay-bench
 # A backtrace with each error would be stock's greatest cost (docs/design.md).
 RUST_BACKTRACE=0 "${CARGO_TARGET_DIR:-target}/$folder/wasi-overlay-bench" "${arguments[@]}"

@@ -2,7 +2,7 @@
 //!
 //! What starting up costs is taken out by counting two runs that differ in nothing but turns.
 
-use crate::runner::{Side, Version};
+use crate::subject::Subject;
 use crate::trees::Trees;
 use crate::work::Work;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -40,21 +40,18 @@ const NOT_FILES: &[&str] = &[
     "sigaltstack",
 ];
 
-/// Counts the system calls of one unit of `work`, once everything is warm; none where the work is
-/// not to be counted.
-pub(crate) fn calls(
-    work: &Work,
-    version: Version,
-    side: Side,
-    trees: &Trees,
-    guests: &Path,
-) -> Result<Calls> {
-    if work.counted_turns == 0 {
-        return Ok(Calls::new());
-    }
-    let few = run(work, version, side, trees, guests, work.counted_turns)?;
-    let many = run(work, version, side, trees, guests, 2 * work.counted_turns)?;
-    let units = f64::from(work.counted_turns * work.units);
+/// Counts the system calls of one unit of a work: once everything is warm, or on a new mount if
+/// that is what the work is about.
+pub(crate) fn calls(work: &Work, subject: Subject, trees: &Trees, guests: &Path) -> Result<Calls> {
+    let turns = work.counted_turns;
+    let (few, many) = if work.warm {
+        (turns, 2 * turns)
+    } else {
+        (0, turns)
+    };
+    let few = run(work, subject, trees, guests, few)?;
+    let many = run(work, subject, trees, guests, many)?;
+    let units = f64::from(turns * work.units(&trees.sizes));
     let mut calls = Calls::new();
     for (name, count) in many {
         let before = few.get(&name).copied().unwrap_or(0);
@@ -70,28 +67,32 @@ pub(crate) fn calls(
 
 fn run(
     work: &Work,
-    version: Version,
-    side: Side,
+    subject: Subject,
     trees: &Trees,
     guests: &Path,
     turns: u32,
 ) -> Result<BTreeMap<String, u64>> {
+    if work.changes {
+        trees.restore()?;
+    }
     let summary = trees.root().join("strace");
     let output = Command::new("strace")
         .args(["-f", "-c", "-U", "calls,name", "-o"])
         .arg(&summary)
         .arg(std::env::current_exe()?)
         .arg("one")
-        .args([version.name(), side.name(), work.name])
+        .args([subject.version.name(), subject.side.name(), work.name])
         .arg(turns.to_string())
         .arg(trees.root())
+        .arg(trees.layers.to_string())
         .arg(guests)
+        .args(trees.sizes.arguments())
         .stdin(Stdio::null())
         .output()
         .context("cannot run strace: install it (scripts/setup.sh does)")?;
     ensure!(
         output.status.success(),
-        "counting {} failed: {}",
+        "counting {} of {subject} failed: {}",
         work.name,
         String::from_utf8_lossy(&output.stderr).trim()
     );

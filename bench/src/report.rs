@@ -1,184 +1,149 @@
-//! What was measured, as a table and as JSON.
+//! What was measured, as tables and as JSON.
 
 use crate::count::Calls;
-use crate::runner::{Side, Version};
-use crate::work::Work;
+use crate::row::{Row, Spread};
+use crate::subject::Subject;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// A ratio up to this times what is allowed is chance: shared machines are not steadier.
-pub(crate) const EQUAL: f64 = 1.15;
-
-/// What one work of one WASI version took.
-#[derive(Debug)]
-pub(crate) struct Row {
-    pub(crate) version: Version,
-    pub(crate) work: &'static Work,
-    /// What stock is compared with.
-    pub(crate) side: Side,
-    /// Nanoseconds a unit, one for each pair; those at the same index ran back to back.
-    pub(crate) stock: Vec<f64>,
-    pub(crate) ours: Vec<f64>,
-    pub(crate) stock_calls: Calls,
-    pub(crate) ours_calls: Calls,
-}
-
-/// The middle of some numbers, and the quarters below and above it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spread {
-    pub(crate) low: f64,
-    pub(crate) median: f64,
-    pub(crate) high: f64,
-}
-
-impl Spread {
-    /// Of `values`; of none, not a number.
-    pub(crate) fn of(values: &[f64]) -> Self {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let at = |numerator: usize| {
-            let Some(last) = sorted.len().checked_sub(1) else {
-                return f64::NAN;
-            };
-            // Between two values, halfway is near enough.
-            let low = sorted[last * numerator / 4];
-            let high = sorted[(last * numerator).div_ceil(4)];
-            f64::midpoint(low, high)
-        };
-        Self {
-            low: at(1),
-            median: at(2),
-            high: at(3),
-        }
-    }
-
-    fn json(self) -> Value {
-        json!({ "quarter": self.low, "median": self.median, "three_quarters": self.high })
-    }
-}
-
-impl Row {
-    /// Nothing measured yet.
-    pub(crate) fn new(version: Version, side: Side, work: &'static Work) -> Self {
-        Self {
-            version,
-            work,
-            side,
-            stock: Vec::new(),
-            ours: Vec::new(),
-            stock_calls: Calls::new(),
-            ours_calls: Calls::new(),
-        }
-    }
-
-    /// The guest and the work.
-    pub(crate) fn label(&self) -> String {
-        format!("{}: {}", self.guest(), self.work.name)
-    }
-
-    fn guest(&self) -> String {
-        match self.side {
-            Side::Composed => format!("{} composed", self.version.name()),
-            Side::Stock | Side::Overlay | Side::Live => self.version.name().to_owned(),
-        }
-    }
-
-    /// Our time over stock's, pair by pair.
-    pub(crate) fn ratio(&self) -> Spread {
-        let ratios: Vec<f64> = self
-            .ours
-            .iter()
-            .zip(&self.stock)
-            .map(|(ours, stock)| ours / stock)
-            .collect();
-        Spread::of(&ratios)
-    }
-
-    /// How many times as long as stock it may take; none if nothing was promised.
-    fn most_ratio(&self) -> Option<f64> {
-        match self.side {
-            Side::Composed => self.work.composed_ratio,
-            Side::Stock | Side::Overlay | Side::Live => Some(1.0),
-        }
-    }
-
-    /// Whether ours takes longer than it may by more than chance.
-    pub(crate) fn is_slower(&self) -> bool {
-        let ratio = self.ratio().median;
-        self.most_ratio().is_some_and(|most| ratio > most * EQUAL)
-    }
-
-    fn verdict(&self) -> String {
-        let ratio = self.ratio().median;
-        match self.most_ratio() {
-            None => "no bound".to_owned(),
-            Some(1.0) if ratio < 1.0 / EQUAL => "faster".to_owned(),
-            Some(1.0) if ratio <= EQUAL => "equal".to_owned(),
-            Some(1.0) => "slower".to_owned(),
-            Some(most) if ratio <= most => format!("at most {most}"),
-            Some(most) if ratio <= most * EQUAL => format!("about {most}"),
-            Some(most) => format!("more than {most}"),
-        }
-    }
-
-    /// Why the system calls are too many; none if they are not.
-    pub(crate) fn excess(&self) -> Option<String> {
-        let stock = total(&self.stock_calls);
-        let ours = total(&self.ours_calls);
-        // What is left of chance after the difference of two runs.
-        let slack = 0.05 + stock * 0.02;
-        let most = match self.side {
-            Side::Overlay => self.work.plugin_calls.min(stock),
-            Side::Composed => self.work.composed_calls,
-            Side::Live | Side::Stock => stock,
-        };
-        let bound = most + slack;
-        (ours > bound).then(|| {
-            format!(
-                "{}: {ours:.2} system calls a {}, more than {bound:.2} (stock {stock:.2}): {}",
-                self.label(),
-                self.work.unit,
-                spell(&self.ours_calls),
-            )
-        })
-    }
-}
-
-/// The table.
+/// The table for terminals: a line a row.
 pub(crate) fn table(rows: &[Row], timed: bool) -> String {
-    let ours = rows.first().map_or("ours", |row| row.side.name());
-    let (times, rule) = match timed {
-        true => (format!("| stock | {ours} | ratio | "), "|---|---|---|---"),
-        false => (String::new(), ""),
-    };
-    let mut out = format!(
-        "| guest | work {times}| calls: stock | calls: {ours} |\n|---|---{rule}|---|---|\n"
-    );
+    let mut lines = vec![vec![
+        "guest".to_owned(),
+        "work".to_owned(),
+        "layers".to_owned(),
+        "calls".to_owned(),
+        "peer's calls".to_owned(),
+    ]];
+    if timed {
+        let times = ["ratio", "quartiles", "target", "took", "peer took"];
+        lines[0].splice(3..3, times.map(str::to_owned));
+    }
     for row in rows {
-        let head = format!("| {} | {} ", row.guest(), row.work.name);
-        let calls = format!(
-            "| {} | {} |",
-            spell(&row.stock_calls),
-            spell(&row.ours_calls)
-        );
-        let times = if timed {
+        let cold = if row.cold { " (cold)" } else { "" };
+        let mut line = vec![
+            row.subject.to_string(),
+            format!("{}{cold}", row.work.name),
+            row.layers.to_string(),
+        ];
+        if timed {
             let ratio = row.ratio();
-            format!(
-                "| {} | {} | {:.2} ({:.2}–{:.2}) | {} ",
-                time(Spread::of(&row.stock), row.work.unit),
-                time(Spread::of(&row.ours), row.work.unit),
-                ratio.median,
-                ratio.low,
-                ratio.high,
+            line.extend([
+                short(ratio.median),
+                format!("{}–{}", short(ratio.low), short(ratio.high)),
                 row.verdict(),
-            )
-        } else {
-            String::new()
-        };
+                time(Spread::of(&row.ours), row.work.unit),
+                time(Spread::of(&row.stock), row.work.unit),
+            ]);
+        }
+        line.push(spell(row.ours_calls.as_ref()));
+        line.push(spell(row.stock_calls.as_ref()));
+        lines.push(line);
+    }
+    aligned(&lines)
+}
+
+fn aligned(lines: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let of = lines.iter().map(|line| line[column].chars().count());
+        // A list of many calls is not worth that the others stand far away.
+        of.max().unwrap_or(0).min(44)
+    };
+    let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
+    let mut out = String::new();
+    for line in lines {
+        let cells = line.iter().zip(&widths);
+        let line: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         // Writing to a string cannot fail.
-        writeln!(out, "{head}{times}{calls}").unwrap_or_default();
+        writeln!(out, "{}", line.join("  ").trim_end()).unwrap_or_default();
     }
     out
+}
+
+/// The README's tables: for each number of layers the ratios, a column a subject; then the calls
+/// of core modules.
+pub(crate) fn markdown(rows: &[Row]) -> String {
+    let mut out = String::new();
+    let layers: BTreeSet<u32> = rows.iter().map(|row| row.layers).collect();
+    for layers in layers {
+        let rows: Vec<&Row> = rows.iter().filter(|row| row.layers == layers).collect();
+        ratios(&mut out, layers, &rows);
+        out.push('\n');
+    }
+    calls(&mut out, rows);
+    out
+}
+
+/// The works in their order, each once.
+fn works(rows: &[&Row]) -> Vec<(&'static str, bool)> {
+    let mut works = Vec::new();
+    for row in rows {
+        let work = (row.work.name, row.cold);
+        if !works.contains(&work) {
+            works.push(work);
+        }
+    }
+    works
+}
+
+fn ratios(out: &mut String, layers: u32, rows: &[&Row]) {
+    let subjects: BTreeSet<Subject> = rows.iter().map(|row| row.subject).collect();
+    let heads: Vec<String> = subjects.iter().map(ToString::to_string).collect();
+    let rule = "---|".repeat(subjects.len());
+    let layers = match layers {
+        1 => "1 layer".to_owned(),
+        layers => format!("{layers} layers"),
+    };
+    writeln!(out, "| {layers} | {} |\n|---|{rule}", heads.join(" | ")).unwrap_or_default();
+    for (work, cold) in works(rows) {
+        let cells: Vec<String> = subjects
+            .iter()
+            .map(|subject| {
+                let mut of = rows.iter();
+                let row = of.find(|row| {
+                    row.subject == *subject && row.work.name == work && row.cold == cold
+                });
+                row.map_or("–".to_owned(), |row| {
+                    let ratio = row.ratio();
+                    let (low, high) = (short(ratio.low), short(ratio.high));
+                    let target = row.most_ratio().map_or(String::new(), |most| {
+                        let sign = if row.misses().is_empty() {
+                            "≤"
+                        } else {
+                            "not ≤"
+                        };
+                        format!("; {sign} {most}")
+                    });
+                    format!("{} ({low}–{high}{target})", short(ratio.median))
+                })
+            })
+            .collect();
+        let cold = if cold { ", cold" } else { "" };
+        writeln!(out, "| {work}{cold} | {} |", cells.join(" | ")).unwrap_or_default();
+    }
+}
+
+fn calls(out: &mut String, rows: &[Row]) {
+    let counted = |row: &&Row| row.ours_calls.is_some() && row.subject.to_string() == "0.1";
+    let rows: Vec<&Row> = rows.iter().filter(counted).collect();
+    if rows.is_empty() {
+        return;
+    }
+    out.push_str("| system calls | stock, plain directory | overlay |\n|---|---|---|\n");
+    let first = rows[0].layers;
+    for row in rows.iter().filter(|row| row.layers == first) {
+        let line = format!(
+            "| {}, a {} | {} | {} |",
+            row.work.name,
+            row.work.unit,
+            spell(row.stock_calls.as_ref()),
+            spell(row.ours_calls.as_ref())
+        );
+        writeln!(out, "{line}").unwrap_or_default();
+    }
 }
 
 /// The same for programs.
@@ -187,24 +152,35 @@ pub(crate) fn json(rows: &[Row], pairs: u32) -> Value {
         .iter()
         .map(|row| {
             json!({
-                "guest": row.guest(),
+                "subject": row.subject.to_string(),
                 "work": row.work.name,
+                "layers": row.layers,
+                "cold": row.cold || !row.work.warm,
                 "unit": row.work.unit,
-                "stock_ns": Spread::of(&row.stock).json(),
-                "ours": row.side.name(),
-                "ours_ns": Spread::of(&row.ours).json(),
+                "peer": row.work.peer.name(),
+                "peer_ns": Spread::of(&row.stock).json(),
+                "ns": Spread::of(&row.ours).json(),
                 "ratio": row.ratio().json(),
-                "stock_calls": row.stock_calls,
-                "ours_calls": row.ours_calls,
+                "most_ratio": row.most_ratio(),
+                "peer_calls": row.stock_calls,
+                "calls": row.ours_calls,
             })
         })
         .collect();
     json!({
         "pairs": pairs,
-        "lower_layers": crate::trees::LAYERS,
         "debug_assertions": cfg!(debug_assertions),
         "rows": rows,
     })
+}
+
+/// A ratio with as many digits as it deserves.
+fn short(ratio: f64) -> String {
+    match ratio {
+        ratio if ratio < 0.1 => format!("{ratio:.3}"),
+        ratio if ratio < 10.0 => format!("{ratio:.2}"),
+        ratio => format!("{ratio:.0}"),
+    }
 }
 
 fn time(spread: Spread, unit: &str) -> String {
@@ -213,11 +189,10 @@ fn time(spread: Spread, unit: &str) -> String {
     format!("{micros:.2} ± {half:.2} µs a {unit}")
 }
 
-fn total(calls: &Calls) -> f64 {
-    calls.values().sum()
-}
-
-fn spell(calls: &Calls) -> String {
+fn spell(calls: Option<&Calls>) -> String {
+    let Some(calls) = calls else {
+        return "–".to_owned();
+    };
     if calls.is_empty() {
         return "none".to_owned();
     }
@@ -235,13 +210,44 @@ fn spell(calls: &Calls) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Spread;
+    use super::{markdown, short, table};
+    use crate::row::tests::row;
+    use crate::subject::{OTHERS, OVERLAYS};
 
     #[test]
-    fn a_spread_has_its_quarters() {
-        let spread = Spread::of(&[5.0, 1.0, 3.0, 2.0, 4.0]);
-        assert_eq!((spread.low, spread.median, spread.high), (2.0, 3.0, 4.0));
-        assert_eq!(Spread::of(&[1.0, 2.0]).median, 1.5);
-        assert!(Spread::of(&[]).median.is_nan());
+    fn the_markdown_has_a_column_a_subject_and_says_what_is_missed() {
+        let rows = [
+            row(OVERLAYS[0], "stat", 16, 1.0, 0.05),
+            row(OVERLAYS[0], "fstat", 16, 1.0, 2.0),
+            row(OTHERS[2], "stat", 16, 1.0, 0.25),
+        ];
+        let text = markdown(&rows);
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("| 16 layers | 0.1 | native |"));
+        assert_eq!(lines.next(), Some("|---|---|---|"));
+        let stat = "| stat | 0.050 (0.050–0.050; ≤ 0.1) | 0.25 (0.25–0.25) |";
+        assert_eq!(lines.next(), Some(stat));
+        let fstat = "| fstat | 2.00 (2.00–2.00; not ≤ 1) | – |";
+        assert_eq!(lines.next(), Some(fstat));
+    }
+
+    #[test]
+    fn columns_of_the_terminal_stand_below_one_another() {
+        let rows = [
+            row(OVERLAYS[0], "stat", 16, 1.0, 0.05),
+            row(OVERLAYS[3], "create-write-unlink", 16, 1.0, 0.05),
+        ];
+        let text = table(&rows, true);
+        let at = |line: &str, word: &str| line.find(word).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(at(lines[0], "layers"), at(lines[1], "16"));
+        assert_eq!(at(lines[0], "layers"), at(lines[2], "16"));
+    }
+
+    #[test]
+    fn small_ratios_keep_their_digits() {
+        assert_eq!(short(0.0051), "0.005");
+        assert_eq!(short(0.51), "0.51");
+        assert_eq!(short(123.4), "123");
     }
 }

@@ -2,10 +2,14 @@
 //!
 //! Everything but the filesystem is equal: one engine, one compiled program, a store and a mount
 //! of its own for each run, the synchronous linkers where there are such, blocking on the calling
-//! thread as `wasmtime run` does. What a fresh mount has to look up first is in the times.
+//! thread as `wasmtime run` does. What a fresh mount has to look up first is in the times, unless
+//! the guest warms up.
 
-use crate::sides::{asynchronous, composed, plugin, stock};
+use crate::python;
+use crate::sides::mounted::Mounted;
+use crate::sides::{asynchronous, composed, native, plugin, stock};
 use crate::start;
+use crate::subject::{Side, Subject, Version};
 use crate::trees::Trees;
 use crate::work::{Timed, Work};
 use anyhow::{Context as _, Result, bail};
@@ -14,128 +18,105 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
-/// Which filesystem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// wasmtime-wasi on the plain directory.
-    Stock,
-    /// The plugin on four layers and an upper.
-    Overlay,
-    /// The plugin on the plain directory, as `--dir` means it.
-    Live,
-    /// The overlay in the component itself, on wasmtime-wasi with four layers and an upper.
-    Composed,
-}
-
-/// Which guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Version {
-    /// A core module for WASI 0.1.
-    P1,
-    /// A component for WASI 0.2.
-    P2,
-    /// A component for WASI 0.3.
-    P3,
-}
-
-impl Side {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Stock => "stock",
-            Self::Overlay => "overlay",
-            Self::Live => "live",
-            Self::Composed => "composed",
-        }
-    }
-
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Stock, Self::Overlay, Self::Live, Self::Composed]
-            .into_iter()
-            .find(|side| side.name() == name)
-    }
-}
-
-impl Version {
-    const ALL: [Self; 3] = [Self::P1, Self::P2, Self::P3];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::P1 => "0.1",
-            Self::P2 => "0.2",
-            Self::P3 => "0.3",
-        }
-    }
-
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|version| version.name() == name)
-    }
-
-    /// Whether a guest of that version can do it: 0.3 reads and writes by streams alone.
-    pub(crate) fn knows(self, work: &Work) -> bool {
-        self != Self::P3 || !matches!(work.name, "read-at" | "write-at")
-    }
-
-    fn file(self) -> &'static str {
-        match self {
-            Self::P1 => "p1_bench.wasm",
-            Self::P2 => "p2_bench.wasm",
-            Self::P3 => "p3_bench.wasm",
-        }
-    }
-}
-
-/// A compiled guest.
+/// A compiled guest, for one side and for what that is compared with.
 pub(crate) struct Guest {
-    engine: Engine,
     program: Program,
+    /// With its overlay; none if that side is not asked for.
+    composed: Option<Component>,
+    python: Option<Module>,
 }
 
 enum Program {
     Module(Module),
-    Component {
-        alone: Component,
-        /// With its overlay; none if that side is not asked for.
-        composed: Option<Component>,
-    },
+    Component(Component),
     /// For 0.3.
     Async(Component),
 }
 
+/// How a work is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run<'a> {
+    pub(crate) work: &'a Work,
+    pub(crate) turns: u32,
+    /// Whether one turn is done before the clock starts.
+    pub(crate) warm: bool,
+}
+
 impl Guest {
-    /// Compiles the guest of that version in `folder`, for stock and that side.
-    pub(crate) fn load(folder: &Path, version: Version, side: Side) -> Result<Self> {
+    /// The guest of a subject, from the folder of guests. What is compiled lies beside the trees.
+    pub(crate) fn load(
+        guests: &Path,
+        subject: Subject,
+        work: Option<&Work>,
+        trees: &Trees,
+    ) -> Result<Self> {
         let engine = Engine::default();
-        let path = folder.join(version.file());
-        let bytes = std::fs::read(&path).with_context(|| {
-            format!(
-                "cannot read {}: build the guests (scripts/build-guests.sh)",
-                path.display()
-            )
-        })?;
-        let program = match version {
-            Version::P1 => Program::Module(Module::new(&engine, bytes)?),
-            Version::P3 => Program::Async(Component::new(&engine, &bytes)?),
-            Version::P2 => Program::Component {
-                alone: Component::new(&engine, &bytes)?,
-                composed: match side {
-                    Side::Composed => {
-                        Some(Component::new(&engine, composed::with_overlay(&bytes)?)?)
-                    }
-                    Side::Stock | Side::Overlay | Side::Live => None,
-                },
-            },
+        let path = guests.join(subject.version.file());
+        let bytes = || {
+            std::fs::read(&path).with_context(|| {
+                format!(
+                    "cannot read {}: build the guests (scripts/build-guests.sh)",
+                    path.display()
+                )
+            })
         };
-        Ok(Self { engine, program })
+        let component = |name: &str, bytes: &dyn Fn() -> Result<Vec<u8>>| {
+            let file = trees.compiled(name);
+            if !file.try_exists()? {
+                std::fs::write(&file, engine.precompile_component(&bytes()?)?)?;
+            }
+            // SAFETY: this program wrote the file, in a folder that is its own.
+            anyhow::Ok(unsafe { Component::deserialize_file(&engine, &file) }?)
+        };
+        let name = subject.version.name();
+        let program = match subject.version {
+            Version::P1 => Program::Module(module(&engine, trees, name, bytes)?),
+            Version::P2 => Program::Component(component(name, &bytes)?),
+            Version::P3 => Program::Async(component(name, &bytes)?),
+        };
+        let composed = match subject.side {
+            Side::Composed => {
+                let with_overlay = || composed::with_overlay(&bytes()?, trees);
+                Some(component(subject.side.name(), &with_overlay)?)
+            }
+            _ => None,
+        };
+        let python = match work {
+            Some(work) if work.timed == Timed::Python => {
+                Some(module(&engine, trees, "python", python::bytes)?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            program,
+            composed,
+            python,
+        })
     }
 
-    /// Does `turns` turns of `work`; returns nanoseconds a unit.
-    pub(crate) fn run(&self, side: Side, work: &Work, turns: u32, trees: &Trees) -> Result<f64> {
+    /// Does a work; returns nanoseconds a unit.
+    pub(crate) fn run(&self, side: Side, run: Run<'_>, trees: &Trees) -> Result<f64> {
+        let Run { work, turns, .. } = run;
+        let mounted = Mounted::new(side, trees)?;
+        let preopens = match side {
+            Side::Composed => composed::preopens(trees),
+            _ => stock::whole(mounted.as_ref().map_or(&trees.plain(), Mounted::path)),
+        };
+        let ready = || start::ready(self.component(side)?, preopens.clone());
         let took = match work.timed {
-            Timed::Guest => self.by_its_own_clock(side, work, turns, trees),
-            Timed::Instance => start::instances(&self.ready(side, trees)?, turns),
-            Timed::Run(what) => start::runs(&self.ready(side, trees)?, what, turns),
-            Timed::Process(what) => {
-                start::processes(self.component(side)?, side, what, turns, trees)
+            Timed::Guest if side == Side::Native => native::run(run, trees),
+            Timed::Guest => self.by_its_own_clock(side, run, trees, &preopens),
+            Timed::Instance => start::instances(&ready()?, turns),
+            Timed::Run(what) => start::runs(&ready()?, what, turns),
+            Timed::Process(what) => start::processes(side, what, turns, trees),
+            Timed::Mount if side == Side::Overlay => plugin::mounts(trees, turns),
+            Timed::Mount => stock::opens(&trees.plain(), turns),
+            Timed::Python => {
+                let module = self.python.as_ref().context("it was not compiled")?;
+                python::time(turns, || match files(side, trees)? {
+                    Some(files) => plugin::p1(module, &python::arguments(), &files),
+                    None => stock::p1(module, &python::arguments(), &preopens),
+                })
             }
         };
         let took = took.with_context(|| format!("{} failed on {}", work.name, side.name()))?;
@@ -143,40 +124,36 @@ impl Guest {
             clippy::cast_precision_loss,
             reason = "seconds at most, in nanoseconds"
         )]
-        let each = took.as_nanos() as f64 / f64::from(turns * work.units);
+        let each = took.as_nanos() as f64 / f64::from(turns * work.units(&trees.sizes));
         Ok(each)
     }
 
     fn by_its_own_clock(
         &self,
         side: Side,
-        work: &Work,
-        turns: u32,
+        run: Run<'_>,
         trees: &Trees,
+        preopens: &stock::Preopens,
     ) -> Result<Duration> {
-        let engine = &self.engine;
-        let arguments = ["bench".to_owned(), work.name.to_owned(), turns.to_string()];
-        let files = match side {
-            Side::Stock | Side::Composed => None,
-            Side::Overlay => Some(plugin::overlay(trees)?),
-            Side::Live => Some(plugin::live(trees)?),
-        };
-        let output = match (&self.program, files) {
-            (Program::Module(module), None) => {
-                stock::p1(engine, module, &arguments, &stock::plain(trees))
+        let arguments = [
+            "bench".to_owned(),
+            run.work.does.to_owned(),
+            run.turns.to_string(),
+            if run.warm { "hot" } else { "cold" }.to_owned(),
+            run.work.size(&trees.sizes).to_string(),
+        ];
+        let output = match (&self.program, files(side, trees)?) {
+            (Program::Module(module), None) => stock::p1(module, &arguments, preopens),
+            (Program::Module(module), Some(files)) => plugin::p1(module, &arguments, &files),
+            (Program::Component(_), None) => {
+                start::ready(self.component(side)?, preopens.clone())?.run(&arguments)
             }
-            (Program::Module(module), Some(files)) => {
-                plugin::p1(engine, module, &arguments, &files)
-            }
+            (Program::Component(alone), Some(files)) => plugin::p2(alone, &arguments, files),
             (Program::Async(component), None) => {
-                asynchronous::stock(component, &arguments, &stock::plain(trees))
+                asynchronous::stock(component, &arguments, preopens)
             }
             (Program::Async(component), Some(files)) => {
                 asynchronous::plugin(component, &arguments, files)
-            }
-            (Program::Component { .. }, None) => self.ready(side, trees)?.run(&arguments),
-            (Program::Component { alone, .. }, Some(files)) => {
-                plugin::p2(engine, alone, &arguments, files)
             }
         };
         let text = String::from_utf8(output?).context("the guest printed no text")?;
@@ -187,18 +164,37 @@ impl Guest {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    fn ready(&self, side: Side, trees: &Trees) -> Result<stock::Ready> {
-        start::ready(self.component(side)?, side, trees)
-    }
-
     /// What stock runs on that side.
     fn component(&self, side: Side) -> Result<&Component> {
         match (&self.program, side) {
-            (Program::Component { alone, .. }, Side::Stock) => Ok(alone),
-            (Program::Component { composed, .. }, Side::Composed) => {
-                composed.as_ref().context("it was not composed")
-            }
-            _ => bail!("this guest does not run there"),
+            (_, Side::Composed) => self.composed.as_ref().context("it was not composed"),
+            (Program::Component(alone), _) => Ok(alone),
+            _ => bail!("this guest is no component of WASI 0.2"),
         }
     }
+}
+
+/// What the plugin shows; none where wasmtime-wasi shows it.
+fn files(side: Side, trees: &Trees) -> Result<Option<wasi_overlay::OverlayCtx>> {
+    Ok(match side {
+        Side::Overlay => Some(plugin::overlay(trees)?),
+        Side::Live => Some(plugin::live(trees)?),
+        Side::Stock | Side::Composed | Side::Kernel | Side::Fuse => None,
+        Side::Native => bail!("no guest runs there"),
+    })
+}
+
+/// A module, compiled once.
+fn module(
+    engine: &Engine,
+    trees: &Trees,
+    name: &str,
+    bytes: impl Fn() -> Result<Vec<u8>>,
+) -> Result<Module> {
+    let file = trees.compiled(name);
+    if !file.try_exists()? {
+        std::fs::write(&file, engine.precompile_module(&bytes()?)?)?;
+    }
+    // SAFETY: this program wrote the file, in a folder that is its own.
+    Ok(unsafe { Module::deserialize_file(engine, &file) }?)
 }

@@ -1,23 +1,18 @@
 //! How long a component takes to start.
 
-use crate::runner::Side;
-use crate::sides::stock::Ready;
+use crate::sides::stock::{Preopens, Ready};
 use crate::sides::{composed, stock};
+use crate::subject::{Side, Version};
 use crate::trees::Trees;
 use anyhow::{Result, ensure};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
-/// `component` on the trees of that side.
-pub(crate) fn ready(component: &Component, side: Side, trees: &Trees) -> Result<Ready> {
-    let preopens = match side {
-        Side::Composed => composed::preopens(trees),
-        Side::Stock | Side::Overlay | Side::Live => stock::plain(trees),
-    };
+/// `component`, with these directories.
+pub(crate) fn ready(component: &Component, preopens: Preopens) -> Result<Ready> {
     Ready::new(component, preopens)
 }
 
@@ -48,22 +43,14 @@ pub(crate) fn runs(ready: &Ready, work: &str, turns: u32) -> Result<Duration> {
 }
 
 /// Runs it in `turns` processes, one after the other.
-pub(crate) fn processes(
-    component: &Component,
-    side: Side,
-    work: &str,
-    turns: u32,
-    trees: &Trees,
-) -> Result<Duration> {
-    let file = compiled(side, trees);
-    if !file.try_exists()? {
-        std::fs::write(&file, component.serialize()?)?;
-    }
+pub(crate) fn processes(side: Side, work: &str, turns: u32, trees: &Trees) -> Result<Duration> {
     let start = Instant::now();
     for _ in 0..turns {
         let status = Command::new(std::env::current_exe()?)
             .args(["start", side.name(), work])
             .arg(trees.root())
+            .arg(trees.layers.to_string())
+            .args(trees.sizes.arguments())
             .stdin(Stdio::null())
             .status()?;
         ensure!(status.success(), "a process failed");
@@ -74,14 +61,12 @@ pub(crate) fn processes(
 /// What such a process does.
 pub(crate) fn process(side: Side, work: &str, trees: &Trees) -> Result<()> {
     let engine = Engine::default();
-    let file = compiled(side, trees);
+    let (name, preopens) = match side {
+        Side::Composed => (side.name(), composed::preopens(trees)),
+        _ => (Version::P2.name(), stock::whole(&trees.plain())),
+    };
     // SAFETY: this program wrote the file, in a folder that is its own.
-    let component = unsafe { Component::deserialize_file(&engine, &file) }?;
-    ready(&component, side, trees)?.run(&arguments(work))?;
+    let component = unsafe { Component::deserialize_file(&engine, trees.compiled(name)) }?;
+    ready(&component, preopens)?.run(&arguments(work))?;
     Ok(())
-}
-
-/// Where the compiled component of that side lies.
-fn compiled(side: Side, trees: &Trees) -> PathBuf {
-    trees.root().join(format!("{}.cwasm", side.name()))
 }

@@ -1,27 +1,61 @@
-//! The trees: four lower layers and an upper, and one plain directory that holds the same.
+//! The trees: lower layers and an upper, and one plain directory that holds the same.
 //!
 //! They lie in memory (`/dev/shm`) where there is such a thing, so that no disk is measured.
 
-use crate::work::{BIG_MIB, ENTRIES};
 use anyhow::{Context as _, Result};
+use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// How many lower layers.
-pub(crate) const LAYERS: u32 = 4;
+/// Files of the lower layers that works change, each once in a run.
+const VICTIMS: u32 = 200;
+
+/// Files of one directory that is walked.
+const FILES_OF_DIRECTORY: u32 = 100;
+
+/// How many layers the files of one such directory come from, if there are as many.
+const SPREAD: u32 = 4;
+
+/// How large things are.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Sizes {
+    /// MiB of the file that is read and written from end to end.
+    #[arg(long, default_value_t = 256)]
+    pub(crate) big_mib: u32,
+    /// MiB of the file that is copied up.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) large_mib: u32,
+    /// Files that are walked, in directories of 100.
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) files: u32,
+}
+
+impl Sizes {
+    /// As arguments of another process.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        vec![
+            format!("--big-mib={}", self.big_mib),
+            format!("--large-mib={}", self.large_mib),
+            format!("--files={}", self.files),
+        ]
+    }
+}
 
 /// Where the trees lie. Removed at the end by whoever made them.
 #[derive(Debug)]
 pub(crate) struct Trees {
     root: PathBuf,
+    /// How many lower layers there are.
+    pub(crate) layers: u32,
+    pub(crate) sizes: Sizes,
     /// Removes the trees when it is dropped; none where another process made them.
     _made: Option<TempDir>,
 }
 
 impl Trees {
     /// Makes the trees.
-    pub(crate) fn make() -> Result<Self> {
+    pub(crate) fn make(layers: u32, sizes: Sizes) -> Result<Self> {
         let shm = Path::new("/dev/shm");
         let place = if shm.try_exists()? {
             shm.to_owned()
@@ -32,18 +66,21 @@ impl Trees {
             .prefix("wasi-overlay-bench-")
             .tempdir_in(&place)
             .with_context(|| format!("cannot make a folder in {}", place.display()))?;
-        let trees = Self {
-            root: made.path().to_owned(),
-            _made: Some(made),
-        };
+        let mut trees = Self::at(made.path().to_owned(), layers, sizes);
+        trees._made = Some(made);
         fs::create_dir(trees.upper())?;
         trees.fill().context("cannot make the trees")?;
         Ok(trees)
     }
 
     /// The trees that another process made.
-    pub(crate) fn at(root: PathBuf) -> Self {
-        Self { root, _made: None }
+    pub(crate) fn at(root: PathBuf, layers: u32, sizes: Sizes) -> Self {
+        Self {
+            root,
+            layers,
+            sizes,
+            _made: None,
+        }
     }
 
     /// The folder of all trees.
@@ -66,10 +103,41 @@ impl Trees {
         self.root.join("upper")
     }
 
+    /// Where a compiled program lies.
+    pub(crate) fn compiled(&self, name: &str) -> PathBuf {
+        self.root.join(format!("{name}.cwasm"))
+    }
+
+    /// Undoes what works did.
+    pub(crate) fn restore(&self) -> Result<()> {
+        fs::remove_dir_all(self.upper())?;
+        fs::create_dir(self.upper())?;
+        let plain = self.plain();
+        for folder in ["victims", "work"] {
+            fs::remove_dir_all(plain.join(folder))?;
+            fs::create_dir(plain.join(folder))?;
+        }
+        for index in 0..VICTIMS {
+            fs::write(plain.join(victim(index)), [7; 4096])?;
+        }
+        let large = fs::File::options().write(true).open(plain.join("large"))?;
+        large.set_len(u64::from(self.sizes.large_mib) << 20)?;
+        Ok(())
+    }
+
     fn fill(&self) -> Result<()> {
         // Directories are in every layer, so that each of them has to be merged.
-        for index in 0..LAYERS {
-            for folder in ["a/b", "many", "work"] {
+        for index in 0..self.layers {
+            for folder in [
+                "a/b",
+                "deep/b/c/d/e/f/g",
+                "many-10",
+                "many-1000",
+                "many-10000",
+                "tree",
+                "victims",
+                "work",
+            ] {
                 fs::create_dir_all(self.layer(index).join(folder))?;
                 fs::create_dir_all(self.plain().join(folder))?;
             }
@@ -77,16 +145,90 @@ impl Trees {
         }
         // At the bottom, where the way down is longest.
         self.put(0, "a/b/c", &[7; 4096])?;
-        self.put(0, "big", &vec![7; (BIG_MIB as usize) << 20])?;
-        for entry in 0..ENTRIES {
-            self.put(entry % LAYERS, &format!("many/entry-{entry:04}"), b"")?;
+        self.put(0, "deep/b/c/d/e/f/g/h", &[7; 4096])?;
+        self.put(0, "big", &vec![7; (self.sizes.big_mib as usize) << 20])?;
+        self.put(0, "large", &vec![7; (self.sizes.large_mib as usize) << 20])?;
+        for entries in [10, 1000, 10_000] {
+            for entry in 0..entries {
+                let path = format!("many-{entries}/entry-{entry:05}");
+                self.put(entry % self.layers, &path, b"")?;
+            }
+        }
+        for index in 0..VICTIMS {
+            self.put(index % self.layers, &victim(index), &[7; 4096])?;
+        }
+        (0..self.sizes.files).try_for_each(|file| self.put_walked(file))
+    }
+
+    /// A file that is walked. `tree` is in every layer; what is in it, as in images of containers,
+    /// in some of them.
+    fn put_walked(&self, file: u32) -> Result<()> {
+        let directory = file / FILES_OF_DIRECTORY;
+        let layer = (directory + file % SPREAD.min(self.layers)) % self.layers;
+        let folder = format!("tree/of-{:02}/dir-{directory:03}", directory / 20);
+        if file % FILES_OF_DIRECTORY < SPREAD {
+            fs::create_dir_all(self.layer(layer).join(&folder))?;
+            fs::create_dir_all(self.plain().join(&folder))?;
+        }
+        self.put(layer, &format!("{folder}/file-{file:05}"), b"")
+    }
+
+    /// Puts a file in a layer and in the plain directory.
+    pub(crate) fn put(&self, layer: u32, path: &str, data: &[u8]) -> Result<()> {
+        for root in [self.layer(layer), self.plain()] {
+            let path = root.join(path);
+            fs::write(&path, data).with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())
     }
+}
 
-    fn put(&self, layer: u32, path: &str, data: &[u8]) -> Result<()> {
-        fs::write(self.layer(layer).join(path), data)?;
-        fs::write(self.plain().join(path), data)?;
-        Ok(())
+fn victim(index: u32) -> String {
+    format!("victims/{index:04}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sizes, Trees};
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn names(root: &Path, below: &str, all: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(root.join(below.trim_start_matches('/'))).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{below}/{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                names(root, &path, all);
+            }
+            all.insert(path);
+        }
+    }
+
+    #[test]
+    fn the_plain_directory_holds_what_the_layers_hold() {
+        let sizes = Sizes {
+            big_mib: 0,
+            large_mib: 0,
+            files: 1000,
+        };
+        let trees = Trees::make(6, sizes).unwrap();
+        let (mut plain, mut merged) = (BTreeSet::new(), BTreeSet::new());
+        names(&trees.plain(), "", &mut plain);
+        for index in 0..6 {
+            names(&trees.layer(index), "", &mut merged);
+        }
+        assert!(plain == merged);
+        let walked = |path: &&String| path.contains("/file-");
+        assert_eq!(plain.iter().filter(walked).count(), 1000);
+
+        // And again after something was changed.
+        std::fs::write(trees.plain().join("work/new"), "new").unwrap();
+        std::fs::remove_file(trees.plain().join("victims/0003")).unwrap();
+        std::fs::write(trees.upper().join("new"), "new").unwrap();
+        trees.restore().unwrap();
+        let mut restored = BTreeSet::new();
+        names(&trees.plain(), "", &mut restored);
+        assert!(restored == plain);
+        assert_eq!(std::fs::read_dir(trees.upper()).unwrap().count(), 0);
     }
 }

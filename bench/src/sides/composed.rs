@@ -1,8 +1,8 @@
 //! The component with an overlay composed into it: its host is stock wasmtime-wasi, whose preopens
-//! are four lower layers and an upper.
+//! are the lower layers and an upper.
 
 use super::stock::Preopens;
-use crate::trees::{LAYERS, Trees};
+use crate::trees::Trees;
 use anyhow::{Result, ensure};
 use wasi_overlay_compose::{Config, WasiVersion, component, compose};
 
@@ -13,22 +13,22 @@ fn lower(index: u32) -> String {
     format!("/lower{index}")
 }
 
-fn config() -> Config {
+fn config(layers: u32) -> Config {
     Config {
-        lowers: (0..LAYERS).map(lower).collect(),
+        lowers: (0..layers).map(lower).collect(),
         upper: Some("/upper".to_owned()),
         ..Config::default()
     }
 }
 
 /// `app` with its overlay.
-pub(crate) fn with_overlay(app: &[u8]) -> Result<Vec<u8>> {
-    Ok(compose(app, &config())?.bytes)
+pub(crate) fn with_overlay(app: &[u8], trees: &Trees) -> Result<Vec<u8>> {
+    Ok(compose(app, &config(trees.layers))?.bytes)
 }
 
 /// What the host gives it.
 pub(crate) fn preopens(trees: &Trees) -> Preopens {
-    let lowers = (0..LAYERS).map(|index| (trees.layer(index), lower(index)));
+    let lowers = (0..trees.layers).map(|index| (trees.layer(index), lower(index)));
     let upper = (trees.upper(), "/upper".to_owned());
     lowers.chain([upper]).collect()
 }

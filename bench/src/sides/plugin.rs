@@ -1,14 +1,18 @@
-//! The plugin: on four lower layers and an upper directory, or live on the plain directory.
+//! The plugin: on the lower layers and an upper directory, or live on the plain directory.
 
-use super::PRINTED;
-use crate::trees::{LAYERS, Trees};
+use super::{PRINTED, ended};
+use crate::python;
+use crate::trees::Trees;
 use anyhow::{Context as _, Result};
 use cap_std::{ambient_authority, fs::Dir};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use wasi_overlay::p1::{self, OverlayP1Ctx};
-use wasi_overlay::{FsPerms, Lower, Overlay, OverlayCtx, OverlayCtxView, OverlayView, p2};
+use wasi_overlay::{
+    FsPerms, Limits, Lower, LowerStack, Overlay, OverlayCtx, OverlayCtxView, OverlayView, p2,
+};
 use wasmtime::component::{Component, Linker as ComponentLinker, ResourceTable};
-use wasmtime::{Engine, Linker, Module, Store};
+use wasmtime::{Linker, Module, Store};
 use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -40,9 +44,8 @@ impl OverlayView for State {
 /// The layers and the upper as `/`.
 pub(crate) fn overlay(trees: &Trees) -> Result<OverlayCtx> {
     let mut builder = Overlay::builder();
-    for index in 0..LAYERS {
-        let path = trees.layer(index);
-        builder = builder.lower(Lower::dir(path.display().to_string(), open(&path)?)?);
+    for lower in lowers(trees) {
+        builder = builder.lower(lower?);
     }
     let upper = trees.upper();
     let overlay = builder
@@ -53,6 +56,31 @@ pub(crate) fn overlay(trees: &Trees) -> Result<OverlayCtx> {
         .overlay("/", &overlay, FsPerms::ReadWrite)?
         .allow_blocking_current_thread(true);
     Ok(files.build())
+}
+
+fn lowers(trees: &Trees) -> impl Iterator<Item = Result<Lower>> {
+    (0..trees.layers).map(|index| {
+        let path = trees.layer(index);
+        Ok(Lower::dir(path.display().to_string(), open(&path)?)?)
+    })
+}
+
+/// Makes overlays with an upper in memory on one stack that is warm, and drops them.
+pub(crate) fn mounts(trees: &Trees, turns: u32) -> Result<Duration> {
+    let lowers = lowers(trees).collect::<Result<Vec<_>>>()?;
+    let stack = LowerStack::new(lowers, &Limits::default())?;
+    let mount = || {
+        Overlay::builder()
+            .stack(stack.clone())
+            .upper_memory(1 << 20)
+            .build()
+    };
+    mount()?.root().stat_at("a/b/c", true)?;
+    let start = Instant::now();
+    for _ in 0..turns {
+        drop(mount()?);
+    }
+    Ok(start.elapsed())
 }
 
 /// The plain directory as `/`.
@@ -73,47 +101,41 @@ pub(super) fn wasi(arguments: &[String], stdout: &MemoryOutputPipe) -> WasiCtxBu
     let mut builder = WasiCtxBuilder::new();
     builder
         .args(arguments)
+        .envs(&python::environment(arguments))
         .stdout(stdout.clone())
         .inherit_stderr();
     builder
 }
 
 /// Runs a core module; returns what it printed.
-pub(crate) fn p1(
-    engine: &Engine,
-    module: &Module,
-    arguments: &[String],
-    files: &OverlayCtx,
-) -> Result<Vec<u8>> {
+pub(crate) fn p1(module: &Module, arguments: &[String], files: &OverlayCtx) -> Result<Vec<u8>> {
     let stdout = MemoryOutputPipe::new(PRINTED);
-    let mut linker: Linker<OverlayP1Ctx> = Linker::new(engine);
+    let mut linker: Linker<OverlayP1Ctx> = Linker::new(module.engine());
     p1::add_to_linker_sync(&mut linker, |ctx| ctx)?;
     let ctx = OverlayP1Ctx::new(wasi(arguments, &stdout).build_p1(), files)?;
-    let mut store = Store::new(engine, ctx);
+    let mut store = Store::new(module.engine(), ctx);
     let instance = linker.instantiate(&mut store, module)?;
-    instance
-        .get_typed_func::<(), ()>(&mut store, "_start")?
-        .call(&mut store, ())?;
+    let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+    ended(start.call(&mut store, ()))?;
     drop(store);
     Ok(stdout.contents().to_vec())
 }
 
 /// Runs a component; returns what it printed.
 pub(crate) fn p2(
-    engine: &Engine,
     component: &Component,
     arguments: &[String],
     files: OverlayCtx,
 ) -> Result<Vec<u8>> {
     let stdout = MemoryOutputPipe::new(PRINTED);
-    let mut linker: ComponentLinker<State> = ComponentLinker::new(engine);
+    let mut linker: ComponentLinker<State> = ComponentLinker::new(component.engine());
     p2::add_all_to_linker_sync(&mut linker)?;
     let state = State {
         wasi: wasi(arguments, &stdout).build(),
         files,
         table: ResourceTable::new(),
     };
-    let mut store = Store::new(engine, state);
+    let mut store = Store::new(component.engine(), state);
     let command = Command::instantiate(&mut store, component, &linker)?;
     command
         .wasi_cli_run()

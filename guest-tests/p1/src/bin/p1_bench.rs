@@ -1,5 +1,7 @@
-//! What the benchmark times: `p1_bench WORK TURNS` works in the benchmark's tree and prints
-//! nanoseconds. Without arguments it does each work once in a tree of its own.
+//! What the benchmark times: `p1_bench WORK TURNS WARM SIZE` works in the benchmark's tree and
+//! prints nanoseconds. With `hot` for WARM it does one turn before the clock starts. SIZE is what
+//! a turn has to find: bytes, entries, files. Without arguments it does each work once in a tree of
+//! its own.
 
 use guests_p1::{ROOT, raw, wasi};
 use std::time::Instant;
@@ -7,17 +9,43 @@ use std::time::Instant;
 /// Bytes that are read and written at a time.
 const STEP: usize = 64 * 1024;
 
-/// Bytes in the file that is read and written from end to end.
-const BIG: usize = 256 << 20;
+/// Bytes of a small file, and of a read at random.
+const SMALL: usize = 4096;
 
-/// Entries of `many`.
-const ENTRIES: usize = 1000;
+/// Turns, a name and the size of what it works on in a tree of its own. What changes a name of the
+/// layers comes last.
+const WORKS: &[(&str, usize)] = &[
+    ("stat", 0),
+    ("missing-stat", 0),
+    ("deep-stat", 0),
+    ("open-read-close", 0),
+    ("fstat", 0),
+    ("readdir", 1),
+    ("walk", 1),
+    ("read", 3 * STEP),
+    ("write", 3 * STEP),
+    ("read-at", 3 * STEP),
+    ("write-at", 3 * STEP),
+    ("random-read", 3 * STEP),
+    ("random-read-at", 3 * STEP),
+    ("create-write-unlink", 0),
+    ("rename", 0),
+    ("append-lower", 0),
+    ("unlink-lower", 0),
+    ("rename-lower", 0),
+    ("copy-up-large", 0),
+];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
-        [work, turns] => {
-            let mut bench = Bench::new(ROOT, BIG, ENTRIES);
+        [work, turns, warm, size] => {
+            let size = size.parse().expect("a size");
+            let mut bench = Bench::new(ROOT, size);
+            bench.prepare(work);
+            if warm == "hot" {
+                bench.turn(work);
+            }
             let turns: u32 = turns.parse().expect("a number of turns");
             let start = Instant::now();
             for _ in 0..turns {
@@ -32,26 +60,31 @@ fn main() {
 fn on_its_own() {
     raw::mkdir(ROOT, "bench").expect("the name is free");
     let base = raw::open_dir(ROOT, "bench").expect("it was just made");
-    for dir in ["a", "a/b", "many", "many/entry", "work"] {
+    let deep = ["deep", "deep/b", "deep/b/c", "deep/b/c/d", "deep/b/c/d/e"];
+    let deeper = ["deep/b/c/d/e/f", "deep/b/c/d/e/f/g"];
+    let wide = ["a", "a/b", "many-1", "tree", "tree/dir", "victims", "work"];
+    for dir in deep.iter().chain(&deeper).chain(&wide) {
         raw::mkdir(base, dir).expect("the name is free");
     }
-    for (name, length) in [("a/b/c", 4096), ("big", 3 * STEP)] {
+    for (name, length) in [
+        ("a/b/c", SMALL),
+        ("deep/b/c/d/e/f/g/h", SMALL),
+        ("many-1/entry", 0),
+        ("tree/dir/file", 0),
+        ("big", 3 * STEP),
+        ("large", 3 * STEP),
+        ("victims/0000", SMALL),
+        ("victims/0001", SMALL),
+        ("victims/0002", SMALL),
+    ] {
         let file = raw::open_write(base, name, wasi::OFLAGS_CREAT).expect("a file can be made");
         raw::write(file, &vec![7; length]).expect("there is room");
         raw::close(file).expect("it is open");
     }
-    let mut bench = Bench::new(base, 3 * STEP, 1);
-    for work in [
-        "stat",
-        "missing-stat",
-        "open-read-close",
-        "readdir",
-        "read",
-        "write",
-        "read-at",
-        "write-at",
-        "create-write-unlink",
-    ] {
+    let mut bench = Bench::new(base, 0);
+    for (work, size) in WORKS {
+        bench.size = *size;
+        bench.prepare(work);
         bench.turn(work);
         println!("{work}: done");
     }
@@ -60,37 +93,66 @@ fn on_its_own() {
 /// A tree, and room for what is read from it.
 struct Bench {
     base: wasi::Fd,
-    big: usize,
-    entries: usize,
+    /// What a turn has to find.
+    size: usize,
+    /// A file that stays open.
+    held: Option<wasi::Fd>,
+    /// How many of the lower layers' files were changed.
+    victims: u32,
+    /// What comes next at random.
+    random: u64,
     buffer: Vec<u8>,
 }
 
 impl Bench {
-    fn new(base: wasi::Fd, big: usize, entries: usize) -> Self {
+    fn new(base: wasi::Fd, size: usize) -> Self {
         Self {
             base,
-            big,
-            entries,
+            size,
+            held: None,
+            victims: 0,
+            random: 1,
             buffer: vec![7; STEP],
         }
     }
 
+    /// What is there before the clock starts.
+    fn prepare(&mut self, work: &str) {
+        let held = match work {
+            "fstat" => "a/b/c",
+            "random-read" | "random-read-at" => "big",
+            "rename" => {
+                let file = self.create("work/old");
+                return raw::close(file).expect("it is open");
+            }
+            _ => return,
+        };
+        self.held = Some(raw::open_read(self.base, held).expect("it is there"));
+    }
+
     fn turn(&mut self, work: &str) {
         match work {
-            "stat" => {
-                let stat = raw::stat(self.base, "a/b/c", true).expect("it is there");
-                assert_eq!(stat.size, 4096);
-            }
+            "stat" => self.stat("a/b/c"),
+            "deep-stat" => self.stat("deep/b/c/d/e/f/g/h"),
             "missing-stat" => {
                 let error = raw::stat(self.base, "a/b/none", true).expect_err("it is not there");
                 assert_eq!(error, wasi::ERRNO_NOENT);
             }
             "open-read-close" => {
                 let file = raw::open_read(self.base, "a/b/c").expect("it is there");
-                assert_eq!(self.read(file, 4096), 4096);
+                assert_eq!(self.read(file, SMALL), SMALL);
                 raw::close(file).expect("it is open");
             }
-            "readdir" => assert_eq!(self.list("many"), self.entries),
+            "fstat" => {
+                let stat = raw::fstat(self.held()).expect("it is open");
+                assert_eq!(stat.size, SMALL as u64);
+            }
+            "readdir" => {
+                let mut count = 0;
+                self.list(&format!("many-{}", self.size), |_, _| count += 1);
+                assert_eq!(count, self.size);
+            }
+            "walk" => assert_eq!(self.walk("tree"), self.size),
             "read" => {
                 let file = raw::open_read(self.base, "big").expect("it is there");
                 let mut total = 0;
@@ -100,12 +162,12 @@ impl Bench {
                         count => total += count,
                     }
                 }
-                assert_eq!(total, self.big);
+                assert_eq!(total, self.size);
                 raw::close(file).expect("it is open");
             }
             "write" => {
                 let file = self.create("work/big");
-                for _ in 0..self.big / STEP {
+                for _ in 0..self.size / STEP {
                     self.write(file, STEP);
                 }
                 raw::close(file).expect("it is open");
@@ -120,25 +182,111 @@ impl Bench {
                         count => total += count,
                     }
                 }
-                assert_eq!(total, self.big);
+                assert_eq!(total, self.size);
                 raw::close(file).expect("it is open");
             }
             "write-at" => {
                 let file = self.create("work/big");
-                for step in 0..self.big / STEP {
+                for step in 0..self.size / STEP {
                     self.write_at(file, STEP, (step * STEP) as u64);
                 }
                 raw::close(file).expect("it is open");
                 raw::unlink(self.base, "work/big").expect("it is there");
             }
+            "random-read" => {
+                let (file, offset) = (self.held(), self.offset());
+                let offset = i64::try_from(offset).expect("no file is that long");
+                // SAFETY: a call to the host.
+                unsafe { wasi::fd_seek(file, offset, wasi::WHENCE_SET) }.expect("it is a file");
+                assert_eq!(self.read(file, SMALL), SMALL);
+            }
+            "random-read-at" => {
+                let (file, offset) = (self.held(), self.offset());
+                assert_eq!(self.read_at(file, SMALL, offset), SMALL);
+            }
             "create-write-unlink" => {
                 let file = self.create("work/new");
-                self.write(file, 4096);
+                self.write(file, SMALL);
                 raw::close(file).expect("it is open");
                 raw::unlink(self.base, "work/new").expect("it is there");
             }
+            "rename" => {
+                self.rename("work/old", "work/renamed");
+                self.rename("work/renamed", "work/old");
+            }
+            "append-lower" => {
+                let name = self.victim();
+                self.append(&name);
+            }
+            "unlink-lower" => {
+                let name = self.victim();
+                raw::unlink(self.base, &name).expect("it is there");
+            }
+            "rename-lower" => {
+                let name = self.victim();
+                self.rename(&name, &format!("{name}-renamed"));
+            }
+            "copy-up-large" => self.append("large"),
             other => panic!("no such work: {other}"),
         }
+    }
+
+    fn stat(&self, name: &str) {
+        let stat = raw::stat(self.base, name, true).expect("it is there");
+        assert_eq!(stat.size, SMALL as u64);
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        raw::rename(self.base, from, self.base, to).expect("it is there");
+    }
+
+    fn append(&self, name: &str) {
+        let (rights, flags) = (wasi::RIGHTS_FD_WRITE, wasi::FDFLAGS_APPEND);
+        let file = raw::open(self.base, name, true, 0, rights, flags).expect("it is there");
+        self.write(file, 16);
+        raw::close(file).expect("it is open");
+    }
+
+    fn held(&self) -> wasi::Fd {
+        self.held.expect("it was prepared")
+    }
+
+    /// The next file of a lower layer that nothing was done to.
+    fn victim(&mut self) -> String {
+        self.victims += 1;
+        format!("victims/{:04}", self.victims - 1)
+    }
+
+    /// Where to read next, a whole page within the file.
+    fn offset(&mut self) -> u64 {
+        // Knuth's MMIX; the upper bits are the random ones.
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
+        self.random = self.random.wrapping_add(1_442_695_040_888_963_407);
+        let pages = (self.size / SMALL) as u64;
+        (self.random >> 33) % pages * SMALL as u64
+    }
+
+    /// Lists every directory below one and looks at every name; gives how many are files.
+    fn walk(&mut self, top: &str) -> usize {
+        let mut left = vec![top.to_owned()];
+        let mut files = 0;
+        while let Some(dir) = left.pop() {
+            let mut names = Vec::new();
+            self.list(&dir, |name, kind| {
+                let name = std::str::from_utf8(name).expect("names are text");
+                names.push((format!("{dir}/{name}"), kind));
+            });
+            for (path, kind) in names {
+                let stat = raw::stat(self.base, &path, false).expect("it is there");
+                assert_eq!(stat.filetype.raw(), kind);
+                if kind == wasi::FILETYPE_DIRECTORY.raw() {
+                    left.push(path);
+                } else {
+                    files += 1;
+                }
+            }
+        }
+        files
     }
 
     fn create(&self, name: &str) -> wasi::Fd {
@@ -177,11 +325,11 @@ impl Bench {
         assert_eq!(written, length);
     }
 
-    /// Lists as wasi-libc does: 4 KiB at a time, going on after the last whole entry.
-    fn list(&mut self, name: &str) -> usize {
+    /// Lists as wasi-libc does: 4 KiB at a time, going on after the last whole entry. Tells each
+    /// name and its type.
+    fn list(&mut self, name: &str, mut each: impl FnMut(&[u8], u8)) {
         const PAGE: usize = 4096;
         let dir = raw::open_dir(self.base, name).expect("it is there");
-        let mut count = 0;
         let mut cookie = 0;
         loop {
             let page = &mut self.buffer[..PAGE];
@@ -196,7 +344,9 @@ impl Bench {
                 let Some((name, after)) = after.split_at_checked(length as usize) else {
                     break;
                 };
-                count += usize::from(name != b"." && name != b"..");
+                if name != b"." && name != b".." {
+                    each(name, header[20]);
+                }
                 cookie = next;
                 rest = after;
             }
@@ -205,6 +355,5 @@ impl Bench {
             }
         }
         raw::close(dir).expect("it is open");
-        count
     }
 }

@@ -1,12 +1,13 @@
-//! What the benchmark times: with the arguments `WORK TURNS` it works in the benchmark's tree
-//! and prints nanoseconds. With `nothing` it does nothing, and with `one-stat` it looks at one
+//! What the benchmark times: with the arguments `WORK TURNS WARM SIZE` it works in the benchmark's
+//! tree and prints nanoseconds, as `p1_bench` says. With `nothing` it does nothing, and with `one-stat` it looks at one
 //! file: that is timed from outside. Without arguments it does each work once in a tree of its own.
 
 use guests_p2::bindings::wasi::cli::environment::get_arguments;
 use guests_p2::bindings::wasi::clocks::monotonic_clock;
+use guests_p2::bindings::wasi::filesystem::types::DirectoryEntry;
 use guests_p2::{
-    Descriptor, ErrorCode, OpenFlags, PathFlags, StreamError, open, open_dir, open_write, root,
-    say, write_file,
+    Descriptor, DescriptorType, ErrorCode, OpenFlags, PathFlags, StreamError, open, open_dir,
+    open_write, root, say, write_file,
 };
 
 guests_p2::command!(run);
@@ -14,16 +15,41 @@ guests_p2::command!(run);
 /// Bytes that are read and written at a time.
 const STEP: usize = 64 * 1024;
 
-/// Bytes in the file that is read and written from end to end.
-const BIG: usize = 256 << 20;
+/// Bytes of a small file, and of a read at random.
+const SMALL: usize = 4096;
 
-/// Entries of `many`.
-const ENTRIES: usize = 1000;
+/// Turns, a name and the size of what it works on in a tree of its own. What changes a name of the
+/// layers comes last.
+const WORKS: &[(&str, usize)] = &[
+    ("stat", 0),
+    ("missing-stat", 0),
+    ("deep-stat", 0),
+    ("open-read-close", 0),
+    ("fstat", 0),
+    ("readdir", 1),
+    ("walk", 1),
+    ("read", 3 * STEP),
+    ("write", 3 * STEP),
+    ("read-at", 3 * STEP),
+    ("write-at", 3 * STEP),
+    ("random-read", 3 * STEP),
+    ("random-read-at", 3 * STEP),
+    ("create-write-unlink", 0),
+    ("rename", 0),
+    ("append-lower", 0),
+    ("unlink-lower", 0),
+    ("rename-lower", 0),
+    ("copy-up-large", 0),
+];
 
 fn run() {
     match &get_arguments()[..] {
-        [_, work, turns] => {
-            let bench = Bench::new(root(), BIG, ENTRIES);
+        [_, work, turns, warm, size] => {
+            let mut bench = Bench::new(root(), size.parse().expect("a size"));
+            bench.prepare(work);
+            if warm == "hot" {
+                bench.turn(work);
+            }
             let turns: u32 = turns.parse().expect("a number of turns");
             let start = monotonic_clock::now();
             for _ in 0..turns {
@@ -32,7 +58,7 @@ fn run() {
             say!("{}", monotonic_clock::now() - start);
         }
         [_, work] if work == "nothing" => {}
-        [_, work] if work == "one-stat" => stat(&root()),
+        [_, work] if work == "one-stat" => stat(&root(), "a/b/c"),
         _ => on_its_own(),
     }
 }
@@ -41,23 +67,29 @@ fn on_its_own() {
     let root = root();
     root.create_directory_at("bench").expect("the name is free");
     let base = open_dir(&root, "bench").expect("it was just made");
-    for dir in ["a", "a/b", "many", "many/entry", "work"] {
+    let deep = ["deep", "deep/b", "deep/b/c", "deep/b/c/d", "deep/b/c/d/e"];
+    let deeper = ["deep/b/c/d/e/f", "deep/b/c/d/e/f/g"];
+    let wide = ["a", "a/b", "many-1", "tree", "tree/dir", "victims", "work"];
+    for dir in deep.iter().chain(&deeper).chain(&wide) {
         base.create_directory_at(dir).expect("the name is free");
     }
-    write_file(&base, "a/b/c", &[7; 4096]).expect("there is room");
-    write_file(&base, "big", &[7; 3 * STEP]).expect("there is room");
-    let bench = Bench::new(base, 3 * STEP, 1);
-    for work in [
-        "stat",
-        "missing-stat",
-        "open-read-close",
-        "readdir",
-        "read",
-        "write",
-        "read-at",
-        "write-at",
-        "create-write-unlink",
+    for (name, length) in [
+        ("a/b/c", SMALL),
+        ("deep/b/c/d/e/f/g/h", SMALL),
+        ("many-1/entry", 0),
+        ("tree/dir/file", 0),
+        ("big", 3 * STEP),
+        ("large", 3 * STEP),
+        ("victims/0000", SMALL),
+        ("victims/0001", SMALL),
+        ("victims/0002", SMALL),
     ] {
+        write_file(&base, name, &vec![7; length]).expect("there is room");
+    }
+    let mut bench = Bench::new(base, 0);
+    for (work, size) in WORKS {
+        bench.size = *size;
+        bench.prepare(work);
         bench.turn(work);
         say!("{work}: done");
     }
@@ -66,52 +98,139 @@ fn on_its_own() {
 /// A tree, and what is written to it.
 struct Bench {
     base: Descriptor,
-    big: usize,
-    entries: usize,
+    /// What a turn has to find.
+    size: usize,
+    /// A file that stays open.
+    held: Option<Descriptor>,
+    /// How many of the lower layers' files were changed.
+    victims: u32,
+    /// What comes next at random.
+    random: u64,
     data: Vec<u8>,
 }
 
 impl Bench {
-    fn new(base: Descriptor, big: usize, entries: usize) -> Self {
+    fn new(base: Descriptor, size: usize) -> Self {
         Self {
             base,
-            big,
-            entries,
+            size,
+            held: None,
+            victims: 0,
+            random: 1,
             data: vec![7; STEP],
         }
     }
 
-    fn turn(&self, work: &str) {
-        let base = &self.base;
+    /// What is there before the clock starts.
+    fn prepare(&mut self, work: &str) {
+        let held = match work {
+            "fstat" => "a/b/c",
+            "random-read" | "random-read-at" => "big",
+            "rename" => return drop(self.create("work/old")),
+            _ => return,
+        };
+        self.held = Some(open(&self.base, held).expect("it is there"));
+    }
+
+    fn turn(&mut self, work: &str) {
         match work {
-            "stat" => stat(base),
+            "stat" => stat(&self.base, "a/b/c"),
+            "deep-stat" => stat(&self.base, "deep/b/c/d/e/f/g/h"),
             "missing-stat" => {
-                let stat = base.stat_at(PathFlags::SYMLINK_FOLLOW, "a/b/none");
+                let stat = self.base.stat_at(PathFlags::SYMLINK_FOLLOW, "a/b/none");
                 assert_eq!(stat.expect_err("it is not there"), ErrorCode::NoEntry);
             }
             "open-read-close" => {
-                let file = open(base, "a/b/c").expect("it is there");
-                let stream = file.read_via_stream(0).expect("it can be read");
-                let data = stream.blocking_read(4096).expect("it has data");
-                assert_eq!(data.len(), 4096);
+                let file = open(&self.base, "a/b/c").expect("it is there");
+                assert_eq!(read_page(&file, 0), SMALL);
             }
-            "readdir" => assert_eq!(list(base, "many"), self.entries),
-            "read" => assert_eq!(read(base, "big"), self.big),
+            "fstat" => {
+                let stat = self.held().stat().expect("it is open");
+                assert_eq!(stat.size, SMALL as u64);
+            }
+            "readdir" => {
+                let mut count = 0;
+                list(&self.base, &format!("many-{}", self.size), |_| count += 1);
+                assert_eq!(count, self.size);
+            }
+            "walk" => assert_eq!(walk(&self.base, "tree"), self.size),
+            "read" => assert_eq!(read(&self.base, "big"), self.size),
             "write" => {
-                self.write("work/big", self.big);
-                base.unlink_file_at("work/big").expect("it is there");
+                self.write("work/big", self.size);
+                self.unlink("work/big");
             }
-            "read-at" => assert_eq!(self.read_at("big"), self.big),
+            "read-at" => assert_eq!(self.read_at("big"), self.size),
             "write-at" => {
-                self.write_at("work/big", self.big);
-                base.unlink_file_at("work/big").expect("it is there");
+                self.write_at("work/big", self.size);
+                self.unlink("work/big");
+            }
+            "random-read-at" => {
+                let offset = self.offset();
+                let (data, _) = self.held().read(SMALL as u64, offset).expect("it has data");
+                assert_eq!(data.len(), SMALL);
+            }
+            "random-read" => {
+                let offset = self.offset();
+                assert_eq!(read_page(self.held(), offset), SMALL);
             }
             "create-write-unlink" => {
-                self.write("work/new", 4096);
-                base.unlink_file_at("work/new").expect("it is there");
+                self.write("work/new", SMALL);
+                self.unlink("work/new");
             }
+            "rename" => {
+                self.rename("work/old", "work/renamed");
+                self.rename("work/renamed", "work/old");
+            }
+            "append-lower" => {
+                let name = self.victim();
+                self.append(&name);
+            }
+            "unlink-lower" => {
+                let name = self.victim();
+                self.unlink(&name);
+            }
+            "rename-lower" => {
+                let name = self.victim();
+                self.rename(&name, &format!("{name}-renamed"));
+            }
+            "copy-up-large" => self.append("large"),
             other => panic!("no such work: {other}"),
         }
+    }
+
+    fn unlink(&self, name: &str) {
+        self.base.unlink_file_at(name).expect("it is there");
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        let renamed = self.base.rename_at(from, &self.base, to);
+        renamed.expect("it is there");
+    }
+
+    fn append(&self, name: &str) {
+        let file = open_write(&self.base, name, OpenFlags::empty()).expect("it is there");
+        let stream = file.append_via_stream().expect("it can be written");
+        let written = stream.blocking_write_and_flush(&self.data[..16]);
+        written.expect("there is room");
+    }
+
+    fn held(&self) -> &Descriptor {
+        self.held.as_ref().expect("it was prepared")
+    }
+
+    /// The next file of a lower layer that nothing was done to.
+    fn victim(&mut self) -> String {
+        self.victims += 1;
+        format!("victims/{:04}", self.victims - 1)
+    }
+
+    /// Where to read next, a whole page within the file.
+    fn offset(&mut self) -> u64 {
+        // Knuth's MMIX; the upper bits are the random ones.
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
+        self.random = self.random.wrapping_add(1_442_695_040_888_963_407);
+        let pages = (self.size / SMALL) as u64;
+        (self.random >> 33) % pages * SMALL as u64
     }
 
     fn create(&self, name: &str) -> Descriptor {
@@ -163,20 +282,45 @@ impl Bench {
     }
 }
 
-fn stat(base: &Descriptor) {
-    let stat = base.stat_at(PathFlags::SYMLINK_FOLLOW, "a/b/c");
-    assert_eq!(stat.expect("it is there").size, 4096);
+fn stat(base: &Descriptor, name: &str) {
+    let stat = base.stat_at(PathFlags::SYMLINK_FOLLOW, name);
+    assert_eq!(stat.expect("it is there").size, SMALL as u64);
 }
 
-fn list(base: &Descriptor, name: &str) -> usize {
+/// Reads a page by a stream of its own, as wasi-libc does after a seek.
+fn read_page(file: &Descriptor, offset: u64) -> usize {
+    let stream = file.read_via_stream(offset).expect("it can be read");
+    let data = stream.blocking_read(SMALL as u64).expect("it has data");
+    data.len()
+}
+
+fn list(base: &Descriptor, name: &str, mut each: impl FnMut(DirectoryEntry)) {
     let dir = open_dir(base, name).expect("it is there");
     let entries = dir.read_directory().expect("it can be listed");
-    let mut count = 0;
     while let Some(entry) = entries.read_directory_entry().expect("it can be listed") {
         assert!(!entry.name.is_empty());
-        count += 1;
+        each(entry);
     }
-    count
+}
+
+/// Lists every directory below one and looks at every name; gives how many are files.
+fn walk(base: &Descriptor, top: &str) -> usize {
+    let mut left = vec![top.to_owned()];
+    let mut files = 0;
+    while let Some(dir) = left.pop() {
+        let mut entries = Vec::new();
+        list(base, &dir, |entry| entries.push(entry));
+        for entry in entries {
+            let path = format!("{dir}/{}", entry.name);
+            let stat = base.stat_at(PathFlags::empty(), &path);
+            assert_eq!(stat.expect("it is there").type_, entry.type_);
+            match entry.type_ {
+                DescriptorType::Directory => left.push(path),
+                _ => files += 1,
+            }
+        }
+    }
+    files
 }
 
 fn read(base: &Descriptor, name: &str) -> usize {

@@ -1,12 +1,12 @@
-//! What the benchmark times: with the arguments `WORK TURNS` it works in the benchmark's tree
-//! and prints nanoseconds. With `nothing` it does nothing, and with `one-stat` it looks at one
+//! What the benchmark times: with the arguments `WORK TURNS WARM SIZE` it works in the benchmark's
+//! tree and prints nanoseconds, as `p1_bench` says. With `nothing` it does nothing, and with `one-stat` it looks at one
 //! file: that is timed from outside. Without arguments it does each work once in a tree of its own.
 
 use guests_p3::bindings::wasi::cli::environment::get_arguments;
 use guests_p3::monotonic_clock;
 use guests_p3::{
-    Descriptor, ErrorCode, OpenFlags, PathFlags, StreamResult, open, open_dir, open_write, root,
-    say, sink, write_file,
+    Descriptor, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags, StreamResult,
+    append, open, open_dir, open_write, root, say, sink, write_file,
 };
 
 guests_p3::command!(run);
@@ -14,16 +14,38 @@ guests_p3::command!(run);
 /// Bytes that are read and written at a time.
 const STEP: usize = 64 * 1024;
 
-/// Bytes in the file that is read and written from end to end.
-const BIG: usize = 256 << 20;
+/// Bytes of a small file, and of a read at random.
+const SMALL: usize = 4096;
 
-/// Entries of `many`.
-const ENTRIES: usize = 1000;
+/// Turns, a name and the size of what it works on in a tree of its own. What changes a name of the
+/// layers comes last.
+const WORKS: &[(&str, usize)] = &[
+    ("stat", 0),
+    ("missing-stat", 0),
+    ("deep-stat", 0),
+    ("open-read-close", 0),
+    ("fstat", 0),
+    ("readdir", 1),
+    ("walk", 1),
+    ("read", 3 * STEP),
+    ("write", 3 * STEP),
+    ("random-read", 3 * STEP),
+    ("create-write-unlink", 0),
+    ("rename", 0),
+    ("append-lower", 0),
+    ("unlink-lower", 0),
+    ("rename-lower", 0),
+    ("copy-up-large", 0),
+];
 
 async fn run() {
     match &get_arguments()[..] {
-        [_, work, turns] => {
-            let bench = Bench::new(root(), BIG, ENTRIES);
+        [_, work, turns, warm, size] => {
+            let mut bench = Bench::new(root(), size.parse().expect("a size"));
+            bench.prepare(work).await;
+            if warm == "hot" {
+                bench.turn(work).await;
+            }
             let turns: u32 = turns.parse().expect("a number of turns");
             let start = monotonic_clock::now();
             for _ in 0..turns {
@@ -32,7 +54,7 @@ async fn run() {
             say!("{}", monotonic_clock::now() - start);
         }
         [_, work] if work == "nothing" => {}
-        [_, work] if work == "one-stat" => stat(&root()).await,
+        [_, work] if work == "one-stat" => stat(&root(), "a/b/c").await,
         _ => on_its_own().await,
     }
 }
@@ -43,28 +65,33 @@ async fn on_its_own() {
         .await
         .expect("the name is free");
     let base = open_dir(&root, "bench").await.expect("it was just made");
-    for dir in ["a", "a/b", "many", "many/entry", "work"] {
+    let deep = ["deep", "deep/b", "deep/b/c", "deep/b/c/d", "deep/b/c/d/e"];
+    let deeper = ["deep/b/c/d/e/f", "deep/b/c/d/e/f/g"];
+    let wide = ["a", "a/b", "many-1", "tree", "tree/dir", "victims", "work"];
+    for dir in deep.iter().chain(&deeper).chain(&wide) {
         base.create_directory_at(dir)
             .await
             .expect("the name is free");
     }
-    let data = [7; 3 * STEP];
-    write_file(&base, "a/b/c", &data[..4096])
-        .await
-        .expect("there is room");
-    write_file(&base, "big", &data)
-        .await
-        .expect("there is room");
-    let bench = Bench::new(base, data.len(), 1);
-    for work in [
-        "stat",
-        "missing-stat",
-        "open-read-close",
-        "readdir",
-        "read",
-        "write",
-        "create-write-unlink",
+    for (name, length) in [
+        ("a/b/c", SMALL),
+        ("deep/b/c/d/e/f/g/h", SMALL),
+        ("many-1/entry", 0),
+        ("tree/dir/file", 0),
+        ("big", 3 * STEP),
+        ("large", 3 * STEP),
+        ("victims/0000", SMALL),
+        ("victims/0001", SMALL),
+        ("victims/0002", SMALL),
     ] {
+        write_file(&base, name, &vec![7; length])
+            .await
+            .expect("there is room");
+    }
+    let mut bench = Bench::new(base, 0);
+    for (work, size) in WORKS {
+        bench.size = *size;
+        bench.prepare(work).await;
         bench.turn(work).await;
         say!("{work}: done");
     }
@@ -73,49 +100,140 @@ async fn on_its_own() {
 /// A tree, and what is written to it.
 struct Bench {
     base: Descriptor,
-    big: usize,
-    entries: usize,
+    /// What a turn has to find.
+    size: usize,
+    /// A file that stays open.
+    held: Option<Descriptor>,
+    /// How many of the lower layers' files were changed.
+    victims: u32,
+    /// What comes next at random.
+    random: u64,
 }
 
 impl Bench {
-    fn new(base: Descriptor, big: usize, entries: usize) -> Self {
-        Self { base, big, entries }
+    fn new(base: Descriptor, size: usize) -> Self {
+        Self {
+            base,
+            size,
+            held: None,
+            victims: 0,
+            random: 1,
+        }
     }
 
-    async fn turn(&self, work: &str) {
-        let base = &self.base;
+    /// What is there before the clock starts.
+    async fn prepare(&mut self, work: &str) {
+        let held = match work {
+            "fstat" => "a/b/c",
+            "random-read" => "big",
+            "rename" => return drop(self.create("work/old").await),
+            _ => return,
+        };
+        self.held = Some(open(&self.base, held).await.expect("it is there"));
+    }
+
+    async fn turn(&mut self, work: &str) {
         match work {
-            "stat" => stat(base).await,
+            "stat" => stat(&self.base, "a/b/c").await,
+            "deep-stat" => stat(&self.base, "deep/b/c/d/e/f/g/h").await,
             "missing-stat" => {
-                let stat = base.stat_at(PathFlags::SYMLINK_FOLLOW, "a/b/none").await;
+                let stat = self
+                    .base
+                    .stat_at(PathFlags::SYMLINK_FOLLOW, "a/b/none")
+                    .await;
                 assert_eq!(stat.expect_err("it is not there"), ErrorCode::NoEntry);
             }
             "open-read-close" => {
-                let file = open(base, "a/b/c").await.expect("it is there");
-                let (mut stream, _) = file.read_via_stream(0);
-                let (_, data) = stream.read(Vec::with_capacity(4096)).await;
-                assert_eq!(data.len(), 4096);
+                let file = open(&self.base, "a/b/c").await.expect("it is there");
+                assert_eq!(read_page(&file, 0).await, SMALL);
             }
-            "readdir" => assert_eq!(list(base, "many").await, self.entries),
-            "read" => assert_eq!(read(base, "big").await, self.big),
+            "fstat" => {
+                let stat = self.held().stat().await.expect("it is open");
+                assert_eq!(stat.size, SMALL as u64);
+            }
+            "readdir" => {
+                let mut count = 0;
+                list(&self.base, &format!("many-{}", self.size), |_| count += 1).await;
+                assert_eq!(count, self.size);
+            }
+            "walk" => assert_eq!(walk(&self.base, "tree").await, self.size),
+            "read" => assert_eq!(read(&self.base, "big").await, self.size),
             "write" => {
-                self.write("work/big", self.big).await;
-                base.unlink_file_at("work/big").await.expect("it is there");
+                self.write("work/big", self.size).await;
+                self.unlink("work/big").await;
+            }
+            "random-read" => {
+                let offset = self.offset();
+                assert_eq!(read_page(self.held(), offset).await, SMALL);
             }
             "create-write-unlink" => {
-                self.write("work/new", 4096).await;
-                base.unlink_file_at("work/new").await.expect("it is there");
+                self.write("work/new", SMALL).await;
+                self.unlink("work/new").await;
             }
+            "rename" => {
+                self.rename("work/old", "work/renamed").await;
+                self.rename("work/renamed", "work/old").await;
+            }
+            "append-lower" => {
+                let name = self.victim();
+                self.append(&name).await;
+            }
+            "unlink-lower" => {
+                let name = self.victim();
+                self.unlink(&name).await;
+            }
+            "rename-lower" => {
+                let name = self.victim();
+                self.rename(&name, &format!("{name}-renamed")).await;
+            }
+            "copy-up-large" => self.append("large").await,
             other => panic!("no such work: {other}"),
         }
     }
 
+    async fn unlink(&self, name: &str) {
+        self.base.unlink_file_at(name).await.expect("it is there");
+    }
+
+    async fn rename(&self, from: &str, to: &str) {
+        let renamed = self.base.rename_at(from, &self.base, to).await;
+        renamed.expect("it is there");
+    }
+
+    async fn append(&self, name: &str) {
+        let file = open_write(&self.base, name, OpenFlags::empty()).await;
+        let written = append(&file.expect("it is there"), &[7; 16]).await;
+        assert_eq!(written.expect("there is room"), 16);
+    }
+
+    fn held(&self) -> &Descriptor {
+        self.held.as_ref().expect("it was prepared")
+    }
+
+    /// The next file of a lower layer that nothing was done to.
+    fn victim(&mut self) -> String {
+        self.victims += 1;
+        format!("victims/{:04}", self.victims - 1)
+    }
+
+    /// Where to read next, a whole page within the file.
+    fn offset(&mut self) -> u64 {
+        // Knuth's MMIX; the upper bits are the random ones.
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
+        self.random = self.random.wrapping_add(1_442_695_040_888_963_407);
+        let pages = (self.size / SMALL) as u64;
+        (self.random >> 33) % pages * SMALL as u64
+    }
+
+    async fn create(&self, name: &str) -> Descriptor {
+        let how = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
+        let file = open_write(&self.base, name, how).await;
+        file.expect("the name is free")
+    }
+
     /// Makes a file and writes it by a stream.
     async fn write(&self, name: &str, length: usize) {
-        let how = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
-        let file = open_write(&self.base, name, how)
-            .await
-            .expect("the name is free");
+        let file = self.create(name).await;
         let (mut writer, ended) = sink(&file, Some(0));
         let mut left = length;
         // The same bytes each time, and one buffer: it comes back with nothing in it.
@@ -133,29 +251,54 @@ impl Bench {
     }
 }
 
-async fn stat(base: &Descriptor) {
-    let stat = base.stat_at(PathFlags::SYMLINK_FOLLOW, "a/b/c").await;
-    assert_eq!(stat.expect("it is there").size, 4096);
+async fn stat(base: &Descriptor, name: &str) {
+    let stat = base.stat_at(PathFlags::SYMLINK_FOLLOW, name).await;
+    assert_eq!(stat.expect("it is there").size, SMALL as u64);
 }
 
-async fn list(base: &Descriptor, name: &str) -> usize {
+/// Reads a page by a stream of its own: 0.3 knows no other way.
+async fn read_page(file: &Descriptor, offset: u64) -> usize {
+    let (mut stream, _) = file.read_via_stream(offset);
+    let (_, data) = stream.read(Vec::with_capacity(SMALL)).await;
+    data.len()
+}
+
+async fn list(base: &Descriptor, name: &str, mut each: impl FnMut(DirectoryEntry)) {
     let dir = open_dir(base, name).await.expect("it is there");
     let (mut stream, ended) = dir.read_directory();
-    let mut count = 0;
     let mut buffer = Vec::with_capacity(128);
     loop {
         let result;
         (result, buffer) = stream.read(buffer).await;
         for entry in buffer.drain(..) {
             assert!(!entry.name.is_empty());
-            count += 1;
+            each(entry);
         }
         if !matches!(result, StreamResult::Complete(_)) {
             break;
         }
     }
     ended.await.expect("it can be listed");
-    count
+}
+
+/// Lists every directory below one and looks at every name; gives how many are files.
+async fn walk(base: &Descriptor, top: &str) -> usize {
+    let mut left = vec![top.to_owned()];
+    let mut files = 0;
+    while let Some(dir) = left.pop() {
+        let mut entries = Vec::new();
+        list(base, &dir, |entry| entries.push(entry)).await;
+        for entry in entries {
+            let path = format!("{dir}/{}", entry.name);
+            let stat = base.stat_at(PathFlags::empty(), &path).await;
+            assert_eq!(stat.expect("it is there").type_, entry.type_);
+            match entry.type_ {
+                DescriptorType::Directory => left.push(path),
+                _ => files += 1,
+            }
+        }
+    }
+    files
 }
 
 async fn read(base: &Descriptor, name: &str) -> usize {

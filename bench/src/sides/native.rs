@@ -1,0 +1,256 @@
+//! The limit: a program of the machine that does the same on the plain directory, each step by
+//! the system call that is made for it.
+
+use crate::runner::Run;
+use crate::trees::Trees;
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom};
+use rustix::fs::{fstat, openat, renameat, seek, statat, unlinkat};
+use rustix::io::{Errno, pread, pwrite, read, write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Bytes that are read and written at a time.
+const STEP: usize = 64 * 1024;
+
+/// Bytes of a small file, and of a read at random.
+const SMALL: usize = 4096;
+
+/// Does a work.
+pub(crate) fn run(run: Run<'_>, trees: &Trees) -> Result<Duration> {
+    let work = run.work.does;
+    let mut native = Native::new(&trees.plain(), run.work.size(&trees.sizes))?;
+    native.prepare(work)?;
+    if run.warm {
+        native.turn(work)?;
+    }
+    let start = Instant::now();
+    for _ in 0..run.turns {
+        native.turn(work)?;
+    }
+    Ok(start.elapsed())
+}
+
+/// The tree, and room for what is read from it.
+struct Native {
+    base: OwnedFd,
+    /// What a turn has to find.
+    size: usize,
+    /// A file that stays open.
+    held: Option<OwnedFd>,
+    /// How many of the lower layers' files were changed.
+    victims: u32,
+    /// What comes next at random.
+    random: u64,
+    buffer: Vec<u8>,
+}
+
+impl Native {
+    fn new(plain: &Path, size: u64) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        Ok(Self {
+            base: openat(CWD, plain, flags, Mode::empty())?,
+            size: usize::try_from(size)?,
+            held: None,
+            victims: 0,
+            random: 1,
+            buffer: vec![7; STEP],
+        })
+    }
+
+    fn prepare(&mut self, work: &str) -> Result<()> {
+        let held = match work {
+            "fstat" => "a/b/c",
+            "random-read" | "random-read-at" => "big",
+            "rename" => return self.create("work/old").map(drop),
+            _ => return Ok(()),
+        };
+        self.held = Some(self.open(held, OFlags::RDONLY)?);
+        Ok(())
+    }
+
+    fn turn(&mut self, work: &str) -> Result<()> {
+        match work {
+            "stat" => self.stat("a/b/c"),
+            "deep-stat" => self.stat("deep/b/c/d/e/f/g/h"),
+            "missing-stat" => {
+                let found = statat(&self.base, "a/b/none", AtFlags::empty());
+                ensure!(found.err() == Some(Errno::NOENT), "it is there");
+                Ok(())
+            }
+            "open-read-close" => {
+                let file = self.open("a/b/c", OFlags::RDONLY)?;
+                ensure!(read(&file, &mut self.buffer[..SMALL])? == SMALL);
+                Ok(())
+            }
+            "fstat" => {
+                ensure!(usize::try_from(fstat(self.held()?)?.st_size)? == SMALL);
+                Ok(())
+            }
+            "readdir" => {
+                let found = self.list(&format!("many-{}", self.size))?.len();
+                ensure!(found == self.size, "{found} entries");
+                Ok(())
+            }
+            "walk" => self.walk("tree"),
+            "read" => self.read(false),
+            "read-at" => self.read(true),
+            "write" => self.write(false),
+            "write-at" => self.write(true),
+            "random-read" => {
+                let offset = self.offset();
+                seek(self.held()?, SeekFrom::Start(offset))?;
+                let file = self.held.as_ref().context("it was not prepared")?;
+                ensure!(read(file, &mut self.buffer[..SMALL])? == SMALL);
+                Ok(())
+            }
+            "random-read-at" => {
+                let offset = self.offset();
+                let file = self.held.as_ref().context("it was not prepared")?;
+                ensure!(pread(file, &mut self.buffer[..SMALL], offset)? == SMALL);
+                Ok(())
+            }
+            "create-write-unlink" => {
+                let file = self.create("work/new")?;
+                ensure!(write(&file, &self.buffer[..SMALL])? == SMALL);
+                drop(file);
+                self.unlink("work/new")
+            }
+            "rename" => {
+                self.rename("work/old", "work/renamed")?;
+                self.rename("work/renamed", "work/old")
+            }
+            "append-lower" => {
+                let name = self.victim();
+                let file = self.open(&name, OFlags::WRONLY | OFlags::APPEND)?;
+                ensure!(write(&file, &self.buffer[..16])? == 16);
+                Ok(())
+            }
+            "unlink-lower" => {
+                let name = self.victim();
+                self.unlink(&name)
+            }
+            "rename-lower" => {
+                let name = self.victim();
+                self.rename(&name, &format!("{name}-renamed"))
+            }
+            // As `cp` does.
+            "copy-up-large" => self.copy("large", "work/copy"),
+            other => bail!("no such work: {other}"),
+        }
+    }
+
+    fn stat(&self, name: &str) -> Result<()> {
+        let stat = statat(&self.base, name, AtFlags::empty())?;
+        ensure!(usize::try_from(stat.st_size)? == SMALL);
+        Ok(())
+    }
+
+    fn open(&self, name: &str, flags: OFlags) -> Result<OwnedFd> {
+        let flags = flags | OFlags::CLOEXEC;
+        openat(&self.base, name, flags, Mode::empty()).with_context(|| name.to_owned())
+    }
+
+    fn create(&self, name: &str) -> Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        openat(&self.base, name, flags, Mode::from_raw_mode(0o644)).with_context(|| name.to_owned())
+    }
+
+    fn unlink(&self, name: &str) -> Result<()> {
+        Ok(unlinkat(&self.base, name, AtFlags::empty())?)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        Ok(renameat(&self.base, from, &self.base, to)?)
+    }
+
+    fn held(&self) -> Result<&OwnedFd> {
+        self.held.as_ref().context("it was not prepared")
+    }
+
+    /// The next file of a lower layer that nothing was done to.
+    fn victim(&mut self) -> String {
+        self.victims += 1;
+        format!("victims/{:04}", self.victims - 1)
+    }
+
+    /// Where to read next, as the guests do.
+    fn offset(&mut self) -> u64 {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
+        self.random = self.random.wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % (self.size / SMALL) as u64 * SMALL as u64
+    }
+
+    fn read(&mut self, by_position: bool) -> Result<()> {
+        let file = self.open("big", OFlags::RDONLY)?;
+        let mut total = 0;
+        loop {
+            let count = match by_position {
+                true => pread(&file, &mut self.buffer, total as u64)?,
+                false => read(&file, &mut self.buffer)?,
+            };
+            total += count;
+            if count == 0 {
+                break;
+            }
+        }
+        ensure!(total == self.size);
+        Ok(())
+    }
+
+    fn write(&self, by_position: bool) -> Result<()> {
+        let file = self.create("work/big")?;
+        let mut total = 0;
+        while total < self.size {
+            total += match by_position {
+                true => pwrite(&file, &self.buffer, total as u64)?,
+                false => write(&file, &self.buffer)?,
+            };
+        }
+        drop(file);
+        self.unlink("work/big")
+    }
+
+    fn copy(&self, from: &str, to: &str) -> Result<()> {
+        let from = self.open(from, OFlags::RDONLY)?;
+        let to = self.create(to)?;
+        let mut left = self.size;
+        while left > 0 {
+            let copied = rustix::fs::copy_file_range(&from, None, &to, None, left)?;
+            ensure!(copied > 0, "the file is short");
+            left -= copied;
+        }
+        Ok(())
+    }
+
+    fn list(&self, name: &str) -> Result<Vec<(String, FileType)>> {
+        let mut names = Vec::new();
+        for entry in Dir::new(self.open(name, OFlags::RDONLY | OFlags::DIRECTORY)?)? {
+            let entry = entry?;
+            let name = entry.file_name().to_str()?;
+            if !matches!(name, "." | "..") {
+                names.push((name.to_owned(), entry.file_type()));
+            }
+        }
+        Ok(names)
+    }
+
+    fn walk(&self, top: &str) -> Result<()> {
+        let mut left = vec![top.to_owned()];
+        let mut files = 0;
+        while let Some(dir) = left.pop() {
+            for (name, kind) in self.list(&dir)? {
+                let path = format!("{dir}/{name}");
+                let stat = statat(&self.base, &path, AtFlags::SYMLINK_NOFOLLOW)?;
+                ensure!(FileType::from_raw_mode(stat.st_mode) == kind);
+                match kind {
+                    FileType::Directory => left.push(path),
+                    _ => files += 1,
+                }
+            }
+        }
+        ensure!(files == self.size, "{files} files");
+        Ok(())
+    }
+}

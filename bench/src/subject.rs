@@ -1,0 +1,164 @@
+//! What is compared: guests and filesystems.
+
+use crate::work::{self, Timed, Work};
+use std::fmt;
+
+/// Which filesystem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    /// wasmtime-wasi on the plain directory.
+    Stock,
+    /// The plugin on the layers and an upper.
+    Overlay,
+    /// The plugin on the plain directory, as `--dir` means it.
+    Live,
+    /// The overlay in the component itself, on wasmtime-wasi with the layers and an upper.
+    Composed,
+    /// wasmtime-wasi on the kernel's overlayfs of the same layers.
+    Kernel,
+    /// wasmtime-wasi on fuse-overlayfs of the same layers.
+    Fuse,
+    /// No guest: a program of the machine on the plain directory.
+    Native,
+}
+
+/// Which guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Version {
+    /// A core module for WASI 0.1.
+    P1,
+    /// A component for WASI 0.2.
+    P2,
+    /// A component for WASI 0.3.
+    P3,
+}
+
+impl Side {
+    const ALL: [Self; 7] = [
+        Self::Stock,
+        Self::Overlay,
+        Self::Live,
+        Self::Composed,
+        Self::Kernel,
+        Self::Fuse,
+        Self::Native,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Overlay => "overlay",
+            Self::Live => "live",
+            Self::Composed => "composed",
+            Self::Kernel => "overlayfs",
+            Self::Fuse => "fuse-overlayfs",
+            Self::Native => "native",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|side| side.name() == name)
+    }
+
+    /// Whether it is the plugin.
+    pub(crate) fn is_plugin(self) -> bool {
+        matches!(self, Self::Overlay | Self::Live)
+    }
+
+    /// Whether calls are counted: of a filesystem of the kernel's they would be stock's.
+    pub(crate) fn is_counted(self) -> bool {
+        !matches!(self, Self::Kernel | Self::Fuse)
+    }
+}
+
+impl Version {
+    const ALL: [Self; 3] = [Self::P1, Self::P2, Self::P3];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::P1 => "0.1",
+            Self::P2 => "0.2",
+            Self::P3 => "0.3",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|version| version.name() == name)
+    }
+
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            Self::P1 => "p1_bench.wasm",
+            Self::P2 => "p2_bench.wasm",
+            Self::P3 => "p3_bench.wasm",
+        }
+    }
+}
+
+/// A guest on a filesystem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Subject {
+    // First, so that subjects are sorted by it.
+    pub(crate) side: Side,
+    pub(crate) version: Version,
+}
+
+const fn of(version: Version, side: Side) -> Subject {
+    Subject { version, side }
+}
+
+/// The overlays.
+pub(crate) const OVERLAYS: &[Subject] = &[
+    of(Version::P1, Side::Overlay),
+    of(Version::P2, Side::Overlay),
+    of(Version::P3, Side::Overlay),
+    of(Version::P2, Side::Composed),
+];
+
+/// What else there is to do it with.
+pub(crate) const OTHERS: &[Subject] = &[
+    of(Version::P1, Side::Kernel),
+    of(Version::P1, Side::Fuse),
+    of(Version::P1, Side::Native),
+];
+
+/// Plain directories on the plugin.
+pub(crate) const LIVE: &[Subject] = &[
+    of(Version::P1, Side::Live),
+    of(Version::P2, Side::Live),
+    of(Version::P3, Side::Live),
+];
+
+impl Subject {
+    /// Stock with the same guest.
+    pub(crate) fn on(self, side: Side) -> Self {
+        of(self.version, side)
+    }
+
+    /// What it does.
+    pub(crate) fn works(self) -> impl Iterator<Item = &'static Work> {
+        work::all().filter(move |work| self.does(work))
+    }
+
+    fn does(self, work: &Work) -> bool {
+        match work.timed {
+            // 0.3 reads and writes by streams alone.
+            Timed::Guest if self.version == Version::P3 => !work.does.ends_with("-at"),
+            // It is what the others are compared with.
+            Timed::Guest => self.side != work.peer,
+            Timed::Instance | Timed::Run(_) | Timed::Process(_) => self.side == Side::Composed,
+            Timed::Mount => self.version == Version::P1 && self.side == Side::Overlay,
+            Timed::Python => self.version == Version::P1 && self.side != Side::Native,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.side {
+            Side::Overlay => f.write_str(self.version.name()),
+            Side::Native => f.write_str("native"),
+            side => write!(f, "{} {}", self.version.name(), side.name()),
+        }
+    }
+}
