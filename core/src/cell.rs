@@ -5,8 +5,13 @@
 //! nothing, and the code is a tenth. Where orders of threads are tried (shuttle) the lock is one more
 //! place at which they can change.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 #[cfg(all(feature = "native", not(shuttle)))]
 pub(crate) use arc_swap::ArcSwapOption as ArcCell;
+#[cfg(all(feature = "native", not(shuttle)))]
+type Loaded<T> = arc_swap::Guard<Option<Arc<T>>>;
 
 #[cfg(any(test, shuttle, not(feature = "native")))]
 mod locked {
@@ -19,6 +24,13 @@ mod locked {
 
     /// What was in a cell.
     pub(crate) struct Loaded<T>(Option<Arc<T>>);
+
+    #[cfg(any(shuttle, not(feature = "native")))]
+    impl<T> Loaded<T> {
+        pub(crate) fn from_inner(value: Option<Arc<T>>) -> Self {
+            Self(value)
+        }
+    }
 
     impl<T> Deref for Loaded<T> {
         type Target = Option<Arc<T>>;
@@ -75,6 +87,44 @@ mod locked {
 
 #[cfg(any(shuttle, not(feature = "native")))]
 pub(crate) use locked::ArcCell;
+#[cfg(any(shuttle, not(feature = "native")))]
+use locked::Loaded;
+
+/// What was in a cell, or an `Arc` of one's own.
+///
+/// Out of a cell that is read without a lock this counts no reference, as long as a thread holds
+/// few of them. So threads that walk the same directories write nothing that they share.
+pub(crate) struct Held<T>(Loaded<T>);
+
+impl<T> Held<T> {
+    /// What is in `cell`, if there is something.
+    pub(crate) fn of(cell: &ArcCell<T>) -> Option<Self> {
+        let loaded = cell.load();
+        loaded.is_some().then(|| Self(loaded))
+    }
+
+    pub(crate) fn new(value: Arc<T>) -> Self {
+        Self(Loaded::from_inner(Some(value)))
+    }
+}
+
+impl<T> Deref for Held<T> {
+    type Target = Arc<T>;
+
+    fn deref(&self) -> &Arc<T> {
+        match &*self.0 {
+            Some(value) => value,
+            // It was looked at when this was made, and does not change.
+            None => unreachable!("nothing is held"),
+        }
+    }
+}
+
+impl<T> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(self))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use crate::live::{LiveDir, LiveFile};
 use crate::meta::{Identity, Kind, SetTimes, Stat};
 use crate::name::Name;
 use crate::overlay::{OverlayDir, OverlayFile};
+use crate::stack::Record;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -416,17 +417,9 @@ fn or_bad_descriptor<'a>(may: bool) -> Result<Option<&'a dyn Any>> {
 /// The entries of a directory at one instant, each name once, without `.` and `..`.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// All names, one after the other.
+    /// All names, in any order.
     names: Vec<u8>,
-    entries: Vec<Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    /// Where the name ends in `names`; it begins where the entry before ends.
-    end: usize,
-    kind: Kind,
-    inode: u64,
+    entries: Vec<Record>,
 }
 
 /// One entry of a [`Listing`].
@@ -455,13 +448,9 @@ impl Listing {
     /// The entry at `index`, in the order of the listing.
     pub fn get(&self, index: usize) -> Option<ListingEntry<'_>> {
         let entry = self.entries.get(index)?;
-        let start = match index.checked_sub(1) {
-            Some(before) => self.entries[before].end,
-            None => 0,
-        };
         Some(ListingEntry {
-            name: Name::checked(&self.names[start..entry.end]),
-            kind: entry.kind,
+            name: Name::checked(entry.name(&self.names)),
+            kind: entry.kind?,
             inode: entry.inode,
         })
     }
@@ -471,10 +460,22 @@ impl Listing {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
+    /// The listing of `entries`, none of them a whiteout, with their names.
+    pub(crate) fn new(names: Vec<u8>, entries: Vec<Record>) -> Self {
+        Self { names, entries }
+    }
+
     /// Adds an entry.
+    #[cfg(feature = "dir")]
     pub(crate) fn push(&mut self, name: Name<'_>, kind: Kind, inode: u64) {
-        self.names.extend_from_slice(name.as_bytes());
-        let end = self.names.len();
-        self.entries.push(Entry { end, kind, inode });
+        let name = name.as_bytes();
+        self.entries.push(Record {
+            start: self.names.len(),
+            inode,
+            length: u32::try_from(name.len()).unwrap_or(u32::MAX),
+            layer: 0,
+            kind: Some(kind),
+        });
+        self.names.extend_from_slice(name);
     }
 }

@@ -9,33 +9,28 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// inode numbers, and nothing of one file in two mounts. 128 bits, so that two files of one mount
 /// are never taken for one by accident.
 #[derive(Clone, Debug)]
-pub(crate) struct IdentityKey {
-    lower: RandomState,
-    upper: RandomState,
-}
+pub(crate) struct IdentityKey(RandomState);
 
 impl IdentityKey {
     /// A key that nothing else has.
     pub(crate) fn new() -> Self {
         // Each `RandomState` has a key of its own, from the system's random numbers.
-        Self {
-            lower: RandomState::new(),
-            upper: RandomState::new(),
-        }
+        Self(RandomState::new())
     }
 
     /// The identity of the file that is `inode` on `device` in `layer`.
     pub(crate) fn of(&self, layer: u32, device: u64, inode: u64) -> Identity {
-        let half = |key: &RandomState| {
-            let mut hasher = key.build_hasher();
-            hasher.write_u32(layer);
-            hasher.write_u64(device);
-            hasher.write_u64(inode);
-            hasher.finish()
-        };
+        let mut hasher = self.0.build_hasher();
+        hasher.write_u64(device);
+        hasher.write_u64(inode);
+        hasher.write_u32(layer);
+        let lower = hasher.finish();
+        // The hash of something longer. Its state is of 256 bits, so that two places with one
+        // lower half have two upper halves.
+        hasher.write_u32(1);
         Identity {
-            lower: half(&self.lower),
-            upper: half(&self.upper),
+            lower,
+            upper: hasher.finish(),
         }
     }
 }
@@ -62,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn mounts_share_no_identity_and_the_halves_no_key() {
+    fn mounts_share_no_identity_and_the_halves_are_two() {
         let (a, b) = (IdentityKey::new(), IdentityKey::new());
         assert_ne!(a.of(0, 1, 2), b.of(0, 1, 2));
         assert_ne!(a.of(0, 1, 2).lower, a.of(0, 1, 2).upper);

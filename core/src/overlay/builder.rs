@@ -161,7 +161,10 @@ impl OverlayBuilder {
         }
         let first_seen = match (&part, &below) {
             (Some(part), _) => part.identity,
-            (None, Some(root)) => key.of(u32::from(root.layer), root.meta.device, root.meta.inode),
+            (None, Some(root)) => {
+                let (device, inode) = root.place();
+                key.of(u32::from(root.layer()), device, inode)
+            }
             (None, None) => key.of(0, 0, 0),
         };
         let root = Node::new(Kind::Dir, first_seen, Place::Root, below, part);

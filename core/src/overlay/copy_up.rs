@@ -95,7 +95,8 @@ impl Shared {
     }
 
     fn attributes(&self, lower: &Arc<LowerNode>, data: Data) -> Result<Attributes> {
-        let (mut times, mut mode) = (SetTimes::of(&lower.meta), lower.meta.mode);
+        let meta = lower.meta();
+        let (mut times, mut mode) = (SetTimes::of(&meta), meta.mode);
         if data == Data::Drop {
             // As at any change of data.
             times.modified = SetTime::Now;
@@ -112,7 +113,7 @@ impl Shared {
         }
         Ok(Attributes {
             mode,
-            owner: lower.meta.owner,
+            owner: meta.owner,
             xattrs,
             times,
         })
@@ -146,7 +147,7 @@ impl Shared {
             .below
             .load()
             .as_ref()
-            .map_or(1, |lower| lower.meta.links);
+            .map_or(1, |lower| lower.meta().links);
         if node.kind == Kind::Dir || lower_links < 2 {
             self.origins
                 .lock()

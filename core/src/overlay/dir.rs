@@ -158,7 +158,11 @@ impl OverlayDir {
     }
 
     /// The node that `path` names, and the walk that led there.
-    pub(super) fn walk(&self, path: &str, follow: bool) -> Result<super::resolve::Walked> {
+    pub(super) fn walk<'p>(
+        &self,
+        path: &'p str,
+        follow: bool,
+    ) -> Result<super::resolve::Walked<'p>> {
         let walked = self.shared.resolve(&self.node, path, last(follow))?;
         walked.existing()?;
         Ok(walked)

@@ -6,9 +6,9 @@ use super::node::{Child, Node};
 use crate::descriptor::Listing;
 use crate::error::Result;
 use crate::layer::Listed;
-use crate::meta::{Identity, Kind};
-use crate::name::NameBuf;
-use std::collections::BTreeMap;
+use crate::meta::Identity;
+use crate::name::Name;
+use crate::stack::{Merge, UPPER};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -43,54 +43,49 @@ impl Shared {
 
     /// Preconditions: the directory lock of `node` is held.
     fn list_locked(&self, node: &Arc<Node>) -> Result<Listing> {
-        // In the order of the names; none for what the upper hides.
-        let mut entries: BTreeMap<NameBuf, Option<(Kind, u64)>> = BTreeMap::new();
+        let mut merge = Merge::new(usize::MAX);
         if let Some(part) = node.upper.get() {
             let inode_of = |inode| shown(inode, || self.identity_of_upper(part.device, inode));
             if self.complete_locked(node)? {
                 let children = node.dir()?.children.read();
                 for (name, child) in &children.map {
-                    let entry = match child {
-                        Child::Node(child) => Some((child.kind, child.identity().lower)),
-                        Child::Seen { kind, inode } => Some((*kind, inode_of(*inode))),
-                        Child::Hidden => None,
+                    let (kind, inode) = match child {
+                        Child::Node(child) => (Some(child.kind), child.identity().lower),
+                        Child::Seen { kind, inode } => (Some(*kind), inode_of(*inode)),
+                        Child::Hidden => (None, 0),
                         Child::Lower(_) => continue,
                     };
-                    entries.insert(name.clone(), entry);
+                    let listed = match kind {
+                        Some(kind) => Listed::Here { kind, inode },
+                        None => Listed::Hidden,
+                    };
+                    merge.add(UPPER, name.as_name(), listed);
                 }
             } else {
                 let handle = node.handle(self)?;
-                self.upper()?.list(&handle, &mut |name, listed| {
-                    match listed {
-                        Listed::Here { kind, inode } => {
-                            entries.insert(name.to_owned(), Some((kind, inode_of(inode))));
-                        }
-                        // A cut may have left a mark beside an entry: the entry counts.
-                        Listed::Hidden => {
-                            entries.entry(name.to_owned()).or_insert(None);
-                        }
+                self.upper()?.list(&handle, &mut |name, mut listed| {
+                    if let Listed::Here { inode, .. } = &mut listed {
+                        *inode = inode_of(*inode);
                     }
+                    merge.add(UPPER, name, listed);
                     ControlFlow::Continue(())
                 })?;
             }
         }
-        if let Some(below) = &*node.below.load() {
-            below.list(&self.stack, &mut |name, origin| {
-                if !entries.contains_key(name.as_bytes()) && !is_reserved(name) {
-                    let layer = u32::from(origin.layer);
-                    let identity = || self.key.of(layer, origin.device, origin.inode);
-                    let inode = shown(origin.inode, identity);
-                    entries.insert(name.to_owned(), Some((origin.kind, inode)));
-                }
-            })?;
+        let below = node.below.load();
+        if let Some(below) = &*below {
+            below.list(&self.stack, &mut merge)?;
         }
-        let mut listing = Listing::default();
-        for (name, entry) in &entries {
-            if let Some((kind, inode)) = entry {
-                listing.push(name.as_name(), *kind, *inode);
+        let (names, mut entries) = merge.finish(|_, _| {});
+        entries.retain(|entry| !is_reserved(Name::checked(entry.name(&names))));
+        for entry in &mut entries {
+            if let (Some(below), true) = (&*below, entry.layer != UPPER) {
+                let device = below.device_in(entry.layer)?;
+                let layer = u32::from(entry.layer);
+                entry.inode = shown(entry.inode, || self.key.of(layer, device, entry.inode));
             }
         }
-        Ok(listing)
+        Ok(Listing::new(names, entries))
     }
 
     /// Whether a directory shows no names.

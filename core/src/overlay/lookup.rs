@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::node::{Child, Node, Place, UpperPart};
+use crate::cell::Held;
 use crate::error::{Errno, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -18,14 +19,14 @@ pub(crate) enum Pos {
     /// One with a node.
     Node(Arc<Node>),
     /// One that is only in lower layers, as are all its ancestors down from the nearest node.
-    Lower(Arc<LowerNode>),
+    Lower(Held<LowerNode>),
 }
 
 impl Pos {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Node(node) => node.kind,
-            Self::Lower(lower) => lower.meta.kind,
+            Self::Lower(lower) => lower.kind(),
         }
     }
 
@@ -265,7 +266,8 @@ impl Shared {
         match &*dir.below.load() {
             Some(below) => {
                 let child = below.child(&self.stack, name)?;
-                Ok(child.filter(|child| child.meta.kind == Kind::Dir))
+                let dir = child.filter(|child| child.kind() == Kind::Dir);
+                Ok(dir.map(|dir| Arc::clone(&dir)))
             }
             None => Ok(None),
         }
@@ -317,8 +319,8 @@ impl Shared {
     }
 
     pub(super) fn identity_of_lower(&self, lower: &LowerNode) -> Identity {
-        self.key
-            .of(u32::from(lower.layer), lower.meta.device, lower.meta.inode)
+        let (device, inode) = lower.place();
+        self.key.of(u32::from(lower.layer()), device, inode)
     }
 
     /// The node of the last of `walked`, made for it and for each that leads there if they have

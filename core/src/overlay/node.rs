@@ -134,7 +134,7 @@ impl Node {
     pub(super) fn lower(shared: &Shared, place: Place, below: &Arc<LowerNode>) -> Self {
         let identity = shared.identity_of_lower(below);
         let below = Arc::clone(below);
-        Self::new(below.meta.kind, identity, place, Some(below), None)
+        Self::new(below.kind(), identity, place, Some(below), None)
     }
 
     pub(super) fn new(

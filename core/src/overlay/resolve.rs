@@ -16,12 +16,12 @@ use std::sync::Arc;
 pub(super) const TRIES: usize = 64;
 
 /// Where a path led.
-pub(super) struct Walked {
+pub(super) struct Walked<'p> {
     /// The directories from the base down to the one that the last name is in; with the file
     /// itself at the end if it was found, as [`Shared::materialize`] wants it.
     trail: Vec<Pos>,
     /// The name in the last place, none where the path ends in `.` or `..` or is a base.
-    name: Option<Vec<u8>>,
+    name: Option<Cow<'p, [u8]>>,
     /// Whether `name` was found, and so is the end of `trail`.
     found: bool,
     /// Why `name` could not be asked for: it is too long, or its directory was removed.
@@ -30,7 +30,7 @@ pub(super) struct Walked {
     pub(super) wants_dir: bool,
 }
 
-impl Walked {
+impl Walked<'_> {
     /// What the path names, if it is there.
     pub(super) fn found(&self) -> Option<&Pos> {
         match self.found || self.name.is_none() {
@@ -128,16 +128,18 @@ impl<'a> Rest<'a> {
     }
 
     /// The next component and whether a slash follows it; none at the end.
-    fn next(&mut self, component: &mut Vec<u8>) -> Option<bool> {
+    fn next(&mut self) -> Option<(Cow<'a, [u8]>, bool)> {
         let rest = &self.text[self.at..];
-        let start = rest.iter().position(|&b| b != b'/')?;
-        let rest = &rest[start..];
+        let start = self.at + rest.iter().position(|&b| b != b'/')?;
+        let rest = &self.text[start..];
         let length = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
-        component.clear();
-        component.extend_from_slice(&rest[..length]);
         let slash = length < rest.len();
-        self.at += start + length;
-        Some(slash)
+        self.at = start + length;
+        let component = match &self.text {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[start..self.at]),
+            Cow::Owned(text) => Cow::Owned(text[start..self.at].to_vec()),
+        };
+        Some((component, slash))
     }
 
     fn has_component(&self) -> bool {
@@ -149,16 +151,16 @@ impl<'a> Rest<'a> {
     }
 }
 
-impl Pending<'_> {
+impl<'a> Pending<'a> {
     /// The next component and whether a slash follows it; none at the end.
-    fn next(&mut self, component: &mut Vec<u8>) -> Option<bool> {
+    fn next(&mut self) -> Option<(Cow<'a, [u8]>, bool)> {
         while let Some(link) = self.links.last_mut() {
-            match link.next(component) {
-                Some(slash) => return Some(slash),
+            match link.next() {
+                Some(next) => return Some(next),
                 None => self.links.pop(),
             };
         }
-        self.path.next(component)
+        self.path.next()
     }
 
     /// Whether nothing but slashes is left.
@@ -179,7 +181,12 @@ impl Shared {
     /// `no-entry` for an empty path, or where anything but the last name is missing;
     /// `not-permitted` for an absolute path, and for one that leads above `base`;
     /// `not-directory`, `loop`, `name-too-long`; `invalid` for a NUL.
-    pub(super) fn resolve(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
+    pub(super) fn resolve<'p>(
+        &self,
+        base: &Arc<Node>,
+        path: &'p str,
+        last: Last,
+    ) -> Result<Walked<'p>> {
         let walked = self.walk(base, path, last)?;
         walked.could_be_asked()?;
         Ok(walked)
@@ -187,7 +194,12 @@ impl Shared {
 
     /// As [`resolve`](Self::resolve), but a name that is too long, or in a directory that was
     /// removed, is one that was not found.
-    pub(super) fn walk(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Walked> {
+    pub(super) fn walk<'p>(
+        &self,
+        base: &Arc<Node>,
+        path: &'p str,
+        last: Last,
+    ) -> Result<Walked<'p>> {
         self.trim_if_large();
         let path = path.as_bytes();
         if path.is_empty() {
@@ -208,11 +220,10 @@ impl Shared {
             path: Rest::new(Cow::Borrowed(path)),
             links: Vec::new(),
         };
-        let mut component = Vec::with_capacity(64);
         let mut hops = 0;
-        while let Some(slash) = pending.next(&mut component) {
+        while let Some((component, slash)) = pending.next() {
             let at_end = pending.is_done();
-            match &component[..] {
+            match &*component {
                 b"." => {
                     if at_end {
                         return Ok(Walked {
@@ -327,11 +338,11 @@ impl Shared {
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve), but for that.
-    pub(super) fn resolve_both(
+    pub(super) fn resolve_both<'p>(
         &self,
-        from: (&Arc<Node>, &str),
-        to: (&Arc<Node>, &str),
-    ) -> Result<(Walked, Walked)> {
+        from: (&Arc<Node>, &'p str),
+        to: (&Arc<Node>, &'p str),
+    ) -> Result<(Walked<'p>, Walked<'p>)> {
         Ok((
             self.walk(from.0, from.1, Last::Name)?,
             self.walk(to.0, to.1, Last::Name)?,

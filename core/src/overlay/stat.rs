@@ -34,7 +34,7 @@ impl Shared {
     /// `stat` of what a path led to.
     pub(super) fn stat(&self, walked: &Walked) -> Result<Stat> {
         match walked.existing()? {
-            Pos::Lower(lower) => Ok(stat_of(&lower.meta, self.identity_of_lower(lower))),
+            Pos::Lower(lower) => Ok(stat_of(&lower.meta(), self.identity_of_lower(lower))),
             Pos::Node(node) => {
                 let via = walked.name().map(|name| (walked.parents(), name));
                 Ok(stat_of(&self.meta_of(node, via)?, node.identity()))
@@ -150,7 +150,7 @@ pub(super) fn found(upper: &dyn AnyUpper, dir: &DirHandle, name: Name<'_>) -> Re
 /// The metadata of a node that is only in a lower layer.
 pub(super) fn lower_meta(node: &Node) -> Result<Meta> {
     let mut meta = match &*node.below.load() {
-        Some(below) => below.meta,
+        Some(below) => below.meta(),
         None => return Err(Errno::Io.into()),
     };
     let ghost = node.state.lock().ghost_times;

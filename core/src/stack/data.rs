@@ -44,7 +44,8 @@ impl Kept {
 
     /// Whether the data of a file would be kept. Not that of one with holes, which a copy is to
     /// have too, and not where nothing seems to be in it: a file of procfs says so of itself.
-    fn takes(&self, meta: &Meta) -> bool {
+    fn takes(&self, node: &LowerNode) -> bool {
+        let meta = node.meta();
         let sparse = meta.allocated.is_some_and(|bytes| bytes < meta.size);
         (1..=SMALL).contains(&meta.size) && !sparse && weight(meta.size as usize) <= self.most
     }
@@ -62,12 +63,12 @@ impl LowerStack {
         slot: &Slot<Data>,
         handle: Arc<FileHandle>,
     ) -> Arc<dyn ReadAt> {
-        if !self.data.takes(&node.meta) || self.layer(node.layer).is_in_memory() {
+        if !self.data.takes(node) || self.layer(node.layer()).is_in_memory() {
             return handle.0.clone();
         }
         Arc::new(Reader {
             stack: Arc::clone(self),
-            meta: node.meta,
+            meta: node.meta(),
             slot: slot.clone(),
             handle,
         })

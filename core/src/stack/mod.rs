@@ -13,10 +13,13 @@
 
 #[cfg(feature = "native")]
 mod data;
+mod lean;
+mod merge;
 mod node;
 mod probe;
 mod table;
 
+pub(crate) use merge::{Merge, Record, UPPER};
 pub(crate) use node::LowerNode;
 
 use crate::error::{Errno, Error, Result};
@@ -72,6 +75,8 @@ pub struct LowerStack {
     #[cfg(feature = "native")]
     data: data::Kept,
     table_entries: usize,
+    /// Of the names in tables.
+    hasher: table::Hasher,
 }
 
 impl LowerStack {
@@ -97,6 +102,7 @@ impl LowerStack {
             #[cfg(feature = "native")]
             data: data::Kept::new(limits.kept_data),
             table_entries: limits.table_entries,
+            hasher: table::Hasher::new(),
         };
         stack.root = LowerNode::root(&stack)?;
         Ok(Arc::new(stack))

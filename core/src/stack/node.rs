@@ -1,14 +1,17 @@
 //! A node of the merged lower tree.
 
 use super::LowerStack;
+use super::lean::Lean;
+use super::merge::Merge;
 use super::probe::Probes;
-use super::table::{self, Table};
+use super::table::Table;
+use crate::cell::{ArcCell, Held};
 use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyLayer, DirHandle};
 use crate::layer::{Found, ReadAt};
 use crate::meta::{Kind, Meta};
-use crate::name::{Name, NameBuf};
+use crate::name::Name;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,23 +19,30 @@ use std::sync::{Arc, OnceLock};
 /// A file of the merged lower tree. It never changes.
 pub(crate) struct LowerNode {
     /// None of the root.
-    place: Option<(Arc<LowerNode>, NameBuf)>,
-    /// The metadata in the topmost layer that has the file.
-    pub(crate) meta: Meta,
-    /// That layer.
-    pub(crate) layer: u16,
-    pub(crate) kind: LowerKind,
+    parent: Option<Arc<LowerNode>>,
+    name: LowerName,
+    /// The metadata in the topmost layer that has the file, and that layer.
+    lean: Lean,
+    kind: LowerKind,
 }
 
-pub(crate) enum LowerKind {
+/// What a file is called in its parent.
+enum LowerName {
+    /// What the parent's table has at this place.
+    At(u32),
+    /// The parent has no table, or there is no parent.
+    Own(Box<[u8]>),
+}
+
+enum LowerKind {
     Dir(Box<LowerDir>),
-    Symlink(OnceLock<Box<[u8]>>),
+    Symlink(Box<OnceLock<Box<[u8]>>>),
     /// A regular file, once it was opened.
-    File(OnceLock<Box<LowerFile>>),
+    File(ArcCell<LowerFile>),
     Other,
 }
 
-pub(crate) struct LowerDir {
+struct LowerDir {
     /// The layers that have the directory, the topmost first. None below an opaque one.
     parts: Box<[Part]>,
     children: OnceLock<Children>,
@@ -42,7 +52,7 @@ pub(crate) struct LowerDir {
 
 /// What is kept of a regular file that was opened.
 #[derive(Default)]
-pub(crate) struct LowerFile {
+struct LowerFile {
     /// Reads carry their offset, so all who open it share one.
     handle: Slot<FileHandle>,
     #[cfg(feature = "native")]
@@ -52,14 +62,14 @@ pub(crate) struct LowerFile {
 /// An open file of some layer.
 pub(crate) struct FileHandle(pub(super) Arc<dyn ReadAt>);
 
-pub(super) struct Part {
-    pub(super) layer: u16,
+struct Part {
+    layer: u16,
     /// Of the directory there.
     device: u64,
     handle: Slot<DirHandle>,
 }
 
-pub(super) enum Children {
+enum Children {
     /// All of them.
     Table(Table),
     /// Too many for a table: what was asked for lately.
@@ -80,33 +90,59 @@ impl LowerNode {
                 break;
             }
         }
-        let Some((meta, layer)) = top else {
-            return Ok(None);
-        };
-        Ok(Some(Arc::new(Self {
-            place: None,
-            meta,
-            layer,
-            kind: LowerKind::dir(parts),
-        })))
+        Ok(top.map(|(meta, layer)| {
+            Arc::new(Self {
+                parent: None,
+                name: LowerName::Own(Box::default()),
+                lean: Lean::new(&meta, layer),
+                kind: LowerKind::dir(parts),
+            })
+        }))
     }
 
     /// The name; none of the root.
     pub(crate) fn name(&self) -> Option<Name<'_>> {
-        self.place.as_ref().map(|(_, name)| name.as_name())
+        let parent = self.parent.as_ref()?;
+        match &self.name {
+            LowerName::Own(name) => Some(Name::checked(name)),
+            LowerName::At(at) => match parent.dir().ok()?.children.get()? {
+                Children::Table(table) => Some(table.name(*at)),
+                Children::Probes(_) => None,
+            },
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.lean.kind
+    }
+
+    /// The topmost layer that has the file.
+    pub(crate) fn layer(&self) -> u16 {
+        self.lean.layer
+    }
+
+    /// Device and inode number in that layer.
+    pub(crate) fn place(&self) -> (u64, u64) {
+        (self.lean.device, self.lean.inode)
+    }
+
+    /// The metadata in that layer, less what nobody asks of a lower file: the number of a device,
+    /// and how much less than its size one with holes takes.
+    pub(crate) fn meta(&self) -> Meta {
+        self.lean.meta()
     }
 
     /// The error with the path of this directory in front: a layer knows the name that it was
     /// asked for, and not where that is.
     fn located(&self, error: Error) -> Error {
         // A bare code is an answer, and the root needs no path.
-        if !error.has_details() || self.place.is_none() {
+        if !error.has_details() || self.parent.is_none() {
             return error;
         }
         let mut names = Vec::new();
         let mut node = self;
-        while let Some((parent, name)) = &node.place {
-            names.push(name.as_name().to_string());
+        while let (Some(parent), Some(name)) = (&node.parent, node.name()) {
+            names.push(name.to_string());
             node = parent;
         }
         names.reverse();
@@ -127,14 +163,17 @@ impl LowerNode {
         self: &Arc<Self>,
         stack: &LowerStack,
         name: Name<'_>,
-    ) -> Result<Option<Arc<Self>>> {
+    ) -> Result<Option<Held<Self>>> {
         let dir = self.dir()?;
         let children = self.children(stack)?;
         let child = match children {
-            Children::Table(table) => table.child(name, |layers| self.look(stack, name, layers)),
+            Children::Table(table) => table.child(name, &stack.hasher, |at, layers| {
+                self.look(stack, name, LowerName::At(at), layers)
+            }),
             Children::Probes(probes) => probes.child(name, || {
+                let own = LowerName::Own(name.as_bytes().into());
                 let parts = dir.parts.iter().map(|part| part.layer);
-                self.look(stack, name, &mut parts.clone())
+                self.look(stack, name, own, &mut parts.clone())
             }),
         }?;
         // A child holds its parent. What is let go must not hold its children too: nobody would
@@ -149,39 +188,33 @@ impl LowerNode {
     /// Whether it was found in `dir`. A directory may have a second node once the first was
     /// evicted, so what counts is which directory it is.
     pub(crate) fn is_in(&self, dir: &Self) -> bool {
-        let place = |node: &Self| (node.layer, node.meta.device, node.meta.inode);
-        let parent = self.place.as_ref().map(|(parent, _)| parent);
+        let place = |node: &Self| (node.layer(), node.place());
+        let parent = self.parent.as_ref();
         parent.is_some_and(|parent| place(parent) == place(dir))
     }
 
     /// Whether the merged tree has a child of that name.
     pub(crate) fn has(self: &Arc<Self>, stack: &LowerStack, name: Name<'_>) -> Result<bool> {
         match self.children(stack)? {
-            Children::Table(table) => Ok(table.has(name)),
+            Children::Table(table) => Ok(table.has(name, &stack.hasher)),
             Children::Probes(_) => Ok(self.child(stack, name)?.is_some()),
         }
     }
 
-    /// Calls `each` once for every child with its type, layer, device (of the directory there)
-    /// and inode number.
-    pub(crate) fn list(
-        self: &Arc<Self>,
-        stack: &LowerStack,
-        each: &mut dyn FnMut(Name<'_>, table::Origin),
-    ) -> Result<()> {
+    /// Adds all names to a listing, with what the topmost layer says of each.
+    pub(crate) fn list(self: &Arc<Self>, stack: &LowerStack, into: &mut Merge) -> Result<()> {
         match self.children(stack)? {
             Children::Table(table) => {
-                table.list(each);
+                table.list(into);
                 Ok(())
             }
-            Children::Probes(_) => {
-                let table = self.read_table(stack, usize::MAX)?;
-                if let Some(table) = table {
-                    table.list(each);
-                }
-                Ok(())
-            }
+            Children::Probes(_) => self.read(stack, into).map(drop),
         }
+    }
+
+    /// The device of the directory in one of its layers.
+    pub(crate) fn device_in(&self, layer: u16) -> Result<u64> {
+        Ok(self.part(layer)?.device)
     }
 
     fn children(self: &Arc<Self>, stack: &LowerStack) -> Result<&Children> {
@@ -189,10 +222,11 @@ impl LowerNode {
         if let Some(children) = dir.children.get() {
             return Ok(children);
         }
-        let children = match self.read_table(stack, stack.table_entries) {
-            Ok(Some(table)) => Children::Table(table),
+        let mut merge = Merge::new(stack.table_entries);
+        let children = match self.read(stack, &mut merge) {
+            Ok(true) => Children::Table(Table::new(merge, &stack.hasher)),
             // A directory may be open to lookups and closed to listings (mode 0311).
-            Ok(None) => Children::Probes(Box::new(Probes::new(stack.table_entries))),
+            Ok(false) => Children::Probes(Box::new(Probes::new(stack.table_entries))),
             Err(error) if error.errno() == Errno::Access => {
                 Children::Probes(Box::new(Probes::new(stack.table_entries)))
             }
@@ -201,27 +235,23 @@ impl LowerNode {
         Ok(dir.children.get_or_init(|| children))
     }
 
-    /// Lists the directory in all its layers; none if it has more than `most` names.
-    fn read_table(self: &Arc<Self>, stack: &LowerStack, most: usize) -> Result<Option<Table>> {
-        let mut merge = table::Merge::new(most);
+    /// Lists the directory in all its layers. Returns whether there was room for all names.
+    fn read(self: &Arc<Self>, stack: &LowerStack, into: &mut Merge) -> Result<bool> {
         for part in &self.dir()?.parts {
             let layer = stack.layer(part.layer);
             let handle = self.handle(stack, part.layer)?;
-            let listed = layer.list(&handle, &mut |name, listed| match merge.add(
-                part.layer,
-                part.device,
-                name,
-                listed,
-            ) {
+            let listed = layer.list(&handle, &mut |name, listed| match into
+                .add(part.layer, name, listed)
+            {
                 true => ControlFlow::Continue(()),
                 false => ControlFlow::Break(()),
             });
             listed.map_err(|error| self.located(error))?;
-            if merge.is_full() {
-                return Ok(None);
+            if into.is_full() {
+                return Ok(false);
             }
         }
-        Ok(Some(merge.finish()))
+        Ok(true)
     }
 
     /// Makes the node of a child out of what `layers` (the topmost first) say about its name.
@@ -229,6 +259,7 @@ impl LowerNode {
         self: &Arc<Self>,
         stack: &LowerStack,
         name: Name<'_>,
+        kept: LowerName,
         layers: &mut dyn Iterator<Item = u16>,
     ) -> Result<Option<Arc<Self>>> {
         let mut top: Option<(Meta, u16)> = None;
@@ -259,15 +290,14 @@ impl LowerNode {
         };
         let kind = match meta.kind {
             Kind::Dir => LowerKind::dir(parts),
-            Kind::Symlink => LowerKind::Symlink(OnceLock::new()),
-            Kind::File => LowerKind::File(OnceLock::new()),
+            Kind::Symlink => LowerKind::Symlink(Box::default()),
+            Kind::File => LowerKind::File(ArcCell::empty()),
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => LowerKind::Other,
         };
-        let place = Some((Arc::clone(self), name.to_owned()));
         Ok(Some(Arc::new(Self {
-            place,
-            meta,
-            layer,
+            parent: Some(Arc::clone(self)),
+            name: kept,
+            lean: Lean::new(&meta, layer),
             kind,
         })))
     }
@@ -281,10 +311,10 @@ impl LowerNode {
         let mut node = self;
         let mut handle = loop {
             let slot = &node.part(layer)?.handle;
-            match (slot.get(), &node.place) {
+            match (slot.get(), &node.parent) {
                 (Some(handle), _) => break handle,
                 (None, None) => break stack.keep.get(slot, || stack.root_handle(layer))?,
-                (None, Some((parent, _))) => {
+                (None, Some(parent)) => {
                     missing.push(node);
                     node = parent;
                 }
@@ -308,23 +338,31 @@ impl LowerNode {
 
     /// A handle of the directory that holds this file in its topmost layer, and the name there.
     fn in_layer(&self, stack: &LowerStack) -> Result<(Arc<DirHandle>, Name<'_>)> {
-        match &self.place {
-            Some((parent, name)) => Ok((parent.handle(stack, self.layer)?, name.as_name())),
-            None => Err(Errno::IsDirectory.into()),
+        match (&self.parent, self.name()) {
+            (Some(parent), Some(name)) => Ok((parent.handle(stack, self.layer())?, name)),
+            (_, _) => Err(Errno::IsDirectory.into()),
         }
     }
 
     /// The data of a regular file.
     pub(crate) fn open(self: &Arc<Self>, stack: &Arc<LowerStack>) -> Result<Arc<dyn ReadAt>> {
-        let LowerKind::File(file) = &self.kind else {
+        let LowerKind::File(kept) = &self.kind else {
             return Ok(self.open_in_layer(stack)?.0);
         };
-        let file = file.get_or_init(Box::default);
+        let file = match Held::of(kept) {
+            Some(file) => file,
+            None => {
+                let file = Arc::new(LowerFile::default());
+                let before = kept.compare_and_swap(&None::<Arc<_>>, Some(Arc::clone(&file)));
+                Held::new((*before).clone().unwrap_or(file))
+            }
+        };
         #[cfg(feature = "native")]
         if let Some(data) = file.data.get() {
             return Ok(data);
         }
-        let handle = stack.keep.get(&file.handle, || self.open_in_layer(stack))?;
+        let open = || self.open_in_layer(stack);
+        let handle = stack.keep.get(&file.handle, open)?;
         #[cfg(feature = "native")]
         return Ok(stack.reader(self, &file.data, handle));
         #[cfg(not(feature = "native"))]
@@ -333,9 +371,9 @@ impl LowerNode {
 
     fn open_in_layer(&self, stack: &LowerStack) -> Result<FileHandle> {
         let (dir, name) = self.in_layer(stack)?;
-        let opened = stack.layer(self.layer).open_file(&dir, name);
-        opened.map(FileHandle).map_err(|error| match &self.place {
-            Some((parent, _)) => parent.located(error),
+        let opened = stack.layer(self.layer()).open_file(&dir, name);
+        opened.map(FileHandle).map_err(|error| match &self.parent {
+            Some(parent) => parent.located(error),
             None => error,
         })
     }
@@ -349,7 +387,7 @@ impl LowerNode {
             return Ok(target);
         }
         let (dir, name) = self.in_layer(stack)?;
-        let read = stack.layer(self.layer).read_link(&dir, name)?;
+        let read = stack.layer(self.layer()).read_link(&dir, name)?;
         Ok(target.get_or_init(|| read))
     }
 
@@ -359,10 +397,10 @@ impl LowerNode {
         stack: &LowerStack,
         ask: impl FnOnce(&dyn AnyLayer, &DirHandle, Option<Name<'_>>) -> Result<T>,
     ) -> Result<T> {
-        let layer = stack.layer(self.layer);
-        match (&self.kind, &self.place) {
+        let layer = stack.layer(self.layer());
+        match (&self.kind, &self.parent) {
             (LowerKind::Dir(_), _) | (_, None) => {
-                ask(layer, &*self.handle(stack, self.layer)?, None)
+                ask(layer, &*self.handle(stack, self.layer())?, None)
             }
             (_, Some(_)) => {
                 let (dir, name) = self.in_layer(stack)?;
@@ -411,9 +449,9 @@ impl LowerKind {
 /// A node holds its parents: a chain of them is let go in a loop, however deep it is.
 impl Drop for LowerNode {
     fn drop(&mut self) {
-        let mut place = self.place.take();
-        while let Some((parent, _)) = place {
-            place = Arc::into_inner(parent).and_then(|mut parent| parent.place.take());
+        let mut above = self.parent.take();
+        while let Some(parent) = above {
+            above = Arc::into_inner(parent).and_then(|mut parent| parent.parent.take());
         }
     }
 }

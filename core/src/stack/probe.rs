@@ -1,6 +1,7 @@
 //! A merged directory too large for a table: answers about single names, in a bounded cache.
 
 use super::node::{LowerNode, forget_below};
+use crate::cell::Held;
 use crate::error::Result;
 use crate::name::{Name, NameBuf};
 use crate::sync::Mutex;
@@ -36,11 +37,11 @@ impl Probes {
         &self,
         name: Name<'_>,
         look: impl FnOnce() -> Result<Option<Arc<LowerNode>>>,
-    ) -> Result<Option<Arc<LowerNode>>> {
+    ) -> Result<Option<Held<LowerNode>>> {
         let hash = self.hasher.hash_one(name.as_bytes());
         let shard = &self.shards[hash as usize % SHARDS];
         if let Some(known) = shard.lock().get(name.as_bytes()) {
-            return Ok(known.clone());
+            return Ok(known.clone().map(Held::new));
         }
         let answer = look()?;
         let mut evicted = None;
@@ -57,7 +58,7 @@ impl Probes {
         if let Some(evicted) = evicted {
             forget_below(vec![evicted]);
         }
-        Ok(answer)
+        Ok(answer.map(Held::new))
     }
 
     pub(super) fn take_nodes(&self, into: &mut Vec<Arc<LowerNode>>) {

@@ -1,220 +1,249 @@
 //! The names of a merged directory, all at once.
 
+use super::merge::{Merge, Record};
 use super::node::LowerNode;
-use crate::cell::ArcCell;
+use crate::cell::{ArcCell, Held};
 use crate::error::Result;
 use crate::layer::Listed;
 use crate::meta::Kind;
-use crate::name::{Name, NameBuf};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
+use crate::name::Name;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// Every name in a merged directory: what is not in it does not exist.
 pub(super) struct Table {
-    names: HashMap<NameBuf, Entry>,
+    /// All names, one after the other, sorted.
+    names: Box<[u8]>,
+    /// In the order of the names.
+    entries: Box<[Entry]>,
+    /// The layers that a directory goes on in, below that of its entry, the upper ones first;
+    /// by the entry's place. Only directories merge with others.
+    more: Box<[(u32, Box<[u16]>)]>,
+    /// Places of entries, each one more than it is, by the hash of the name or behind that.
+    index: Box<[u16]>,
 }
 
 struct Entry {
-    origin: Origin,
-    /// The layers that have it, below `origin.layer`, the upper ones first. Only a directory
-    /// merges with others.
-    more: Box<[u16]>,
     /// The node, once somebody looked.
     node: ArcCell<LowerNode>,
+    inode: u64,
+    /// Where the name ends; it begins where the one before ends.
+    end: u32,
+    layer: u16,
+    kind: Kind,
 }
 
-/// Where a file was found first, from the top.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
-    pub(crate) kind: Kind,
-    pub(crate) layer: u16,
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
+/// In a table of so many, names are compared rather than hashed.
+const FEW: usize = 4;
+
+/// Hashes names for the index of a table, with a key that no layer's author knows. Faster than
+/// the standard library's, which is for maps that an attacker can fill at will: a table has few
+/// names, and its worst is that they are compared one by one.
+pub(super) struct Hasher {
+    seed: u64,
+    factor: u64,
+}
+
+impl Hasher {
+    /// One with a key of its own.
+    pub(super) fn new() -> Self {
+        let random = RandomState::new();
+        Self {
+            seed: random.hash_one(0),
+            factor: random.hash_one(1) | 1,
+        }
+    }
+
+    fn hash(&self, name: &[u8]) -> usize {
+        let mix = |hash: u64, word: [u8; 8]| {
+            let mixed = u128::from(hash ^ u64::from_le_bytes(word)) * u128::from(self.factor);
+            (mixed >> 64) as u64 ^ mixed as u64
+        };
+        let (words, rest) = name.as_chunks();
+        let hash = words.iter().fold(self.seed, |hash, word| mix(hash, *word));
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        // Once more, so that what the last word changed is in all bits; names of different length
+        // end in different zeros.
+        mix(mix(hash ^ name.len() as u64, last), [0; 8]) as usize
+    }
 }
 
 impl Table {
-    pub(super) fn has(&self, name: Name<'_>) -> bool {
-        self.names.contains_key(name.as_bytes())
+    pub(super) fn new(merge: Merge, hasher: &Hasher) -> Self {
+        let mut more = Vec::new();
+        let (unsorted, records) = merge.finish(|at, layers| {
+            more.push((u32::try_from(at).unwrap_or(u32::MAX), layers.into()));
+        });
+        let bytes = records.iter().map(|record| record.length as usize).sum();
+        let mut names = Vec::with_capacity(bytes);
+        let mut entry = |record: &Record| {
+            names.extend_from_slice(record.name(&unsorted));
+            Entry {
+                node: ArcCell::empty(),
+                inode: record.inode,
+                end: u32::try_from(names.len()).unwrap_or(u32::MAX),
+                layer: record.layer,
+                kind: record.kind.unwrap_or(Kind::File),
+            }
+        };
+        let entries = records.iter().map(&mut entry).collect();
+        let mut table = Self {
+            names: names.into(),
+            entries,
+            more: more.into(),
+            index: Box::default(),
+        };
+        table.index = table.make_index(hasher);
+        table
     }
 
-    /// The node of `name`, made by `look` (given the layers that have it) on first use.
+    /// None where there are few names, or more than an index can count: then they are searched,
+    /// being sorted.
+    fn make_index(&self, hasher: &Hasher) -> Box<[u16]> {
+        let count = self.entries.len();
+        if count <= FEW || count >= usize::from(u16::MAX) {
+            return Box::default();
+        }
+        let mut index = vec![0; (count + count / 3).next_power_of_two()];
+        for (at, number) in (0..count).zip(1..=u16::MAX) {
+            let mut place = Self::place(self.bytes(at), hasher, index.len());
+            while index[place] != 0 {
+                place = (place + 1) & (index.len() - 1);
+            }
+            index[place] = number;
+        }
+        index.into()
+    }
+
+    /// Where `name` is in an index of so many places, a power of two, or behind that.
+    fn place(name: &[u8], hasher: &Hasher, places: usize) -> usize {
+        hasher.hash(name) & (places - 1)
+    }
+
+    fn bytes(&self, at: usize) -> &[u8] {
+        let start = match at.checked_sub(1) {
+            Some(before) => self.entries[before].end,
+            None => 0,
+        };
+        &self.names[start as usize..self.entries[at].end as usize]
+    }
+
+    /// The name at a place.
+    pub(super) fn name(&self, at: u32) -> Name<'_> {
+        Name::checked(self.bytes(at as usize))
+    }
+
+    fn find(&self, name: Name<'_>, hasher: &Hasher) -> Option<usize> {
+        let name = name.as_bytes();
+        if self.index.is_empty() {
+            let (mut low, mut high) = (0, self.entries.len());
+            while low < high {
+                let middle = low.midpoint(high);
+                match self.bytes(middle).cmp(name) {
+                    std::cmp::Ordering::Equal => return Some(middle),
+                    std::cmp::Ordering::Less => low = middle + 1,
+                    std::cmp::Ordering::Greater => high = middle,
+                }
+            }
+            return None;
+        }
+        let mut place = Self::place(name, hasher, self.index.len());
+        loop {
+            // An index is never full.
+            let at = usize::from(self.index[place].checked_sub(1)?);
+            if self.bytes(at) == name {
+                return Some(at);
+            }
+            place = (place + 1) & (self.index.len() - 1);
+        }
+    }
+
+    pub(super) fn has(&self, name: Name<'_>, hasher: &Hasher) -> bool {
+        self.find(name, hasher).is_some()
+    }
+
+    /// The node of `name`, made by `look` (given its place, and the layers that have it) on first
+    /// use.
     pub(super) fn child(
         &self,
         name: Name<'_>,
-        look: impl FnOnce(&mut dyn Iterator<Item = u16>) -> Result<Option<Arc<LowerNode>>>,
-    ) -> Result<Option<Arc<LowerNode>>> {
-        let Some(entry) = self.names.get(name.as_bytes()) else {
+        hasher: &Hasher,
+        look: impl FnOnce(u32, &mut dyn Iterator<Item = u16>) -> Result<Option<Arc<LowerNode>>>,
+    ) -> Result<Option<Held<LowerNode>>> {
+        let Some(at) = self.find(name, hasher) else {
             return Ok(None);
         };
-        if let Some(node) = &*entry.node.load() {
-            return Ok(Some(Arc::clone(node)));
+        let entry = &self.entries[at];
+        if let Some(node) = Held::of(&entry.node) {
+            return Ok(Some(node));
         }
-        let layers = std::iter::once(entry.origin.layer).chain(entry.more.iter().copied());
-        let Some(node) = look(&mut { layers })? else {
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        let more = match self.more.binary_search_by_key(&at, |more| more.0) {
+            Ok(place) => &self.more[place].1[..],
+            Err(_) => &[],
+        };
+        let layers = std::iter::once(entry.layer).chain(more.iter().copied());
+        let Some(node) = look(at, &mut { layers })? else {
             return Ok(None);
         };
         // Two that looked at once must agree on one node.
         let before = entry
             .node
             .compare_and_swap(&None::<Arc<LowerNode>>, Some(Arc::clone(&node)));
-        Ok(Some((*before).clone().unwrap_or(node)))
+        let node = (*before).clone().unwrap_or(node);
+        Ok(Some(Held::new(node)))
     }
 
-    pub(super) fn list(&self, each: &mut dyn FnMut(Name<'_>, Origin)) {
-        for (name, entry) in &self.names {
-            each(name.as_name(), entry.origin);
+    /// Adds all names to a listing.
+    pub(super) fn list(&self, into: &mut Merge) {
+        for (at, entry) in self.entries.iter().enumerate() {
+            let listed = Listed::Here {
+                kind: entry.kind,
+                inode: entry.inode,
+            };
+            into.add(entry.layer, Name::checked(self.bytes(at)), listed);
         }
     }
 
     pub(super) fn take_nodes(&self, into: &mut Vec<Arc<LowerNode>>) {
         into.extend(
-            self.names
-                .values()
+            self.entries
+                .iter()
                 .filter_map(|entry| entry.node.swap(None)),
         );
     }
-}
-
-/// A table in the making: layers are added from the top down.
-pub(super) struct Merge {
-    names: HashMap<NameBuf, Merging>,
-    most: usize,
-}
-
-struct Merging {
-    /// None of a whiteout.
-    origin: Option<Origin>,
-    /// The layer that spoke last about the name.
-    last: u16,
-    more: Vec<u16>,
-    /// Whether layers further down have nothing more to say.
-    closed: bool,
-    /// Whether that is because of a mark alone. An entry of the same layer may follow.
-    by_mark: bool,
-}
-
-impl Merge {
-    /// A table of at most `most` names, whiteouts included.
-    pub(super) fn new(most: usize) -> Self {
-        Self {
-            names: HashMap::new(),
-            most,
-        }
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.names.len() > self.most
-    }
-
-    /// Adds what `layer` has under `name`. Returns whether there is room for more.
-    pub(super) fn add(&mut self, layer: u16, device: u64, name: Name<'_>, listed: Listed) -> bool {
-        match self.names.entry(name.to_owned()) {
-            Slot::Vacant(vacant) => {
-                vacant.insert(Merging::first(layer, device, listed));
-            }
-            Slot::Occupied(mut known) => known.get_mut().add(layer, device, listed),
-        }
-        !self.is_full()
-    }
-
-    pub(super) fn finish(self) -> Table {
-        let entry = |merging: Merging| {
-            let origin = merging.origin?;
-            Some(Entry {
-                origin,
-                more: merging.more.into(),
-                node: ArcCell::empty(),
-            })
-        };
-        let names = self.names.into_iter();
-        let mut names: HashMap<_, _> = names
-            .filter_map(|(name, merging)| Some((name, entry(merging)?)))
-            .collect();
-        names.shrink_to_fit();
-        Table { names }
-    }
-}
-
-impl Merging {
-    fn first(layer: u16, device: u64, listed: Listed) -> Self {
-        let origin = match listed {
-            Listed::Hidden => None,
-            Listed::Here { kind, inode } => Some(Origin {
-                kind,
-                layer,
-                device,
-                inode,
-            }),
-        };
-        let closed = origin.is_none_or(|origin| origin.kind != Kind::Dir);
-        Self {
-            origin,
-            last: layer,
-            more: Vec::new(),
-            closed,
-            by_mark: origin.is_none(),
-        }
-    }
-
-    fn add(&mut self, layer: u16, device: u64, listed: Listed) {
-        if self.last == layer {
-            // One layer has an entry and a mark of the name: the entry counts, and the mark
-            // still hides what is further down.
-            if self.origin.is_none() {
-                *self = Self::first(layer, device, listed);
-            } else if self.by_mark && is_dir(listed) {
-                self.more.push(layer);
-            }
-            self.closed = true;
-            self.by_mark = false;
-            return;
-        }
-        if self.closed {
-            return;
-        }
-        self.last = layer;
-        if is_dir(listed) {
-            self.more.push(layer);
-        } else {
-            self.closed = true;
-            self.by_mark = listed == Listed::Hidden;
-        }
-    }
-}
-
-fn is_dir(listed: Listed) -> bool {
-    matches!(
-        listed,
-        Listed::Here {
-            kind: Kind::Dir,
-            ..
-        }
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A layer with an entry and a mark of one name lists them in any order. With the mark first,
-    /// a directory was left out of the merge with those above it.
+    /// Few names, some, and more than the index can count.
     #[test]
-    fn an_entry_beats_a_mark_of_its_layer_in_either_order() {
-        let dir = Listed::Here {
-            kind: Kind::Dir,
-            inode: 1,
-        };
-        let name = Name::new(b"d").unwrap();
-        for listed in [[dir, Listed::Hidden], [Listed::Hidden, dir]] {
-            let mut merge = Merge::new(10);
-            merge.add(2, 0, name, dir);
-            for listed in listed {
-                merge.add(1, 0, name, listed);
+    fn every_name_is_found_and_no_other() {
+        let hasher = Hasher::new();
+        for count in [0, 1, FEW, FEW + 1, 100, 4096, 66_000] {
+            let mut merge = Merge::new(usize::MAX);
+            let names: Vec<String> = (0..count).map(|name| format!("{name}")).collect();
+            for (inode, name) in (0..).zip(&names) {
+                let listed = Listed::Here {
+                    kind: Kind::File,
+                    inode,
+                };
+                merge.add(0, Name::new(name.as_bytes()).unwrap(), listed);
             }
-            merge.add(0, 0, name, dir);
-            let table = merge.finish();
-            assert_eq!(*table.names[&name.to_owned()].more, [1]);
+            let table = Table::new(merge, &hasher);
+            assert_eq!(table.entries.len(), count);
+            for (inode, name) in (0..).zip(&names) {
+                let name = Name::new(name.as_bytes()).unwrap();
+                let at = table.find(name, &hasher).unwrap();
+                assert_eq!(table.entries[at].inode, inode);
+                assert_eq!(table.name(at as u32), name);
+            }
+            for other in ["x", "-1", "0 ", &count.to_string()] {
+                assert!(!table.has(Name::new(other.as_bytes()).unwrap(), &hasher));
+            }
         }
     }
 }

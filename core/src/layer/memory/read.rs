@@ -66,7 +66,7 @@ impl Layer for MemoryLayer {
         dir: &MemoryDir,
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()> {
-        let mut batch: Vec<(NameBuf, Listed)> = Vec::with_capacity(BATCH);
+        let mut batch: Vec<(NameBuf, Listed)> = Vec::new();
         loop {
             let last = batch.pop().map(|(name, _)| name);
             batch.clear();

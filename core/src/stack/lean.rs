@@ -1,0 +1,106 @@
+//! Metadata in little room: a stack keeps that of every file that somebody looked at.
+
+use crate::meta::{Kind, Meta, Timestamp};
+
+/// What is kept of a [`Meta`].
+#[derive(Clone, Copy)]
+pub(super) struct Lean {
+    size: u64,
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    /// Seconds, then nanoseconds: accessed, modified, changed.
+    seconds: [i64; 3],
+    nanoseconds: [u32; 3],
+    links: u32,
+    mode: u32,
+    owner: (u32, u32),
+    pub(super) kind: Kind,
+    sparse: bool,
+    /// The layer that has the file.
+    pub(super) layer: u16,
+}
+
+/// A mode, or a user or group, that is not known. No such thing can be: modes are bits, and the
+/// system has no user of this number (it means *leave it* where a user is set).
+const NONE: u32 = u32::MAX;
+
+impl Lean {
+    pub(super) fn new(meta: &Meta, layer: u16) -> Self {
+        let times = [meta.accessed, meta.modified, meta.changed];
+        Self {
+            size: meta.size,
+            device: meta.device,
+            inode: meta.inode,
+            seconds: times.map(|time| time.seconds),
+            nanoseconds: times.map(|time| time.nanoseconds),
+            links: u32::try_from(meta.links).unwrap_or(u32::MAX),
+            mode: meta.mode.unwrap_or(NONE),
+            owner: meta.owner.unwrap_or((NONE, NONE)),
+            kind: meta.kind,
+            sparse: meta.allocated.is_some_and(|bytes| bytes < meta.size),
+            layer,
+        }
+    }
+
+    /// All but what nobody asks of a lower file: how much storage it has, beyond that this is less
+    /// than its size, and the number of a device.
+    pub(super) fn meta(&self) -> Meta {
+        let [accessed, modified, changed] = [0, 1, 2].map(|time| Timestamp {
+            seconds: self.seconds[time],
+            nanoseconds: self.nanoseconds[time],
+        });
+        Meta {
+            kind: self.kind,
+            size: self.size,
+            allocated: self.sparse.then_some(0),
+            links: u64::from(self.links),
+            accessed,
+            modified,
+            changed,
+            device: self.device,
+            inode: self.inode,
+            mode: Some(self.mode).filter(|mode| *mode != NONE),
+            owner: Some(self.owner).filter(|owner| *owner != (NONE, NONE)),
+            rdev: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_tells_what_it_was_told() {
+        let time = |seconds| Timestamp {
+            seconds,
+            nanoseconds: 999_999_999,
+        };
+        let all = Meta {
+            kind: Kind::Fifo,
+            size: u64::MAX,
+            allocated: None,
+            links: 70_000,
+            accessed: time(i64::MIN),
+            modified: time(-1),
+            changed: time(i64::MAX),
+            device: 1 << 63,
+            inode: u64::MAX,
+            mode: Some(0o7777),
+            owner: Some((0, NONE - 1)),
+            rdev: 0,
+        };
+        let nothing = Meta {
+            mode: None,
+            owner: None,
+            ..all
+        };
+        let sparse = Meta {
+            allocated: Some(0),
+            ..all
+        };
+        for meta in [all, nothing, sparse] {
+            assert_eq!(Lean::new(&meta, 7).meta(), meta);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Names of one directory out of several layers, merged: each name is kept once while they are
+//! gathered, beside all others, and sorted in the end.
+
+use crate::layer::Listed;
+use crate::meta::Kind;
+use crate::name::Name;
+
+/// What stands in for the number of a layer where the upper has a name.
+pub(crate) const UPPER: u16 = u16::MAX;
+
+/// A merge in the making: layers are added from the top down.
+pub(crate) struct Merge {
+    /// All names, one after the other.
+    names: Vec<u8>,
+    records: Vec<Record>,
+    /// Most names, whiteouts included.
+    most: usize,
+    /// Where the records of the layer begin that was added last.
+    layer_start: usize,
+}
+
+/// What a layer has under a name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    /// Where the name begins in the names.
+    pub(crate) start: usize,
+    pub(crate) inode: u64,
+    /// Bytes of the name.
+    pub(crate) length: u32,
+    pub(crate) layer: u16,
+    /// None of a whiteout.
+    pub(crate) kind: Option<Kind>,
+}
+
+impl Record {
+    /// The name, out of all of them.
+    pub(crate) fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
+        &names[self.start..self.start + self.length as usize]
+    }
+}
+
+impl Merge {
+    /// A merge of at most `most` names, whiteouts included.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            names: Vec::new(),
+            records: Vec::new(),
+            most,
+            layer_start: 0,
+        }
+    }
+
+    /// Adds what `layer` has under `name`. Returns whether there is room for more.
+    pub(crate) fn add(&mut self, layer: u16, name: Name<'_>, listed: Listed) -> bool {
+        let (kind, inode) = match listed {
+            Listed::Hidden => (None, 0),
+            Listed::Here { kind, inode } => (Some(kind), inode),
+        };
+        let name = name.as_bytes();
+        if self.records.last().is_some_and(|last| last.layer != layer) {
+            self.layer_start = self.records.len();
+        }
+        self.records.push(Record {
+            start: self.names.len(),
+            inode,
+            length: u32::try_from(name.len()).unwrap_or(u32::MAX),
+            layer,
+            kind,
+        });
+        self.names.extend_from_slice(name);
+        self.records.len() - self.layer_start <= self.most
+    }
+
+    /// Whether there are too many names. Asked after each layer.
+    pub(crate) fn is_full(&mut self) -> bool {
+        if self.records.len() <= self.most {
+            return false;
+        }
+        self.sort();
+        let names = &self.names;
+        let groups = self
+            .records
+            .chunk_by(|one, other| one.name(names) == other.name(names));
+        groups.count() > self.most
+    }
+
+    /// By name, and of one name the layers from the top down, as they were added.
+    fn sort(&mut self) {
+        let names = &self.names;
+        self.records
+            .sort_by(|one, other| one.name(names).cmp(other.name(names)));
+    }
+
+    /// All names with one record for each that is there, in the order of the names. Calls
+    /// `merges` with the place of each directory that goes on in layers further down, and those.
+    pub(crate) fn finish(
+        mut self,
+        mut merges: impl FnMut(usize, &[u16]),
+    ) -> (Vec<u8>, Vec<Record>) {
+        self.sort();
+        let (names, mut records) = (self.names, self.records);
+        let mut more = Vec::new();
+        let (mut from, mut to) = (0, 0);
+        while let Some(first) = records.get(from) {
+            let rest = records[from..].iter();
+            let length = rest
+                .take_while(|record| record.name(&names) == first.name(&names))
+                .count();
+            if let Some(top) = merged(&records[from..from + length], &mut more) {
+                if !more.is_empty() {
+                    merges(to, &more);
+                }
+                records[to] = top;
+                to += 1;
+            }
+            from += length;
+        }
+        records.truncate(to);
+        (names, records)
+    }
+}
+
+/// What the topmost layer has under a name, and in `more` the layers that its directory goes on
+/// in: down to the first whiteout or other file. `records` are those of one name.
+fn merged(records: &[Record], more: &mut Vec<u16>) -> Option<Record> {
+    more.clear();
+    let mut top: Option<Record> = None;
+    for layer in records.chunk_by(|one, other| one.layer == other.layer) {
+        // A layer that has an entry and a mark of one name lists them in any order. The entry
+        // counts, and the mark hides what is further down.
+        let entry = layer.iter().find(|record| record.kind.is_some());
+        let is_marked = layer.iter().any(|record| record.kind.is_none());
+        let is_dir = entry.is_some_and(|entry| entry.kind == Some(Kind::Dir));
+        match (&top, entry) {
+            (None, entry) => top = entry.copied(),
+            (Some(_), Some(entry)) if is_dir => more.push(entry.layer),
+            (Some(_), _) => {}
+        }
+        if is_marked || !is_dir {
+            break;
+        }
+    }
+    top
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIR: Listed = Listed::Here {
+        kind: Kind::Dir,
+        inode: 1,
+    };
+    const FILE: Listed = Listed::Here {
+        kind: Kind::File,
+        inode: 2,
+    };
+
+    fn finish(merge: Merge) -> Vec<(String, u16, Vec<u16>)> {
+        let mut more = Vec::new();
+        let (names, records) = merge.finish(|at, layers| more.push((at, layers.to_vec())));
+        let name = |record: &Record| String::from_utf8(record.name(&names).to_vec()).unwrap();
+        let more = |at| {
+            more.iter()
+                .find(|more| more.0 == at)
+                .map(|more| more.1.clone())
+        };
+        let records = records.iter().enumerate();
+        records
+            .map(|(at, record)| (name(record), record.layer, more(at).unwrap_or_default()))
+            .collect()
+    }
+
+    /// A layer with an entry and a mark of one name lists them in any order. With the mark first,
+    /// a directory was left out of the merge with those above it.
+    #[test]
+    fn an_entry_beats_a_mark_of_its_layer_in_either_order() {
+        let name = Name::new(b"d").unwrap();
+        for listed in [[DIR, Listed::Hidden], [Listed::Hidden, DIR]] {
+            let mut merge = Merge::new(10);
+            merge.add(2, name, DIR);
+            for listed in listed {
+                merge.add(1, name, listed);
+            }
+            merge.add(0, name, DIR);
+            assert_eq!(finish(merge), [("d".to_owned(), 2, vec![1])]);
+        }
+    }
+
+    #[test]
+    fn the_first_file_or_mark_ends_a_name() {
+        let mut merge = Merge::new(10);
+        let name = |name: &'static [u8]| Name::new(name).unwrap();
+        for (layer, listed) in [(3, DIR), (2, DIR), (1, FILE), (0, DIR)] {
+            merge.add(layer, name(b"dir-over-file"), listed);
+        }
+        for (layer, listed) in [(3, FILE), (2, DIR)] {
+            merge.add(layer, name(b"file-over-dir"), listed);
+        }
+        for (layer, listed) in [(3, Listed::Hidden), (2, FILE)] {
+            merge.add(layer, name(b"gone"), listed);
+        }
+        merge.add(0, name(b"a"), FILE);
+        let names = [
+            ("a".to_owned(), 0, vec![]),
+            ("dir-over-file".to_owned(), 3, vec![2]),
+            ("file-over-dir".to_owned(), 3, vec![]),
+        ];
+        assert_eq!(finish(merge), names);
+    }
+
+    /// Names count once, in however many layers they are.
+    #[test]
+    fn it_is_full_by_names_and_not_by_layers() {
+        let names: Vec<String> = (0..11).map(|name| name.to_string()).collect();
+        let mut merge = Merge::new(10);
+        for layer in (0..5).rev() {
+            for name in &names[..10] {
+                assert!(merge.add(layer, Name::new(name.as_bytes()).unwrap(), FILE));
+            }
+            assert!(!merge.is_full());
+        }
+        merge.add(0, Name::new(b"more").unwrap(), FILE);
+        assert!(merge.is_full());
+        let mut merge = Merge::new(10);
+        for (count, name) in names.iter().enumerate() {
+            let room = merge.add(0, Name::new(name.as_bytes()).unwrap(), FILE);
+            assert_eq!(room, count < 10);
+        }
+        assert!(merge.is_full());
+    }
+}
