@@ -15,7 +15,7 @@ use crate::error::{Errno, Error, Result};
 use crate::layer::erased::{AnyAt, StagedHandle};
 use crate::layer::{Attributes, New, Over, ReadAt, WriteAt};
 use crate::marks::is_never_copied;
-use crate::meta::{Kind, SetTime, SetTimes};
+use crate::meta::{Kind, Meta, SetTime, SetTimes};
 use crate::stack::LowerNode;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ impl Shared {
                 let staged = upper.stage(New::File)?;
                 if data == Data::Keep {
                     let to = upper.staged_file(&staged).ok_or(Errno::Io)?;
-                    copy_data(&*lower.open(&self.stack)?, to)?;
+                    copy_data(&lower.meta(), &*lower.open(&self.stack)?, to)?;
                 }
                 staged
             }
@@ -183,10 +183,22 @@ impl Shared {
 }
 
 /// Copies all data of `from`, which has none in `to` yet. Holes stay holes.
-fn copy_data(from: &dyn ReadAt, to: &dyn WriteAt) -> Result<()> {
-    let size = from.meta()?.size;
+fn copy_data(meta: &Meta, from: &dyn ReadAt, to: &dyn WriteAt) -> Result<()> {
+    let size = meta.size;
     let mut offset = 0;
     let mut buffer = Vec::new();
+    let sparse = meta.allocated.is_some_and(|bytes| bytes < size);
+    if size <= STEP as u64 && !sparse {
+        // A small file is whole in one step, which takes fewer calls than to ask what is cheaper.
+        buffer.resize(usize::try_from(size).unwrap_or(0), 0);
+        let read = from.read_at(&mut buffer, 0)?;
+        write_all(to, &buffer[..read], 0)?;
+        if read as u64 == size {
+            return Ok(());
+        }
+        offset = read as u64;
+        buffer.clear();
+    }
     while let Some(range) = from.next_data(offset)? {
         let end = range.end.min(size);
         let mut at = range.start;

@@ -115,7 +115,12 @@ impl OverlayFile {
             Some(file) => file,
             None => self.open_named(walked, |upper, dir, name| upper.open_write(dir, name))?,
         };
-        let set_id = file.meta()?.mode.is_some_and(|mode| mode & SET_ID != 0);
+        // Nobody but us gives a file of the upper such bits.
+        let mode = match self.open.shared.kept_meta(self.node()) {
+            Some((_, meta)) => meta.mode,
+            None => file.meta()?.mode,
+        };
+        let set_id = mode.is_some_and(|mode| mode & SET_ID != 0);
         self.open.has_set_id.store(set_id, Ordering::Relaxed);
         self.open.upper.get_or_init(|| file);
         Ok(())

@@ -5,6 +5,7 @@
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
 mod bounded;
+mod copy;
 mod cost;
 mod full;
 mod million;
