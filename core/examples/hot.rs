@@ -4,14 +4,16 @@
 //! usage: hot              every path, nanoseconds a round
 //!        hot PATH ROUNDS  one of them that often, and nothing else
 //!        hot --names      their names
+//!        hot --threads    how much more two threads do than one, on overlays of one stack
 //!
 //! The layers are directories of the host, the upper is memory. What a path needs is looked at
 //! once before, so that all that is counted is hot.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 use wasi_overlay_core::{Dir, File, Limits, Lower, LowerStack, OpenHow, Opened, Overlay};
 
 /// Layers of the stack.
@@ -20,6 +22,9 @@ const LAYERS: usize = 4;
 const SMALL: usize = 4096;
 /// Bytes of one that is read from its descriptor.
 const LARGE: usize = 1 << 20;
+
+/// What is written.
+static DATA: [u8; SMALL] = [7; SMALL];
 
 /// A hot path: its name, and one round of it.
 type Hot = (&'static str, fn(&World));
@@ -37,7 +42,7 @@ const PATHS: &[Hot] = &[
     }),
     ("create-write-unlink", |world| {
         let new = file(&world.root, "a/new", CREATE);
-        assert_eq!(new.write_at(&[7; SMALL], 0).ok(), Some(SMALL));
+        assert_eq!(new.write_at(&DATA, 0).ok(), Some(SMALL));
         drop(new);
         assert!(world.root.unlink_file_at("a/new").is_ok());
     }),
@@ -85,11 +90,16 @@ impl World {
             Ok(Lower::dir(at.display().to_string(), dir)?)
         };
         let lowers: Vec<_> = (0..LAYERS).map(lower).collect::<Result<_, _>>()?;
-        let stack = LowerStack::new(lowers, &Limits::default())?;
-        let root = overlay(&stack).root();
+        Ok(Self::on(&LowerStack::new(lowers, &Limits::default())?))
+    }
+
+    /// An overlay of its own.
+    fn on(stack: &Arc<LowerStack>) -> Self {
+        let root = overlay(stack).root();
         drop(file(&root, "a/one", CREATE));
         let many = dir(&root, "many");
-        Ok(Self { stack, root, many })
+        let stack = Arc::clone(stack);
+        Self { stack, root, many }
     }
 
     fn overlay(&self) -> Overlay {
@@ -131,11 +141,17 @@ fn dir(dir: &Dir, path: &str) -> Dir {
     }
 }
 
+thread_local! {
+    /// What a guest would have in its memory already.
+    static BUFFER: RefCell<[u8; SMALL]> = const { RefCell::new([0; SMALL]) };
+}
+
 fn read(root: &Dir, path: &str) {
-    let mut buffer = [0; SMALL];
     let opened = file(root, path, READ);
-    assert_eq!(opened.read_at(&mut buffer, 0).ok(), Some(SMALL));
-    assert_eq!(buffer[SMALL - 1], 1);
+    BUFFER.with_borrow_mut(|buffer| {
+        assert_eq!(opened.read_at(buffer, 0).ok(), Some(SMALL));
+        assert_eq!(buffer[SMALL - 1], 1);
+    });
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -153,13 +169,19 @@ fn main() -> Result<(), Box<dyn Error>> {
                 println!("{name:24}{:>12.0} ns", nanoseconds(&world, *round));
             }
         }
+        ["--threads"] => {
+            for (name, round) in PATHS {
+                let (one, two) = (throughput(&world, *round, 1), throughput(&world, *round, 2));
+                println!("{name:24}{:>12.2} x", two / one);
+            }
+        }
         [name, rounds] => {
             let found = PATHS.iter().find(|path| path.0 == name);
             let (_, round) = found.ok_or_else(|| format!("no path {name}; see --names"))?;
             // Twice before: what is kept is kept at the first or the second time.
             (0..2 + rounds.parse::<usize>()?).for_each(|_| round(&world));
         }
-        _ => return Err("usage: hot [PATH ROUNDS | --names]".into()),
+        _ => return Err("usage: hot [PATH ROUNDS | --names | --threads]".into()),
     }
     Ok(())
 }
@@ -174,4 +196,33 @@ fn nanoseconds(world: &World, round: fn(&World)) -> f64 {
     time(10);
     let rounds = (100_000.0 / time(10)).clamp(1.0, 1000.0) as u32;
     (0..200).map(|_| time(rounds)).fold(f64::MAX, f64::min)
+}
+
+/// Rounds a second of so many threads, each with an overlay of its own: in the best of many short
+/// stretches, since all threads have to have a processor for it.
+fn throughput(world: &World, round: fn(&World), threads: usize) -> f64 {
+    const STRETCH: Duration = Duration::from_millis(5);
+    let worlds: Vec<_> = (0..threads).map(|_| World::on(&world.stack)).collect();
+    let stretch = || {
+        let start = Barrier::new(threads);
+        let rounds = |world: &World| {
+            start.wait();
+            let begin = Instant::now();
+            let mut rounds = 0.0;
+            while begin.elapsed() < STRETCH {
+                (0..16).for_each(|_| round(world));
+                rounds += 16.0;
+            }
+            rounds / begin.elapsed().as_secs_f64()
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = worlds
+                .iter()
+                .map(|world| scope.spawn(|| rounds(world)))
+                .collect();
+            let rounds = threads.into_iter().map(|thread| thread.join());
+            rounds.map(|rounds| rounds.unwrap_or(0.0)).sum()
+        })
+    };
+    (0..100).map(|_| stretch()).fold(0.0, f64::max)
 }
