@@ -25,7 +25,7 @@ run() { # path, rounds
 # Instructions of one round: what so many rounds more cost, so that the start does not count.
 count() { # path
     local rounds=4000 short long
-    case $1 in list-*) rounds=100 ;; esac
+    case $1 in list-* | stat-16*) rounds=200 ;; esac
     short=$(run "$1" "$rounds")
     long=$(run "$1" $((3 * rounds)))
     [ -n "$short" ] && [ -n "$long" ] || die "valgrind counted nothing for $1"

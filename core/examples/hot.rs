@@ -36,6 +36,11 @@ const PATHS: &[Hot] = &[
     ("missing", |world| {
         assert!(world.root.stat_at("a/b/none", true).is_err());
     }),
+    ("stat-16-of-1000", |world| {
+        for path in OF_1000 {
+            assert!(world.root.stat_at(path, true).is_ok());
+        }
+    }),
     ("open-read-close", |world| read(&world.root, "a/b/small")),
     ("open-read-close-large", |world| {
         read(&world.root, "a/b/large");
@@ -64,6 +69,26 @@ const PATHS: &[Hot] = &[
     ("overlay", |world| drop(world.overlay())),
 ];
 
+/// Some of the names in the large directory.
+const OF_1000: [&str; 16] = [
+    "many/file-0000",
+    "many/file-0061",
+    "many/file-0122",
+    "many/file-0183",
+    "many/file-0244",
+    "many/file-0305",
+    "many/file-0366",
+    "many/file-0427",
+    "many/file-0488",
+    "many/file-0549",
+    "many/file-0610",
+    "many/file-0671",
+    "many/file-0732",
+    "many/file-0793",
+    "many/file-0854",
+    "many/file-0915",
+];
+
 struct World {
     stack: Arc<LowerStack>,
     root: Dir,
@@ -74,8 +99,10 @@ impl World {
     fn new(at: &Path) -> Result<Self, Box<dyn Error>> {
         for layer in 0..LAYERS {
             let at = at.join(layer.to_string());
+            // Few names in each of them: where a hash puts one is not the same in every run.
             std::fs::create_dir_all(at.join("a/b"))?;
-            std::fs::write(at.join(format!("a/b/{layer}")), "")?;
+            std::fs::create_dir(at.join("others"))?;
+            std::fs::write(at.join(format!("others/{layer}")), "")?;
         }
         let top = at.join((LAYERS - 1).to_string());
         std::fs::write(top.join("a/b/small"), [1; SMALL])?;
