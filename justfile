@@ -96,6 +96,14 @@ bench *arguments:
 bench-smoke:
     scripts/bench.sh --smoke
 
+# Instructions of the engine's hot paths, by valgrind: 5 % more than what is written down is an error.
+counts *arguments:
+    scripts/counts.sh {{ arguments }}
+
+# Copy-up of a large file on ext4, btrfs and xfs, against cp (as root).
+copy-up *arguments:
+    scripts/copy-up.sh {{ arguments }}
+
 # Licences and sources of dependencies (needs cargo-deny).
 deny:
     cargo deny check licenses bans sources
@@ -107,4 +115,4 @@ proof-sample:
     scripts/mutants.sh --sample
 
 # What CI runs.
-ci: lint crate-graph demo bench-smoke test proof-sample
+ci: lint crate-graph demo bench-smoke counts test proof-sample
