@@ -88,7 +88,7 @@ mutants *arguments:
 demo:
     scripts/demo.sh
 
-# Times overlays of four layers against stock wasmtime on a plain directory.
+# Times overlays against stock wasmtime on a plain directory.
 bench *arguments:
     scripts/bench.sh {{ arguments }}
 

@@ -615,3 +615,19 @@ fn both_ways_of_a_rename_are_walked_before_a_name_is_too_long() {
         fails(root.link_at(from, &root, to), error);
     }
 }
+
+/// No test but the matrix noticed a `may_open` that lets everybody in, and that only as an unprivileged
+/// user.
+#[test]
+fn modes_that_bind_the_guest_are_asked_before_a_file_is_opened() {
+    let lower = lower().file("read", "text").mode("read", 0o444);
+    let overlay = Overlay::builder()
+        .lower(Lower::new("lower", lower.finish().unwrap()))
+        .upper_memory(1 << 20)
+        .obey_modes(true)
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    fails(root.open_at("read", WRITE), Errno::Access);
+    root.open_at("read", READ).unwrap();
+}
