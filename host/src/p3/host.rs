@@ -4,6 +4,7 @@
 use super::bindings::{preopens, types};
 use super::outcome::Ended;
 use super::streams;
+use crate::blocking::Blocking;
 use crate::data::Place;
 use crate::descriptor::Descriptor;
 use crate::error::{FsError, FsResult};
@@ -14,16 +15,30 @@ use wasmtime::component::{Access, Accessor, Resource, StreamReader};
 /// A store, between two of whose guest's steps a host function may take it.
 type Store<U> = Accessor<U, WasiOverlay>;
 
+/// A call, made already or yet to be made.
+enum Call<R, F> {
+    Made(R),
+    /// In the pool, which gets a descriptor of its own.
+    ToMake(Descriptor, F),
+}
+
 async fn on_any<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
     call: impl FnOnce(&Descriptor) -> Result<R> + Send + 'static,
 ) -> FsResult<R> {
-    let (descriptor, blocking) = store.with(|mut store| {
+    let call = store.with(|mut store| {
         let view = store.get();
-        FsResult::Ok((view.table.get(fd)?.clone(), view.ctx.blocking()))
+        let descriptor = view.table.get(fd)?;
+        FsResult::Ok(match view.ctx.blocking() {
+            Blocking::Inline => Call::Made(call(descriptor)?),
+            Blocking::Pool => Call::ToMake(descriptor.clone(), call),
+        })
     })?;
-    Ok(blocking.run(move || call(&descriptor)).await?)
+    match call {
+        Call::Made(answer) => Ok(answer),
+        Call::ToMake(descriptor, call) => Ok(Blocking::Pool.run(move || call(&descriptor)).await?),
+    }
 }
 
 async fn on_file<U, R: Send + 'static>(
