@@ -36,6 +36,7 @@ pub(crate) fn svg(rows: &[Row], layers: u32) -> String {
     let mut out = String::new();
     let bottom = TOP + STEP * count(works.len());
     let (width, height) = (LEFT + WIDTH + 24.0, bottom + 34.0);
+    // A string takes all that is written to it.
     let _ = writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
@@ -48,6 +49,7 @@ pub(crate) fn svg(rows: &[Row], layers: u32) -> String {
     scale(&mut out, bottom);
     for (line, work) in works.iter().enumerate() {
         let y = TOP + STEP * (count(line) + 0.5);
+        // A string takes all that is written to it.
         let _ = writeln!(
             out,
             "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{work}</text>",
@@ -77,6 +79,7 @@ fn legend(out: &mut String, subjects: &[Subject]) {
     let mut x = 16.0;
     for (index, subject) in subjects.iter().enumerate() {
         let name = subject.to_string();
+        // A string takes all that is written to it.
         let _ = writeln!(
             out,
             "<circle cx=\"{x:.1}\" cy=\"44\" r=\"4\" fill=\"{}\"/>\
@@ -96,6 +99,7 @@ fn scale(out: &mut String, bottom: f64) {
         } else {
             ("#ddd", 1.0)
         };
+        // A string takes all that is written to it.
         let _ = writeln!(
             out,
             "<line x1=\"{x:.1}\" y1=\"{}\" x2=\"{x:.1}\" y2=\"{bottom}\" stroke=\"{colour}\" \
@@ -112,6 +116,7 @@ fn dot(out: &mut String, ratio: Spread, y: f64, colour: &str, label: &str) {
     if !ratio.median.is_finite() {
         return;
     }
+    // A string takes all that is written to it.
     let _ = writeln!(
         out,
         "<g stroke=\"{colour}\" fill=\"{colour}\"><title>{label}: {:.3}</title>\
