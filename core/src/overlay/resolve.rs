@@ -332,9 +332,9 @@ impl Shared {
         })
     }
 
-    /// Walks two paths whose last names are to be changed. Both ways are walked before either name is asked for, which is where a
-    /// directory that was removed is missed: who goes on asks whether
-    /// [it could be asked](Walked::could_be_asked).
+    /// Walks two paths whose last names are to be changed. Both ways are walked before either name
+    /// is asked for, which is where a directory that was removed is missed: who goes on asks
+    /// whether [it could be asked](Walked::could_be_asked).
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve), but for that.
