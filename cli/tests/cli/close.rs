@@ -71,13 +71,30 @@ fn an_upper_that_is_mounted_elsewhere_is_refused_and_free_again_when_that_ends()
     assert_eq!(place.tree("up"), ["started"]);
 }
 
+/// The same command, which does not inherit that a signal is ignored: a shell starts what is to run
+/// in the background without an ear for SIGINT, and a run that was told so heeds it.
+fn heeding(run: &Command, signal: &str) -> Command {
+    let mut command = Command::new("env");
+    command
+        .arg(format!("--default-signal={signal}"))
+        .arg(run.get_program())
+        .args(run.get_args())
+        .current_dir(run.get_current_dir().expect("each place has its own"))
+        .envs(
+            run.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .stdin(Stdio::null());
+    command
+}
+
 #[test]
 fn a_run_that_is_called_off_closes_its_upper() {
     for (signal, number) in [("INT", 2), ("TERM", 15)] {
         let place = place();
         let spin = "(loop $again (br $again))";
         place.file("guest.wat", wat::write(3, "a", "changed", spin));
-        let child = place.command(ARGS).spawn().unwrap();
+        let child = heeding(&place.command(ARGS), signal).spawn().unwrap();
         wait_for(&place, "up/a");
         let pid = child.id().to_string();
         let kill = Command::new("kill").args(["-s", signal, &pid]).status();
