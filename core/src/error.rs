@@ -85,8 +85,12 @@ pub enum Errno {
     CrossDevice,
 }
 
-/// Whether there are words besides the code. A component has no log that they could go to.
-const HAS_WORDS: bool = cfg!(feature = "native");
+/// Words besides the code. A component has no log that they could go to: there, this is nothing, and
+/// an error is a byte.
+#[cfg(feature = "native")]
+type Words = Box<Detail>;
+#[cfg(not(feature = "native"))]
+type Words = std::convert::Infallible;
 
 /// Why a call failed.
 ///
@@ -97,7 +101,7 @@ const HAS_WORDS: bool = cfg!(feature = "native");
 /// everyday answer.
 pub struct Error {
     errno: Errno,
-    detail: Option<Box<Detail>>,
+    words: Option<Words>,
 }
 
 #[derive(Debug, Default)]
@@ -115,20 +119,36 @@ impl Error {
 
     /// An error with words for the embedder: what happened, and what to do about it.
     pub fn new(errno: Errno, message: impl fmt::Display) -> Self {
-        let detail = HAS_WORDS.then(|| {
-            Box::new(Detail {
-                message: Some(message.to_string()),
-                ..Detail::default()
-            })
-        });
-        Self { errno, detail }
+        Self::from(errno).context(message)
+    }
+
+    /// Where words go, if they go anywhere.
+    #[cfg(feature = "native")]
+    fn say(&mut self) -> Option<&mut Detail> {
+        Some(self.words.get_or_insert_default())
+    }
+
+    #[cfg(not(feature = "native"))]
+    fn say(&mut self) -> Option<&mut Detail> {
+        None
+    }
+
+    /// What was said.
+    #[cfg(feature = "native")]
+    fn said(&self) -> Option<&Detail> {
+        self.words.as_deref()
+    }
+
+    #[cfg(not(feature = "native"))]
+    fn said(&self) -> Option<&Detail> {
+        None
     }
 
     /// Adds the system's own error.
     #[must_use]
     pub fn with_source(mut self, source: io::Error) -> Self {
-        if HAS_WORDS {
-            self.detail.get_or_insert_default().source = Some(source);
+        if let Some(detail) = self.say() {
+            detail.source = Some(source);
         }
         self
     }
@@ -137,7 +157,9 @@ impl Error {
     #[must_use]
     pub fn in_layer(mut self, layer: impl FnOnce() -> String) -> Self {
         // A bare code is an answer, not a fault: it needs no place.
-        if HAS_WORDS && let Some(detail) = &mut self.detail {
+        if self.has_details()
+            && let Some(detail) = self.say()
+        {
             detail.layer.get_or_insert_with(layer);
         }
         self
@@ -146,20 +168,18 @@ impl Error {
     /// Says what was being done, in front of what is already said.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
-        if !HAS_WORDS {
-            return self;
+        if let Some(detail) = self.say() {
+            detail.message = Some(match detail.message.take() {
+                Some(message) => format!("{doing}: {message}"),
+                None => doing.to_string(),
+            });
         }
-        let detail = self.detail.get_or_insert_default();
-        detail.message = Some(match detail.message.take() {
-            Some(message) => format!("{doing}: {message}"),
-            None => doing.to_string(),
-        });
         self
     }
 
     /// Whether there is more to say than the code.
     pub fn has_details(&self) -> bool {
-        self.detail.is_some()
+        self.words.is_some()
     }
 
     /// Whether the name is simply not there. Any other error is an error, never an absence.
@@ -182,10 +202,7 @@ pub fn is_there<T>(answer: Result<T>) -> Result<bool> {
 
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
-        Self {
-            errno,
-            detail: None,
-        }
+        Self { errno, words: None }
     }
 }
 
@@ -193,14 +210,14 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
             .field("errno", &self.errno)
-            .field("detail", &self.detail)
+            .field("detail", &self.said())
             .finish()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(detail) = &self.detail else {
+        let Some(detail) = self.said() else {
             return self.errno.fmt(f);
         };
         if let Some(layer) = &detail.layer {
@@ -217,8 +234,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.detail
-            .as_ref()
+        self.said()
             .and_then(|detail| detail.source.as_ref())
             .map(|source| source as _)
     }

@@ -20,14 +20,18 @@ impl IdentityKey {
 
     /// The identity of the file that is `inode` on `device` in `layer`.
     pub(crate) fn of(&self, layer: u32, device: u64, inode: u64) -> Identity {
+        // In one piece, which is hashed twice as fast as three.
+        let mut place = [0; 20];
+        let (numbers, number) = place.split_at_mut(16);
+        numbers[..8].copy_from_slice(&device.to_ne_bytes());
+        numbers[8..].copy_from_slice(&inode.to_ne_bytes());
+        number.copy_from_slice(&layer.to_ne_bytes());
         let mut hasher = self.0.build_hasher();
-        hasher.write_u64(device);
-        hasher.write_u64(inode);
-        hasher.write_u32(layer);
+        hasher.write(&place);
         let lower = hasher.finish();
         // The hash of something longer. Its state is of 256 bits, so that two places with one
         // lower half have two upper halves.
-        hasher.write_u32(1);
+        hasher.write(&[1; 4]);
         Identity {
             lower,
             upper: hasher.finish(),

@@ -24,6 +24,7 @@
 mod cell;
 mod descriptor;
 mod error;
+mod hash;
 mod identity;
 mod keep;
 pub mod layer;

@@ -3,6 +3,7 @@
 use super::node::{Node, Place};
 use super::{Overlay, Shared};
 use crate::error::{Errno, Error, Result};
+use crate::hash::HashMap;
 use crate::identity::IdentityKey;
 use crate::keep::Keep;
 use crate::layer::erased::{AnyUpper, Erased};
@@ -12,7 +13,7 @@ use crate::meta::{Kind, Timestamp};
 use crate::stack::{Lower, LowerStack};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, Rank, RwLock};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What an absolute symbolic link means. Real root filesystems have them.
@@ -176,8 +177,8 @@ impl OverlayBuilder {
             key,
             keep: Keep::new(self.limits.kept_handles),
             moves: AtomicU64::new(0),
-            objects: Mutex::ranked(Rank::Leaf, HashMap::new()),
-            origins: Mutex::ranked(Rank::Leaf, HashMap::new()),
+            objects: Mutex::ranked(Rank::Leaf, HashMap::default()),
+            origins: Mutex::ranked(Rank::Leaf, HashMap::default()),
             listings: Mutex::ranked(Rank::Leaf, VecDeque::new()),
             recent_dirs: Mutex::ranked(Rank::Leaf, VecDeque::new()),
             forgotten: super::sync::Unsynced::default(),

@@ -1,7 +1,7 @@
 //! One name in one directory.
 
 use super::Shared;
-use super::node::{Child, Node, Place, UpperPart};
+use super::node::{Child, Known, Node, Place, UpperPart};
 use crate::cell::Held;
 use crate::error::{Errno, Result};
 use crate::keep::Slot;
@@ -69,16 +69,12 @@ impl Shared {
         let below = dir.below.load();
         let (known, complete) = dir.known(name)?;
         match known {
-            Some(Child::Node(node)) => return Ok(Some(Pos::Node(node))),
-            Some(Child::Hidden) => return Ok(None),
-            Some(Child::Lower(node)) => {
-                if let Some(node) = node.upgrade() {
-                    return Ok(Some(Pos::Node(node)));
-                }
-            }
-            Some(Child::Seen { .. }) => return self.look(dir, name),
-            None if complete || dir.upper.get().is_none() => {}
-            None => return self.look(dir, name),
+            Known::Upper(node) | Known::Lower(Some(node)) => return Ok(Some(Pos::Node(node))),
+            Known::Hidden => return Ok(None),
+            Known::Seen => return self.look(dir, name),
+            Known::Lower(None) => {}
+            Known::Nothing if complete || dir.upper.get().is_none() => {}
+            Known::Nothing => return self.look(dir, name),
         }
         match &*below {
             Some(below) => Ok(below.child(&self.stack, name)?.map(Pos::Lower)),
@@ -115,8 +111,8 @@ impl Shared {
     ) -> Result<T> {
         let _names = dir.dir()?.names.read();
         match dir.known(name)?.0 {
-            Some(Child::Node(found)) if Arc::ptr_eq(&found, node) => {}
-            Some(_) | None => return Err(Errno::NoEntry.into()),
+            Known::Upper(found) if Arc::ptr_eq(&found, node) => {}
+            _ => return Err(Errno::NoEntry.into()),
         }
         ask(self.upper()?, &*dir.handle(self)?)
     }
@@ -134,20 +130,16 @@ impl Shared {
         if dir.upper.get().is_some() && !self.complete_locked(dir)? {
             // Too many names for a table: probe for this one.
             let (known, _) = dir.known(name)?;
-            if !matches!(known, Some(Child::Node(_) | Child::Hidden)) {
+            if !matches!(known, Known::Upper(_) | Known::Hidden) {
                 return self.probe_locked(dir, name);
             }
         }
         let (known, _) = dir.known(name)?;
         match known {
-            Some(Child::Node(node)) => Ok(Some(Pos::Node(node))),
-            Some(Child::Hidden) => Ok(None),
-            Some(Child::Seen { .. }) => self.probe_locked(dir, name),
-            Some(Child::Lower(node)) => match node.upgrade() {
-                Some(node) => Ok(Some(Pos::Node(node))),
-                None => self.step_below(dir, name),
-            },
-            None => self.step_below(dir, name),
+            Known::Upper(node) | Known::Lower(Some(node)) => Ok(Some(Pos::Node(node))),
+            Known::Hidden => Ok(None),
+            Known::Seen => self.probe_locked(dir, name),
+            Known::Lower(None) | Known::Nothing => self.step_below(dir, name),
         }
     }
 
@@ -157,10 +149,10 @@ impl Shared {
     pub(super) fn has_mark_locked(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<bool> {
         let (known, complete) = dir.known(name)?;
         match known {
-            Some(Child::Hidden) => Ok(true),
-            Some(Child::Node(_) | Child::Seen { .. } | Child::Lower(_)) => Ok(false),
-            None if complete => Ok(false),
-            None => {
+            Known::Hidden => Ok(true),
+            Known::Upper(_) | Known::Seen | Known::Lower(_) => Ok(false),
+            Known::Nothing if complete => Ok(false),
+            Known::Nothing => {
                 let handle = dir.handle(self)?;
                 Ok(self.upper()?.find(&handle, name)? == Found::Hidden)
             }
@@ -235,9 +227,7 @@ impl Shared {
             Found::Here { meta, opaque } => (meta, opaque),
             Found::Hidden => return Ok(None),
             Found::Absent => {
-                if let (Some(Child::Lower(node)), _) = dir.known(name)?
-                    && let Some(node) = node.upgrade()
-                {
+                if let (Known::Lower(Some(node)), _) = dir.known(name)? {
                     return Ok(Some(Pos::Node(node)));
                 }
                 return self.step_below(dir, name);

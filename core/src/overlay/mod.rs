@@ -51,6 +51,7 @@ pub use dir::OverlayDir;
 pub use file::OverlayFile;
 
 use crate::error::{Errno, Error, Result};
+use crate::hash::HashMap;
 use crate::identity::IdentityKey;
 use crate::keep::Keep;
 use crate::layer::Usage;
@@ -62,7 +63,7 @@ use crate::stack::LowerStack;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
 use node::{Child, Node, Place};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -161,7 +162,7 @@ impl Drop for Shared {
         while let Some(node) = nodes.get(next) {
             let children = match &node.dir {
                 Some(dir) => std::mem::take(&mut dir.children.write().map),
-                None => HashMap::new(),
+                None => HashMap::default(),
             };
             nodes.extend(children.into_values().filter_map(|child| match child {
                 Child::Node(node) => Some(node),

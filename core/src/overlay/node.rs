@@ -7,6 +7,7 @@ use super::sync::Unsynced;
 use crate::cell::ArcCell;
 use crate::descriptor::Listing;
 use crate::error::{Errno, Error, Result};
+use crate::hash::HashMap;
 use crate::keep::Slot;
 use crate::layer::WriteAt;
 use crate::layer::erased::DirHandle;
@@ -15,7 +16,6 @@ use crate::name::{Name, NameBuf};
 use crate::stack::LowerNode;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, Rank, RwLock, yield_now};
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 /// A file of an overlay.
@@ -117,7 +117,6 @@ pub(super) struct Children {
 }
 
 /// What is known of a name.
-#[derive(Clone)]
 pub(super) enum Child {
     /// The upper has it.
     Node(Arc<Node>),
@@ -127,6 +126,20 @@ pub(super) enum Child {
     Hidden,
     /// The upper has nothing there. Somebody has the lower file open, or had it.
     Lower(Weak<Node>),
+}
+
+/// What is known of a name at a moment: a [`Child`], in the hand of who asked.
+pub(super) enum Known {
+    /// The upper has it.
+    Upper(Arc<Node>),
+    /// The upper has it, and nobody looked closer yet.
+    Seen,
+    /// The upper hides it.
+    Hidden,
+    /// The upper has nothing there; and the node of the lower file if somebody has it open.
+    Lower(Option<Arc<Node>>),
+    /// Nothing. If the upper's names are all known, it has nothing there.
+    Nothing,
 }
 
 impl Node {
@@ -237,14 +250,17 @@ impl Node {
         self.touch();
     }
 
-    /// What is known of a name, and whether every name that the upper has here is known. The node
-    /// of a [`Child::Lower`] may be gone.
-    pub(super) fn known(&self, name: Name<'_>) -> Result<(Option<Child>, bool)> {
+    /// What is known of a name, and whether every name that the upper has here is known.
+    pub(super) fn known(&self, name: Name<'_>) -> Result<(Known, bool)> {
         let children = self.dir()?.children.read();
-        Ok((
-            children.map.get(name.as_bytes()).cloned(),
-            children.complete,
-        ))
+        let known = match children.map.get(name.as_bytes()) {
+            Some(Child::Node(node)) => Known::Upper(Arc::clone(node)),
+            Some(Child::Seen { .. }) => Known::Seen,
+            Some(Child::Hidden) => Known::Hidden,
+            Some(Child::Lower(node)) => Known::Lower(node.upgrade()),
+            None => Known::Nothing,
+        };
+        Ok((known, children.complete))
     }
 
     /// The handle of the directory in the upper.

@@ -116,44 +116,55 @@ struct Pending<'a> {
     links: Vec<Rest<'a>>,
 }
 
-/// What is left of a text from `at` on.
+/// What is left of a text.
 struct Rest<'a> {
     text: Cow<'a, [u8]>,
+    /// Where the next component begins; the text's length if there is none.
     at: usize,
+    /// Whether a slash followed the component that was taken last.
+    slash: bool,
 }
 
 impl<'a> Rest<'a> {
     fn new(text: Cow<'a, [u8]>) -> Self {
-        Self { text, at: 0 }
+        let at = slashes(&text);
+        Self {
+            text,
+            at,
+            slash: false,
+        }
     }
 
-    /// The next component and whether a slash follows it; none at the end.
-    fn next(&mut self) -> Option<(Cow<'a, [u8]>, bool)> {
+    /// The next component; none at the end.
+    fn next(&mut self) -> Option<Cow<'a, [u8]>> {
         let rest = &self.text[self.at..];
-        let start = self.at + rest.iter().position(|&b| b != b'/')?;
-        let rest = &self.text[start..];
+        if rest.is_empty() {
+            return None;
+        }
         let length = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
-        let slash = length < rest.len();
-        self.at = start + length;
-        let component = match &self.text {
-            Cow::Borrowed(text) => Cow::Borrowed(&text[start..self.at]),
-            Cow::Owned(text) => Cow::Owned(text[start..self.at].to_vec()),
-        };
-        Some((component, slash))
+        let slashes = slashes(&rest[length..]);
+        let taken = self.at..self.at + length;
+        self.at = taken.end + slashes;
+        self.slash = slashes > 0;
+        Some(match &self.text {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[taken]),
+            Cow::Owned(text) => Cow::Owned(text[taken].to_vec()),
+        })
     }
 
-    fn has_component(&self) -> bool {
-        self.text[self.at..].iter().any(|&b| b != b'/')
-    }
-
-    fn is_empty(&self) -> bool {
+    fn is_done(&self) -> bool {
         self.at == self.text.len()
     }
 }
 
+/// How many slashes `text` begins with.
+fn slashes(text: &[u8]) -> usize {
+    text.iter().take_while(|&&b| b == b'/').count()
+}
+
 impl<'a> Pending<'a> {
-    /// The next component and whether a slash follows it; none at the end.
-    fn next(&mut self) -> Option<(Cow<'a, [u8]>, bool)> {
+    /// The next component; none at the end.
+    fn next(&mut self) -> Option<Cow<'a, [u8]>> {
         while let Some(link) = self.links.last_mut() {
             match link.next() {
                 Some(next) => return Some(next),
@@ -165,12 +176,13 @@ impl<'a> Pending<'a> {
 
     /// Whether nothing but slashes is left.
     fn is_done(&self) -> bool {
-        !self.path.has_component() && !self.links.iter().any(Rest::has_component)
+        self.path.is_done() && self.links.iter().all(Rest::is_done)
     }
 
-    /// Whether the last place of all has a slash behind it.
+    /// Whether a slash followed the component that was taken last; at the end, whether one follows
+    /// it or a link that led to it.
     fn has_slash(&self) -> bool {
-        !self.path.is_empty() || !self.links.iter().all(Rest::is_empty)
+        self.path.slash || self.links.iter().any(|link| link.slash)
     }
 }
 
@@ -221,7 +233,7 @@ impl Shared {
             links: Vec::new(),
         };
         let mut hops = 0;
-        while let Some((component, slash)) = pending.next() {
+        while let Some(component) = pending.next() {
             let at_end = pending.is_done();
             match &*component {
                 b"." => {
@@ -254,7 +266,7 @@ impl Shared {
                 }
                 _ => {}
             }
-            let wants_dir = slash || pending.has_slash();
+            let wants_dir = at_end && pending.has_slash();
             let Some(dir) = trail.last() else {
                 return Err(Errno::Io.into());
             };
@@ -262,14 +274,15 @@ impl Shared {
                 return Err(Errno::IsDirectory.into());
             }
             // A removed directory has no names, which is found out where one is asked for. All
-            // others on the way were found alive.
-            let refused = match trail.len() == 1 && base.is_dead() {
+            // others on the way were found alive, and the root always is.
+            let may_be_dead = trail.len() == 1 && !Arc::ptr_eq(base, &self.root);
+            let refused = match may_be_dead && base.is_dead() {
                 true => Some(Errno::NoEntry),
                 false => (component.len() > NAME_MAX).then_some(Errno::NameTooLong),
             };
             let found = match refused {
                 Some(_) => None,
-                None => self.step(dir, Name::new(&component)?)?,
+                None => self.step(dir, Name::checked(&component))?,
             };
             let Some(found) = found else {
                 if !at_end {
@@ -295,7 +308,7 @@ impl Shared {
                 if hops > self.limits.link_hops {
                     return Err(Errno::Loop.into());
                 }
-                let target = self.target_of(dir, &found, Name::new(&component)?)?;
+                let target = self.target_of(dir, &found, Name::checked(&component))?;
                 if target.first() == Some(&b'/') {
                     self.to_root(base, &mut trail)?;
                 }
@@ -304,6 +317,10 @@ impl Shared {
                 }
                 if target.len() >= self.limits.path_bytes {
                     return Err(Errno::NameTooLong.into());
+                }
+                // No system has such a link, but a layer of an embedder's own may.
+                if target.contains(&0) {
+                    return Err(Errno::Invalid.into());
                 }
                 pending.links.push(Rest::new(Cow::Owned(target)));
                 continue;
@@ -361,6 +378,22 @@ impl Shared {
         last: Last,
         mut act: impl FnMut(&Walked) -> Result<T>,
     ) -> Result<T> {
+        let mut done = None;
+        self.until_there(base, path, last, &mut |walked| {
+            done = Some(act(walked)?);
+            Ok(())
+        })?;
+        done.ok_or_else(|| Errno::Io.into())
+    }
+
+    /// [`at_path`](Self::at_path), once for all that is to be done there.
+    fn until_there(
+        &self,
+        base: &Arc<Node>,
+        path: &str,
+        last: Last,
+        act: &mut dyn FnMut(&Walked) -> Result<()>,
+    ) -> Result<()> {
         let mut tries = TRIES;
         loop {
             let walked = self.resolve(base, path, last)?;

@@ -23,6 +23,7 @@ pub(crate) use merge::{Merge, Record, UPPER};
 pub(crate) use node::LowerNode;
 
 use crate::error::{Errno, Error, Result};
+use crate::hash::RandomState;
 use crate::keep::Keep;
 use crate::layer::Layer;
 use crate::layer::erased::{AnyLayer, DirHandle, Erased};
@@ -76,7 +77,7 @@ pub struct LowerStack {
     data: data::Kept,
     table_entries: usize,
     /// Of the names in tables.
-    hasher: table::Hasher,
+    hasher: RandomState,
 }
 
 impl LowerStack {
@@ -102,7 +103,7 @@ impl LowerStack {
             #[cfg(feature = "native")]
             data: data::Kept::new(limits.kept_data),
             table_entries: limits.table_entries,
-            hasher: table::Hasher::new(),
+            hasher: RandomState::default(),
         };
         stack.root = LowerNode::root(&stack)?;
         Ok(Arc::new(stack))

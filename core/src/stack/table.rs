@@ -4,10 +4,11 @@ use super::merge::{Merge, Record};
 use super::node::LowerNode;
 use crate::cell::{ArcCell, Held};
 use crate::error::Result;
+use crate::hash::RandomState;
 use crate::layer::Listed;
 use crate::meta::Kind;
 use crate::name::Name;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 /// Every name in a merged directory: what is not in it does not exist.
@@ -36,41 +37,8 @@ struct Entry {
 /// In a table of so many, names are compared rather than hashed.
 const FEW: usize = 4;
 
-/// Hashes names for the index of a table, with a key that no layer's author knows. Faster than
-/// the standard library's, which is for maps that an attacker can fill at will: a table has few
-/// names, and its worst is that they are compared one by one.
-pub(super) struct Hasher {
-    seed: u64,
-    factor: u64,
-}
-
-impl Hasher {
-    /// One with a key of its own.
-    pub(super) fn new() -> Self {
-        let random = RandomState::new();
-        Self {
-            seed: random.hash_one(0),
-            factor: random.hash_one(1) | 1,
-        }
-    }
-
-    fn hash(&self, name: &[u8]) -> usize {
-        let mix = |hash: u64, word: [u8; 8]| {
-            let mixed = u128::from(hash ^ u64::from_le_bytes(word)) * u128::from(self.factor);
-            (mixed >> 64) as u64 ^ mixed as u64
-        };
-        let (words, rest) = name.as_chunks();
-        let hash = words.iter().fold(self.seed, |hash, word| mix(hash, *word));
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        // Once more, so that what the last word changed is in all bits; names of different length
-        // end in different zeros.
-        mix(mix(hash ^ name.len() as u64, last), [0; 8]) as usize
-    }
-}
-
 impl Table {
-    pub(super) fn new(merge: Merge, hasher: &Hasher) -> Self {
+    pub(super) fn new(merge: Merge, hasher: &RandomState) -> Self {
         let mut more = Vec::new();
         let (unsorted, records) = merge.finish(|at, layers| {
             more.push((u32::try_from(at).unwrap_or(u32::MAX), layers.into()));
@@ -100,7 +68,7 @@ impl Table {
 
     /// None where there are few names, or more than an index can count: then they are searched,
     /// being sorted.
-    fn make_index(&self, hasher: &Hasher) -> Box<[u16]> {
+    fn make_index(&self, hasher: &RandomState) -> Box<[u16]> {
         let count = self.entries.len();
         if count <= FEW || count >= usize::from(u16::MAX) {
             return Box::default();
@@ -117,8 +85,10 @@ impl Table {
     }
 
     /// Where `name` is in an index of so many places, a power of two, or behind that.
-    fn place(name: &[u8], hasher: &Hasher, places: usize) -> usize {
-        hasher.hash(name) & (places - 1)
+    fn place(name: &[u8], hasher: &RandomState, places: usize) -> usize {
+        let mut hasher = hasher.build_hasher();
+        hasher.write(name);
+        hasher.finish() as usize & (places - 1)
     }
 
     fn bytes(&self, at: usize) -> &[u8] {
@@ -134,7 +104,7 @@ impl Table {
         Name::checked(self.bytes(at as usize))
     }
 
-    fn find(&self, name: Name<'_>, hasher: &Hasher) -> Option<usize> {
+    fn find(&self, name: Name<'_>, hasher: &RandomState) -> Option<usize> {
         let name = name.as_bytes();
         if self.index.is_empty() {
             let (mut low, mut high) = (0, self.entries.len());
@@ -159,7 +129,7 @@ impl Table {
         }
     }
 
-    pub(super) fn has(&self, name: Name<'_>, hasher: &Hasher) -> bool {
+    pub(super) fn has(&self, name: Name<'_>, hasher: &RandomState) -> bool {
         self.find(name, hasher).is_some()
     }
 
@@ -168,7 +138,7 @@ impl Table {
     pub(super) fn child(
         &self,
         name: Name<'_>,
-        hasher: &Hasher,
+        hasher: &RandomState,
         look: impl FnOnce(u32, &mut dyn Iterator<Item = u16>) -> Result<Option<Arc<LowerNode>>>,
     ) -> Result<Option<Held<LowerNode>>> {
         let Some(at) = self.find(name, hasher) else {
@@ -222,7 +192,7 @@ mod tests {
     /// Few names, some, and more than the index can count.
     #[test]
     fn every_name_is_found_and_no_other() {
-        let hasher = Hasher::new();
+        let hasher = RandomState::default();
         for count in [0, 1, FEW, FEW + 1, 100, 4096, 66_000] {
             let mut merge = Merge::new(usize::MAX);
             let names: Vec<String> = (0..count).map(|name| format!("{name}")).collect();

@@ -3,7 +3,8 @@
 use crate::kit::{CALLS, Host, MOUNTS, Mount, ONLY_OUTSIDE, SECRET};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use wasi_overlay_core::{Dir, Errno, OpenHow, Opened};
+use wasi_overlay_core::layer::MemoryLayer;
+use wasi_overlay_core::{Dir, Errno, Lower, OpenHow, Opened, Overlay};
 
 fn paths(host: &Host) -> Vec<String> {
     let outside = host.outside().display().to_string();
@@ -184,6 +185,21 @@ fn no_path_leads_out() {
         refused > attempts / 2 && refused < attempts,
         "nothing was tried"
     );
+}
+
+/// No directory of a host has a link with a NUL in it, but a layer that an embedder made may: what
+/// the link names is never asked of a layer below.
+#[test]
+fn a_link_with_a_nul_leads_nowhere() {
+    let layer = MemoryLayer::build().file("f", "data").symlink("l", "f\0/f");
+    let lower = Lower::new("made", layer.finish().unwrap());
+    let overlay = Overlay::builder().lower(lower).build().unwrap();
+    let root = overlay.root();
+    for path in ["l", "l/", "l/f"] {
+        let stat = root.stat_at(path, true);
+        assert_eq!(stat.unwrap_err().errno(), Errno::Invalid, "{path}");
+    }
+    assert!(root.stat_at("l", false).is_ok());
 }
 
 fn short(path: &str) -> String {
