@@ -21,8 +21,10 @@ features=(--mvp-features --enable-bulk-memory --enable-bulk-memory-opt --enable-
 build() { # the name of the variant, and what cargo is to be told besides
     scripts/wasm-cargo.sh wasm32-unknown-unknown build --locked --profile component \
         -p wasi-overlay-component "${@:2}"
-    # Flat code is found to be alike in more places, the second round makes use of that.
-    scripts/wasm-opt.sh --flatten --rereloop -Oz -Oz "${features[@]}" "$built" -o "$built.small"
+    # Flat code is found to be alike in more places, the second round makes use of that. In the end,
+    # constants that come again and functions that are called often get short numbers.
+    scripts/wasm-opt.sh --flatten --rereloop -Oz -Oz --const-hoisting --reorder-functions \
+        "${features[@]}" "$built" -o "$built.small"
     # An equal file keeps its time, so that nothing is built again for it.
     cmp -s "$built.small" "$out/$1.wasm" || cp "$built.small" "$out/$1.wasm"
 }
