@@ -165,7 +165,8 @@ impl Trees {
     }
 
     /// A file that is walked. `tree` is in every layer; what is in it, as in images of containers,
-    /// in some of them.
+    /// in some of them. It holds something, as all but one in a hundred of a Debian system do: an
+    /// empty file may be a whiteout of the kernel's, which takes a call more to find out.
     fn put_walked(&self, file: u32) -> Result<()> {
         let directory = file / FILES_OF_DIRECTORY;
         let layer = (directory + file % SPREAD.min(self.layers)) % self.layers;
@@ -174,7 +175,7 @@ impl Trees {
             fs::create_dir_all(self.layer(layer).join(&folder))?;
             fs::create_dir_all(self.plain().join(&folder))?;
         }
-        self.put(layer, &format!("{folder}/file-{file:05}"), b"")
+        self.put(layer, &format!("{folder}/file-{file:05}"), b"walked")
     }
 
     /// Puts a file in a layer and in the plain directory.

@@ -180,6 +180,14 @@ const START: Work = Work {
 
 /// What each guest does, on each side.
 pub(crate) const WORKS: &[Work] = &[
+    // What a call costs that asks the engine nothing: no other can be faster.
+    Work {
+        name: "get-type",
+        does: "get-type",
+        turns: 4000,
+        most_calls: Some(0.0),
+        ..ANY
+    },
     Work {
         name: "stat",
         does: "stat",
@@ -331,7 +339,22 @@ pub(crate) const WORKS: &[Work] = &[
         unit: "file",
         ..OF_LOWER
     },
-    // A plain directory copies nothing up: this is compared with a native program that copies.
+    // A plain directory copies nothing up. How fast could one be that does? This compares with a
+    // native program that copies, marks and renames as an overlay has to.
+    Work {
+        name: "append-copied",
+        does: "append-copied",
+        unit: "file",
+        peer: Side::Native,
+        ..OF_LOWER
+    },
+    Work {
+        name: "rename-copied",
+        does: "rename-copied",
+        unit: "file",
+        peer: Side::Native,
+        ..OF_LOWER
+    },
     Work {
         name: "copy-up-large",
         does: "copy-up-large",

@@ -5,8 +5,8 @@ use crate::runner::Run;
 use crate::trees::Trees;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom};
-use rustix::fs::{fstat, openat, renameat, seek, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom, Timespec, Timestamps};
+use rustix::fs::{fchmod, fstat, futimens, openat, renameat, seek, statat, unlinkat};
 use rustix::io::{Errno, pread, pwrite, read, write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -72,6 +72,11 @@ impl Native {
 
     fn turn(&mut self, work: &str) -> Result<()> {
         match work {
+            "get-type" => {
+                let stat = fstat(&self.base)?;
+                ensure!(FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+                Ok(())
+            }
             "stat" => self.stat("a/b/c"),
             "deep-stat" => self.stat("deep/b/c/d/e/f/g/h"),
             "missing-stat" => {
@@ -133,6 +138,18 @@ impl Native {
             }
             "rename-lower" => {
                 let name = self.victim();
+                self.rename(&name, &format!("{name}-renamed"))
+            }
+            "append-copied" => {
+                let name = self.victim();
+                let copy = self.copy_small(&name)?;
+                ensure!(write(&copy, &self.buffer[..16])? == 16);
+                Ok(())
+            }
+            "rename-copied" => {
+                let name = self.victim();
+                self.copy_small(&name)?;
+                drop(self.create(&name.replace('/', "/.wh."))?);
                 self.rename(&name, &format!("{name}-renamed"))
             }
             // As `cp` does.
@@ -222,6 +239,29 @@ impl Native {
             left -= copied;
         }
         Ok(())
+    }
+
+    /// Puts a copy of a small file in its place, at one stroke: the least that copy-up can do.
+    fn copy_small(&mut self, name: &str) -> Result<OwnedFd> {
+        let from = self.open(name, OFlags::RDONLY)?;
+        let stat = fstat(&from)?;
+        let copy = self.create("work/copy")?;
+        ensure!(read(&from, &mut self.buffer[..SMALL])? == SMALL);
+        ensure!(write(&copy, &self.buffer[..SMALL])? == SMALL);
+        fchmod(&copy, Mode::from_raw_mode(stat.st_mode))?;
+        let at = |tv_sec, nanoseconds| {
+            Ok::<_, std::num::TryFromIntError>(Timespec {
+                tv_sec,
+                tv_nsec: i64::try_from(nanoseconds)?,
+            })
+        };
+        let times = Timestamps {
+            last_access: at(stat.st_atime, stat.st_atime_nsec)?,
+            last_modification: at(stat.st_mtime, stat.st_mtime_nsec)?,
+        };
+        futimens(&copy, &times)?;
+        self.rename("work/copy", name)?;
+        Ok(copy)
     }
 
     fn list(&self, name: &str) -> Result<Vec<(String, FileType)>> {

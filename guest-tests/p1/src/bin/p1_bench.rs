@@ -15,6 +15,7 @@ const SMALL: usize = 4096;
 /// Turns, a name and the size of what it works on in a tree of its own. What changes a name of the
 /// layers comes last.
 const WORKS: &[(&str, usize)] = &[
+    ("get-type", 0),
     ("stat", 0),
     ("missing-stat", 0),
     ("deep-stat", 0),
@@ -132,6 +133,11 @@ impl Bench {
 
     fn turn(&mut self, work: &str) {
         match work {
+            "get-type" => {
+                // SAFETY: the call writes nothing but what it returns.
+                let type_ = unsafe { wasi::fd_prestat_get(ROOT) }.expect("it is a preopen");
+                assert_eq!(type_.tag, wasi::PREOPENTYPE_DIR.raw());
+            }
             "stat" => self.stat("a/b/c"),
             "deep-stat" => self.stat("deep/b/c/d/e/f/g/h"),
             "missing-stat" => {
@@ -214,7 +220,7 @@ impl Bench {
                 self.rename("work/old", "work/renamed");
                 self.rename("work/renamed", "work/old");
             }
-            "append-lower" => {
+            "append-lower" | "append-copied" => {
                 let name = self.victim();
                 self.append(&name);
             }
@@ -222,7 +228,7 @@ impl Bench {
                 let name = self.victim();
                 raw::unlink(self.base, &name).expect("it is there");
             }
-            "rename-lower" => {
+            "rename-lower" | "rename-copied" => {
                 let name = self.victim();
                 self.rename(&name, &format!("{name}-renamed"));
             }

@@ -21,6 +21,7 @@ const SMALL: usize = 4096;
 /// Turns, a name and the size of what it works on in a tree of its own. What changes a name of the
 /// layers comes last.
 const WORKS: &[(&str, usize)] = &[
+    ("get-type", 0),
     ("stat", 0),
     ("missing-stat", 0),
     ("deep-stat", 0),
@@ -134,6 +135,10 @@ impl Bench {
 
     fn turn(&mut self, work: &str) {
         match work {
+            "get-type" => {
+                let type_ = self.base.get_type().expect("it is open");
+                assert_eq!(type_, DescriptorType::Directory);
+            }
             "stat" => stat(&self.base, "a/b/c"),
             "deep-stat" => stat(&self.base, "deep/b/c/d/e/f/g/h"),
             "missing-stat" => {
@@ -181,7 +186,7 @@ impl Bench {
                 self.rename("work/old", "work/renamed");
                 self.rename("work/renamed", "work/old");
             }
-            "append-lower" => {
+            "append-lower" | "append-copied" => {
                 let name = self.victim();
                 self.append(&name);
             }
@@ -189,7 +194,7 @@ impl Bench {
                 let name = self.victim();
                 self.unlink(&name);
             }
-            "rename-lower" => {
+            "rename-lower" | "rename-copied" => {
                 let name = self.victim();
                 self.rename(&name, &format!("{name}-renamed"));
             }
