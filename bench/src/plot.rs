@@ -27,10 +27,11 @@ pub(crate) fn svg(rows: &[Row], layers: u32) -> String {
     let rows: Vec<&Row> = rows.iter().filter(|row| row.layers == layers).collect();
     let subjects: BTreeSet<Subject> = rows.iter().map(|row| row.subject).collect();
     let subjects: Vec<Subject> = subjects.into_iter().collect();
-    let mut works: Vec<&str> = Vec::new();
+    let mut works: Vec<String> = Vec::new();
     for row in &rows {
-        if !works.contains(&row.work.name) {
-            works.push(row.work.name);
+        let title = row.work.title();
+        if !works.contains(&title) {
+            works.push(title);
         }
     }
     let mut out = String::new();
@@ -56,7 +57,7 @@ pub(crate) fn svg(rows: &[Row], layers: u32) -> String {
             LEFT - 10.0,
             y + 4.0
         );
-        for row in rows.iter().filter(|row| row.work.name == *work) {
+        for row in rows.iter().filter(|row| row.work.title() == *work) {
             let Some(index) = subjects.iter().position(|subject| *subject == row.subject) else {
                 continue;
             };

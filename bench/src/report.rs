@@ -78,10 +78,10 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
 }
 
 /// The works in their order, each once.
-fn works(rows: &[&Row]) -> Vec<(&'static str, bool)> {
+fn works(rows: &[&Row]) -> Vec<(String, bool)> {
     let mut works = Vec::new();
     for row in rows {
-        let work = (row.work.name, row.cold);
+        let work = (row.work.title(), row.cold);
         if !works.contains(&work) {
             works.push(work);
         }
@@ -104,7 +104,7 @@ fn ratios(out: &mut String, layers: u32, rows: &[&Row]) {
             .map(|subject| {
                 let mut of = rows.iter();
                 let row = of.find(|row| {
-                    row.subject == *subject && row.work.name == work && row.cold == cold
+                    row.subject == *subject && row.work.title() == work && row.cold == cold
                 });
                 row.map_or("–".to_owned(), |row| {
                     let ratio = row.ratio();

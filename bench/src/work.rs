@@ -71,6 +71,14 @@ pub(crate) enum Found {
 }
 
 impl Work {
+    /// Its name, with what it is compared with where that is not stock.
+    pub(crate) fn title(&self) -> String {
+        match self.peer {
+            Side::Native => format!("{} ÷ native", self.name),
+            _ => self.name.to_owned(),
+        }
+    }
+
     /// Units in one turn.
     pub(crate) fn units(&self, sizes: &Sizes) -> u32 {
         match self.found {
