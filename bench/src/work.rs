@@ -192,13 +192,14 @@ pub(crate) const WORKS: &[Work] = &[
     Work {
         name: "get-type",
         does: "get-type",
-        turns: 4000,
+        turns: 40_000,
         most_calls: Some(0.0),
         ..ANY
     },
     Work {
         name: "stat",
         does: "stat",
+        turns: 10_000,
         most: &[
             ("0.1", 0.1),
             ("0.2", 0.2),
@@ -211,7 +212,7 @@ pub(crate) const WORKS: &[Work] = &[
     Work {
         name: "missing-stat",
         does: "missing-stat",
-        turns: 4000,
+        turns: 10_000,
         most: &[
             ("0.1", 0.15),
             ("0.2", 0.25),
@@ -224,17 +225,20 @@ pub(crate) const WORKS: &[Work] = &[
     Work {
         name: "deep-stat",
         does: "deep-stat",
+        turns: 10_000,
         most_calls: Some(0.0),
         ..ANY
     },
     Work {
         name: "fstat",
         does: "fstat",
+        turns: 20_000,
         ..ANY
     },
     Work {
         name: "open-read-close",
         does: "open-read-close",
+        turns: 5000,
         // A kept descriptor serves the open.
         most_calls: Some(1.0),
         most: &[

@@ -6,6 +6,8 @@
 //! on a directory upper also after mounting it again.
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
+#[path = "../cells/mod.rs"]
+mod cells;
 mod names;
 mod ops;
 mod run;
@@ -15,6 +17,7 @@ mod tree;
 mod unprivileged;
 mod view;
 
+use crate::cells::{Report, words};
 use crate::run::{Layers, Mount};
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,8 +28,7 @@ const SHOWN: usize = 40;
 fn run(mount: Mount) {
     let only = |variable: &str| std::env::var(variable).unwrap_or_default();
     let (only_state, only_op) = (only("MATRIX_STATE"), only("MATRIX_OP"));
-    let mut report = String::new();
-    let (mut cells, mut failed) = (0, 0);
+    let mut report = Report::new(SHOWN);
     for (state, make) in states::STATES {
         for kind in states::KINDS {
             let Some(start) = make(kind) else { continue };
@@ -45,26 +47,14 @@ fn run(mount: Mount) {
                     Ok(Some(actual)) => difference(&expected, &actual),
                     Err(panic) => format!("  panicked: {}\n", words(panic.as_ref())),
                 };
-                cells += 1;
-                if !complaint.is_empty() {
-                    failed += 1;
-                    let head = format!("{kind:?} {state} | {op}");
-                    if failed <= SHOWN {
-                        writeln!(report, "{head}\n{complaint}").unwrap();
-                    } else {
-                        writeln!(report, "{head}").unwrap();
-                    }
-                }
+                report.cell(&format!("{kind:?} {state} | {op}"), &complaint);
             }
             if !layers.unchanged() {
-                failed += 1;
-                writeln!(report, "{kind:?} {state}: a lower layer has changed").unwrap();
+                report.cell(&format!("{kind:?} {state}"), "a lower layer has changed");
             }
         }
     }
-    println!("{mount:?}: {cells} cells, {failed} failed");
-    assert!(cells > 0, "no cell was run");
-    assert!(failed == 0, "{failed} of {cells} cells failed\n{report}");
+    report.end(mount);
 }
 
 /// Otherwise a difference would mean nothing.
@@ -114,12 +104,6 @@ fn difference(expected: &run::Seen, actual: &run::Seen) -> String {
         }
     }
     text
-}
-
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    text.unwrap_or_else(|| "(no words)".to_owned())
 }
 
 #[test]
