@@ -10,8 +10,9 @@ trap 'rm -rf "$place"' EXIT
 mkdir -m 1777 "$place/tmp"
 chmod 755 "$place"
 
+# Cargo builds examples with the tests.
 programs=$(cargo test "${everything[@]}" --no-run --quiet --message-format=json |
-    grep '"package_id":"[^"]*#wasi-overlay-core@' |
+    grep '"package_id":"[^"]*#wasi-overlay-core@' | grep -v '"kind":\["example"\]' |
     grep -o '"executable":"[^"]*"' | cut -d'"' -f4)
 [ -n "$programs" ] || die "cargo named no test program of wasi-overlay-core"
 
