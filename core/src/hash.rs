@@ -1,10 +1,11 @@
 //! How names and numbers are hashed.
 //!
-//! By foldhash, which is several times faster on names than the standard library's SipHash, with a
-//! seed of each map's own. It keeps off whoever has to choose names without seeing hashes or
-//! precise times, which is less than SipHash promises. More is not needed: a guest fills the maps
-//! of its own overlay, of which it has at most `Limits::table_entries` in a directory, and a stack
-//! is filled with the names of its layers. What a guest may see, an identity, is hashed by SipHash.
+//! By foldhash, which takes fewer instructions for a name than the standard library's SipHash, with
+//! a seed of each map's own. It keeps off whoever has to choose names without seeing hashes or
+//! precise times, which is less than SipHash promises. More is not needed here: a guest fills the
+//! maps of its own overlay, and a table holds the names of layers. SipHash it is where a guest could
+//! harm others, in the answers that a stack keeps for all its overlays (`stack/probe.rs`: whatever
+//! names were asked for), and where it sees the hash, in an identity.
 //!
 //! Without the feature `native` it is SipHash everywhere, which is there anyway, in a component that
 //! is to be small.

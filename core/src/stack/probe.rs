@@ -3,10 +3,10 @@
 use super::node::{LowerNode, forget_below};
 use crate::cell::Held;
 use crate::error::Result;
-use crate::hash::{HashMap, RandomState};
 use crate::name::{Name, NameBuf};
 use crate::sync::Mutex;
-use std::hash::BuildHasher;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// Threads that look up different names seldom meet in one of so many shards.
@@ -26,9 +26,9 @@ impl Probes {
     /// Keeps about `most` answers.
     pub(super) fn new(most: usize) -> Self {
         Self {
-            shards: std::array::from_fn(|_| Mutex::new(Shard::default())),
+            shards: std::array::from_fn(|_| Mutex::new(Shard::new())),
             most: (most / SHARDS).max(1),
-            hasher: RandomState::default(),
+            hasher: RandomState::new(),
         }
     }
 
