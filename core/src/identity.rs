@@ -1,6 +1,7 @@
 //! What makes an [`Identity`] out of where a file was first seen.
 
 use crate::meta::Identity;
+use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// The key of one mount's identities.
@@ -9,32 +10,29 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// inode numbers, and nothing of one file in two mounts. 128 bits, so that two files of one mount
 /// are never taken for one by accident.
 #[derive(Clone, Debug)]
-pub(crate) struct IdentityKey(RandomState);
+pub(crate) struct IdentityKey(SipHasher13);
 
 impl IdentityKey {
     /// A key that nothing else has.
     pub(crate) fn new() -> Self {
         // Each `RandomState` has a key of its own, from the system's random numbers.
-        Self(RandomState::new())
+        let random = RandomState::new();
+        Self(SipHasher13::new_with_keys(
+            random.hash_one(0),
+            random.hash_one(1),
+        ))
     }
 
     /// The identity of the file that is `inode` on `device` in `layer`.
     pub(crate) fn of(&self, layer: u32, device: u64, inode: u64) -> Identity {
-        // In one piece, which takes fewer instructions than three.
-        let mut place = [0; 20];
-        let (numbers, number) = place.split_at_mut(16);
-        numbers[..8].copy_from_slice(&device.to_ne_bytes());
-        numbers[8..].copy_from_slice(&inode.to_ne_bytes());
-        number.copy_from_slice(&layer.to_ne_bytes());
-        let mut hasher = self.0.build_hasher();
-        hasher.write(&place);
-        let lower = hasher.finish();
-        // The hash of something longer. Its state is of 256 bits, so that two places with one
-        // lower half have two upper halves.
-        hasher.write(&[1; 4]);
+        let mut hasher = self.0;
+        hasher.write_u64(device);
+        hasher.write_u64(inode);
+        hasher.write_u32(layer);
+        let hash = hasher.finish128();
         Identity {
-            lower,
-            upper: hasher.finish(),
+            lower: hash.h1,
+            upper: hash.h2,
         }
     }
 }

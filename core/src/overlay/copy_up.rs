@@ -70,7 +70,7 @@ impl Shared {
     /// Preconditions: the copy lock of `node` is held, and it is not in the upper.
     fn stage_copy(&self, node: &Arc<Node>, data: Data) -> Result<StagedHandle> {
         let upper = self.upper()?;
-        let lower = node.below.load_full().ok_or(Errno::Io)?;
+        let lower = node.below().ok_or(Errno::Io)?;
         let staged = match node.kind {
             Kind::Dir => upper.stage(New::Dir { opaque: false })?,
             Kind::Symlink => upper.stage(New::Symlink(lower.target(&self.stack)?))?,
@@ -143,11 +143,7 @@ impl Shared {
         // Asked before: once the copy has its name, the node has to know it.
         let meta = upper.staged_meta(&staged)?;
         let file = upper.publish(staged, at, Over::Nothing, true)?;
-        let lower_links = node
-            .below
-            .load()
-            .as_ref()
-            .map_or(1, |lower| lower.meta().links);
+        let lower_links = node.below().map_or(1, |lower| lower.meta().links);
         if node.kind == Kind::Dir || lower_links < 2 {
             self.origins
                 .lock()

@@ -42,15 +42,11 @@ impl OverlayDir {
     }
 
     pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
-        self.shared
-            .at_path(&self.node, path, last(follow), |walked| {
-                self.shared.stat(walked)
-            })
+        self.shared.stat_at(&self.node, path, last(follow))
     }
 
     pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
-        self.shared
-            .identity(&self.shared.resolve(&self.node, path, last(follow))?)
+        self.shared.identity_at(&self.node, path, last(follow))
     }
 
     pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {

@@ -89,10 +89,10 @@ impl OverlayFile {
         &self.open.node
     }
 
-    pub(super) fn open_for_reading(&mut self, walked: &Walked) -> Result<()> {
+    pub(super) fn open_for_reading(&mut self, walked: Option<&Walked>) -> Result<()> {
         let OpenFile { shared, node, .. } = &*self.open;
         if node.upper.get().is_none() {
-            let below = node.below.load_full().ok_or(Errno::Io)?;
+            let below = node.below().ok_or(Errno::Io)?;
             let opened = below.open(&shared.stack)?;
             self.open.lower.get_or_init(|| opened);
             return Ok(());
@@ -108,7 +108,7 @@ impl OverlayFile {
 
     pub(super) fn open_for_writing(
         &mut self,
-        walked: &Walked,
+        walked: Option<&Walked>,
         copied: Option<Arc<dyn WriteAt>>,
     ) -> Result<()> {
         let file = match copied {
@@ -127,16 +127,17 @@ impl OverlayFile {
     }
 
     /// Opens the upper file by the name by which a walk found it, or by its place where the
-    /// copy-up came after the walk.
+    /// copy-up came after the walk, or there was none.
     fn open_named(
         &self,
-        walked: &Walked,
+        walked: Option<&Walked>,
         open: impl FnOnce(&dyn AnyUpper, &DirHandle, Name<'_>) -> Result<Arc<dyn WriteAt>>,
     ) -> Result<Arc<dyn WriteAt>> {
         let OpenFile { shared, node, .. } = &*self.open;
-        let (dir, name) = match (walked.parent()?, walked.name()) {
-            (Pos::Node(dir), Some(name)) => (Arc::clone(dir), name.to_owned()),
-            (Pos::Node(_) | Pos::Lower(_), _) => node.parent().ok_or(Errno::NoEntry)?,
+        let found = walked.and_then(|walked| Some((walked.parents().last()?, walked.name()?)));
+        let (dir, name) = match found {
+            Some((Pos::Node(dir), name)) => (Arc::clone(dir), name.to_owned()),
+            Some((Pos::Lower(_), _)) | None => node.parent().ok_or(Errno::NoEntry)?,
         };
         let name = name.as_name();
         shared.at_name(node, (&dir, name), |upper, dir| open(upper, dir, name))

@@ -72,14 +72,14 @@ impl Shared {
                 })?;
             }
         }
-        let below = node.below.load();
-        if let Some(below) = &*below {
+        let below = node.below();
+        if let Some(below) = below {
             below.list(&self.stack, &mut merge)?;
         }
         let (names, mut entries) = merge.finish(|_, _| {});
         entries.retain(|entry| !is_reserved(Name::checked(entry.name(&names))));
         for entry in &mut entries {
-            if let (Some(below), true) = (&*below, entry.layer != UPPER) {
+            if let (Some(below), true) = (below, entry.layer != UPPER) {
                 let device = below.device_in(entry.layer)?;
                 let layer = u32::from(entry.layer);
                 entry.inode = shown(entry.inode, || self.key.of(layer, device, entry.inode));

@@ -2,7 +2,6 @@
 
 use super::Shared;
 use super::node::{Child, Known, Node, Place, UpperPart};
-use crate::cell::Held;
 use crate::error::{Errno, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -10,6 +9,7 @@ use crate::layer::{Found, Listed};
 use crate::meta::{Identity, Kind, Meta};
 use crate::name::Name;
 use crate::stack::LowerNode;
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(crate) enum Pos {
     /// One with a node.
     Node(Arc<Node>),
     /// One that is only in lower layers, as are all its ancestors down from the nearest node.
-    Lower(Held<LowerNode>),
+    Lower(Arc<LowerNode>),
 }
 
 impl Pos {
@@ -58,7 +58,7 @@ impl Shared {
             return Ok(None);
         }
         match dir {
-            Pos::Lower(lower) => Ok(lower.child(&self.stack, name)?.map(Pos::Lower)),
+            Pos::Lower(lower) => self.child_below(Some(lower), name),
             Pos::Node(node) => self.step_node(node, name),
         }
     }
@@ -66,7 +66,7 @@ impl Shared {
     fn step_node(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
         // Before what is known: what moves with its directory is known there before the directory
         // parts from what is below.
-        let below = dir.below.load();
+        let below = dir.below();
         let (known, complete) = dir.known(name)?;
         match known {
             Known::Upper(node) | Known::Lower(Some(node)) => return Ok(Some(Pos::Node(node))),
@@ -76,23 +76,19 @@ impl Shared {
             Known::Nothing if complete || dir.upper.get().is_none() => {}
             Known::Nothing => return self.look(dir, name),
         }
-        match &*below {
-            Some(below) => Ok(below.child(&self.stack, name)?.map(Pos::Lower)),
-            None => Ok(None),
-        }
+        self.child_below(below, name)
     }
 
-    fn step_below(&self, dir: &Node, name: Name<'_>) -> Result<Option<Pos>> {
-        match &*dir.below.load() {
-            Some(below) => Ok(below.child(&self.stack, name)?.map(Pos::Lower)),
-            None => Ok(None),
-        }
+    fn child_below(&self, dir: Option<&Arc<LowerNode>>, name: Name<'_>) -> Result<Option<Pos>> {
+        let Some(dir) = dir else { return Ok(None) };
+        let child = dir.child(&self.stack, name)?;
+        Ok(child.map(|child| Pos::Lower(child.into_owned())))
     }
 
     /// Whether `name` exists in the lower layers of `dir`: asked of them now, never read off a
     /// node, since an upper file or an opaque directory never looked below.
     pub(super) fn exists_below(&self, dir: &Node, name: Name<'_>) -> Result<bool> {
-        match &*dir.below.load() {
+        match dir.below() {
             Some(below) => below.has(&self.stack, name),
             None => Ok(false),
         }
@@ -139,7 +135,7 @@ impl Shared {
             Known::Upper(node) | Known::Lower(Some(node)) => Ok(Some(Pos::Node(node))),
             Known::Hidden => Ok(None),
             Known::Seen => self.probe_locked(dir, name),
-            Known::Lower(None) | Known::Nothing => self.step_below(dir, name),
+            Known::Lower(None) | Known::Nothing => self.child_below(dir.below(), name),
         }
     }
 
@@ -230,7 +226,7 @@ impl Shared {
                 if let (Known::Lower(Some(node)), _) = dir.known(name)? {
                     return Ok(Some(Pos::Node(node)));
                 }
-                return self.step_below(dir, name);
+                return self.child_below(dir.below(), name);
             }
         };
         let below = match (meta.kind, opaque) {
@@ -253,14 +249,12 @@ impl Shared {
     /// The directory of that name in the lower layers of `dir`, which an upper directory that
     /// is not opaque merges with.
     fn dir_below(&self, dir: &Node, name: Name<'_>) -> Result<Option<Arc<LowerNode>>> {
-        match &*dir.below.load() {
-            Some(below) => {
-                let child = below.child(&self.stack, name)?;
-                let dir = child.filter(|child| child.kind() == Kind::Dir);
-                Ok(dir.map(|dir| Arc::clone(&dir)))
-            }
-            None => Ok(None),
-        }
+        let Some(below) = dir.below() else {
+            return Ok(None);
+        };
+        let child = below.child(&self.stack, name)?;
+        let dir = child.filter(|child| child.kind() == Kind::Dir);
+        Ok(dir.map(Cow::into_owned))
     }
 
     /// The node of a file that the upper has: the same one for all names of a file.
@@ -334,11 +328,14 @@ impl Shared {
     ///
     /// # Errors
     /// `no-entry` if it is not what it was any more: whoever walks again finds what there is.
-    fn child_node(&self, dir: &Arc<Node>, lower: &Arc<LowerNode>) -> Result<Arc<Node>> {
-        let Some(name) = lower.name() else {
-            return Err(Errno::Io.into());
-        };
+    pub(super) fn child_node(&self, dir: &Arc<Node>, lower: &Arc<LowerNode>) -> Result<Arc<Node>> {
         let mut children = dir.dir()?.children.write();
+        // The directory may be another one by now, or have parted from what is below. What is not
+        // known there then was removed.
+        let Some(below) = dir.below().filter(|below| lower.is_in(below)) else {
+            return Err(Errno::NoEntry.into());
+        };
+        let name = below.name_of(lower)?;
         match children.map.get(name.as_bytes()) {
             // Somebody was faster, with the same file or with another one.
             Some(Child::Node(node)) => return Ok(Arc::clone(node)),
@@ -349,12 +346,6 @@ impl Shared {
             }
             Some(Child::Hidden | Child::Seen { .. }) => return Err(Errno::NoEntry.into()),
             None => {}
-        }
-        // The directory may be another one by now, or have parted from what is below. What is not
-        // known there then was removed.
-        let below = dir.below.load();
-        if !below.as_ref().is_some_and(|below| lower.is_in(below)) {
-            return Err(Errno::NoEntry.into());
         }
         let place = Place::At(Arc::clone(dir), name.to_owned());
         let node = Arc::new(Node::lower(self, place, lower));

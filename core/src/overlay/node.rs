@@ -4,7 +4,6 @@
 
 use super::Shared;
 use super::sync::Unsynced;
-use crate::cell::ArcCell;
 use crate::descriptor::Listing;
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
@@ -14,7 +13,7 @@ use crate::layer::erased::DirHandle;
 use crate::meta::{Identity, Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
 use crate::stack::LowerNode;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, Rank, RwLock, yield_now};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -27,9 +26,11 @@ pub(crate) struct Node {
     /// Where it hangs. Of a file with several names in the upper, one of them.
     /// Guard: its own lock, a leaf; changed under the directory lock of the parent.
     pub(super) place: Mutex<Place>,
-    /// A directory: what is merged below it. Anything else: what it is copied up from.
-    /// Changed (to none) under the tree lock, exclusive.
-    pub(super) below: ArcCell<LowerNode>,
+    /// A directory: what is merged below it, unless it has parted from that. Anything else: what
+    /// it is copied up from.
+    below: Option<Arc<LowerNode>>,
+    /// Whether a directory has parted from what is below. Set under the tree lock, exclusive.
+    has_parted: AtomicBool,
     /// What the upper has. Set once, under the directory lock of the parent.
     pub(super) upper: OnceLock<UpperPart>,
     /// The copy lock: who holds it may copy the file up.
@@ -161,7 +162,8 @@ impl Node {
             kind,
             first_seen,
             place: Mutex::ranked(Rank::Leaf, place),
-            below: ArcCell::new(below),
+            below,
+            has_parted: AtomicBool::new(false),
             upper: upper.map(OnceLock::from).unwrap_or_default(),
             copying: Mutex::ranked(Rank::Copying, ()),
             dir: (kind == Kind::Dir).then(Box::default),
@@ -174,6 +176,21 @@ impl Node {
         self.dir
             .as_deref()
             .ok_or_else(|| Errno::NotDirectory.into())
+    }
+
+    /// A directory: what is merged below it. Anything else: what it is copied up from.
+    pub(super) fn below(&self) -> Option<&Arc<LowerNode>> {
+        match self.has_parted.load(Ordering::Acquire) {
+            true => None,
+            false => self.below.as_ref(),
+        }
+    }
+
+    /// Says that nothing is merged below a directory any more: all its names are its own.
+    ///
+    /// Preconditions: the tree lock is held, exclusive.
+    pub(super) fn part_locked(&self) {
+        self.has_parted.store(true, Ordering::Release);
     }
 
     /// Puts the node elsewhere.

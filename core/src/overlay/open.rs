@@ -2,6 +2,7 @@
 
 use super::copy_up::Data;
 use super::create::is_openable;
+use super::descend::Seen;
 use super::dir::OverlayDir;
 use super::file::OverlayFile;
 use super::node::Node;
@@ -28,6 +29,9 @@ impl OverlayDir {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             return Err(Errno::Invalid.into());
         }
+        if let Some(opened) = self.descend_and_open(path, how)? {
+            return Ok(opened);
+        }
         let last = match how.create {
             true => Last::Create {
                 follow: how.follow && !how.exclusive,
@@ -44,6 +48,30 @@ impl OverlayDir {
             }
         }
         Err(Errno::Busy.into())
+    }
+
+    /// Opens a lower file for reading whose directory has a node. None means that it has to be
+    /// walked to.
+    fn descend_and_open(&self, path: &str, how: OpenHow) -> Result<Option<Opened>> {
+        if how.write || how.create || how.truncate || how.directory {
+            return Ok(None);
+        }
+        let told = self.shared.descend(&self.node, path, |seen| match seen {
+            Some(Seen {
+                file,
+                dir: Some(dir),
+            }) if file.kind() == Kind::File => Ok(self.shared.child_node(dir, file).ok()),
+            Some(_) => Ok(None),
+            None => Err(Errno::NoEntry),
+        })?;
+        let Some(node) = told.unwrap_or(Ok(None))? else {
+            return Ok(None);
+        };
+        match self.open_file(None, node, how, false) {
+            // It was removed meanwhile, and another may be there now.
+            Err(error) if error.is_not_found() => Ok(None),
+            opened => opened.map(Some),
+        }
     }
 
     fn open_walked(&self, walked: &Walked, how: OpenHow) -> Result<Opened> {
@@ -67,13 +95,22 @@ impl OverlayDir {
                 let file = OverlayFile::made(self, node, file, how.read || !how.write);
                 Ok(Opened::File(file.into()))
             }
-            Step::File { write } => self.open_file(walked, how, write),
+            Step::File { write } => {
+                let node = self.shared.materialize(walked.trail())?;
+                self.open_file(Some(walked), node, how, write)
+            }
         }
     }
 
     /// `access` where the mode of a file does not let its owner open it so. What an upper
     /// directory has, and reading what a lower one has, is the system's to refuse.
-    fn may_open(&self, walked: &Walked, node: &Arc<Node>, how: OpenHow, write: bool) -> Result<()> {
+    fn may_open(
+        &self,
+        walked: Option<&Walked>,
+        node: &Arc<Node>,
+        how: OpenHow,
+        write: bool,
+    ) -> Result<()> {
         let shared = &self.shared;
         let in_upper = node.upper.get().is_some();
         let ephemeral = shared
@@ -85,7 +122,7 @@ impl OverlayDir {
         }
         let read = in_upper && (how.read || !how.write);
         let bits = if write { 0o200 } else { 0 } | if read { 0o400 } else { 0 };
-        let via = walked.name().map(|name| (walked.parents(), name));
+        let via = walked.and_then(|walked| Some((walked.parents(), walked.name()?)));
         let mode = shared.meta_of(node, via)?.mode;
         match mode.is_none_or(|mode| mode & bits == bits) {
             true => Ok(()),
@@ -93,9 +130,15 @@ impl OverlayDir {
         }
     }
 
-    fn open_file(&self, walked: &Walked, how: OpenHow, write: bool) -> Result<Opened> {
+    /// Opens the file that `node` is, found by `walked` if by any.
+    fn open_file(
+        &self,
+        walked: Option<&Walked>,
+        node: Arc<Node>,
+        how: OpenHow,
+        write: bool,
+    ) -> Result<Opened> {
         let shared = &self.shared;
-        let node = shared.materialize(walked.trail())?;
         self.may_open(walked, &node, how, write)?;
         let mut file = OverlayFile::register(self, node, how.read || !how.write, write);
         if !write {

@@ -143,7 +143,7 @@ impl Shared {
     fn copy_up_below(&self, dir: &Arc<Node>) -> Result<()> {
         let mut dirs = vec![Arc::clone(dir)];
         while let Some(dir) = dirs.pop() {
-            if dir.below.load().is_none() {
+            if dir.below().is_none() {
                 continue;
             }
             let listing = match self.list(&dir) {
@@ -325,7 +325,7 @@ fn is_node(pos: Option<Pos>, node: Option<&Arc<Node>>) -> bool {
 fn part_from_below(dir: &Arc<Node>) {
     let mut dirs = vec![Arc::clone(dir)];
     while let Some(dir) = dirs.pop() {
-        dir.below.store(None);
+        dir.part_locked();
         let Some(state) = &dir.dir else { continue };
         let children = state.children.read();
         dirs.extend(children.map.values().filter_map(|child| match child {

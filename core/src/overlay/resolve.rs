@@ -425,7 +425,7 @@ impl Shared {
                 let handle = dir.handle(self)?;
                 Ok(self.upper()?.read_link(&handle, name)?.into())
             }
-            (Pos::Node(node), _) => match &*node.below.load() {
+            (Pos::Node(node), _) => match node.below() {
                 Some(lower) => Ok(lower.target(&self.stack)?.to_vec()),
                 None => Err(Errno::Io.into()),
             },

@@ -9,6 +9,7 @@ use crate::layer::Found;
 use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};
 use crate::name::Name;
+use crate::stack::LowerNode;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -31,10 +32,23 @@ pub(super) fn stat_of(meta: &Meta, identity: Identity) -> Stat {
 }
 
 impl Shared {
+    /// `stat-at`.
+    pub(super) fn stat_at(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Stat> {
+        let told = self.descend(base, path, |seen| match seen {
+            Some(seen) => Ok(self.stat_lower(seen.file)),
+            None => Err(Errno::NoEntry.into()),
+        })?;
+        told.unwrap_or_else(|| self.at_path(base, path, last, |walked| self.stat(walked)))
+    }
+
+    fn stat_lower(&self, lower: &LowerNode) -> Stat {
+        stat_of(&lower.meta(), self.identity_of_lower(lower))
+    }
+
     /// `stat` of what a path led to.
-    pub(super) fn stat(&self, walked: &Walked) -> Result<Stat> {
+    fn stat(&self, walked: &Walked) -> Result<Stat> {
         match walked.existing()? {
-            Pos::Lower(lower) => Ok(stat_of(&lower.meta(), self.identity_of_lower(lower))),
+            Pos::Lower(lower) => Ok(self.stat_lower(lower)),
             Pos::Node(node) => {
                 let via = walked.name().map(|name| (walked.parents(), name));
                 Ok(stat_of(&self.meta_of(node, via)?, node.identity()))
@@ -42,9 +56,16 @@ impl Shared {
         }
     }
 
-    /// Who a path led to.
-    pub(super) fn identity(&self, walked: &Walked) -> Result<Identity> {
-        Ok(match walked.existing()? {
+    /// Who a path leads to.
+    pub(super) fn identity_at(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Identity> {
+        let told = self.descend(base, path, |seen| match seen {
+            Some(seen) => Ok(self.identity_of_lower(seen.file)),
+            None => Err(Errno::NoEntry.into()),
+        })?;
+        if let Some(told) = told {
+            return told;
+        }
+        Ok(match self.resolve(base, path, last)?.existing()? {
             Pos::Lower(lower) => self.identity_of_lower(lower),
             Pos::Node(node) => node.identity(),
         })
@@ -149,7 +170,7 @@ pub(super) fn found(upper: &dyn AnyUpper, dir: &DirHandle, name: Name<'_>) -> Re
 
 /// The metadata of a node that is only in a lower layer.
 pub(super) fn lower_meta(node: &Node) -> Result<Meta> {
-    let mut meta = match &*node.below.load() {
+    let mut meta = match node.below() {
         Some(below) => below.meta(),
         None => return Err(Errno::Io.into()),
     };

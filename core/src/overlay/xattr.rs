@@ -21,7 +21,7 @@ impl OverlayDir {
         let walked = self.walk(path, follow)?;
         let mut names = match walked.existing()? {
             Pos::Lower(lower) => lower.xattrs(&self.shared.stack)?,
-            Pos::Node(node) => match (node.upper.get(), &*node.below.load()) {
+            Pos::Node(node) => match (node.upper.get(), node.below()) {
                 (None, Some(lower)) => lower.xattrs(&self.shared.stack)?,
                 (_, _) => {
                     self.in_upper(node, &walked, |upper, dir, name| upper.xattrs(dir, name))?
@@ -45,7 +45,7 @@ impl OverlayDir {
         }
         match walked.existing()? {
             Pos::Lower(lower) => lower.xattr(&self.shared.stack, attribute),
-            Pos::Node(node) => match (node.upper.get(), &*node.below.load()) {
+            Pos::Node(node) => match (node.upper.get(), node.below()) {
                 (None, Some(lower)) => lower.xattr(&self.shared.stack, attribute),
                 (_, _) => self.in_upper(node, &walked, |upper, dir, name| {
                     upper.xattr(dir, name, attribute)

@@ -5,7 +5,8 @@
 //! without a lock. What a guest can make the stack keep is bounded by what the layers hold and
 //! by [`Limits`]: a directory of up to `table_entries` names becomes one immutable table, which
 //! also answers for every name that is not in it; a larger one is asked for single names, and
-//! its answers go into a bounded cache.
+//! its answers go into a bounded cache. Directories stay as long as the stack, so whoever walks
+//! down borrows them.
 //!
 //! # Lock order
 //! `Shard` (a probe cache) → the ring of a `Keep`. Both are leaves for the engine: no layer is called
@@ -138,14 +139,5 @@ impl fmt::Debug for LowerStack {
         f.debug_list()
             .entries(self.layers.iter().map(|layer| layer.label()))
             .finish()
-    }
-}
-
-/// Parents and children hold one another; the stack cuts that when it ends.
-impl Drop for LowerStack {
-    fn drop(&mut self) {
-        if let Some(root) = self.root.take() {
-            node::forget_below(vec![root]);
-        }
     }
 }

@@ -5,21 +5,24 @@ use super::lean::Lean;
 use super::merge::Merge;
 use super::probe::Probes;
 use super::table::Table;
-use crate::cell::{ArcCell, Held};
 use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyLayer, DirHandle};
 use crate::layer::{Found, ReadAt};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
+use once_cell::race::OnceBox;
+use std::borrow::Cow;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// A file of the merged lower tree. It never changes.
+///
+/// A directory is kept as long as its stack, so what is in it is read without a lock and without
+/// counting who holds it.
 pub(crate) struct LowerNode {
     /// None of the root.
-    parent: Option<Arc<LowerNode>>,
+    parent: Option<Weak<LowerNode>>,
     name: LowerName,
     /// The metadata in the topmost layer that has the file, and that layer.
     lean: Lean,
@@ -38,7 +41,7 @@ enum LowerKind {
     Dir(Box<LowerDir>),
     Symlink(Box<OnceLock<Box<[u8]>>>),
     /// A regular file, once it was opened.
-    File(ArcCell<LowerFile>),
+    File(OnceBox<LowerFile>),
     Other,
 }
 
@@ -46,8 +49,6 @@ struct LowerDir {
     /// The layers that have the directory, the topmost first. None below an opaque one.
     parts: Box<[Part]>,
     children: OnceLock<Children>,
-    /// Whether nothing leads here any more: it was evicted while somebody held it.
-    is_let_go: AtomicBool,
 }
 
 /// What is kept of a regular file that was opened.
@@ -100,14 +101,24 @@ impl LowerNode {
         }))
     }
 
-    /// The name; none of the root.
-    pub(crate) fn name(&self) -> Option<Name<'_>> {
-        let parent = self.parent.as_ref()?;
-        match &self.name {
-            LowerName::Own(name) => Some(Name::checked(name)),
-            LowerName::At(at) => match parent.dir().ok()?.children.get()? {
-                Children::Table(table) => Some(table.name(*at)),
-                Children::Probes(_) => None,
+    /// The directory that it is in; none of the root.
+    ///
+    /// # Errors
+    /// `io` after the stack is gone, which nobody who holds one sees.
+    fn parent(&self) -> Result<Option<Arc<Self>>> {
+        match &self.parent {
+            Some(parent) => Ok(Some(parent.upgrade().ok_or(Errno::Io)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// What `child` is called in this directory.
+    pub(crate) fn name_of<'a>(&'a self, child: &'a Self) -> Result<Name<'a>> {
+        match &child.name {
+            LowerName::Own(name) => Ok(Name::checked(name)),
+            LowerName::At(at) => match self.dir()?.children.get() {
+                Some(Children::Table(table)) => Ok(table.name(*at)),
+                Some(Children::Probes(_)) | None => Err(Errno::Io.into()),
             },
         }
     }
@@ -139,14 +150,24 @@ impl LowerNode {
         if !error.has_details() || self.parent.is_none() {
             return error;
         }
+        match self.path() {
+            Ok(path) => error.context(format_args!("in {path}")),
+            Err(_) => error,
+        }
+    }
+
+    /// The path from the root, for messages to the embedder.
+    fn path(&self) -> Result<String> {
         let mut names = Vec::new();
-        let mut node = self;
-        while let (Some(parent), Some(name)) = (&node.parent, node.name()) {
-            names.push(name.to_string());
-            node = parent;
+        let mut above: Option<Arc<Self>> = None;
+        loop {
+            let node = above.as_deref().unwrap_or(self);
+            let Some(parent) = node.parent()? else { break };
+            names.push(parent.name_of(node)?.to_string());
+            above = Some(parent);
         }
         names.reverse();
-        error.context(format_args!("in {}", names.join("/")))
+        Ok(names.join("/"))
     }
 
     fn dir(&self) -> Result<&LowerDir> {
@@ -163,34 +184,53 @@ impl LowerNode {
         self: &Arc<Self>,
         stack: &LowerStack,
         name: Name<'_>,
-    ) -> Result<Option<Held<Self>>> {
+    ) -> Result<Option<Cow<'_, Arc<Self>>>> {
         let dir = self.dir()?;
-        let children = self.children(stack)?;
-        let child = match children {
-            Children::Table(table) => table.child(name, &stack.hasher, |at, layers| {
-                self.look(stack, name, LowerName::At(at), layers)
-            }),
-            Children::Probes(probes) => probes.child(name, || {
-                let own = LowerName::Own(name.as_bytes().into());
-                let parts = dir.parts.iter().map(|part| part.layer);
-                self.look(stack, name, own, &mut parts.clone())
-            }),
-        }?;
-        // A child holds its parent. What is let go must not hold its children too: nobody would
-        // cut the circle. The flag is set before the children are taken away and read after one
-        // is kept, so one of the two sides sees the other.
-        if dir.is_let_go.load(Ordering::SeqCst) {
-            children.forget();
+        if let Some(Children::Table(table)) = dir.children.get() {
+            // What most calls come for, and all that they have to do.
+            let Some(at) = table.find(name, &stack.hasher) else {
+                return Ok(None);
+            };
+            if let Some(node) = table.node(at) {
+                return Ok(Some(Cow::Borrowed(node)));
+            }
         }
-        Ok(child)
+        self.make_child(dir, stack, name)
     }
 
-    /// Whether it was found in `dir`. A directory may have a second node once the first was
-    /// evicted, so what counts is which directory it is.
-    pub(crate) fn is_in(&self, dir: &Self) -> bool {
-        let place = |node: &Self| (node.layer(), node.place());
+    /// [`child`](Self::child) of a name that nobody looked at yet, as far as that is remembered.
+    #[inline(never)]
+    fn make_child(
+        self: &Arc<Self>,
+        dir: &LowerDir,
+        stack: &LowerStack,
+        name: Name<'_>,
+    ) -> Result<Option<Cow<'_, Arc<Self>>>> {
+        match self.children(stack)? {
+            Children::Table(table) => {
+                let Some(at) = table.find(name, &stack.hasher) else {
+                    return Ok(None);
+                };
+                let look = |at, layers: &mut dyn Iterator<Item = u16>| {
+                    self.look(stack, name, LowerName::At(at), layers)
+                };
+                Ok(table.make(at, look)?.map(Cow::Borrowed))
+            }
+            Children::Probes(probes) => {
+                let child = probes.child(name, || {
+                    let own = LowerName::Own(name.as_bytes().into());
+                    let mut layers = dir.parts.iter().map(|part| part.layer);
+                    self.look(stack, name, own, &mut layers)
+                })?;
+                Ok(child.map(Cow::Owned))
+            }
+        }
+    }
+
+    /// Whether it was found in `dir`.
+    pub(crate) fn is_in(&self, dir: &Arc<Self>) -> bool {
         let parent = self.parent.as_ref();
-        parent.is_some_and(|parent| place(parent) == place(dir))
+        parent.is_some_and(|parent| std::ptr::eq(parent.as_ptr(), Arc::as_ptr(dir)))
     }
 
     /// Whether the merged tree has a child of that name.
@@ -291,11 +331,11 @@ impl LowerNode {
         let kind = match meta.kind {
             Kind::Dir => LowerKind::dir(parts),
             Kind::Symlink => LowerKind::Symlink(Box::default()),
-            Kind::File => LowerKind::File(ArcCell::empty()),
+            Kind::File => LowerKind::File(OnceBox::new()),
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => LowerKind::Other,
         };
         Ok(Some(Arc::new(Self {
-            parent: Some(Arc::clone(self)),
+            parent: Some(Arc::downgrade(self)),
             name: kept,
             lean: Lean::new(&meta, layer),
             kind,
@@ -307,27 +347,41 @@ impl LowerNode {
     /// Handles are evicted, so those of the ancestors may have to be opened first: up to the
     /// nearest that is kept, then down again, in two loops.
     fn handle(self: &Arc<Self>, stack: &LowerStack, layer: u16) -> Result<Arc<DirHandle>> {
+        if let Some(handle) = self.part(layer)?.handle.get() {
+            return Ok(handle);
+        }
         let mut missing = Vec::new();
-        let mut node = self;
-        let mut handle = loop {
+        let mut node = Arc::clone(self);
+        let (mut handle, mut dir) = loop {
             let slot = &node.part(layer)?.handle;
-            match (slot.get(), &node.parent) {
-                (Some(handle), _) => break handle,
-                (None, None) => break stack.keep.get(slot, || stack.root_handle(layer))?,
-                (None, Some(parent)) => {
-                    missing.push(node);
-                    node = parent;
+            match (slot.get(), node.parent()?) {
+                (Some(handle), _) => break (handle, node),
+                (None, None) => {
+                    let handle = stack.keep.get(slot, || stack.root_handle(layer))?;
+                    break (handle, node);
                 }
+                (None, Some(parent)) => missing.push(std::mem::replace(&mut node, parent)),
             }
         };
         while let Some(node) = missing.pop() {
-            let Some(name) = node.name() else { break };
+            let name = dir.name_of(&node)?;
             let slot = &node.part(layer)?.handle;
             handle = stack
                 .keep
                 .get(slot, || stack.layer(layer).open_dir(&handle, name))?;
+            dir = node;
         }
         Ok(handle)
+    }
+
+    fn take_children(&mut self, into: &mut Vec<Arc<Self>>) {
+        if let LowerKind::Dir(dir) = &mut self.kind {
+            match dir.children.take() {
+                Some(Children::Table(table)) => into.extend(table.into_nodes()),
+                Some(Children::Probes(probes)) => into.extend(probes.into_nodes()),
+                None => {}
+            }
+        }
     }
 
     fn part(&self, layer: u16) -> Result<&Part> {
@@ -336,12 +390,16 @@ impl LowerNode {
         part.ok_or_else(|| Errno::Io.into())
     }
 
-    /// A handle of the directory that holds this file in its topmost layer, and the name there.
-    fn in_layer(&self, stack: &LowerStack) -> Result<(Arc<DirHandle>, Name<'_>)> {
-        match (&self.parent, self.name()) {
-            (Some(parent), Some(name)) => Ok((parent.handle(stack, self.layer())?, name)),
-            (_, _) => Err(Errno::IsDirectory.into()),
-        }
+    /// Calls `ask` with the topmost layer that has this file, the directory there, and the name.
+    fn in_layer<T>(
+        &self,
+        stack: &LowerStack,
+        ask: impl FnOnce(&dyn AnyLayer, &DirHandle, Name<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let parent = self.parent()?.ok_or(Errno::IsDirectory)?;
+        let handle = parent.handle(stack, self.layer())?;
+        let asked = ask(stack.layer(self.layer()), &handle, parent.name_of(self)?);
+        asked.map_err(|error| parent.located(error))
     }
 
     /// The data of a regular file.
@@ -349,14 +407,7 @@ impl LowerNode {
         let LowerKind::File(kept) = &self.kind else {
             return Ok(self.open_in_layer(stack)?.0);
         };
-        let file = match Held::of(kept) {
-            Some(file) => file,
-            None => {
-                let file = Arc::new(LowerFile::default());
-                let before = kept.compare_and_swap(&None::<Arc<_>>, Some(Arc::clone(&file)));
-                Held::new((*before).clone().unwrap_or(file))
-            }
-        };
+        let file = kept.get_or_init(Box::default);
         #[cfg(feature = "native")]
         if let Some(data) = file.data.get() {
             return Ok(data);
@@ -370,12 +421,8 @@ impl LowerNode {
     }
 
     fn open_in_layer(&self, stack: &LowerStack) -> Result<FileHandle> {
-        let (dir, name) = self.in_layer(stack)?;
-        let opened = stack.layer(self.layer()).open_file(&dir, name);
-        opened.map(FileHandle).map_err(|error| match &self.parent {
-            Some(parent) => parent.located(error),
-            None => error,
-        })
+        self.in_layer(stack, |layer, dir, name| layer.open_file(dir, name))
+            .map(FileHandle)
     }
 
     /// The target of a symbolic link.
@@ -386,8 +433,7 @@ impl LowerNode {
         if let Some(target) = target.get() {
             return Ok(target);
         }
-        let (dir, name) = self.in_layer(stack)?;
-        let read = stack.layer(self.layer()).read_link(&dir, name)?;
+        let read = self.in_layer(stack, |layer, dir, name| layer.read_link(dir, name))?;
         Ok(target.get_or_init(|| read))
     }
 
@@ -397,14 +443,13 @@ impl LowerNode {
         stack: &LowerStack,
         ask: impl FnOnce(&dyn AnyLayer, &DirHandle, Option<Name<'_>>) -> Result<T>,
     ) -> Result<T> {
-        let layer = stack.layer(self.layer());
-        match (&self.kind, &self.parent) {
-            (LowerKind::Dir(_), _) | (_, None) => {
-                ask(layer, &*self.handle(stack, self.layer())?, None)
+        match &self.kind {
+            LowerKind::Dir(_) => {
+                let handle = self.handle(stack, self.layer())?;
+                ask(stack.layer(self.layer()), &handle, None)
             }
-            (_, Some(_)) => {
-                let (dir, name) = self.in_layer(stack)?;
-                ask(layer, &dir, Some(name))
+            LowerKind::Symlink(_) | LowerKind::File(_) | LowerKind::Other => {
+                self.in_layer(stack, |layer, dir, name| ask(layer, dir, Some(name)))
             }
         }
     }
@@ -440,52 +485,20 @@ impl LowerKind {
         let dir = LowerDir {
             parts: parts.into(),
             children: OnceLock::new(),
-            is_let_go: AtomicBool::new(false),
         };
         Self::Dir(Box::new(dir))
     }
 }
 
-/// A node holds its parents: a chain of them is let go in a loop, however deep it is.
+/// A directory holds what is in it: a tree is let go in a loop, however deep it is.
 impl Drop for LowerNode {
     fn drop(&mut self) {
-        let mut above = self.parent.take();
-        while let Some(parent) = above {
-            above = Arc::into_inner(parent).and_then(|mut parent| parent.parent.take());
-        }
-    }
-}
-
-impl Children {
-    fn take_nodes(&self, into: &mut Vec<Arc<LowerNode>>) {
-        match self {
-            Self::Table(table) => table.take_nodes(into),
-            Self::Probes(probes) => probes.take_nodes(into),
-        }
-    }
-
-    fn forget(&self) {
         let mut nodes = Vec::new();
-        self.take_nodes(&mut nodes);
-        forget_below(nodes);
-    }
-}
-
-/// Lets go of `nodes` and of everything that is kept below them; what somebody holds keeps
-/// nothing from then on. In a loop, and children before their parents, so that no drop recurses
-/// down or up the tree.
-pub(super) fn forget_below(mut nodes: Vec<Arc<LowerNode>>) {
-    let mut next = 0;
-    while let Some(node) = nodes.get(next) {
-        let mut children = Vec::new();
-        if let LowerKind::Dir(dir) = &node.kind {
-            dir.is_let_go.store(true, Ordering::SeqCst);
-            if let Some(kept) = dir.children.get() {
-                kept.take_nodes(&mut children);
+        self.take_children(&mut nodes);
+        while let Some(node) = nodes.pop() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                node.take_children(&mut nodes);
             }
         }
-        nodes.append(&mut children);
-        next += 1;
     }
-    while nodes.pop().is_some() {}
 }

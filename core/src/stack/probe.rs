@@ -1,8 +1,8 @@
 //! A merged directory too large for a table: answers about single names, in a bounded cache.
 
-use super::node::{LowerNode, forget_below};
-use crate::cell::Held;
+use super::node::LowerNode;
 use crate::error::Result;
+use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
 use crate::sync::Mutex;
 use std::collections::HashMap;
@@ -14,19 +14,35 @@ const SHARDS: usize = 16;
 
 pub(super) struct Probes {
     shards: [Mutex<Shard>; SHARDS],
-    /// Names in one shard, at most.
+    /// Answers in one shard, at most.
     most: usize,
     hasher: RandomState,
 }
 
-/// What was answered about a name: none if it is not there.
-type Shard = HashMap<NameBuf, Option<Arc<LowerNode>>>;
+#[derive(Default)]
+struct Shard {
+    /// Directories, which a stack keeps: there are no more than the layers have, and what is
+    /// looked up below one has to be able to rely on it.
+    dirs: HashMap<NameBuf, Arc<LowerNode>>,
+    /// What was answered about any other name: none if it is not there.
+    answers: HashMap<NameBuf, Option<Arc<LowerNode>>>,
+}
+
+impl Shard {
+    /// What was answered about `name`, if it was asked for lately.
+    fn get(&self, name: Name<'_>) -> Option<Option<Arc<LowerNode>>> {
+        if let Some(answer) = self.answers.get(name.as_bytes()) {
+            return Some(answer.clone());
+        }
+        self.dirs.get(name.as_bytes()).cloned().map(Some)
+    }
+}
 
 impl Probes {
     /// Keeps about `most` answers.
     pub(super) fn new(most: usize) -> Self {
         Self {
-            shards: std::array::from_fn(|_| Mutex::new(Shard::new())),
+            shards: std::array::from_fn(|_| Mutex::new(Shard::default())),
             most: (most / SHARDS).max(1),
             hasher: RandomState::new(),
         }
@@ -37,52 +53,63 @@ impl Probes {
         &self,
         name: Name<'_>,
         look: impl FnOnce() -> Result<Option<Arc<LowerNode>>>,
-    ) -> Result<Option<Held<LowerNode>>> {
+    ) -> Result<Option<Arc<LowerNode>>> {
         let hash = self.hasher.hash_one(name.as_bytes());
         let shard = &self.shards[hash as usize % SHARDS];
-        if let Some(known) = shard.lock().get(name.as_bytes()) {
-            return Ok(known.clone().map(Held::new));
+        if let Some(known) = shard.lock().get(name) {
+            return Ok(known);
         }
         let answer = look()?;
         let mut evicted = None;
         let mut known = shard.lock();
-        if known.len() >= self.most && !known.contains_key(name.as_bytes()) {
-            // A map is iterated in random order, so this is random eviction: it needs no flag on
-            // a hit, and a guest cannot aim it.
-            if let Some(victim) = known.keys().next().cloned() {
-                evicted = known.remove(&victim).flatten();
+        // Somebody else looked meanwhile: all agree on one node.
+        if let Some(known) = known.get(name) {
+            return Ok(known);
+        }
+        match &answer {
+            Some(dir) if dir.kind() == Kind::Dir => {
+                known.dirs.insert(name.to_owned(), Arc::clone(dir));
+            }
+            Some(_) | None => {
+                if known.answers.len() >= self.most {
+                    // A map is iterated in random order, so this is random eviction: it needs no
+                    // flag on a hit, and a guest cannot aim it.
+                    let victim = known.answers.keys().next().cloned();
+                    evicted = victim.and_then(|victim| known.answers.remove(&victim));
+                }
+                known.answers.insert(name.to_owned(), answer.clone());
             }
         }
-        let answer = known.entry(name.to_owned()).or_insert(answer).clone();
         drop(known);
-        if let Some(evicted) = evicted {
-            forget_below(vec![evicted]);
-        }
-        Ok(answer.map(Held::new))
+        drop(evicted);
+        Ok(answer)
     }
 
-    pub(super) fn take_nodes(&self, into: &mut Vec<Arc<LowerNode>>) {
-        for shard in &self.shards {
-            into.extend(shard.lock().drain().filter_map(|(_, node)| node));
-        }
+    pub(super) fn into_nodes(self) -> impl Iterator<Item = Arc<LowerNode>> {
+        self.shards.into_iter().flat_map(|mut shard| {
+            let shard = std::mem::take(shard.get_mut());
+            let answers = shard.answers.into_values().flatten();
+            answers.chain(shard.dirs.into_values())
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::layer::MemoryLayer;
-    use crate::{Limits, Lower, LowerStack, Name};
-    use std::sync::Arc;
+    use crate::{Limits, Lower, LowerStack};
 
-    /// A node was evicted while somebody held it. What was looked up below it afterwards held it
-    /// in turn, in a circle that nothing cut: a guest could fill the memory that overlays share.
+    fn child(stack: &LowerStack, of: &Arc<LowerNode>, name: &str) -> Option<Arc<LowerNode>> {
+        let child = of.child(stack, Name::new(name.as_bytes()).unwrap());
+        child.unwrap().map(|child| Arc::clone(&child))
+    }
+
+    /// Directories were evicted too, once: what was looked up below one that somebody held then
+    /// held it in turn, in a circle.
     #[test]
-    fn what_is_evicted_while_held_goes_when_it_is_let_go() {
-        let mut layer = MemoryLayer::build()
-            .dir("d")
-            .dir("d/sub")
-            .file("d/sub/x", b"");
-        layer = layer.file("d/y", b"");
+    fn files_are_evicted_and_directories_stay_as_long_as_the_stack() {
+        let mut layer = MemoryLayer::build().dir("d").file("d/x", b"");
         for index in 0..99 {
             layer = layer.file(format!("f{index}"), b"");
         }
@@ -93,29 +120,50 @@ mod tests {
         let lower = Lower::new("lower", layer.finish().unwrap());
         let stack = LowerStack::new([lower], &limits).unwrap();
         let root = stack.root().unwrap();
-        let child = |of: &Arc<_>, name: &str| {
-            let name = Name::new(name.as_bytes()).unwrap();
-            crate::stack::LowerNode::child(of, &stack, name)
-        };
-        for before in [false, true] {
-            let held = child(root, "d").unwrap().unwrap();
-            let sub = child(&held, "sub").unwrap().unwrap();
+        let dir = child(&stack, root, "d").unwrap();
+        let evicted = Arc::downgrade(&child(&stack, root, "f0").unwrap());
+        let held = child(&stack, root, "f1").unwrap();
+        for name in (2..99).map(|index| format!("f{index}")) {
             for round in 0..50 {
-                for index in 0..99 {
-                    child(root, &format!("f{index}{}", if before { round } else { 0 })).unwrap();
-                }
+                assert!(child(&stack, root, &format!("{name}-{round}")).is_none());
             }
-            child(&sub, "x").unwrap().unwrap();
-            child(&held, "y").unwrap().unwrap();
-            child(&held, "sub").unwrap().unwrap();
-            let (weak, weak_sub) = (Arc::downgrade(&held), Arc::downgrade(&sub));
-            drop((held, sub));
-            // If it was not evicted the cache has it still: evict it now.
-            for index in 0..2000 {
-                child(root, &format!("n{index}")).unwrap();
+            assert!(child(&stack, root, &name).is_some());
+        }
+        assert_eq!(evicted.strong_count(), 0);
+        assert!(!Arc::ptr_eq(&held, &child(&stack, root, "f1").unwrap()));
+        assert!(held.is_in(root));
+        assert!(Arc::ptr_eq(&dir, &child(&stack, root, "d").unwrap()));
+        let all = [child(&stack, &dir, "x").unwrap(), dir, held];
+        let all = all.map(|node| Arc::downgrade(&node));
+        drop(stack);
+        assert!(all.iter().all(|node| node.strong_count() == 0));
+    }
+
+    /// On a stack of a few frames, whichever way a directory is kept.
+    #[test]
+    fn a_deep_tree_is_let_go_in_a_loop() {
+        for table_entries in [0, 16] {
+            let path = ["d"; 1500].join("/");
+            let mut layer = MemoryLayer::build();
+            for (end, _) in path.match_indices('/') {
+                layer = layer.dir(&path[..end]);
             }
-            assert_eq!(weak_sub.strong_count(), 0);
-            assert_eq!(weak.strong_count(), 0);
+            let limits = Limits {
+                table_entries,
+                ..Limits::default()
+            };
+            let lower = Lower::new("lower", layer.dir(&*path).finish().unwrap());
+            let stack = LowerStack::new([lower], &limits).unwrap();
+            let mut node = Arc::clone(stack.root().unwrap());
+            while let Some(below) = child(&stack, &node, "d") {
+                node = below;
+            }
+            let deepest = Arc::downgrade(&node);
+            drop(node);
+            assert_eq!(deepest.strong_count(), 1);
+            let small = std::thread::Builder::new().stack_size(16 * 1024);
+            small.spawn(|| drop(stack)).unwrap().join().unwrap();
+            assert_eq!(deepest.strong_count(), 0);
         }
     }
 }

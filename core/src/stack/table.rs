@@ -2,14 +2,13 @@
 
 use super::merge::{Merge, Record};
 use super::node::LowerNode;
-use crate::cell::{ArcCell, Held};
 use crate::error::Result;
 use crate::hash::RandomState;
 use crate::layer::Listed;
 use crate::meta::Kind;
 use crate::name::Name;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Every name in a merged directory: what is not in it does not exist.
 pub(super) struct Table {
@@ -26,7 +25,7 @@ pub(super) struct Table {
 
 struct Entry {
     /// The node, once somebody looked.
-    node: ArcCell<LowerNode>,
+    node: OnceLock<Arc<LowerNode>>,
     inode: u64,
     /// Where the name ends; it begins where the one before ends.
     end: u32,
@@ -48,7 +47,7 @@ impl Table {
         let mut entry = |record: &Record| {
             names.extend_from_slice(record.name(&unsorted));
             Entry {
-                node: ArcCell::empty(),
+                node: OnceLock::new(),
                 inode: record.inode,
                 end: u32::try_from(names.len()).unwrap_or(u32::MAX),
                 layer: record.layer,
@@ -104,7 +103,8 @@ impl Table {
         Name::checked(self.bytes(at as usize))
     }
 
-    fn find(&self, name: Name<'_>, hasher: &RandomState) -> Option<usize> {
+    /// Where `name` is.
+    pub(super) fn find(&self, name: Name<'_>, hasher: &RandomState) -> Option<usize> {
         let name = name.as_bytes();
         if self.index.is_empty() {
             let (mut low, mut high) = (0, self.entries.len());
@@ -133,36 +133,27 @@ impl Table {
         self.find(name, hasher).is_some()
     }
 
-    /// The node of `name`, made by `look` (given its place, and the layers that have it) on first
-    /// use.
-    pub(super) fn child(
+    /// The node at a place, if somebody looked.
+    pub(super) fn node(&self, at: usize) -> Option<&Arc<LowerNode>> {
+        self.entries[at].node.get()
+    }
+
+    /// The node at a place, made by `look` (given the place, and the layers that have it).
+    pub(super) fn make(
         &self,
-        name: Name<'_>,
-        hasher: &RandomState,
+        at: usize,
         look: impl FnOnce(u32, &mut dyn Iterator<Item = u16>) -> Result<Option<Arc<LowerNode>>>,
-    ) -> Result<Option<Held<LowerNode>>> {
-        let Some(at) = self.find(name, hasher) else {
-            return Ok(None);
-        };
+    ) -> Result<Option<&Arc<LowerNode>>> {
         let entry = &self.entries[at];
-        if let Some(node) = Held::of(&entry.node) {
-            return Ok(Some(node));
-        }
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         let more = match self.more.binary_search_by_key(&at, |more| more.0) {
             Ok(place) => &self.more[place].1[..],
             Err(_) => &[],
         };
         let layers = std::iter::once(entry.layer).chain(more.iter().copied());
-        let Some(node) = look(at, &mut { layers })? else {
-            return Ok(None);
-        };
-        // Two that looked at once must agree on one node.
-        let before = entry
-            .node
-            .compare_and_swap(&None::<Arc<LowerNode>>, Some(Arc::clone(&node)));
-        let node = (*before).clone().unwrap_or(node);
-        Ok(Some(Held::new(node)))
+        // Two that look at once agree on one node.
+        let node = look(at, &mut { layers })?;
+        Ok(node.map(|node| entry.node.get_or_init(|| node)))
     }
 
     /// Adds all names to a listing.
@@ -176,12 +167,9 @@ impl Table {
         }
     }
 
-    pub(super) fn take_nodes(&self, into: &mut Vec<Arc<LowerNode>>) {
-        into.extend(
-            self.entries
-                .iter()
-                .filter_map(|entry| entry.node.swap(None)),
-        );
+    pub(super) fn into_nodes(self) -> impl Iterator<Item = Arc<LowerNode>> {
+        let entries = self.entries.into_iter();
+        entries.filter_map(|entry| entry.node.into_inner())
     }
 }
 

@@ -1,0 +1,117 @@
+//! The straight way down to a file that only lower layers have: what a guest asks for most.
+//!
+//! Nothing is kept of the way, and nothing on it is counted as held, so threads whose overlays
+//! share a stack write nothing that they share. What is not so simple (links, `.` and `..`, a file
+//! that the upper has, most errors) is left to [`resolve`](super::resolve).
+
+use super::Shared;
+use super::lookup::{NAME_MAX, is_reserved};
+use super::node::{Known, Node};
+use crate::error::Result;
+use crate::meta::Kind;
+use crate::name::Name;
+use crate::stack::LowerNode;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A file that a path led to.
+pub(super) struct Seen<'a> {
+    /// Not a symbolic link.
+    pub(super) file: &'a Arc<LowerNode>,
+    /// The directory that it is in, if that has a node.
+    pub(super) dir: Option<&'a Arc<Node>>,
+}
+
+impl Shared {
+    /// Calls `tell` with what `path` leads to from `base`, or with none if its last name is not
+    /// there.
+    ///
+    /// Returns none, without calling it, where the way is not straight.
+    ///
+    /// # Errors
+    /// Those of the layers.
+    pub(super) fn descend<T>(
+        &self,
+        base: &Arc<Node>,
+        path: &str,
+        tell: impl FnOnce(Option<Seen<'_>>) -> T,
+    ) -> Result<Option<T>> {
+        let is_root = Arc::ptr_eq(base, &self.root);
+        if path.len() >= self.limits.path_bytes || (!is_root && base.is_dead()) {
+            return Ok(None);
+        }
+        let Some((mut name, mut rest)) = first(path.as_bytes()) else {
+            return Ok(None);
+        };
+        // Through directories that have a node.
+        let mut held_node;
+        let mut dir = base;
+        let mut below = loop {
+            if dir.kind != Kind::Dir {
+                return Ok(None);
+            }
+            // Before what is known, as in every step.
+            let below = dir.below();
+            match dir.known(name)? {
+                (Known::Upper(node) | Known::Lower(Some(node)), _) => {
+                    let Some(next) = rest.and_then(first) else {
+                        return Ok(None);
+                    };
+                    (name, rest) = next;
+                    held_node = node;
+                    dir = &held_node;
+                }
+                (Known::Lower(None), _) => break below,
+                (Known::Hidden, _) => break None,
+                (Known::Nothing, is_complete) if is_complete || dir.upper.get().is_none() => {
+                    break below;
+                }
+                (Known::Nothing | Known::Seen, _) => return Ok(None),
+            }
+        };
+        // Through directories that have none.
+        let mut held;
+        let mut dir = Some(dir);
+        loop {
+            let found = match below {
+                Some(below) => below.child(&self.stack, name)?,
+                None => None,
+            };
+            let Some(found) = found else {
+                // Anything could be wrong with the rest.
+                return Ok(rest.is_none().then(|| tell(None)));
+            };
+            let file = match found {
+                Cow::Borrowed(file) => file,
+                Cow::Owned(file) => {
+                    held = file;
+                    &held
+                }
+            };
+            match (rest.map(first), file.kind()) {
+                (None, Kind::Symlink) => return Ok(None),
+                (None, _) => return Ok(Some(tell(Some(Seen { file, dir })))),
+                (Some(Some(next)), Kind::Dir) => {
+                    (name, rest) = next;
+                    (below, dir) = (Some(file), None);
+                }
+                (Some(_), _) => return Ok(None),
+            }
+        }
+    }
+}
+
+/// The first name of a path and what follows the slash behind it. None where it is no name.
+fn first(path: &[u8]) -> Option<(Name<'_>, Option<&[u8]>)> {
+    let end = path.iter().position(|&byte| matches!(byte, b'/' | 0));
+    let (name, rest) = match end {
+        Some(end) if path[end] == 0 => return None,
+        Some(end) => (&path[..end], Some(&path[end + 1..])),
+        None => (path, None),
+    };
+    if name.is_empty() || name.len() > NAME_MAX || matches!(name, b"." | b"..") {
+        return None;
+    }
+    let name = Name::checked(name);
+    (!is_reserved(name)).then_some((name, rest))
+}
