@@ -87,7 +87,7 @@ impl Shared {
                 return Err(Error::new(Errno::Unsupported, message));
             }
         };
-        upper.dress(&staged, &self.attributes(&lower, data)?)?;
+        upper.dress(&staged, &self.attributes(lower, data)?)?;
         if let (false, Some(file)) = (self.volatile, upper.staged_file(&staged)) {
             file.sync(false)?;
         }
