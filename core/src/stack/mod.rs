@@ -12,6 +12,7 @@
 //! `Shard` (a probe cache) → the ring of a `Keep`. Both are leaves for the engine: no layer is called
 //! while one is held.
 
+mod ask;
 #[cfg(feature = "native")]
 mod data;
 mod lean;

@@ -7,7 +7,7 @@ use super::probe::Probes;
 use super::table::Table;
 use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
-use crate::layer::erased::{AnyLayer, DirHandle};
+use crate::layer::erased::DirHandle;
 use crate::layer::{Found, ReadAt};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
@@ -26,7 +26,7 @@ pub(crate) struct LowerNode {
     name: LowerName,
     /// The metadata in the topmost layer that has the file, and that layer.
     lean: Lean,
-    kind: LowerKind,
+    pub(super) kind: LowerKind,
 }
 
 /// What a file is called in its parent.
@@ -37,7 +37,7 @@ enum LowerName {
     Own(Box<[u8]>),
 }
 
-enum LowerKind {
+pub(super) enum LowerKind {
     Dir(Box<LowerDir>),
     Symlink(Box<OnceLock<Box<[u8]>>>),
     /// A regular file, once it was opened.
@@ -45,7 +45,7 @@ enum LowerKind {
     Other,
 }
 
-struct LowerDir {
+pub(super) struct LowerDir {
     /// The layers that have the directory, the topmost first. None below an opaque one.
     parts: Box<[Part]>,
     children: OnceLock<Children>,
@@ -53,11 +53,11 @@ struct LowerDir {
 
 /// What is kept of a regular file that was opened.
 #[derive(Default)]
-struct LowerFile {
+pub(super) struct LowerFile {
     /// Reads carry their offset, so all who open it share one.
-    handle: Slot<FileHandle>,
+    pub(super) handle: Slot<FileHandle>,
     #[cfg(feature = "native")]
-    data: Slot<super::data::Data>,
+    pub(super) data: Slot<super::data::Data>,
 }
 
 /// An open file of some layer.
@@ -105,7 +105,7 @@ impl LowerNode {
     ///
     /// # Errors
     /// `io` after the stack is gone, which nobody who holds one sees.
-    fn parent(&self) -> Result<Option<Arc<Self>>> {
+    pub(super) fn parent(&self) -> Result<Option<Arc<Self>>> {
         match &self.parent {
             Some(parent) => Ok(Some(parent.upgrade().ok_or(Errno::Io)?)),
             None => Ok(None),
@@ -145,7 +145,7 @@ impl LowerNode {
 
     /// The error with the path of this directory in front: a layer knows the name that it was
     /// asked for, and not where that is.
-    fn located(&self, error: Error) -> Error {
+    pub(super) fn located(&self, error: Error) -> Error {
         // A bare code is an answer, and the root needs no path.
         if !error.has_details() || self.parent.is_none() {
             return error;
@@ -346,7 +346,11 @@ impl LowerNode {
     ///
     /// Handles are evicted, so those of the ancestors may have to be opened first: up to the
     /// nearest that is kept, then down again, in two loops.
-    fn handle(self: &Arc<Self>, stack: &LowerStack, layer: u16) -> Result<Arc<DirHandle>> {
+    pub(super) fn handle(
+        self: &Arc<Self>,
+        stack: &LowerStack,
+        layer: u16,
+    ) -> Result<Arc<DirHandle>> {
         if let Some(handle) = self.part(layer)?.handle.get() {
             return Ok(handle);
         }
@@ -388,84 +392,6 @@ impl LowerNode {
         // A layer that has a directory has all its ancestors.
         let part = self.dir()?.parts.iter().find(|part| part.layer == layer);
         part.ok_or_else(|| Errno::Io.into())
-    }
-
-    /// Calls `ask` with the topmost layer that has this file, the directory there, and the name.
-    fn in_layer<T>(
-        &self,
-        stack: &LowerStack,
-        ask: impl FnOnce(&dyn AnyLayer, &DirHandle, Name<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let parent = self.parent()?.ok_or(Errno::IsDirectory)?;
-        let handle = parent.handle(stack, self.layer())?;
-        let asked = ask(stack.layer(self.layer()), &handle, parent.name_of(self)?);
-        asked.map_err(|error| parent.located(error))
-    }
-
-    /// The data of a regular file.
-    pub(crate) fn open(self: &Arc<Self>, stack: &Arc<LowerStack>) -> Result<Arc<dyn ReadAt>> {
-        let LowerKind::File(kept) = &self.kind else {
-            return Ok(self.open_in_layer(stack)?.0);
-        };
-        let file = kept.get_or_init(Box::default);
-        #[cfg(feature = "native")]
-        if let Some(data) = file.data.get() {
-            return Ok(data);
-        }
-        let open = || self.open_in_layer(stack);
-        let handle = stack.keep.get(&file.handle, open)?;
-        #[cfg(feature = "native")]
-        return Ok(stack.reader(self, &file.data, handle));
-        #[cfg(not(feature = "native"))]
-        Ok(Arc::clone(&handle.0))
-    }
-
-    fn open_in_layer(&self, stack: &LowerStack) -> Result<FileHandle> {
-        self.in_layer(stack, |layer, dir, name| layer.open_file(dir, name))
-            .map(FileHandle)
-    }
-
-    /// The target of a symbolic link.
-    pub(crate) fn target(&self, stack: &LowerStack) -> Result<&[u8]> {
-        let LowerKind::Symlink(target) = &self.kind else {
-            return Err(Errno::Invalid.into());
-        };
-        if let Some(target) = target.get() {
-            return Ok(target);
-        }
-        let read = self.in_layer(stack, |layer, dir, name| layer.read_link(dir, name))?;
-        Ok(target.get_or_init(|| read))
-    }
-
-    /// Calls `ask` with the topmost layer and where the file is in it.
-    fn ask<T>(
-        self: &Arc<Self>,
-        stack: &LowerStack,
-        ask: impl FnOnce(&dyn AnyLayer, &DirHandle, Option<Name<'_>>) -> Result<T>,
-    ) -> Result<T> {
-        match &self.kind {
-            LowerKind::Dir(_) => {
-                let handle = self.handle(stack, self.layer())?;
-                ask(stack.layer(self.layer()), &handle, None)
-            }
-            LowerKind::Symlink(_) | LowerKind::File(_) | LowerKind::Other => {
-                self.in_layer(stack, |layer, dir, name| ask(layer, dir, Some(name)))
-            }
-        }
-    }
-
-    /// Names of the extended attributes, marks left out.
-    pub(crate) fn xattrs(self: &Arc<Self>, stack: &LowerStack) -> Result<Vec<Box<[u8]>>> {
-        self.ask(stack, |layer, dir, name| layer.xattrs(dir, name))
-    }
-
-    /// The value of an extended attribute.
-    pub(crate) fn xattr(
-        self: &Arc<Self>,
-        stack: &LowerStack,
-        attribute: &[u8],
-    ) -> Result<Option<Vec<u8>>> {
-        self.ask(stack, |layer, dir, name| layer.xattr(dir, name, attribute))
     }
 }
 
