@@ -115,7 +115,10 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                 Err(_) => Ok(()),
             },
             // ●
-            (Over::Nothing | Over::Mark, Leave::Mark) => self.mark(at).map(drop),
+            (Over::Nothing | Over::Mark, Leave::Mark) => {
+                let mark = MarkName::of(at.name)?;
+                oci::make(self.plain(), at.dir, mark.name()).map(drop)
+            }
             (Over::File, _) => {
                 let _work = self.begin_if(leave == Leave::Mark)?;
                 let mark = match leave {
