@@ -3,6 +3,7 @@
 
 use super::{
     At, Attributes, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper, Usage, WriteAt,
+    XattrNames,
 };
 use crate::error::{Errno, Error, Result};
 use crate::meta::{Meta, SetTimes};
@@ -34,6 +35,11 @@ pub(crate) trait AnyLayer: Send + Sync {
     fn find(&self, dir: &DirHandle, name: Name<'_>) -> Result<Found>;
     fn open_dir(&self, dir: &DirHandle, name: Name<'_>) -> Result<DirHandle>;
     fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>>;
+    fn open_to_copy(
+        &self,
+        dir: &DirHandle,
+        name: Name<'_>,
+    ) -> Result<(Arc<dyn ReadAt>, XattrNames)>;
     fn read_link(&self, dir: &DirHandle, name: Name<'_>) -> Result<Box<[u8]>>;
     fn list(
         &self,
@@ -175,6 +181,15 @@ impl<L: Layer> AnyLayer for Erased<L> {
     fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>> {
         self.say(self.layer().get().open_file(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
+    }
+
+    fn open_to_copy(
+        &self,
+        dir: &DirHandle,
+        name: Name<'_>,
+    ) -> Result<(Arc<dyn ReadAt>, XattrNames)> {
+        self.say(self.layer().get().open_to_copy(self.dir(dir)?, name))
+            .map(|(file, xattrs)| (Arc::new(file) as _, xattrs))
     }
 
     fn read_link(&self, dir: &DirHandle, name: Name<'_>) -> Result<Box<[u8]>> {

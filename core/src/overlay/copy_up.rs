@@ -13,7 +13,7 @@ use super::file::SET_ID;
 use super::node::{Child, Node};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::{AnyAt, StagedHandle};
-use crate::layer::{Attributes, New, Over, ReadAt, WriteAt};
+use crate::layer::{Attributes, New, Over, ReadAt, WriteAt, XattrNames};
 use crate::marks::is_never_copied;
 use crate::meta::{Kind, Meta, SetTime, SetTimes};
 use crate::stack::LowerNode;
@@ -71,6 +71,7 @@ impl Shared {
     fn stage_copy(&self, node: &Arc<Node>, data: Data) -> Result<StagedHandle> {
         let upper = self.upper()?;
         let lower = node.below.load_full().ok_or(Errno::Io)?;
+        let mut xattrs = None;
         let staged = match node.kind {
             Kind::Dir => upper.stage(New::Dir { opaque: false })?,
             Kind::Symlink => upper.stage(New::Symlink(lower.target(&self.stack)?))?,
@@ -78,7 +79,12 @@ impl Shared {
                 let staged = upper.stage(New::File)?;
                 if data == Data::Keep {
                     let to = upper.staged_file(&staged).ok_or(Errno::Io)?;
-                    copy_data(&lower.meta(), &*lower.open(&self.stack)?, to)?;
+                    let from = lower.open_by(&self.stack, &mut |layer, dir, name| {
+                        let (file, names) = layer.open_to_copy(dir, name)?;
+                        xattrs = Some(names);
+                        Ok(file)
+                    })?;
+                    copy_data(&lower.meta(), &*from, to)?;
                 }
                 staged
             }
@@ -87,14 +93,21 @@ impl Shared {
                 return Err(Error::new(Errno::Unsupported, message));
             }
         };
-        upper.dress(&staged, &self.attributes(&lower, data)?)?;
+        upper.dress(&staged, &self.attributes(&lower, data, xattrs)?)?;
         if let (false, Some(file)) = (self.volatile, upper.staged_file(&staged)) {
             file.sync(false)?;
         }
         Ok(staged)
     }
 
-    fn attributes(&self, lower: &Arc<LowerNode>, data: Data) -> Result<Attributes> {
+    /// What the copy takes over. `names` are those of the extended attributes, where they were
+    /// asked for already.
+    fn attributes(
+        &self,
+        lower: &Arc<LowerNode>,
+        data: Data,
+        names: Option<XattrNames>,
+    ) -> Result<Attributes> {
         let meta = lower.meta();
         let (mut times, mut mode) = (SetTimes::of(&meta), meta.mode);
         if data == Data::Drop {
@@ -102,8 +115,12 @@ impl Shared {
             times.modified = SetTime::Now;
             mode = mode.map(|mode| mode & !SET_ID);
         }
+        let names = match names {
+            Some(names) => names,
+            None => lower.xattrs(&self.stack)?,
+        };
         let mut xattrs = Vec::new();
-        for name in lower.xattrs(&self.stack)? {
+        for name in names {
             if is_never_copied(&name) {
                 continue;
             }

@@ -25,11 +25,16 @@ pub(crate) use node::LowerNode;
 use crate::error::{Errno, Error, Result};
 use crate::hash::RandomState;
 use crate::keep::Keep;
-use crate::layer::Layer;
 use crate::layer::erased::{AnyLayer, DirHandle, Erased};
+use crate::layer::{Layer, ReadAt};
 use crate::limits::{Limits, MAX_LAYERS};
+use crate::name::Name;
 use std::fmt;
 use std::sync::Arc;
+
+/// Opens a file in its layer, in the one way or another.
+pub(crate) type Opener<'a> =
+    &'a mut dyn FnMut(&dyn AnyLayer, &DirHandle, Name<'_>) -> Result<Arc<dyn ReadAt>>;
 
 /// One read-only layer of a stack.
 pub struct Lower {

@@ -1,10 +1,10 @@
 //! A node of the merged lower tree.
 
-use super::LowerStack;
 use super::lean::Lean;
 use super::merge::Merge;
 use super::probe::Probes;
 use super::table::Table;
+use super::{LowerStack, Opener};
 use crate::cell::{ArcCell, Held};
 use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
@@ -346,8 +346,17 @@ impl LowerNode {
 
     /// The data of a regular file.
     pub(crate) fn open(self: &Arc<Self>, stack: &Arc<LowerStack>) -> Result<Arc<dyn ReadAt>> {
+        self.open_by(stack, &mut |layer, dir, name| layer.open_file(dir, name))
+    }
+
+    /// The data of a regular file, which `open` opens in its layer if it is not kept open.
+    pub(crate) fn open_by(
+        self: &Arc<Self>,
+        stack: &Arc<LowerStack>,
+        open: Opener<'_>,
+    ) -> Result<Arc<dyn ReadAt>> {
         let LowerKind::File(kept) = &self.kind else {
-            return Ok(self.open_in_layer(stack)?.0);
+            return Ok(self.open_in_layer(stack, open)?.0);
         };
         let file = match Held::of(kept) {
             Some(file) => file,
@@ -361,7 +370,7 @@ impl LowerNode {
         if let Some(data) = file.data.get() {
             return Ok(data);
         }
-        let open = || self.open_in_layer(stack);
+        let open = || self.open_in_layer(stack, open);
         let handle = stack.keep.get(&file.handle, open)?;
         #[cfg(feature = "native")]
         return Ok(stack.reader(self, &file.data, handle));
@@ -369,9 +378,9 @@ impl LowerNode {
         Ok(Arc::clone(&handle.0))
     }
 
-    fn open_in_layer(&self, stack: &LowerStack) -> Result<FileHandle> {
+    fn open_in_layer(&self, stack: &LowerStack, open: Opener<'_>) -> Result<FileHandle> {
         let (dir, name) = self.in_layer(stack)?;
-        let opened = stack.layer(self.layer()).open_file(&dir, name);
+        let opened = open(stack.layer(self.layer()), &dir, name);
         opened.map(FileHandle).map_err(|error| match &self.parent {
             Some(parent) => parent.located(error),
             None => error,
