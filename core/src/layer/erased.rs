@@ -6,7 +6,7 @@ use super::{
     XattrNames,
 };
 use crate::error::{Errno, Error, Result};
-use crate::meta::{Meta, SetTimes};
+use crate::meta::{Meta, SetTimes, Timestamp};
 use crate::name::Name;
 use crate::sync::Within;
 use std::any::Any;
@@ -24,6 +24,8 @@ pub(crate) struct StagedHandle(Box<dyn Any + Send + Sync>);
 pub(crate) struct AnyAt<'a> {
     pub(crate) dir: &'a DirHandle,
     pub(crate) name: Name<'a>,
+    /// As in [`At`].
+    pub(crate) modified: Option<Timestamp>,
 }
 
 /// [`Layer`], erased.
@@ -228,6 +230,7 @@ impl<L: Upper> Erased<L> {
         Ok(At {
             dir: self.dir(at.dir)?,
             name: at.name,
+            modified: at.modified,
         })
     }
 

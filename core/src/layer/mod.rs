@@ -22,7 +22,7 @@ pub use file::{Advice, ReadAt, WriteAt};
 pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged};
 
 use crate::error::Result;
-use crate::meta::{Kind, Meta, SetTimes};
+use crate::meta::{Kind, Meta, SetTimes, Timestamp};
 use crate::name::Name;
 use std::ops::ControlFlow;
 
@@ -356,6 +356,20 @@ pub struct At<'a, D> {
     pub dir: &'a D,
     /// The name in it.
     pub name: Name<'a>,
+    /// When names in the directory last changed (its `mtime`), where who calls knows: a layer
+    /// that has to put that time back then need not ask.
+    pub modified: Option<Timestamp>,
+}
+
+impl<'a, D> At<'a, D> {
+    /// A name in a directory of which nothing is known.
+    pub fn new(dir: &'a D, name: Name<'a>) -> Self {
+        Self {
+            dir,
+            name,
+            modified: None,
+        }
+    }
 }
 
 impl<D> Clone for At<'_, D> {

@@ -54,7 +54,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         oci::creation(to.name)?;
         let _work = self.begin_if(true)?;
         let times = if keep_times {
-            Some(SetTimes::of(&self.plain().meta(to.dir, None)?))
+            Some(self.times_of(to)?)
         } else {
             None
         };

@@ -160,11 +160,16 @@ impl Shared {
             return Err(Errno::NoEntry.into());
         }
         let handle = parent.handle(self)?;
+        let above = self.meta_of(&parent, None)?;
         let at = AnyAt {
             dir: &handle,
             name: name.as_name(),
+            modified: Some(above.modified),
         };
         let file = upper.publish(staged, at, Over::Nothing, true)?;
+        // Whoever asks meanwhile may see the time that the step left, and remember it.
+        let version = parent.version.fetch_add(1, Ordering::Release) + 1;
+        parent.remember(version, above);
         let lower_links = node
             .below
             .load()
