@@ -3,9 +3,10 @@
 
 use super::{
     At, Attributes, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper, Usage, WriteAt,
+    XattrNames,
 };
 use crate::error::{Errno, Error, Result};
-use crate::meta::{Meta, SetTimes};
+use crate::meta::{Meta, SetTimes, Timestamp};
 use crate::name::Name;
 use crate::sync::Within;
 use std::any::Any;
@@ -23,6 +24,8 @@ pub(crate) struct StagedHandle(Box<dyn Any + Send + Sync>);
 pub(crate) struct AnyAt<'a> {
     pub(crate) dir: &'a DirHandle,
     pub(crate) name: Name<'a>,
+    /// As in [`At`].
+    pub(crate) modified: Option<Timestamp>,
 }
 
 /// [`Layer`], erased.
@@ -34,6 +37,11 @@ pub(crate) trait AnyLayer: Send + Sync {
     fn find(&self, dir: &DirHandle, name: Name<'_>) -> Result<Found>;
     fn open_dir(&self, dir: &DirHandle, name: Name<'_>) -> Result<DirHandle>;
     fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>>;
+    fn open_to_copy(
+        &self,
+        dir: &DirHandle,
+        name: Name<'_>,
+    ) -> Result<(Arc<dyn ReadAt>, XattrNames)>;
     fn read_link(&self, dir: &DirHandle, name: Name<'_>) -> Result<Box<[u8]>>;
     fn list(
         &self,
@@ -177,6 +185,15 @@ impl<L: Layer> AnyLayer for Erased<L> {
             .map(|file| Arc::new(file) as _)
     }
 
+    fn open_to_copy(
+        &self,
+        dir: &DirHandle,
+        name: Name<'_>,
+    ) -> Result<(Arc<dyn ReadAt>, XattrNames)> {
+        self.say(self.layer().get().open_to_copy(self.dir(dir)?, name))
+            .map(|(file, xattrs)| (Arc::new(file) as _, xattrs))
+    }
+
     fn read_link(&self, dir: &DirHandle, name: Name<'_>) -> Result<Box<[u8]>> {
         self.say(self.layer().get().read_link(self.dir(dir)?, name))
     }
@@ -213,6 +230,7 @@ impl<L: Upper> Erased<L> {
         Ok(At {
             dir: self.dir(at.dir)?,
             name: at.name,
+            modified: at.modified,
         })
     }
 

@@ -22,7 +22,7 @@ pub use file::{Advice, ReadAt, WriteAt};
 pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged};
 
 use crate::error::Result;
-use crate::meta::{Kind, Meta, SetTimes};
+use crate::meta::{Kind, Meta, SetTimes, Timestamp};
 use crate::name::Name;
 use std::ops::ControlFlow;
 
@@ -80,6 +80,15 @@ pub trait Layer: Send + Sync + 'static {
     /// else that is no regular file.
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::File>;
 
+    /// [`open_file`](Self::open_file) of one that is about to be copied, and the names of its
+    /// [`xattrs`](Self::xattrs). For a layer that looks at those to open it, and can save a call.
+    ///
+    /// # Errors
+    /// As those two.
+    fn open_to_copy(&self, dir: &Self::Dir, name: Name<'_>) -> Result<(Self::File, XattrNames)> {
+        Ok((self.open_file(dir, name)?, self.xattrs(dir, Some(name))?))
+    }
+
     /// The target of a symbolic link, as it was written.
     ///
     /// # Errors
@@ -110,7 +119,7 @@ pub trait Layer: Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the layer. One that has no attributes answers an empty list.
-    fn xattrs(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+    fn xattrs(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<XattrNames> {
         let _ = (dir, name); // Named for those who implement it.
         Ok(Vec::new())
     }
@@ -129,6 +138,9 @@ pub trait Layer: Send + Sync + 'static {
         Ok(None)
     }
 }
+
+/// Names of extended attributes.
+pub type XattrNames = Vec<Box<[u8]>>;
 
 /// What a layer says about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -344,6 +356,20 @@ pub struct At<'a, D> {
     pub dir: &'a D,
     /// The name in it.
     pub name: Name<'a>,
+    /// When names in the directory last changed (its `mtime`), where who calls knows: a layer
+    /// that has to put that time back then need not ask.
+    pub modified: Option<Timestamp>,
+}
+
+impl<'a, D> At<'a, D> {
+    /// A name in a directory of which nothing is known.
+    pub fn new(dir: &'a D, name: Name<'a>) -> Self {
+        Self {
+            dir,
+            name,
+            modified: None,
+        }
+    }
 }
 
 impl<D> Clone for At<'_, D> {

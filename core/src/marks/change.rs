@@ -54,7 +54,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         oci::creation(to.name)?;
         let _work = self.begin_if(true)?;
         let times = if keep_times {
-            Some(SetTimes::of(&self.plain().meta(to.dir, None)?))
+            Some(self.times_of(to)?)
         } else {
             None
         };
@@ -115,7 +115,10 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                 Err(_) => Ok(()),
             },
             // ●
-            (Over::Nothing | Over::Mark, Leave::Mark) => self.mark(at).map(drop),
+            (Over::Nothing | Over::Mark, Leave::Mark) => {
+                let mark = MarkName::of(at.name)?;
+                oci::make(self.plain(), at.dir, mark.name()).map(drop)
+            }
             (Over::File, _) => {
                 let _work = self.begin_if(leave == Leave::Mark)?;
                 let mark = match leave {

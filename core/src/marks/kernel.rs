@@ -5,7 +5,7 @@
 //! [overlayfs]: https://docs.kernel.org/filesystems/overlayfs.html
 
 use crate::error::{Errno, Error, Result};
-use crate::layer::Listed;
+use crate::layer::{Listed, XattrNames};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use crate::plain::Plain;
@@ -54,9 +54,12 @@ pub(super) fn visible_xattrs<P: Plain>(
     dir: &P::Dir,
     name: Option<Name<'_>>,
 ) -> Result<Vec<Box<[u8]>>> {
-    let mut attributes = plain.xattrs(dir, name)?;
+    Ok(visible(plain.xattrs(dir, name)?))
+}
+
+fn visible(mut attributes: XattrNames) -> XattrNames {
     attributes.retain(|attribute| !is_overlay_attribute(attribute));
-    Ok(attributes)
+    attributes
 }
 
 /// Whether the file is a whiteout by its type: a character device 0:0.
@@ -91,18 +94,18 @@ pub(super) fn is_attribute_mark<P: Plain>(
     Ok(whiteout)
 }
 
-/// Refuses a file whose data lies in another layer.
+/// Refuses a file whose data lies in another layer. Returns the attributes that a reader may see.
 ///
 /// Its storage told already in most cases, but a file's attributes may take blocks of their own
 /// (ext4, xfs), and those count like blocks of data: a small file without data looks whole.
-pub(super) fn check_data<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<()> {
+pub(super) fn check_data<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<XattrNames> {
     let attributes = read(plain, dir, Some(name))?;
     match attributes
         .iter()
         .find(|name| meaning(name) == Some(Meaning::Metacopy))
     {
         Some(attribute) => Err(foreign(plain, name, attribute)),
-        None => Ok(()),
+        None => Ok(visible(attributes)),
     }
 }
 

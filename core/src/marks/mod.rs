@@ -40,7 +40,7 @@ pub use staging::Staged;
 pub use upper::MarkedUpper;
 
 use crate::error::Result;
-use crate::layer::{Found, Layer, Listed};
+use crate::layer::{Found, Layer, Listed, XattrNames};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use crate::plain::{Access, Plain};
@@ -131,6 +131,12 @@ impl<P: Plain> Layer for Marked<P> {
         oci::lookup(name)?;
         kernel::check_data(&self.plain, dir, name)?;
         self.plain.open_file(dir, name, Access::Read)
+    }
+
+    fn open_to_copy(&self, dir: &P::Dir, name: Name<'_>) -> Result<(P::File, XattrNames)> {
+        oci::lookup(name)?;
+        let xattrs = kernel::check_data(&self.plain, dir, name)?;
+        Ok((self.plain.open_file(dir, name, Access::Read)?, xattrs))
     }
 
     fn read_link(&self, dir: &P::Dir, name: Name<'_>) -> Result<Box<[u8]>> {

@@ -141,8 +141,8 @@ pub(super) fn exists<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Resul
 
 /// Makes an empty file as a mark. Returns whether it is new.
 pub(super) fn make<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<bool> {
-    match plain.create_file(dir, mark, 0o644) {
-        Ok(_) => Ok(true),
+    match plain.create_empty(dir, mark, 0o644) {
+        Ok(()) => Ok(true),
         Err(error) if error.errno() == Errno::Exist => Ok(false),
         Err(error) => Err(error),
     }

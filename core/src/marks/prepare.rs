@@ -6,7 +6,7 @@ use super::target::{self, Beside, Cleared};
 use super::upper::MarkedUpper;
 use crate::error::Result;
 use crate::layer::{At, Leave, Over};
-use crate::meta::{Kind, SetTimes};
+use crate::meta::{Kind, SetTime, SetTimes};
 use crate::plain::Plain;
 
 /// A mark that is taken back unless the call happens.
@@ -55,7 +55,7 @@ impl<P: Plain> MarkedUpper<P> {
     /// Puts a mark beside a name.
     pub(super) fn mark<'a>(&'a self, at: At<'a, P::Dir>) -> Result<Mark<'a, P>> {
         let name = MarkName::of(at.name)?;
-        let times = SetTimes::of(&self.plain().meta(at.dir, None)?);
+        let times = self.times_of(at)?;
         let is_new = oci::make(self.plain(), at.dir, name.name())?;
         Ok(Mark {
             upper: self,
@@ -63,6 +63,18 @@ impl<P: Plain> MarkedUpper<P> {
             name,
             before: is_new.then_some(times),
         })
+    }
+
+    /// The times that a directory is to have again after a step that nobody is to notice.
+    pub(super) fn times_of(&self, at: At<'_, P::Dir>) -> Result<SetTimes> {
+        match at.modified {
+            // No step in a directory sets when it was last read.
+            Some(modified) => Ok(SetTimes {
+                accessed: SetTime::Keep,
+                modified: SetTime::To(modified),
+            }),
+            None => Ok(SetTimes::of(&self.plain().meta(at.dir, None)?)),
+        }
     }
 
     /// Takes the opaque mark out of a directory again, without moving its times.

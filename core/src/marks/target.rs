@@ -54,10 +54,13 @@ pub(super) enum Beside {
 /// be spelled. Nothing is changed then.
 pub(super) fn clear<'a, P: Plain>(
     upper: &'a MarkedUpper<P>,
-    At { dir: parent, name }: At<'a, P::Dir>,
+    at: At<'a, P::Dir>,
     beside: Beside,
 ) -> Result<Cleared<'a, P>> {
     let plain = upper.plain();
+    let At {
+        dir: parent, name, ..
+    } = at;
     let inside = plain.open_dir(parent, name)?;
     let marks = marks_in(plain, &inside)?;
     let needs_mark = match beside {
@@ -76,7 +79,7 @@ pub(super) fn clear<'a, P: Plain>(
     };
     if needs_mark {
         let mark = MarkName::of(name)?;
-        let times = SetTimes::of(&plain.meta(parent, None)?);
+        let times = upper.times_of(at)?;
         cleared.before = oci::make(plain, parent, mark.name())?.then_some(times);
         cleared.beside = Some(mark);
     }

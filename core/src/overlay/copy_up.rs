@@ -12,8 +12,8 @@ use super::Shared;
 use super::file::SET_ID;
 use super::node::{Child, Node};
 use crate::error::{Errno, Error, Result};
-use crate::layer::erased::{AnyAt, StagedHandle};
-use crate::layer::{Attributes, New, Over, ReadAt, WriteAt};
+use crate::layer::erased::{AnyAt, AnyUpper, StagedHandle};
+use crate::layer::{Attributes, New, Over, ReadAt, WriteAt, XattrNames};
 use crate::marks::is_never_copied;
 use crate::meta::{Kind, Meta, SetTime, SetTimes};
 use crate::stack::LowerNode;
@@ -27,6 +27,13 @@ pub(super) enum Data {
     Keep,
     /// Leave it, since the file is about to be truncated: the modification time is now.
     Drop,
+}
+
+/// A copy that is staged.
+struct Copy {
+    staged: StagedHandle,
+    /// What [`dress`] says. Asked before it has its name: then the node has to know it.
+    meta: Meta,
 }
 
 /// Copying without help of the kernel goes in steps of this size.
@@ -68,9 +75,10 @@ impl Shared {
     }
 
     /// Preconditions: the copy lock of `node` is held, and it is not in the upper.
-    fn stage_copy(&self, node: &Arc<Node>, data: Data) -> Result<StagedHandle> {
+    fn stage_copy(&self, node: &Arc<Node>, data: Data) -> Result<Copy> {
         let upper = self.upper()?;
         let lower = node.below().ok_or(Errno::Io)?;
+        let mut xattrs = None;
         let staged = match node.kind {
             Kind::Dir => upper.stage(New::Dir { opaque: false })?,
             Kind::Symlink => upper.stage(New::Symlink(lower.target(&self.stack)?))?,
@@ -78,7 +86,12 @@ impl Shared {
                 let staged = upper.stage(New::File)?;
                 if data == Data::Keep {
                     let to = upper.staged_file(&staged).ok_or(Errno::Io)?;
-                    copy_data(&lower.meta(), &*lower.open(&self.stack)?, to)?;
+                    let from = lower.open_by(&self.stack, &mut |layer, dir, name| {
+                        let (file, names) = layer.open_to_copy(dir, name)?;
+                        xattrs = Some(names);
+                        Ok(file)
+                    })?;
+                    copy_data(&lower.meta(), &*from, to)?;
                 }
                 staged
             }
@@ -87,14 +100,21 @@ impl Shared {
                 return Err(Error::new(Errno::Unsupported, message));
             }
         };
-        upper.dress(&staged, &self.attributes(lower, data)?)?;
+        let meta = dress(upper, &staged, self.attributes(lower, data, xattrs)?)?;
         if let (false, Some(file)) = (self.volatile, upper.staged_file(&staged)) {
             file.sync(false)?;
         }
-        Ok(staged)
+        Ok(Copy { staged, meta })
     }
 
-    fn attributes(&self, lower: &Arc<LowerNode>, data: Data) -> Result<Attributes> {
+    /// What the copy takes over. `names` are those of the extended attributes, where they were
+    /// asked for already.
+    fn attributes(
+        &self,
+        lower: &Arc<LowerNode>,
+        data: Data,
+        names: Option<XattrNames>,
+    ) -> Result<Attributes> {
         let meta = lower.meta();
         let (mut times, mut mode) = (SetTimes::of(&meta), meta.mode);
         if data == Data::Drop {
@@ -102,8 +122,12 @@ impl Shared {
             times.modified = SetTime::Now;
             mode = mode.map(|mode| mode & !SET_ID);
         }
+        let names = match names {
+            Some(names) => names,
+            None => lower.xattrs(&self.stack)?,
+        };
         let mut xattrs = Vec::new();
-        for name in lower.xattrs(&self.stack)? {
+        for name in names {
             if is_never_copied(&name) {
                 continue;
             }
@@ -123,7 +147,7 @@ impl Shared {
     fn publish_copy(
         &self,
         node: &Arc<Node>,
-        staged: StagedHandle,
+        Copy { staged, meta }: Copy,
     ) -> Result<Option<Arc<dyn WriteAt>>> {
         let upper = self.upper()?;
         let _tree = self.tree.read();
@@ -136,13 +160,16 @@ impl Shared {
             return Err(Errno::NoEntry.into());
         }
         let handle = parent.handle(self)?;
+        let above = self.meta_of(&parent, None)?;
         let at = AnyAt {
             dir: &handle,
             name: name.as_name(),
+            modified: Some(above.modified),
         };
-        // Asked before: once the copy has its name, the node has to know it.
-        let meta = upper.staged_meta(&staged)?;
         let file = upper.publish(staged, at, Over::Nothing, true)?;
+        // Whoever asks meanwhile may see the time that the step left, and remember it.
+        let version = parent.version.fetch_add(1, Ordering::Release) + 1;
+        parent.remember(version, above);
         let lower_links = node.below().map_or(1, |lower| lower.meta().links);
         if node.kind == Kind::Dir || lower_links < 2 {
             self.origins
@@ -162,11 +189,13 @@ impl Shared {
             if state.opens > 0 {
                 state.copied = file.clone();
             }
+            // Its times may be others by now, so it is of the version before. Nobody has that
+            // who sees the node in the upper.
+            state.meta = Some((node.version.load(Ordering::Acquire), meta));
+            node.touch();
             if node.upper.set(part).is_err() {
                 debug_assert!(false, "the copy lock admits one");
             }
-            node.touch();
-            state.meta = Some((node.version.load(Ordering::Acquire), meta));
         }
         dir.children
             .write()
@@ -176,6 +205,26 @@ impl Shared {
         self.count_names(1);
         Ok(file)
     }
+}
+
+/// Gives a copy its attributes, but for the owner and mode that it was made with. Returns what is
+/// known of it; its times and what follows from them may be those of before.
+fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, mut attributes: Attributes) -> Result<Meta> {
+    if attributes.owner.is_none() && attributes.mode.is_none() {
+        // Asked last, since on a platform without modes the number may be a hash of the times.
+        upper.dress(staged, &attributes)?;
+        return upper.staged_meta(staged);
+    }
+    let mut meta = upper.staged_meta(staged)?;
+    let mode = attributes.mode;
+    attributes.owner = attributes.owner.filter(|owner| Some(*owner) != meta.owner);
+    // A new owner takes bits of the mode away, and an attribute may be an ACL, which sets some.
+    if attributes.owner.is_none() && attributes.xattrs.is_empty() {
+        attributes.mode = mode.filter(|mode| Some(*mode) != meta.mode);
+    }
+    upper.dress(staged, &attributes)?;
+    meta.mode = mode.or(meta.mode);
+    Ok(meta)
 }
 
 /// Copies all data of `from`, which has none in `to` yet. Holes stay holes.

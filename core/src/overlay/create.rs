@@ -85,7 +85,11 @@ impl Shared {
         let mark = self.has_mark_locked(&parent, name)?;
         let over = if mark { Over::Mark } else { Over::Nothing };
         let handle = parent.handle(self)?;
-        let at = AnyAt { dir: &handle, name };
+        let at = AnyAt {
+            dir: &handle,
+            name,
+            modified: None,
+        };
         let (file, meta) = match new {
             // A directory that was whited out before must not let its old children back.
             New::Dir { .. } if mark || self.exists_below(&parent, name)? => {

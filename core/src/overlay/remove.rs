@@ -107,7 +107,14 @@ impl Shared {
         };
         let handle = parent.handle(self)?;
         let what = node.as_deref().map_or(Over::Nothing, over_of);
-        upper.remove(AnyAt { dir: &handle, name }, what, leave)?;
+        let at = AnyAt {
+            dir: &handle,
+            name,
+            modified: self.modified_for(leave, &parent),
+        };
+        // Whoever asked meanwhile may have seen the time of a step that was taken back.
+        let removed = upper.remove(at, what, leave);
+        removed.inspect_err(|_| parent.touch())?;
         self.hang_locked(&parent, name, hidden(leave));
         if let (Some(node), Some(last)) = (&node, last) {
             self.lost_a_name(node, last);

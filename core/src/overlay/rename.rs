@@ -236,10 +236,12 @@ impl Shared {
         let from = AnyAt {
             dir: &old_handle,
             name: *old_name,
+            modified: self.modified_for(leave, old_dir),
         };
         let to = AnyAt {
             dir: &new_handle,
             name: *new_name,
+            modified: None,
         };
         let _moving = (source.kind == Kind::Dir).then(|| Moving::new(&self.moves));
         let renamed = upper.rename(from, to, over, leave);
@@ -247,7 +249,11 @@ impl Shared {
             // The paths of all below it are others now, and its new one may have been another's.
             self.keep.clear();
         }
-        renamed?;
+        // Whoever asked meanwhile may have seen the times of steps that were taken back.
+        renamed.inspect_err(|_| {
+            old_dir.touch();
+            new_dir.touch();
+        })?;
         if source.kind == Kind::Dir && !upper.is_ephemeral() {
             part_from_below(source);
         }

@@ -5,8 +5,8 @@ use super::lookup::Pos;
 use super::node::{Node, Place};
 use super::resolve::{Last, Walked};
 use crate::error::{Errno, Result};
-use crate::layer::Found;
 use crate::layer::erased::{AnyUpper, DirHandle};
+use crate::layer::{Found, Leave};
 use crate::meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};
 use crate::name::Name;
 use crate::stack::LowerNode;
@@ -99,6 +99,19 @@ impl Shared {
             return None;
         }
         node.state.lock().meta
+    }
+
+    /// When names in a directory last changed, if that is known, for the mark that a removal
+    /// leaves there.
+    ///
+    /// Preconditions: its directory lock is held, exclusive.
+    pub(super) fn modified_for(&self, leave: Leave, dir: &Node) -> Option<Timestamp> {
+        if leave == Leave::Nothing {
+            return None;
+        }
+        let version = dir.version.load(Ordering::Acquire);
+        let kept = self.kept_meta(dir).filter(|(at, _)| *at == version);
+        kept.map(|(_, meta)| meta.modified)
     }
 
     fn read_meta(&self, node: &Arc<Node>, via: Option<(&[Pos], Name<'_>)>) -> Result<Meta> {

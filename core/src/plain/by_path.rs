@@ -73,6 +73,10 @@ impl<P: Plain> Plain for ByPath<P> {
         self.0.create_file(&self.at(dir)?, name, mode)
     }
 
+    fn create_empty(&self, dir: &PathHandle, name: Name<'_>, mode: u32) -> Result<()> {
+        self.0.create_empty(&self.at(dir)?, name, mode)
+    }
+
     fn create_dir(&self, dir: &PathHandle, name: Name<'_>, mode: u32) -> Result<()> {
         self.0.create_dir(&self.at(dir)?, name, mode)
     }

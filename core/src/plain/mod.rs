@@ -86,6 +86,12 @@ pub trait Plain: Send + Sync + 'static {
     /// `openat` with `O_CREAT | O_EXCL`, for reading and writing. `mode` is subject to the umask.
     fn create_file(&self, dir: &Self::Dir, name: Name<'_>, mode: u32) -> Result<Self::File>;
 
+    /// [`create_file`](Self::create_file) of one that nobody wants open. A platform may do it in
+    /// one call.
+    fn create_empty(&self, dir: &Self::Dir, name: Name<'_>, mode: u32) -> Result<()> {
+        self.create_file(dir, name, mode).map(drop)
+    }
+
     /// `mkdirat`.
     fn create_dir(&self, dir: &Self::Dir, name: Name<'_>, mode: u32) -> Result<()>;
 

@@ -8,6 +8,10 @@ use crate::layer::erased::{AnyLayer, DirHandle};
 use crate::name::Name;
 use std::sync::Arc;
 
+/// Opens a file in its layer, in the one way or another.
+pub(crate) type Opener<'a> =
+    &'a mut dyn FnMut(&dyn AnyLayer, &DirHandle, Name<'_>) -> Result<Arc<dyn ReadAt>>;
+
 impl LowerNode {
     /// Calls `ask` with the topmost layer that has this file, the directory there, and the name.
     fn in_layer<T>(
@@ -23,25 +27,29 @@ impl LowerNode {
 
     /// The data of a regular file.
     pub(crate) fn open(self: &Arc<Self>, stack: &Arc<LowerStack>) -> Result<Arc<dyn ReadAt>> {
+        self.open_by(stack, &mut |layer, dir, name| layer.open_file(dir, name))
+    }
+
+    /// The data of a regular file, which `open` opens in its layer if it is not kept open.
+    pub(crate) fn open_by(
+        self: &Arc<Self>,
+        stack: &Arc<LowerStack>,
+        open: Opener<'_>,
+    ) -> Result<Arc<dyn ReadAt>> {
         let LowerKind::File(kept) = &self.kind else {
-            return Ok(self.open_in_layer(stack)?.0);
+            return self.in_layer(stack, open);
         };
         let file = kept.get_or_init(Box::default);
         #[cfg(feature = "native")]
         if let Some(data) = file.data.get() {
             return Ok(data);
         }
-        let open = || self.open_in_layer(stack);
+        let open = || self.in_layer(stack, open).map(FileHandle);
         let handle = stack.keep.get(&file.handle, open)?;
         #[cfg(feature = "native")]
         return Ok(stack.reader(self, &file.data, handle));
         #[cfg(not(feature = "native"))]
         Ok(Arc::clone(&handle.0))
-    }
-
-    fn open_in_layer(&self, stack: &LowerStack) -> Result<FileHandle> {
-        self.in_layer(stack, |layer, dir, name| layer.open_file(dir, name))
-            .map(FileHandle)
     }
 
     /// The target of a symbolic link.

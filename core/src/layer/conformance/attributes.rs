@@ -110,6 +110,12 @@ pub fn xattrs<U: Upper>(make: &dyn Fn() -> U) {
     on_one(upper, &top, Some(name("file")));
     on_one(upper, &top, Some(name("dir")));
     on_one(upper, &dir, None);
+    let (file, mut names) = ok("open_to_copy", upper.open_to_copy(&top, name("file")));
+    let mut known = ok("xattrs", upper.xattrs(&top, Some(name("file"))));
+    names.sort();
+    known.sort();
+    assert_eq!(names, known, "open_to_copy names other attributes");
+    assert_eq!(ok("meta", file.meta()).size, 4, "it opens another file");
 
     let staged = ok("stage", upper.stage(New::File));
     let value = b"kept".to_vec();

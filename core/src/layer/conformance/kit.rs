@@ -82,10 +82,7 @@ pub(super) fn name(bytes: &(impl AsRef<[u8]> + ?Sized)) -> Name<'_> {
 
 #[track_caller]
 pub(super) fn at<'a, D>(dir: &'a D, bytes: &'a (impl AsRef<[u8]> + ?Sized)) -> At<'a, D> {
-    At {
-        dir,
-        name: name(bytes),
-    }
+    At::new(dir, name(bytes))
 }
 
 #[track_caller]

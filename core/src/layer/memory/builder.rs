@@ -57,7 +57,7 @@ impl MemoryBuilder {
                 write_all(*file, data.as_ref())?;
             }
             let (dir, name) = layer.place(path)?;
-            layer.publish(staged, At { dir: &dir, name }, Over::Nothing, true)?;
+            layer.publish(staged, At::new(&dir, name), Over::Nothing, true)?;
             Ok(())
         })
     }
@@ -67,7 +67,7 @@ impl MemoryBuilder {
         self.with(path, |layer, path| {
             let node = layer.new_node(New::Symlink(target.as_ref()))?;
             let (dir, name) = layer.place(path)?;
-            layer.add(&node, At { dir: &dir, name }, Over::Nothing)
+            layer.add(&node, At::new(&dir, name), Over::Nothing)
         })
     }
 
@@ -76,11 +76,8 @@ impl MemoryBuilder {
         self.with(path, |layer, path| {
             let (from, from_name) = layer.place(existing.as_ref())?;
             let (dir, name) = layer.place(path)?;
-            let from = At {
-                dir: &from,
-                name: from_name,
-            };
-            layer.add_link(from, At { dir: &dir, name }, Over::Nothing)
+            let from = At::new(&from, from_name);
+            layer.add_link(from, At::new(&dir, name), Over::Nothing)
         })
     }
 
@@ -92,7 +89,7 @@ impl MemoryBuilder {
             }
             let node = layer.new_special(kind, rdev)?;
             let (dir, name) = layer.place(path)?;
-            layer.add(&node, At { dir: &dir, name }, Over::Nothing)
+            layer.add(&node, At::new(&dir, name), Over::Nothing)
         })
     }
 
@@ -100,7 +97,7 @@ impl MemoryBuilder {
     pub fn whiteout(self, path: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| {
             let (dir, name) = layer.place(path)?;
-            layer.mark(At { dir: &dir, name })
+            layer.mark(At::new(&dir, name))
         })
     }
 
@@ -186,7 +183,7 @@ impl MemoryLayer {
             dir = match self.open_dir(&dir, name) {
                 Err(error) if error.is_not_found() => {
                     let node = self.new_node(New::Dir { opaque: false })?;
-                    self.add(&node, At { dir: &dir, name }, Over::Nothing)?;
+                    self.add(&node, At::new(&dir, name), Over::Nothing)?;
                     MemoryDir(node)
                 }
                 found => found?,

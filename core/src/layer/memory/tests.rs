@@ -13,10 +13,7 @@ fn name(text: &str) -> Name<'_> {
 }
 
 fn at<'a>(dir: &'a MemoryDir, text: &'a str) -> At<'a, MemoryDir> {
-    At {
-        dir,
-        name: name(text),
-    }
+    At::new(dir, name(text))
 }
 
 fn new_file(layer: &MemoryLayer, text: &str) -> Result<MemoryFile> {

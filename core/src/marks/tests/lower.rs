@@ -224,9 +224,12 @@ fn a_small_file_whose_data_lies_in_another_layer_is_refused_when_opened() {
     lower.write("body", "data");
     lower.attribute("body", "user.overlay.metacopy", "");
     let root = lower.layer.root().unwrap();
-    let error = lower.layer.open_file(&root, name("body")).err().unwrap();
-    assert_eq!(error.errno(), Errno::Unsupported);
-    assert!(error.to_string().contains("metacopy"), "{error}");
+    let opened = lower.layer.open_file(&root, name("body")).err();
+    let to_copy = lower.layer.open_to_copy(&root, name("body")).err();
+    for error in [opened.unwrap(), to_copy.unwrap()] {
+        assert_eq!(error.errno(), Errno::Unsupported);
+        assert!(error.to_string().contains("metacopy"), "{error}");
+    }
 }
 
 #[test]
@@ -237,9 +240,12 @@ fn overlay_attributes_are_not_shown() {
     lower.attribute("file", "user.fuseoverlayfs.origin", "x");
     lower.attribute("file", "user.mine", "x");
     let root = lower.layer.root().unwrap();
-    let mut shown = lower.layer.xattrs(&root, Some(name("file"))).unwrap();
-    shown.retain(|attribute| attribute.starts_with(b"user."));
-    assert_eq!(shown, [Box::from(&b"user.mine"[..])]);
+    let shown = lower.layer.xattrs(&root, Some(name("file"))).unwrap();
+    let (_, to_copy) = lower.layer.open_to_copy(&root, name("file")).unwrap();
+    for mut shown in [shown, to_copy] {
+        shown.retain(|attribute| attribute.starts_with(b"user."));
+        assert_eq!(shown, [Box::from(&b"user.mine"[..])]);
+    }
     let hidden = lower
         .layer
         .xattr(&root, Some(name("file")), b"user.overlay.origin");

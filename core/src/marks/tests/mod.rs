@@ -25,10 +25,7 @@ fn name(name: &str) -> Name<'_> {
 }
 
 fn at<'a, D>(dir: &'a D, text: &'a str) -> At<'a, D> {
-    At {
-        dir,
-        name: name(text),
-    }
+    At::new(dir, name(text))
 }
 
 /// The directory at `path`, names between slashes.

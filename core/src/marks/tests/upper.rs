@@ -223,6 +223,33 @@ fn a_copy_takes_over_what_it_must() {
 }
 
 #[test]
+fn a_directory_gets_the_time_back_that_is_known_of_it() {
+    let (_temp, upper) = mounted();
+    let root = upper.root().unwrap();
+    let then = Timestamp {
+        seconds: 1_000_000_000,
+        nanoseconds: 5,
+    };
+    let known = |text| At {
+        modified: Some(then),
+        ..at(&root, text)
+    };
+    let modified = || upper.dir_meta(&root).unwrap().modified;
+    let staged = upper.stage(New::File).unwrap();
+    let copied = upper.publish(staged, known("copy"), Over::Nothing, true);
+    drop(copied.unwrap());
+    assert_eq!(modified(), then);
+    // A mark that is taken back, since there is nothing to remove.
+    let removed = upper.remove(known("none"), Over::File, Leave::Mark);
+    assert_eq!(errno(removed), Errno::NoEntry);
+    assert_eq!(modified(), then);
+    upper
+        .remove(known("none"), Over::Nothing, Leave::Mark)
+        .unwrap();
+    assert!(modified() > then);
+}
+
+#[test]
 fn set_opaque_keeps_the_times() {
     let (_temp, upper) = mounted();
     let root = upper.root().unwrap();

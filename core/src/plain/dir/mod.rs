@@ -23,7 +23,7 @@ use crate::plain::{Access, Plain};
 use crate::sync::Mutex;
 use errno::from_errno;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno as Os;
 use std::ops::ControlFlow;
 
@@ -113,6 +113,18 @@ impl Plain for HostDir {
 
     fn create_file(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<HostFile> {
         HostFile::create(dir.fd(), name, mode)
+    }
+
+    fn create_empty(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<()> {
+        let (bytes, bits) = (name.as_bytes(), stat::mode(mode));
+        match rustix::fs::mknodat(dir.fd(), bytes, FileType::RegularFile, bits, 0) {
+            // A filesystem in user space that makes files by opening them only, or a sandbox
+            // without the call. What else may be wrong is wrong with the other way too.
+            Err(Os::NOSYS | Os::PERM | Os::OPNOTSUPP | Os::INVAL) => {
+                self.create_file(dir, name, mode).map(drop)
+            }
+            made => made.map_err(from_errno),
+        }
     }
 
     fn create_dir(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<()> {

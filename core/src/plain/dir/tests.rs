@@ -164,6 +164,22 @@ fn what_no_file_can_hold_is_too_large() {
 }
 
 #[test]
+fn an_empty_file_is_made_only_where_there_is_nothing() {
+    let (temp, host) = host();
+    let root = host.root().unwrap();
+    symlink("nowhere", temp.path().join("link")).unwrap();
+    host.create_empty(&root, name("file"), 0o600).unwrap();
+    let meta = host.meta(&root, Some(name("file"))).unwrap();
+    let seen = (meta.kind, meta.size, meta.mode);
+    assert_eq!(seen, (Kind::File, 0, Some(0o600)));
+    for taken in ["file", "link"] {
+        let made = host.create_empty(&root, name(taken), 0o600);
+        assert_eq!(errno(made), Errno::Exist);
+    }
+    assert!(!temp.path().join("nowhere").exists());
+}
+
+#[test]
 fn finds_data_between_holes_and_copies_only_that() {
     let (_temp, host) = host();
     let root = host.root().unwrap();

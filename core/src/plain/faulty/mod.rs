@@ -86,6 +86,11 @@ impl<P: Plain> Plain for Faulty<P> {
         Ok(self.file(file))
     }
 
+    fn create_empty(&self, dir: &P::Dir, name: Name<'_>, mode: u32) -> Result<()> {
+        self.faults.change("create")?;
+        self.plain.create_empty(dir, name, mode)
+    }
+
     fn create_dir(&self, dir: &P::Dir, name: Name<'_>, mode: u32) -> Result<()> {
         self.faults.change("mkdir")?;
         self.plain.create_dir(dir, name, mode)
