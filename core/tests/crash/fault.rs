@@ -121,7 +121,13 @@ fn control<'a>(cell: &Cell, upper: Upper, op: &'a str) -> Vec<Step<'a>> {
             after,
         }
     };
-    op.split(';').map(step).collect()
+    let mut steps: Vec<_> = op.split(';').map(step).collect();
+    drop(script);
+    // What was removed and held takes room until here.
+    if let Some(last) = steps.last_mut() {
+        last.after.usage = subject.overlay.usage();
+    }
+    steps
 }
 
 /// Fails one call of a script; returns whether it has so many.
