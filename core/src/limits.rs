@@ -15,7 +15,8 @@ pub struct Limits {
     /// whatever depth that comes to be: the engine recurses nowhere.
     pub depth: usize,
     /// Entries of one directory that are listed at once and kept as a table. A larger directory
-    /// is asked for single names, and its answers are kept in a cache of this many.
+    /// is asked for single names, and its answers are kept in a cache of this many, beside the
+    /// directories that were found in it.
     pub table_entries: usize,
     /// Host descriptors that a stack or an upper keeps for later use. Well under the usual
     /// `RLIMIT_NOFILE` of 1024, since the embedder and its guests have descriptors too.
