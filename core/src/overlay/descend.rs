@@ -36,26 +36,40 @@ impl Shared {
         path: &str,
         tell: impl FnOnce(Option<Seen<'_>>) -> T,
     ) -> Result<Option<T>> {
+        let (mut tell, mut told) = (Some(tell), None);
+        self.go_down(base, path, &mut |seen| {
+            told = tell.take().map(|tell| tell(seen));
+        })?;
+        Ok(told)
+    }
+
+    /// [`descend`](Self::descend), once for all that is to be told.
+    fn go_down(
+        &self,
+        base: &Arc<Node>,
+        path: &str,
+        tell: &mut dyn FnMut(Option<Seen<'_>>),
+    ) -> Result<()> {
         let is_root = Arc::ptr_eq(base, &self.root);
         if path.len() >= self.limits.path_bytes || (!is_root && base.is_dead()) {
-            return Ok(None);
+            return Ok(());
         }
         let Some((mut name, mut rest)) = first(path.as_bytes()) else {
-            return Ok(None);
+            return Ok(());
         };
         // Through directories that have a node.
         let mut held_node;
         let mut dir = base;
         let mut below = loop {
             if dir.kind != Kind::Dir {
-                return Ok(None);
+                return Ok(());
             }
             // Before what is known, as in every step.
             let below = dir.below();
             match dir.known(name)? {
                 (Known::Upper(node) | Known::Lower(Some(node)), _) => {
                     let Some(next) = rest.and_then(first) else {
-                        return Ok(None);
+                        return Ok(());
                     };
                     (name, rest) = next;
                     held_node = node;
@@ -66,7 +80,7 @@ impl Shared {
                 (Known::Nothing, is_complete) if is_complete || dir.upper.get().is_none() => {
                     break below;
                 }
-                (Known::Nothing | Known::Seen, _) => return Ok(None),
+                (Known::Nothing | Known::Seen, _) => return Ok(()),
             }
         };
         // Through directories that have none.
@@ -79,7 +93,10 @@ impl Shared {
             };
             let Some(found) = found else {
                 // Anything could be wrong with the rest.
-                return Ok(rest.is_none().then(|| tell(None)));
+                if rest.is_none() {
+                    tell(None);
+                }
+                return Ok(());
             };
             let file = match found {
                 Cow::Borrowed(file) => file,
@@ -89,13 +106,16 @@ impl Shared {
                 }
             };
             match (rest.map(first), file.kind()) {
-                (None, Kind::Symlink) => return Ok(None),
-                (None, _) => return Ok(Some(tell(Some(Seen { file, dir })))),
+                (None, Kind::Symlink) => return Ok(()),
+                (None, _) => {
+                    tell(Some(Seen { file, dir }));
+                    return Ok(());
+                }
                 (Some(Some(next)), Kind::Dir) => {
                     (name, rest) = next;
                     (below, dir) = (Some(file), None);
                 }
-                (Some(_), _) => return Ok(None),
+                (Some(_), _) => return Ok(()),
             }
         }
     }

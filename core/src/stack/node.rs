@@ -186,8 +186,11 @@ impl LowerNode {
         name: Name<'_>,
     ) -> Result<Option<Cow<'_, Arc<Self>>>> {
         let dir = self.dir()?;
-        if let Some(Children::Table(table)) = dir.children.get() {
-            // What most calls come for, and all that they have to do.
+        if cfg!(feature = "native")
+            && let Some(Children::Table(table)) = dir.children.get()
+        {
+            // What most calls come for, and all that they have to do. A component, which is to be
+            // small, has it asked below.
             let Some(at) = table.find(name, &stack.hasher) else {
                 return Ok(None);
             };

@@ -145,6 +145,9 @@ impl Table {
         look: impl FnOnce(u32, &mut dyn Iterator<Item = u16>) -> Result<Option<Arc<LowerNode>>>,
     ) -> Result<Option<&Arc<LowerNode>>> {
         let entry = &self.entries[at];
+        if let Some(node) = entry.node.get() {
+            return Ok(Some(node));
+        }
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         let more = match self.more.binary_search_by_key(&at, |more| more.0) {
             Ok(place) => &self.more[place].1[..],
