@@ -37,18 +37,20 @@ impl Shared {
         tell: impl FnOnce(Option<Seen<'_>>) -> T,
     ) -> Result<Option<T>> {
         let (mut tell, mut told) = (Some(tell), None);
-        self.go_down(base, path, &mut |seen| {
-            told = tell.take().map(|tell| tell(seen));
-        })?;
+        let tell = &mut |seen: Option<Seen<'_>>| told = tell.take().map(|tell| tell(seen));
+        // Once for all that is to be told, in a component, which is to be small.
+        #[cfg(not(feature = "native"))]
+        let tell: &mut dyn FnMut(Option<Seen<'_>>) = tell;
+        self.go_down(base, path, tell)?;
         Ok(told)
     }
 
-    /// [`descend`](Self::descend), once for all that is to be told.
-    fn go_down(
+    /// As [`descend`](Self::descend).
+    fn go_down<F: FnMut(Option<Seen<'_>>) + ?Sized>(
         &self,
         base: &Arc<Node>,
         path: &str,
-        tell: &mut dyn FnMut(Option<Seen<'_>>),
+        tell: &mut F,
     ) -> Result<()> {
         let is_root = Arc::ptr_eq(base, &self.root);
         if path.len() >= self.limits.path_bytes || (!is_root && base.is_dead()) {
