@@ -51,7 +51,7 @@ impl OverlayDir {
     }
 
     /// Opens a lower file for reading whose directory has a node. None means that it has to be
-    /// walked to.
+    /// walked to, which also finds out why a node could not be made here.
     fn descend_and_open(&self, path: &str, how: OpenHow) -> Result<Option<Opened>> {
         // A component is to be small.
         let may_descend = cfg!(feature = "native") && !how.write && !how.directory;
