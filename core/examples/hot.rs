@@ -33,6 +33,9 @@ const PATHS: &[Hot] = &[
     ("stat", |world| {
         assert!(world.root.stat_at("a/b/small", true).is_ok());
     }),
+    ("stat-upper", |world| {
+        assert!(world.root.stat_at("a/one", true).is_ok());
+    }),
     ("missing", |world| {
         assert!(world.root.stat_at("a/b/none", true).is_err());
     }),

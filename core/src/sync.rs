@@ -28,6 +28,8 @@ pub(crate) use shuttle::sync::atomic;
 #[cfg(shuttle)]
 pub(crate) use shuttle::thread::yield_now;
 
+#[cfg(all(test, debug_assertions, not(shuttle)))]
+pub(crate) use rank::taken;
 pub(crate) use rank::{Rank, Within};
 
 use rank::{Held, Ranked};

@@ -26,6 +26,21 @@ impl Blocking {
             Self::Pool => spawn_blocking(call).await,
         }
     }
+
+    /// As [`run`](Self::run), with something of which only the pool needs a clone.
+    pub(crate) async fn run_on<T: Clone + Send + 'static, R: Send + 'static>(
+        self,
+        on: &T,
+        call: impl FnOnce(&T) -> R + Send + 'static,
+    ) -> R {
+        match self {
+            Self::Inline => call(on),
+            Self::Pool => {
+                let on = on.clone();
+                spawn_blocking(move || call(&on)).await
+            }
+        }
+    }
 }
 
 /// A call that goes on in the pool, though nobody waits for it: dropping the task does not stop

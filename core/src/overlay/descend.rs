@@ -1,12 +1,12 @@
-//! The straight way down to a file that only lower layers have: what a guest asks for most.
+//! The straight way down to a file: what a guest asks for most.
 //!
-//! Nothing is kept of the way, and nothing on it is counted as held, so threads whose overlays
-//! share a stack write nothing that they share. What is not so simple (links, `.` and `..`, a file
-//! that the upper has, most errors) is left to [`resolve`](super::resolve).
+//! Nothing is kept of the way, and nothing on it that lies in lower layers is counted as held, so
+//! threads whose overlays share a stack write nothing that they share. What is not so simple
+//! (links, `.` and `..`, most errors) is left to [`resolve`](super::resolve).
 
 use super::Shared;
 use super::lookup::{NAME_MAX, is_reserved};
-use super::node::{Known, Node};
+use super::node::{At, Known, Node, Nodes};
 use crate::error::Result;
 use crate::meta::Kind;
 use crate::name::Name;
@@ -14,35 +14,31 @@ use crate::stack::LowerNode;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A file that a path led to.
-pub(super) struct Seen<'a> {
-    /// Not a symbolic link.
-    pub(super) file: &'a Arc<LowerNode>,
-    /// The directory that it is in, if that has a node.
-    pub(super) dir: Option<&'a Arc<Node>>,
+/// A file that a path led to. Not a symbolic link.
+pub(super) enum Seen<'a> {
+    /// One that is only in lower layers; and the directory that it is in, if that has a node.
+    Lower(&'a Arc<LowerNode>, Option<&'a Arc<Node>>),
+    /// One with a node, and where it was found.
+    Node(&'a Arc<Node>, At<'a>),
 }
 
 impl Shared {
-    /// Calls `tell` with what `path` leads to from `base`, or with none if its last name is not
-    /// there.
-    ///
-    /// Returns none, without calling it, where the way is not straight.
+    /// Calls `tell`, once, with what `path` leads to from `base`, or with none if its last name is
+    /// not there. Does not call it where the way is not straight.
     ///
     /// # Errors
     /// Those of the layers.
-    pub(super) fn descend<T>(
+    pub(super) fn descend(
         &self,
         base: &Arc<Node>,
         path: &str,
-        tell: impl FnOnce(Option<Seen<'_>>) -> T,
-    ) -> Result<Option<T>> {
-        let (mut tell, mut told) = (Some(tell), None);
-        let tell = &mut |seen: Option<Seen<'_>>| told = tell.take().map(|tell| tell(seen));
+        nodes: Nodes,
+        tell: &mut impl FnMut(Option<Seen<'_>>),
+    ) -> Result<()> {
         // Once for all that is to be told, in a component, which is to be small.
         #[cfg(not(feature = "native"))]
         let tell: &mut dyn FnMut(Option<Seen<'_>>) = tell;
-        self.go_down(base, path, tell)?;
-        Ok(told)
+        self.go_down(base, path, nodes, tell)
     }
 
     /// As [`descend`](Self::descend).
@@ -50,10 +46,10 @@ impl Shared {
         &self,
         base: &Arc<Node>,
         path: &str,
+        nodes: Nodes,
         tell: &mut F,
     ) -> Result<()> {
-        let is_root = Arc::ptr_eq(base, &self.root);
-        if path.len() >= self.limits.path_bytes || (!is_root && base.is_dead()) {
+        if path.len() >= self.limits.path_bytes || base.is_dead() {
             return Ok(());
         }
         let Some((mut name, mut rest)) = first(path.as_bytes()) else {
@@ -68,9 +64,19 @@ impl Shared {
             }
             // Before what is known, as in every step.
             let below = dir.below();
-            match dir.known(name)? {
+            // What the upper does not have, it has nothing below of.
+            if nodes == Nodes::OfUpper && dir.upper.get().is_none() {
+                break below;
+            }
+            match dir.known_with(name, nodes)? {
                 (Known::Upper(node) | Known::Lower(Some(node)), _) => {
-                    let Some(next) = rest.and_then(first) else {
+                    let Some(next) = rest else {
+                        if node.kind != Kind::Symlink {
+                            tell(Some(Seen::Node(&node, (dir, name))));
+                        }
+                        return Ok(());
+                    };
+                    let Some(next) = first(next) else {
                         return Ok(());
                     };
                     (name, rest) = next;
@@ -110,7 +116,7 @@ impl Shared {
             match (rest.map(first), file.kind()) {
                 (None, Kind::Symlink) => return Ok(()),
                 (None, _) => {
-                    tell(Some(Seen { file, dir }));
+                    tell(Some(Seen::Lower(file, dir)));
                     return Ok(());
                 }
                 (Some(Some(next)), Kind::Dir) => {

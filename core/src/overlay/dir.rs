@@ -4,7 +4,7 @@ use super::Shared;
 use super::copy_up::Data;
 use super::node::Node;
 use super::resolve::Last;
-use super::stat::{set_ghost_times, stat_of};
+use super::stat::set_ghost_times;
 use crate::descriptor::Listing;
 use crate::error::{Errno, Result};
 use crate::meta::{Identity, SetTimes, Stat};
@@ -113,10 +113,7 @@ impl OverlayDir {
     }
 
     pub(crate) fn stat(&self) -> Result<Stat> {
-        Ok(stat_of(
-            &self.shared.meta_of(&self.node, None)?,
-            self.node.identity(),
-        ))
+        self.shared.stat_node(&self.node, None)
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {

@@ -3,15 +3,11 @@
 use super::Shared;
 use super::copy_up::Data;
 use super::dir::OverlayDir;
-use super::lookup::Pos;
-use super::node::{Node, Place};
-use super::resolve::Walked;
+use super::node::{At, Node};
 use super::stat::{lower_meta, set_ghost_times, stat_of};
 use crate::error::{Errno, Error, Result};
-use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Identity, Meta, SetTimes, Stat};
-use crate::name::Name;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use std::any::Any;
 use std::fmt;
@@ -89,7 +85,7 @@ impl OverlayFile {
         &self.open.node
     }
 
-    pub(super) fn open_for_reading(&mut self, walked: Option<&Walked>) -> Result<()> {
+    pub(super) fn open_for_reading(&mut self, at: Option<At<'_>>) -> Result<()> {
         let OpenFile { shared, node, .. } = &*self.open;
         if node.upper.get().is_none() {
             let below = node.below().ok_or(Errno::Io)?;
@@ -100,7 +96,7 @@ impl OverlayFile {
         let copied = node.state.lock().copied.clone();
         let opened = match copied {
             Some(copied) => copied,
-            None => self.open_named(walked, |upper, dir, name| upper.open_read(dir, name))?,
+            None => shared.at_any_name(node, at, |upper, dir, name| upper.open_read(dir, name))?,
         };
         self.open.upper.get_or_init(|| opened);
         Ok(())
@@ -108,15 +104,16 @@ impl OverlayFile {
 
     pub(super) fn open_for_writing(
         &mut self,
-        walked: Option<&Walked>,
+        at: Option<At<'_>>,
         copied: Option<Arc<dyn WriteAt>>,
     ) -> Result<()> {
+        let OpenFile { shared, node, .. } = &*self.open;
         let file = match copied {
             Some(file) => file,
-            None => self.open_named(walked, |upper, dir, name| upper.open_write(dir, name))?,
+            None => shared.at_any_name(node, at, |upper, dir, name| upper.open_write(dir, name))?,
         };
         // Nobody but us gives a file of the upper such bits.
-        let mode = match self.open.shared.kept_meta(self.node()) {
+        let mode = match shared.kept_meta(node) {
             Some((_, meta)) => meta.mode,
             None => file.meta()?.mode,
         };
@@ -124,23 +121,6 @@ impl OverlayFile {
         self.open.has_set_id.store(set_id, Ordering::Relaxed);
         self.open.upper.get_or_init(|| file);
         Ok(())
-    }
-
-    /// Opens the upper file by the name by which a walk found it, or by its place where the
-    /// copy-up came after the walk, or there was none.
-    fn open_named(
-        &self,
-        walked: Option<&Walked>,
-        open: impl FnOnce(&dyn AnyUpper, &DirHandle, Name<'_>) -> Result<Arc<dyn WriteAt>>,
-    ) -> Result<Arc<dyn WriteAt>> {
-        let OpenFile { shared, node, .. } = &*self.open;
-        let found = walked.and_then(|walked| Some((walked.parents().last()?, walked.name()?)));
-        let (dir, name) = match found {
-            Some((Pos::Node(dir), name)) => (Arc::clone(dir), name.to_owned()),
-            Some((Pos::Lower(_), _)) | None => node.parent().ok_or(Errno::NoEntry)?,
-        };
-        let name = name.as_name();
-        shared.at_name(node, (&dir, name), |upper, dir| open(upper, dir, name))
     }
 
     fn source(&self) -> Result<Source<'_>> {
@@ -265,7 +245,7 @@ impl OverlayFile {
 
     pub(crate) fn stat(&self) -> Result<Stat> {
         let mut meta = self.meta()?;
-        if let Place::Dead = *self.open.node.place.lock() {
+        if self.open.node.is_dead() {
             meta.links = 0;
         }
         Ok(stat_of(&meta, self.open.node.identity()))

@@ -1,7 +1,7 @@
 //! One name in one directory.
 
 use super::Shared;
-use super::node::{Child, Known, Node, Place, UpperPart};
+use super::node::{At, Child, Known, Node, Place, UpperPart};
 use crate::error::{Errno, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -102,7 +102,7 @@ impl Shared {
     pub(super) fn at_name<T>(
         &self,
         node: &Arc<Node>,
-        (dir, name): (&Arc<Node>, Name<'_>),
+        (dir, name): At<'_>,
         ask: impl FnOnce(&dyn AnyUpper, &DirHandle) -> Result<T>,
     ) -> Result<T> {
         let _names = dir.dir()?.names.read();
@@ -111,6 +111,25 @@ impl Shared {
             _ => return Err(Errno::NoEntry.into()),
         }
         ask(self.upper()?, &*dir.handle(self)?)
+    }
+
+    /// As [`at_name`](Self::at_name), at the name where `node` was found, or at its place where the
+    /// copy-up came after the walk, or there was none.
+    pub(super) fn at_any_name<T>(
+        &self,
+        node: &Arc<Node>,
+        at: Option<At<'_>>,
+        ask: impl FnOnce(&dyn AnyUpper, &DirHandle, Name<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let placed;
+        let (dir, name) = match at {
+            Some(at) => at,
+            None => {
+                placed = node.parent().ok_or(Errno::NoEntry)?;
+                (&placed.0, placed.1.as_name())
+            }
+        };
+        self.at_name(node, (dir, name), |upper, dir| ask(upper, dir, name))
     }
 
     /// Asks the upper about a name that is not known well enough.

@@ -26,6 +26,8 @@ pub(crate) struct Node {
     /// Where it hangs. Of a file with several names in the upper, one of them.
     /// Guard: its own lock, a leaf; changed under the directory lock of the parent.
     pub(super) place: Mutex<Place>,
+    /// Whether it was removed, as `place` says. Set under the lock of that.
+    dead: AtomicBool,
     /// A directory: what is merged below it, unless it has parted from that. Anything else: what
     /// it is copied up from.
     below: Option<Arc<LowerNode>>,
@@ -129,6 +131,18 @@ pub(super) enum Child {
     Lower(Weak<Node>),
 }
 
+/// A directory, and a name in it.
+pub(super) type At<'a> = (&'a Arc<Node>, Name<'a>);
+
+/// What nodes are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nodes {
+    /// Of what the upper has.
+    OfUpper,
+    /// Those too of lower files that somebody has open.
+    All,
+}
+
 /// What is known of a name at a moment: a [`Child`], in the hand of who asked.
 pub(super) enum Known {
     /// The upper has it.
@@ -162,6 +176,7 @@ impl Node {
             kind,
             first_seen,
             place: Mutex::ranked(Rank::Leaf, place),
+            dead: AtomicBool::new(false),
             below,
             has_parted: AtomicBool::new(false),
             upper: upper.map(OnceLock::from).unwrap_or_default(),
@@ -196,12 +211,16 @@ impl Node {
     /// Puts the node elsewhere.
     pub(super) fn set_place(&self, place: Place) {
         // Whoever held the last reference to the parent takes the lock of its place: not below ours.
-        let before = std::mem::replace(&mut *self.place.lock(), place);
+        let mut now = self.place.lock();
+        let is_dead = matches!(place, Place::Dead);
+        let before = std::mem::replace(&mut *now, place);
+        self.dead.store(is_dead, Ordering::Release);
+        drop(now);
         drop(before);
     }
 
     pub(super) fn is_dead(&self) -> bool {
-        matches!(*self.place.lock(), Place::Dead)
+        self.dead.load(Ordering::Acquire)
     }
 
     /// `no-entry` for a directory that was removed.
@@ -269,12 +288,18 @@ impl Node {
 
     /// What is known of a name, and whether every name that the upper has here is known.
     pub(super) fn known(&self, name: Name<'_>) -> Result<(Known, bool)> {
+        self.known_with(name, Nodes::All)
+    }
+
+    /// As [`known`](Self::known), with those nodes.
+    pub(super) fn known_with(&self, name: Name<'_>, nodes: Nodes) -> Result<(Known, bool)> {
         let children = self.dir()?.children.read();
         let known = match children.map.get(name.as_bytes()) {
             Some(Child::Node(node)) => Known::Upper(Arc::clone(node)),
             Some(Child::Seen { .. }) => Known::Seen,
             Some(Child::Hidden) => Known::Hidden,
-            Some(Child::Lower(node)) => Known::Lower(node.upgrade()),
+            Some(Child::Lower(node)) if nodes == Nodes::All => Known::Lower(node.upgrade()),
+            Some(Child::Lower(_)) => Known::Lower(None),
             None => Known::Nothing,
         };
         Ok((known, children.complete))

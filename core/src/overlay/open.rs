@@ -5,7 +5,7 @@ use super::create::is_openable;
 use super::descend::Seen;
 use super::dir::OverlayDir;
 use super::file::OverlayFile;
-use super::node::Node;
+use super::node::{At, Node, Nodes};
 use super::resolve::{Last, TRIES, Walked};
 use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Result};
@@ -58,22 +58,30 @@ impl OverlayDir {
         if !may_descend || how.create || how.truncate {
             return Ok(None);
         }
-        let told = self.shared.descend(&self.node, path, |seen| match seen {
-            Some(Seen {
-                file,
-                dir: Some(dir),
-            }) if file.kind() == Kind::File => Ok(self.shared.child_node(dir, file).ok()),
-            Some(_) => Ok(None),
-            None => Err(Errno::NoEntry),
-        })?;
-        let Some(node) = told.unwrap_or(Ok(None))? else {
-            return Ok(None);
-        };
-        match self.open_file(None, node, how, false) {
+        let open = |node: Arc<Node>, at: Option<At<'_>>| match self.open_file(node, at, how, false)
+        {
             // It was removed meanwhile, and another may be there now.
             Err(error) if error.is_not_found() => Ok(None),
             opened => opened.map(Some),
-        }
+        };
+        let mut opened = Ok(None);
+        self.shared
+            .descend(&self.node, path, Nodes::All, &mut |seen| {
+                opened = match seen {
+                    Some(Seen::Lower(file, Some(dir))) if file.kind() == Kind::File => {
+                        match self.shared.child_node(dir, file) {
+                            Ok(node) => open(node, None),
+                            Err(_) => Ok(None),
+                        }
+                    }
+                    Some(Seen::Node(node, at)) if node.kind == Kind::File => {
+                        open(Arc::clone(node), Some(at))
+                    }
+                    Some(_) => Ok(None),
+                    None => Err(Errno::NoEntry.into()),
+                };
+            })?;
+        opened
     }
 
     fn open_walked(&self, walked: &Walked, how: OpenHow) -> Result<Opened> {
@@ -99,7 +107,7 @@ impl OverlayDir {
             }
             Step::File { write } => {
                 let node = self.shared.materialize(walked.trail())?;
-                self.open_file(Some(walked), node, how, write)
+                self.open_file(node, walked.at(), how, write)
             }
         }
     }
@@ -108,8 +116,8 @@ impl OverlayDir {
     /// directory has, and reading what a lower one has, is the system's to refuse.
     fn may_open(
         &self,
-        walked: Option<&Walked>,
         node: &Arc<Node>,
+        at: Option<At<'_>>,
         how: OpenHow,
         write: bool,
     ) -> Result<()> {
@@ -124,36 +132,35 @@ impl OverlayDir {
         }
         let read = in_upper && (how.read || !how.write);
         let bits = if write { 0o200 } else { 0 } | if read { 0o400 } else { 0 };
-        let via = walked.and_then(|walked| Some((walked.parents(), walked.name()?)));
-        let mode = shared.meta_of(node, via)?.mode;
+        let mode = shared.meta_of(node, at)?.mode;
         match mode.is_none_or(|mode| mode & bits == bits) {
             true => Ok(()),
             false => Err(Errno::Access.into()),
         }
     }
 
-    /// Opens the file that `node` is, found by `walked` if by any.
+    /// Opens the file that `node` is, and where it was found in the upper, if it was.
     fn open_file(
         &self,
-        walked: Option<&Walked>,
         node: Arc<Node>,
+        at: Option<At<'_>>,
         how: OpenHow,
         write: bool,
     ) -> Result<Opened> {
         let shared = &self.shared;
-        self.may_open(walked, &node, how, write)?;
+        self.may_open(&node, at, how, write)?;
         let mut file = OverlayFile::register(self, node, how.read || !how.write, write);
         if !write {
-            file.open_for_reading(walked)?;
+            file.open_for_reading(at)?;
             return Ok(Opened::File(file.into()));
         }
         let data = if how.truncate { Data::Drop } else { Data::Keep };
         match (shared.copy_up(file.node(), data)?, data) {
             // It was truncated when the copy got its name: from there on nothing can fail.
             (Some(copied), Data::Drop) => file.go_on_with(copied),
-            (copied, Data::Keep) => file.open_for_writing(walked, copied)?,
+            (copied, Data::Keep) => file.open_for_writing(at, copied)?,
             (None, Data::Drop) => {
-                file.open_for_writing(walked, None)?;
+                file.open_for_writing(at, None)?;
                 file.set_size(0)?;
             }
         }

@@ -4,7 +4,7 @@
 //! another. Nothing recurses: path, links and depth are the guest's.
 
 use super::lookup::{NAME_MAX, Pos};
-use super::node::Node;
+use super::node::{At, Node};
 use super::{AbsoluteSymlinks, Shared};
 use crate::error::{Errno, Result};
 use crate::meta::Kind;
@@ -85,6 +85,14 @@ impl Walked<'_> {
     /// The directory of the last name.
     pub(super) fn parent(&self) -> Result<&Pos> {
         self.parents().last().ok_or_else(|| Errno::Io.into())
+    }
+
+    /// Where the last name was looked up, if its directory has a node.
+    pub(super) fn at(&self) -> Option<At<'_>> {
+        match self.parents().last()? {
+            Pos::Node(dir) => Some((dir, self.name()?)),
+            Pos::Lower(_) => None,
+        }
     }
 
     /// The walk from the base to what the path names.

@@ -1,8 +1,9 @@
 //! What is told of a file, and its times.
 
 use super::Shared;
+use super::descend::Seen;
 use super::lookup::Pos;
-use super::node::{Node, Place};
+use super::node::{At, Node, Nodes};
 use super::resolve::{Last, Walked};
 use crate::error::{Errno, Result};
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -34,9 +35,14 @@ pub(super) fn stat_of(meta: &Meta, identity: Identity) -> Stat {
 impl Shared {
     /// `stat-at`.
     pub(super) fn stat_at(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Stat> {
-        let told = self.descend(base, path, |seen| match seen {
-            Some(seen) => Ok(self.stat_lower(seen.file)),
-            None => Err(Errno::NoEntry.into()),
+        let mut told = None;
+        self.descend(base, path, Nodes::OfUpper, &mut |seen| {
+            told = match seen {
+                Some(Seen::Lower(file, _)) => Some(Ok(self.stat_lower(file))),
+                // It may have lost the name since: then what has it now is to be told of.
+                Some(Seen::Node(node, at)) => self.stat_node(node, Some(at)).ok().map(Ok),
+                None => Some(Err(Errno::NoEntry.into())),
+            }
         })?;
         told.unwrap_or_else(|| self.at_path(base, path, last, |walked| self.stat(walked)))
     }
@@ -49,18 +55,24 @@ impl Shared {
     fn stat(&self, walked: &Walked) -> Result<Stat> {
         match walked.existing()? {
             Pos::Lower(lower) => Ok(self.stat_lower(lower)),
-            Pos::Node(node) => {
-                let via = walked.name().map(|name| (walked.parents(), name));
-                Ok(stat_of(&self.meta_of(node, via)?, node.identity()))
-            }
+            Pos::Node(node) => self.stat_node(node, walked.at()),
         }
+    }
+
+    /// `stat` of a node, and where it was found, if it was.
+    pub(super) fn stat_node(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Stat> {
+        Ok(stat_of(&self.meta_of(node, at)?, node.identity()))
     }
 
     /// Who a path leads to.
     pub(super) fn identity_at(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Identity> {
-        let told = self.descend(base, path, |seen| match seen {
-            Some(seen) => Ok(self.identity_of_lower(seen.file)),
-            None => Err(Errno::NoEntry.into()),
+        let mut told = None;
+        self.descend(base, path, Nodes::OfUpper, &mut |seen| {
+            told = Some(match seen {
+                Some(Seen::Lower(file, _)) => Ok(self.identity_of_lower(file)),
+                Some(Seen::Node(node, _)) => Ok(node.identity()),
+                None => Err(Errno::NoEntry.into()),
+            });
         })?;
         if let Some(told) = told {
             return told;
@@ -71,23 +83,19 @@ impl Shared {
         })
     }
 
-    /// The metadata of a node. `via` is the walk to its directory and the name by which it was
-    /// found, if it was: of a file with several names, the one in `place` may be gone.
-    pub(super) fn meta_of(
-        &self,
-        node: &Arc<Node>,
-        via: Option<(&[Pos], Name<'_>)>,
-    ) -> Result<Meta> {
+    /// The metadata of a node, and where it was found, if it was: of a file with several names, the
+    /// one in `place` may be gone.
+    pub(super) fn meta_of(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Meta> {
         if node.upper.get().is_none() {
             return lower_meta(node);
         }
         let version = node.version.load(Ordering::Acquire);
-        if let Some((at, meta)) = self.kept_meta(node)
-            && (at == version || node.is_dead())
+        if let Some((of, meta)) = self.kept_meta(node)
+            && (of == version || node.is_dead())
         {
             return Ok(meta);
         }
-        let meta = self.read_meta(node, via)?;
+        let meta = self.read_meta(node, at)?;
         node.remember(version, meta);
         Ok(meta)
     }
@@ -114,16 +122,11 @@ impl Shared {
         kept.map(|(_, meta)| meta.modified)
     }
 
-    fn read_meta(&self, node: &Arc<Node>, via: Option<(&[Pos], Name<'_>)>) -> Result<Meta> {
+    fn read_meta(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Meta> {
         if node.kind == Kind::Dir {
             return self.upper()?.dir_meta(&*node.handle(self)?);
         }
-        let (dir, name) = match via {
-            Some(([.., Pos::Node(dir)], name)) => (Arc::clone(dir), name.to_owned()),
-            Some(_) | None => node.parent().ok_or(Errno::NoEntry)?,
-        };
-        let name = name.as_name();
-        self.at_name(node, (&dir, name), |upper, dir| found(upper, dir, name))
+        self.at_any_name(node, at, found)
     }
 
     /// `set-times-at`.
@@ -187,15 +190,17 @@ pub(super) fn lower_meta(node: &Node) -> Result<Meta> {
         Some(below) => below.meta(),
         None => return Err(Errno::Io.into()),
     };
-    let ghost = node.state.lock().ghost_times;
-    apply(&mut meta, ghost);
+    if node.is_dead() {
+        let ghost = node.state.lock().ghost_times;
+        apply(&mut meta, ghost);
+    }
     Ok(meta)
 }
 
 /// Sets times of a file that is removed and that no layer can be asked to change: they stay with
 /// the handles.
 pub(super) fn set_ghost_times(node: &Node, times: SetTimes, clock: fn() -> Timestamp) {
-    debug_assert!(matches!(*node.place.lock(), Place::Dead));
+    debug_assert!(node.is_dead());
     let now = clock();
     let fixed = |time| match time {
         SetTime::Now => SetTime::To(now),

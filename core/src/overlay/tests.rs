@@ -4,7 +4,10 @@ use super::Overlay;
 use super::node::Node;
 use super::resolve::Last;
 use crate::layer::{Found, Layer, MemoryLayer};
-use crate::{Dir, Errno, File, Lower, Name, OpenHow, Opened, SetTime, SetTimes, Timestamp};
+use crate::{
+    Dir, Errno, File, Limits, Lower, LowerStack, Name, OpenHow, Opened, SetTime, SetTimes,
+    Timestamp,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,6 +47,33 @@ fn node(overlay: &Overlay, path: &str) -> Arc<Node> {
     let shared = &overlay.shared;
     let walked = shared.resolve(&shared.root, path, Last::Follow).unwrap();
     shared.materialize(walked.trail()).unwrap()
+}
+
+/// Threads whose overlays share a stack do the more work the more they are. A lock that each of
+/// their lookups takes would undo that, and no other test would tell.
+#[cfg(all(debug_assertions, not(shuttle)))]
+#[test]
+fn a_lookup_takes_no_lock_that_overlays_share() {
+    use crate::sync::taken;
+
+    let stack = LowerStack::new(vec![lower()], &Limits::default()).unwrap();
+    let lookups = |root: &Dir| {
+        assert!(root.stat_at("d/f", true).is_ok());
+        assert!(root.identity_at("d", true).is_ok());
+        assert!(root.stat_at("d/none", true).is_err());
+    };
+    let locks = |overlay: &Overlay| {
+        let root = overlay.root();
+        lookups(&root);
+        let before = taken();
+        lookups(&root);
+        taken() - before
+    };
+    let read_only = Overlay::builder().stack(Arc::clone(&stack));
+    assert_eq!(locks(&read_only.build().unwrap()), 0);
+    // Each looks once into what its own upper has in the root.
+    let writable = Overlay::builder().stack(stack).upper_memory(1 << 20);
+    assert_eq!(locks(&writable.build().unwrap()), 3);
 }
 
 /// A walk found a lower file. Before the call made its node, the directory was removed and made
@@ -200,7 +230,6 @@ fn times_of_what_is_removed_are_told_by_the_clock_that_was_given() {
 mod on_disk {
     use super::super::node::Child;
     use super::*;
-    use crate::Limits;
     use crate::layer::{ReadAt, WriteAt};
     use crate::plain::HostFile;
     use std::any::Any;

@@ -33,9 +33,11 @@ pub(crate) enum Rank {
 #[cfg(all(debug_assertions, not(shuttle)))]
 mod checked {
     use super::Rank;
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
 
     thread_local! {
+        /// How many locks this thread took.
+        static TAKEN: Cell<usize> = const { Cell::new(0) };
         /// What this thread holds, the latest last; [`Rank::None`] where it went into a layer.
         static HELD: RefCell<Vec<Rank>> = const { RefCell::new(Vec::new()) };
     }
@@ -83,6 +85,8 @@ mod checked {
 
         /// A thread has the lock without having waited for it.
         pub(crate) fn took(&self) -> Held {
+            // None is counted while the thread ends.
+            let _ended = TAKEN.try_with(|taken| taken.set(taken.get() + 1));
             if self.0 != Rank::None {
                 with(|held| held.push(self.0));
             }
@@ -132,6 +136,12 @@ mod checked {
         }
     }
 
+    /// How many locks this thread took so far.
+    #[cfg(test)]
+    pub(crate) fn taken() -> usize {
+        TAKEN.get()
+    }
+
     fn forget(rank: Rank) {
         with(|held| {
             if let Some(last) = held.iter().rposition(|held| *held == rank) {
@@ -146,6 +156,8 @@ mod checked {
     }
 }
 
+#[cfg(all(test, debug_assertions, not(shuttle)))]
+pub(crate) use checked::taken;
 #[cfg(all(debug_assertions, not(shuttle)))]
 pub(crate) use checked::{Held, Ranked, Within};
 

@@ -10,7 +10,7 @@ use super::types::{
     Rights, Size, Subscription, Timestamp, Whence,
 };
 use super::{OverlayP1Ctx, Preview1, convert, data, delegate, paths};
-use wasi_overlay_core::Stat;
+use wasi_overlay_core::{Dir, File, Stat};
 use wiggle::{GuestMemory as Memory, GuestPtr};
 
 type Result<T> = std::result::Result<T, Error>;
@@ -21,12 +21,12 @@ macro_rules! object {
         match $self.table.get($fd)? {
             Entry::Stdio($stdio) => $delegated,
             Entry::Dir(open) => {
-                let $object = open.dir.clone();
-                $self.blocking().run(move || $call).await
+                let call = move |$object: &Dir| $call;
+                $self.blocking().run_on(&open.dir, call).await
             }
             Entry::File(open) => {
-                let $object = open.file.clone();
-                $self.blocking().run(move || $call).await
+                let call = move |$object: &File| $call;
+                $self.blocking().run_on(&open.file, call).await
             }
         }
         .map_err(convert::error)
@@ -36,8 +36,9 @@ macro_rules! object {
 /// A call on an open file.
 macro_rules! file {
     ($self:ident, $fd:expr, $file:ident => $call:expr) => {{
-        let $file = $self.table.file($fd)?.file.clone();
-        let outcome = $self.blocking().run(move || $call).await;
+        let file = &$self.table.file($fd)?.file;
+        let call = move |$file: &File| $call;
+        let outcome = $self.blocking().run_on(file, call).await;
         outcome.map_err(convert::error)
     }};
 }
@@ -73,8 +74,8 @@ impl Preview1 for OverlayP1Ctx {
             return self.wasi.fd_read(memory, inner, iovs).await;
         }
         let open = self.table.file(fd)?;
-        let (file, position) = (open.file.clone(), open.position);
-        let count = data::read(self.blocking(), memory, &file, iovs, position).await?;
+        let position = open.position;
+        let count = data::read(self.blocking(), memory, &open.file, iovs, position).await?;
         self.advance(fd, position, count)?;
         Ok(count)
     }
@@ -90,8 +91,8 @@ impl Preview1 for OverlayP1Ctx {
         if let Some(inner) = self.stdio(fd)? {
             return self.wasi.fd_pread(memory, inner, iovs, offset).await;
         }
-        let file = self.table.file(fd)?.file.clone();
-        data::read(self.blocking(), memory, &file, iovs, offset).await
+        let file = &self.table.file(fd)?.file;
+        data::read(self.blocking(), memory, file, iovs, offset).await
     }
 
     async fn fd_write(
@@ -106,14 +107,14 @@ impl Preview1 for OverlayP1Ctx {
             return self.wasi.fd_write(memory, inner, ciovs).await;
         }
         let open = self.table.file(fd)?;
-        let (file, position) = (open.file.clone(), open.position);
+        let (file, position) = (&open.file, open.position);
         if !open.append {
             let place = data::Place::At(position);
-            let count = data::write(self.blocking(), memory, &file, ciovs, place).await?;
+            let count = data::write(self.blocking(), memory, file, ciovs, place).await?;
             self.advance(fd, position, count)?;
             return Ok(count);
         }
-        let count = data::write(self.blocking(), memory, &file, ciovs, data::Place::End).await?;
+        let count = data::write(self.blocking(), memory, file, ciovs, data::Place::End).await?;
         let end = file!(self, fd, file => file.stat())?.size;
         self.table.file_mut(fd)?.position = end;
         Ok(count)
@@ -137,8 +138,7 @@ impl Preview1 for OverlayP1Ctx {
         } else {
             data::Place::At(offset)
         };
-        let file = open.file.clone();
-        data::write(self.blocking(), memory, &file, ciovs, place).await
+        data::write(self.blocking(), memory, &open.file, ciovs, place).await
     }
 
     async fn fd_seek(

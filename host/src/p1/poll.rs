@@ -10,6 +10,7 @@ use super::types::{
     Subclockflags, Subscription, SubscriptionClock, SubscriptionFdReadwrite, SubscriptionU,
 };
 use super::{Entry, OverlayP1Ctx, Preview1, convert};
+use wasi_overlay_core::File;
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
 /// Of subscriptions and events.
@@ -143,9 +144,8 @@ impl OverlayP1Ctx {
         let mut flags = Eventrwflags::empty();
         if type_ == Eventtype::FdRead {
             let open = self.table.file(fd)?;
-            let (file, position) = (open.file.clone(), open.position);
-            let stat = self.blocking().run(move || file.stat()).await;
-            if stat.map_err(convert::error)?.size <= position {
+            let stat = self.blocking().run_on(&open.file, File::stat).await;
+            if stat.map_err(convert::error)?.size <= open.position {
                 flags |= Eventrwflags::FD_READWRITE_HANGUP;
             }
         }

@@ -22,7 +22,7 @@ impl OverlayP1Ctx {
         cookie: u64,
     ) -> Result<u32, Error> {
         let open = self.table.dir(fd)?;
-        let (dir, id) = (open.dir.clone(), open.id);
+        let id = open.id;
         let kept = if cookie == 0 {
             None
         } else {
@@ -33,8 +33,9 @@ impl OverlayP1Ctx {
         let (own, listing) = match kept {
             Some(listing) if !wants_dots => (0, listing),
             kept => {
-                let look = move || look(&dir, wants_dots, kept);
-                let found = self.blocking().run(look).await.map_err(convert::error)?;
+                let look = move |dir: &Dir| look(dir, wants_dots, kept);
+                let found = self.blocking().run_on(&open.dir, look).await;
+                let found = found.map_err(convert::error)?;
                 self.listings.put(id, Arc::clone(&found.1));
                 found
             }

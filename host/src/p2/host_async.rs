@@ -17,8 +17,8 @@ impl OverlayCtxView<'_> {
         fd: &Resource<Descriptor>,
         call: impl FnOnce(&Descriptor) -> Result<R> + Send + 'static,
     ) -> FsResult<R> {
-        let descriptor = self.table.get(fd)?.clone();
-        Ok(self.ctx.blocking().run(move || call(&descriptor)).await?)
+        let descriptor = self.table.get(fd)?;
+        Ok(self.ctx.blocking().run_on(descriptor, call).await?)
     }
 
     async fn on_file<R: Send + 'static>(
@@ -26,8 +26,8 @@ impl OverlayCtxView<'_> {
         fd: &Resource<Descriptor>,
         call: impl FnOnce(&File) -> Result<R> + Send + 'static,
     ) -> FsResult<R> {
-        let file = self.table.get(fd)?.file()?.clone();
-        Ok(self.ctx.blocking().run(move || call(&file)).await?)
+        let file = self.table.get(fd)?.file()?;
+        Ok(self.ctx.blocking().run_on(file, call).await?)
     }
 
     async fn on_dir<R: Send + 'static>(
@@ -35,8 +35,8 @@ impl OverlayCtxView<'_> {
         fd: &Resource<Descriptor>,
         call: impl FnOnce(&Dir) -> Result<R> + Send + 'static,
     ) -> FsResult<R> {
-        let dir = self.table.get(fd)?.dir()?.clone();
-        Ok(self.ctx.blocking().run(move || call(&dir)).await?)
+        let dir = self.table.get(fd)?.dir()?;
+        Ok(self.ctx.blocking().run_on(dir, call).await?)
     }
 }
 

@@ -1,0 +1,126 @@
+//! Constants for WASI 0.3. All but files is wasmtime-wasi's.
+
+use super::{Descriptor, NAME, Object, PAGE, is_dir, is_missing, refuse, root};
+use crate::sides::asynchronous;
+use crate::sides::stock::State;
+use anyhow::Result;
+use wasi_overlay::p3::bindings::types::{
+    DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags,
+    PathFlags,
+};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Component, FutureReader, Linker, Resource, ResourceType, StreamReader};
+use wasmtime_wasi::p3::{cli, clocks, random};
+
+/// What the guest imports and is not told to do: functions that wait, and those that do not.
+const REFUSED: [&[&str]; 2] = [
+    &["create-directory-at", "rename-at", "unlink-file-at"],
+    &["append-via-stream", "write-via-stream"],
+];
+
+/// Runs a component, in a tree of so many files to walk; returns what it printed.
+pub(crate) fn run(component: &Component, arguments: &[String], files: u32) -> Result<Vec<u8>> {
+    let mut linker: Linker<State> = Linker::new(component.engine());
+    cli::add_to_linker(&mut linker)?;
+    clocks::add_to_linker(&mut linker)?;
+    random::add_to_linker(&mut linker)?;
+    add_to_linker(&mut linker, files)?;
+    asynchronous::linked(component, &linker, arguments, &Vec::new())
+}
+
+fn stat(object: Object) -> DescriptorStat {
+    DescriptorStat {
+        type_: type_of(object != Object::File),
+        link_count: 1,
+        size: PAGE.len() as u64,
+        data_access_timestamp: None,
+        data_modification_timestamp: None,
+        status_change_timestamp: None,
+    }
+}
+
+fn type_of(is_dir: bool) -> DescriptorType {
+    match is_dir {
+        true => DescriptorType::Directory,
+        false => DescriptorType::RegularFile,
+    }
+}
+
+type Ended = FutureReader<std::result::Result<(), ErrorCode>>;
+
+/// A stream and how it ends: well.
+fn stream<T>(
+    mut store: StoreContextMut<'_, State>,
+    items: Vec<T>,
+) -> wasmtime::Result<((StreamReader<T>, Ended),)>
+where
+    T: wasmtime::component::Lower + wasmtime::component::Lift + Unpin + Send + Sync + 'static,
+{
+    let stream = StreamReader::new(&mut store, items)?;
+    let ended = async { wasmtime::error::Ok(Ok(())) };
+    Ok(((stream, FutureReader::new(&mut store, ended)?),))
+}
+
+fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
+    type Fd = Resource<Descriptor>;
+    type Answer<T> = wasmtime::Result<(std::result::Result<T, ErrorCode>,)>;
+    let mut preopens = linker.instance("wasi:filesystem/preopens@0.3.0")?;
+    preopens.func_wrap("get-directories", |_, (): ()| Ok((root(),)))?;
+    let mut types = linker.instance("wasi:filesystem/types@0.3.0")?;
+    let descriptor = ResourceType::host::<Descriptor>();
+    types.resource("descriptor", descriptor, |_, _| Ok(()))?;
+    let [waiting, prompt] = REFUSED;
+    for name in waiting {
+        let name = format!("[method]descriptor.{name}");
+        types.func_new_concurrent(&name, |_, _, _, _| Box::pin(async { refuse() }))?;
+    }
+    for name in prompt {
+        let name = format!("[method]descriptor.{name}");
+        types.func_new(&name, |_, _, _, _| refuse())?;
+    }
+    types.func_wrap_concurrent("[method]descriptor.get-type", |_, (fd,): (Fd,)| {
+        let type_ = type_of(Object::of(&fd) != Object::File);
+        Box::pin(async move { Answer::Ok((Ok(type_),)) })
+    })?;
+    types.func_wrap_concurrent("[method]descriptor.stat", |_, (fd,): (Fd,)| {
+        Box::pin(async move { Answer::Ok((Ok(stat(Object::of(&fd))),)) })
+    })?;
+    types.func_wrap_concurrent(
+        "[method]descriptor.stat-at",
+        |_, (_, _, path): (Fd, PathFlags, String)| {
+            Box::pin(async move {
+                if is_missing(&path) {
+                    return Answer::Ok((Err(ErrorCode::NoEntry),));
+                }
+                let object = if is_dir(&path) {
+                    Object::ROOT
+                } else {
+                    Object::File
+                };
+                Ok((Ok(stat(object)),))
+            })
+        },
+    )?;
+    types.func_wrap_concurrent(
+        "[method]descriptor.open-at",
+        move |_, how: (Fd, PathFlags, String, OpenFlags, DescriptorFlags)| {
+            Box::pin(async move { Answer::Ok((Ok(Object::at(&how.2, files).descriptor()),)) })
+        },
+    )?;
+    types.func_wrap(
+        "[method]descriptor.read-via-stream",
+        |store, _: (Fd, u64)| stream(store, PAGE.to_vec()),
+    )?;
+    types.func_wrap(
+        "[method]descriptor.read-directory",
+        |store, (fd,): (Fd,)| {
+            let dir = Object::of(&fd);
+            let entry = || DirectoryEntry {
+                type_: type_of(dir.has_dirs()),
+                name: NAME.to_owned(),
+            };
+            stream(store, (0..dir.entries()).map(|_| entry()).collect())
+        },
+    )?;
+    Ok(())
+}
