@@ -14,6 +14,7 @@ mod python;
 mod report;
 mod row;
 mod runner;
+mod share;
 mod sides;
 mod start;
 mod subject;

@@ -2,7 +2,7 @@
 
 use crate::count::Calls;
 use crate::row::{Row, Spread};
-use crate::subject::Subject;
+use crate::subject::{Side, Subject, Version};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -63,15 +63,18 @@ fn aligned(lines: &[Vec<String>]) -> String {
     out
 }
 
-/// The README's tables: for each number of layers the ratios, a column a subject; then the calls
-/// of core modules.
+/// The README's tables: for each number of layers the ratios, a column a subject; then those of the
+/// hosts of constants, and the calls of core modules.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut out = String::new();
     let layers: BTreeSet<u32> = rows.iter().map(|row| row.layers).collect();
     for layers in layers {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.layers == layers).collect();
+        let constant = |row: &&Row| row.subject.side == Side::Constant;
+        let (constants, rows) = rows.into_iter().partition::<Vec<_>, _>(constant);
         ratios(&mut out, layers, &rows);
         out.push('\n');
+        floors(&mut out, &rows, &constants);
     }
     calls(&mut out, rows);
     out
@@ -124,6 +127,29 @@ fn ratios(out: &mut String, layers: u32, rows: &[&Row]) {
         let cold = if cold { ", cold" } else { "" };
         writeln!(out, "| {work}{cold} | {} |", cells.join(" | ")).unwrap_or_default();
     }
+}
+
+/// What the plugin takes, and beside it a host whose every answer is a constant.
+fn floors(out: &mut String, rows: &[&Row], constants: &[&Row]) {
+    if constants.is_empty() {
+        return;
+    }
+    out.push_str("| ours; constants | 0.1 | 0.2 | 0.3 |\n|---|---|---|---|\n");
+    for (work, _) in works(constants) {
+        let cells = Version::ALL.map(|version| {
+            let of = |rows: &[&Row], side| {
+                let subject = Subject { version, side };
+                let is = |row: &&&Row| row.subject == subject && row.work.title() == work;
+                rows.iter().find(is).map(|row| short(row.ratio().median))
+            };
+            match (of(rows, Side::Overlay), of(constants, Side::Constant)) {
+                (Some(ours), Some(floor)) => format!("{ours}; {floor}"),
+                _ => "–".to_owned(),
+            }
+        });
+        writeln!(out, "| {work} | {} |", cells.join(" | ")).unwrap_or_default();
+    }
+    out.push('\n');
 }
 
 fn calls(out: &mut String, rows: &[Row]) {
@@ -212,7 +238,7 @@ fn spell(calls: Option<&Calls>) -> String {
 mod tests {
     use super::{markdown, short, table};
     use crate::row::tests::row;
-    use crate::subject::{OTHERS, OVERLAYS};
+    use crate::subject::{OTHERS, OVERLAYS, Side};
 
     #[test]
     fn the_markdown_has_a_column_a_subject_and_says_what_is_missed() {
@@ -229,6 +255,26 @@ mod tests {
         assert_eq!(lines.next(), Some(stat));
         let fstat = "| fstat | 2.00 (2.00–2.00; not ≤ 1) | – |";
         assert_eq!(lines.next(), Some(fstat));
+    }
+
+    #[test]
+    fn constants_stand_beside_what_they_are_the_floor_of() {
+        let constant = OVERLAYS[1].on(Side::Constant);
+        let rows = [
+            row(OVERLAYS[1], "stat", 16, 1.0, 0.5),
+            row(constant, "stat", 16, 1.0, 0.25),
+        ];
+        let text = markdown(&rows);
+        let heads: Vec<&str> = text.lines().filter(|line| line.contains("0.2")).collect();
+        let floor = "| stat | – | 0.50; 0.25 | – |";
+        assert_eq!(
+            heads[..2],
+            [
+                "| 16 layers | 0.2 |",
+                "| ours; constants | 0.1 | 0.2 | 0.3 |"
+            ]
+        );
+        assert_eq!(heads[2], floor);
     }
 
     #[test]

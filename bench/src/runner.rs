@@ -6,8 +6,9 @@
 //! the guest warms up.
 
 use crate::python;
+use crate::share;
 use crate::sides::mounted::Mounted;
-use crate::sides::{asynchronous, composed, native, plugin, stock};
+use crate::sides::{asynchronous, composed, constant, native, plugin, stock};
 use crate::start;
 use crate::subject::{Side, Subject, Version};
 use crate::trees::Trees;
@@ -105,12 +106,18 @@ impl Guest {
         let ready = || start::ready(self.component(side)?, preopens.clone());
         let took = match work.timed {
             Timed::Guest if side == Side::Native => native::run(run, trees),
+            Timed::Guest if side == Side::Constant => self.on_constants(run, trees),
             Timed::Guest => self.by_its_own_clock(side, run, trees, &preopens),
             Timed::Instance => start::instances(&ready()?, turns),
             Timed::Run(what) => start::runs(&ready()?, what, turns),
             Timed::Process(what) => start::processes(side, what, turns, trees),
             Timed::Mount if side == Side::Overlay => plugin::mounts(trees, turns),
             Timed::Mount => stock::opens(&trees.plain(), turns),
+            Timed::Python if side == Side::Constant => {
+                let module = self.python.as_ref().context("it was not compiled")?;
+                let start = || stock::p1(module, &python::arguments(), &preopens);
+                Ok(share::beside_wasi(|| python::time(turns, start))?)
+            }
             Timed::Python => {
                 let module = self.python.as_ref().context("it was not compiled")?;
                 python::time(turns, || match files(side, trees)? {
@@ -135,14 +142,8 @@ impl Guest {
         trees: &Trees,
         preopens: &stock::Preopens,
     ) -> Result<Duration> {
-        let arguments = [
-            "bench".to_owned(),
-            run.work.does.to_owned(),
-            run.turns.to_string(),
-            if run.warm { "hot" } else { "cold" }.to_owned(),
-            run.work.size(&trees.sizes).to_string(),
-        ];
-        let output = match (&self.program, files(side, trees)?) {
+        let arguments = arguments(run, trees);
+        printed(match (&self.program, files(side, trees)?) {
             (Program::Module(module), None) => stock::p1(module, &arguments, preopens),
             (Program::Module(module), Some(files)) => plugin::p1(module, &arguments, &files),
             (Program::Component(_), None) => {
@@ -155,13 +156,16 @@ impl Guest {
             (Program::Async(component), Some(files)) => {
                 asynchronous::plugin(component, &arguments, files)
             }
-        };
-        let text = String::from_utf8(output?).context("the guest printed no text")?;
-        let nanoseconds = text
-            .trim()
-            .parse()
-            .with_context(|| format!("the guest printed {text:?}, not a time"))?;
-        Ok(Duration::from_nanos(nanoseconds))
+        }?)
+    }
+
+    fn on_constants(&self, run: Run<'_>, trees: &Trees) -> Result<Duration> {
+        let (arguments, files) = (arguments(run, trees), trees.sizes.files);
+        printed(match &self.program {
+            Program::Module(_) => bail!("constants are for components"),
+            Program::Component(component) => constant::p2::run(component, &arguments, files),
+            Program::Async(component) => constant::p3::run(component, &arguments, files),
+        }?)
     }
 
     /// What stock runs on that side.
@@ -174,13 +178,34 @@ impl Guest {
     }
 }
 
+/// What a guest is told to do.
+fn arguments(run: Run<'_>, trees: &Trees) -> [String; 5] {
+    [
+        "bench".to_owned(),
+        run.work.does.to_owned(),
+        run.turns.to_string(),
+        if run.warm { "hot" } else { "cold" }.to_owned(),
+        run.work.size(&trees.sizes).to_string(),
+    ]
+}
+
+/// The time that a guest printed.
+fn printed(output: Vec<u8>) -> Result<Duration> {
+    let text = String::from_utf8(output).context("the guest printed no text")?;
+    let nanoseconds = text
+        .trim()
+        .parse()
+        .with_context(|| format!("the guest printed {text:?}, not a time"))?;
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
 /// What the plugin shows; none where wasmtime-wasi shows it.
 fn files(side: Side, trees: &Trees) -> Result<Option<wasi_overlay::OverlayCtx>> {
     Ok(match side {
         Side::Overlay => Some(plugin::overlay(trees)?),
         Side::Live => Some(plugin::live(trees)?),
         Side::Stock | Side::Composed | Side::Kernel | Side::Fuse => None,
-        Side::Native => bail!("no guest runs there"),
+        Side::Native | Side::Constant => bail!("there are no files"),
     })
 }
 

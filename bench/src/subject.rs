@@ -20,6 +20,8 @@ pub(crate) enum Side {
     Fuse,
     /// No guest: a program of the machine on the plain directory.
     Native,
+    /// No filesystem: a host whose every answer is a constant, the floor of all others.
+    Constant,
 }
 
 /// Which guest.
@@ -34,7 +36,7 @@ pub(crate) enum Version {
 }
 
 impl Side {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Stock,
         Self::Overlay,
         Self::Live,
@@ -42,6 +44,7 @@ impl Side {
         Self::Kernel,
         Self::Fuse,
         Self::Native,
+        Self::Constant,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -53,6 +56,7 @@ impl Side {
             Self::Kernel => "overlayfs",
             Self::Fuse => "fuse-overlayfs",
             Self::Native => "native",
+            Self::Constant => "constant",
         }
     }
 
@@ -67,12 +71,12 @@ impl Side {
 
     /// Whether calls are counted: of a filesystem of the kernel's they would be stock's.
     pub(crate) fn is_counted(self) -> bool {
-        !matches!(self, Self::Kernel | Self::Fuse)
+        !matches!(self, Self::Kernel | Self::Fuse | Self::Constant)
     }
 }
 
 impl Version {
-    const ALL: [Self; 3] = [Self::P1, Self::P2, Self::P3];
+    pub(crate) const ALL: [Self; 3] = [Self::P1, Self::P2, Self::P3];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -120,6 +124,23 @@ pub(crate) const OTHERS: &[Subject] = &[
     of(Version::P1, Side::Kernel),
     of(Version::P1, Side::Fuse),
     of(Version::P1, Side::Native),
+    of(Version::P1, Side::Constant),
+    of(Version::P2, Side::Constant),
+    of(Version::P3, Side::Constant),
+];
+
+/// What guests do on a host of constants. CPython, too.
+const CONSTANT: &[&str] = &[
+    "get-type",
+    "stat",
+    "missing-stat",
+    "deep-stat",
+    "fstat",
+    "open-read-close",
+    "readdir",
+    "walk",
+    "random-read",
+    "random-read-at",
 ];
 
 /// Plain directories on the plugin.
@@ -142,6 +163,11 @@ impl Subject {
 
     fn does(self, work: &Work) -> bool {
         match work.timed {
+            Timed::Guest if self.side == Side::Constant => {
+                let is_component = self.version != Version::P1;
+                let has_call = self.version == Version::P2 || !work.does.ends_with("-at");
+                is_component && has_call && CONSTANT.contains(&work.does)
+            }
             // 0.3 reads and writes by streams alone.
             Timed::Guest if self.version == Version::P3 => !work.does.ends_with("-at"),
             // It is what the others are compared with.

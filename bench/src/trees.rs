@@ -11,8 +11,11 @@ use tempfile::TempDir;
 /// Files of the lower layers that works change, each once in a run.
 const VICTIMS: u32 = 200;
 
+/// Bytes of a small file, and of a read at random.
+pub(crate) const SMALL: usize = 4096;
+
 /// Files of one directory that is walked.
-const FILES_OF_DIRECTORY: u32 = 100;
+pub(crate) const FILES_OF_DIRECTORY: u32 = 100;
 
 /// How many layers the files of one such directory come from, if there are as many.
 const SPREAD: u32 = 4;
@@ -118,7 +121,7 @@ impl Trees {
             fs::create_dir(plain.join(folder))?;
         }
         for index in 0..VICTIMS {
-            fs::write(plain.join(victim(index)), [7; 4096])?;
+            fs::write(plain.join(victim(index)), [7; SMALL])?;
         }
         let large = fs::File::options().write(true).open(plain.join("large"))?;
         large.set_len(u64::from(self.sizes.large_mib) << 20)?;
@@ -144,8 +147,8 @@ impl Trees {
             self.put(index, &format!("a/b/of-layer{index}"), b"")?;
         }
         // At the bottom, where the way down is longest.
-        self.put(0, "a/b/c", &[7; 4096])?;
-        self.put(0, "deep/b/c/d/e/f/g/h", &[7; 4096])?;
+        self.put(0, "a/b/c", &[7; SMALL])?;
+        self.put(0, "deep/b/c/d/e/f/g/h", &[7; SMALL])?;
         // One file for both sides, which only read it: where its pages lie in memory makes more of a
         // difference, from run to run, than what is compared.
         let big = self.layer(0).join("big");
@@ -159,7 +162,7 @@ impl Trees {
             }
         }
         for index in 0..VICTIMS {
-            self.put(index % self.layers, &victim(index), &[7; 4096])?;
+            self.put(index % self.layers, &victim(index), &[7; SMALL])?;
         }
         (0..self.sizes.files).try_for_each(|file| self.put_walked(file))
     }

@@ -235,6 +235,15 @@ pub(crate) const WORKS: &[Work] = &[
         turns: 20_000,
         ..ANY
     },
+    // Of a file that the upper has.
+    Work {
+        name: "stat-upper",
+        does: "stat-upper",
+        turns: 10_000,
+        changes: true,
+        most_calls: Some(0.0),
+        ..ANY
+    },
     Work {
         name: "open-read-close",
         does: "open-read-close",
@@ -356,6 +365,13 @@ pub(crate) const WORKS: &[Work] = &[
     Work {
         name: "append-copied",
         does: "append-copied",
+        unit: "file",
+        peer: Side::Native,
+        ..OF_LOWER
+    },
+    Work {
+        name: "unlink-marked",
+        does: "unlink-marked",
         unit: "file",
         peer: Side::Native,
         ..OF_LOWER

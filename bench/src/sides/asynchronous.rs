@@ -15,14 +15,24 @@ pub(crate) fn stock(
     arguments: &[String],
     preopens: &stock::Preopens,
 ) -> Result<Vec<u8>> {
-    let stdout = MemoryOutputPipe::new(PRINTED);
-    let mut linker: Linker<stock::State> = Linker::new(component.engine());
+    let mut linker = Linker::new(component.engine());
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    linked(component, &linker, arguments, preopens)
+}
+
+/// Runs a component on what is in the linker; returns what it printed.
+pub(super) fn linked(
+    component: &Component,
+    linker: &Linker<stock::State>,
+    arguments: &[String],
+    preopens: &stock::Preopens,
+) -> Result<Vec<u8>> {
+    let stdout = MemoryOutputPipe::new(PRINTED);
     let state = stock::State {
         ctx: stock::builder(arguments, &stdout, preopens)?.build(),
         table: ResourceTable::new(),
     };
-    run(component, &linker, state)?;
+    run(component, linker, state)?;
     Ok(stdout.contents().to_vec())
 }
 

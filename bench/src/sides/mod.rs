@@ -2,6 +2,7 @@
 
 pub(crate) mod asynchronous;
 pub(crate) mod composed;
+pub(crate) mod constant;
 pub(crate) mod mounted;
 pub(crate) mod native;
 pub(crate) mod plugin;

@@ -2,20 +2,17 @@
 //! the system call that is made for it.
 
 use crate::runner::Run;
-use crate::trees::Trees;
+use crate::trees::{SMALL, Trees};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom, Timespec, Timestamps};
-use rustix::fs::{fchmod, fstat, futimens, openat, renameat, seek, statat, unlinkat};
+use rustix::fs::{fchmod, fstat, futimens, mknodat, openat, renameat, seek, statat, unlinkat};
 use rustix::io::{Errno, pread, pwrite, read, write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Bytes that are read and written at a time.
 const STEP: usize = 64 * 1024;
-
-/// Bytes of a small file, and of a read at random.
-const SMALL: usize = 4096;
 
 /// Does a work.
 pub(crate) fn run(run: Run<'_>, trees: &Trees) -> Result<Duration> {
@@ -64,6 +61,11 @@ impl Native {
             "fstat" => "a/b/c",
             "random-read" | "random-read-at" => "big",
             "rename" => return self.create("work/old").map(drop),
+            "stat-upper" => {
+                let made = self.create("work/made")?;
+                ensure!(write(&made, &self.buffer[..SMALL])? == SMALL);
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         self.held = Some(self.open(held, OFlags::RDONLY)?);
@@ -78,6 +80,7 @@ impl Native {
                 Ok(())
             }
             "stat" => self.stat("a/b/c"),
+            "stat-upper" => self.stat("work/made"),
             "deep-stat" => self.stat("deep/b/c/d/e/f/g/h"),
             "missing-stat" => {
                 let found = statat(&self.base, "a/b/none", AtFlags::empty());
@@ -146,10 +149,14 @@ impl Native {
                 ensure!(write(&copy, &self.buffer[..16])? == 16);
                 Ok(())
             }
+            "unlink-marked" => {
+                let name = self.victim();
+                self.mark(&name)
+            }
             "rename-copied" => {
                 let name = self.victim();
                 self.copy_small(&name)?;
-                drop(self.create(&name.replace('/', "/.wh."))?);
+                self.mark(&name)?;
                 self.rename(&name, &format!("{name}-renamed"))
             }
             // As `cp` does.
@@ -262,6 +269,12 @@ impl Native {
         futimens(&copy, &times)?;
         self.rename("work/copy", name)?;
         Ok(copy)
+    }
+
+    /// Makes the mark that hides a file: the least that a removal can do.
+    fn mark(&self, name: &str) -> Result<()> {
+        let (name, mode) = (name.replace('/', "/.wh."), Mode::from_raw_mode(0o644));
+        Ok(mknodat(&self.base, name, FileType::RegularFile, mode, 0)?)
     }
 
     fn list(&self, name: &str) -> Result<Vec<(String, FileType)>> {

@@ -89,6 +89,15 @@ impl Ready {
     pub(crate) fn new(component: &Component, preopens: Preopens) -> Result<Self> {
         let mut linker: ComponentLinker<State> = ComponentLinker::new(component.engine());
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        Self::linked(&linker, component, preopens)
+    }
+
+    /// `component`, with what is in the linker.
+    pub(super) fn linked(
+        linker: &ComponentLinker<State>,
+        component: &Component,
+        preopens: Preopens,
+    ) -> Result<Self> {
         let command = CommandPre::new(linker.instantiate_pre(component)?)?;
         Ok(Self { command, preopens })
     }

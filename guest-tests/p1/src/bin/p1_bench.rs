@@ -19,6 +19,7 @@ const WORKS: &[(&str, usize)] = &[
     ("stat", 0),
     ("missing-stat", 0),
     ("deep-stat", 0),
+    ("stat-upper", 0),
     ("open-read-close", 0),
     ("fstat", 0),
     ("readdir", 1),
@@ -126,6 +127,11 @@ impl Bench {
                 let file = self.create("work/old");
                 return raw::close(file).expect("it is open");
             }
+            "stat-upper" => {
+                let file = self.create("work/made");
+                self.write(file, SMALL);
+                return raw::close(file).expect("it is open");
+            }
             _ => return,
         };
         self.held = Some(raw::open_read(self.base, held).expect("it is there"));
@@ -140,6 +146,7 @@ impl Bench {
             }
             "stat" => self.stat("a/b/c"),
             "deep-stat" => self.stat("deep/b/c/d/e/f/g/h"),
+            "stat-upper" => self.stat("work/made"),
             "missing-stat" => {
                 let error = raw::stat(self.base, "a/b/none", true).expect_err("it is not there");
                 assert_eq!(error, wasi::ERRNO_NOENT);
@@ -224,7 +231,7 @@ impl Bench {
                 let name = self.victim();
                 self.append(&name);
             }
-            "unlink-lower" => {
+            "unlink-lower" | "unlink-marked" => {
                 let name = self.victim();
                 raw::unlink(self.base, &name).expect("it is there");
             }

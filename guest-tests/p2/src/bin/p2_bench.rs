@@ -25,6 +25,7 @@ const WORKS: &[(&str, usize)] = &[
     ("stat", 0),
     ("missing-stat", 0),
     ("deep-stat", 0),
+    ("stat-upper", 0),
     ("open-read-close", 0),
     ("fstat", 0),
     ("readdir", 1),
@@ -128,6 +129,7 @@ impl Bench {
             "fstat" => "a/b/c",
             "random-read" | "random-read-at" => "big",
             "rename" => return drop(self.create("work/old")),
+            "stat-upper" => return self.write("work/made", SMALL),
             _ => return,
         };
         self.held = Some(open(&self.base, held).expect("it is there"));
@@ -141,6 +143,7 @@ impl Bench {
             }
             "stat" => stat(&self.base, "a/b/c"),
             "deep-stat" => stat(&self.base, "deep/b/c/d/e/f/g/h"),
+            "stat-upper" => stat(&self.base, "work/made"),
             "missing-stat" => {
                 let stat = self.base.stat_at(PathFlags::SYMLINK_FOLLOW, "a/b/none");
                 assert_eq!(stat.expect_err("it is not there"), ErrorCode::NoEntry);
@@ -190,7 +193,7 @@ impl Bench {
                 let name = self.victim();
                 self.append(&name);
             }
-            "unlink-lower" => {
+            "unlink-lower" | "unlink-marked" => {
                 let name = self.victim();
                 self.unlink(&name);
             }

@@ -24,6 +24,7 @@ const WORKS: &[(&str, usize)] = &[
     ("stat", 0),
     ("missing-stat", 0),
     ("deep-stat", 0),
+    ("stat-upper", 0),
     ("open-read-close", 0),
     ("fstat", 0),
     ("readdir", 1),
@@ -128,6 +129,7 @@ impl Bench {
             "fstat" => "a/b/c",
             "random-read" => "big",
             "rename" => return drop(self.create("work/old").await),
+            "stat-upper" => return self.write("work/made", SMALL).await,
             _ => return,
         };
         self.held = Some(open(&self.base, held).await.expect("it is there"));
@@ -141,6 +143,7 @@ impl Bench {
             }
             "stat" => stat(&self.base, "a/b/c").await,
             "deep-stat" => stat(&self.base, "deep/b/c/d/e/f/g/h").await,
+            "stat-upper" => stat(&self.base, "work/made").await,
             "missing-stat" => {
                 let stat = self
                     .base
@@ -183,7 +186,7 @@ impl Bench {
                 let name = self.victim();
                 self.append(&name).await;
             }
-            "unlink-lower" => {
+            "unlink-lower" | "unlink-marked" => {
                 let name = self.victim();
                 self.unlink(&name).await;
             }
