@@ -136,6 +136,7 @@ const CONSTANT: &[&str] = &[
     "missing-stat",
     "deep-stat",
     "fstat",
+    "open-close",
     "open-read-close",
     "readdir",
     "walk",

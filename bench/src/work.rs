@@ -245,6 +245,14 @@ pub(crate) const WORKS: &[Work] = &[
         ..ANY
     },
     Work {
+        name: "open-close",
+        does: "open-close",
+        turns: 5000,
+        most_calls: Some(0.0),
+        most: &[("0.3", 0.5)],
+        ..ANY
+    },
+    Work {
         name: "open-read-close",
         does: "open-read-close",
         turns: 5000,

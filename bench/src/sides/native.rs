@@ -87,6 +87,7 @@ impl Native {
                 ensure!(found.err() == Some(Errno::NOENT), "it is there");
                 Ok(())
             }
+            "open-close" => self.open("a/b/c", OFlags::RDONLY).map(drop),
             "open-read-close" => {
                 let file = self.open("a/b/c", OFlags::RDONLY)?;
                 ensure!(read(&file, &mut self.buffer[..SMALL])? == SMALL);

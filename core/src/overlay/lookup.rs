@@ -113,8 +113,8 @@ impl Shared {
         ask(self.upper()?, &*dir.handle(self)?)
     }
 
-    /// As [`at_name`](Self::at_name), at the name where `node` was found, or at its place where the
-    /// copy-up came after the walk, or there was none.
+    /// As [`at_name`](Self::at_name), `at` the name where `node` was found, or at its place if that is
+    /// not known: the copy-up came after the walk, or there was none.
     pub(super) fn at_any_name<T>(
         &self,
         node: &Arc<Node>,

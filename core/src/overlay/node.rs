@@ -26,7 +26,7 @@ pub(crate) struct Node {
     /// Where it hangs. Of a file with several names in the upper, one of them.
     /// Guard: its own lock, a leaf; changed under the directory lock of the parent.
     pub(super) place: Mutex<Place>,
-    /// Whether it was removed, as `place` says. Set under the lock of that.
+    /// Whether `place` is [`Place::Dead`], for who does not want its lock. Set under that.
     dead: AtomicBool,
     /// A directory: what is merged below it, unless it has parted from that. Anything else: what
     /// it is copied up from.
@@ -134,12 +134,12 @@ pub(super) enum Child {
 /// A directory, and a name in it.
 pub(super) type At<'a> = (&'a Arc<Node>, Name<'a>);
 
-/// What nodes are asked for.
+/// Which nodes are wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nodes {
-    /// Of what the upper has.
+    /// Those of files that the upper has.
     OfUpper,
-    /// Those too of lower files that somebody has open.
+    /// Also those of lower files that somebody has open.
     All,
 }
 
@@ -291,7 +291,7 @@ impl Node {
         self.known_with(name, Nodes::All)
     }
 
-    /// As [`known`](Self::known), with those nodes.
+    /// As [`known`](Self::known), without the node of a lower file where that is not wanted.
     pub(super) fn known_with(&self, name: Name<'_>, nodes: Nodes) -> Result<(Known, bool)> {
         let children = self.dir()?.children.read();
         let known = match children.map.get(name.as_bytes()) {

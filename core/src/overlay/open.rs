@@ -139,7 +139,7 @@ impl OverlayDir {
         }
     }
 
-    /// Opens the file that `node` is, and where it was found in the upper, if it was.
+    /// Opens the file that `node` is. `at` is where it was found, if that is known.
     fn open_file(
         &self,
         node: Arc<Node>,

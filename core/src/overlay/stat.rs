@@ -59,7 +59,7 @@ impl Shared {
         }
     }
 
-    /// `stat` of a node, and where it was found, if it was.
+    /// `stat` of a node. `at` is where it was found, if that is known.
     pub(super) fn stat_node(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Stat> {
         Ok(stat_of(&self.meta_of(node, at)?, node.identity()))
     }
@@ -83,8 +83,8 @@ impl Shared {
         })
     }
 
-    /// The metadata of a node, and where it was found, if it was: of a file with several names, the
-    /// one in `place` may be gone.
+    /// The metadata of a node. `at` is where it was found, if that is known: of a file with several
+    /// names, the one in `place` may be gone.
     pub(super) fn meta_of(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Meta> {
         if node.upper.get().is_none() {
             return lower_meta(node);

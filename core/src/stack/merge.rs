@@ -17,6 +17,9 @@ pub(crate) struct Merge {
     most: usize,
     /// Where the records of the layer begin that was added last.
     layer_start: usize,
+    /// Whether each name came after all before it, as those of one table do: then there is nothing
+    /// to sort, and none is there twice.
+    is_sorted: bool,
 }
 
 /// What a layer has under a name.
@@ -47,6 +50,7 @@ impl Merge {
             records: Vec::new(),
             most,
             layer_start: 0,
+            is_sorted: true,
         }
     }
 
@@ -57,8 +61,11 @@ impl Merge {
             Listed::Here { kind, inode } => (Some(kind), inode),
         };
         let name = name.as_bytes();
-        if self.records.last().is_some_and(|last| last.layer != layer) {
-            self.layer_start = self.records.len();
+        if let Some(last) = self.records.last() {
+            if last.layer != layer {
+                self.layer_start = self.records.len();
+            }
+            self.is_sorted = self.is_sorted && last.name(&self.names) < name;
         }
         self.records.push(Record {
             start: self.names.len(),
@@ -97,6 +104,11 @@ impl Merge {
         mut self,
         mut merges: impl FnMut(usize, &[u16]),
     ) -> (Vec<u8>, Vec<Record>) {
+        // A component is to be small.
+        if cfg!(feature = "native") && self.is_sorted {
+            self.records.retain(|record| record.kind.is_some());
+            return (self.names, self.records);
+        }
         self.sort();
         let (names, mut records) = (self.names, self.records);
         let mut more = Vec::new();
@@ -185,6 +197,26 @@ mod tests {
             merge.add(0, name, DIR);
             assert_eq!(finish(merge), [("d".to_owned(), 2, vec![1])]);
         }
+    }
+
+    #[test]
+    fn names_that_come_in_order_are_as_merged_as_others() {
+        let name = |name: &'static [u8]| Name::new(name).unwrap();
+        let entries = [("a", FILE), ("b", Listed::Hidden), ("c", DIR), ("d", FILE)];
+        let mut sorted = Merge::new(10);
+        let mut unsorted = Merge::new(10);
+        for (index, (entry, listed)) in entries.iter().enumerate() {
+            sorted.add(0, name(entry.as_bytes()), *listed);
+            let (entry, listed) = entries[entries.len() - 1 - index];
+            unsorted.add(0, name(entry.as_bytes()), listed);
+        }
+        assert!(sorted.is_sorted && !unsorted.is_sorted);
+        assert_eq!(finish(sorted), finish(unsorted));
+        // One name in two layers is not in order.
+        let mut twice = Merge::new(10);
+        twice.add(1, name(b"a"), FILE);
+        twice.add(0, name(b"a"), FILE);
+        assert_eq!(finish(twice), [("a".to_owned(), 1, vec![])]);
     }
 
     #[test]

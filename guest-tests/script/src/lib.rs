@@ -14,6 +14,8 @@
 //! any sequence of steps is a script. What a slot holds stays open until the slot gets something
 //! else. Nothing here is of one WASI version.
 
+pub mod works;
+
 /// A script for the tree that the guests work in, with a bit of everything.
 pub const EXAMPLE: &str = include_str!("example.txt");
 

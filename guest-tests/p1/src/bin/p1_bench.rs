@@ -4,39 +4,8 @@
 //! its own.
 
 use guests_p1::{ROOT, raw, wasi};
+use guests_script::works::{DIRS, FILES, SMALL, STEP, WORKS};
 use std::time::Instant;
-
-/// Bytes that are read and written at a time.
-const STEP: usize = 64 * 1024;
-
-/// Bytes of a small file, and of a read at random.
-const SMALL: usize = 4096;
-
-/// Turns, a name and the size of what it works on in a tree of its own. What changes a name of the
-/// layers comes last.
-const WORKS: &[(&str, usize)] = &[
-    ("get-type", 0),
-    ("stat", 0),
-    ("missing-stat", 0),
-    ("deep-stat", 0),
-    ("stat-upper", 0),
-    ("open-read-close", 0),
-    ("fstat", 0),
-    ("readdir", 1),
-    ("walk", 1),
-    ("read", 3 * STEP),
-    ("write", 3 * STEP),
-    ("read-at", 3 * STEP),
-    ("write-at", 3 * STEP),
-    ("random-read", 3 * STEP),
-    ("random-read-at", 3 * STEP),
-    ("create-write-unlink", 0),
-    ("rename", 0),
-    ("append-lower", 0),
-    ("unlink-lower", 0),
-    ("rename-lower", 0),
-    ("copy-up-large", 0),
-];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -62,25 +31,12 @@ fn main() {
 fn on_its_own() {
     raw::mkdir(ROOT, "bench").expect("the name is free");
     let base = raw::open_dir(ROOT, "bench").expect("it was just made");
-    let deep = ["deep", "deep/b", "deep/b/c", "deep/b/c/d", "deep/b/c/d/e"];
-    let deeper = ["deep/b/c/d/e/f", "deep/b/c/d/e/f/g"];
-    let wide = ["a", "a/b", "many-1", "tree", "tree/dir", "victims", "work"];
-    for dir in deep.iter().chain(&deeper).chain(&wide) {
+    for dir in DIRS {
         raw::mkdir(base, dir).expect("the name is free");
     }
-    for (name, length) in [
-        ("a/b/c", SMALL),
-        ("deep/b/c/d/e/f/g/h", SMALL),
-        ("many-1/entry", 0),
-        ("tree/dir/file", 0),
-        ("big", 3 * STEP),
-        ("large", 3 * STEP),
-        ("victims/0000", SMALL),
-        ("victims/0001", SMALL),
-        ("victims/0002", SMALL),
-    ] {
+    for (name, length) in FILES {
         let file = raw::open_write(base, name, wasi::OFLAGS_CREAT).expect("a file can be made");
-        raw::write(file, &vec![7; length]).expect("there is room");
+        raw::write(file, &vec![7; *length]).expect("there is room");
         raw::close(file).expect("it is open");
     }
     let mut bench = Bench::new(base, 0);
@@ -150,6 +106,10 @@ impl Bench {
             "missing-stat" => {
                 let error = raw::stat(self.base, "a/b/none", true).expect_err("it is not there");
                 assert_eq!(error, wasi::ERRNO_NOENT);
+            }
+            "open-close" => {
+                let file = raw::open_read(self.base, "a/b/c").expect("it is there");
+                raw::close(file).expect("it is open");
             }
             "open-read-close" => {
                 let file = raw::open_read(self.base, "a/b/c").expect("it is there");

@@ -8,37 +8,9 @@ use guests_p3::{
     Descriptor, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags, StreamResult,
     append, open, open_dir, open_write, root, say, sink, write_file,
 };
+use guests_script::works::{DIRS, FILES, SMALL, STEP, WORKS};
 
 guests_p3::command!(run);
-
-/// Bytes that are read and written at a time.
-const STEP: usize = 64 * 1024;
-
-/// Bytes of a small file, and of a read at random.
-const SMALL: usize = 4096;
-
-/// Turns, a name and the size of what it works on in a tree of its own. What changes a name of the
-/// layers comes last.
-const WORKS: &[(&str, usize)] = &[
-    ("get-type", 0),
-    ("stat", 0),
-    ("missing-stat", 0),
-    ("deep-stat", 0),
-    ("stat-upper", 0),
-    ("open-read-close", 0),
-    ("fstat", 0),
-    ("readdir", 1),
-    ("walk", 1),
-    ("read", 3 * STEP),
-    ("write", 3 * STEP),
-    ("random-read", 3 * STEP),
-    ("create-write-unlink", 0),
-    ("rename", 0),
-    ("append-lower", 0),
-    ("unlink-lower", 0),
-    ("rename-lower", 0),
-    ("copy-up-large", 0),
-];
 
 async fn run() {
     match &get_arguments()[..] {
@@ -67,31 +39,18 @@ async fn on_its_own() {
         .await
         .expect("the name is free");
     let base = open_dir(&root, "bench").await.expect("it was just made");
-    let deep = ["deep", "deep/b", "deep/b/c", "deep/b/c/d", "deep/b/c/d/e"];
-    let deeper = ["deep/b/c/d/e/f", "deep/b/c/d/e/f/g"];
-    let wide = ["a", "a/b", "many-1", "tree", "tree/dir", "victims", "work"];
-    for dir in deep.iter().chain(&deeper).chain(&wide) {
+    for dir in DIRS {
         base.create_directory_at(dir)
             .await
             .expect("the name is free");
     }
-    for (name, length) in [
-        ("a/b/c", SMALL),
-        ("deep/b/c/d/e/f/g/h", SMALL),
-        ("many-1/entry", 0),
-        ("tree/dir/file", 0),
-        ("big", 3 * STEP),
-        ("large", 3 * STEP),
-        ("victims/0000", SMALL),
-        ("victims/0001", SMALL),
-        ("victims/0002", SMALL),
-    ] {
-        write_file(&base, name, &vec![7; length])
+    for (name, length) in FILES {
+        write_file(&base, name, &vec![7; *length])
             .await
             .expect("there is room");
     }
     let mut bench = Bench::new(base, 0);
-    for (work, size) in WORKS {
+    for (work, size) in WORKS.iter().filter(|work| !work.0.ends_with("-at")) {
         bench.size = *size;
         bench.prepare(work).await;
         bench.turn(work).await;
@@ -151,6 +110,7 @@ impl Bench {
                     .await;
                 assert_eq!(stat.expect_err("it is not there"), ErrorCode::NoEntry);
             }
+            "open-close" => drop(open(&self.base, "a/b/c").await.expect("it is there")),
             "open-read-close" => {
                 let file = open(&self.base, "a/b/c").await.expect("it is there");
                 assert_eq!(read_page(&file, 0).await, SMALL);

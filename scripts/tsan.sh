@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The engine's threads under ThreadSanitizer, which finds memory that two of them touch at once
+# without a lock between: in the engine there is no unsafe code, but in what it stands on there is.
+# The standard library is built anew, as the sanitizer has to see all of the program.
+#
+# Needs the library's source: rustup's (`rustup component add rust-src`), or Debian's, which is
+# installed. The sanitizer's own library comes with the Rust toolchain.
+#
+# usage: scripts/tsan.sh [arguments of the test program]
+. "$(dirname "$0")/lib.sh"
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+sysroot=$(rustc --print sysroot)
+runtime=$(compgen -G "$sysroot/lib/rustlib/$host/lib/librustc-*_rt.tsan.a" | head -n 1) ||
+    die "$sysroot has no ThreadSanitizer: install the Rust toolchain with rustup"
+if [ ! -e "$sysroot/lib/rustlib/src/rust/library/std/Cargo.toml" ]; then
+    [ -e /usr/bin/rustc ] || need_packages rustc-web rust-web-src
+    export RUSTC=/usr/bin/rustc
+fi
+
+# Both flags are of the nightly compiler.
+export RUSTC_BOOTSTRAP=1
+export RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt \
+-Clink-arg=-Wl,--whole-archive,$runtime,--no-whole-archive -Clink-arg=-lm"
+# The sanitizer cannot be in what runs while building.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/tsan
+export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}"
+cargo test -Zbuild-std --target "$host" -p wasi-overlay-core --all-features --locked \
+    --test threads -- --nocapture "$@"
