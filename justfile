@@ -76,6 +76,10 @@ evil:
 schedules *arguments:
     scripts/schedules.sh {{ arguments }}
 
+# The engine's threads under ThreadSanitizer.
+tsan *arguments:
+    scripts/tsan.sh {{ arguments }}
+
 # Fuzzes the engine: SECONDS for each target, or those that are named.
 fuzz *arguments:
     scripts/fuzz.sh {{ arguments }}

@@ -18,10 +18,13 @@ if [ ! -e "$sysroot/lib/rustlib/src/rust/library/std/Cargo.toml" ]; then
     export RUSTC=/usr/bin/rustc
 fi
 
-# Both flags are of the nightly compiler.
+# The sanitizer's library is linked by hand, since the compiler may be one that comes without it. It
+# asks for some functions of glibc by names that a linker does not find (`tmpnam` and its kin), which
+# nobody here calls.
+link="-Clink-arg=-Wl,--whole-archive,$runtime,--no-whole-archive,--warn-unresolved-symbols"
+export RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt $link -Clink-arg=-lpthread -Clink-arg=-lm -Clink-arg=-lc"
+# The flags are the nightly compiler's.
 export RUSTC_BOOTSTRAP=1
-export RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt \
--Clink-arg=-Wl,--whole-archive,$runtime,--no-whole-archive -Clink-arg=-lm"
 # The sanitizer cannot be in what runs while building.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/tsan
 export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}"
