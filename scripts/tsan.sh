@@ -14,7 +14,8 @@ sysroot=$(rustc --print sysroot)
 runtime=$(compgen -G "$sysroot/lib/rustlib/$host/lib/librustc-*_rt.tsan.a" | head -n 1) ||
     die "$sysroot has no ThreadSanitizer: install the Rust toolchain with rustup"
 if [ ! -e "$sysroot/lib/rustlib/src/rust/library/std/Cargo.toml" ]; then
-    [ -e /usr/bin/rustc ] || need_packages rustc-web rust-web-src
+    [ -e /usr/lib/rustlib/src/rust/library/std/Cargo.toml ] ||
+        need_packages rustc-web rust-web-src
     export RUSTC=/usr/bin/rustc
 fi
 

@@ -164,13 +164,11 @@ impl Subject {
 
     fn does(self, work: &Work) -> bool {
         match work.timed {
-            Timed::Guest if self.side == Side::Constant => {
-                let is_component = self.version != Version::P1;
-                let has_call = self.version == Version::P2 || !work.does.ends_with("-at");
-                is_component && has_call && CONSTANT.contains(&work.does)
-            }
             // 0.3 reads and writes by streams alone.
-            Timed::Guest if self.version == Version::P3 => !work.does.ends_with("-at"),
+            Timed::Guest if self.version == Version::P3 && work.does.ends_with("-at") => false,
+            Timed::Guest if self.side == Side::Constant => {
+                self.version != Version::P1 && CONSTANT.contains(&work.does)
+            }
             // It is what the others are compared with.
             Timed::Guest => self.side != work.peer,
             Timed::Instance | Timed::Run(_) | Timed::Process(_) => self.side == Side::Composed,

@@ -40,7 +40,10 @@ impl Shared {
             told = match seen {
                 Some(Seen::Lower(file, _)) => Some(Ok(self.stat_lower(file))),
                 // It may have lost the name since: then what has it now is to be told of.
-                Some(Seen::Node(node, at)) => self.stat_node(node, Some(at)).ok().map(Ok),
+                Some(Seen::Node(node, at)) => match self.stat_node(node, Some(at)) {
+                    Err(error) if error.is_not_found() => None,
+                    told => Some(told),
+                },
                 None => Some(Err(Errno::NoEntry.into())),
             }
         })?;

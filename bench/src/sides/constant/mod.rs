@@ -7,6 +7,7 @@ pub(crate) mod p2;
 pub(crate) mod p3;
 
 use crate::trees::{FILES_OF_DIRECTORY, SMALL};
+use wasi_overlay::engine::{Identity, Kind, Stat, Timestamp};
 use wasmtime::component::Resource;
 
 /// The data of a small file, and of a page of any other.
@@ -88,8 +89,18 @@ impl Object {
         }
     }
 
-    fn has_dirs(self) -> bool {
-        matches!(self, Self::Dir { of_dirs: true, .. })
+    fn kind(self) -> Kind {
+        match self {
+            Self::File => Kind::File,
+            Self::Dir { .. } => Kind::Dir,
+        }
+    }
+
+    fn kind_of_entries(self) -> Kind {
+        match self {
+            Self::Dir { of_dirs: true, .. } => Kind::Dir,
+            Self::Dir { .. } | Self::File => Kind::File,
+        }
     }
 }
 
@@ -108,9 +119,29 @@ fn is_below_top(path: &str) -> bool {
     path.bytes().filter(|byte| *byte == b'/').count() == 1
 }
 
-/// Whether a path of the tree that is walked is that of a directory.
-fn is_dir(path: &str) -> bool {
-    path.starts_with("tree/") && is_below_top(path)
+/// What a path of the tree that is walked leads to. All others are those of files.
+fn kind_at(path: &str) -> Kind {
+    match path.starts_with("tree/") && is_below_top(path) {
+        true => Kind::Dir,
+        false => Kind::File,
+    }
+}
+
+/// What is told of every file.
+fn stat(kind: Kind) -> Stat {
+    let time = Timestamp {
+        seconds: 1,
+        nanoseconds: 0,
+    };
+    Stat {
+        kind,
+        size: SMALL as u64,
+        links: 1,
+        accessed: time,
+        modified: time,
+        changed: time,
+        identity: Identity { lower: 1, upper: 1 },
+    }
 }
 
 /// Whether a path is the one that leads nowhere.

@@ -1,6 +1,6 @@
 //! Constants for WASI 0.2. All but files is wasmtime-wasi's.
 
-use super::{Descriptor, NAME, Object, PAGE, is_dir, is_missing, refuse, root};
+use super::{Descriptor, NAME, Object, PAGE, is_missing, kind_at, refuse, root, stat};
 use crate::sides::stock::{Ready, State};
 use anyhow::Result;
 use wasi_overlay::p2::bindings::sync::types::{
@@ -38,24 +38,6 @@ pub(crate) fn run(component: &Component, arguments: &[String], files: u32) -> Re
     Ready::linked(&linker, component, Vec::new())?.run(arguments)
 }
 
-fn stat(object: Object) -> DescriptorStat {
-    DescriptorStat {
-        type_: type_of(object != Object::File),
-        link_count: 1,
-        size: PAGE.len() as u64,
-        data_access_timestamp: None,
-        data_modification_timestamp: None,
-        status_change_timestamp: None,
-    }
-}
-
-fn type_of(is_dir: bool) -> DescriptorType {
-    match is_dir {
-        true => DescriptorType::Directory,
-        false => DescriptorType::RegularFile,
-    }
-}
-
 fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
     type Fd = Resource<Descriptor>;
     type Answer<T> = wasmtime::Result<(std::result::Result<T, ErrorCode>,)>;
@@ -76,23 +58,21 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
     }
     types.func_wrap(
         "[method]descriptor.get-type",
-        |_, (fd,): (Fd,)| -> Answer<_> { Ok((Ok(type_of(Object::of(&fd) != Object::File)),)) },
+        |_, (fd,): (Fd,)| -> Answer<DescriptorType> { Ok((Ok(Object::of(&fd).kind().into()),)) },
     )?;
-    types.func_wrap("[method]descriptor.stat", |_, (fd,): (Fd,)| -> Answer<_> {
-        Ok((Ok(stat(Object::of(&fd))),))
-    })?;
+    types.func_wrap(
+        "[method]descriptor.stat",
+        |_, (fd,): (Fd,)| -> Answer<DescriptorStat> {
+            Ok((Ok(stat(Object::of(&fd).kind()).into()),))
+        },
+    )?;
     types.func_wrap(
         "[method]descriptor.stat-at",
-        |_, (_, _, path): (Fd, PathFlags, String)| -> Answer<_> {
+        |_, (_, _, path): (Fd, PathFlags, String)| -> Answer<DescriptorStat> {
             if is_missing(&path) {
                 return Ok((Err(ErrorCode::NoEntry),));
             }
-            let object = if is_dir(&path) {
-                Object::ROOT
-            } else {
-                Object::File
-            };
-            Ok((Ok(stat(object)),))
+            Ok((Ok(stat(kind_at(&path)).into()),))
         },
     )?;
     types.func_wrap(
@@ -118,7 +98,7 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
             let dir = Object::of(&fd);
             let listing = Listing {
                 left: dir.entries(),
-                type_: type_of(dir.has_dirs()),
+                type_: dir.kind_of_entries().into(),
             };
             Ok((Ok(store.data_mut().table.push(listing)?),))
         },

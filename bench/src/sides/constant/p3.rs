@@ -1,6 +1,6 @@
 //! Constants for WASI 0.3. All but files is wasmtime-wasi's.
 
-use super::{Descriptor, NAME, Object, PAGE, is_dir, is_missing, refuse, root};
+use super::{Descriptor, NAME, Object, PAGE, is_missing, kind_at, refuse, root, stat};
 use crate::sides::asynchronous;
 use crate::sides::stock::State;
 use anyhow::Result;
@@ -26,24 +26,6 @@ pub(crate) fn run(component: &Component, arguments: &[String], files: u32) -> Re
     random::add_to_linker(&mut linker)?;
     add_to_linker(&mut linker, files)?;
     asynchronous::linked(component, &linker, arguments, &Vec::new())
-}
-
-fn stat(object: Object) -> DescriptorStat {
-    DescriptorStat {
-        type_: type_of(object != Object::File),
-        link_count: 1,
-        size: PAGE.len() as u64,
-        data_access_timestamp: None,
-        data_modification_timestamp: None,
-        status_change_timestamp: None,
-    }
-}
-
-fn type_of(is_dir: bool) -> DescriptorType {
-    match is_dir {
-        true => DescriptorType::Directory,
-        false => DescriptorType::RegularFile,
-    }
 }
 
 type Ended = FutureReader<std::result::Result<(), ErrorCode>>;
@@ -79,11 +61,13 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
         types.func_new(&name, |_, _, _, _| refuse())?;
     }
     types.func_wrap_concurrent("[method]descriptor.get-type", |_, (fd,): (Fd,)| {
-        let type_ = type_of(Object::of(&fd) != Object::File);
+        let type_ = DescriptorType::from(Object::of(&fd).kind());
         Box::pin(async move { Answer::Ok((Ok(type_),)) })
     })?;
     types.func_wrap_concurrent("[method]descriptor.stat", |_, (fd,): (Fd,)| {
-        Box::pin(async move { Answer::Ok((Ok(stat(Object::of(&fd))),)) })
+        Box::pin(
+            async move { Answer::Ok((Ok(DescriptorStat::from(stat(Object::of(&fd).kind()))),)) },
+        )
     })?;
     types.func_wrap_concurrent(
         "[method]descriptor.stat-at",
@@ -92,12 +76,7 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
                 if is_missing(&path) {
                     return Answer::Ok((Err(ErrorCode::NoEntry),));
                 }
-                let object = if is_dir(&path) {
-                    Object::ROOT
-                } else {
-                    Object::File
-                };
-                Ok((Ok(stat(object)),))
+                Ok((Ok(DescriptorStat::from(stat(kind_at(&path)))),))
             })
         },
     )?;
@@ -116,7 +95,7 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
         |store, (fd,): (Fd,)| {
             let dir = Object::of(&fd);
             let entry = || DirectoryEntry {
-                type_: type_of(dir.has_dirs()),
+                type_: dir.kind_of_entries().into(),
                 name: NAME.to_owned(),
             };
             stream(store, (0..dir.entries()).map(|_| entry()).collect())
