@@ -76,6 +76,12 @@ impl Shared {
 
     /// Preconditions: the copy lock of `node` is held, and it is not in the upper.
     fn stage_copy(&self, node: &Arc<Node>, data: Data) -> Result<Copy> {
+        let staged = self.try_stage_copy(node, data);
+        // Of a mount that ended meanwhile: what was staged went with it.
+        staged.map_err(|error| self.upper().err().unwrap_or(error))
+    }
+
+    fn try_stage_copy(&self, node: &Arc<Node>, data: Data) -> Result<Copy> {
         let upper = self.upper()?;
         let lower = node.below().ok_or(Errno::Io)?;
         let mut xattrs = None;
@@ -183,6 +189,12 @@ impl Shared {
             dir.children.write().complete = true;
             dir.unsynced.mark();
         }
+        // Before the node says that the upper has it: who knows that from the node may change the
+        // file, and then has to find it by its name.
+        dir.children
+            .write()
+            .map
+            .insert(name, Child::Node(Arc::clone(node)));
         let part = self.upper_part_of(&meta);
         {
             let mut state = node.state.lock();
@@ -197,10 +209,6 @@ impl Shared {
                 debug_assert!(false, "the copy lock admits one");
             }
         }
-        dir.children
-            .write()
-            .map
-            .insert(name, Child::Node(Arc::clone(node)));
         dir.unsynced.mark();
         self.count_names(1);
         Ok(file)

@@ -348,23 +348,56 @@ impl Shared {
     /// # Errors
     /// `no-entry` if it is not what it was any more: whoever walks again finds what there is.
     pub(super) fn child_node(&self, dir: &Arc<Node>, lower: &Arc<LowerNode>) -> Result<Arc<Node>> {
+        if let Some(node) = self.make_node(dir, lower, false)? {
+            return Ok(node);
+        }
+        // What the upper has there is not all known: ask, and let nobody change it meanwhile.
+        let _names = dir.dir()?.names.read();
+        let below = dir.below().ok_or(Errno::NoEntry)?;
+        match self.look_locked(dir, below.name_of(lower)?)? {
+            Some(Pos::Node(node)) => Ok(node),
+            Some(Pos::Lower(_)) => self.child_node_locked(dir, lower),
+            None => Err(Errno::NoEntry.into()),
+        }
+    }
+
+    /// As [`child_node`](Self::child_node).
+    ///
+    /// Preconditions: the directory lock of `dir` is held, and `lower` was seen there since.
+    pub(super) fn child_node_locked(
+        &self,
+        dir: &Arc<Node>,
+        lower: &Arc<LowerNode>,
+    ) -> Result<Arc<Node>> {
+        let node = self.make_node(dir, lower, true)?;
+        node.ok_or_else(|| Errno::Io.into())
+    }
+
+    /// The node of `lower`; none if the upper may have something under that name, or hide it, and
+    /// it is not `sure` that it does not.
+    fn make_node(
+        &self,
+        dir: &Arc<Node>,
+        lower: &Arc<LowerNode>,
+        sure: bool,
+    ) -> Result<Option<Arc<Node>>> {
         let mut children = dir.dir()?.children.write();
-        // The directory may be another one by now, or have parted from what is below. What is not
-        // known there then was removed.
+        // The directory may be another one by now, or have parted from what is below.
         let Some(below) = dir.below().filter(|below| lower.is_in(below)) else {
             return Err(Errno::NoEntry.into());
         };
         let name = below.name_of(lower)?;
         match children.map.get(name.as_bytes()) {
             // Somebody was faster, with the same file or with another one.
-            Some(Child::Node(node)) => return Ok(Arc::clone(node)),
+            Some(Child::Node(node)) => return Ok(Some(Arc::clone(node))),
             Some(Child::Lower(node)) => {
                 if let Some(node) = node.upgrade() {
-                    return Ok(node);
+                    return Ok(Some(node));
                 }
             }
             Some(Child::Hidden | Child::Seen { .. }) => return Err(Errno::NoEntry.into()),
-            None => {}
+            None if sure || children.complete || dir.upper.get().is_none() => {}
+            None => return Ok(None),
         }
         let place = Place::At(Arc::clone(dir), name.to_owned());
         let node = Arc::new(Node::lower(self, place, lower));
@@ -373,7 +406,7 @@ impl Shared {
         if node.kind == Kind::Dir {
             self.keep_dir(&node);
         }
-        Ok(node)
+        Ok(Some(node))
     }
 
     /// Keeps the node of a lower directory for a while, so that the next file opened in it finds

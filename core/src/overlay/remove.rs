@@ -83,9 +83,7 @@ impl Shared {
         check(&pos)?;
         let node = match &pos {
             Pos::Node(node) => Some(Arc::clone(node)),
-            Pos::Lower(_) if pos.is_dir() => {
-                Some(self.materialize(&[Pos::Node(Arc::clone(&parent)), pos.clone()])?)
-            }
+            Pos::Lower(dir) if pos.is_dir() => Some(self.child_node_locked(&parent, dir)?),
             Pos::Lower(_) => None,
         };
         // Parent before child: nothing is made in the directory while it goes.

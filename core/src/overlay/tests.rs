@@ -25,6 +25,10 @@ const WRITE: OpenHow = OpenHow {
     write: true,
     ..READ
 };
+const CREATE: OpenHow = OpenHow {
+    create: true,
+    ..WRITE
+};
 
 fn lower() -> Lower {
     let layer = MemoryLayer::build().dir("d").file("d/f", b"lower");
@@ -92,6 +96,35 @@ fn a_walk_of_before_brings_nothing_back() {
         root.stat_at("d/f", true).unwrap_err().errno(),
         Errno::NoEntry
     );
+}
+
+/// A walk found a lower file. Before the call made its node, the file was removed, and so much else
+/// happened that the mark was forgotten, as names are in a directory with too many: then a writer
+/// copied the file up, and it was back. Where another file had got the name, that was lost.
+#[test]
+fn a_walk_of_before_brings_nothing_back_that_was_forgotten() {
+    for is_replaced in [false, true] {
+        let overlay = in_memory();
+        let (shared, root) = (&overlay.shared, overlay.root());
+        let walked = shared.resolve(&shared.root, "d/f", Last::Follow).unwrap();
+        root.unlink_file_at("d/f").unwrap();
+        if is_replaced {
+            open(&root, "d/f", CREATE).write_at(b"new", 0).unwrap();
+        }
+        {
+            let dir = node(&overlay, "d");
+            let mut children = dir.dir().unwrap().children.write();
+            children.forget_files();
+            children.forget_names();
+            assert!(children.map.is_empty());
+        }
+        match shared.materialize(walked.trail()) {
+            Ok(node) => assert!(is_replaced && node.upper.get().is_some()),
+            Err(error) => assert!(!is_replaced && error.is_not_found()),
+        }
+        let there = root.stat_at("d/f", true).map(|stat| stat.size);
+        assert_eq!(there.ok(), is_replaced.then_some(3));
+    }
 }
 
 /// The upper is another mount's once this one is closed, so a change that began before and waited

@@ -99,7 +99,7 @@ impl Shared {
 }
 
 impl Children {
-    fn forget_files(&mut self) {
+    pub(super) fn forget_files(&mut self) {
         for child in self.map.values_mut() {
             let Child::Node(node) = child else { continue };
             if let (1, Some(part)) = (Arc::strong_count(node), node.upper.get())
@@ -114,7 +114,7 @@ impl Children {
     }
 
     /// Makes a directory one that is asked for single names.
-    fn forget_names(&mut self) {
+    pub(super) fn forget_names(&mut self) {
         self.complete = false;
         self.too_large = true;
         self.map.retain(|_, child| match child {

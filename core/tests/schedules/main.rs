@@ -160,6 +160,14 @@ fn in_a_directory() {
     explore(Mount::Directory, 10);
 }
 
+/// In a directory with a short memory: an upper in memory forgets no names, since it is all that
+/// there is of them.
+#[cfg(feature = "dir")]
+#[test]
+fn in_a_directory_with_a_short_memory() {
+    explore(Mount::ForgetfulDirectory, 10);
+}
+
 /// A deadlock and an order that nobody allows would be seen.
 #[test]
 fn the_search_finds_what_is_wrong() {

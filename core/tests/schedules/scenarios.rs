@@ -28,6 +28,8 @@ pub(crate) const SCENARIOS: &[&[&[&str]]] = &[
     &[&["write d/f A"], &["write d/f B"]],
     &[&["append d/f A"], &["append d/f B"], &["append d/f C"]],
     &[&["write d/f A"], &["unlink d/f"]],
+    &[&["write d/f A"], &["unlink d/f", "unlink d/g"]],
+    &[&["write d/f A"], &["unlink d/f", "create d/f", "stat d/g"]],
     &[&["write d/f A"], &["rename d/f e/f"]],
     &[&["write d/f A"], &["rename d x"]],
     &[&["write d/s/x A"], &["rename d x"]],
@@ -43,6 +45,8 @@ pub(crate) const SCENARIOS: &[&[&[&str]]] = &[
     &[&["link d/f e/l"], &["link d/f e/l"]],
     &[&["link d/f e/l"], &["rename d/f e/l"]],
     &[&["stat d/f", "stat d/f"], &["write d/f A"]],
+    &[&["write d/g A"], &["unlink d/f", "stat d/f"]],
+    &[&["write d/f A"], &["append d/f B", "stat d/f"]],
     &[&["times d/f"], &["write d/f A"]],
     &[&["times d/f"], &["unlink d/f"]],
     // Names that come and go.

@@ -14,6 +14,9 @@ pub(crate) enum Mount {
     Forgetful,
     #[cfg(feature = "dir")]
     Directory,
+    /// A directory, and next to nothing is kept: what nobody holds is forgotten all the time.
+    #[cfg(feature = "dir")]
+    ForgetfulDirectory,
 }
 
 pub(crate) struct World {
@@ -42,6 +45,13 @@ fn lower() -> Lower {
     Lower::new("lower", layer.finish().unwrap())
 }
 
+fn next_to_nothing() -> Limits {
+    let mut limits = Limits::default();
+    (limits.kept_handles, limits.table_entries) = (1, 1);
+    (limits.kept_nodes, limits.kept_listings) = (1, 1);
+    limits
+}
+
 impl World {
     pub(crate) fn new(mount: Mount) -> Self {
         let builder = Overlay::builder().lower(lower()).volatile(true);
@@ -49,14 +59,13 @@ impl World {
         let mut temp = None;
         let builder = match mount {
             Mount::Memory => builder.upper_memory(1 << 20),
-            Mount::Forgetful => {
-                let mut limits = Limits::default();
-                (limits.kept_handles, limits.table_entries) = (1, 1);
-                (limits.kept_nodes, limits.kept_listings) = (1, 1);
-                builder.upper_memory(1 << 20).limits(limits)
-            }
+            Mount::Forgetful => builder.upper_memory(1 << 20).limits(next_to_nothing()),
             #[cfg(feature = "dir")]
-            Mount::Directory => {
+            Mount::Directory | Mount::ForgetfulDirectory => {
+                let builder = match mount {
+                    Mount::ForgetfulDirectory => builder.limits(next_to_nothing()),
+                    _ => builder,
+                };
                 let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
                 let made = temp.insert(made.unwrap());
                 let dir =
