@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use wasmtime_wasi::runtime::{spawn_blocking, with_ambient_tokio_runtime};
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn_blocking, with_ambient_tokio_runtime};
 
 /// Where calls that may block run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,29 +16,53 @@ pub(crate) enum Blocking {
 }
 
 impl Blocking {
-    /// Runs `call`, the whole of one guest call: one trip to the pool at most.
-    pub(crate) async fn run<R: Send + 'static>(
+    /// Begins `call`, the whole of one guest call: one trip to the pool at most.
+    pub(crate) fn run<R: Send + 'static>(
         self,
         call: impl FnOnce() -> R + Send + 'static,
-    ) -> R {
+    ) -> Begun<R> {
         match self {
-            Self::Inline => call(),
-            Self::Pool => spawn_blocking(call).await,
+            Self::Inline => Begun::Made(Some(call())),
+            Self::Pool => Begun::InPool(spawn_blocking(call)),
         }
     }
 
     /// As [`run`](Self::run), with something of which only the pool needs a clone.
-    pub(crate) async fn run_on<T: Clone + Send + 'static, R: Send + 'static>(
+    pub(crate) fn run_on<T: Clone + Send + 'static, R: Send + 'static>(
         self,
         on: &T,
         call: impl FnOnce(&T) -> R + Send + 'static,
-    ) -> R {
+    ) -> Begun<R> {
         match self {
-            Self::Inline => call(on),
+            Self::Inline => Begun::Made(Some(call(on))),
             Self::Pool => {
                 let on = on.clone();
-                spawn_blocking(move || call(&on)).await
+                Begun::InPool(spawn_blocking(move || call(&on)))
             }
+        }
+    }
+}
+
+/// A call that was made, or is being made in the pool. To be waited for, once.
+///
+/// It holds the answer and nothing else. An `async fn` would keep the call too, with the path and all
+/// that it was given, and such a state is moved several times before it is first polled.
+pub(crate) enum Begun<R> {
+    /// The answer, until it was taken.
+    Made(Option<R>),
+    InPool(AbortOnDropJoinHandle<R>),
+}
+
+// The answer is moved, never pinned.
+impl<R> Unpin for Begun<R> {}
+
+impl<R> Future for Begun<R> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        match self.get_mut() {
+            Self::Made(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Self::InPool(task) => Pin::new(task).poll(context),
         }
     }
 }

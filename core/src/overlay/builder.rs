@@ -160,15 +160,7 @@ impl OverlayBuilder {
                 }
             }
         }
-        let first_seen = match (&part, &below) {
-            (Some(part), _) => part.identity,
-            (None, Some(root)) => {
-                let (device, inode) = root.place();
-                key.of(u32::from(root.layer()), device, inode)
-            }
-            (None, None) => key.of(0, 0, 0),
-        };
-        let root = Node::new(Kind::Dir, first_seen, Place::Root, below, part);
+        let root = Node::new(Kind::Dir, Place::Root, below, part);
         let shared = Shared {
             stack,
             upper: self.upper,
@@ -180,7 +172,7 @@ impl OverlayBuilder {
             objects: Mutex::ranked(Rank::Leaf, HashMap::default()),
             origins: Mutex::ranked(Rank::Leaf, HashMap::default()),
             listings: Mutex::ranked(Rank::Leaf, VecDeque::new()),
-            recent_dirs: Mutex::ranked(Rank::Leaf, VecDeque::new()),
+            recent_dirs: Mutex::ranked(Rank::Leaf, super::recent::RecentDirs::default()),
             forgotten: super::sync::Unsynced::default(),
             names: AtomicUsize::new(0),
             limits: self.limits,

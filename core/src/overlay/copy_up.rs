@@ -97,7 +97,7 @@ impl Shared {
                         xattrs = Some(names);
                         Ok(file)
                     })?;
-                    copy_data(&lower.meta(), &*from, to)?;
+                    copy_data(&lower.meta(), from.as_file(), to)?;
                 }
                 staged
             }
@@ -180,7 +180,7 @@ impl Shared {
         if node.kind == Kind::Dir || lower_links < 2 {
             self.origins
                 .lock()
-                .insert((meta.device, meta.inode), node.first_seen);
+                .insert((meta.device, meta.inode), node.first_seen(self));
         } else {
             // Its other names go on showing the lower file, so it is another one from here on.
             *dir.listing.lock() = None;
@@ -203,7 +203,7 @@ impl Shared {
             }
             // Its times may be others by now, so it is of the version before. Nobody has that
             // who sees the node in the upper.
-            state.meta = Some((node.version.load(Ordering::Acquire), meta));
+            state.set_meta(node.version.load(Ordering::Acquire), meta);
             node.touch();
             if node.upper.set(part).is_err() {
                 debug_assert!(false, "the copy lock admits one");

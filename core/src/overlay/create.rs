@@ -138,7 +138,8 @@ impl Shared {
             // It may have a mark inside.
             dir.unsynced.mark();
         }
-        node.state.lock().meta = Some((node.version.load(Ordering::Acquire), meta));
+        let version = node.version.load(Ordering::Acquire);
+        node.state.lock().set_meta(version, meta);
         children
             .map
             .insert(name.to_owned(), Child::Node(Arc::clone(&node)));

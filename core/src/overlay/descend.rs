@@ -6,7 +6,8 @@
 
 use super::Shared;
 use super::lookup::{NAME_MAX, is_reserved};
-use super::node::{At, Known, Node, Nodes};
+use super::node::{At, Known, Node};
+use super::recent::Below;
 use crate::error::Result;
 use crate::meta::Kind;
 use crate::name::Name;
@@ -16,68 +17,79 @@ use std::sync::Arc;
 
 /// A file that a path led to. Not a symbolic link.
 pub(super) enum Seen<'a> {
-    /// One that is only in lower layers; and the directory that it is in, if that has a node.
-    Lower(&'a Arc<LowerNode>, Option<&'a Arc<Node>>),
-    /// One with a node, and where it was found.
+    /// One that the upper does not have, and the directory that it is in.
+    Lower(&'a Arc<LowerNode>, In<'a>),
+    /// One that the upper has, and where it was found.
     Node(&'a Arc<Node>, At<'a>),
 }
 
+/// A directory on the way.
+pub(super) enum In<'a> {
+    /// The base, or one that the upper has.
+    Node(&'a Arc<Node>),
+    /// One that the upper does not have. It may have a node.
+    Lower(Below),
+}
+
 impl Shared {
-    /// Calls `tell`, once, with what `path` leads to from `base`, or with none if its last name is
-    /// not there. Does not call it where the way is not straight.
+    /// What `tell` says of what `path` leads to from `base`; it is given none if the last name is
+    /// not there. None where the way is not straight, and `tell` is not asked.
     ///
     /// # Errors
     /// Those of the layers.
-    pub(super) fn descend(
+    pub(super) fn descend<T>(
         &self,
         base: &Arc<Node>,
         path: &str,
-        nodes: Nodes,
-        tell: &mut impl FnMut(Option<Seen<'_>>),
-    ) -> Result<()> {
+        tell: impl FnOnce(Option<Seen<'_>>) -> T,
+    ) -> Result<Option<T>> {
+        if cfg!(feature = "native") {
+            return self.go_down(base, path, tell);
+        }
         // Once for all that is to be told, in a component, which is to be small.
-        #[cfg(not(feature = "native"))]
-        let tell: &mut dyn FnMut(Option<Seen<'_>>) = tell;
-        self.go_down(base, path, nodes, tell)
+        let (mut tell, mut told) = (Some(tell), None);
+        let ask: &mut dyn FnMut(Option<Seen<'_>>) = &mut |seen| {
+            told = tell.take().map(|tell| tell(seen));
+        };
+        self.go_down(base, path, ask)?;
+        Ok(told)
     }
 
     /// As [`descend`](Self::descend).
-    fn go_down<F: FnMut(Option<Seen<'_>>) + ?Sized>(
+    fn go_down<T>(
         &self,
         base: &Arc<Node>,
         path: &str,
-        nodes: Nodes,
-        tell: &mut F,
-    ) -> Result<()> {
+        tell: impl FnOnce(Option<Seen<'_>>) -> T,
+    ) -> Result<Option<T>> {
         if path.len() >= self.limits.path_bytes || base.is_dead() {
-            return Ok(());
+            return Ok(None);
         }
         let Some((mut name, mut rest)) = first(path.as_bytes()) else {
-            return Ok(());
+            return Ok(None);
         };
-        // Through directories that have a node.
+        // Through directories that the upper has.
         let mut held_node;
         let mut dir = base;
         let mut below = loop {
             if dir.kind != Kind::Dir {
-                return Ok(());
+                return Ok(None);
             }
             // Before what is known, as in every step.
             let below = dir.below();
             // What the upper does not have, it has nothing below of.
-            if nodes == Nodes::OfUpper && dir.upper.get().is_none() {
+            if dir.upper.get().is_none() {
                 break below;
             }
-            match dir.known_with(name, nodes)? {
+            match dir.known_in_upper(name)? {
                 (Known::Upper(node) | Known::Lower(Some(node)), _) => {
                     let Some(next) = rest else {
-                        if node.kind != Kind::Symlink {
-                            tell(Some(Seen::Node(&node, (dir, name))));
-                        }
-                        return Ok(());
+                        let is_straight = node.kind != Kind::Symlink;
+                        let seen = is_straight.then_some(Seen::Node(&node, (dir, name)));
+                        return Ok(seen.map(|seen| tell(Some(seen))));
                     };
                     let Some(next) = first(next) else {
-                        return Ok(());
+                        return Ok(None);
                     };
                     (name, rest) = next;
                     held_node = node;
@@ -85,15 +97,13 @@ impl Shared {
                 }
                 (Known::Lower(None), _) => break below,
                 (Known::Hidden, _) => break None,
-                (Known::Nothing, is_complete) if is_complete || dir.upper.get().is_none() => {
-                    break below;
-                }
-                (Known::Nothing | Known::Seen, _) => return Ok(()),
+                (Known::Nothing, true) => break below,
+                (Known::Nothing | Known::Seen, _) => return Ok(None),
             }
         };
-        // Through directories that have none.
+        // Through directories that the upper does not have.
         let mut held;
-        let mut dir = Some(dir);
+        let mut dir = In::Node(dir);
         loop {
             let found = match below {
                 Some(below) => below.child(&self.stack, name)?,
@@ -101,10 +111,7 @@ impl Shared {
             };
             let Some(found) = found else {
                 // Anything could be wrong with the rest.
-                if rest.is_none() {
-                    tell(None);
-                }
-                return Ok(());
+                return Ok(rest.is_none().then(|| tell(None)));
             };
             let file = match found {
                 Cow::Borrowed(file) => file,
@@ -114,16 +121,15 @@ impl Shared {
                 }
             };
             match (rest.map(first), file.kind()) {
-                (None, Kind::Symlink) => return Ok(()),
+                (None, Kind::Symlink) => return Ok(None),
                 (None, _) => {
-                    tell(Some(Seen::Lower(file, dir)));
-                    return Ok(());
+                    return Ok(Some(tell(Some(Seen::Lower(file, dir)))));
                 }
                 (Some(Some(next)), Kind::Dir) => {
                     (name, rest) = next;
-                    (below, dir) = (Some(file), None);
+                    (below, dir) = (Some(file), In::Lower(Below::of(file)));
                 }
-                (Some(_), _) => return Ok(()),
+                (Some(_), _) => return Ok(None),
             }
         }
     }

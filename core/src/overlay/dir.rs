@@ -46,7 +46,7 @@ impl OverlayDir {
     }
 
     pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
-        self.shared.identity_at(&self.node, path, last(follow))
+        Ok(self.stat_at(path, follow)?.identity)
     }
 
     pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
@@ -117,7 +117,7 @@ impl OverlayDir {
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {
-        Ok(self.node.identity())
+        Ok(self.node.identity(&self.shared))
     }
 
     pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
@@ -165,7 +165,7 @@ impl OverlayDir {
 impl fmt::Debug for OverlayDir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OverlayDir")
-            .field("identity", &self.node.identity())
+            .field("identity", &self.node.identity(&self.shared))
             .field("read_only", &self.read_only)
             .finish_non_exhaustive()
     }

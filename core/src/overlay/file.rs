@@ -6,8 +6,9 @@ use super::dir::OverlayDir;
 use super::node::{At, Node};
 use super::stat::{lower_meta, set_ghost_times, stat_of};
 use crate::error::{Errno, Error, Result};
-use crate::layer::{Advice, ReadAt, WriteAt};
+use crate::layer::{Advice, WriteAt};
 use crate::meta::{Identity, Meta, SetTimes, Stat};
+use crate::stack::OpenLower;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use std::any::Any;
 use std::fmt;
@@ -19,7 +20,7 @@ pub struct OverlayFile {
     open: Arc<OpenFile>,
 }
 
-struct OpenFile {
+pub(super) struct OpenFile {
     shared: Arc<Shared>,
     node: Arc<Node>,
     readable: bool,
@@ -27,7 +28,7 @@ struct OpenFile {
     /// Whether the mount refuses changes.
     read_only: bool,
     /// The lower file, where the node was in no upper when this was opened.
-    lower: OnceLock<Arc<dyn ReadAt>>,
+    lower: Option<OpenLower>,
     /// The upper file: from the start, or since the copy-up was noticed.
     upper: OnceLock<Arc<dyn WriteAt>>,
     /// Whether set-id bits are still to be taken off, at the first write.
@@ -36,11 +37,11 @@ struct OpenFile {
 
 /// What the file is read from now.
 enum Source<'a> {
-    Lower(&'a dyn ReadAt),
+    Lower(&'a OpenLower),
     Upper(&'a dyn WriteAt),
 }
 
-impl OverlayFile {
+impl OpenFile {
     /// Takes note that a file will be open on `node`. From here on a copy-up keeps the copy open.
     pub(super) fn register(
         dir: &OverlayDir,
@@ -49,48 +50,32 @@ impl OverlayFile {
         writable: bool,
     ) -> Self {
         node.state.lock().opens += 1;
-        let open = OpenFile {
+        Self {
             shared: Arc::clone(&dir.shared),
             node,
             readable,
             writable,
             read_only: dir.read_only,
-            lower: OnceLock::new(),
+            lower: None,
             upper: OnceLock::new(),
             has_set_id: AtomicBool::new(false),
-        };
-        Self {
-            open: Arc::new(open),
         }
-    }
-
-    /// A file that was made a moment ago.
-    pub(super) fn made(
-        dir: &OverlayDir,
-        node: Arc<Node>,
-        file: Arc<dyn WriteAt>,
-        readable: bool,
-    ) -> Self {
-        let mut made = Self::register(dir, node, readable, true);
-        made.go_on_with(file);
-        made
     }
 
     /// Takes an open file that has no set-id bits.
     pub(super) fn go_on_with(&mut self, file: Arc<dyn WriteAt>) {
-        self.open.upper.get_or_init(|| file);
+        self.upper = OnceLock::from(file);
     }
 
     pub(super) fn node(&self) -> &Arc<Node> {
-        &self.open.node
+        &self.node
     }
 
     pub(super) fn open_for_reading(&mut self, at: Option<At<'_>>) -> Result<()> {
-        let OpenFile { shared, node, .. } = &*self.open;
+        let Self { shared, node, .. } = &*self;
         if node.upper.get().is_none() {
             let below = node.below().ok_or(Errno::Io)?;
-            let opened = below.open(&shared.stack)?;
-            self.open.lower.get_or_init(|| opened);
+            self.lower = Some(below.open(&shared.stack)?);
             return Ok(());
         }
         let copied = node.state.lock().copied.clone();
@@ -98,7 +83,7 @@ impl OverlayFile {
             Some(copied) => copied,
             None => shared.at_any_name(node, at, |upper, dir, name| upper.open_read(dir, name))?,
         };
-        self.open.upper.get_or_init(|| opened);
+        self.upper = OnceLock::from(opened);
         Ok(())
     }
 
@@ -107,7 +92,7 @@ impl OverlayFile {
         at: Option<At<'_>>,
         copied: Option<Arc<dyn WriteAt>>,
     ) -> Result<()> {
-        let OpenFile { shared, node, .. } = &*self.open;
+        let Self { shared, node, .. } = &*self;
         let file = match copied {
             Some(file) => file,
             None => shared.at_any_name(node, at, |upper, dir, name| upper.open_write(dir, name))?,
@@ -117,12 +102,41 @@ impl OverlayFile {
             Some((_, meta)) => meta.mode,
             None => file.meta()?.mode,
         };
-        let set_id = mode.is_some_and(|mode| mode & SET_ID != 0);
-        self.open.has_set_id.store(set_id, Ordering::Relaxed);
-        self.open.upper.get_or_init(|| file);
+        self.has_set_id = AtomicBool::new(mode.is_some_and(|mode| mode & SET_ID != 0));
+        self.upper = OnceLock::from(file);
         Ok(())
     }
 
+    /// Runs a change of data.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&dyn WriteAt) -> Result<T>) -> Result<T> {
+        let changed = change(self.to_change()?);
+        self.node.touch();
+        changed
+    }
+
+    /// The upper file, whose data is about to change.
+    fn to_change(&self) -> Result<&dyn WriteAt> {
+        self.shared.upper()?;
+        let upper = self.upper.get().ok_or(Errno::BadDescriptor)?;
+        if self.has_set_id.load(Ordering::Relaxed) {
+            if let Some(mode) = upper.meta()?.mode {
+                upper.set_mode(mode & !SET_ID)?;
+            }
+            self.has_set_id.store(false, Ordering::Relaxed);
+        }
+        Ok(&**upper)
+    }
+}
+
+impl From<OpenFile> for OverlayFile {
+    fn from(open: OpenFile) -> Self {
+        Self {
+            open: Arc::new(open),
+        }
+    }
+}
+
+impl OverlayFile {
     fn source(&self) -> Result<Source<'_>> {
         let open = &*self.open;
         if let Some(upper) = open.upper.get() {
@@ -133,31 +147,10 @@ impl OverlayFile {
             let copied = copied.ok_or_else(|| Error::new(Errno::Io, "the copy was not kept"))?;
             return Ok(Source::Upper(&**open.upper.get_or_init(|| copied)));
         }
-        match open.lower.get() {
-            Some(lower) => Ok(Source::Lower(&**lower)),
+        match &open.lower {
+            Some(lower) => Ok(Source::Lower(lower)),
             None => Err(Errno::Io.into()),
         }
-    }
-
-    /// Runs a change of data.
-    fn change<T>(&self, change: impl FnOnce(&dyn WriteAt) -> Result<T>) -> Result<T> {
-        let changed = change(self.to_change()?);
-        self.open.node.touch();
-        changed
-    }
-
-    /// The upper file, whose data is about to change.
-    fn to_change(&self) -> Result<&dyn WriteAt> {
-        let open = &*self.open;
-        open.shared.upper()?;
-        let upper = open.upper.get().ok_or(Errno::BadDescriptor)?;
-        if open.has_set_id.load(Ordering::Relaxed) {
-            if let Some(mode) = upper.meta()?.mode {
-                upper.set_mode(mode & !SET_ID)?;
-            }
-            open.has_set_id.store(false, Ordering::Relaxed);
-        }
-        Ok(&**upper)
     }
 
     fn writer(&self) -> Result<()> {
@@ -177,14 +170,14 @@ impl OverlayFile {
     pub(crate) fn native_reader(&self) -> Result<Option<&dyn Any>> {
         self.reader()?;
         Ok(match self.source()? {
-            Source::Lower(file) => file.native(),
+            Source::Lower(file) => file.as_file().native(),
             Source::Upper(file) => file.native(),
         })
     }
 
     pub(crate) fn native_writer(&self) -> Result<Option<&dyn Any>> {
         self.writer()?;
-        let native = self.to_change()?.native();
+        let native = self.open.to_change()?.native();
         if native.is_some() {
             self.open.shared.written_past.store(true, Ordering::Release);
         }
@@ -196,7 +189,11 @@ impl OverlayFile {
         self.reader()?;
         check_range(offset, buffer.len())?;
         match self.source()? {
-            Source::Lower(file) => file.read_at(buffer, offset),
+            Source::Lower(file) => {
+                let OpenFile { shared, node, .. } = &*self.open;
+                let below = node.below().ok_or(Errno::Io)?;
+                file.read_at(below, &shared.stack, buffer, offset)
+            }
             Source::Upper(file) => file.read_at(buffer, offset),
         }
     }
@@ -204,12 +201,12 @@ impl OverlayFile {
     pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
         self.writer()?;
         check_range(offset, buffer.len())?;
-        self.change(|file| file.write_at(buffer, offset))
+        self.open.change(|file| file.write_at(buffer, offset))
     }
 
     pub(crate) fn append(&self, buffer: &[u8]) -> Result<usize> {
         self.writer()?;
-        self.change(|file| file.append(buffer))
+        self.open.change(|file| file.append(buffer))
     }
 
     pub(crate) fn set_size(&self, size: u64) -> Result<()> {
@@ -222,7 +219,7 @@ impl OverlayFile {
             return Err(errno.into());
         }
         check_range(size, 0)?;
-        self.change(|file| file.set_size(size))
+        self.open.change(|file| file.set_size(size))
     }
 
     fn meta(&self) -> Result<Meta> {
@@ -248,11 +245,11 @@ impl OverlayFile {
         if self.open.node.is_dead() {
             meta.links = 0;
         }
-        Ok(stat_of(&meta, self.open.node.identity()))
+        Ok(stat_of(&meta, self.identity()?))
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {
-        Ok(self.open.node.identity())
+        Ok(self.open.node.identity(&self.open.shared))
     }
 
     pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
@@ -302,7 +299,7 @@ impl OverlayFile {
         // Linux looks at the sign of the length alone.
         check_range(length, 0)?;
         match self.source()? {
-            Source::Lower(file) => file.advise(offset, length, advice),
+            Source::Lower(file) => file.as_file().advise(offset, length, advice),
             Source::Upper(file) => file.advise(offset, length, advice),
         }
     }
@@ -347,7 +344,7 @@ impl Drop for OpenFile {
 impl fmt::Debug for OverlayFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OverlayFile")
-            .field("identity", &self.open.node.identity())
+            .field("identity", &self.open.node.identity(&self.open.shared))
             .field("readable", &self.open.readable)
             .field("writable", &self.open.writable)
             .finish_non_exhaustive()

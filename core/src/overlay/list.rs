@@ -50,7 +50,7 @@ impl Shared {
                 let children = node.dir()?.children.read();
                 for (name, child) in &children.map {
                     let (kind, inode) = match child {
-                        Child::Node(child) => (Some(child.kind), child.identity().lower),
+                        Child::Node(child) => (Some(child.kind), child.identity(self).lower),
                         Child::Seen { kind, inode } => (Some(*kind), inode_of(*inode)),
                         Child::Hidden => (None, 0),
                         Child::Lower(_) => continue,

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::node::{At, Child, Known, Node, Place, UpperPart};
+use super::recent::Below;
 use crate::error::{Errno, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -38,10 +39,6 @@ impl Pos {
 /// The longest name that a directory on Linux holds (`NAME_MAX`). Names longer than that are
 /// refused before any layer is asked, so that a cached answer is the same as a fresh one.
 pub(super) const NAME_MAX: usize = 255;
-
-/// Lower directories whose nodes an overlay keeps though nobody has them open. A program opens
-/// files in few directories at a time, and an overlay should hold little but what it changed.
-const RECENT_DIRS: usize = 64;
 
 /// Whether a name belongs to the whiteout format: invisible, and not for guests to make.
 pub(super) fn is_reserved(name: Name<'_>) -> bool {
@@ -284,8 +281,7 @@ impl Shared {
         below: Option<Arc<LowerNode>>,
     ) -> Arc<Node> {
         let part = self.upper_part_of(meta);
-        let identity = part.identity;
-        let make = || Arc::new(Node::new(meta.kind, identity, place, below, Some(part)));
+        let make = || Arc::new(Node::new(meta.kind, place, below, Some(part)));
         if meta.kind == Kind::Dir {
             return make();
         }
@@ -387,38 +383,35 @@ impl Shared {
             return Err(Errno::NoEntry.into());
         };
         let name = below.name_of(lower)?;
-        match children.map.get(name.as_bytes()) {
+        let make = || {
+            let place = Place::At(Arc::clone(dir), name.to_owned());
+            Arc::new(Node::lower(place, lower))
+        };
+        let is_complete = children.complete;
+        let node = match children.map.get_mut(name.as_bytes()) {
             // Somebody was faster, with the same file or with another one.
             Some(Child::Node(node)) => return Ok(Some(Arc::clone(node))),
-            Some(Child::Lower(node)) => {
-                if let Some(node) = node.upgrade() {
-                    return Ok(Some(node));
+            Some(Child::Lower(known)) => match known.upgrade() {
+                Some(node) => return Ok(Some(node)),
+                None => {
+                    let node = make();
+                    *known = Arc::downgrade(&node);
+                    node
                 }
-            }
+            },
             Some(Child::Hidden | Child::Seen { .. }) => return Err(Errno::NoEntry.into()),
-            None if sure || children.complete || dir.upper.get().is_none() => {}
+            None if sure || is_complete || dir.upper.get().is_none() => {
+                let node = make();
+                children.insert_lower(name, &node);
+                node
+            }
             None => return Ok(None),
-        }
-        let place = Place::At(Arc::clone(dir), name.to_owned());
-        let node = Arc::new(Node::lower(self, place, lower));
-        children.insert_lower(name, &node);
+        };
         drop(children);
         if node.kind == Kind::Dir {
-            self.keep_dir(&node);
+            let oldest = self.recent_dirs.lock().keep(Below::of(lower), &node);
+            drop(oldest);
         }
         Ok(Some(node))
-    }
-
-    /// Keeps the node of a lower directory for a while, so that the next file opened in it finds
-    /// it made. The oldest goes.
-    fn keep_dir(&self, node: &Arc<Node>) {
-        let mut dirs = self.recent_dirs.lock();
-        let oldest = match dirs.len() < RECENT_DIRS {
-            true => None,
-            false => dirs.pop_front(),
-        };
-        dirs.push_back(Arc::clone(node));
-        drop(dirs);
-        drop(oldest);
     }
 }

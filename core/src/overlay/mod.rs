@@ -37,6 +37,7 @@ mod list;
 mod lookup;
 mod node;
 mod open;
+mod recent;
 mod remove;
 mod rename;
 mod resolve;
@@ -64,6 +65,7 @@ use crate::stack::LowerStack;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
 use node::{Child, Node, Place};
+use recent::RecentDirs;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -97,9 +99,8 @@ pub(crate) struct Shared {
     origins: Mutex<HashMap<(u64, u64), Identity>>,
     /// Directories that keep a listing, the oldest first. Guard: its own lock, a leaf.
     listings: Mutex<VecDeque<Weak<Node>>>,
-    /// Nodes of lower directories that were opened lately, the oldest first. Guard: its own lock,
-    /// a leaf.
-    recent_dirs: Mutex<VecDeque<Arc<Node>>>,
+    /// Guard: its own lock, a leaf.
+    recent_dirs: Mutex<RecentDirs>,
     /// Directories whose nodes were forgotten before their names were brought to disk.
     forgotten: sync::Unsynced,
     /// About how many names the directories keep.

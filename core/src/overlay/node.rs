@@ -21,8 +21,8 @@ use std::sync::{Arc, OnceLock, Weak};
 pub(crate) struct Node {
     pub(super) kind: Kind,
     /// Who it is as long as it is only in a lower layer, and after copy-up too, unless it had
-    /// several names there.
-    pub(super) first_seen: Identity,
+    /// several names there. Found out when somebody asks: most who open a file do not.
+    first_seen: OnceLock<Identity>,
     /// Where it hangs. Of a file with several names in the upper, one of them.
     /// Guard: its own lock, a leaf; changed under the directory lock of the parent.
     pub(super) place: Mutex<Place>,
@@ -65,11 +65,12 @@ pub(super) struct UpperPart {
     pub(super) handle: Slot<DirHandle>,
 }
 
-/// What changes about a node besides its names.
+/// What changes about a node besides its names. Small, since most nodes have nothing of it: those
+/// of lower files that are read.
 #[derive(Default)]
 pub(super) struct State {
     /// The upper's metadata, and the version of the node when it was read.
-    pub(super) meta: Option<(u64, Meta)>,
+    meta: Option<Box<(u64, Meta)>>,
     /// How many files are open on the node.
     pub(super) opens: usize,
     /// The file in the upper, kept from copy-up on while `opens` is not 0: files that were
@@ -81,7 +82,7 @@ pub(super) struct State {
     /// How many names a file of the upper has, once somebody counted. Only we change it.
     pub(super) names: Option<u64>,
     /// Times set through a handle, of a file that is removed and was only in a lower layer.
-    pub(super) ghost_times: SetTimes,
+    pub(super) ghost_times: Option<Box<SetTimes>>,
 }
 
 /// What only a directory has.
@@ -134,15 +135,6 @@ pub(super) enum Child {
 /// A directory, and a name in it.
 pub(super) type At<'a> = (&'a Arc<Node>, Name<'a>);
 
-/// Which nodes are wanted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nodes {
-    /// Those of files that the upper has.
-    OfUpper,
-    /// Also those of lower files that somebody has open.
-    All,
-}
-
 /// What is known of a name at a moment: a [`Child`], in the hand of who asked.
 pub(super) enum Known {
     /// The upper has it.
@@ -159,22 +151,22 @@ pub(super) enum Known {
 
 impl Node {
     /// A node that is only in lower layers.
-    pub(super) fn lower(shared: &Shared, place: Place, below: &Arc<LowerNode>) -> Self {
-        let identity = shared.identity_of_lower(below);
+    #[inline]
+    pub(super) fn lower(place: Place, below: &Arc<LowerNode>) -> Self {
         let below = Arc::clone(below);
-        Self::new(below.kind(), identity, place, Some(below), None)
+        Self::new(below.kind(), place, Some(below), None)
     }
 
+    #[inline]
     pub(super) fn new(
         kind: Kind,
-        first_seen: Identity,
         place: Place,
         below: Option<Arc<LowerNode>>,
         upper: Option<UpperPart>,
     ) -> Self {
         Self {
             kind,
-            first_seen,
+            first_seen: OnceLock::new(),
             place: Mutex::ranked(Rank::Leaf, place),
             dead: AtomicBool::new(false),
             below,
@@ -238,10 +230,20 @@ impl Node {
         }
     }
 
-    pub(super) fn identity(&self) -> Identity {
-        self.upper
-            .get()
-            .map_or(self.first_seen, |upper| upper.identity)
+    pub(super) fn identity(&self, shared: &Shared) -> Identity {
+        match self.upper.get() {
+            Some(upper) => upper.identity,
+            None => self.first_seen(shared),
+        }
+    }
+
+    /// Who it is, or was, as long as it is only in a lower layer.
+    pub(super) fn first_seen(&self, shared: &Shared) -> Identity {
+        *self.first_seen.get_or_init(|| match &self.below {
+            Some(below) => shared.identity_of_lower(below),
+            // The root of nothing.
+            None => shared.key.of(0, 0, 0),
+        })
     }
 
     /// Says that what `stat` shows changed.
@@ -253,7 +255,7 @@ impl Node {
     pub(super) fn remember(&self, version: u64, meta: Meta) {
         let mut state = self.state.lock();
         if self.version.load(Ordering::Acquire) == version {
-            state.meta = Some((version, meta));
+            state.set_meta(version, meta);
         }
     }
 
@@ -288,18 +290,25 @@ impl Node {
 
     /// What is known of a name, and whether every name that the upper has here is known.
     pub(super) fn known(&self, name: Name<'_>) -> Result<(Known, bool)> {
-        self.known_with(name, Nodes::All)
+        self.known_with(name, Weak::upgrade)
     }
 
-    /// As [`known`](Self::known), without the node of a lower file where that is not wanted.
-    pub(super) fn known_with(&self, name: Name<'_>, nodes: Nodes) -> Result<(Known, bool)> {
+    /// As [`known`](Self::known), for who needs no node of a lower file.
+    pub(super) fn known_in_upper(&self, name: Name<'_>) -> Result<(Known, bool)> {
+        self.known_with(name, |_| None)
+    }
+
+    fn known_with(
+        &self,
+        name: Name<'_>,
+        of_lower: impl FnOnce(&Weak<Self>) -> Option<Arc<Self>>,
+    ) -> Result<(Known, bool)> {
         let children = self.dir()?.children.read();
         let known = match children.map.get(name.as_bytes()) {
             Some(Child::Node(node)) => Known::Upper(Arc::clone(node)),
             Some(Child::Seen { .. }) => Known::Seen,
             Some(Child::Hidden) => Known::Hidden,
-            Some(Child::Lower(node)) if nodes == Nodes::All => Known::Lower(node.upgrade()),
-            Some(Child::Lower(_)) => Known::Lower(None),
+            Some(Child::Lower(node)) => Known::Lower(of_lower(node)),
             None => Known::Nothing,
         };
         Ok((known, children.complete))
@@ -384,14 +393,24 @@ impl Node {
     }
 }
 
-impl Children {
-    /// Takes note of a lower file that somebody opened.
-    pub(super) fn insert_lower(&mut self, name: Name<'_>, node: &Arc<Node>) {
-        let child = Child::Lower(Arc::downgrade(node));
-        if let Some(known) = self.map.get_mut(name.as_bytes()) {
-            *known = child;
-            return;
+impl State {
+    /// The upper's metadata, and the version of the node when it was read.
+    pub(super) fn meta(&self) -> Option<(u64, Meta)> {
+        self.meta.as_deref().copied()
+    }
+
+    /// Keeps the upper's metadata, read when the node had `version`.
+    pub(super) fn set_meta(&mut self, version: u64, meta: Meta) {
+        match &mut self.meta {
+            Some(kept) => **kept = (version, meta),
+            None => self.meta = Some(Box::new((version, meta))),
         }
+    }
+}
+
+impl Children {
+    /// Takes note of a lower file that somebody opened, and of which nothing is known.
+    pub(super) fn insert_lower(&mut self, name: Name<'_>, node: &Arc<Node>) {
         self.lower_insertions += 1;
         if self.lower_insertions > 64 + self.map.len() / 2 {
             self.lower_insertions = 0;
@@ -400,6 +419,7 @@ impl Children {
                 Child::Node(_) | Child::Seen { .. } | Child::Hidden => true,
             });
         }
+        let child = Child::Lower(Arc::downgrade(node));
         self.map.insert(name.to_owned(), child);
     }
 }
@@ -407,10 +427,10 @@ impl Children {
 /// A node holds its parents: a chain of them is let go in a loop, however deep it is.
 impl Drop for Node {
     fn drop(&mut self) {
-        let mut place = std::mem::replace(&mut *self.place.lock(), Place::Dead);
+        let mut place = std::mem::replace(self.place.get_mut(), Place::Dead);
         while let Place::At(parent, _) = place {
             place = match Arc::into_inner(parent) {
-                Some(parent) => std::mem::replace(&mut *parent.place.lock(), Place::Dead),
+                Some(mut parent) => std::mem::replace(parent.place.get_mut(), Place::Dead),
                 None => return,
             };
         }

@@ -2,15 +2,16 @@
 
 use super::copy_up::Data;
 use super::create::is_openable;
-use super::descend::Seen;
+use super::descend::{In, Seen};
 use super::dir::OverlayDir;
-use super::file::OverlayFile;
-use super::node::{At, Node, Nodes};
+use super::file::{OpenFile, OverlayFile};
+use super::node::{At, Node};
 use super::resolve::{Last, TRIES, Walked};
 use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Result};
 use crate::layer::New;
 use crate::meta::Kind;
+use crate::stack::LowerNode;
 use std::sync::Arc;
 
 /// What opening takes.
@@ -50,38 +51,54 @@ impl OverlayDir {
         Err(Errno::Busy.into())
     }
 
-    /// Opens a lower file for reading whose directory has a node. None means that it has to be
-    /// walked to, which also finds out why a node could not be made here.
+    /// Opens a file for reading where the way to it is straight, and the directory of a lower one
+    /// has a node. None means that it has to be walked to, which also finds out why a node could not
+    /// be made here.
     fn descend_and_open(&self, path: &str, how: OpenHow) -> Result<Option<Opened>> {
         // A component is to be small.
         let may_descend = cfg!(feature = "native") && !how.write && !how.directory;
         if !may_descend || how.create || how.truncate {
             return Ok(None);
         }
-        let open = |node: Arc<Node>, at: Option<At<'_>>| match self.open_file(node, at, how, false)
-        {
-            // It was removed meanwhile, and another may be there now.
+        let opened = self.shared.descend(&self.node, path, |seen| match seen {
+            Some(Seen::Lower(file, dir)) if file.kind() == Kind::File => {
+                self.open_seen(self.node_in(dir, file), None, how)
+            }
+            Some(Seen::Node(node, at)) if node.kind == Kind::File => {
+                self.open_seen(Some(Arc::clone(node)), Some(at), how)
+            }
+            Some(_) => Ok(None),
+            None => Err(Errno::NoEntry.into()),
+        })?;
+        opened.unwrap_or(Ok(None))
+    }
+
+    /// The node of the lower `file` in `dir`, if that has one.
+    fn node_in(&self, dir: In<'_>, file: &Arc<LowerNode>) -> Option<Arc<Node>> {
+        let recent;
+        let dir = match dir {
+            In::Node(dir) => dir,
+            In::Lower(dir) => {
+                recent = self.shared.recent_dirs.lock().get(dir)?;
+                &recent
+            }
+        };
+        self.shared.child_node(dir, file).ok()
+    }
+
+    /// Opens a node for reading that was found a moment ago. None if it was removed meanwhile:
+    /// another may be there now.
+    fn open_seen(
+        &self,
+        node: Option<Arc<Node>>,
+        at: Option<At<'_>>,
+        how: OpenHow,
+    ) -> Result<Option<Opened>> {
+        let Some(node) = node else { return Ok(None) };
+        match self.open_file(node, at, how, false) {
             Err(error) if error.is_not_found() => Ok(None),
             opened => opened.map(Some),
-        };
-        let mut opened = Ok(None);
-        self.shared
-            .descend(&self.node, path, Nodes::All, &mut |seen| {
-                opened = match seen {
-                    Some(Seen::Lower(file, Some(dir))) if file.kind() == Kind::File => {
-                        match self.shared.child_node(dir, file) {
-                            Ok(node) => open(node, None),
-                            Err(_) => Ok(None),
-                        }
-                    }
-                    Some(Seen::Node(node, at)) if node.kind == Kind::File => {
-                        open(Arc::clone(node), Some(at))
-                    }
-                    Some(_) => Ok(None),
-                    None => Err(Errno::NoEntry.into()),
-                };
-            })?;
-        opened
+        }
     }
 
     fn open_walked(&self, walked: &Walked, how: OpenHow) -> Result<Opened> {
@@ -102,8 +119,9 @@ impl OverlayDir {
                 let Some((node, Some(file))) = made else {
                     return Err(Errno::Io.into());
                 };
-                let file = OverlayFile::made(self, node, file, how.read || !how.write);
-                Ok(Opened::File(file.into()))
+                let mut open = OpenFile::register(self, node, how.read || !how.write, true);
+                open.go_on_with(file);
+                Ok(Opened::File(OverlayFile::from(open).into()))
             }
             Step::File { write } => {
                 let node = self.shared.materialize(walked.trail())?;
@@ -122,12 +140,15 @@ impl OverlayDir {
         write: bool,
     ) -> Result<()> {
         let shared = &self.shared;
+        if !shared.obeys_modes {
+            return Ok(());
+        }
         let in_upper = node.upper.get().is_some();
         let ephemeral = shared
             .upper
             .as_ref()
             .is_some_and(|upper| upper.is_ephemeral());
-        if !shared.obeys_modes || (in_upper && !ephemeral) {
+        if in_upper && !ephemeral {
             return Ok(());
         }
         let read = in_upper && (how.read || !how.write);
@@ -149,22 +170,22 @@ impl OverlayDir {
     ) -> Result<Opened> {
         let shared = &self.shared;
         self.may_open(&node, at, how, write)?;
-        let mut file = OverlayFile::register(self, node, how.read || !how.write, write);
-        if !write {
-            file.open_for_reading(at)?;
-            return Ok(Opened::File(file.into()));
-        }
-        let data = if how.truncate { Data::Drop } else { Data::Keep };
-        match (shared.copy_up(file.node(), data)?, data) {
-            // It was truncated when the copy got its name: from there on nothing can fail.
-            (Some(copied), Data::Drop) => file.go_on_with(copied),
-            (copied, Data::Keep) => file.open_for_writing(at, copied)?,
-            (None, Data::Drop) => {
-                file.open_for_writing(at, None)?;
-                file.set_size(0)?;
+        let mut file = OpenFile::register(self, node, how.read || !how.write, write);
+        if write {
+            let data = if how.truncate { Data::Drop } else { Data::Keep };
+            match (shared.copy_up(file.node(), data)?, data) {
+                // It was truncated when the copy got its name: from there on nothing can fail.
+                (Some(copied), Data::Drop) => file.go_on_with(copied),
+                (copied, Data::Keep) => file.open_for_writing(at, copied)?,
+                (None, Data::Drop) => {
+                    file.open_for_writing(at, None)?;
+                    file.change(|upper| upper.set_size(0))?;
+                }
             }
+        } else {
+            file.open_for_reading(at)?;
         }
-        Ok(Opened::File(file.into()))
+        Ok(Opened::File(OverlayFile::from(file).into()))
     }
 }
 

@@ -132,7 +132,7 @@ impl Shared {
         parent: &Arc<Node>,
         name: Name<'_>,
     ) -> Result<Meta> {
-        let known = node.state.lock().meta;
+        let known = node.state.lock().meta();
         let meta = match known {
             Some((_, meta)) if node.kind != Kind::Dir => meta,
             _ if node.kind == Kind::Dir || node.upper.get().is_none() => {
@@ -190,7 +190,7 @@ impl Shared {
         if node.kind == Kind::Dir {
             let version = node.version.load(Ordering::Acquire);
             let mut state = node.state.lock();
-            state.meta = Some((version, last));
+            state.set_meta(version, last);
             state.removed = node.upper.get().and_then(|part| part.handle.get());
         }
         node.set_place(Place::Dead);

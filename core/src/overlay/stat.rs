@@ -3,7 +3,7 @@
 use super::Shared;
 use super::descend::Seen;
 use super::lookup::Pos;
-use super::node::{At, Node, Nodes};
+use super::node::{At, Node};
 use super::resolve::{Last, Walked};
 use crate::error::{Errno, Result};
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -35,19 +35,17 @@ pub(super) fn stat_of(meta: &Meta, identity: Identity) -> Stat {
 impl Shared {
     /// `stat-at`.
     pub(super) fn stat_at(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Stat> {
-        let mut told = None;
-        self.descend(base, path, Nodes::OfUpper, &mut |seen| {
-            told = match seen {
-                Some(Seen::Lower(file, _)) => Some(Ok(self.stat_lower(file))),
-                // It may have lost the name since: then what has it now is to be told of.
-                Some(Seen::Node(node, at)) => match self.stat_node(node, Some(at)) {
-                    Err(error) if error.is_not_found() => None,
-                    told => Some(told),
-                },
-                None => Some(Err(Errno::NoEntry.into())),
-            }
+        let told = self.descend(base, path, |seen| match seen {
+            Some(Seen::Lower(file, _)) => Some(Ok(self.stat_lower(file))),
+            // It may have lost the name since: then what has it now is to be told of.
+            Some(Seen::Node(node, at)) => match self.stat_node(node, Some(at)) {
+                Err(error) if error.is_not_found() => None,
+                told => Some(told),
+            },
+            None => Some(Err(Errno::NoEntry.into())),
         })?;
-        told.unwrap_or_else(|| self.at_path(base, path, last, |walked| self.stat(walked)))
+        let walk = || self.at_path(base, path, last, |walked| self.stat(walked));
+        told.flatten().unwrap_or_else(walk)
     }
 
     fn stat_lower(&self, lower: &LowerNode) -> Stat {
@@ -64,26 +62,7 @@ impl Shared {
 
     /// `stat` of a node. `at` is where it was found, if that is known.
     pub(super) fn stat_node(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Stat> {
-        Ok(stat_of(&self.meta_of(node, at)?, node.identity()))
-    }
-
-    /// Who a path leads to.
-    pub(super) fn identity_at(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Identity> {
-        let mut told = None;
-        self.descend(base, path, Nodes::OfUpper, &mut |seen| {
-            told = Some(match seen {
-                Some(Seen::Lower(file, _)) => Ok(self.identity_of_lower(file)),
-                Some(Seen::Node(node, _)) => Ok(node.identity()),
-                None => Err(Errno::NoEntry.into()),
-            });
-        })?;
-        if let Some(told) = told {
-            return told;
-        }
-        Ok(match self.resolve(base, path, last)?.existing()? {
-            Pos::Lower(lower) => self.identity_of_lower(lower),
-            Pos::Node(node) => node.identity(),
-        })
+        Ok(stat_of(&self.meta_of(node, at)?, node.identity(self)))
     }
 
     /// The metadata of a node. `at` is where it was found, if that is known: of a file with several
@@ -109,7 +88,7 @@ impl Shared {
         if node.kind != Kind::Dir && self.written_past.load(Ordering::Acquire) {
             return None;
         }
-        node.state.lock().meta
+        node.state.lock().meta()
     }
 
     /// When names in a directory last changed, if that is known, for the mark that a removal
@@ -193,9 +172,10 @@ pub(super) fn lower_meta(node: &Node) -> Result<Meta> {
         Some(below) => below.meta(),
         None => return Err(Errno::Io.into()),
     };
-    if node.is_dead() {
-        let ghost = node.state.lock().ghost_times;
-        apply(&mut meta, ghost);
+    if node.is_dead()
+        && let Some(ghost) = &node.state.lock().ghost_times
+    {
+        apply(&mut meta, **ghost);
     }
     Ok(meta)
 }
@@ -214,10 +194,11 @@ pub(super) fn set_ghost_times(node: &Node, times: SetTimes, clock: fn() -> Times
         modified: fixed(times.modified),
     };
     let mut state = node.state.lock();
-    if let Some((_, meta)) = &mut state.meta {
-        apply(meta, times);
+    if let Some((version, mut meta)) = state.meta() {
+        apply(&mut meta, times);
+        state.set_meta(version, meta);
     }
-    let kept = &mut state.ghost_times;
+    let kept = state.ghost_times.get_or_insert_default();
     if times.accessed != SetTime::Keep {
         kept.accessed = times.accessed;
     }

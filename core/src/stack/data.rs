@@ -5,13 +5,12 @@
 //! meanwhile would take the process with it.
 
 use super::LowerStack;
-use super::node::{FileHandle, LowerNode};
+use super::lean::Lean;
+use super::node::LowerNode;
 use crate::error::Result;
 use crate::keep::{Keep, Slot};
-use crate::layer::{Advice, ReadAt};
+use crate::layer::ReadAt;
 use crate::meta::Meta;
-use std::any::Any;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of the largest file whose data is kept. What a larger one costs is reading it, rather
@@ -29,7 +28,7 @@ pub(super) struct Kept {
 }
 
 /// The data of a file.
-pub(super) struct Data {
+pub(crate) struct Data {
     bytes: Box<[u8]>,
     meta: Meta,
 }
@@ -44,10 +43,8 @@ impl Kept {
 
     /// Whether the data of a file would be kept. Not that of one with holes, which a copy is to
     /// have too, and not where nothing seems to be in it: a file of procfs says so of itself.
-    fn takes(&self, node: &LowerNode) -> bool {
-        let meta = node.meta();
-        let sparse = meta.allocated.is_some_and(|bytes| bytes < meta.size);
-        (1..=SMALL).contains(&meta.size) && !sparse && weight(meta.size as usize) <= self.most
+    fn takes(&self, lean: &Lean) -> bool {
+        (1..=SMALL).contains(&lean.size) && !lean.sparse && weight(lean.size as usize) <= self.most
     }
 }
 
@@ -56,44 +53,27 @@ fn weight(bytes: usize) -> usize {
 }
 
 impl LowerStack {
-    /// A file that was opened by `handle`, and whose data is kept once it is read.
-    pub(super) fn reader(
-        self: &Arc<Self>,
-        node: &Arc<LowerNode>,
+    /// The data of `node`, which `file` is, read whole now if it is not kept in `slot`. None where
+    /// it is not to be kept, and where it cannot be had: then a read of `file` says why.
+    pub(super) fn data_of(
+        &self,
+        node: &LowerNode,
         slot: &Slot<Data>,
-        handle: Arc<FileHandle>,
-    ) -> Arc<dyn ReadAt> {
-        if !self.data.takes(node) || self.layer(node.layer()).is_in_memory() {
-            return handle.0.clone();
+        file: &dyn ReadAt,
+    ) -> Option<Arc<Data>> {
+        if !self.data.takes(&node.lean) {
+            return None;
         }
-        Arc::new(Reader {
-            stack: Arc::clone(self),
-            meta: node.meta(),
-            slot: slot.clone(),
-            handle,
-        })
-    }
-}
-
-/// A small file that was opened before its data was kept.
-struct Reader {
-    stack: Arc<LowerStack>,
-    meta: Meta,
-    slot: Slot<Data>,
-    handle: Arc<FileHandle>,
-}
-
-impl Reader {
-    /// The whole data, read now if it is not kept. None where it cannot be had: then the read
-    /// itself says why.
-    fn data(&self) -> Option<Arc<Data>> {
-        if let Some(data) = self.slot.get() {
+        if let Some(data) = slot.get() {
             return Some(data);
         }
-        let mut bytes = vec![0; usize::try_from(self.meta.size).ok()?];
+        if self.layer(node.layer()).is_in_memory() {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(node.lean.size).ok()?];
         let mut done = 0;
         while done < bytes.len() {
-            match self.handle.0.read_at(&mut bytes[done..], done as u64) {
+            match file.read_at(&mut bytes[done..], done as u64) {
                 // It is shorter than it was: the layer was changed.
                 Ok(0) | Err(_) => return None,
                 Ok(read) => done += read,
@@ -101,35 +81,9 @@ impl Reader {
         }
         let data = Arc::new(Data {
             bytes: bytes.into(),
-            meta: self.meta,
+            meta: node.meta(),
         });
-        let keep = &self.stack.data.keep;
-        Some(keep.put(&self.slot, data, weight(done)))
-    }
-}
-
-impl ReadAt for Reader {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        match self.data() {
-            Some(data) => data.read_at(buffer, offset),
-            None => self.handle.0.read_at(buffer, offset),
-        }
-    }
-
-    fn meta(&self) -> Result<Meta> {
-        self.handle.0.meta()
-    }
-
-    fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
-        self.handle.0.next_data(offset)
-    }
-
-    fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        self.handle.0.advise(offset, length, advice)
-    }
-
-    fn native(&self) -> Option<&dyn Any> {
-        self.handle.0.native()
+        Some(self.data.keep.put(slot, data, weight(done)))
     }
 }
 

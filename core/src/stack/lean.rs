@@ -5,7 +5,7 @@ use crate::meta::{Kind, Meta, Timestamp};
 /// What is kept of a [`Meta`].
 #[derive(Clone, Copy)]
 pub(super) struct Lean {
-    size: u64,
+    pub(super) size: u64,
     pub(super) device: u64,
     pub(super) inode: u64,
     /// Seconds, then nanoseconds: accessed, modified, changed.
@@ -15,7 +15,7 @@ pub(super) struct Lean {
     mode: u32,
     owner: (u32, u32),
     pub(super) kind: Kind,
-    sparse: bool,
+    pub(super) sparse: bool,
     /// The layer that has the file.
     pub(super) layer: u16,
 }

@@ -18,11 +18,13 @@ mod data;
 mod lean;
 mod merge;
 mod node;
+mod open;
 mod probe;
 mod table;
 
 pub(crate) use merge::{Merge, Record, UPPER};
 pub(crate) use node::LowerNode;
+pub(crate) use open::OpenLower;
 
 use crate::error::{Errno, Error, Result};
 use crate::hash::RandomState;

@@ -3,12 +3,13 @@
 use super::LowerStack;
 use super::lean::Lean;
 use super::merge::Merge;
+use super::open::FileHandle;
 use super::probe::Probes;
 use super::table::Table;
 use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
+use crate::layer::Found;
 use crate::layer::erased::DirHandle;
-use crate::layer::{Found, ReadAt};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use once_cell::race::OnceBox;
@@ -25,7 +26,7 @@ pub(crate) struct LowerNode {
     parent: Option<Weak<LowerNode>>,
     name: LowerName,
     /// The metadata in the topmost layer that has the file, and that layer.
-    lean: Lean,
+    pub(super) lean: Lean,
     pub(super) kind: LowerKind,
 }
 
@@ -59,9 +60,6 @@ pub(super) struct LowerFile {
     #[cfg(feature = "native")]
     pub(super) data: Slot<super::data::Data>,
 }
-
-/// An open file of some layer.
-pub(crate) struct FileHandle(pub(super) Arc<dyn ReadAt>);
 
 struct Part {
     layer: u16,

@@ -66,6 +66,7 @@ impl OverlayP1Ctx {
 }
 
 /// Runs a synchronous call to its end: the first poll here, the others in tokio.
+#[inline(always)]
 fn run<F: Future>(call: F) -> wasmtime::Result<F::Output> {
     let mut call = pin!(call);
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

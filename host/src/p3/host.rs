@@ -4,7 +4,6 @@
 use super::bindings::{preopens, types};
 use super::outcome::Ended;
 use super::streams;
-use crate::blocking::Blocking;
 use crate::data::Place;
 use crate::descriptor::Descriptor;
 use crate::error::{FsError, FsResult};
@@ -15,46 +14,33 @@ use wasmtime::component::{Access, Accessor, Resource, StreamReader};
 /// A store, between two of whose guest's steps a host function may take it.
 type Store<U> = Accessor<U, WasiOverlay>;
 
-/// A call, made already or yet to be made.
-enum Call<R, F> {
-    Made(R),
-    /// In the pool, which gets a descriptor of its own.
-    ToMake(Descriptor, F),
-}
-
-async fn on_any<U, R: Send + 'static>(
+fn on_any<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
     call: impl FnOnce(&Descriptor) -> Result<R> + Send + 'static,
-) -> FsResult<R> {
-    let call = store.with(|mut store| {
+) -> impl Future<Output = FsResult<R>> + Send {
+    let begun = store.with(|mut store| {
         let view = store.get();
         let descriptor = view.table.get(fd)?;
-        FsResult::Ok(match view.ctx.blocking() {
-            Blocking::Inline => Call::Made(call(descriptor)?),
-            Blocking::Pool => Call::ToMake(descriptor.clone(), call),
-        })
-    })?;
-    match call {
-        Call::Made(answer) => Ok(answer),
-        Call::ToMake(descriptor, call) => Ok(Blocking::Pool.run(move || call(&descriptor)).await?),
-    }
+        FsResult::Ok(view.ctx.blocking().run_on(descriptor, call))
+    });
+    async { Ok(begun?.await?) }
 }
 
-async fn on_file<U, R: Send + 'static>(
+fn on_file<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
     call: impl FnOnce(&File) -> Result<R> + Send + 'static,
-) -> FsResult<R> {
-    on_any(store, fd, move |descriptor| call(descriptor.file()?)).await
+) -> impl Future<Output = FsResult<R>> + Send {
+    on_any(store, fd, move |descriptor| call(descriptor.file()?))
 }
 
-async fn on_dir<U, R: Send + 'static>(
+fn on_dir<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
     call: impl FnOnce(&Dir) -> Result<R> + Send + 'static,
-) -> FsResult<R> {
-    on_any(store, fd, move |descriptor| call(descriptor.dir()?)).await
+) -> impl Future<Output = FsResult<R>> + Send {
+    on_any(store, fd, move |descriptor| call(descriptor.dir()?))
 }
 
 async fn on_two<U, R: Send + 'static>(

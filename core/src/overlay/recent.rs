@@ -1,0 +1,53 @@
+//! Nodes of lower directories in which files were opened lately.
+//!
+//! An overlay holds little but what it changed, and nobody else may hold such a node. But a program
+//! opens files in few directories at a time, and who opens the next one there should find its node
+//! made, without asking every directory on the way.
+
+use super::node::Node;
+use crate::stack::LowerNode;
+use std::sync::Arc;
+
+/// How many are kept.
+const MOST: usize = 64;
+
+/// Which lower directory.
+///
+/// A node holds what is below it, and a file which directory it is in, so while one of them is there
+/// this is no other directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Below(usize);
+
+impl Below {
+    pub(super) fn of(dir: &Arc<LowerNode>) -> Self {
+        Self(Arc::as_ptr(dir).addr())
+    }
+}
+
+/// Nodes of lower directories, in a ring.
+#[derive(Default)]
+pub(super) struct RecentDirs {
+    nodes: Vec<(Below, Arc<Node>)>,
+    /// The place of the oldest, once the ring is full.
+    oldest: usize,
+}
+
+impl RecentDirs {
+    /// The node over `below`. The directory may have gone or moved since.
+    pub(super) fn get(&self, below: Below) -> Option<Arc<Node>> {
+        let (_, node) = self.nodes.iter().find(|(dir, _)| *dir == below)?;
+        Some(Arc::clone(node))
+    }
+
+    /// Keeps the node over `below`. Returns what had to go, for the caller to drop.
+    pub(super) fn keep(&mut self, below: Below, node: &Arc<Node>) -> Option<Arc<Node>> {
+        let kept = (below, Arc::clone(node));
+        if self.nodes.len() < MOST {
+            self.nodes.push(kept);
+            return None;
+        }
+        let oldest = std::mem::replace(&mut self.nodes[self.oldest], kept);
+        self.oldest = (self.oldest + 1) % MOST;
+        Some(oldest.1)
+    }
+}
