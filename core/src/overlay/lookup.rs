@@ -349,6 +349,7 @@ impl Shared {
         }
         // What the upper has there is not all known: ask, and let nobody change it meanwhile.
         let _names = dir.dir()?.names.read();
+        dir.must_live()?;
         let below = dir.below().ok_or(Errno::NoEntry)?;
         match self.look_locked(dir, below.name_of(lower)?)? {
             Some(Pos::Node(node)) => Ok(node),

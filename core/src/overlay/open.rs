@@ -86,8 +86,8 @@ impl OverlayDir {
         self.shared.child_node(dir, file).ok()
     }
 
-    /// Opens a node for reading that was found a moment ago. None if it was removed meanwhile:
-    /// another may be there now.
+    /// Opens a node for reading that was found a moment ago. None if there is none, or if it was
+    /// removed meanwhile: another may be there now.
     fn open_seen(
         &self,
         node: Option<Arc<Node>>,
