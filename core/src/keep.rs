@@ -32,7 +32,7 @@ struct Ring {
 
 type Evicted = Arc<dyn Any + Send + Sync>;
 
-/// A place for one handle. A clone is the same place.
+/// A place for one handle.
 pub(crate) struct Slot<T>(Arc<SlotInner<T>>);
 
 struct SlotInner<T> {
@@ -56,12 +56,6 @@ impl<T: Send + Sync + 'static> Evict for SlotInner<T> {
 
     fn evict(&self) -> Option<Evicted> {
         self.handle.swap(None).map(|handle| handle as _)
-    }
-}
-
-impl<T> Clone for Slot<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
     }
 }
 

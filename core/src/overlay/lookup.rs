@@ -400,13 +400,13 @@ impl Shared {
                     node
                 }
             },
-            Some(Child::Hidden | Child::Seen { .. }) => return Err(Errno::NoEntry.into()),
+            Some(Child::Hidden) => return Err(Errno::NoEntry.into()),
             None if sure || is_complete || dir.upper.get().is_none() => {
                 let node = make();
                 children.insert_lower(name, &node);
                 node
             }
-            None => return Ok(None),
+            Some(Child::Seen { .. }) | None => return Ok(None),
         };
         drop(children);
         if node.kind == Kind::Dir {

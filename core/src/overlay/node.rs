@@ -122,7 +122,8 @@ pub(super) struct Children {
 
 /// What is known of a name.
 pub(super) enum Child {
-    /// The upper has it.
+    /// The upper has it. For a moment of its copy-up [`Node::upper`] does not say so yet, to who does
+    /// not hold the directory lock.
     Node(Arc<Node>),
     /// The upper has it, and nobody looked closer yet.
     Seen { kind: Kind, inode: u64 },

@@ -17,9 +17,9 @@ pub(crate) type Opener<'a> =
 /// An open file of some layer.
 pub(crate) struct FileHandle(Arc<dyn ReadAt>);
 
-/// A lower file, open: what of it was kept when it was opened.
+/// A lower file, open.
 pub(crate) enum OpenLower {
-    /// All of its data.
+    /// All of its data, which was kept.
     #[cfg(feature = "native")]
     Data(Arc<Data>),
     /// The file in its layer.
@@ -48,7 +48,7 @@ impl LowerNode {
 }
 
 impl OpenLower {
-    /// The file for one that reads it all, once.
+    /// The file. What is read through it is not kept.
     pub(crate) fn as_file(&self) -> &dyn ReadAt {
         match self {
             #[cfg(feature = "native")]
