@@ -2,7 +2,6 @@
 
 use super::Shared;
 use super::node::{At, Child, Known, Node, Place, UpperPart};
-use super::recent::Below;
 use crate::error::{Errno, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -408,11 +407,6 @@ impl Shared {
             }
             Some(Child::Seen { .. }) | None => return Ok(None),
         };
-        drop(children);
-        if node.kind == Kind::Dir {
-            let oldest = self.recent_dirs.lock().keep(Below::of(lower), &node);
-            drop(oldest);
-        }
         Ok(Some(node))
     }
 }

@@ -6,6 +6,7 @@ use super::descend::{In, Seen};
 use super::dir::OverlayDir;
 use super::file::{OpenFile, OverlayFile};
 use super::node::{At, Node};
+use super::recent::Below;
 use super::resolve::{Last, TRIES, Walked};
 use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Result};
@@ -125,8 +126,26 @@ impl OverlayDir {
             }
             Step::File { write } => {
                 let node = self.shared.materialize(walked.trail())?;
+                if !write {
+                    self.keep_dir_of(&node);
+                }
                 self.open_file(node, walked.at(), how, write)
             }
+        }
+    }
+
+    /// Has who opens the next file in the same lower directory find the directory's node.
+    fn keep_dir_of(&self, node: &Arc<Node>) {
+        // See `descend_and_open`.
+        if !cfg!(feature = "native") {
+            return;
+        }
+        if let Some((dir, _)) = node.parent()
+            && dir.upper.get().is_none()
+            && let Some(below) = dir.below()
+        {
+            let oldest = self.shared.recent_dirs.lock().keep(Below::of(below), &dir);
+            drop(oldest);
         }
     }
 

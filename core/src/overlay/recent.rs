@@ -39,8 +39,12 @@ impl RecentDirs {
         Some(Arc::clone(node))
     }
 
-    /// Keeps the node over `below`. Returns what had to go, for the caller to drop.
+    /// Keeps the node over `below`, if it is not kept. Returns what had to go, for the caller to
+    /// drop.
     pub(super) fn keep(&mut self, below: Below, node: &Arc<Node>) -> Option<Arc<Node>> {
+        if self.nodes.iter().any(|(_, kept)| Arc::ptr_eq(kept, node)) {
+            return None;
+        }
         let kept = (below, Arc::clone(node));
         if self.nodes.len() < MOST {
             self.nodes.push(kept);

@@ -80,6 +80,34 @@ fn a_lookup_takes_no_lock_that_overlays_share() {
     assert_eq!(locks(&writable.build().unwrap()), 3);
 }
 
+/// A directory that stayed open while files were opened in many others was not among the recent ones
+/// any more, and could not get back, since its node was there: each open in it took the long way.
+#[test]
+fn a_directory_gets_back_among_the_recent_ones() {
+    let mut layer = MemoryLayer::build();
+    for index in 0..100 {
+        let dir = format!("d{index}");
+        layer = layer.dir(&dir).file(format!("{dir}/f"), b"lower");
+    }
+    let lower = Lower::new("lower", layer.finish().unwrap());
+    let overlay = Overlay::builder().lower(lower).build().unwrap();
+    let (shared, root) = (&overlay.shared, overlay.root());
+    let kept = node(&overlay, "d0");
+    open(&root, "d0/f", READ);
+    let is_recent = || {
+        let below = super::recent::Below::of(kept.below().unwrap());
+        let recent = shared.recent_dirs.lock().get(below);
+        recent.is_some_and(|recent| Arc::ptr_eq(&recent, &kept))
+    };
+    assert!(is_recent());
+    for index in 1..100 {
+        open(&root, &format!("d{index}/f"), READ);
+    }
+    assert!(!is_recent(), "there is room for all");
+    open(&root, "d0/f", READ);
+    assert!(is_recent());
+}
+
 /// A walk found a lower file. Before the call made its node, the directory was removed and made
 /// anew: the node then hung in the new directory, and the removed file was back.
 #[test]
