@@ -20,7 +20,8 @@ pub struct OverlayDir {
     pub(super) read_only: bool,
 }
 
-fn last(follow: bool) -> Last {
+/// What to do with a link in the last place.
+pub(super) fn last(follow: bool) -> Last {
     match follow {
         true => Last::Follow,
         false => Last::Stop,
@@ -148,17 +149,6 @@ impl OverlayDir {
 
     pub(crate) fn is_writable(&self) -> bool {
         !self.read_only
-    }
-
-    /// The node that `path` names, and the walk that led there.
-    pub(super) fn walk<'p>(
-        &self,
-        path: &'p str,
-        follow: bool,
-    ) -> Result<super::resolve::Walked<'p>> {
-        let walked = self.shared.resolve(&self.node, path, last(follow))?;
-        walked.existing()?;
-        Ok(walked)
     }
 }
 

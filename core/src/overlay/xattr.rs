@@ -1,7 +1,7 @@
 //! Extended attributes, for the embedder: WASI has no call for them.
 
 use super::copy_up::Data;
-use super::dir::OverlayDir;
+use super::dir::{OverlayDir, last};
 use super::lookup::Pos;
 use super::node::Node;
 use super::resolve::Walked;
@@ -18,16 +18,13 @@ impl OverlayDir {
     /// # Errors
     /// Those of POSIX path resolution; those of the layer.
     pub fn xattrs_at(&self, path: &str, follow: bool) -> Result<Vec<Box<[u8]>>> {
-        let walked = self.walk(path, follow)?;
-        let mut names = match walked.existing()? {
-            Pos::Lower(lower) => lower.xattrs(&self.shared.stack)?,
+        let mut names = self.at_path(path, follow, |walked, found| match found {
+            Pos::Lower(lower) => lower.xattrs(&self.shared.stack),
             Pos::Node(node) => match (node.upper.get(), node.below()) {
-                (None, Some(lower)) => lower.xattrs(&self.shared.stack)?,
-                (_, _) => {
-                    self.in_upper(node, &walked, |upper, dir, name| upper.xattrs(dir, name))?
-                }
+                (None, Some(lower)) => lower.xattrs(&self.shared.stack),
+                (_, _) => self.in_upper(node, walked, |upper, dir, name| upper.xattrs(dir, name)),
             },
-        };
+        })?;
         names.retain(|name| !is_overlay_attribute(name));
         Ok(names)
     }
@@ -39,19 +36,20 @@ impl OverlayDir {
     /// `unsupported` for the attributes that overlays keep for themselves; those of POSIX path
     /// resolution; those of the layer.
     pub fn xattr_at(&self, path: &str, follow: bool, attribute: &[u8]) -> Result<Option<Vec<u8>>> {
-        let walked = self.walk(path, follow)?;
-        if is_overlay_attribute(attribute) {
-            return Err(Errno::Unsupported.into());
-        }
-        match walked.existing()? {
-            Pos::Lower(lower) => lower.xattr(&self.shared.stack, attribute),
-            Pos::Node(node) => match (node.upper.get(), node.below()) {
-                (None, Some(lower)) => lower.xattr(&self.shared.stack, attribute),
-                (_, _) => self.in_upper(node, &walked, |upper, dir, name| {
-                    upper.xattr(dir, name, attribute)
-                }),
-            },
-        }
+        self.at_path(path, follow, |walked, found| {
+            if is_overlay_attribute(attribute) {
+                return Err(Errno::Unsupported.into());
+            }
+            match found {
+                Pos::Lower(lower) => lower.xattr(&self.shared.stack, attribute),
+                Pos::Node(node) => match (node.upper.get(), node.below()) {
+                    (None, Some(lower)) => lower.xattr(&self.shared.stack, attribute),
+                    (_, _) => self.in_upper(node, walked, |upper, dir, name| {
+                        upper.xattr(dir, name, attribute)
+                    }),
+                },
+            }
+        })
     }
 
     /// Sets an extended attribute of what `path` leads to.
@@ -90,23 +88,35 @@ impl OverlayDir {
         path: &str,
         follow: bool,
         attribute: &[u8],
-        change: impl FnOnce(&dyn AnyUpper, &DirHandle, Option<Name<'_>>) -> Result<()>,
+        change: impl Fn(&dyn AnyUpper, &DirHandle, Option<Name<'_>>) -> Result<()>,
     ) -> Result<()> {
-        let walked = self.walk(path, follow)?;
-        if is_overlay_attribute(attribute) {
-            return Err(Errno::Unsupported.into());
-        }
-        if self.read_only {
-            return Err(Errno::ReadOnly.into());
-        }
-        let node = self.shared.materialize(walked.trail())?;
-        self.shared.copy_up(&node, Data::Keep)?;
-        self.in_upper(&node, &walked, change)?;
-        if let Some(dir) = &node.dir {
-            dir.unsynced.mark();
-        }
-        node.touch();
-        Ok(())
+        self.at_path(path, follow, |walked, _| {
+            if is_overlay_attribute(attribute) {
+                return Err(Errno::Unsupported.into());
+            }
+            if self.read_only {
+                return Err(Errno::ReadOnly.into());
+            }
+            let node = self.shared.materialize(walked.trail())?;
+            self.shared.copy_up(&node, Data::Keep)?;
+            self.in_upper(&node, walked, &change)?;
+            if let Some(dir) = &node.dir {
+                dir.unsynced.mark();
+            }
+            node.touch();
+            Ok(())
+        })
+    }
+
+    /// Calls `act` with what `path` led to, anew if that is another file by then.
+    fn at_path<T>(
+        &self,
+        path: &str,
+        follow: bool,
+        act: impl Fn(&Walked, &Pos) -> Result<T>,
+    ) -> Result<T> {
+        let act = |walked: &Walked| act(walked, walked.existing()?);
+        self.shared.at_path(&self.node, path, last(follow), act)
     }
 
     /// Calls `ask` with where the node that a walk led to is in the upper.

@@ -49,6 +49,10 @@ pub(crate) const SCENARIOS: &[&[&[&str]]] = &[
     &[&["write d/f A"], &["append d/f B", "stat d/f"]],
     &[&["times d/f"], &["write d/f A"]],
     &[&["times d/f"], &["unlink d/f"]],
+    // An attribute, and another file that gets the name.
+    &[&["mark d/f"], &["write w A", "rename w d/f"]],
+    &[&["mark d/f", "marks d/f"], &["rename w d/f"]],
+    &[&["mark d/f", "unmark d/f"], &["rename d/f e/f"]],
     // Names that come and go.
     &[&["create d/n"], &["list d"]],
     &[&["create d/n"], &["create d/n"]],

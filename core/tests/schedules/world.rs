@@ -3,7 +3,8 @@
 use crate::Outcome;
 use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::{
-    Dir, File, Kind, Limits, Lower, OpenHow, Opened, Overlay, Result, SetTime, SetTimes, Timestamp,
+    Dir, File, Kind, Limits, Lower, OpenHow, Opened, Overlay, OverlayDir, Result, SetTime,
+    SetTimes, Timestamp,
 };
 
 /// Where changes go.
@@ -179,6 +180,12 @@ impl Hand {
                 .stat_at(path, false)
                 .map(|stat| format!("{:?} {} x{}", stat.kind, stat.size, stat.links)),
             ["times", path] => root.set_times_at(path, true, TIMES).map(done),
+            ["mark", path] => marks(&root).set_xattr_at(path, true, MARK, b"1").map(done),
+            ["unmark", path] => marks(&root).remove_xattr_at(path, true, MARK).map(done),
+            ["marks", path] => {
+                let value = marks(&root).xattr_at(path, true, MARK)?;
+                Ok(format!("{value:?}"))
+            }
             ["list", path] => match open(&root, path, READ)? {
                 Opened::Dir(dir) => names(&dir),
                 Opened::File(_) => Ok("a file".to_owned()),
@@ -240,6 +247,8 @@ const CREATE: OpenHow = OpenHow {
     exclusive: true,
     ..WRITE
 };
+/// An attribute that anybody may set.
+const MARK: &[u8] = b"user.mark";
 const TIMES: SetTimes = SetTimes {
     accessed: SetTime::Keep,
     modified: SetTime::To(Timestamp {
@@ -250,6 +259,10 @@ const TIMES: SetTimes = SetTimes {
 
 fn open(dir: &Dir, path: &str, how: OpenHow) -> Result<Opened> {
     dir.open_at(path, how)
+}
+
+fn marks(dir: &Dir) -> &OverlayDir {
+    dir.as_overlay().unwrap()
 }
 
 fn file(opened: Opened) -> File {
