@@ -98,8 +98,15 @@ pub(super) fn is_attribute_mark<P: Plain>(
 ///
 /// Its storage told already in most cases, but a file's attributes may take blocks of their own
 /// (ext4, xfs), and those count like blocks of data: a small file without data looks whole.
-pub(super) fn check_data<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<XattrNames> {
-    let attributes = read(plain, dir, Some(name))?;
+pub(super) fn check_data<P: Plain>(
+    plain: &P,
+    file: &P::File,
+    dir: &P::Dir,
+    name: Name<'_>,
+) -> Result<XattrNames> {
+    let attributes = plain
+        .xattrs_of(file, dir, name)
+        .map_err(|error| unreadable(plain, Some(name), error))?;
     match attributes
         .iter()
         .find(|name| meaning(name) == Some(Meaning::Metacopy))

@@ -128,15 +128,14 @@ impl<P: Plain> Layer for Marked<P> {
     }
 
     fn open_file(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::File> {
-        oci::lookup(name)?;
-        kernel::check_data(&self.plain, dir, name)?;
-        self.plain.open_file(dir, name, Access::Read)
+        Ok(self.open_to_copy(dir, name)?.0)
     }
 
     fn open_to_copy(&self, dir: &P::Dir, name: Name<'_>) -> Result<(P::File, XattrNames)> {
         oci::lookup(name)?;
-        let xattrs = kernel::check_data(&self.plain, dir, name)?;
-        Ok((self.plain.open_file(dir, name, Access::Read)?, xattrs))
+        let file = self.plain.open_file(dir, name, Access::Read)?;
+        let xattrs = kernel::check_data(&self.plain, &file, dir, name)?;
+        Ok((file, xattrs))
     }
 
     fn read_link(&self, dir: &P::Dir, name: Name<'_>) -> Result<Box<[u8]>> {

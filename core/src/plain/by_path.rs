@@ -152,6 +152,15 @@ impl<P: Plain> Plain for ByPath<P> {
         self.0.xattrs(&self.at(dir)?, name)
     }
 
+    fn xattrs_of(
+        &self,
+        file: &P::File,
+        dir: &PathHandle,
+        name: Name<'_>,
+    ) -> Result<Vec<Box<[u8]>>> {
+        self.0.xattrs_of(file, &self.at(dir)?, name)
+    }
+
     fn xattr(
         &self,
         dir: &PathHandle,

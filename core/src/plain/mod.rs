@@ -161,6 +161,18 @@ pub trait Plain: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// [`xattrs`](Self::xattrs) of the regular file `name`, which is open. A platform may ask `file`
+    /// (`flistxattr`).
+    fn xattrs_of(
+        &self,
+        file: &Self::File,
+        dir: &Self::Dir,
+        name: Name<'_>,
+    ) -> Result<Vec<Box<[u8]>>> {
+        let _ = file; // Named for those who implement it.
+        self.xattrs(dir, Some(name))
+    }
+
     /// `lgetxattr`; none if there is no such attribute.
     fn xattr(
         &self,

@@ -233,6 +233,15 @@ impl Plain for HostDir {
         self.xattrs.list(dir.fd(), name)
     }
 
+    fn xattrs_of(
+        &self,
+        file: &HostFile,
+        _dir: &HostHandle,
+        _name: Name<'_>,
+    ) -> Result<Vec<Box<[u8]>>> {
+        xattr::list_open(file.fd())
+    }
+
     fn xattr(
         &self,
         dir: &HostHandle,

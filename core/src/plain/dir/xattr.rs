@@ -17,9 +17,10 @@
 use super::errno::from_errno;
 use super::{name_or_dot, stat};
 use crate::error::{Errno, Error, Result};
+use crate::layer::XattrNames;
 use crate::meta::Kind;
 use crate::name::Name;
-use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, XattrFlags};
 use rustix::io::Errno as Os;
 
@@ -46,26 +47,12 @@ impl Route {
         }
     }
 
-    pub(super) fn list(
-        self,
-        dir: BorrowedFd<'_>,
-        name: Option<Name<'_>>,
-    ) -> Result<Vec<Box<[u8]>>> {
-        let read = match self.reach(dir, name)? {
-            Reached::Path(path) => read(|buffer| rustix::fs::llistxattr(path.as_slice(), buffer)),
-            Reached::Itself(path) => read(|buffer| rustix::fs::listxattr(path.as_slice(), buffer)),
-            Reached::File(fd) => read(|buffer| rustix::fs::flistxattr(&fd, buffer)),
-            Reached::Nothing => return Ok(Vec::new()),
-        };
-        match read {
-            Ok(list) => Ok(list
-                .split(|&byte| byte == 0)
-                .filter(|attribute| !attribute.is_empty())
-                .map(Box::from)
-                .collect()),
-            // A filesystem without attributes.
-            Err(Os::OPNOTSUPP | Os::NOSYS) => Ok(Vec::new()),
-            Err(os) => Err(from_errno(os)),
+    pub(super) fn list(self, dir: BorrowedFd<'_>, name: Option<Name<'_>>) -> Result<XattrNames> {
+        match self.reach(dir, name)? {
+            Reached::Path(path) => names(|buffer| rustix::fs::llistxattr(path.as_slice(), buffer)),
+            Reached::Itself(path) => names(|buffer| rustix::fs::listxattr(path.as_slice(), buffer)),
+            Reached::File(fd) => list_open(fd.as_fd()),
+            Reached::Nothing => Ok(Vec::new()),
         }
     }
 
@@ -160,6 +147,25 @@ impl Route {
                     .map_err(from_errno)
             }
         }
+    }
+}
+
+/// Names of the attributes of a file that is open to be read.
+pub(super) fn list_open(file: BorrowedFd<'_>) -> Result<XattrNames> {
+    names(|buffer| rustix::fs::flistxattr(file, buffer))
+}
+
+/// The names in a list that `call` reads.
+fn names(call: impl FnMut(&mut [u8]) -> Result<usize, Os>) -> Result<XattrNames> {
+    match read(call) {
+        Ok(list) => Ok(list
+            .split(|&byte| byte == 0)
+            .filter(|attribute| !attribute.is_empty())
+            .map(Box::from)
+            .collect()),
+        // A filesystem without attributes.
+        Err(Os::OPNOTSUPP | Os::NOSYS) => Ok(Vec::new()),
+        Err(os) => Err(from_errno(os)),
     }
 }
 

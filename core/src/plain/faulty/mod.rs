@@ -185,6 +185,16 @@ impl<P: Plain> Plain for Faulty<P> {
         self.plain.xattrs(dir, name)
     }
 
+    fn xattrs_of(
+        &self,
+        file: &FaultyFile<P::File>,
+        dir: &P::Dir,
+        name: Name<'_>,
+    ) -> Result<Vec<Box<[u8]>>> {
+        self.faults.look("listxattr")?;
+        self.plain.xattrs_of(&file.file, dir, name)
+    }
+
     fn xattr(
         &self,
         dir: &P::Dir,
