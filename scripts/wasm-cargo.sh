@@ -43,8 +43,15 @@ has_target() { compgen -G "$sysroot/lib/rustlib/$target/lib/libstd-*" >/dev/null
 
 debian_rustc=/usr/bin/rustc
 debian_packages="rustc-web rust-web-src $libc"
+# Debian's first release of the compiler is older than the one in its updates.
+is_new_enough() {
+    local needed have
+    needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    have=$($debian_rustc -V | cut -d' ' -f2)
+    [ "$(printf '%s\n' "$needed" "$have" | sort -V | head -n 1)" = "$needed" ]
+}
 has_debian() {
-    [ -x $debian_rustc ] &&
+    [ -x $debian_rustc ] && is_new_enough &&
         [ -e "$($debian_rustc --print sysroot)/lib/rustlib/src/rust/library/std/Cargo.toml" ] &&
         { [ -z "$libc" ] || [ -e /usr/lib/wasm32-wasi/libc.a ]; }
 }
@@ -63,10 +70,10 @@ add_with_apt() {
         return 1
     fi
     export DEBIAN_FRONTEND=noninteractive
+    # With lists of long ago, the first release is what there is.
+    apt-get update >&2 || true
     # shellcheck disable=SC2086 # a list of packages
-    { apt-get install -y --no-install-recommends $debian_packages ||
-        { apt-get update && apt-get install -y --no-install-recommends $debian_packages; }; } >&2 ||
-        return 1
+    apt-get install -y --no-install-recommends $debian_packages >&2 || return 1
     has_debian
 }
 

@@ -28,6 +28,10 @@
 // For the machine itself there is nothing to build, but clippy may look at it.
 #![cfg(any(target_family = "wasm", clippy))]
 
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 mod bindings;
 mod config;
 mod descriptor;

@@ -82,7 +82,7 @@ impl Shared {
                 break below;
             }
             match dir.known_in_upper(name)? {
-                (Known::Upper(node) | Known::Lower(Some(node)), _) => {
+                (Known::Upper(node), _) => {
                     let Some(next) = rest else {
                         let is_straight = node.kind != Kind::Symlink;
                         let seen = is_straight.then_some(Seen::Node(&node, (dir, name)));
@@ -95,7 +95,7 @@ impl Shared {
                     held_node = node;
                     dir = &held_node;
                 }
-                (Known::Lower(None), _) => break below,
+                (Known::Lower(_), _) => break below,
                 (Known::Hidden, _) => break None,
                 (Known::Nothing, true) => break below,
                 (Known::Nothing | Known::Seen, _) => return Ok(None),

@@ -4,6 +4,7 @@
 use crate::layer::Listed;
 use crate::meta::Kind;
 use crate::name::Name;
+use std::collections::BinaryHeap;
 
 /// What stands in for the number of a layer where the upper has a name.
 pub(crate) const UPPER: u16 = u16::MAX;
@@ -94,8 +95,16 @@ impl Merge {
     /// By name, and of one name the layers from the top down, as they were added.
     fn sort(&mut self) {
         let names = &self.names;
-        self.records
-            .sort_by(|one, other| one.name(names).cmp(other.name(names)));
+        if cfg!(feature = "native") {
+            self.records
+                .sort_by(|one, other| one.name(names).cmp(other.name(names)));
+            return;
+        }
+        // A component is to be small, and a heap is a fraction of a sort.
+        let places = self.records.iter().enumerate();
+        let heap: BinaryHeap<_> = places.map(|(at, one)| (one.name(names), at)).collect();
+        let sorted = heap.into_sorted_vec().into_iter();
+        self.records = sorted.map(|(_, at)| self.records[at]).collect();
     }
 
     /// All names with one record for each that is there, in the order of the names. Calls
