@@ -141,12 +141,10 @@ fn time_once(guests: &Guests, trees: &Trees, group: &mut [Row], turn: usize) -> 
         let row = group.get(index).unwrap_or(&group[0]);
         let side = group.get(index).map_or(peer, |row| row.subject.side);
         let work = row.work;
-        // A plain directory in memory is warm at all times.
-        let can_be_cold = !matches!(side, Side::Stock | Side::Native);
         let run = Run {
             work,
             turns: if row.cold { 1 } else { work.turns },
-            warm: work.warm && !row.cold && can_be_cold,
+            warm: work.warm && !row.cold,
         };
         if work.changes {
             trees.restore()?;

@@ -1,7 +1,7 @@
 //! The ratios as a picture: a line a work, a dot a subject, on a logarithmic scale.
 
 use crate::row::{Row, Spread};
-use crate::subject::{Side, Subject};
+use crate::subject::Subject;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ const COLOURS: [&str; 8] = [
 
 /// Draws rows of one number of layers.
 pub(crate) fn svg(rows: &[Row], layers: u32) -> String {
-    let is_drawn = |row: &&Row| row.layers == layers && row.subject.side != Side::Constant;
+    let is_drawn = |row: &&Row| row.layers == layers && !row.subject.side.is_floor();
     let rows: Vec<&Row> = rows.iter().filter(is_drawn).collect();
     let subjects: BTreeSet<Subject> = rows.iter().map(|row| row.subject).collect();
     let subjects: Vec<Subject> = subjects.into_iter().collect();

@@ -64,17 +64,17 @@ fn aligned(lines: &[Vec<String>]) -> String {
 }
 
 /// The README's tables: for each number of layers the ratios, a column a subject; then those of the
-/// hosts of constants, and the calls of core modules.
+/// floors, and the calls of core modules.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut out = String::new();
     let layers: BTreeSet<u32> = rows.iter().map(|row| row.layers).collect();
     for layers in layers {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.layers == layers).collect();
-        let constant = |row: &&Row| row.subject.side == Side::Constant;
-        let (constants, rows) = rows.into_iter().partition::<Vec<_>, _>(constant);
+        let floor = |row: &&Row| row.subject.side.is_floor();
+        let (floors, rows) = rows.into_iter().partition::<Vec<_>, _>(floor);
         ratios(&mut out, layers, &rows);
         out.push('\n');
-        floors(&mut out, &rows, &constants);
+        beside_floors(&mut out, &rows, &floors);
     }
     calls(&mut out, rows);
     out
@@ -129,20 +129,25 @@ fn ratios(out: &mut String, layers: u32, rows: &[&Row]) {
     }
 }
 
-/// What the plugin takes, and beside it a host whose every answer is a constant.
-fn floors(out: &mut String, rows: &[&Row], constants: &[&Row]) {
-    if constants.is_empty() {
+/// What the plugin takes, and beside it a host whose every answer is a constant; what a composed
+/// component takes, and beside it one that has nothing in the place of the overlay.
+fn beside_floors(out: &mut String, rows: &[&Row], floors: &[&Row]) {
+    if floors.is_empty() {
         return;
     }
-    out.push_str("| ours; constants | 0.1 | 0.2 | 0.3 |\n|---|---|---|---|\n");
-    for (work, _) in works(constants) {
+    out.push_str("| ours; floor | 0.1 | 0.2 | 0.3 |\n|---|---|---|---|\n");
+    for (work, _) in works(floors) {
         let cells = Version::ALL.map(|version| {
             let of = |rows: &[&Row], side| {
                 let subject = Subject { version, side };
                 let is = |row: &&&Row| row.subject == subject && row.work.title() == work;
                 rows.iter().find(is).map(|row| short(row.ratio().median))
             };
-            match (of(rows, Side::Overlay), of(constants, Side::Constant)) {
+            let of_either = |rows, one, other| of(rows, one).or_else(|| of(rows, other));
+            match (
+                of_either(rows, Side::Overlay, Side::Composed),
+                of_either(floors, Side::Constant, Side::Hollow),
+            ) {
                 (Some(ours), Some(floor)) => format!("{ours}; {floor}"),
                 _ => "–".to_owned(),
             }
@@ -267,8 +272,8 @@ mod tests {
         let text = markdown(&rows);
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("| 16 layers | 0.2 |"));
-        let mut lines = lines.skip_while(|line| !line.starts_with("| ours; constants |"));
-        assert_eq!(lines.next(), Some("| ours; constants | 0.1 | 0.2 | 0.3 |"));
+        let mut lines = lines.skip_while(|line| !line.starts_with("| ours; floor |"));
+        assert_eq!(lines.next(), Some("| ours; floor | 0.1 | 0.2 | 0.3 |"));
         assert_eq!(lines.nth(1), Some("| stat | – | 0.50; 0.25 | – |"));
     }
 

@@ -22,7 +22,7 @@ use wasmtime::{Engine, Module};
 /// A compiled guest, for one side and for what that is compared with.
 pub(crate) struct Guest {
     program: Program,
-    /// With its overlay; none if that side is not asked for.
+    /// With its overlay, or with nothing in its place; none if neither side is asked for.
     composed: Option<Component>,
     python: Option<Module>,
 }
@@ -80,6 +80,10 @@ impl Guest {
                 let with_overlay = || composed::with_overlay(&bytes()?, trees);
                 Some(component(subject.side.name(), &with_overlay)?)
             }
+            Side::Hollow => {
+                let with_nothing = || composed::with_nothing(&bytes()?);
+                Some(component(subject.side.name(), &with_nothing)?)
+            }
             _ => None,
         };
         let python = match work {
@@ -100,7 +104,7 @@ impl Guest {
         let Run { work, turns, .. } = run;
         let mounted = Mounted::new(side, trees)?;
         let preopens = match side {
-            Side::Composed => composed::preopens(trees),
+            Side::Composed | Side::Hollow => composed::preopens(trees),
             _ => stock::whole(mounted.as_ref().map_or(&trees.plain(), Mounted::path)),
         };
         let ready = || start::ready(self.component(side)?, preopens.clone());
@@ -171,7 +175,9 @@ impl Guest {
     /// What stock runs on that side.
     fn component(&self, side: Side) -> Result<&Component> {
         match (&self.program, side) {
-            (_, Side::Composed) => self.composed.as_ref().context("it was not composed"),
+            (_, Side::Composed | Side::Hollow) => {
+                self.composed.as_ref().context("it was not composed")
+            }
             (Program::Component(alone), _) => Ok(alone),
             _ => bail!("this guest is no component of WASI 0.2"),
         }
@@ -204,7 +210,7 @@ fn files(side: Side, trees: &Trees) -> Result<Option<wasi_overlay::OverlayCtx>> 
     Ok(match side {
         Side::Overlay => Some(plugin::overlay(trees)?),
         Side::Live => Some(plugin::live(trees)?),
-        Side::Stock | Side::Composed | Side::Kernel | Side::Fuse => None,
+        Side::Stock | Side::Composed | Side::Hollow | Side::Kernel | Side::Fuse => None,
         Side::Native | Side::Constant => bail!("there are no files"),
     })
 }

@@ -22,6 +22,9 @@ pub(crate) enum Side {
     Native,
     /// No filesystem: a host whose every answer is a constant, the floor of all others.
     Constant,
+    /// In the component, something of an overlay's shape that does nothing, on the same preopens:
+    /// the floor of [`Composed`](Self::Composed).
+    Hollow,
 }
 
 /// Which guest.
@@ -36,7 +39,7 @@ pub(crate) enum Version {
 }
 
 impl Side {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Stock,
         Self::Overlay,
         Self::Live,
@@ -45,6 +48,7 @@ impl Side {
         Self::Fuse,
         Self::Native,
         Self::Constant,
+        Self::Hollow,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -57,6 +61,7 @@ impl Side {
             Self::Fuse => "fuse-overlayfs",
             Self::Native => "native",
             Self::Constant => "constant",
+            Self::Hollow => "hollow",
         }
     }
 
@@ -69,9 +74,14 @@ impl Side {
         matches!(self, Self::Overlay | Self::Live)
     }
 
+    /// Whether it does nothing: no other can be faster.
+    pub(crate) fn is_floor(self) -> bool {
+        matches!(self, Self::Constant | Self::Hollow)
+    }
+
     /// Whether calls are counted: of a filesystem of the kernel's they would be stock's.
     pub(crate) fn is_counted(self) -> bool {
-        !matches!(self, Self::Kernel | Self::Fuse | Self::Constant)
+        !self.is_floor() && !matches!(self, Self::Kernel | Self::Fuse)
     }
 }
 
@@ -127,6 +137,7 @@ pub(crate) const OTHERS: &[Subject] = &[
     of(Version::P1, Side::Constant),
     of(Version::P2, Side::Constant),
     of(Version::P3, Side::Constant),
+    of(Version::P2, Side::Hollow),
 ];
 
 /// What guests do on a host of constants. CPython, too.
@@ -169,8 +180,10 @@ impl Subject {
             Timed::Guest if self.side == Side::Constant => {
                 self.version != Version::P1 && CONSTANT.contains(&work.does)
             }
+            Timed::Guest if self.side == Side::Hollow => false,
             // It is what the others are compared with.
             Timed::Guest => self.side != work.peer,
+            Timed::Instance | Timed::Run("nothing") if self.side == Side::Hollow => true,
             Timed::Instance | Timed::Run(_) | Timed::Process(_) => self.side == Side::Composed,
             Timed::Mount => self.version == Version::P1 && self.side == Side::Overlay,
             Timed::Python => self.version == Version::P1 && self.side != Side::Native,

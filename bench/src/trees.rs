@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Files of the lower layers that works change, each once in a run.
-const VICTIMS: u32 = 200;
+const VICTIMS: u32 = 256;
 
 /// Bytes of a small file, and of a read at random.
 pub(crate) const SMALL: usize = 4096;

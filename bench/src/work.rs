@@ -167,14 +167,27 @@ const WALK: Work = Work {
     ..ANY
 };
 
-/// A change of small files of the lower layers, each of which is changed once.
+/// A change of small files of the lower layers, each of which is changed once. Warm, another one
+/// in their directory was changed before, so that the directory is in the upper and merged; nobody
+/// looked at the files.
 const OF_LOWER: Work = Work {
+    unit: "file",
     turns: 100,
     counted_turns: 100,
-    warm: false,
     changes: true,
     most: &[("0.1", 1.5), ("0.2", 1.5), ("0.3", 1.5)],
     ..ANY
+};
+
+/// The same with what a mount looks up first, and the copy-up of the directory.
+const OF_LOWER_COLD: Work = Work {
+    warm: false,
+    most: &[
+        ("0.1", f64::INFINITY),
+        ("0.2", f64::INFINITY),
+        ("0.3", f64::INFINITY),
+    ],
+    ..OF_LOWER
 };
 
 const START: Work = Work {
@@ -353,41 +366,50 @@ pub(crate) const WORKS: &[Work] = &[
     Work {
         name: "append-lower",
         does: "append-lower",
-        unit: "file",
         ..OF_LOWER
     },
     Work {
         name: "unlink-lower",
         does: "unlink-lower",
-        unit: "file",
         ..OF_LOWER
     },
     Work {
         name: "rename-lower",
         does: "rename-lower",
-        unit: "file",
         ..OF_LOWER
+    },
+    Work {
+        name: "append-lower-cold",
+        does: "append-lower",
+        ..OF_LOWER_COLD
+    },
+    Work {
+        name: "unlink-lower-cold",
+        does: "unlink-lower",
+        ..OF_LOWER_COLD
+    },
+    Work {
+        name: "rename-lower-cold",
+        does: "rename-lower",
+        ..OF_LOWER_COLD
     },
     // A plain directory copies nothing up. How fast could one be that does? This compares with a
     // native program that copies, marks and renames as an overlay has to.
     Work {
         name: "append-copied",
         does: "append-copied",
-        unit: "file",
         peer: Side::Native,
         ..OF_LOWER
     },
     Work {
         name: "unlink-marked",
         does: "unlink-marked",
-        unit: "file",
         peer: Side::Native,
         ..OF_LOWER
     },
     Work {
         name: "rename-copied",
         does: "rename-copied",
-        unit: "file",
         peer: Side::Native,
         ..OF_LOWER
     },

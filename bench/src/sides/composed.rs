@@ -4,7 +4,10 @@
 use super::stock::Preopens;
 use crate::trees::Trees;
 use anyhow::{Result, ensure};
-use wasi_overlay_compose::{Config, WasiVersion, component, compose};
+use std::path::Path;
+use wasi_overlay_compose::{Config, Overlay, WasiVersion, component, compose};
+use wit_component::{StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
 /// Most bytes of the overlay as a component, alone.
 const MOST_BYTES: usize = 180_000;
@@ -24,6 +27,19 @@ fn config(layers: u32) -> Config {
 /// `app` with its overlay.
 pub(crate) fn with_overlay(app: &[u8], trees: &Trees) -> Result<Vec<u8>> {
     Ok(compose(app, &config(trees.layers))?.bytes)
+}
+
+/// `app` with something in the place of an overlay that has its imports and exports, and traps
+/// wherever it is called.
+pub(crate) fn with_nothing(app: &[u8]) -> Result<Vec<u8>> {
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(wit)?;
+    let world = resolve.select_world(&[package], Some("overlay"))?;
+    let abi = ManglingAndAbi::Legacy(LiftLowerAbi::Sync);
+    let mut core = dummy_module(&resolve, world, abi);
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8)?;
+    Ok(Overlay::from_core_module(core).compose(app, None)?.bytes)
 }
 
 /// What the host gives it.

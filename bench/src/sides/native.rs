@@ -158,7 +158,8 @@ impl Native {
                 let name = self.victim();
                 self.copy_small(&name)?;
                 self.mark(&name)?;
-                self.rename(&name, &format!("{name}-renamed"))
+                let copied = copied(&name);
+                self.rename(&copied, &format!("{copied}-renamed"))
             }
             // As `cp` does.
             "copy-up-large" => self.copy("large", "work/copy"),
@@ -249,7 +250,8 @@ impl Native {
         Ok(())
     }
 
-    /// Puts a copy of a small file in its place, at one stroke: the least that copy-up can do.
+    /// Puts a copy of a small file where there is none, at one stroke: the least that copy-up can
+    /// do.
     fn copy_small(&mut self, name: &str) -> Result<OwnedFd> {
         let from = self.open(name, OFlags::RDONLY)?;
         let stat = fstat(&from)?;
@@ -268,13 +270,14 @@ impl Native {
             last_modification: at(stat.st_mtime, stat.st_mtime_nsec)?,
         };
         futimens(&copy, &times)?;
-        self.rename("work/copy", name)?;
+        self.rename("work/copy", &copied(name))?;
         Ok(copy)
     }
 
     /// Makes the mark that hides a file: the least that a removal can do.
     fn mark(&self, name: &str) -> Result<()> {
-        let (name, mode) = (name.replace('/', "/.wh."), Mode::from_raw_mode(0o644));
+        let name = copied(name).replace('/', "/.wh.");
+        let mode = Mode::from_raw_mode(0o644);
         Ok(mknodat(&self.base, name, FileType::RegularFile, mode, 0)?)
     }
 
@@ -307,4 +310,9 @@ impl Native {
         ensure!(files == self.size, "{files} files");
         Ok(())
     }
+}
+
+/// Where what is made of `victims/NAME` gets, in the place of an upper.
+fn copied(name: &str) -> String {
+    name.replace("victims/", "work/")
 }
