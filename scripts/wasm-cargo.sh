@@ -102,6 +102,6 @@ if [ "$want" != rustup ] && has_debian; then with_debian "$@"; fi
 if [ "$want" != debian ] && add_with_rustup; then with_rustup "$@"; fi
 if [ "$want" != rustup ] && add_with_apt; then with_debian "$@"; fi
 
-die "no compiler for $target. Do one of these, then run the command again:
+die "no compiler for $target as new as Cargo.toml asks for. Do one of these, then run the command again:
   rustup target add $target
-  sudo apt-get install --no-install-recommends $debian_packages   (Debian 12 or later)"
+  sudo apt-get update && sudo apt-get install --no-install-recommends $debian_packages   (Debian 12 or later)"

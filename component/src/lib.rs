@@ -28,6 +28,7 @@
 // For the machine itself there is nothing to build, but clippy may look at it.
 #![cfg(any(target_family = "wasm", clippy))]
 
+/// The standard library's own, from its own crate: then it is compiled to be small.
 #[cfg(target_family = "wasm")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

@@ -94,7 +94,8 @@ pub(super) fn is_attribute_mark<P: Plain>(
     Ok(whiteout)
 }
 
-/// Refuses a file whose data lies in another layer. Returns the attributes that a reader may see.
+/// Refuses a file whose data lies in another layer, and that could be opened as `file`. Returns the
+/// attributes that a reader may see.
 ///
 /// Its storage told already in most cases, but a file's attributes may take blocks of their own
 /// (ext4, xfs), and those count like blocks of data: a small file without data looks whole.

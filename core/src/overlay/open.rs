@@ -6,7 +6,6 @@ use super::descend::{In, Seen};
 use super::dir::OverlayDir;
 use super::file::{OpenFile, OverlayFile};
 use super::node::{At, Node};
-use super::recent::Below;
 use super::resolve::{Last, TRIES, Walked};
 use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Result};
@@ -108,6 +107,7 @@ impl OverlayDir {
                 let node = self.shared.materialize(walked.trail())?;
                 // It is a file by now: walk again.
                 node.dir().map_err(|_| Errno::NoEntry)?;
+                self.keep_dir(&node);
                 Ok(Opened::Dir(
                     OverlayDir::new(&self.shared, &node, self.read_only).into(),
                 ))
@@ -126,25 +126,24 @@ impl OverlayDir {
             }
             Step::File { write } => {
                 let node = self.shared.materialize(walked.trail())?;
-                if !write {
-                    self.keep_dir_of(&node);
+                let opened = self.open_file(Arc::clone(&node), walked.at(), how, write)?;
+                // See `descend_and_open`.
+                if cfg!(feature = "native")
+                    && !write
+                    && let Some((dir, _)) = node.parent()
+                {
+                    self.keep_dir(&dir);
                 }
-                self.open_file(node, walked.at(), how, write)
+                Ok(opened)
             }
         }
     }
 
-    /// Has who opens the next file in the same lower directory find the directory's node.
-    fn keep_dir_of(&self, node: &Arc<Node>) {
-        // See `descend_and_open`.
-        if !cfg!(feature = "native") {
-            return;
-        }
-        if let Some((dir, _)) = node.parent()
-            && dir.upper.get().is_none()
-            && let Some(below) = dir.below()
-        {
-            let oldest = self.shared.recent_dirs.lock().keep(Below::of(below), &dir);
+    /// Keeps the node of a directory that the upper does not have, with what it knows, for who
+    /// comes next.
+    fn keep_dir(&self, dir: &Arc<Node>) {
+        if dir.upper.get().is_none() {
+            let oldest = self.shared.recent_dirs.lock().keep(Arc::clone(dir));
             drop(oldest);
         }
     }

@@ -1,8 +1,9 @@
-//! Nodes of lower directories in which files were opened lately.
+//! Nodes of lower directories that were opened lately, or in which files were.
 //!
 //! An overlay holds little but what it changed, and nobody else may hold such a node. But a program
 //! opens files in few directories at a time, and who opens the next one there should find its node
-//! made, without asking every directory on the way.
+//! made, without asking every directory on the way. And who lists a directory again should find its
+//! names merged, which the node keeps.
 
 use super::node::Node;
 use crate::stack::LowerNode;
@@ -39,13 +40,15 @@ impl RecentDirs {
         Some(Arc::clone(node))
     }
 
-    /// Keeps the node over `below`, if it is not kept. Returns what had to go, for the caller to
-    /// drop.
-    pub(super) fn keep(&mut self, below: Below, node: &Arc<Node>) -> Option<Arc<Node>> {
-        if self.nodes.iter().any(|(_, kept)| Arc::ptr_eq(kept, node)) {
-            return None;
-        }
-        let kept = (below, Arc::clone(node));
+    /// Keeps `node`, which is of a lower directory, if it is not kept. Returns what is not needed
+    /// any more, for the caller to drop.
+    pub(super) fn keep(&mut self, node: Arc<Node>) -> Option<Arc<Node>> {
+        let is_kept = self.nodes.iter().any(|(_, kept)| Arc::ptr_eq(kept, &node));
+        let below = match node.below() {
+            Some(below) if !is_kept => Below::of(below),
+            _ => return Some(node),
+        };
+        let kept = (below, node);
         if self.nodes.len() < MOST {
             self.nodes.push(kept);
             return None;

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::descend::Seen;
+use super::dir::last;
 use super::lookup::Pos;
 use super::node::{At, Node};
 use super::resolve::{Last, Walked};
@@ -120,8 +121,7 @@ impl Shared {
         times: SetTimes,
         read_only: bool,
     ) -> Result<()> {
-        let last = if follow { Last::Follow } else { Last::Stop };
-        self.at_path(base, path, last, |walked| {
+        self.at_path(base, path, last(follow), |walked| {
             walked.existing()?;
             if times.is_noop() {
                 return Ok(());

@@ -108,6 +108,19 @@ fn a_directory_gets_back_among_the_recent_ones() {
     assert!(is_recent());
 }
 
+/// A change of what is kept let the node of a directory go with its descriptor, and with it the names
+/// that had been merged: each listing asked all layers anew.
+#[test]
+fn a_listing_is_kept_when_its_directory_is_closed() {
+    let overlay = in_memory();
+    let root = overlay.root();
+    let list = || match root.open_at("d", READ).unwrap() {
+        Opened::Dir(dir) => dir.list().unwrap(),
+        Opened::File(_) => panic!("d is a file"),
+    };
+    assert!(Arc::ptr_eq(&list(), &list()));
+}
+
 /// A walk found a lower file. Before the call made its node, the directory was removed and made
 /// anew: the node then hung in the new directory, and the removed file was back.
 #[test]

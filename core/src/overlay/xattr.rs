@@ -5,7 +5,7 @@ use super::dir::{OverlayDir, last};
 use super::lookup::Pos;
 use super::node::Node;
 use super::resolve::Walked;
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Result, is_there};
 use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::marks::is_overlay_attribute;
 use crate::meta::Kind;
@@ -37,18 +37,7 @@ impl OverlayDir {
     /// resolution; those of the layer.
     pub fn xattr_at(&self, path: &str, follow: bool, attribute: &[u8]) -> Result<Option<Vec<u8>>> {
         self.at_path(path, follow, |walked, found| {
-            if is_overlay_attribute(attribute) {
-                return Err(Errno::Unsupported.into());
-            }
-            match found {
-                Pos::Lower(lower) => lower.xattr(&self.shared.stack, attribute),
-                Pos::Node(node) => match (node.upper.get(), node.below()) {
-                    (None, Some(lower)) => lower.xattr(&self.shared.stack, attribute),
-                    (_, _) => self.in_upper(node, walked, |upper, dir, name| {
-                        upper.xattr(dir, name, attribute)
-                    }),
-                },
-            }
+            self.xattr(walked, found, attribute)
         })
     }
 
@@ -64,8 +53,11 @@ impl OverlayDir {
         attribute: &[u8],
         value: &[u8],
     ) -> Result<()> {
-        self.change_xattr(path, follow, attribute, |upper, dir, name| {
-            upper.set_xattr(dir, name, attribute, value)
+        self.at_path(path, follow, |walked, _| {
+            not_of_overlays(attribute)?;
+            self.change_xattrs(walked, |upper, dir, name| {
+                upper.set_xattr(dir, name, attribute, value)
+            })
         })
     }
 
@@ -75,37 +67,53 @@ impl OverlayDir {
     /// `no-entry`, before any change, where it has no such attribute; otherwise as
     /// [`set_xattr_at`](Self::set_xattr_at).
     pub fn remove_xattr_at(&self, path: &str, follow: bool, attribute: &[u8]) -> Result<()> {
-        if self.xattr_at(path, follow, attribute)?.is_none() {
-            return Err(Errno::NoEntry.into());
+        // An attribute that is missing is no missing file, for which one would walk again.
+        let removed = self.at_path(path, follow, |walked, found| {
+            if self.xattr(walked, found, attribute)?.is_none() {
+                return Ok(false);
+            }
+            self.change_xattrs(walked, |upper, dir, name| {
+                // Another thread may have been faster, and not every attribute is copied up.
+                is_there(upper.remove_xattr(dir, name, attribute))
+            })
+        })?;
+        match removed {
+            true => Ok(()),
+            false => Err(Errno::NoEntry.into()),
         }
-        self.change_xattr(path, follow, attribute, |upper, dir, name| {
-            upper.remove_xattr(dir, name, attribute)
-        })
     }
 
-    fn change_xattr(
+    /// The value of an attribute of `found`, to which `walked` led.
+    fn xattr(&self, walked: &Walked, found: &Pos, attribute: &[u8]) -> Result<Option<Vec<u8>>> {
+        not_of_overlays(attribute)?;
+        match found {
+            Pos::Lower(lower) => lower.xattr(&self.shared.stack, attribute),
+            Pos::Node(node) => match (node.upper.get(), node.below()) {
+                (None, Some(lower)) => lower.xattr(&self.shared.stack, attribute),
+                (_, _) => self.in_upper(node, walked, |upper, dir, name| {
+                    upper.xattr(dir, name, attribute)
+                }),
+            },
+        }
+    }
+
+    /// Does `change` to the attributes of what `walked` led to.
+    fn change_xattrs<T>(
         &self,
-        path: &str,
-        follow: bool,
-        attribute: &[u8],
-        change: impl Fn(&dyn AnyUpper, &DirHandle, Option<Name<'_>>) -> Result<()>,
-    ) -> Result<()> {
-        self.at_path(path, follow, |walked, _| {
-            if is_overlay_attribute(attribute) {
-                return Err(Errno::Unsupported.into());
-            }
-            if self.read_only {
-                return Err(Errno::ReadOnly.into());
-            }
-            let node = self.shared.materialize(walked.trail())?;
-            self.shared.copy_up(&node, Data::Keep)?;
-            self.in_upper(&node, walked, &change)?;
-            if let Some(dir) = &node.dir {
-                dir.unsynced.mark();
-            }
-            node.touch();
-            Ok(())
-        })
+        walked: &Walked,
+        change: impl FnOnce(&dyn AnyUpper, &DirHandle, Option<Name<'_>>) -> Result<T>,
+    ) -> Result<T> {
+        if self.read_only {
+            return Err(Errno::ReadOnly.into());
+        }
+        let node = self.shared.materialize(walked.trail())?;
+        self.shared.copy_up(&node, Data::Keep)?;
+        let done = self.in_upper(&node, walked, change)?;
+        if let Some(dir) = &node.dir {
+            dir.unsynced.mark();
+        }
+        node.touch();
+        Ok(done)
     }
 
     /// Calls `act` with what `path` led to, anew if that is another file by then.
@@ -138,5 +146,13 @@ impl OverlayDir {
             }
             (_, None) => Err(Errno::NoEntry.into()),
         }
+    }
+}
+
+/// `unsupported` for an attribute that overlays keep for themselves.
+fn not_of_overlays(attribute: &[u8]) -> Result<()> {
+    match is_overlay_attribute(attribute) {
+        true => Err(Errno::Unsupported.into()),
+        false => Ok(()),
     }
 }

@@ -6,6 +6,7 @@
 //! changes with what is in it, and a listing has none at all.
 
 use crate::error::Result;
+use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
 use crate::plain::{Access, Plain};
@@ -148,16 +149,11 @@ impl<P: Plain> Plain for ByPath<P> {
         self.0.set_owner(&self.at(dir)?, name, owner)
     }
 
-    fn xattrs(&self, dir: &PathHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+    fn xattrs(&self, dir: &PathHandle, name: Option<Name<'_>>) -> Result<XattrNames> {
         self.0.xattrs(&self.at(dir)?, name)
     }
 
-    fn xattrs_of(
-        &self,
-        file: &P::File,
-        dir: &PathHandle,
-        name: Name<'_>,
-    ) -> Result<Vec<Box<[u8]>>> {
+    fn xattrs_of(&self, file: &P::File, dir: &PathHandle, name: Name<'_>) -> Result<XattrNames> {
         self.0.xattrs_of(file, &self.at(dir)?, name)
     }
 

@@ -15,7 +15,7 @@ pub mod faulty;
 pub use dir::{HostDir, HostFile, HostHandle};
 
 use crate::error::{Errno, Result, is_there};
-use crate::layer::WriteAt;
+use crate::layer::{WriteAt, XattrNames};
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
 use std::ops::ControlFlow;
@@ -156,19 +156,14 @@ pub trait Plain: Send + Sync + 'static {
     }
 
     /// `llistxattr`: every name, marks included.
-    fn xattrs(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+    fn xattrs(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<XattrNames> {
         let _ = (dir, name); // Named for those who implement it.
         Ok(Vec::new())
     }
 
-    /// [`xattrs`](Self::xattrs) of the regular file `name`, which is open. A platform may ask `file`
-    /// (`flistxattr`).
-    fn xattrs_of(
-        &self,
-        file: &Self::File,
-        dir: &Self::Dir,
-        name: Name<'_>,
-    ) -> Result<Vec<Box<[u8]>>> {
+    /// [`xattrs`](Self::xattrs) of a file that was [opened](Self::open_file) as `name` in `dir`. A
+    /// platform may ask the open file (`flistxattr`).
+    fn xattrs_of(&self, file: &Self::File, dir: &Self::Dir, name: Name<'_>) -> Result<XattrNames> {
         let _ = file; // Named for those who implement it.
         self.xattrs(dir, Some(name))
     }

@@ -100,11 +100,8 @@ impl Merge {
                 .sort_by(|one, other| one.name(names).cmp(other.name(names)));
             return;
         }
-        // A component is to be small, and a heap is a fraction of a sort.
-        let places = self.records.iter().enumerate();
-        let heap: BinaryHeap<_> = places.map(|(at, one)| (one.name(names), at)).collect();
-        let sorted = heap.into_sorted_vec().into_iter();
-        self.records = sorted.map(|(_, at)| self.records[at]).collect();
+        // A component is to be small.
+        self.records = sorted_by_heap(&self.records, names);
     }
 
     /// All names with one record for each that is there, in the order of the names. Calls
@@ -139,6 +136,14 @@ impl Merge {
         records.truncate(to);
         (names, records)
     }
+}
+
+/// `records` by name, those of one name in their order. A heap is a fraction of the code of a sort.
+fn sorted_by_heap(records: &[Record], names: &[u8]) -> Vec<Record> {
+    let places = records.iter().enumerate();
+    let heap: BinaryHeap<_> = places.map(|(at, one)| (one.name(names), at)).collect();
+    let sorted = heap.into_sorted_vec().into_iter();
+    sorted.map(|(_, at)| records[at]).collect()
 }
 
 /// What the topmost layer has under a name, and in `more` the layers that its directory goes on
@@ -190,6 +195,23 @@ mod tests {
         records
             .map(|(at, record)| (name(record), record.layer, more(at).unwrap_or_default()))
             .collect()
+    }
+
+    #[test]
+    fn a_heap_sorts_as_a_sort_does() {
+        let mut merge = Merge::new(1000);
+        for layer in (0..5).rev() {
+            // Names that are there once, or in all layers, in no order.
+            for at in 0..100 {
+                let name = format!("{}", at * 37 % 101 + u16::from(at % 3 == 0) * layer * 7);
+                merge.add(layer, Name::new(name.as_bytes()).unwrap(), FILE);
+            }
+        }
+        let places = |records: &[Record]| records.iter().map(|r| r.start).collect::<Vec<_>>();
+        let by_heap = places(&sorted_by_heap(&merge.records, &merge.names));
+        assert_ne!(by_heap, places(&merge.records));
+        merge.sort();
+        assert_eq!(by_heap, places(&merge.records));
     }
 
     /// A layer with an entry and a mark of one name lists them in any order. With the mark first,

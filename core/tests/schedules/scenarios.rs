@@ -53,6 +53,8 @@ pub(crate) const SCENARIOS: &[&[&[&str]]] = &[
     &[&["mark d/f"], &["write w A", "rename w d/f"]],
     &[&["mark d/f", "marks d/f"], &["rename w d/f"]],
     &[&["mark d/f", "unmark d/f"], &["rename d/f e/f"]],
+    &[&["mark d/f", "unmark d/f"], &["unmark d/f"]],
+    &[&["mark d/f"], &["write d/f A"], &["rename d/f e/f"]],
     // Names that come and go.
     &[&["create d/n"], &["list d"]],
     &[&["create d/n"], &["create d/n"]],

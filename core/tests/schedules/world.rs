@@ -114,7 +114,10 @@ impl World {
                 let path = format!("{path}/{name}");
                 let more = match dir.open_at(name, OpenHow::default()) {
                     Ok(Opened::File(file)) => {
-                        format!("{} {}", text(data(&file)), text(links(&file)))
+                        let mark = marks(&dir).xattr_at(name, false, MARK);
+                        let is_marked = mark.is_ok_and(|mark| mark.is_some());
+                        let (data, links) = (text(data(&file)), text(links(&file)));
+                        format!("{data} {links}{}", if is_marked { " marked" } else { "" })
                     }
                     Ok(Opened::Dir(dir)) => {
                         dirs.push((path.clone(), dir));
@@ -247,7 +250,7 @@ const CREATE: OpenHow = OpenHow {
     exclusive: true,
     ..WRITE
 };
-/// An attribute that anybody may set.
+/// An attribute that anybody may set, on a filesystem that has such.
 const MARK: &[u8] = b"user.mark";
 const TIMES: SetTimes = SetTimes {
     accessed: SetTime::Keep,

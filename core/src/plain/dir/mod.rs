@@ -17,6 +17,7 @@ mod xattr;
 pub use file::HostFile;
 
 use crate::error::{Errno, Error, Result};
+use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
 use crate::plain::{Access, Plain};
@@ -229,16 +230,11 @@ impl Plain for HostDir {
         rustix::fs::chownat(dir.fd(), path, Some(user), Some(group), flags).map_err(from_errno)
     }
 
-    fn xattrs(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+    fn xattrs(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<XattrNames> {
         self.xattrs.list(dir.fd(), name)
     }
 
-    fn xattrs_of(
-        &self,
-        file: &HostFile,
-        _dir: &HostHandle,
-        _name: Name<'_>,
-    ) -> Result<Vec<Box<[u8]>>> {
+    fn xattrs_of(&self, file: &HostFile, _dir: &HostHandle, _name: Name<'_>) -> Result<XattrNames> {
         xattr::list_open(file.fd())
     }
 

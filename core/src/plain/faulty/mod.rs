@@ -16,6 +16,7 @@ pub use faults::Faults;
 pub use file::FaultyFile;
 
 use crate::error::Result;
+use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
 use crate::plain::{Access, Plain};
@@ -180,7 +181,7 @@ impl<P: Plain> Plain for Faulty<P> {
         self.plain.set_owner(dir, name, owner)
     }
 
-    fn xattrs(&self, dir: &P::Dir, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
+    fn xattrs(&self, dir: &P::Dir, name: Option<Name<'_>>) -> Result<XattrNames> {
         self.faults.look("listxattr")?;
         self.plain.xattrs(dir, name)
     }
@@ -190,7 +191,7 @@ impl<P: Plain> Plain for Faulty<P> {
         file: &FaultyFile<P::File>,
         dir: &P::Dir,
         name: Name<'_>,
-    ) -> Result<Vec<Box<[u8]>>> {
+    ) -> Result<XattrNames> {
         self.faults.look("listxattr")?;
         self.plain.xattrs_of(&file.file, dir, name)
     }
