@@ -2,7 +2,7 @@
 
 use crate::count::Calls;
 use crate::row::{Row, Spread};
-use crate::subject::{Side, Subject, Version};
+use crate::subject::{Subject, Version};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -138,19 +138,14 @@ fn beside_floors(out: &mut String, rows: &[&Row], floors: &[&Row]) {
     out.push_str("| ours; floor | 0.1 | 0.2 | 0.3 |\n|---|---|---|---|\n");
     for (work, _) in works(floors) {
         let cells = Version::ALL.map(|version| {
-            let of = |rows: &[&Row], side| {
-                let subject = Subject { version, side };
-                let is = |row: &&&Row| row.subject == subject && row.work.title() == work;
-                rows.iter().find(is).map(|row| short(row.ratio().median))
-            };
-            let of_either = |rows, one, other| of(rows, one).or_else(|| of(rows, other));
-            match (
-                of_either(rows, Side::Overlay, Side::Composed),
-                of_either(floors, Side::Constant, Side::Hollow),
-            ) {
-                (Some(ours), Some(floor)) => format!("{ours}; {floor}"),
-                _ => "–".to_owned(),
-            }
+            let is = |row: &&&Row| row.subject.version == version && row.work.title() == work;
+            let of_floor = floors.iter().find(is).and_then(|floor| {
+                let is_over = |row: &&&Row| row.subject.side.floor() == Some(floor.subject.side);
+                let ours = rows.iter().filter(is).find(is_over)?;
+                let (ours, floor) = (ours.ratio().median, floor.ratio().median);
+                Some(format!("{}; {}", short(ours), short(floor)))
+            });
+            of_floor.unwrap_or("–".to_owned())
         });
         writeln!(out, "| {work} | {} |", cells.join(" | ")).unwrap_or_default();
     }
@@ -268,13 +263,16 @@ mod tests {
         let rows = [
             row(OVERLAYS[1], "stat", 16, 1.0, 0.5),
             row(constant, "stat", 16, 1.0, 0.25),
+            row(OVERLAYS[3], "instantiate", 16, 1.0, 3.0),
+            row(OVERLAYS[3].on(Side::Hollow), "instantiate", 16, 1.0, 2.0),
         ];
         let text = markdown(&rows);
         let mut lines = text.lines();
-        assert_eq!(lines.next(), Some("| 16 layers | 0.2 |"));
+        assert_eq!(lines.next(), Some("| 16 layers | 0.2 | 0.2 composed |"));
         let mut lines = lines.skip_while(|line| !line.starts_with("| ours; floor |"));
         assert_eq!(lines.next(), Some("| ours; floor | 0.1 | 0.2 | 0.3 |"));
         assert_eq!(lines.nth(1), Some("| stat | – | 0.50; 0.25 | – |"));
+        assert_eq!(lines.next(), Some("| instantiate | – | 3.00; 2.00 | – |"));
     }
 
     #[test]

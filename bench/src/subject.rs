@@ -22,8 +22,9 @@ pub(crate) enum Side {
     Native,
     /// No filesystem: a host whose every answer is a constant, the floor of all others.
     Constant,
-    /// In the component, something of an overlay's shape that does nothing, on the same preopens:
-    /// the floor of [`Composed`](Self::Composed).
+    /// In the component, something with an overlay's imports and exports, whose functions are not
+    /// to be called, on the same preopens: the floor of [`Composed`](Self::Composed). It has neither
+    /// memory nor data to be made ready.
     Hollow,
 }
 
@@ -74,7 +75,16 @@ impl Side {
         matches!(self, Self::Overlay | Self::Live)
     }
 
-    /// Whether it does nothing: no other can be faster.
+    /// What stands in the place of this one and does nothing: no overlay can be faster.
+    pub(crate) fn floor(self) -> Option<Self> {
+        match self {
+            Self::Overlay => Some(Self::Constant),
+            Self::Composed => Some(Self::Hollow),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the [`floor`](Self::floor) of another.
     pub(crate) fn is_floor(self) -> bool {
         matches!(self, Self::Constant | Self::Hollow)
     }

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// Files of the lower layers that works change, each once in a run.
+/// Files of the lower layers that works change, each once in a run: enough for twice what is counted,
+/// and one to warm up.
 const VICTIMS: u32 = 256;
 
 /// Bytes of a small file, and of a read at random.

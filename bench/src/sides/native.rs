@@ -6,7 +6,7 @@ use crate::trees::{SMALL, Trees};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom, Timespec, Timestamps};
-use rustix::fs::{fchmod, fstat, futimens, mknodat, openat, renameat, seek, statat, unlinkat};
+use rustix::fs::{fstat, futimens, mknodat, openat, renameat, seek, statat, unlinkat};
 use rustix::io::{Errno, pread, pwrite, read, write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -258,7 +258,6 @@ impl Native {
         let copy = self.create("work/copy")?;
         ensure!(read(&from, &mut self.buffer[..SMALL])? == SMALL);
         ensure!(write(&copy, &self.buffer[..SMALL])? == SMALL);
-        fchmod(&copy, Mode::from_raw_mode(stat.st_mode))?;
         let at = |tv_sec, nanoseconds| {
             Ok::<_, std::num::TryFromIntError>(Timespec {
                 tv_sec,
