@@ -296,6 +296,15 @@ impl File {
         file!(self, file => file.read_at(buffer, offset))
     }
 
+    /// [`read_at`](Self::read_at) of at most `length` bytes into a buffer of its own, which need not
+    /// be filled with zeroes first.
+    ///
+    /// # Errors
+    /// As [`read_at`](Self::read_at).
+    pub fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
+        file!(self, file => file.read_vec_at(length, offset))
+    }
+
     /// Writes at `offset` (bytes from the start); returns how many bytes were written.
     ///
     /// # Errors

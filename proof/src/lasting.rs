@@ -24,8 +24,8 @@ impl Layer for Lasting {
         self.0.dir_meta(dir)
     }
 
-    fn root_is_opaque(&self) -> Result<bool> {
-        self.0.root_is_opaque()
+    fn is_opaque(&self, dir: &MemoryDir) -> Result<bool> {
+        self.0.is_opaque(dir)
     }
 
     fn find(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Found> {

@@ -2,7 +2,7 @@
 //! that a layer's author never meets it and never gets another layer's handle.
 
 use super::{
-    At, Attributes, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper, Usage, WriteAt,
+    At, Attributes, Entered, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper, Usage, WriteAt,
     XattrNames,
 };
 use crate::error::{Errno, Error, Result};
@@ -32,10 +32,11 @@ pub(crate) struct AnyAt<'a> {
 pub(crate) trait AnyLayer: Send + Sync {
     fn label(&self) -> &str;
     fn root(&self) -> Result<DirHandle>;
-    fn root_is_opaque(&self) -> Result<bool>;
+    fn is_opaque(&self, dir: &DirHandle) -> Result<bool>;
     fn dir_meta(&self, dir: &DirHandle) -> Result<Meta>;
     fn find(&self, dir: &DirHandle, name: Name<'_>) -> Result<Found>;
     fn open_dir(&self, dir: &DirHandle, name: Name<'_>) -> Result<DirHandle>;
+    fn enter(&self, dir: &DirHandle, name: Name<'_>) -> Result<Option<Entered<DirHandle>>>;
     fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>>;
     fn open_to_copy(
         &self,
@@ -163,8 +164,8 @@ impl<L: Layer> AnyLayer for Erased<L> {
             .map(|dir| DirHandle(Box::new(dir)))
     }
 
-    fn root_is_opaque(&self) -> Result<bool> {
-        self.say(self.layer().get().root_is_opaque())
+    fn is_opaque(&self, dir: &DirHandle) -> Result<bool> {
+        self.say(self.layer().get().is_opaque(self.dir(dir)?))
     }
 
     fn dir_meta(&self, dir: &DirHandle) -> Result<Meta> {
@@ -178,6 +179,15 @@ impl<L: Layer> AnyLayer for Erased<L> {
     fn open_dir(&self, dir: &DirHandle, name: Name<'_>) -> Result<DirHandle> {
         self.say(self.layer().get().open_dir(self.dir(dir)?, name))
             .map(|dir| DirHandle(Box::new(dir)))
+    }
+
+    fn enter(&self, dir: &DirHandle, name: Name<'_>) -> Result<Option<Entered<DirHandle>>> {
+        let entered = self.say(self.layer().get().enter(self.dir(dir)?, name))?;
+        Ok(entered.map(|entered| Entered {
+            dir: DirHandle(Box::new(entered.dir)),
+            meta: entered.meta,
+            opaque: entered.opaque,
+        }))
     }
 
     fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>> {

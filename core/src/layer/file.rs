@@ -14,6 +14,18 @@ pub trait ReadAt: Send + Sync + 'static {
     /// Those of the layer.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
 
+    /// [`read_at`](Self::read_at) of at most `length` bytes into a buffer of its own, which a file
+    /// that can need not fill with zeroes first.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
+        let mut buffer = vec![0; length];
+        let read = self.read_at(&mut buffer, offset)?;
+        buffer.truncate(read);
+        Ok(buffer)
+    }
+
     /// What is known of the file now.
     ///
     /// # Errors

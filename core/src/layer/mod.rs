@@ -53,11 +53,13 @@ pub trait Layer: Send + Sync + 'static {
     /// Those of the layer.
     fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta>;
 
-    /// Whether the root lets nothing below show through. Of any other directory, `find` says so.
+    /// Whether a directory lets nothing below show through: the root, or one that was
+    /// [entered](Self::enter). Of all others, `find` says so.
     ///
     /// # Errors
     /// Those of the layer.
-    fn root_is_opaque(&self) -> Result<bool> {
+    fn is_opaque(&self, dir: &Self::Dir) -> Result<bool> {
+        let _ = dir; // Named for those who implement it.
         Ok(false)
     }
 
@@ -72,6 +74,17 @@ pub trait Layer: Send + Sync + 'static {
     /// # Errors
     /// `not-directory` if it is none; a symbolic link is none.
     fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir>;
+
+    /// [`find`](Self::find) and [`open_dir`](Self::open_dir) of a name that was listed as a
+    /// directory, and not as hidden. None of a layer that cannot save calls by that: it is asked for
+    /// one after the other.
+    ///
+    /// # Errors
+    /// As those two. A name that is not there is `no-entry`.
+    fn enter(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Option<Entered<Self::Dir>>> {
+        let _ = (dir, name); // Named for those who implement it.
+        Ok(None)
+    }
 
     /// Opens a regular file for reading. Never blocks.
     ///
@@ -156,6 +169,19 @@ pub enum Found {
         /// Whether it is a directory that lets nothing below show through.
         opaque: bool,
     },
+}
+
+/// A directory that was [entered](Layer::enter).
+#[derive(Debug)]
+pub struct Entered<D> {
+    /// The directory.
+    pub dir: D,
+    /// What is known of it.
+    pub meta: Meta,
+    /// Whether it is known to let nothing below show through. If not,
+    /// [`is_opaque`](Layer::is_opaque) is asked, after the directory was listed: a layer whose mark
+    /// lies among the names need not look for it.
+    pub opaque: bool,
 }
 
 /// What a layer's listing says about a name.

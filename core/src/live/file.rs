@@ -7,6 +7,7 @@ use crate::error::{Errno, Result};
 use crate::layer::Advice;
 use crate::meta::{Identity, SetTimes, Stat};
 use crate::plain::dir::errno::from_errno;
+use crate::plain::dir::file;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{Errno as Os, ReadWriteFlags, retry_on_intr};
 use std::fs::File;
@@ -47,6 +48,10 @@ impl LiveFile {
 
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         retry_on_intr(|| rustix::io::pread(&self.0.file, &mut *buffer, offset)).map_err(from_errno)
+    }
+
+    pub(crate) fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
+        file::read_vec_at(&self.0.file, length, offset)
     }
 
     pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {

@@ -117,32 +117,53 @@ pub(super) fn check_data<P: Plain>(
     }
 }
 
-/// Whether the directory `name`, or `dir` itself where that is none, is opaque by an attribute.
-pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Option<Name<'_>>) -> Result<bool> {
-    let mut opaque = false;
+/// What the attributes of a directory mean.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DirMarks {
+    /// Whether it hides what lies below.
+    pub(super) opaque: bool,
+    /// Whether files in it may be whiteouts by attribute, as far as listings go: the kernel marks
+    /// such a directory (`opaque=x`), so that other listings need not look at each file.
+    pub(super) holds_marks: bool,
+}
+
+/// The marks of the directory `name` in `dir`.
+pub(super) fn marks_of<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<DirMarks> {
+    read_marks(plain, dir, Some(name), Some(name))
+}
+
+/// The marks of `dir`, which its parent has as `name`.
+pub(super) fn marks_inside<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<DirMarks> {
+    read_marks(plain, dir, None, Some(name))
+}
+
+/// The marks of the root of a layer, which has no place that it could have moved from.
+pub(super) fn marks_of_root<P: Plain>(plain: &P, root: &P::Dir) -> Result<DirMarks> {
+    read_marks(plain, root, None, None)
+}
+
+/// The marks of the directory `name`, or of `dir` itself where that is none. One that is called
+/// something has its content in this layer, or is refused.
+fn read_marks<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    name: Option<Name<'_>>,
+    called: Option<Name<'_>>,
+) -> Result<DirMarks> {
+    let mut marks = DirMarks::default();
     for attribute in read(plain, dir, name)? {
-        match (meaning(&attribute), name) {
-            (Some(Meaning::Opaque), _) => opaque |= value(plain, dir, name, &attribute)? == b"y",
+        match (meaning(&attribute), called) {
+            (Some(Meaning::Opaque), _) => {
+                let value = value(plain, dir, name, &attribute)?;
+                marks.opaque |= value == b"y";
+                marks.holds_marks |= value == b"x";
+            }
             (Some(Meaning::Redirect), Some(name)) => return Err(foreign(plain, name, &attribute)),
-            // The root of a layer has no place that it could have moved from.
             (Some(Meaning::Redirect), None) => {}
             (Some(Meaning::Whiteout | Meaning::Metacopy | Meaning::None) | None, _) => {}
         }
     }
-    Ok(opaque)
-}
-
-/// Whether files in `dir` may be whiteouts by attribute, as far as listings go: the kernel
-/// marks such a directory (`opaque=x`), so that other listings need not look at each file.
-pub(super) fn holds_attribute_marks<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
-    for attribute in read(plain, dir, None)? {
-        if meaning(&attribute) == Some(Meaning::Opaque)
-            && value(plain, dir, None, &attribute)? == b"x"
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(marks)
 }
 
 /// How an entry is listed; none if it went away.

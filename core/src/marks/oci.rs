@@ -125,10 +125,19 @@ pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Re
     if is_marked(plain, dir, name)? {
         return Ok(true);
     }
-    match plain.has_inside(dir, name, opaque()) {
-        // Without the permission to search the directory nobody gets past it to what lies
-        // below, and that is what opaque means. Root's own directories in a root filesystem
-        // are such to everybody else, and stat works on them.
+    unsearchable_is_opaque(plain.has_inside(dir, name, opaque()))
+}
+
+/// Whether a directory holds the mark that hides what lies below it.
+pub(super) fn has_opaque_mark<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
+    unsearchable_is_opaque(exists(plain, dir, opaque()))
+}
+
+/// Without the permission to search the directory nobody gets past it to what lies below, and that
+/// is what opaque means. Root's own directories in a root filesystem are such to everybody else,
+/// and stat works on them.
+fn unsearchable_is_opaque(has_mark: Result<bool>) -> Result<bool> {
+    match has_mark {
         Err(error) if error.errno() == Errno::Access => Ok(true),
         other => other,
     }

@@ -122,8 +122,8 @@ impl<P: Plain> Layer for MarkedUpper<P> {
         self.plain.meta(dir, None)
     }
 
-    fn root_is_opaque(&self) -> Result<bool> {
-        oci::exists(&*self.plain, &self.plain.root()?, oci::opaque())
+    fn is_opaque(&self, dir: &P::Dir) -> Result<bool> {
+        oci::has_opaque_mark(&*self.plain, dir)
     }
 
     fn find(&self, dir: &P::Dir, name: Name<'_>) -> Result<Found> {

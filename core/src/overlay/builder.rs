@@ -192,14 +192,15 @@ impl OverlayBuilder {
 
 /// The upper's root, and whether it hides all lower layers.
 fn upper_root(upper: &dyn AnyUpper, key: &IdentityKey) -> Result<(super::node::UpperPart, bool)> {
-    let meta = upper.dir_meta(&upper.root()?)?;
+    let root = upper.root()?;
+    let meta = upper.dir_meta(&root)?;
     let part = super::node::UpperPart {
         device: meta.device,
         inode: meta.inode,
         identity: key.of(u32::MAX, meta.device, meta.inode),
         handle: crate::keep::Slot::default(),
     };
-    Ok((part, upper.root_is_opaque()?))
+    Ok((part, upper.is_opaque(&root)?))
 }
 
 #[cfg(feature = "dir")]

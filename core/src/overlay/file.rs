@@ -6,7 +6,7 @@ use super::dir::OverlayDir;
 use super::node::{At, Node};
 use super::stat::{lower_meta, set_ghost_times, stat_of};
 use crate::error::{Errno, Error, Result};
-use crate::layer::{Advice, WriteAt};
+use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Identity, Meta, SetTimes, Stat};
 use crate::stack::OpenLower;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -186,15 +186,31 @@ impl OverlayFile {
     }
 
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let length = buffer.len();
+        self.read(offset, length, |file| file.read_at(buffer, offset))
+    }
+
+    pub(crate) fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
+        self.read(offset, length, |file| file.read_vec_at(length, offset))
+    }
+
+    /// Has `read` read so many bytes at `offset` of the file that has the data now.
+    #[inline]
+    fn read<T>(
+        &self,
+        offset: u64,
+        length: usize,
+        read: impl FnOnce(&dyn ReadAt) -> Result<T>,
+    ) -> Result<T> {
         self.reader()?;
-        check_range(offset, buffer.len())?;
+        check_range(offset, length)?;
         match self.source()? {
             Source::Lower(file) => {
                 let OpenFile { shared, node, .. } = &*self.open;
                 let below = node.below().ok_or(Errno::Io)?;
-                file.read_at(below, &shared.stack, buffer, offset)
+                file.read(below, &shared.stack, read)
             }
-            Source::Upper(file) => file.read_at(buffer, offset),
+            Source::Upper(file) => read(file),
         }
     }
 

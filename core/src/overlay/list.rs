@@ -6,19 +6,14 @@ use super::node::{Child, Node};
 use crate::descriptor::Listing;
 use crate::error::Result;
 use crate::layer::Listed;
-use crate::meta::Identity;
 use crate::name::Name;
 use crate::stack::{Merge, UPPER};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// The number that a guest is shown: of what has none, 0, which WASI's C library takes for *ask*.
-fn shown(inode: u64, identity: impl FnOnce() -> Identity) -> u64 {
-    match inode {
-        0 => 0,
-        _ => identity().lower,
-    }
-}
+/// What a listing has for the number of a file where it has none, and shows: WASI's C library takes
+/// it for *ask*.
+const NONE: u64 = 0;
 
 impl Shared {
     /// The names in a directory as they are now, in the order of their bytes.
@@ -45,7 +40,10 @@ impl Shared {
     fn list_locked(&self, node: &Arc<Node>) -> Result<Listing> {
         let mut merge = Merge::new(usize::MAX);
         if let Some(part) = node.upper.get() {
-            let inode_of = |inode| shown(inode, || self.identity_of_upper(part.device, inode));
+            let inode_of = |inode| match inode {
+                NONE => NONE,
+                inode => self.identity_of_upper(part.device, inode).lower,
+            };
             if self.complete_locked(node)? {
                 let children = node.dir()?.children.read();
                 for (name, child) in &children.map {
@@ -78,11 +76,17 @@ impl Shared {
         }
         let (names, mut entries) = merge.finish(|_, _| {});
         entries.retain(|entry| !is_reserved(Name::checked(entry.name(&names))));
+        // Many come from one layer, one after the other.
+        let mut known = None;
         for entry in &mut entries {
-            if let (Some(below), true) = (below, entry.layer != UPPER) {
-                let device = below.device_in(entry.layer)?;
-                let layer = u32::from(entry.layer);
-                entry.inode = shown(entry.inode, || self.key.of(layer, device, entry.inode));
+            if let (Some(below), true) = (below, entry.layer != UPPER && entry.inode != NONE) {
+                let device = match known {
+                    Some((layer, device)) if layer == entry.layer => device,
+                    _ => below.device_in(&self.stack, entry.layer)?,
+                };
+                known = Some((entry.layer, device));
+                let identity = self.key.of(entry.layer.into(), device, entry.inode);
+                entry.inode = identity.lower;
             }
         }
         Ok(Listing::new(names, entries))

@@ -79,6 +79,12 @@ pub trait Plain: Send + Sync + 'static {
     /// `openat`, directories only.
     fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir>;
 
+    /// [`open_dir`](Self::open_dir) of one that nobody changes and that is about to be listed, and
+    /// asked for its attributes. A platform may save calls.
+    fn open_to_list(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir> {
+        self.open_dir(dir, name)
+    }
+
     /// `openat`, regular files only: `is-directory`, `loop` for a symbolic link, `unsupported`
     /// for the rest. Never blocks.
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>, access: Access) -> Result<Self::File>;

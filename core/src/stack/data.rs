@@ -87,15 +87,26 @@ impl LowerStack {
     }
 }
 
-impl ReadAt for Data {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+impl Data {
+    /// At most `length` bytes at `offset`.
+    fn bytes_at(&self, length: usize, offset: u64) -> &[u8] {
         let rest = usize::try_from(offset)
             .ok()
             .and_then(|offset| self.bytes.get(offset..))
             .unwrap_or_default();
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        Ok(length)
+        &rest[..rest.len().min(length)]
+    }
+}
+
+impl ReadAt for Data {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let bytes = self.bytes_at(buffer.len(), offset);
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
+        Ok(self.bytes_at(length, offset).to_vec())
     }
 
     fn meta(&self) -> Result<Meta> {

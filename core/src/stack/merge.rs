@@ -55,6 +55,12 @@ impl Merge {
         }
     }
 
+    /// Makes room for so many names more, of so many bytes in all.
+    pub(crate) fn reserve(&mut self, names: usize, bytes: usize) {
+        self.records.reserve(names);
+        self.names.reserve(bytes);
+    }
+
     /// Adds what `layer` has under `name`. Returns whether there is room for more.
     pub(crate) fn add(&mut self, layer: u16, name: Name<'_>, listed: Listed) -> bool {
         let (kind, inode) = match listed {

@@ -13,6 +13,7 @@
 //! while one is held.
 
 mod ask;
+mod children;
 #[cfg(feature = "native")]
 mod data;
 mod lean;
@@ -57,7 +58,7 @@ impl Lower {
         let label = label.into();
         let plain = crate::plain::HostDir::new(dir, label.clone());
         let lower = Self::new(label, crate::marks::Marked::lower(plain));
-        lower.layer.root_is_opaque()?;
+        lower.layer.is_opaque(&lower.layer.root()?)?;
         Ok(lower)
     }
 }

@@ -1,20 +1,16 @@
 //! A node of the merged lower tree.
 
 use super::LowerStack;
+use super::children::Children;
 use super::lean::Lean;
-use super::merge::Merge;
 use super::open::FileHandle;
-use super::probe::Probes;
-use super::table::Table;
 use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
-use crate::layer::Found;
 use crate::layer::erased::DirHandle;
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use once_cell::race::OnceBox;
-use std::borrow::Cow;
-use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 /// A file of the merged lower tree. It never changes.
@@ -31,7 +27,7 @@ pub(crate) struct LowerNode {
 }
 
 /// What a file is called in its parent.
-enum LowerName {
+pub(super) enum LowerName {
     /// What the parent's table has at this place.
     At(u32),
     /// The parent has no table, or there is no parent.
@@ -47,9 +43,10 @@ pub(super) enum LowerKind {
 }
 
 pub(super) struct LowerDir {
-    /// The layers that have the directory, the topmost first. None below an opaque one.
-    parts: Box<[Part]>,
-    children: OnceLock<Children>,
+    /// The layers that have the directory, the topmost first. None that is seen is below an opaque
+    /// one, but that may be known only when names are merged.
+    pub(super) parts: Box<[Part]>,
+    pub(super) children: OnceLock<Children>,
 }
 
 /// What is kept of a regular file that was opened.
@@ -61,19 +58,15 @@ pub(super) struct LowerFile {
     pub(super) data: Slot<super::data::Data>,
 }
 
-struct Part {
-    layer: u16,
-    /// Of the directory there.
-    device: u64,
+pub(super) struct Part {
+    pub(super) layer: u16,
+    /// Of the directory there; [`UNKNOWN`] until somebody asked.
+    device: AtomicU64,
     handle: Slot<DirHandle>,
 }
 
-enum Children {
-    /// All of them.
-    Table(Table),
-    /// Too many for a table: what was asked for lately.
-    Probes(Box<Probes>),
-}
+/// No device has this number: it would be asked for each time.
+const UNKNOWN: u64 = u64::MAX;
 
 impl LowerNode {
     /// The merged root.
@@ -82,10 +75,12 @@ impl LowerNode {
         let mut top = None;
         let count = u16::try_from(stack.layers.len()).unwrap_or(u16::MAX);
         for (index, layer) in (0..count).zip(&stack.layers).rev() {
-            let meta = layer.dir_meta(&layer.root()?)?;
-            parts.push(Part::new(index, meta.device));
+            let root = layer.root()?;
+            let meta = layer.dir_meta(&root)?;
+            let opaque = layer.is_opaque(&root)?;
+            parts.push(Part::seen(index, &meta, Some(root), stack));
             top.get_or_insert((meta, index));
-            if layer.root_is_opaque()? {
+            if opaque {
                 break;
             }
         }
@@ -116,7 +111,7 @@ impl LowerNode {
             LowerName::Own(name) => Ok(Name::checked(name)),
             LowerName::At(at) => match self.dir()?.children.get() {
                 Some(Children::Table(table)) => Ok(table.name(*at)),
-                Some(Children::Probes(_)) | None => Err(Errno::Io.into()),
+                Some(Children::Probes(..)) | None => Err(Errno::Io.into()),
             },
         }
     }
@@ -168,62 +163,11 @@ impl LowerNode {
         Ok(names.join("/"))
     }
 
-    fn dir(&self) -> Result<&LowerDir> {
+    pub(super) fn dir(&self) -> Result<&LowerDir> {
         match &self.kind {
             LowerKind::Dir(dir) => Ok(dir),
             LowerKind::Symlink(_) | LowerKind::File(_) | LowerKind::Other => {
                 Err(Errno::NotDirectory.into())
-            }
-        }
-    }
-
-    /// The child of that name, if the merged tree has one.
-    pub(crate) fn child(
-        self: &Arc<Self>,
-        stack: &LowerStack,
-        name: Name<'_>,
-    ) -> Result<Option<Cow<'_, Arc<Self>>>> {
-        let dir = self.dir()?;
-        if cfg!(feature = "native")
-            && let Some(Children::Table(table)) = dir.children.get()
-        {
-            // What most calls come for, and all that they have to do. A component, which is to be
-            // small, has it asked below.
-            let Some(at) = table.find(name, &stack.hasher) else {
-                return Ok(None);
-            };
-            if let Some(node) = table.node(at) {
-                return Ok(Some(Cow::Borrowed(node)));
-            }
-        }
-        self.make_child(dir, stack, name)
-    }
-
-    /// [`child`](Self::child) of a name that nobody looked at yet, as far as that is remembered.
-    #[inline(never)]
-    fn make_child(
-        self: &Arc<Self>,
-        dir: &LowerDir,
-        stack: &LowerStack,
-        name: Name<'_>,
-    ) -> Result<Option<Cow<'_, Arc<Self>>>> {
-        match self.children(stack)? {
-            Children::Table(table) => {
-                let Some(at) = table.find(name, &stack.hasher) else {
-                    return Ok(None);
-                };
-                let look = |at, layers: &mut dyn Iterator<Item = u16>| {
-                    self.look(stack, name, LowerName::At(at), layers)
-                };
-                Ok(table.make(at, look)?.map(Cow::Borrowed))
-            }
-            Children::Probes(probes) => {
-                let child = probes.child(name, || {
-                    let own = LowerName::Own(name.as_bytes().into());
-                    let mut layers = dir.parts.iter().map(|part| part.layer);
-                    self.look(stack, name, own, &mut layers)
-                })?;
-                Ok(child.map(Cow::Owned))
             }
         }
     }
@@ -234,113 +178,39 @@ impl LowerNode {
         parent.is_some_and(|parent| std::ptr::eq(parent.as_ptr(), Arc::as_ptr(dir)))
     }
 
-    /// Whether the merged tree has a child of that name.
-    pub(crate) fn has(self: &Arc<Self>, stack: &LowerStack, name: Name<'_>) -> Result<bool> {
-        match self.children(stack)? {
-            Children::Table(table) => Ok(table.has(name, &stack.hasher)),
-            Children::Probes(_) => Ok(self.child(stack, name)?.is_some()),
-        }
-    }
-
-    /// Adds all names to a listing, with what the topmost layer says of each.
-    pub(crate) fn list(self: &Arc<Self>, stack: &LowerStack, into: &mut Merge) -> Result<()> {
-        match self.children(stack)? {
-            Children::Table(table) => {
-                table.list(into);
-                Ok(())
-            }
-            Children::Probes(_) => self.read(stack, into).map(drop),
-        }
-    }
-
     /// The device of the directory in one of its layers.
-    pub(crate) fn device_in(&self, layer: u16) -> Result<u64> {
-        Ok(self.part(layer)?.device)
-    }
-
-    fn children(self: &Arc<Self>, stack: &LowerStack) -> Result<&Children> {
-        let dir = self.dir()?;
-        if let Some(children) = dir.children.get() {
-            return Ok(children);
-        }
-        let mut merge = Merge::new(stack.table_entries);
-        let children = match self.read(stack, &mut merge) {
-            Ok(true) => Children::Table(Table::new(merge, &stack.hasher)),
-            // A directory may be open to lookups and closed to listings (mode 0311).
-            Ok(false) => Children::Probes(Box::new(Probes::new(stack.table_entries))),
-            Err(error) if error.errno() == Errno::Access => {
-                Children::Probes(Box::new(Probes::new(stack.table_entries)))
+    pub(crate) fn device_in(self: &Arc<Self>, stack: &LowerStack, layer: u16) -> Result<u64> {
+        let part = self.part(layer)?;
+        match part.device.load(Ordering::Relaxed) {
+            UNKNOWN => {
+                let handle = self.handle(stack, layer)?;
+                let meta = stack.layer(layer).dir_meta(&handle)?;
+                part.device.store(meta.device, Ordering::Relaxed);
+                Ok(meta.device)
             }
-            Err(error) => return Err(error),
-        };
-        Ok(dir.children.get_or_init(|| children))
-    }
-
-    /// Lists the directory in all its layers. Returns whether there was room for all names.
-    fn read(self: &Arc<Self>, stack: &LowerStack, into: &mut Merge) -> Result<bool> {
-        for part in &self.dir()?.parts {
-            let layer = stack.layer(part.layer);
-            let handle = self.handle(stack, part.layer)?;
-            let listed = layer.list(&handle, &mut |name, listed| match into
-                .add(part.layer, name, listed)
-            {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            });
-            listed.map_err(|error| self.located(error))?;
-            if into.is_full() {
-                return Ok(false);
-            }
+            device => Ok(device),
         }
-        Ok(true)
     }
 
-    /// Makes the node of a child out of what `layers` (the topmost first) say about its name.
-    fn look(
+    /// A child of which this is known in its topmost layer.
+    pub(super) fn new_child(
         self: &Arc<Self>,
-        stack: &LowerStack,
-        name: Name<'_>,
-        kept: LowerName,
-        layers: &mut dyn Iterator<Item = u16>,
-    ) -> Result<Option<Arc<Self>>> {
-        let mut top: Option<(Meta, u16)> = None;
-        let mut parts = Vec::new();
-        for index in layers {
-            let handle = self.handle(stack, index)?;
-            let found = stack.layer(index).find(&handle, name);
-            match found.map_err(|error| self.located(error))? {
-                Found::Absent => continue,
-                Found::Hidden => break,
-                Found::Here { meta, opaque } => {
-                    let is_dir = meta.kind == Kind::Dir;
-                    if top.is_some() && !is_dir {
-                        break;
-                    }
-                    if is_dir {
-                        parts.push(Part::new(index, meta.device));
-                    }
-                    top.get_or_insert((meta, index));
-                    if opaque || !is_dir {
-                        break;
-                    }
-                }
-            }
-        }
-        let Some((meta, layer)) = top else {
-            return Ok(None);
-        };
+        name: LowerName,
+        (meta, layer): (Meta, u16),
+        parts: Vec<Part>,
+    ) -> Arc<Self> {
         let kind = match meta.kind {
             Kind::Dir => LowerKind::dir(parts),
             Kind::Symlink => LowerKind::Symlink(Box::default()),
             Kind::File => LowerKind::File(OnceBox::new()),
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => LowerKind::Other,
         };
-        Ok(Some(Arc::new(Self {
+        Arc::new(Self {
             parent: Some(Arc::downgrade(self)),
-            name: kept,
+            name,
             lean: Lean::new(&meta, layer),
             kind,
-        })))
+        })
     }
 
     /// A handle of the directory in one of its layers.
@@ -371,22 +241,13 @@ impl LowerNode {
         while let Some(node) = missing.pop() {
             let name = dir.name_of(&node)?;
             let slot = &node.part(layer)?.handle;
-            handle = stack
+            let opened = stack
                 .keep
-                .get(slot, || stack.layer(layer).open_dir(&handle, name))?;
+                .get(slot, || stack.layer(layer).open_dir(&handle, name));
+            handle = opened.map_err(|error| dir.located(error))?;
             dir = node;
         }
         Ok(handle)
-    }
-
-    fn take_children(&mut self, into: &mut Vec<Arc<Self>>) {
-        if let LowerKind::Dir(dir) = &mut self.kind {
-            match dir.children.take() {
-                Some(Children::Table(table)) => into.extend(table.into_nodes()),
-                Some(Children::Probes(probes)) => into.extend(probes.into_nodes()),
-                None => {}
-            }
-        }
     }
 
     fn part(&self, layer: u16) -> Result<&Part> {
@@ -397,13 +258,30 @@ impl LowerNode {
 }
 
 impl Part {
-    /// The directory in `layer`.
-    fn new(layer: u16, device: u64) -> Self {
+    /// The directory in `layer`, of which nothing is known.
+    pub(super) fn new(layer: u16) -> Self {
         Self {
             layer,
-            device,
+            device: AtomicU64::new(UNKNOWN),
             handle: Slot::default(),
         }
+    }
+
+    /// The directory in `layer`, of which this is known, kept open if it is.
+    pub(super) fn seen(
+        layer: u16,
+        meta: &Meta,
+        handle: Option<DirHandle>,
+        stack: &LowerStack,
+    ) -> Self {
+        let part = Self {
+            device: AtomicU64::new(meta.device),
+            ..Self::new(layer)
+        };
+        if let Some(handle) = handle {
+            stack.keep.put(&part.handle, Arc::new(handle), 1);
+        }
+        part
     }
 }
 

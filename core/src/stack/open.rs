@@ -57,23 +57,22 @@ impl OpenLower {
         }
     }
 
-    /// Reads of the file that `node` is: its data, if that is small, is kept from here on.
-    pub(crate) fn read_at(
+    /// Has `read` read of the file that `node` is: its data, if that is small, is kept from here on.
+    pub(crate) fn read<T>(
         &self,
         node: &LowerNode,
         stack: &LowerStack,
-        buffer: &mut [u8],
-        offset: u64,
-    ) -> Result<usize> {
+        read: impl FnOnce(&dyn ReadAt) -> Result<T>,
+    ) -> Result<T> {
         #[cfg(feature = "native")]
         if let (Self::File(file), LowerKind::File(kept)) = (self, &node.kind)
             && let Some(kept) = kept.get()
             && let Some(data) = stack.data_of(node, &kept.data, &*file.0)
         {
-            return data.read_at(buffer, offset);
+            return read(&*data);
         }
         #[cfg(not(feature = "native"))]
         let _ = (node, stack); // Nothing is kept.
-        self.as_file().read_at(buffer, offset)
+        read(self.as_file())
     }
 }

@@ -133,16 +133,22 @@ impl Table {
         self.find(name, hasher).is_some()
     }
 
+    /// What the topmost layer lists at a place.
+    pub(super) fn kind(&self, at: usize) -> Kind {
+        self.entries[at].kind
+    }
+
     /// The node at a place, if somebody looked.
     pub(super) fn node(&self, at: usize) -> Option<&Arc<LowerNode>> {
         self.entries[at].node.get()
     }
 
-    /// The node at a place, made by `look` (given the place, and the layers that have it).
+    /// The node at a place, made by `look`: given the place, the topmost layer that has it, and those
+    /// that its directory goes on in.
     pub(super) fn make(
         &self,
         at: usize,
-        look: impl FnOnce(u32, &mut dyn Iterator<Item = u16>) -> Result<Option<Arc<LowerNode>>>,
+        look: impl FnOnce(u32, u16, &[u16]) -> Result<Option<Arc<LowerNode>>>,
     ) -> Result<Option<&Arc<LowerNode>>> {
         let entry = &self.entries[at];
         if let Some(node) = entry.node.get() {
@@ -153,14 +159,14 @@ impl Table {
             Ok(place) => &self.more[place].1[..],
             Err(_) => &[],
         };
-        let layers = std::iter::once(entry.layer).chain(more.iter().copied());
         // Two that look at once agree on one node.
-        let node = look(at, &mut { layers })?;
+        let node = look(at, entry.layer, more)?;
         Ok(node.map(|node| entry.node.get_or_init(|| node)))
     }
 
     /// Adds all names to a listing.
     pub(super) fn list(&self, into: &mut Merge) {
+        into.reserve(self.entries.len(), self.names.len());
         for (at, entry) in self.entries.iter().enumerate() {
             let listed = Listed::Here {
                 kind: entry.kind,

@@ -14,6 +14,7 @@ use std::ops::ControlFlow;
 pub fn reads<L: Layer>(layer: &L) {
     entries(layer);
     listings(layer);
+    entering(layer);
     wrong_kinds(layer);
     absence(layer);
     offsets(layer);
@@ -71,6 +72,45 @@ fn listings<L: Layer>(layer: &L) {
             ControlFlow::Continue(())
         });
         ok("list", nested);
+    }
+}
+
+/// Who enters a directory gets what others find and open.
+fn entering<L: Layer>(layer: &L) {
+    for entry in fixture() {
+        let opaque = match &entry {
+            Entry::Dir(_) => false,
+            Entry::OpaqueDir(_) => true,
+            Entry::File(..) | Entry::Symlink(..) | Entry::Whiteout(_) => continue,
+        };
+        let (above, last) = entry.split();
+        let above = walk(layer, above);
+        let opened = ok("open_dir", layer.open_dir(&above, name(last)));
+        let names = listing(layer, &opened);
+        for listed_first in [false, true] {
+            let Some(entered) = ok("enter", layer.enter(&above, name(last))) else {
+                return;
+            };
+            let expected = ok("dir_meta", layer.dir_meta(&opened));
+            assert_eq!(entered.meta, expected, "enter tells of another directory");
+            if listed_first {
+                assert_eq!(listing(layer, &entered.dir), names);
+            }
+            let asked = ok("is_opaque", layer.is_opaque(&entered.dir));
+            assert!(
+                (entered.opaque || asked) == opaque,
+                "{} is opaque to who enters it, or to who finds it, but not to both",
+                last.escape_ascii()
+            );
+            assert_eq!(listing(layer, &entered.dir), names);
+        }
+    }
+    let dir = root(layer);
+    let absent = layer.enter(&dir, name("no such name"));
+    fails("enter of nothing", absent, Errno::NoEntry);
+    for not_a_dir in ["file", "link", "dangling"] {
+        let entered = layer.enter(&dir, name(not_a_dir));
+        fails("enter of something else", entered, Errno::NotDirectory);
     }
 }
 

@@ -25,6 +25,10 @@ impl Layer for MemoryLayer {
         Ok(dir.0.meta())
     }
 
+    fn is_opaque(&self, dir: &MemoryDir) -> Result<bool> {
+        Ok(dir.0.is_opaque())
+    }
+
     fn find(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Found> {
         check(name)?;
         let node = match dir.0.live()?.get(name) {

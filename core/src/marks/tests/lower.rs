@@ -61,6 +61,13 @@ impl Lower {
         }
     }
 
+    /// Whether it is opaque to who enters it.
+    fn entered_opaque(&self, text: &str) -> Result<bool> {
+        let root = self.layer.root()?;
+        let entered = self.layer.enter(&root, name(text))?.unwrap();
+        Ok(entered.opaque || self.layer.is_opaque(&entered.dir)?)
+    }
+
     fn listed(&self, path: &str) -> BTreeMap<String, Listed> {
         listed(&self.layer, &walk(&self.layer, path))
     }
@@ -167,9 +174,10 @@ fn opaque_attributes_of_every_namespace_count() {
             lower.dir(dir);
             lower.attribute(dir, &format!("{namespace}.opaque"), value);
         }
-        assert!(lower.opaque("y"));
-        assert!(!lower.opaque("x"));
-        assert!(!lower.opaque("n"));
+        for (dir, opaque) in [("y", true), ("x", false), ("n", false)] {
+            assert_eq!(lower.opaque(dir), opaque);
+            assert_eq!(lower.entered_opaque(dir).unwrap(), opaque);
+        }
     }
 }
 
@@ -204,8 +212,12 @@ fn content_in_another_layer_is_refused_and_never_served() {
         .unwrap();
     file.set_len(1 << 20).unwrap();
     lower.attribute("body", "user.overlay.metacopy", "");
-    for refused in ["moved", "body"] {
-        let error = lower.find(refused).unwrap_err();
+    let errors = [
+        ("moved", lower.find("moved").unwrap_err()),
+        ("moved", lower.entered_opaque("moved").unwrap_err()),
+        ("body", lower.find("body").unwrap_err()),
+    ];
+    for (refused, error) in errors {
         assert_eq!(error.errno(), Errno::Unsupported);
         let words = error.to_string();
         assert!(

@@ -8,6 +8,7 @@ use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
 use crate::plain::Access;
 use crate::sync::Mutex;
+use rustix::buffer::spare_capacity;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, SeekFrom};
 use rustix::io::{Errno as Os, ReadWriteFlags, retry_on_intr};
@@ -66,16 +67,37 @@ impl HostFile {
     }
 }
 
+/// How much of `length` bytes at `offset` can be asked for: the system refuses a range that ends past
+/// what any file can have. Nothing is there.
+fn readable(length: usize, offset: u64) -> usize {
+    let room = MAX_SIZE.saturating_sub(offset);
+    usize::try_from(room).map_or(length, |room| length.min(room))
+}
+
+/// `pread` of at most `length` bytes into memory that nobody wrote to before.
+pub(crate) fn read_vec_at(file: impl AsFd, length: usize, offset: u64) -> Result<Vec<u8>> {
+    let mut buffer = Vec::with_capacity(length);
+    if length > 0 {
+        retry_on_intr(|| rustix::io::pread(&file, spare_capacity(&mut buffer), offset))
+            .map_err(from_errno)?;
+    }
+    // A vector may have more room than it was asked for.
+    buffer.truncate(length);
+    Ok(buffer)
+}
+
 impl ReadAt for HostFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        // The system refuses a range that ends past what any file can have: nothing is there.
-        let room = usize::try_from(MAX_SIZE.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let length = buffer.len().min(room);
+        let length = readable(buffer.len(), offset);
         let buffer = &mut buffer[..length];
         if buffer.is_empty() {
             return Ok(0);
         }
         retry_on_intr(|| rustix::io::pread(&self.0, &mut *buffer, offset)).map_err(from_errno)
+    }
+
+    fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
+        read_vec_at(&self.0, readable(length, offset), offset)
     }
 
     fn meta(&self) -> Result<Meta> {

@@ -5,7 +5,7 @@ use super::{reopen, stat};
 use crate::error::Result;
 use crate::meta::Kind;
 use crate::name::Name;
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::RawDir;
 use std::ops::ControlFlow;
 
@@ -21,9 +21,16 @@ pub(crate) fn list(
     dir: BorrowedFd<'_>,
     each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
 ) -> Result<()> {
-    let fd = reopen(dir).map_err(from_errno)?;
+    list_open(reopen(dir).map_err(from_errno)?.as_fd(), each)
+}
+
+/// [`list`] of a descriptor that stands at the start and can be read from.
+pub(super) fn list_open(
+    dir: BorrowedFd<'_>,
+    each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
+) -> Result<()> {
     let mut buffer = Vec::with_capacity(BUFFER);
-    let mut entries = RawDir::new(&fd, buffer.spare_capacity_mut());
+    let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
     while let Some(entry) = entries.next() {
         let entry = entry.map_err(from_errno)?;
         // What is no name is `.` or `..`: the kernel gives nothing else.

@@ -9,7 +9,7 @@
 
 mod copy;
 pub(crate) mod errno;
-mod file;
+pub(crate) mod file;
 pub(crate) mod list;
 pub(crate) mod stat;
 mod xattr;
@@ -27,6 +27,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno as Os;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A directory of the host and what lies below it, as a [`Plain`] tree.
 #[derive(Debug)]
@@ -39,10 +40,16 @@ pub struct HostDir {
     locked: Mutex<Option<OwnedFd>>,
 }
 
-/// A directory below a [`HostDir`]: an `O_PATH` descriptor, which keeps the directory itself
-/// through renames, and which an unreadable directory has too.
+/// A directory below a [`HostDir`]: a descriptor, which keeps the directory itself through renames.
 #[derive(Debug)]
-pub struct HostHandle(OwnedFd);
+pub struct HostHandle {
+    fd: OwnedFd,
+    /// Whether more than `O_PATH` was asked for, which only a readable directory has.
+    is_readable: bool,
+    /// Whether the descriptor stands where it was opened, before the first name: who lists the
+    /// directory takes that, and all others open one of their own.
+    is_at_start: AtomicBool,
+}
 
 impl HostDir {
     /// The tree below `dir`. `label` names it in messages to the embedder, such as its path.
@@ -77,8 +84,23 @@ fn name_or_empty<'a>(name: Option<Name<'a>>) -> (&'a [u8], AtFlags) {
 }
 
 impl HostHandle {
+    /// The directory `name` in `dir`, which need not be readable.
+    fn open(dir: impl AsFd, name: &[u8]) -> Result<Self, Os> {
+        Self::open_with(dir, name, OFlags::PATH)
+    }
+
+    fn open_with(dir: impl AsFd, name: &[u8], access: OFlags) -> Result<Self, Os> {
+        let is_readable = !access.contains(OFlags::PATH);
+        let flags = access | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(Self {
+            fd: rustix::fs::openat(dir, name, flags, Mode::empty())?,
+            is_readable,
+            is_at_start: AtomicBool::new(is_readable),
+        })
+    }
+
     fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -91,10 +113,7 @@ impl Plain for HostDir {
     }
 
     fn root(&self) -> Result<HostHandle> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.dir, ".", flags, Mode::empty())
-            .map(HostHandle)
-            .map_err(from_errno)
+        HostHandle::open(&self.dir, b".").map_err(from_errno)
     }
 
     fn meta(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<Meta> {
@@ -102,10 +121,15 @@ impl Plain for HostDir {
     }
 
     fn open_dir(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostHandle> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(dir.fd(), name.as_bytes(), flags, Mode::empty())
-            .map(HostHandle)
-            .map_err(from_errno)
+        HostHandle::open(dir.fd(), name.as_bytes()).map_err(from_errno)
+    }
+
+    /// Readable, where it may be read.
+    fn open_to_list(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostHandle> {
+        match HostHandle::open_with(dir.fd(), name.as_bytes(), OFlags::RDONLY) {
+            Err(Os::ACCESS) => self.open_dir(dir, name),
+            opened => opened.map_err(from_errno),
+        }
     }
 
     fn open_file(&self, dir: &HostHandle, name: Name<'_>, access: Access) -> Result<HostFile> {
@@ -183,7 +207,12 @@ impl Plain for HostDir {
         dir: &HostHandle,
         each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
     ) -> Result<()> {
-        list::list(dir.fd(), each)
+        // In a directory that changes, filesystems show who opened it what was there at that time.
+        // Those are opened without a place to read on from (`open_dir`).
+        match dir.is_at_start.swap(false, Ordering::Relaxed) {
+            true => list::list_open(dir.fd(), each),
+            false => list::list(dir.fd(), each),
+        }
     }
 
     fn set_times(&self, dir: &HostHandle, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
@@ -231,7 +260,10 @@ impl Plain for HostDir {
     }
 
     fn xattrs(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<XattrNames> {
-        self.xattrs.list(dir.fd(), name)
+        match name {
+            None if dir.is_readable => xattr::list_open(dir.fd()),
+            _ => self.xattrs.list(dir.fd(), name),
+        }
     }
 
     fn xattrs_of(&self, file: &HostFile, _dir: &HostHandle, _name: Name<'_>) -> Result<XattrNames> {

@@ -320,6 +320,64 @@ fn attributes_by_either_route() {
     }
 }
 
+/// Who opens a directory to list it need not be allowed to: then it can be asked for names, as by
+/// any other handle.
+#[test]
+fn a_directory_that_may_not_be_read_can_be_entered() {
+    let (_temp, host) = host();
+    let root = host.root().unwrap();
+    host.create_dir(&root, name("dir"), 0o700).unwrap();
+    let dir = host.open_dir(&root, name("dir")).unwrap();
+    host.create_file(&dir, name("file"), 0o600).unwrap();
+    host.set_mode(&root, Some(name("dir")), 0o311).unwrap();
+    let entered = host.open_to_list(&root, name("dir")).unwrap();
+    assert!(host.meta(&entered, Some(name("file"))).is_ok());
+    assert!(host.xattrs(&entered, None).is_ok());
+    let listed = host.list(&entered, &mut |_, _, _| ControlFlow::Continue(()));
+    match listed {
+        // Root may.
+        Ok(()) => assert!(entered.is_readable),
+        Err(error) => assert_eq!(error.errno(), Errno::Access),
+    }
+    assert_eq!(
+        errno(host.open_to_list(&dir, name("file"))),
+        Errno::NotDirectory
+    );
+    assert_eq!(errno(host.open_to_list(&dir, name("none"))), Errno::NoEntry);
+}
+
+/// A descriptor has one place to read on from, and two may list by it.
+#[test]
+fn a_directory_that_was_opened_to_be_listed_is_listed_whole_each_time() {
+    let (_temp, host) = host();
+    let root = host.root().unwrap();
+    host.create_dir(&root, name("dir"), 0o700).unwrap();
+    let dir = host.open_dir(&root, name("dir")).unwrap();
+    for file in ["a", "b", "c"] {
+        host.create_file(&dir, name(file), 0o600).unwrap();
+    }
+    let list = |dir: &HostHandle| {
+        let mut names = 0;
+        let listed = host.list(dir, &mut |_, _, _| {
+            names += 1;
+            ControlFlow::Continue(())
+        });
+        listed.map(|()| names).unwrap()
+    };
+    let nested = host.open_to_list(&root, name("dir")).unwrap();
+    let mut inside = Vec::new();
+    let listed = host.list(&nested, &mut |_, _, _| {
+        inside.push(list(&nested));
+        ControlFlow::Continue(())
+    });
+    assert!(listed.is_ok());
+    assert_eq!(inside, [3, 3, 3]);
+    let broken = host.open_to_list(&root, name("dir")).unwrap();
+    let listed = host.list(&broken, &mut |_, _, _| ControlFlow::Break(()));
+    assert!(listed.is_ok());
+    assert_eq!(list(&broken), 3);
+}
+
 #[test]
 fn a_second_lock_is_refused_with_words_that_help() {
     let (temp, first) = host();

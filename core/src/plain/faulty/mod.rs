@@ -75,6 +75,11 @@ impl<P: Plain> Plain for Faulty<P> {
         self.plain.open_dir(dir, name)
     }
 
+    fn open_to_list(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::Dir> {
+        self.faults.look("open of a directory")?;
+        self.plain.open_to_list(dir, name)
+    }
+
     fn open_file(&self, dir: &P::Dir, name: Name<'_>, access: Access) -> Result<Self::File> {
         self.faults.look("open")?;
         let file = self.plain.open_file(dir, name, access)?;

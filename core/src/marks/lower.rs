@@ -1,0 +1,204 @@
+//! A plain tree as a lower layer: what its marks mean.
+
+use super::kernel::{self, DirMarks};
+use super::oci::{self, Spelled};
+use super::upper::MarkedUpper;
+use super::work::Presence;
+use crate::error::Result;
+use crate::layer::{Entered, Found, Layer, Listed, XattrNames};
+use crate::meta::{Kind, Meta};
+use crate::name::Name;
+use crate::plain::{Access, Plain};
+use once_cell::race::OnceBool;
+use std::ops::ControlFlow;
+
+/// A plain tree as a read-only layer, with marks in any form.
+///
+/// Attributes are read as this process may read them: without `CAP_SYS_ADMIN` Linux hides
+/// `trusted.*`, so opaque directories of a kernel overlay made by root look merged then.
+#[derive(Debug)]
+pub struct Marked<P> {
+    plain: P,
+}
+
+impl<P: Plain> Marked<P> {
+    /// `plain` as a lower layer.
+    pub fn lower(plain: P) -> Self {
+        Self { plain }
+    }
+
+    /// `plain` as an upper layer, in OCI form.
+    pub fn upper(plain: P) -> MarkedUpper<P> {
+        MarkedUpper::new(plain, Presence::Mounted)
+    }
+
+    /// `plain` as an upper layer, for a program that ends without saying so and never unmounts.
+    ///
+    /// That the last mount was cut is told by a work folder in the upper, which
+    /// [`upper`](Self::upper) keeps there from mount to unmount. Here it is there only while a
+    /// change of more than one step is under way, or something is staged. A change costs some
+    /// calls more, and the folder is made and removed at the root: its times are put back, but
+    /// one of them may be lost where another thread changes names in the root at that moment.
+    pub fn upper_on_demand(plain: P) -> MarkedUpper<P> {
+        MarkedUpper::new(plain, Presence::OnDemand)
+    }
+}
+
+/// A directory of a [`Marked`] layer, with the marks that are its own.
+#[derive(Debug)]
+pub struct MarkedDir<D> {
+    plain: D,
+    by_attribute: DirMarks,
+    /// Whether the mark that makes it opaque lies in it, once somebody looked or listed it.
+    has_mark: OnceBool,
+}
+
+impl<D> MarkedDir<D> {
+    fn new(plain: D, by_attribute: DirMarks) -> Self {
+        Self {
+            plain,
+            by_attribute,
+            has_mark: OnceBool::new(),
+        }
+    }
+}
+
+impl<P: Plain> Layer for Marked<P> {
+    type Dir = MarkedDir<P::Dir>;
+    type File = P::File;
+
+    fn root(&self) -> Result<Self::Dir> {
+        let root = self.plain.root()?;
+        let marks = kernel::marks_of_root(&self.plain, &root)?;
+        Ok(MarkedDir::new(root, marks))
+    }
+
+    fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta> {
+        self.plain.meta(&dir.plain, None)
+    }
+
+    fn is_opaque(&self, dir: &Self::Dir) -> Result<bool> {
+        if dir.by_attribute.opaque {
+            return Ok(true);
+        }
+        if let Some(has_mark) = dir.has_mark.get() {
+            return Ok(has_mark);
+        }
+        let has_mark = oci::has_opaque_mark(&self.plain, &dir.plain)?;
+        Ok(dir.has_mark.get_or_init(|| has_mark))
+    }
+
+    fn find(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Found> {
+        if oci::is_reserved(name) {
+            return Ok(Found::Absent);
+        }
+        let dir = &dir.plain;
+        let meta = match self.plain.meta(dir, Some(name)) {
+            Ok(meta) => meta,
+            Err(error) if error.is_not_found() => return oci::hidden(&self.plain, dir, name),
+            Err(error) => return Err(error),
+        };
+        let opaque = match meta.kind {
+            Kind::CharDevice if kernel::is_mark(&meta) => return Ok(Found::Hidden),
+            Kind::File if kernel::is_attribute_mark(&self.plain, dir, name, &meta)? => {
+                return Ok(Found::Hidden);
+            }
+            // Every form is asked, since a foreign directory is refused even where it is opaque.
+            Kind::Dir => {
+                kernel::marks_of(&self.plain, dir, name)?.opaque
+                    || oci::is_opaque(&self.plain, dir, name)?
+            }
+            _ => false,
+        };
+        Ok(Found::Here { meta, opaque })
+    }
+
+    fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir> {
+        oci::lookup(name)?;
+        let dir = self.plain.open_to_list(&dir.plain, name)?;
+        let marks = kernel::marks_inside(&self.plain, &dir, name)?;
+        Ok(MarkedDir::new(dir, marks))
+    }
+
+    /// A mark beside it would have been listed, and one in it will be.
+    fn enter(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Option<Entered<Self::Dir>>> {
+        let dir = self.open_dir(dir, name)?;
+        Ok(Some(Entered {
+            meta: self.dir_meta(&dir)?,
+            opaque: dir.by_attribute.opaque,
+            dir,
+        }))
+    }
+
+    fn open_file(&self, dir: &Self::Dir, name: Name<'_>) -> Result<P::File> {
+        Ok(self.open_to_copy(dir, name)?.0)
+    }
+
+    fn open_to_copy(&self, dir: &Self::Dir, name: Name<'_>) -> Result<(P::File, XattrNames)> {
+        oci::lookup(name)?;
+        let file = self.plain.open_file(&dir.plain, name, Access::Read)?;
+        let xattrs = kernel::check_data(&self.plain, &file, &dir.plain, name)?;
+        Ok((file, xattrs))
+    }
+
+    fn read_link(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Box<[u8]>> {
+        oci::lookup(name)?;
+        self.plain.read_link(&dir.plain, name)
+    }
+
+    fn list(
+        &self,
+        dir: &Self::Dir,
+        each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let mut failed = None;
+        let mut has_mark = false;
+        let mut is_whole = true;
+        self.plain.list(&dir.plain, &mut |name, kind, inode| {
+            let listed = match oci::spelled(name) {
+                Spelled::Mark(hidden) => Ok(Some((hidden, Listed::Hidden))),
+                Spelled::Opaque => {
+                    has_mark = true;
+                    Ok(None)
+                }
+                Spelled::Reserved => Ok(None),
+                Spelled::Broken => Err(oci::refused(&self.plain, name)),
+                Spelled::Entry => {
+                    let marks = dir.by_attribute.holds_marks;
+                    kernel::listed(&self.plain, &dir.plain, name, kind, inode, marks)
+                        .map(|listed| listed.map(|listed| (name, listed)))
+                }
+            };
+            let flow = match listed {
+                Ok(Some((name, listed))) => each(name, listed),
+                Ok(None) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            };
+            is_whole = flow.is_continue();
+            flow
+        })?;
+        if has_mark || is_whole {
+            let _ = dir.has_mark.set(has_mark); // Whoever was faster saw the same.
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn xattrs(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<XattrNames> {
+        kernel::visible_xattrs(&self.plain, &dir.plain, name)
+    }
+
+    fn xattr(
+        &self,
+        dir: &Self::Dir,
+        name: Option<Name<'_>>,
+        attribute: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
+        if kernel::is_overlay_attribute(attribute) {
+            return Ok(None);
+        }
+        self.plain.xattr(&dir.plain, name, attribute)
+    }
+}

@@ -1,0 +1,249 @@
+//! What is in a directory of the merged lower tree: all names at once, or one at a time.
+
+use super::LowerStack;
+use super::merge::Merge;
+use super::node::{LowerDir, LowerKind, LowerName, LowerNode, Part};
+use super::probe::Probes;
+use super::table::Table;
+use crate::error::{Errno, Result};
+use crate::layer::erased::{AnyLayer, DirHandle};
+use crate::layer::{Entered, Found};
+use crate::meta::{Kind, Meta};
+use crate::name::Name;
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// What is known of the names in a directory.
+pub(super) enum Children {
+    /// All of them.
+    Table(Table),
+    /// Too many for a table: what was asked for lately, of so many parts. Those below are hidden.
+    Probes(Box<Probes>, usize),
+}
+
+/// How many names a directory has, mostly, and of how many bytes.
+const SOME_NAMES: usize = 64;
+const SOME_BYTES: usize = 1024;
+
+impl LowerNode {
+    /// The child of that name, if the merged tree has one.
+    #[inline]
+    pub(crate) fn child(
+        self: &Arc<Self>,
+        stack: &LowerStack,
+        name: Name<'_>,
+    ) -> Result<Option<Cow<'_, Arc<Self>>>> {
+        let dir = self.dir()?;
+        if cfg!(feature = "native")
+            && let Some(Children::Table(table)) = dir.children.get()
+        {
+            // What most calls come for, and all that they have to do. A component, which is to be
+            // small, has it asked below.
+            let Some(at) = table.find(name, &stack.hasher) else {
+                return Ok(None);
+            };
+            return match table.node(at) {
+                Some(node) => Ok(Some(Cow::Borrowed(node))),
+                None => self.make_at(stack, table, at, name),
+            };
+        }
+        self.find_child(dir, stack, name)
+    }
+
+    /// [`child`](Self::child) of a name that nobody looked at yet, at this place of the table.
+    #[inline(never)]
+    fn make_at<'a>(
+        self: &Arc<Self>,
+        stack: &LowerStack,
+        table: &'a Table,
+        at: usize,
+        name: Name<'_>,
+    ) -> Result<Option<Cow<'a, Arc<Self>>>> {
+        let is_dir = table.kind(at) == Kind::Dir;
+        let make = |at, top, more: &[u16]| match is_dir {
+            true => self.enter(stack, name, LowerName::At(at), top, more),
+            false => self.look(stack, name, LowerName::At(at), top, more),
+        };
+        Ok(table.make(at, make)?.map(Cow::Borrowed))
+    }
+
+    /// [`child`](Self::child), whatever is known of the names.
+    #[inline(never)]
+    fn find_child(
+        self: &Arc<Self>,
+        dir: &LowerDir,
+        stack: &LowerStack,
+        name: Name<'_>,
+    ) -> Result<Option<Cow<'_, Arc<Self>>>> {
+        match self.children(stack)? {
+            Children::Table(table) => match table.find(name, &stack.hasher) {
+                Some(at) => self.make_at(stack, table, at, name),
+                None => Ok(None),
+            },
+            Children::Probes(probes, parts) => {
+                let child = probes.child(name, || {
+                    let layers: Vec<_> =
+                        dir.parts[..*parts].iter().map(|part| part.layer).collect();
+                    let Some((top, more)) = layers.split_first() else {
+                        return Ok(None);
+                    };
+                    let own = LowerName::Own(name.as_bytes().into());
+                    self.look(stack, name, own, *top, more)
+                })?;
+                Ok(child.map(Cow::Owned))
+            }
+        }
+    }
+
+    /// Whether the merged tree has a child of that name.
+    pub(crate) fn has(self: &Arc<Self>, stack: &LowerStack, name: Name<'_>) -> Result<bool> {
+        match self.children(stack)? {
+            Children::Table(table) => Ok(table.has(name, &stack.hasher)),
+            Children::Probes(..) => Ok(self.child(stack, name)?.is_some()),
+        }
+    }
+
+    /// Adds all names to a listing, with what the topmost layer says of each.
+    pub(crate) fn list(self: &Arc<Self>, stack: &LowerStack, into: &mut Merge) -> Result<()> {
+        match self.children(stack)? {
+            Children::Table(table) => {
+                table.list(into);
+                Ok(())
+            }
+            Children::Probes(..) => self.read(stack, into).map(drop),
+        }
+    }
+
+    fn children(self: &Arc<Self>, stack: &LowerStack) -> Result<&Children> {
+        let dir = self.dir()?;
+        if let Some(children) = dir.children.get() {
+            return Ok(children);
+        }
+        let mut merge = Merge::new(stack.table_entries);
+        merge.reserve(SOME_NAMES, SOME_BYTES);
+        let is_table = match self.read(stack, &mut merge) {
+            // A directory may be open to lookups and closed to listings (mode 0311).
+            Err(error) if error.errno() == Errno::Access => false,
+            read => read?,
+        };
+        let children = match is_table {
+            true => Children::Table(Table::new(merge, &stack.hasher)),
+            false => {
+                let probes = Box::new(Probes::new(stack.table_entries));
+                Children::Probes(probes, self.parts_seen(stack)?)
+            }
+        };
+        Ok(dir.children.get_or_init(|| children))
+    }
+
+    /// How many parts are seen, the topmost first: those down to one that is opaque.
+    fn parts_seen(self: &Arc<Self>, stack: &LowerStack) -> Result<usize> {
+        let parts = &self.dir()?.parts;
+        for (seen, part) in (1..parts.len()).zip(parts) {
+            let handle = self.handle(stack, part.layer)?;
+            if self.is_opaque_by(stack.layer(part.layer), &handle)? {
+                return Ok(seen);
+            }
+        }
+        Ok(parts.len())
+    }
+
+    fn is_opaque_by(&self, layer: &dyn AnyLayer, handle: &DirHandle) -> Result<bool> {
+        let opaque = layer.is_opaque(handle);
+        opaque.map_err(|error| self.located(error))
+    }
+
+    /// Lists the directory in all its layers. Returns whether there was room for all names.
+    fn read(self: &Arc<Self>, stack: &LowerStack, into: &mut Merge) -> Result<bool> {
+        let parts = &self.dir()?.parts;
+        for (listed, part) in (1..).zip(parts) {
+            let layer = stack.layer(part.layer);
+            let handle = self.handle(stack, part.layer)?;
+            let read = layer.list(&handle, &mut |name, listed| match into
+                .add(part.layer, name, listed)
+            {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            });
+            read.map_err(|error| self.located(error))?;
+            if into.is_full() {
+                return Ok(false);
+            }
+            // Asked after the names, among which a mark may have been.
+            if listed < parts.len() && self.is_opaque_by(layer, &handle)? {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes the node of a child that `top` and the layers `more` below it listed as a directory.
+    /// Only the topmost is asked: the others are opened when what is in them is asked for.
+    fn enter(
+        self: &Arc<Self>,
+        stack: &LowerStack,
+        name: Name<'_>,
+        kept: LowerName,
+        top: u16,
+        more: &[u16],
+    ) -> Result<Option<Arc<Self>>> {
+        let handle = self.handle(stack, top)?;
+        // What cannot be opened can still be told of.
+        let Ok(Some(entered)) = stack.layer(top).enter(&handle, name) else {
+            return self.look(stack, name, kept, top, more);
+        };
+        let Entered { dir, meta, opaque } = entered;
+        let mut parts = vec![Part::seen(top, &meta, Some(dir), stack)];
+        if !opaque {
+            parts.extend(more.iter().copied().map(Part::new));
+        }
+        Ok(Some(self.new_child(kept, (meta, top), parts)))
+    }
+
+    /// Makes the node of a child out of what `top` and the layers `more` below it say about its name.
+    fn look(
+        self: &Arc<Self>,
+        stack: &LowerStack,
+        name: Name<'_>,
+        kept: LowerName,
+        top: u16,
+        more: &[u16],
+    ) -> Result<Option<Arc<Self>>> {
+        let mut seen: Option<(Meta, u16)> = None;
+        let mut parts = Vec::new();
+        for index in std::iter::once(top).chain(more.iter().copied()) {
+            let handle = self.handle(stack, index)?;
+            let found = stack.layer(index).find(&handle, name);
+            match found.map_err(|error| self.located(error))? {
+                Found::Absent => continue,
+                Found::Hidden => break,
+                Found::Here { meta, opaque } => {
+                    let is_dir = meta.kind == Kind::Dir;
+                    if seen.is_some() && !is_dir {
+                        break;
+                    }
+                    if is_dir {
+                        parts.push(Part::seen(index, &meta, None, stack));
+                    }
+                    seen.get_or_insert((meta, index));
+                    if opaque || !is_dir {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(seen.map(|seen| self.new_child(kept, seen, parts)))
+    }
+
+    /// Takes the nodes of what is in this directory.
+    pub(super) fn take_children(&mut self, into: &mut Vec<Arc<Self>>) {
+        if let LowerKind::Dir(dir) = &mut self.kind {
+            match dir.children.take() {
+                Some(Children::Table(table)) => into.extend(table.into_nodes()),
+                Some(Children::Probes(probes, _)) => into.extend(probes.into_nodes()),
+                None => {}
+            }
+        }
+    }
+}
