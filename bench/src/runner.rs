@@ -164,11 +164,16 @@ impl Guest {
     }
 
     fn on_constants(&self, run: Run<'_>, trees: &Trees) -> Result<Duration> {
-        let (arguments, files) = (arguments(run, trees), trees.sizes.files);
+        let arguments = arguments(run, trees);
+        let is_first_walk = run.work.does == "walk" && !run.warm;
         printed(match &self.program {
             Program::Module(_) => bail!("constants are for components"),
-            Program::Component(component) => constant::p2::run(component, &arguments, files),
-            Program::Async(component) => constant::p3::run(component, &arguments, files),
+            Program::Component(component) => {
+                constant::run_p2(component, &arguments, trees, is_first_walk)
+            }
+            Program::Async(component) => {
+                constant::run_p3(component, &arguments, trees, is_first_walk)
+            }
         }?)
     }
 

@@ -42,8 +42,17 @@ impl Place {
 
 /// Reads some bytes at `position` into `buffer`, which is not empty; none at the end.
 pub(crate) fn read_some(file: &File, buffer: &mut [u8], position: u64) -> Result<usize, Errno> {
+    uninterrupted(|| file.read_at(buffer, position))
+}
+
+/// Reads some bytes at `position`, `length` at most, which is not none; none at the end.
+pub(crate) fn read_some_new(file: &File, length: usize, position: u64) -> Result<Vec<u8>, Errno> {
+    uninterrupted(|| file.read_vec_at(length, position))
+}
+
+fn uninterrupted<T>(mut read: impl FnMut() -> wasi_overlay_core::Result<T>) -> Result<T, Errno> {
     loop {
-        match file.read_at(buffer, position) {
+        match read() {
             Ok(read) => return Ok(read),
             Err(error) if error.errno() == Errno::Interrupted => {}
             Err(error) => return Err(guest_code(&error)),

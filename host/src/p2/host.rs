@@ -67,8 +67,7 @@ impl OverlayCtxView<'_> {
 /// as in wasmtime-wasi, since a short read need not be the last.
 pub(super) fn read(file: &File, length: u64, offset: u64) -> Result<(Vec<u8>, bool)> {
     let length = usize::try_from(length).map_or(STREAM_BYTES, |length| length.min(STREAM_BYTES));
-    let mut buffer = vec![0; length];
-    let read = file.read_at(&mut buffer, offset)?;
-    buffer.truncate(read);
-    Ok((buffer, read == 0))
+    let bytes = file.read_vec_at(length, offset)?;
+    let is_end = bytes.is_empty();
+    Ok((bytes, is_end))
 }

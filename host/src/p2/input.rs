@@ -1,8 +1,8 @@
 //! A file as a `wasi:io` input stream.
 
 use crate::blocking::{Blocking, Task};
-use crate::data::{STREAM_BYTES, read_some};
-use bytes::{Bytes, BytesMut};
+use crate::data::{STREAM_BYTES, read_some_new};
+use bytes::Bytes;
 use std::mem;
 use wasi_overlay_core::{Errno, File};
 use wasmtime_wasi_io::poll::Pollable;
@@ -41,13 +41,9 @@ impl FileInputStream {
 
     /// Reads at most `size` bytes; not to be asked for none.
     fn fetch(file: &File, position: u64, size: usize) -> State {
-        let mut buffer = BytesMut::zeroed(size.min(STREAM_BYTES));
-        match read_some(file, &mut buffer, position) {
-            Ok(0) => State::Closed,
-            Ok(read) => {
-                buffer.truncate(read);
-                State::Data(buffer.freeze())
-            }
+        match read_some_new(file, size.min(STREAM_BYTES), position) {
+            Ok(bytes) if bytes.is_empty() => State::Closed,
+            Ok(bytes) => State::Data(bytes.into()),
             Err(code) => State::Failed(code),
         }
     }

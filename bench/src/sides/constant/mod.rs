@@ -1,16 +1,44 @@
 //! The floor: hosts whose every answer is a constant. What a guest takes on them is taken by the
 //! guest and by wasmtime, which carries arguments in and answers out; no filesystem can be faster.
 //!
+//! What nobody can know before it is asked for, they ask the system for, and throw away: a page of a
+//! large file, and what is found on a first walk.
+//!
 //! They know the names that the guests of the benchmark ask for, and no other.
 
-pub(crate) mod p2;
-pub(crate) mod p3;
+mod asked;
+mod p2;
+mod p3;
 
-use crate::trees::{FILES_OF_DIRECTORY, SMALL};
+use crate::trees::{FILES_OF_DIRECTORY, SMALL, Trees};
+use anyhow::Result;
+use asked::Asked;
 use wasi_overlay::engine::{Identity, Kind, Stat, Timestamp};
-use wasmtime::component::Resource;
+use wasmtime::component::{Component, Resource};
 
-/// The data of a small file, and of a page of any other.
+/// Runs a component of WASI 0.2 as if it were in `trees`; returns what it printed.
+pub(crate) fn run_p2(
+    component: &Component,
+    arguments: &[String],
+    trees: &Trees,
+    is_first_walk: bool,
+) -> Result<Vec<u8>> {
+    let asked = Asked::of(trees, is_first_walk)?;
+    p2::run(component, arguments, trees.sizes.files, asked)
+}
+
+/// Runs a component of WASI 0.3 as if it were in `trees`; returns what it printed.
+pub(crate) fn run_p3(
+    component: &Component,
+    arguments: &[String],
+    trees: &Trees,
+    is_first_walk: bool,
+) -> Result<Vec<u8>> {
+    let asked = Asked::of(trees, is_first_walk)?;
+    p3::run(component, arguments, trees.sizes.files, asked)
+}
+
+/// The data of a small file.
 static PAGE: [u8; SMALL] = [7; SMALL];
 
 /// The name of each file that is listed.

@@ -1,8 +1,10 @@
 //! Constants for WASI 0.2. All but files is wasmtime-wasi's.
 
+use super::asked::Asked;
 use super::{Descriptor, NAME, Object, PAGE, is_missing, kind_at, refuse, root, stat};
 use crate::sides::stock::{Ready, State};
 use anyhow::Result;
+use std::sync::Arc;
 use wasi_overlay::p2::bindings::sync::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags,
     PathFlags,
@@ -30,15 +32,20 @@ struct Listing {
 }
 
 /// Runs a component, in a tree of so many files to walk; returns what it printed.
-pub(crate) fn run(component: &Component, arguments: &[String], files: u32) -> Result<Vec<u8>> {
+pub(super) fn run(
+    component: &Component,
+    arguments: &[String],
+    files: u32,
+    asked: Asked,
+) -> Result<Vec<u8>> {
     let mut linker: Linker<State> = Linker::new(component.engine());
     wasmtime_wasi::p2::add_to_linker_proxy_interfaces_sync(&mut linker)?;
     cli::environment::add_to_linker::<State, WasiCli>(&mut linker, State::cli)?;
-    add_to_linker(&mut linker, files)?;
+    add_to_linker(&mut linker, files, &Arc::new(asked))?;
     Ready::linked(&linker, component, Vec::new())?.run(arguments)
 }
 
-fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
+fn add_to_linker(linker: &mut Linker<State>, files: u32, asked: &Arc<Asked>) -> Result<()> {
     type Fd = Resource<Descriptor>;
     type Answer<T> = wasmtime::Result<(std::result::Result<T, ErrorCode>,)>;
     let mut preopens = linker.instance("wasi:filesystem/preopens@0.2.12")?;
@@ -66,9 +73,11 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
             Ok((Ok(stat(Object::of(&fd).kind()).into()),))
         },
     )?;
+    let facts = Arc::clone(asked);
     types.func_wrap(
         "[method]descriptor.stat-at",
-        |_, (_, _, path): (Fd, PathFlags, String)| -> Answer<DescriptorStat> {
+        move |_, (_, _, path): (Fd, PathFlags, String)| -> Answer<DescriptorStat> {
+            facts.stat()?;
             if is_missing(&path) {
                 return Ok((Err(ErrorCode::NoEntry),));
             }
@@ -81,9 +90,12 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
             Ok((Ok(Object::at(&how.2, files).descriptor()),))
         },
     )?;
+    let pages = Arc::clone(asked);
     types.func_wrap(
         "[method]descriptor.read",
-        |_, _: (Fd, u64, u64)| -> Answer<(Vec<u8>, bool)> { Ok((Ok((PAGE.to_vec(), false)),)) },
+        move |_, (_, _, offset): (Fd, u64, u64)| -> Answer<(Vec<u8>, bool)> {
+            Ok((Ok((pages.page(offset)?, false)),))
+        },
     )?;
     types.func_wrap(
         "[method]descriptor.read-via-stream",
@@ -92,9 +104,11 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
             Ok((Ok(store.data_mut().table.push(stream)?),))
         },
     )?;
+    let names = Arc::clone(asked);
     types.func_wrap(
         "[method]descriptor.read-directory",
-        |mut store, (fd,): (Fd,)| -> Answer<Resource<Listing>> {
+        move |mut store, (fd,): (Fd,)| -> Answer<Resource<Listing>> {
+            names.list()?;
             let dir = Object::of(&fd);
             let listing = Listing {
                 left: dir.entries(),

@@ -1,9 +1,11 @@
 //! Constants for WASI 0.3. All but files is wasmtime-wasi's.
 
+use super::asked::Asked;
 use super::{Descriptor, NAME, Object, PAGE, is_missing, kind_at, refuse, root, stat};
 use crate::sides::asynchronous;
 use crate::sides::stock::State;
 use anyhow::Result;
+use std::sync::Arc;
 use wasi_overlay::p3::bindings::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags,
     PathFlags,
@@ -19,12 +21,17 @@ const REFUSED: [&[&str]; 2] = [
 ];
 
 /// Runs a component, in a tree of so many files to walk; returns what it printed.
-pub(crate) fn run(component: &Component, arguments: &[String], files: u32) -> Result<Vec<u8>> {
+pub(super) fn run(
+    component: &Component,
+    arguments: &[String],
+    files: u32,
+    asked: Asked,
+) -> Result<Vec<u8>> {
     let mut linker: Linker<State> = Linker::new(component.engine());
     cli::add_to_linker(&mut linker)?;
     clocks::add_to_linker(&mut linker)?;
     random::add_to_linker(&mut linker)?;
-    add_to_linker(&mut linker, files)?;
+    add_to_linker(&mut linker, files, &Arc::new(asked))?;
     asynchronous::linked(component, &linker, arguments, &Vec::new())
 }
 
@@ -43,7 +50,7 @@ where
     Ok(((stream, FutureReader::new(&mut store, ended)?),))
 }
 
-fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
+fn add_to_linker(linker: &mut Linker<State>, files: u32, asked: &Arc<Asked>) -> Result<()> {
     type Fd = Resource<Descriptor>;
     type Answer<T> = wasmtime::Result<(std::result::Result<T, ErrorCode>,)>;
     let mut preopens = linker.instance("wasi:filesystem/preopens@0.3.0")?;
@@ -69,10 +76,13 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
             async move { Answer::Ok((Ok(DescriptorStat::from(stat(Object::of(&fd).kind()))),)) },
         )
     })?;
+    let facts = Arc::clone(asked);
     types.func_wrap_concurrent(
         "[method]descriptor.stat-at",
-        |_, (_, _, path): (Fd, PathFlags, String)| {
+        move |_, (_, _, path): (Fd, PathFlags, String)| {
+            let told = facts.stat();
             Box::pin(async move {
+                told?;
                 if is_missing(&path) {
                     return Answer::Ok((Err(ErrorCode::NoEntry),));
                 }
@@ -90,9 +100,11 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32) -> Result<()> {
         "[method]descriptor.read-via-stream",
         |store, _: (Fd, u64)| stream(store, PAGE.to_vec()),
     )?;
+    let names = Arc::clone(asked);
     types.func_wrap(
         "[method]descriptor.read-directory",
-        |store, (fd,): (Fd,)| {
+        move |store, (fd,): (Fd,)| {
+            names.list()?;
             let dir = Object::of(&fd);
             let entry = || DirectoryEntry {
                 type_: dir.kind_of_entries().into(),
