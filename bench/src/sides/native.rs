@@ -5,8 +5,10 @@ use crate::runner::Run;
 use crate::trees::{SMALL, Trees};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom, Timespec, Timestamps};
-use rustix::fs::{fstat, futimens, mknodat, openat, renameat, seek, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps};
+use rustix::fs::{
+    flistxattr, fstat, fsync, futimens, mknodat, openat, renameat, seek, statat, unlinkat,
+};
 use rustix::io::{Errno, pread, pwrite, read, write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -32,6 +34,8 @@ pub(crate) fn run(run: Run<'_>, trees: &Trees) -> Result<Duration> {
 /// The tree, and room for what is read from it.
 struct Native {
     base: OwnedFd,
+    /// The directory in the place of an upper, and its times, which no copy is to move.
+    work: (OwnedFd, Timestamps),
     /// What a turn has to find.
     size: usize,
     /// A file that stays open.
@@ -46,8 +50,11 @@ struct Native {
 impl Native {
     fn new(plain: &Path, size: u64) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let work = openat(CWD, plain.join("work"), flags, Mode::empty())?;
+        let times = times(&fstat(&work)?)?;
         Ok(Self {
             base: openat(CWD, plain, flags, Mode::empty())?,
+            work: (work, times),
             size: usize::try_from(size)?,
             held: None,
             victims: 0,
@@ -250,26 +257,21 @@ impl Native {
         Ok(())
     }
 
-    /// Puts a copy of a small file where there is none, at one stroke: the least that copy-up can
-    /// do.
+    /// Puts a copy of a small file where there is none, by the steps that a copy-up cannot leave out:
+    /// it has the times and attributes of the original and is on disk when it gets its name, and its
+    /// directory's times stay.
     fn copy_small(&mut self, name: &str) -> Result<OwnedFd> {
         let from = self.open(name, OFlags::RDONLY)?;
         let stat = fstat(&from)?;
+        ensure!(flistxattr(&from, &mut self.buffer[..])? == 0);
         let copy = self.create("work/copy")?;
         ensure!(read(&from, &mut self.buffer[..SMALL])? == SMALL);
         ensure!(write(&copy, &self.buffer[..SMALL])? == SMALL);
-        let at = |tv_sec, nanoseconds| {
-            Ok::<_, std::num::TryFromIntError>(Timespec {
-                tv_sec,
-                tv_nsec: i64::try_from(nanoseconds)?,
-            })
-        };
-        let times = Timestamps {
-            last_access: at(stat.st_atime, stat.st_atime_nsec)?,
-            last_modification: at(stat.st_mtime, stat.st_mtime_nsec)?,
-        };
-        futimens(&copy, &times)?;
+        futimens(&copy, &times(&stat)?)?;
+        fsync(&copy)?;
         self.rename("work/copy", &copied(name))?;
+        let (work, times) = &self.work;
+        futimens(work, times)?;
         Ok(copy)
     }
 
@@ -309,6 +311,20 @@ impl Native {
         ensure!(files == self.size, "{files} files");
         Ok(())
     }
+}
+
+/// The times of a file, as they are set.
+fn times(stat: &Stat) -> Result<Timestamps> {
+    let at = |tv_sec, nanoseconds| {
+        Ok::<_, std::num::TryFromIntError>(Timespec {
+            tv_sec,
+            tv_nsec: i64::try_from(nanoseconds)?,
+        })
+    };
+    Ok(Timestamps {
+        last_access: at(stat.st_atime, stat.st_atime_nsec)?,
+        last_modification: at(stat.st_mtime, stat.st_mtime_nsec)?,
+    })
 }
 
 /// Where what is made of `victims/NAME` gets, in the place of an upper.

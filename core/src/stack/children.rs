@@ -241,7 +241,7 @@ impl LowerNode {
         if let LowerKind::Dir(dir) = &mut self.kind {
             match dir.children.take() {
                 Some(Children::Table(table)) => into.extend(table.into_nodes()),
-                Some(Children::Probes(probes, _)) => into.extend(probes.into_nodes()),
+                Some(Children::Probes(mut probes, _)) => probes.take_nodes(into),
                 None => {}
             }
         }

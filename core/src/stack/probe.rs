@@ -85,12 +85,12 @@ impl Probes {
         Ok(answer)
     }
 
-    pub(super) fn into_nodes(self) -> impl Iterator<Item = Arc<LowerNode>> {
-        self.shards.into_iter().flat_map(|mut shard| {
-            let shard = std::mem::take(shard.get_mut());
-            let answers = shard.answers.into_values().flatten();
-            answers.chain(shard.dirs.into_values())
-        })
+    pub(super) fn take_nodes(&mut self, into: &mut Vec<Arc<LowerNode>>) {
+        for shard in &mut self.shards {
+            let Shard { dirs, answers } = std::mem::take(shard.get_mut());
+            into.extend(dirs.into_values());
+            into.extend(answers.into_values().flatten());
+        }
     }
 }
 
