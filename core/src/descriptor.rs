@@ -301,6 +301,9 @@ impl File {
     ///
     /// # Errors
     /// As [`read_at`](Self::read_at).
+    ///
+    /// # Panics
+    /// Where there is no room for all of `length`: what a guest asks for is to be bounded before.
     pub fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
         file!(self, file => file.read_vec_at(length, offset))
     }

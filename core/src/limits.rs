@@ -19,7 +19,8 @@ pub struct Limits {
     /// directories that were found in it.
     pub table_entries: usize,
     /// Host descriptors that a stack or an upper keeps for later use. Well under the usual
-    /// `RLIMIT_NOFILE` of 1024, since the embedder and its guests have descriptors too.
+    /// `RLIMIT_NOFILE` of 1024, since the embedder and its guests have descriptors too. A lower
+    /// directory has one from when it is first looked at.
     pub kept_handles: usize,
     /// Bytes of the data of small lower files that a stack keeps, so that a file that was read once
     /// is opened and read without a call to the system. A program that starts reads a few hundred

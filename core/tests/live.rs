@@ -273,6 +273,11 @@ fn a_handle_does_what_it_was_opened_for() {
     ));
     assert!(!writing.is_readable() && writing.is_writable());
     assert_eq!(errno(writing.read_at(&mut [0], 0)), Errno::BadDescriptor);
+    // However little is read: a read of nothing said that all was well, once.
+    for length in [0, 1] {
+        let read = writing.read_vec_at(length, 0);
+        assert_eq!(errno(read), Errno::BadDescriptor);
+    }
     // To create is to write, and what is not asked to be written is read: as in wasmtime-wasi.
     let created = file(root.open_at(
         "new",

@@ -59,6 +59,10 @@ impl Layer for Counting {
         self.layer.dir_meta(dir)
     }
 
+    fn is_opaque(&self, dir: &MemoryDir) -> Result<bool> {
+        self.layer.is_opaque(dir)
+    }
+
     fn find(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Found> {
         let mut found = self.layer.find(dir, name)?;
         // As a file of procfs has it: nothing in it, says `stat`.

@@ -49,6 +49,10 @@ impl Layer for Frozen {
         Ok(meta(&dir.stat()?))
     }
 
+    fn is_opaque(&self, _: &Dir) -> Result<bool> {
+        Ok(false)
+    }
+
     fn find(&self, dir: &Dir, name: Name<'_>) -> Result<Found> {
         match dir.stat_at(&text(name), false) {
             Ok(stat) => Ok(Found::Here {

@@ -19,6 +19,9 @@ pub trait ReadAt: Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the layer.
+    ///
+    /// # Panics
+    /// Where there is no room for all of `length`.
     fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
         let mut buffer = vec![0; length];
         let read = self.read_at(&mut buffer, offset)?;

@@ -53,15 +53,15 @@ pub trait Layer: Send + Sync + 'static {
     /// Those of the layer.
     fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta>;
 
-    /// Whether a directory lets nothing below show through: the root, or one that was
-    /// [entered](Self::enter). Of all others, `find` says so.
+    /// Whether a directory lets nothing below show through, however it was opened. What
+    /// [`list`](Self::list) reports as hidden in its parent need not count here.
+    ///
+    /// Asked after the names of a directory were, where it can be: a layer whose mark lies among them
+    /// need not look for it then.
     ///
     /// # Errors
     /// Those of the layer.
-    fn is_opaque(&self, dir: &Self::Dir) -> Result<bool> {
-        let _ = dir; // Named for those who implement it.
-        Ok(false)
-    }
+    fn is_opaque(&self, dir: &Self::Dir) -> Result<bool>;
 
     /// Says what `name` is in `dir`, in this layer alone.
     ///
@@ -179,8 +179,7 @@ pub struct Entered<D> {
     /// What is known of it.
     pub meta: Meta,
     /// Whether it is known to let nothing below show through. If not,
-    /// [`is_opaque`](Layer::is_opaque) is asked, after the directory was listed: a layer whose mark
-    /// lies among the names need not look for it.
+    /// [`is_opaque`](Layer::is_opaque) is asked when it matters.
     pub opaque: bool,
 }
 

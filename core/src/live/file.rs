@@ -51,6 +51,11 @@ impl LiveFile {
     }
 
     pub(crate) fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
+        if length == 0 {
+            // Nothing to read into; the system says what is wrong with the file all the same.
+            self.read_at(&mut [], offset)?;
+            return Ok(Vec::new());
+        }
         file::read_vec_at(&self.0.file, length, offset)
     }
 

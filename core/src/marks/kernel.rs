@@ -151,10 +151,13 @@ fn read_marks<P: Plain>(
     called: Option<Name<'_>>,
 ) -> Result<DirMarks> {
     let mut marks = DirMarks::default();
-    for attribute in read(plain, dir, name)? {
+    let named = |error| unreadable(plain, called, error);
+    for attribute in plain.xattrs(dir, name).map_err(named)? {
         match (meaning(&attribute), called) {
             (Some(Meaning::Opaque), _) => {
-                let value = value(plain, dir, name, &attribute)?;
+                let value = plain.xattr(dir, name, &attribute).map_err(named)?;
+                // It was listed: what cannot be had is withheld.
+                let value = value.ok_or_else(|| named(Errno::Access.into()))?;
                 marks.opaque |= value == b"y";
                 marks.holds_marks |= value == b"x";
             }
@@ -236,20 +239,6 @@ fn read<P: Plain>(plain: &P, dir: &P::Dir, name: Option<Name<'_>>) -> Result<Vec
     plain
         .xattrs(dir, name)
         .map_err(|error| unreadable(plain, name, error))
-}
-
-fn value<P: Plain>(
-    plain: &P,
-    dir: &P::Dir,
-    name: Option<Name<'_>>,
-    attribute: &[u8],
-) -> Result<Vec<u8>> {
-    match plain.xattr(dir, name, attribute) {
-        Ok(Some(value)) => Ok(value),
-        // It was listed: what cannot be had is withheld.
-        Ok(None) => Err(unreadable(plain, name, Errno::Access.into())),
-        Err(error) => Err(unreadable(plain, name, error)),
-    }
 }
 
 fn unreadable<P: Plain>(plain: &P, name: Option<Name<'_>>, error: Error) -> Error {

@@ -49,15 +49,17 @@ impl<P: Plain> Marked<P> {
 pub struct MarkedDir<D> {
     plain: D,
     by_attribute: DirMarks,
-    /// Whether the mark that makes it opaque lies in it, once somebody looked or listed it.
+    is_root: bool,
+    /// Whether the mark that makes it opaque lies in it, once its listing told.
     has_mark: OnceBool,
 }
 
 impl<D> MarkedDir<D> {
-    fn new(plain: D, by_attribute: DirMarks) -> Self {
+    fn new(plain: D, by_attribute: DirMarks, is_root: bool) -> Self {
         Self {
             plain,
             by_attribute,
+            is_root,
             has_mark: OnceBool::new(),
         }
     }
@@ -70,7 +72,7 @@ impl<P: Plain> Layer for Marked<P> {
     fn root(&self) -> Result<Self::Dir> {
         let root = self.plain.root()?;
         let marks = kernel::marks_of_root(&self.plain, &root)?;
-        Ok(MarkedDir::new(root, marks))
+        Ok(MarkedDir::new(root, marks, true))
     }
 
     fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta> {
@@ -81,11 +83,15 @@ impl<P: Plain> Layer for Marked<P> {
         if dir.by_attribute.opaque {
             return Ok(true);
         }
-        if let Some(has_mark) = dir.has_mark.get() {
-            return Ok(has_mark);
+        match (dir.has_mark.get(), dir.is_root) {
+            (Some(true), _) => Ok(true),
+            // One that may be listed, and not searched, is opaque as any other that may not be.
+            (Some(false), false) => Ok(!self.plain.may_search(&dir.plain)?),
+            (Some(false), true) => Ok(false),
+            (None, false) => oci::has_opaque_mark(&self.plain, &dir.plain),
+            // A root that nothing may be found in is an error, and not a tree.
+            (None, true) => oci::exists(&self.plain, &dir.plain, oci::opaque()),
         }
-        let has_mark = oci::has_opaque_mark(&self.plain, &dir.plain)?;
-        Ok(dir.has_mark.get_or_init(|| has_mark))
     }
 
     fn find(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Found> {
@@ -117,7 +123,7 @@ impl<P: Plain> Layer for Marked<P> {
         oci::lookup(name)?;
         let dir = self.plain.open_to_list(&dir.plain, name)?;
         let marks = kernel::marks_inside(&self.plain, &dir, name)?;
-        Ok(MarkedDir::new(dir, marks))
+        Ok(MarkedDir::new(dir, marks, false))
     }
 
     /// A mark beside it would have been listed, and one in it will be.

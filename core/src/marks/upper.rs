@@ -123,7 +123,7 @@ impl<P: Plain> Layer for MarkedUpper<P> {
     }
 
     fn is_opaque(&self, dir: &P::Dir) -> Result<bool> {
-        oci::has_opaque_mark(&*self.plain, dir)
+        oci::exists(&*self.plain, dir, oci::opaque())
     }
 
     fn find(&self, dir: &P::Dir, name: Name<'_>) -> Result<Found> {

@@ -76,6 +76,12 @@ pub trait Plain: Send + Sync + 'static {
         is_there(self.meta(&inside, Some(inner)))
     }
 
+    /// Whether names in the directory may be looked up (`faccessat` with `X_OK`).
+    fn may_search(&self, dir: &Self::Dir) -> Result<bool> {
+        let _ = dir; // Named for those who implement it.
+        Ok(true)
+    }
+
     /// `openat`, directories only.
     fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir>;
 

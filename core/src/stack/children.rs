@@ -18,11 +18,16 @@ use std::sync::Arc;
 pub(super) enum Children {
     /// All of them.
     Table(Table),
-    /// Too many for a table: what was asked for lately, of so many parts. Those below are hidden.
-    Probes(Box<Probes>, usize),
+    /// Too many for a table: what was asked for lately.
+    Probes {
+        probes: Box<Probes>,
+        /// Of so many of the directory's parts, the topmost ones. One of them hides the others.
+        parts_seen: usize,
+    },
 }
 
-/// How many names a directory has, mostly, and of how many bytes.
+/// Names that there is room for before the first is read, and their bytes: most directories have fewer,
+/// and nothing has to grow.
 const SOME_NAMES: usize = 64;
 const SOME_BYTES: usize = 1024;
 
@@ -61,9 +66,13 @@ impl LowerNode {
         name: Name<'_>,
     ) -> Result<Option<Cow<'a, Arc<Self>>>> {
         let is_dir = table.kind(at) == Kind::Dir;
-        let make = |at, top, more: &[u16]| match is_dir {
-            true => self.enter(stack, name, LowerName::At(at), top, more),
-            false => self.look(stack, name, LowerName::At(at), top, more),
+        let make = |at, top, more: &[u16]| {
+            let kept = LowerName::At(at);
+            if is_dir {
+                self.enter(stack, name, kept, top, more)
+            } else {
+                self.look(stack, name, kept, top, more)
+            }
         };
         Ok(table.make(at, make)?.map(Cow::Borrowed))
     }
@@ -81,10 +90,12 @@ impl LowerNode {
                 Some(at) => self.make_at(stack, table, at, name),
                 None => Ok(None),
             },
-            Children::Probes(probes, parts) => {
+            Children::Probes { probes, parts_seen } => {
                 let child = probes.child(name, || {
-                    let layers: Vec<_> =
-                        dir.parts[..*parts].iter().map(|part| part.layer).collect();
+                    let layers: Vec<_> = dir.parts[..*parts_seen]
+                        .iter()
+                        .map(|part| part.layer)
+                        .collect();
                     let Some((top, more)) = layers.split_first() else {
                         return Ok(None);
                     };
@@ -100,7 +111,7 @@ impl LowerNode {
     pub(crate) fn has(self: &Arc<Self>, stack: &LowerStack, name: Name<'_>) -> Result<bool> {
         match self.children(stack)? {
             Children::Table(table) => Ok(table.has(name, &stack.hasher)),
-            Children::Probes(..) => Ok(self.child(stack, name)?.is_some()),
+            Children::Probes { .. } => Ok(self.child(stack, name)?.is_some()),
         }
     }
 
@@ -111,7 +122,7 @@ impl LowerNode {
                 table.list(into);
                 Ok(())
             }
-            Children::Probes(..) => self.read(stack, into).map(drop),
+            Children::Probes { .. } => self.read(stack, into).map(drop),
         }
     }
 
@@ -129,10 +140,10 @@ impl LowerNode {
         };
         let children = match is_table {
             true => Children::Table(Table::new(merge, &stack.hasher)),
-            false => {
-                let probes = Box::new(Probes::new(stack.table_entries));
-                Children::Probes(probes, self.parts_seen(stack)?)
-            }
+            false => Children::Probes {
+                probes: Box::new(Probes::new(stack.table_entries)),
+                parts_seen: self.parts_seen(stack)?,
+            },
         };
         Ok(dir.children.get_or_init(|| children))
     }
@@ -189,7 +200,7 @@ impl LowerNode {
         more: &[u16],
     ) -> Result<Option<Arc<Self>>> {
         let handle = self.handle(stack, top)?;
-        // What cannot be opened can still be told of.
+        // What cannot be opened can still be told of; whatever else is wrong, `find` says so.
         let Ok(Some(entered)) = stack.layer(top).enter(&handle, name) else {
             return self.look(stack, name, kept, top, more);
         };
@@ -241,7 +252,7 @@ impl LowerNode {
         if let LowerKind::Dir(dir) = &mut self.kind {
             match dir.children.take() {
                 Some(Children::Table(table)) => into.extend(table.into_nodes()),
-                Some(Children::Probes(mut probes, _)) => probes.take_nodes(into),
+                Some(Children::Probes { mut probes, .. }) => probes.take_nodes(into),
                 None => {}
             }
         }

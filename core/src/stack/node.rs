@@ -43,8 +43,8 @@ pub(super) enum LowerKind {
 }
 
 pub(super) struct LowerDir {
-    /// The layers that have the directory, the topmost first. None that is seen is below an opaque
-    /// one, but that may be known only when names are merged.
+    /// The layers that have the directory, the topmost first. Some may lie below an opaque one: which,
+    /// is known once names are merged (see [`Children`]).
     pub(super) parts: Box<[Part]>,
     pub(super) children: OnceLock<Children>,
 }
@@ -111,7 +111,7 @@ impl LowerNode {
             LowerName::Own(name) => Ok(Name::checked(name)),
             LowerName::At(at) => match self.dir()?.children.get() {
                 Some(Children::Table(table)) => Ok(table.name(*at)),
-                Some(Children::Probes(..)) | None => Err(Errno::Io.into()),
+                Some(Children::Probes { .. }) | None => Err(Errno::Io.into()),
             },
         }
     }
@@ -184,7 +184,8 @@ impl LowerNode {
         match part.device.load(Ordering::Relaxed) {
             UNKNOWN => {
                 let handle = self.handle(stack, layer)?;
-                let meta = stack.layer(layer).dir_meta(&handle)?;
+                let meta = stack.layer(layer).dir_meta(&handle);
+                let meta = meta.map_err(|error| self.located(error))?;
                 part.device.store(meta.device, Ordering::Relaxed);
                 Ok(meta.device)
             }

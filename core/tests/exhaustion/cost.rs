@@ -71,6 +71,10 @@ impl Layer for Tree {
         Ok(meta(*dir))
     }
 
+    fn is_opaque(&self, _: &Dir) -> Result<bool> {
+        Ok(false)
+    }
+
     fn find(&self, dir: &Dir, name: Name<'_>) -> Result<Found> {
         let found = self
             .names(*dir)

@@ -53,6 +53,10 @@ impl Layer for Million {
         Ok(meta(Kind::Dir, 1 + u64::from(*dir)))
     }
 
+    fn is_opaque(&self, _: &bool) -> Result<bool> {
+        Ok(false)
+    }
+
     fn find(&self, dir: &bool, name: Name<'_>) -> Result<Found> {
         let meta = match (dir, name.as_bytes(), number(name)) {
             (false, b"d", _) => meta(Kind::Dir, 2),

@@ -55,6 +55,10 @@ impl Layer for Slow {
         self.layer.dir_meta(dir)
     }
 
+    fn is_opaque(&self, dir: &Self::Dir) -> Result<bool> {
+        self.layer.is_opaque(dir)
+    }
+
     fn find(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Found> {
         self.gate.wait()?;
         self.layer.find(dir, name)

@@ -1,8 +1,8 @@
 //! The floor: hosts whose every answer is a constant. What a guest takes on them is taken by the
 //! guest and by wasmtime, which carries arguments in and answers out; no filesystem can be faster.
 //!
-//! What nobody can know before it is asked for, they ask the system for, and throw away: a page of a
-//! large file, and what is found on a first walk.
+//! What nobody can know before it is asked for, they ask the system for: a page of a large file that is
+//! read by its position, and what is found on a first walk.
 //!
 //! They know the names that the guests of the benchmark ask for, and no other.
 

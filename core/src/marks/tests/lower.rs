@@ -181,6 +181,37 @@ fn opaque_attributes_of_every_namespace_count() {
     }
 }
 
+/// A listing that was told to stop, or that failed, does not tell that there is no mark.
+#[test]
+fn a_listing_that_is_not_whole_tells_of_no_mark() {
+    let lower = Lower::new();
+    lower.dir("dir");
+    for file in 0..9 {
+        lower.write(&format!("dir/{file}"), "");
+    }
+    lower.write("dir/.wh..wh..opq", "");
+    for most in 0..11 {
+        let dir = walk(&lower.layer, "dir");
+        let mut names = 0;
+        let listed = lower.layer.list(&dir, &mut |_, _| {
+            names += 1;
+            match names > most {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        assert!(listed.is_ok());
+        assert!(lower.layer.is_opaque(&dir).unwrap(), "after {most} names");
+    }
+    lower.write("dir/.wh...", "");
+    let dir = walk(&lower.layer, "dir");
+    let listed = lower
+        .layer
+        .list(&dir, &mut |_, _| ControlFlow::Continue(()));
+    assert_eq!(listed.unwrap_err().errno(), Errno::Unsupported);
+    assert!(lower.layer.is_opaque(&dir).unwrap());
+}
+
 #[test]
 fn whiteout_attributes_count_on_empty_files() {
     let lower = Lower::new();

@@ -74,13 +74,11 @@ fn readable(length: usize, offset: u64) -> usize {
     usize::try_from(room).map_or(length, |room| length.min(room))
 }
 
-/// `pread` of at most `length` bytes into memory that nobody wrote to before.
+/// `pread` of at most `length` bytes, which are some, into memory that nobody wrote to before.
 pub(crate) fn read_vec_at(file: impl AsFd, length: usize, offset: u64) -> Result<Vec<u8>> {
     let mut buffer = Vec::with_capacity(length);
-    if length > 0 {
-        retry_on_intr(|| rustix::io::pread(&file, spare_capacity(&mut buffer), offset))
-            .map_err(from_errno)?;
-    }
+    retry_on_intr(|| rustix::io::pread(&file, spare_capacity(&mut buffer), offset))
+        .map_err(from_errno)?;
     // A vector may have more room than it was asked for.
     buffer.truncate(length);
     Ok(buffer)
@@ -97,7 +95,10 @@ impl ReadAt for HostFile {
     }
 
     fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
-        read_vec_at(&self.0, readable(length, offset), offset)
+        match readable(length, offset) {
+            0 => Ok(Vec::new()),
+            length => read_vec_at(&self.0, length, offset),
+        }
     }
 
     fn meta(&self) -> Result<Meta> {

@@ -1,4 +1,4 @@
-//! A directory of the host, by one system call a method.
+//! A directory of the host, by one system call a method where it can be.
 //!
 //! A `cap_std::fs::Dir` is the capability that an embedder hands in. From there on the calls are
 //! made with rustix, on descriptors: every name is checked before it gets here and no call
@@ -44,7 +44,7 @@ pub struct HostDir {
 #[derive(Debug)]
 pub struct HostHandle {
     fd: OwnedFd,
-    /// Whether more than `O_PATH` was asked for, which only a readable directory has.
+    /// Whether it is more than an `O_PATH` descriptor, which an unreadable directory has too.
     is_readable: bool,
     /// Whether the descriptor stands where it was opened, before the first name: who lists the
     /// directory takes that, and all others open one of their own.
@@ -118,6 +118,14 @@ impl Plain for HostDir {
 
     fn meta(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<Meta> {
         stat::meta(dir.fd(), name)
+    }
+
+    fn may_search(&self, dir: &HostHandle) -> Result<bool> {
+        match rustix::fs::accessat(dir.fd(), ".", rustix::fs::Access::EXEC_OK, AtFlags::EACCESS) {
+            Ok(()) => Ok(true),
+            Err(Os::ACCESS) => Ok(false),
+            Err(os) => Err(from_errno(os)),
+        }
     }
 
     fn open_dir(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostHandle> {

@@ -1,7 +1,7 @@
 //! Extended attributes.
 //!
-//! Linux before 6.13 has no `getxattrat`, and an `O_PATH` descriptor has no `fgetxattr`. Two
-//! ways are left:
+//! Linux before 6.13 has no `getxattrat`, and an `O_PATH` descriptor has no `fgetxattr`. But for the
+//! names of what is open to be read, two ways are left:
 //!
 //! - [`Route::Procfs`]: the `l*xattr` calls on `/proc/self/fd/N/name`. One call, for anything
 //!   that has a name, without permission to open it (root filesystems hold empty files that only

@@ -70,6 +70,11 @@ impl<P: Plain> Plain for Faulty<P> {
         self.plain.meta(dir, name)
     }
 
+    fn may_search(&self, dir: &P::Dir) -> Result<bool> {
+        self.faults.look("access")?;
+        self.plain.may_search(dir)
+    }
+
     fn open_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::Dir> {
         self.faults.look("open of a directory")?;
         self.plain.open_dir(dir, name)

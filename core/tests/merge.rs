@@ -1,0 +1,224 @@
+//! Merged directories of several layers, in every way that they are kept: as a table of all names or
+//! asked for one at a time, with descriptors that stay and with one for all.
+#![cfg(feature = "dir")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use wasi_overlay_core::layer::MemoryLayer;
+use wasi_overlay_core::{Dir, Errno, Error, Limits, Lower, LowerStack, OpenHow, Opened, Overlay};
+
+const LOOK: OpenHow = OpenHow {
+    follow: true,
+    create: false,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    read: true,
+    write: false,
+};
+
+/// All ways to keep a directory: few names or one in a table, many descriptors or one.
+fn all_limits() -> Vec<Limits> {
+    let mut all = Vec::new();
+    for table_entries in [4096, 1] {
+        for kept_handles in [256, 1] {
+            let mut limits = Limits::default();
+            limits.table_entries = table_entries;
+            limits.kept_handles = kept_handles;
+            all.push(limits);
+        }
+    }
+    all
+}
+
+fn host(at: &Path) -> wasi_overlay_core::Result<Lower> {
+    let dir = cap_std::fs::Dir::open_ambient_dir(at, cap_std::ambient_authority()).unwrap();
+    Lower::dir(at.display().to_string(), dir)
+}
+
+/// Layers in folders of this one, the bottom one first.
+struct Layers(tempfile::TempDir, usize);
+
+impl Layers {
+    /// So many, each with `d/of-N`, `d/every`, and the same in `d/e/f`.
+    fn new(count: usize) -> Self {
+        let layers = Self(tempfile::tempdir().unwrap(), count);
+        for layer in 0..count {
+            std::fs::create_dir_all(layers.at(layer, "d/e/f")).unwrap();
+            for dir in ["d", "d/e/f"] {
+                for name in [format!("of-{layer}"), "every".to_owned()] {
+                    let path = layers.at(layer, &format!("{dir}/{name}"));
+                    std::fs::write(path, layer.to_string()).unwrap();
+                }
+            }
+        }
+        layers
+    }
+
+    fn at(&self, layer: usize, path: &str) -> std::path::PathBuf {
+        self.0.path().join(layer.to_string()).join(path)
+    }
+
+    fn lowers(&self) -> Vec<Lower> {
+        let layer = |layer| host(&self.at(layer, "")).unwrap();
+        (0..self.1).map(layer).collect()
+    }
+
+    fn mount(&self, limits: &Limits) -> Dir {
+        mount(self.lowers(), limits)
+    }
+}
+
+fn mount(lowers: Vec<Lower>, limits: &Limits) -> Dir {
+    let stack = LowerStack::new(lowers, limits).unwrap();
+    let overlay = Overlay::builder().stack(Arc::clone(&stack));
+    overlay.build().unwrap().root()
+}
+
+fn set_attribute(at: &Path, attribute: &str, value: &str) {
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(at, attribute, value.as_bytes(), flags).unwrap();
+}
+
+fn list(root: &Dir, path: &str) -> Result<Vec<String>, Error> {
+    let Opened::Dir(dir) = root.open_at(path, LOOK)? else {
+        return Err(Errno::NotDirectory.into());
+    };
+    let listing = dir.list()?;
+    Ok(listing.iter().map(|entry| entry.name.to_string()).collect())
+}
+
+/// Asserts that a directory shows the files of these layers, by every way to look, in either order.
+fn assert_shows(root: &Dir, dir: &str, layers: usize, shown: &[usize], lists_first: bool) {
+    let listed = |root: &Dir| {
+        let mut names = list(root, dir).unwrap();
+        names.retain(|name| name != "e");
+        let mut expected = vec!["every".to_owned()];
+        expected.extend(
+            (0..layers)
+                .filter(|at| shown.contains(at))
+                .map(|at| format!("of-{at}")),
+        );
+        assert_eq!(names, expected);
+    };
+    if lists_first {
+        listed(root);
+    }
+    for layer in 0..layers {
+        let found = root.stat_at(&format!("{dir}/of-{layer}"), true);
+        assert_eq!(found.is_ok(), shown.contains(&layer), "{dir}/of-{layer}");
+    }
+    let Ok(Opened::File(every)) = root.open_at(&format!("{dir}/every"), LOOK) else {
+        panic!("no file");
+    };
+    let top = shown.iter().max().unwrap().to_string();
+    assert_eq!(every.read_vec_at(10, 0).unwrap(), top.as_bytes());
+    listed(root);
+}
+
+#[test]
+fn an_opaque_directory_hides_those_below_it_alone() {
+    for opaque in 0..3 {
+        for by_attribute in [false, true] {
+            let layers = Layers::new(3);
+            if by_attribute {
+                set_attribute(&layers.at(opaque, "d"), "user.overlay.opaque", "y");
+            } else {
+                std::fs::write(layers.at(opaque, "d/.wh..wh..opq"), "").unwrap();
+            }
+            let shown: Vec<usize> = (opaque..3).collect();
+            for limits in all_limits() {
+                for lists_first in [false, true] {
+                    let root = layers.mount(&limits);
+                    assert_shows(&root, "d", 3, &shown, lists_first);
+                    assert_shows(&root, "d/e/f", 3, &shown, lists_first);
+                }
+            }
+        }
+    }
+}
+
+/// Layers below the topmost were never asked whether they are opaque where they have no way to enter a
+/// directory: what lay below showed through.
+#[test]
+fn an_opaque_directory_of_another_kind_of_layer_hides_too() {
+    for limits in all_limits() {
+        let layers = Layers::new(2);
+        let between = MemoryLayer::build()
+            .dir("d")
+            .opaque("d")
+            .file("d/of-2", b"");
+        let between = Lower::new("between", between.finish().unwrap());
+        let mut lowers = layers.lowers();
+        lowers.insert(1, between);
+        let root = mount(lowers, &limits);
+        let names = list(&root, "d").unwrap();
+        assert_eq!(names, ["e", "every", "of-1", "of-2"]);
+        assert!(root.stat_at("d/of-0", true).is_err());
+    }
+}
+
+/// What nobody sees is not refused, and what is seen is told of as far as it can be.
+#[test]
+fn a_foreign_directory_is_refused_where_what_is_in_it_is_asked_for() {
+    let layers = Layers::new(3);
+    set_attribute(&layers.at(0, "d/e"), "user.overlay.redirect", "/elsewhere");
+    let root = layers.mount(&Limits::default());
+    assert!(root.stat_at("d/e", true).is_ok());
+    let errors = [
+        list(&root, "d/e").unwrap_err(),
+        root.stat_at("d/e/f", true).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.errno(), Errno::Unsupported);
+        let words = error.to_string();
+        assert!(words.contains("in d: e has the attribute"), "{words}");
+    }
+    std::fs::write(layers.at(1, "d/e/.wh..wh..opq"), "").unwrap();
+    for limits in all_limits() {
+        let root = layers.mount(&limits);
+        assert_eq!(list(&root, "d/e").unwrap(), ["f"]);
+        assert_shows(&root, "d/e/f", 3, &[1, 2], false);
+    }
+}
+
+/// A directory that may be listed and not searched hides what is below it, as one that may not be
+/// listed either. When its listing told of no mark, that was all that was asked, and files of the
+/// layers below came through.
+#[test]
+fn a_directory_that_may_not_be_searched_is_opaque() {
+    if rustix::process::geteuid().is_root() {
+        return; // Who may search everything.
+    }
+    for mode in [0o444, 0o400, 0] {
+        for limits in all_limits() {
+            let layers = Layers::new(2);
+            let closed = layers.at(1, "d");
+            let set = |mode| std::fs::set_permissions(&closed, PermissionsExt::from_mode(mode));
+            set(mode).unwrap();
+            let root = layers.mount(&limits);
+            assert!(root.stat_at("d", true).is_ok());
+            let found = root.stat_at("d/of-0", true);
+            set(0o755).unwrap();
+            assert!(
+                found.is_err(),
+                "mode {mode:o}: a file of the layer below is seen"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_layer_whose_root_may_not_be_searched_is_refused() {
+    if rustix::process::geteuid().is_root() {
+        return; // Who may search everything.
+    }
+    let layers = Layers::new(1);
+    let root = layers.at(0, "");
+    let set = |mode| std::fs::set_permissions(&root, PermissionsExt::from_mode(mode));
+    set(0o644).unwrap();
+    let refused = host(&root);
+    set(0o755).unwrap();
+    assert_eq!(refused.unwrap_err().errno(), Errno::Access);
+}
