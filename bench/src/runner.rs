@@ -166,14 +166,12 @@ impl Guest {
     fn on_constants(&self, run: Run<'_>, trees: &Trees) -> Result<Duration> {
         let arguments = arguments(run, trees);
         let is_first_walk = run.work.does == "walk" && !run.warm;
+        let asked = constant::Asked::of(trees, is_first_walk)?;
+        let files = trees.sizes.files;
         printed(match &self.program {
             Program::Module(_) => bail!("constants are for components"),
-            Program::Component(component) => {
-                constant::run_p2(component, &arguments, trees, is_first_walk)
-            }
-            Program::Async(component) => {
-                constant::run_p3(component, &arguments, trees, is_first_walk)
-            }
+            Program::Component(component) => constant::p2::run(component, &arguments, files, asked),
+            Program::Async(component) => constant::p3::run(component, &arguments, files, asked),
         }?)
     }
 

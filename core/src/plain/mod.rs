@@ -76,7 +76,7 @@ pub trait Plain: Send + Sync + 'static {
         is_there(self.meta(&inside, Some(inner)))
     }
 
-    /// Whether names in the directory may be looked up (`faccessat` with `X_OK`).
+    /// Whether names in the directory may be looked up.
     fn may_search(&self, dir: &Self::Dir) -> Result<bool> {
         let _ = dir; // Named for those who implement it.
         Ok(true)

@@ -15,7 +15,7 @@ const NAMES: usize = 32 * 1024;
 
 /// Calls that bring in what a constant cannot be in the place of: a page of a large file, and what is
 /// found on a first walk of the tree.
-pub(super) struct Asked {
+pub(crate) struct Asked {
     big: File,
     /// On a first walk, the directories and how often one was listed, then their files and how often
     /// one was told of.
@@ -27,7 +27,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// The calls for what is in `trees`; those of a walk if it is the first.
-    pub(super) fn of(trees: &Trees, is_first_walk: bool) -> Result<Self> {
+    pub(crate) fn of(trees: &Trees, is_first_walk: bool) -> Result<Self> {
         let mut asked = Self {
             big: File::open(trees.plain().join("big"))?,
             dirs: Vec::new(),

@@ -7,36 +7,14 @@
 //! They know the names that the guests of the benchmark ask for, and no other.
 
 mod asked;
-mod p2;
-mod p3;
+pub(crate) mod p2;
+pub(crate) mod p3;
 
-use crate::trees::{FILES_OF_DIRECTORY, SMALL, Trees};
-use anyhow::Result;
-use asked::Asked;
+pub(crate) use asked::Asked;
+
+use crate::trees::{FILES_OF_DIRECTORY, SMALL};
 use wasi_overlay::engine::{Identity, Kind, Stat, Timestamp};
-use wasmtime::component::{Component, Resource};
-
-/// Runs a component of WASI 0.2 as if it were in `trees`; returns what it printed.
-pub(crate) fn run_p2(
-    component: &Component,
-    arguments: &[String],
-    trees: &Trees,
-    is_first_walk: bool,
-) -> Result<Vec<u8>> {
-    let asked = Asked::of(trees, is_first_walk)?;
-    p2::run(component, arguments, trees.sizes.files, asked)
-}
-
-/// Runs a component of WASI 0.3 as if it were in `trees`; returns what it printed.
-pub(crate) fn run_p3(
-    component: &Component,
-    arguments: &[String],
-    trees: &Trees,
-    is_first_walk: bool,
-) -> Result<Vec<u8>> {
-    let asked = Asked::of(trees, is_first_walk)?;
-    p3::run(component, arguments, trees.sizes.files, asked)
-}
+use wasmtime::component::Resource;
 
 /// The data of a small file.
 static PAGE: [u8; SMALL] = [7; SMALL];

@@ -1,7 +1,6 @@
 //! Constants for WASI 0.2. All but files is wasmtime-wasi's.
 
-use super::asked::Asked;
-use super::{Descriptor, NAME, Object, PAGE, is_missing, kind_at, refuse, root, stat};
+use super::{Asked, Descriptor, NAME, Object, PAGE, is_missing, kind_at, refuse, root, stat};
 use crate::sides::stock::{Ready, State};
 use anyhow::Result;
 use std::sync::Arc;
@@ -32,7 +31,7 @@ struct Listing {
 }
 
 /// Runs a component, in a tree of so many files to walk; returns what it printed.
-pub(super) fn run(
+pub(crate) fn run(
     component: &Component,
     arguments: &[String],
     files: u32,

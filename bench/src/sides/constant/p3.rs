@@ -1,7 +1,6 @@
 //! Constants for WASI 0.3. All but files is wasmtime-wasi's.
 
-use super::asked::Asked;
-use super::{Descriptor, NAME, Object, PAGE, is_missing, kind_at, refuse, root, stat};
+use super::{Asked, Descriptor, NAME, Object, PAGE, is_missing, kind_at, refuse, root, stat};
 use crate::sides::asynchronous;
 use crate::sides::stock::State;
 use anyhow::Result;
@@ -21,7 +20,7 @@ const REFUSED: [&[&str]; 2] = [
 ];
 
 /// Runs a component, in a tree of so many files to walk; returns what it printed.
-pub(super) fn run(
+pub(crate) fn run(
     component: &Component,
     arguments: &[String],
     files: u32,

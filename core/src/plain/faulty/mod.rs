@@ -71,7 +71,7 @@ impl<P: Plain> Plain for Faulty<P> {
     }
 
     fn may_search(&self, dir: &P::Dir) -> Result<bool> {
-        self.faults.look("access")?;
+        self.faults.look("stat")?;
         self.plain.may_search(dir)
     }
 
