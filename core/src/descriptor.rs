@@ -7,12 +7,11 @@
 use crate::error::Errno;
 use crate::error::Result;
 use crate::layer::Advice;
+use crate::listing::Listing;
 #[cfg(feature = "dir")]
 use crate::live::{LiveDir, LiveFile};
-use crate::meta::{Identity, Kind, SetTimes, Stat};
-use crate::name::Name;
+use crate::meta::{Identity, SetTimes, Stat};
 use crate::overlay::{OverlayDir, OverlayFile};
-use crate::stack::Record;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -139,6 +138,15 @@ impl Dir {
     /// Those of POSIX `fstatat`.
     pub fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
         dir!(self, dir => dir.stat_at(path, follow))
+    }
+
+    /// [`stat_at`](Self::stat_at) and [`identity_at`](Self::identity_at) of one file, for WASI 0.1,
+    /// which shows both at once.
+    ///
+    /// # Errors
+    /// Those of POSIX `fstatat`.
+    pub fn stat_and_identity_at(&self, path: &str, follow: bool) -> Result<(Stat, Identity)> {
+        dir!(self, dir => dir.stat_and_identity_at(path, follow))
     }
 
     /// `metadata-hash-at`.
@@ -423,71 +431,5 @@ fn or_bad_descriptor<'a>(may: bool) -> Result<Option<&'a dyn Any>> {
     match may {
         true => Ok(None),
         false => Err(Errno::BadDescriptor.into()),
-    }
-}
-
-/// The entries of a directory at one instant, each name once, without `.` and `..`.
-#[derive(Debug, Default)]
-pub struct Listing {
-    /// All names, in any order.
-    names: Vec<u8>,
-    entries: Vec<Record>,
-}
-
-/// One entry of a [`Listing`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListingEntry<'a> {
-    /// The name. A host may have names that are no UTF-8.
-    pub name: Name<'a>,
-    /// The type.
-    pub kind: Kind,
-    /// The lower half of the file's [`Identity`]; 0 where that is not known without a `stat`, as
-    /// WASI 0.1 has it.
-    pub inode: u64,
-}
-
-impl Listing {
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// The entry at `index`, in the order of the listing.
-    pub fn get(&self, index: usize) -> Option<ListingEntry<'_>> {
-        let entry = self.entries.get(index)?;
-        Some(ListingEntry {
-            name: Name::checked(entry.name(&self.names)),
-            kind: entry.kind?,
-            inode: entry.inode,
-        })
-    }
-
-    /// All entries.
-    pub fn iter(&self) -> impl Iterator<Item = ListingEntry<'_>> {
-        (0..self.len()).filter_map(|index| self.get(index))
-    }
-
-    /// The listing of `entries`, none of them a whiteout, with their names.
-    pub(crate) fn new(names: Vec<u8>, entries: Vec<Record>) -> Self {
-        Self { names, entries }
-    }
-
-    /// Adds an entry.
-    #[cfg(feature = "dir")]
-    pub(crate) fn push(&mut self, name: Name<'_>, kind: Kind, inode: u64) {
-        let name = name.as_bytes();
-        self.entries.push(Record {
-            start: self.names.len(),
-            inode,
-            length: u32::try_from(name.len()).unwrap_or(u32::MAX),
-            layer: 0,
-            kind: Some(kind),
-        });
-        self.names.extend_from_slice(name);
     }
 }

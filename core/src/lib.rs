@@ -29,6 +29,7 @@ mod identity;
 mod keep;
 pub mod layer;
 mod limits;
+mod listing;
 #[cfg(feature = "dir")]
 mod live;
 pub mod marks;
@@ -41,10 +42,11 @@ mod stack;
 mod sync;
 pub mod wasi;
 
-pub use descriptor::{Dir, File, Listing, ListingEntry, OpenHow, Opened};
+pub use descriptor::{Dir, File, OpenHow, Opened};
 pub use error::{Errno, Error, Result, is_there};
 pub use layer::Advice;
 pub use limits::{Limits, MAX_LAYERS};
+pub use listing::{Listing, ListingEntry};
 #[cfg(feature = "dir")]
 pub use live::{Live, LiveDir, LiveFile};
 pub use meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};

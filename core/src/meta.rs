@@ -154,6 +154,4 @@ pub struct Stat {
     pub modified: Timestamp,
     /// When anything was last changed.
     pub changed: Timestamp,
-    /// Which file it is.
-    pub identity: Identity,
 }

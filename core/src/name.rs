@@ -30,6 +30,11 @@ impl<'a> Name<'a> {
         Self(bytes)
     }
 
+    /// Whether it belongs to the whiteout format: invisible, and not for guests to make.
+    pub(crate) fn is_reserved(self) -> bool {
+        self.0.starts_with(b".wh.")
+    }
+
     /// The bytes, as they stand on disk.
     pub fn as_bytes(self) -> &'a [u8] {
         self.0

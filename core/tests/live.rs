@@ -447,10 +447,10 @@ fn a_listing_is_types_and_inodes_of_every_name() {
             );
             continue;
         };
-        let stat = root.stat_at(name, false).unwrap();
+        let (stat, identity) = root.stat_and_identity_at(name, false).unwrap();
         assert_eq!(
-            (entry.kind, entry.inode),
-            (stat.kind, stat.identity.lower),
+            (entry.kind, entry.inode()),
+            (stat.kind, identity.lower),
             "{name}"
         );
     }

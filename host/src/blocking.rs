@@ -22,7 +22,7 @@ impl Blocking {
         call: impl FnOnce() -> R + Send + 'static,
     ) -> Begun<R> {
         match self {
-            Self::Inline => Begun::Made(Some(call())),
+            Self::Inline => Begun::Made(call()),
             Self::Pool => Begun::InPool(spawn_blocking(call)),
         }
     }
@@ -34,7 +34,7 @@ impl Blocking {
         call: impl FnOnce(&T) -> R + Send + 'static,
     ) -> Begun<R> {
         match self {
-            Self::Inline => Begun::Made(Some(call(on))),
+            Self::Inline => Begun::Made(call(on)),
             Self::Pool => {
                 let on = on.clone();
                 Begun::InPool(spawn_blocking(move || call(&on)))
@@ -43,20 +43,49 @@ impl Blocking {
     }
 }
 
-/// A call that was made, or is being made in the pool. To be waited for, once.
+/// A call that was made, or is being made in the pool. To be waited for.
 ///
 /// It holds the answer and nothing else. An `async fn` would keep the call too, with the path and all
 /// that it was given, and such a state is moved several times before it is first polled.
 pub(crate) enum Begun<R> {
+    Made(R),
+    InPool(AbortOnDropJoinHandle<R>),
+}
+
+impl<R> Begun<R> {
+    /// The answer, or who is to be waited for. For large answers: who has one at once need not keep
+    /// it where it is waited for, and move it from there.
+    pub(crate) fn now(self) -> Result<R, AbortOnDropJoinHandle<R>> {
+        match self {
+            Self::Made(answer) => Ok(answer),
+            Self::InPool(task) => Err(task),
+        }
+    }
+}
+
+impl<R: Send + 'static> IntoFuture for Begun<R> {
+    type Output = R;
+    type IntoFuture = Waited<R>;
+
+    fn into_future(self) -> Waited<R> {
+        match self {
+            Self::Made(answer) => Waited::Made(Some(answer)),
+            Self::InPool(task) => Waited::InPool(task),
+        }
+    }
+}
+
+/// A [`Begun`] that is waited for, once.
+pub(crate) enum Waited<R> {
     /// The answer, until it was taken.
     Made(Option<R>),
     InPool(AbortOnDropJoinHandle<R>),
 }
 
 // The answer is moved, never pinned.
-impl<R> Unpin for Begun<R> {}
+impl<R> Unpin for Waited<R> {}
 
-impl<R> Future for Begun<R> {
+impl<R> Future for Waited<R> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {

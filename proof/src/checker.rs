@@ -88,10 +88,9 @@ impl Checker {
         inside: &mut Vec<(Id, Dir, String)>,
     ) -> Result<(), String> {
         let fail = |what: String| format!("in {path:?}: {what}");
-        let stat = dir
-            .stat()
-            .map_err(|error| fail(format!("stat: {error:?}")))?;
-        self.stat(reference, id, &stat).map_err(fail)?;
+        let found = dir.stat().and_then(|stat| Ok((stat, dir.identity()?)));
+        let found = found.map_err(|error| fail(format!("stat: {error:?}")))?;
+        self.stat(reference, id, &found).map_err(fail)?;
         let listing = dir
             .list()
             .map_err(|error| fail(format!("list: {error:?}")))?;
@@ -106,15 +105,16 @@ impl Checker {
         }
         for (entry, (name, id)) in entries.into_iter().zip(expected) {
             let fail = |what: String| fail(format!("{name}: {what}"));
-            let stat = dir
-                .stat_at(name, false)
+            let found = dir
+                .stat_and_identity_at(name, false)
                 .map_err(|error| fail(format!("stat: {error:?}")))?;
-            self.stat(reference, id, &stat).map_err(fail)?;
+            self.stat(reference, id, &found).map_err(fail)?;
+            let (stat, identity) = found;
             if entry.kind != stat.kind {
                 return Err(fail(format!("listed as {:?}", entry.kind)));
             }
-            let has_inode = self.has_inodes || (entry.inode != 0 && stat.kind != Kind::Dir);
-            if has_inode && entry.inode != stat.identity.lower {
+            let has_inode = self.has_inodes || (entry.inode() != 0 && stat.kind != Kind::Dir);
+            if has_inode && entry.inode() != identity.lower {
                 return Err(fail("listed with another inode number".to_owned()));
             }
             if let Some(below) = self.data(reference, id, dir, name, &stat).map_err(fail)? {
@@ -183,13 +183,18 @@ impl Checker {
     ///
     /// # Errors
     /// What differs.
-    pub fn stat(&mut self, reference: &Reference, id: Id, found: &Stat) -> Result<(), String> {
+    pub fn stat(
+        &mut self,
+        reference: &Reference,
+        id: Id,
+        (found, identity): &(Stat, Identity),
+    ) -> Result<(), String> {
         let mut expected = reference.stat_of(id);
         let has_twins = reference.were_one(id, id) && Deviation::LowerHardLinks.is_listed();
         if has_twins {
             expected.links = found.links;
         } else if (self.has_inodes || found.kind != Kind::Dir)
-            && *self.known.entry(id).or_insert(found.identity) != found.identity
+            && *self.known.entry(id).or_insert(*identity) != *identity
         {
             return Err("another file than before".to_owned());
         }

@@ -3,7 +3,7 @@
 use crate::seen;
 use std::ops::ControlFlow;
 use wasi_overlay_core::layer::{Found, Layer, Listed, ReadAt};
-use wasi_overlay_core::{Dir, Errno, File, Kind, Meta, Name, Opened, Result, Stat};
+use wasi_overlay_core::{Dir, Errno, File, Identity, Kind, Meta, Name, Opened, Result, Stat};
 
 /// The overlay's root.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct FrozenFile(File);
 /// No device of a host; all of a mount is on one.
 const DEVICE: u64 = u64::MAX;
 
-fn meta(stat: &Stat) -> Meta {
+fn meta((stat, identity): &(Stat, Identity)) -> Meta {
     Meta {
         kind: stat.kind,
         size: stat.size,
@@ -26,7 +26,7 @@ fn meta(stat: &Stat) -> Meta {
         modified: stat.modified,
         changed: stat.changed,
         device: DEVICE,
-        inode: stat.identity.lower,
+        inode: identity.lower,
         mode: None,
         owner: None,
         rdev: 0,
@@ -46,7 +46,7 @@ impl Layer for Frozen {
     }
 
     fn dir_meta(&self, dir: &Dir) -> Result<Meta> {
-        Ok(meta(&dir.stat()?))
+        Ok(meta(&(dir.stat()?, dir.identity()?)))
     }
 
     fn is_opaque(&self, _: &Dir) -> Result<bool> {
@@ -54,9 +54,9 @@ impl Layer for Frozen {
     }
 
     fn find(&self, dir: &Dir, name: Name<'_>) -> Result<Found> {
-        match dir.stat_at(&text(name), false) {
-            Ok(stat) => Ok(Found::Here {
-                meta: meta(&stat),
+        match dir.stat_and_identity_at(&text(name), false) {
+            Ok(told) => Ok(Found::Here {
+                meta: meta(&told),
                 opaque: false,
             }),
             Err(error) if error.is_not_found() => Ok(Found::Absent),
@@ -93,7 +93,7 @@ impl Layer for Frozen {
         for entry in dir.list()?.iter() {
             let listed = Listed::Here {
                 kind: entry.kind,
-                inode: entry.inode,
+                inode: entry.inode(),
             };
             if each(entry.name, listed).is_break() {
                 break;
@@ -109,6 +109,6 @@ impl ReadAt for FrozenFile {
     }
 
     fn meta(&self) -> Result<Meta> {
-        Ok(meta(&self.0.stat()?))
+        Ok(meta(&(self.0.stat()?, self.0.identity()?)))
     }
 }

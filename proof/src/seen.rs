@@ -30,18 +30,16 @@ pub fn tree(root: &Dir) -> BTreeMap<String, String> {
         for entry in listing.iter() {
             let name = entry.name.to_string();
             let path = format!("{at}{name}");
-            let stat = dir.stat_at(&name, false).expect("a listed name");
+            let told = dir.stat_and_identity_at(&name, false);
+            let (stat, identity) = told.expect("a listed name");
             assert_eq!(stat.kind, entry.kind, "{path} is listed as something else");
-            assert_eq!(
-                stat.identity.lower, entry.inode,
-                "{path} is listed as another"
-            );
+            assert_eq!(identity.lower, entry.inode(), "{path} is listed as another");
             let (line, inside) = node(&dir, &name, &stat);
             if let Some(inside) = inside {
                 dirs.push((format!("{path}/"), inside));
             }
             if stat.kind != Kind::Dir && stat.links > 1 {
-                let known = (stat.identity.lower, stat.identity.upper);
+                let known = (identity.lower, identity.upper);
                 files
                     .entry(known)
                     .or_insert_with(Vec::new)

@@ -253,10 +253,10 @@ impl World {
         };
         let fail = |error: String| format!("in slot {slot}: {error}");
         let tree = &self.reference.mount;
-        let stat = Engine
-            .stat(engine)
-            .map_err(|error| fail(format!("{error:?}")))?;
-        self.checker.stat(tree, id, &stat).map_err(fail)?;
+        let stat = Engine.stat(engine);
+        let found = stat.and_then(|stat| Ok((stat, Engine.identity(engine)?)));
+        let found = found.map_err(|error| fail(format!("{error:?}")))?;
+        self.checker.stat(tree, id, &found).map_err(fail)?;
         match engine {
             Held::File(file) if file.is_readable() => {
                 self.checker.file(tree, id, file).map_err(fail)

@@ -2,9 +2,10 @@
 
 use super::stat::{self, Place};
 use super::{Mount, change, from_io, list, open, read_only, times};
-use crate::descriptor::{Listing, OpenHow, Opened};
+use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Result};
 use crate::identity::IdentityKey;
+use crate::listing::Listing;
 use crate::meta::{Identity, SetTimes, Stat};
 use crate::plain::dir::errno::from_errno;
 use crate::plain::dir::reopen;
@@ -64,7 +65,16 @@ impl LiveDir {
 
     pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
         let meta = stat::of_path(self.file(), path, follow)?;
-        Ok(stat::shown(&meta, self.key()))
+        Ok(stat::shown(&meta))
+    }
+
+    pub(crate) fn stat_and_identity_at(
+        &self,
+        path: &str,
+        follow: bool,
+    ) -> Result<(Stat, Identity)> {
+        let meta = stat::of_path(self.file(), path, follow)?;
+        Ok((stat::shown(&meta), Place::of(&meta).identity(self.key())))
     }
 
     pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
@@ -148,7 +158,7 @@ impl LiveDir {
     }
 
     pub(crate) fn stat(&self) -> Result<Stat> {
-        Ok(stat::shown(&stat::of_file(self.file())?, self.key()))
+        Ok(stat::shown(&stat::of_file(self.file())?))
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {

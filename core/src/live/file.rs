@@ -94,8 +94,7 @@ impl LiveFile {
     }
 
     pub(crate) fn stat(&self) -> Result<Stat> {
-        let meta = stat::of_file(&self.0.file)?;
-        Ok(stat::shown(&meta, &self.0.mount.key))
+        Ok(stat::shown(&stat::of_file(&self.0.file)?))
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {

@@ -1,8 +1,8 @@
 //! Listing a directory: types and inode numbers come with the names.
 
 use super::dir::LiveDir;
-use crate::descriptor::Listing;
 use crate::error::Result;
+use crate::listing::Listing;
 use crate::plain::dir::list;
 use std::fs::File;
 use std::ops::ControlFlow;

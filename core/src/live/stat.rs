@@ -69,7 +69,7 @@ pub(super) fn following(follow: bool) -> FollowSymlinks {
 }
 
 /// What a guest is told.
-pub(super) fn shown(meta: &Meta, key: &IdentityKey) -> Stat {
+pub(super) fn shown(meta: &Meta) -> Stat {
     Stat {
         kind: meta.kind,
         size: meta.size,
@@ -77,6 +77,5 @@ pub(super) fn shown(meta: &Meta, key: &IdentityKey) -> Stat {
         accessed: meta.accessed,
         modified: meta.modified,
         changed: meta.changed,
-        identity: Place::of(meta).identity(key),
     }
 }

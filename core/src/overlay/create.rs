@@ -1,7 +1,6 @@
 //! New files, directories and symbolic links.
 
 use super::Shared;
-use super::lookup::is_reserved;
 use super::node::{Child, Node, Place};
 use super::resolve::{Last, Walked};
 use super::stat::found;
@@ -167,7 +166,7 @@ impl Shared {
         if read_only {
             return Err(Errno::ReadOnly.into());
         }
-        if is_reserved(name) {
+        if name.is_reserved() {
             let message = format_args!("{name}: names that begin with .wh. are the overlay's own");
             return Err(Error::new(Errno::NotPermitted, message));
         }

@@ -5,7 +5,7 @@
 //! (links, `.` and `..`, most errors) is left to [`resolve`](super::resolve).
 
 use super::Shared;
-use super::lookup::{NAME_MAX, is_reserved};
+use super::lookup::NAME_MAX;
 use super::node::{At, Known, Node};
 use super::recent::Below;
 use crate::error::Result;
@@ -135,6 +135,35 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// The directory that the last name of `path` is in, and that name, where the way is straight and
+    /// the upper has all directories on it.
+    pub(super) fn parent_in_upper<'p>(
+        &self,
+        base: &Arc<Node>,
+        path: &'p str,
+    ) -> Result<Option<(Arc<Node>, Name<'p>)>> {
+        if path.len() >= self.limits.path_bytes {
+            return Ok(None);
+        }
+        let mut dir = Arc::clone(base);
+        let mut rest = Some(path.as_bytes());
+        while let Some((name, after)) = rest.and_then(first) {
+            if dir.kind != Kind::Dir || dir.upper.get().is_none() {
+                break;
+            }
+            if after.is_none() {
+                return Ok(Some((dir, name)));
+            }
+            let (Known::Upper(next), _) = dir.known_in_upper(name)? else {
+                break;
+            };
+            (dir, rest) = (next, after);
+        }
+        Ok(None)
+    }
+}
+
 /// The first name of a path and what follows the slash behind it. None where it is no name.
 fn first(path: &[u8]) -> Option<(Name<'_>, Option<&[u8]>)> {
     let end = path.iter().position(|&byte| matches!(byte, b'/' | 0));
@@ -147,5 +176,5 @@ fn first(path: &[u8]) -> Option<(Name<'_>, Option<&[u8]>)> {
         return None;
     }
     let name = Name::checked(name);
-    (!is_reserved(name)).then_some((name, rest))
+    (!name.is_reserved()).then_some((name, rest))
 }

@@ -4,9 +4,9 @@ use super::Shared;
 use super::copy_up::Data;
 use super::node::Node;
 use super::resolve::Last;
-use super::stat::set_ghost_times;
-use crate::descriptor::Listing;
+use super::stat::{Told, set_ghost_times};
 use crate::error::{Errno, Result};
+use crate::listing::Listing;
 use crate::meta::{Identity, SetTimes, Stat};
 use std::fmt;
 use std::sync::Arc;
@@ -43,11 +43,19 @@ impl OverlayDir {
     }
 
     pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
-        self.shared.stat_at(&self.node, path, last(follow))
+        self.shared.tell_at(&self.node, path, last(follow))
     }
 
     pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
-        Ok(self.stat_at(path, follow)?.identity)
+        self.shared.tell_at(&self.node, path, last(follow))
+    }
+
+    pub(crate) fn stat_and_identity_at(
+        &self,
+        path: &str,
+        follow: bool,
+    ) -> Result<(Stat, Identity)> {
+        self.shared.tell_at(&self.node, path, last(follow))
     }
 
     pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
@@ -114,7 +122,7 @@ impl OverlayDir {
     }
 
     pub(crate) fn stat(&self) -> Result<Stat> {
-        self.shared.stat_node(&self.node, None)
+        Told::of_node(&self.shared, &self.node, None)
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {

@@ -261,7 +261,7 @@ impl OverlayFile {
         if self.open.node.is_dead() {
             meta.links = 0;
         }
-        Ok(stat_of(&meta, self.identity()?))
+        Ok(stat_of(&meta))
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {

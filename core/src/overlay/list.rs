@@ -1,19 +1,13 @@
 //! The merged listing of a directory.
 
 use super::Shared;
-use super::lookup::is_reserved;
 use super::node::{Child, Node};
-use crate::descriptor::Listing;
 use crate::error::Result;
 use crate::layer::Listed;
-use crate::name::Name;
+use crate::listing::{Inodes, Listing, NO_INODE};
 use crate::stack::{Merge, UPPER};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-
-/// What a listing has for the number of a file where it has none, and shows: WASI's C library takes
-/// it for *ask*.
-const NONE: u64 = 0;
 
 impl Shared {
     /// The names in a directory as they are now, in the order of their bytes.
@@ -41,7 +35,7 @@ impl Shared {
         let mut merge = Merge::new(usize::MAX);
         if let Some(part) = node.upper.get() {
             let inode_of = |inode| match inode {
-                NONE => NONE,
+                NO_INODE => NO_INODE,
                 inode => self.identity_of_upper(part.device, inode).lower,
             };
             if self.complete_locked(node)? {
@@ -72,21 +66,17 @@ impl Shared {
         }
         let below = node.below();
         if let Some(below) = below {
+            if node.upper.get().is_none() && below.has_table(&self.stack)? {
+                let listing = Listing::lower(below, &self.stack, &self.key);
+                return Ok(listing.unwrap_or_default());
+            }
             below.list(&self.stack, &mut merge)?;
         }
         let (names, mut entries) = merge.finish(|_, _| {});
-        entries.retain(|entry| !is_reserved(Name::checked(entry.name(&names))));
-        // Many come from one layer, one after the other.
-        let mut known = None;
-        for entry in &mut entries {
-            if let (Some(below), true) = (below, entry.layer != UPPER && entry.inode != NONE) {
-                let device = match known {
-                    Some((layer, device)) if layer == entry.layer => device,
-                    _ => below.device_in(&self.stack, entry.layer)?,
-                };
-                known = Some((entry.layer, device));
-                let identity = self.key.of(entry.layer.into(), device, entry.inode);
-                entry.inode = identity.lower;
+        if let Some(below) = below {
+            let mut inodes = Inodes::of(below, &self.stack, &self.key);
+            for entry in entries.iter_mut().filter(|entry| entry.layer != UPPER) {
+                entry.inode = inodes.shown(entry.layer, entry.inode)?;
             }
         }
         Ok(Listing::new(names, entries))

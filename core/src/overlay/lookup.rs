@@ -39,18 +39,13 @@ impl Pos {
 /// refused before any layer is asked, so that a cached answer is the same as a fresh one.
 pub(super) const NAME_MAX: usize = 255;
 
-/// Whether a name belongs to the whiteout format: invisible, and not for guests to make.
-pub(super) fn is_reserved(name: Name<'_>) -> bool {
-    name.as_bytes().starts_with(b".wh.")
-}
-
 impl Shared {
     /// What `name` is in `dir`.
     pub(super) fn step(&self, dir: &Pos, name: Name<'_>) -> Result<Option<Pos>> {
         if name.as_bytes().len() > NAME_MAX {
             return Err(Errno::NameTooLong.into());
         }
-        if is_reserved(name) {
+        if name.is_reserved() {
             return Ok(None);
         }
         match dir {

@@ -4,12 +4,12 @@
 
 use super::Shared;
 use super::sync::Unsynced;
-use crate::descriptor::Listing;
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
 use crate::keep::Slot;
 use crate::layer::WriteAt;
 use crate::layer::erased::DirHandle;
+use crate::listing::Listing;
 use crate::meta::{Identity, Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
 use crate::stack::LowerNode;

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::copy_up::Data;
 use super::lookup::Pos;
-use super::node::{Child, Node, Place};
+use super::node::{Child, Known, Node, Place};
 use super::resolve::{Last, Walked};
 use super::stat::found;
 use crate::error::{Errno, Result};
@@ -22,15 +22,29 @@ impl Shared {
         path: &str,
         read_only: bool,
     ) -> Result<()> {
+        let must_be_file = |is_dir| match is_dir {
+            true => Err(Errno::IsDirectory.into()),
+            false => Ok(()),
+        };
+        // A component is to be small.
+        if cfg!(feature = "native")
+            && !read_only
+            && let Some((dir, name)) = self.parent_in_upper(base, path)?
+            && self.is_only_listed(&dir, name)?
+        {
+            self.trim_if_large();
+            match self.remove_from(&dir, name, must_be_file) {
+                // Somebody changed names meanwhile: walk.
+                Err(error) if error.is_not_found() => {}
+                removed => return removed,
+            }
+        }
         self.at_path(base, path, Last::Stop, |walked| {
             if walked.found().ok_or(Errno::NoEntry)?.is_dir() {
                 return Err(Errno::IsDirectory.into());
             }
             walked.existing()?;
-            self.remove(walked, read_only, |pos| match pos.is_dir() {
-                true => Err(Errno::IsDirectory.into()),
-                false => Ok(()),
-            })
+            self.remove(walked, read_only, must_be_file)
         })
     }
 
@@ -54,37 +68,57 @@ impl Shared {
             if !self.list(&node)?.is_empty() {
                 return Err(Errno::NotEmpty.into());
             }
-            self.remove(walked, read_only, |pos| match pos.is_dir() {
+            self.remove(walked, read_only, |is_dir| match is_dir {
                 true => Ok(()),
                 false => Err(Errno::NotDirectory.into()),
             })
         })
     }
 
-    /// Removes what a path led to. `check` says whether what is there at last may be removed.
+    /// Removes what a path led to, as [`remove_from`](Self::remove_from) does.
     fn remove(
         &self,
         walked: &Walked,
         read_only: bool,
-        check: impl FnOnce(&Pos) -> Result<()>,
+        check: impl FnOnce(bool) -> Result<()>,
     ) -> Result<()> {
         if read_only {
             return Err(Errno::ReadOnly.into());
         }
         let name = walked.name().ok_or(Errno::Busy)?;
         let parent = self.materialize(walked.parents())?;
-        self.may_change_names(&parent)?;
-        self.copy_up(&parent, Data::Keep)?;
+        self.remove_from(&parent, name, check)
+    }
+
+    /// Removes `name` from `parent`. `check` says whether what is there at last, a directory or not,
+    /// may be removed.
+    fn remove_from(
+        &self,
+        parent: &Arc<Node>,
+        name: Name<'_>,
+        check: impl FnOnce(bool) -> Result<()>,
+    ) -> Result<()> {
+        self.may_change_names(parent)?;
+        self.copy_up(parent, Data::Keep)?;
         let upper = self.upper()?;
         let _tree = self.tree.read();
         let _names = parent.dir()?.names.write();
         parent.must_live()?;
-        let pos = self.look_locked(&parent, name)?.ok_or(Errno::NoEntry)?;
-        check(&pos)?;
-        let node = match &pos {
-            Pos::Node(node) => Some(Arc::clone(node)),
-            Pos::Lower(dir) if pos.is_dir() => Some(self.child_node_locked(&parent, dir)?),
-            Pos::Lower(_) => None,
+        // A component is to be small.
+        let node = match cfg!(feature = "native") && self.is_only_listed(parent, name)? {
+            true => {
+                check(false)?;
+                None
+            }
+            false => {
+                let pos = self.look_locked(parent, name)?.ok_or(Errno::NoEntry)?;
+                check(pos.is_dir())?;
+                match &pos {
+                    Pos::Node(node) => Some(Arc::clone(node)),
+                    Pos::Lower(dir) if pos.is_dir() => Some(self.child_node_locked(parent, dir)?),
+                    Pos::Lower(_) => None,
+                }
+            }
         };
         // Parent before child: nothing is made in the directory while it goes.
         let inside = node.as_ref().and_then(|node| node.dir.as_ref());
@@ -96,10 +130,10 @@ impl Shared {
             return Err(Errno::NotEmpty.into());
         }
         let last = match &node {
-            Some(node) => Some(self.meta_before_removal(node, &parent, name)?),
+            Some(node) => Some(self.meta_before_removal(node, parent, name)?),
             None => None,
         };
-        let leave = match self.exists_below(&parent, name)? {
+        let leave = match self.exists_below(parent, name)? {
             true => Leave::Mark,
             false => Leave::Nothing,
         };
@@ -108,17 +142,33 @@ impl Shared {
         let at = AnyAt {
             dir: &handle,
             name,
-            modified: self.modified_for(leave, &parent),
+            modified: self.modified_for(leave, parent),
         };
         // Whoever asked meanwhile may have seen the time of a step that was taken back.
         let removed = upper.remove(at, what, leave);
         removed.inspect_err(|_| parent.touch())?;
-        self.hang_locked(&parent, name, hidden(leave));
+        self.hang_locked(parent, name, hidden(leave));
         if let (Some(node), Some(last)) = (&node, last) {
             self.lost_a_name(node, last);
         }
         parent.names_changed();
         Ok(())
+    }
+
+    /// Whether all that there is under `name` in `dir` is a file of lower layers that nobody has open,
+    /// by what those list. To remove it no more has to be known, so that nobody asks for its
+    /// metadata.
+    ///
+    /// That is true for as long as the directory lock of `dir` is held.
+    fn is_only_listed(&self, dir: &Node, name: Name<'_>) -> Result<bool> {
+        // Before what is known, as in every step.
+        let below = dir.below();
+        match (dir.known(name)?, below) {
+            ((Known::Lower(None), _) | (Known::Nothing, true), Some(below)) => {
+                below.lists_file(&self.stack, name)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// What is known of `node` before it loses a name: of a directory what `stat` shows, since

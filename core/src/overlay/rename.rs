@@ -6,7 +6,7 @@
 
 use super::Shared;
 use super::copy_up::Data;
-use super::lookup::{Pos, is_reserved};
+use super::lookup::Pos;
 use super::node::{Child, Node, Place};
 use super::remove::{hidden, over_of};
 use super::resolve::{TRIES, Walked};
@@ -93,7 +93,7 @@ impl Shared {
         if let Verdict::Same = verdict {
             return Ok(true);
         }
-        if is_reserved(plan.to.1) {
+        if plan.to.1.is_reserved() {
             let message = format_args!(
                 "{}: names that begin with .wh. are the overlay's own",
                 plan.to.1

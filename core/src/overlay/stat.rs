@@ -16,7 +16,7 @@ use crate::sync::atomic::Ordering;
 use std::sync::Arc;
 
 /// What a guest is told of a file.
-pub(super) fn stat_of(meta: &Meta, identity: Identity) -> Stat {
+pub(super) fn stat_of(meta: &Meta) -> Stat {
     Stat {
         kind: meta.kind,
         size: meta.size,
@@ -29,41 +29,73 @@ pub(super) fn stat_of(meta: &Meta, identity: Identity) -> Stat {
         accessed: meta.accessed,
         modified: meta.modified,
         changed: meta.changed,
-        identity,
+    }
+}
+
+/// What a guest may ask to be told of a file: no more is found out.
+pub(super) trait Told: Sized {
+    /// Of one that is only in lower layers.
+    fn of_lower(shared: &Shared, lower: &LowerNode) -> Self;
+
+    /// Of one with a node. `at` is where it was found, if that is known.
+    ///
+    /// # Errors
+    /// Those of the upper.
+    fn of_node(shared: &Shared, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Self>;
+}
+
+impl Told for Stat {
+    fn of_lower(_: &Shared, lower: &LowerNode) -> Self {
+        stat_of(&lower.meta())
+    }
+
+    fn of_node(shared: &Shared, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Self> {
+        Ok(stat_of(&shared.meta_of(node, at)?))
+    }
+}
+
+impl Told for Identity {
+    fn of_lower(shared: &Shared, lower: &LowerNode) -> Self {
+        shared.identity_of_lower(lower)
+    }
+
+    fn of_node(shared: &Shared, node: &Arc<Node>, _: Option<At<'_>>) -> Result<Self> {
+        Ok(node.identity(shared))
+    }
+}
+
+impl<A: Told, B: Told> Told for (A, B) {
+    fn of_lower(shared: &Shared, lower: &LowerNode) -> Self {
+        (A::of_lower(shared, lower), B::of_lower(shared, lower))
+    }
+
+    fn of_node(shared: &Shared, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Self> {
+        Ok((A::of_node(shared, node, at)?, B::of_node(shared, node, at)?))
     }
 }
 
 impl Shared {
-    /// `stat-at`.
-    pub(super) fn stat_at(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<Stat> {
+    /// `stat-at`, `metadata-hash-at`, or both.
+    pub(super) fn tell_at<T: Told>(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<T> {
         let told = self.descend(base, path, |seen| match seen {
-            Some(Seen::Lower(file, _)) => Some(Ok(self.stat_lower(file))),
+            Some(Seen::Lower(file, _)) => Some(Ok(T::of_lower(self, file))),
             // It may have lost the name since: then what has it now is to be told of.
-            Some(Seen::Node(node, at)) => match self.stat_node(node, Some(at)) {
+            Some(Seen::Node(node, at)) => match T::of_node(self, node, Some(at)) {
                 Err(error) if error.is_not_found() => None,
                 told => Some(told),
             },
             None => Some(Err(Errno::NoEntry.into())),
         })?;
-        let walk = || self.at_path(base, path, last, |walked| self.stat(walked));
+        let walk = || self.at_path(base, path, last, |walked| self.tell(walked));
         told.flatten().unwrap_or_else(walk)
     }
 
-    fn stat_lower(&self, lower: &LowerNode) -> Stat {
-        stat_of(&lower.meta(), self.identity_of_lower(lower))
-    }
-
-    /// `stat` of what a path led to.
-    fn stat(&self, walked: &Walked) -> Result<Stat> {
+    /// What is told of what a path led to.
+    fn tell<T: Told>(&self, walked: &Walked) -> Result<T> {
         match walked.existing()? {
-            Pos::Lower(lower) => Ok(self.stat_lower(lower)),
-            Pos::Node(node) => self.stat_node(node, walked.at()),
+            Pos::Lower(lower) => Ok(T::of_lower(self, lower)),
+            Pos::Node(node) => T::of_node(self, node, walked.at()),
         }
-    }
-
-    /// `stat` of a node. `at` is where it was found, if that is known.
-    pub(super) fn stat_node(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Stat> {
-        Ok(stat_of(&self.meta_of(node, at)?, node.identity(self)))
     }
 
     /// The metadata of a node. `at` is where it was found, if that is known: of a file with several

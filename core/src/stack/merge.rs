@@ -61,8 +61,12 @@ impl Merge {
         self.names.reserve(bytes);
     }
 
-    /// Adds what `layer` has under `name`. Returns whether there is room for more.
+    /// Adds what `layer` has under `name`, unless that is reserved. Returns whether there is room for
+    /// more.
     pub(crate) fn add(&mut self, layer: u16, name: Name<'_>, listed: Listed) -> bool {
+        if name.is_reserved() {
+            return true;
+        }
         let (kind, inode) = match listed {
             Listed::Hidden => (None, 0),
             Listed::Here { kind, inode } => (Some(kind), inode),
@@ -100,14 +104,11 @@ impl Merge {
 
     /// By name, and of one name the layers from the top down, as they were added.
     fn sort(&mut self) {
-        let names = &self.names;
-        if cfg!(feature = "native") {
-            self.records
-                .sort_by(|one, other| one.name(names).cmp(other.name(names)));
-            return;
-        }
         // A component is to be small.
-        self.records = sorted_by_heap(&self.records, names);
+        self.records = match cfg!(feature = "native") {
+            true => sorted_by_keys(&self.records, &self.names),
+            false => sorted_by_heap(&self.records, &self.names),
+        };
     }
 
     /// All names with one record for each that is there, in the order of the names. Calls
@@ -126,10 +127,9 @@ impl Merge {
         let mut more = Vec::new();
         let (mut from, mut to) = (0, 0);
         while let Some(first) = records.get(from) {
-            let rest = records[from..].iter();
-            let length = rest
-                .take_while(|record| record.name(&names) == first.name(&names))
-                .count();
+            let others = records[from + 1..].iter();
+            let same = others.take_while(|record| record.name(&names) == first.name(&names));
+            let length = 1 + same.count();
             if let Some(top) = merged(&records[from..from + length], &mut more) {
                 if !more.is_empty() {
                     merges(to, &more);
@@ -144,6 +144,52 @@ impl Merge {
     }
 }
 
+/// `records` by name, those of one name in their order. Names of one directory often begin alike, so
+/// they are compared by the eight bytes behind what all of them begin with, and further only where
+/// those are alike.
+fn sorted_by_keys(records: &[Record], names: &[u8]) -> Vec<Record> {
+    let Some((first, others)) = records.split_first() else {
+        return Vec::new();
+    };
+    let first = first.name(names);
+    let common = others.iter().fold(first, |common, other| {
+        let other = other.name(names);
+        if other.starts_with(common) {
+            return common;
+        }
+        let alike = common
+            .iter()
+            .zip(other)
+            .take_while(|(one, other)| one == other);
+        &common[..alike.count()]
+    });
+    let common = common.len();
+    let mut keys: Vec<(u64, usize)> = records
+        .iter()
+        .map(|record| key(&record.name(names)[common..]))
+        .zip(0..)
+        .collect();
+    let rest = |at: usize| records[at].name(names).get(common + KEY..);
+    keys.sort_unstable_by(|&(key, at), &(other_key, other)| {
+        key.cmp(&other_key)
+            .then_with(|| rest(at).cmp(&rest(other)))
+            .then(at.cmp(&other))
+    });
+    keys.into_iter().map(|(_, at)| records[at]).collect()
+}
+
+/// Bytes of a [`key`].
+const KEY: usize = size_of::<u64>();
+
+/// The first bytes of a name's end as a number, in their order. What is shorter comes first: no name
+/// holds a NUL.
+fn key(end: &[u8]) -> u64 {
+    let mut key = [0; KEY];
+    let length = end.len().min(KEY);
+    key[..length].copy_from_slice(&end[..length]);
+    u64::from_be_bytes(key)
+}
+
 /// `records` by name, those of one name in their order. A heap is a fraction of the code of a sort.
 fn sorted_by_heap(records: &[Record], names: &[u8]) -> Vec<Record> {
     let places = records.iter().enumerate();
@@ -156,6 +202,9 @@ fn sorted_by_heap(records: &[Record], names: &[u8]) -> Vec<Record> {
 /// in: down to the first whiteout or other file. `records` are those of one name.
 fn merged(records: &[Record], more: &mut Vec<u16>) -> Option<Record> {
     more.clear();
+    if let [one] = records {
+        return one.kind.is_some().then_some(*one);
+    }
     let mut top: Option<Record> = None;
     for layer in records.chunk_by(|one, other| one.layer == other.layer) {
         // A layer that has an entry and a mark of one name lists them in any order. The entry
@@ -203,21 +252,37 @@ mod tests {
             .collect()
     }
 
+    /// Names that are there once, or in all layers, in no order: that begin alike or not, and that
+    /// are alike for longer than a key or are the beginning of another.
     #[test]
-    fn a_heap_sorts_as_a_sort_does() {
-        let mut merge = Merge::new(1000);
-        for layer in (0..5).rev() {
-            // Names that are there once, or in all layers, in no order.
-            for at in 0..100 {
-                let name = format!("{}", at * 37 % 101 + u16::from(at % 3 == 0) * layer * 7);
-                merge.add(layer, Name::new(name.as_bytes()).unwrap(), FILE);
+    fn a_heap_and_keys_sort_as_a_sort_does() {
+        for (begin, end) in [
+            ("", ""),
+            ("file-", ".txt"),
+            ("a", "-the-same-in-all-of-them"),
+        ] {
+            let mut merge = Merge::new(1000);
+            for layer in (0..5).rev() {
+                for at in 0..100 {
+                    let number = at * 37 % 101 + u16::from(at % 3 == 0) * layer * 7;
+                    let end = [end, "", end, "\u{ff}"][usize::from(at) % 4];
+                    let middle = ["", "much-the-same-"][usize::from(at) % 2];
+                    let name = format!("{begin}{middle}{number}{end}");
+                    merge.add(layer, Name::new(name.as_bytes()).unwrap(), FILE);
+                }
+                if !begin.is_empty() {
+                    merge.add(layer, Name::new(begin.as_bytes()).unwrap(), FILE);
+                }
             }
+            let (records, names) = (&merge.records, &merge.names);
+            let places = |records: &[Record]| records.iter().map(|r| r.start).collect::<Vec<_>>();
+            let mut sorted = records.clone();
+            sorted.sort_by(|one, other| one.name(names).cmp(other.name(names)));
+            assert_ne!(places(&sorted), places(records));
+            assert_eq!(places(&sorted), places(&sorted_by_heap(records, names)));
+            assert_eq!(places(&sorted), places(&sorted_by_keys(records, names)));
         }
-        let places = |records: &[Record]| records.iter().map(|r| r.start).collect::<Vec<_>>();
-        let by_heap = places(&sorted_by_heap(&merge.records, &merge.names));
-        assert_ne!(by_heap, places(&merge.records));
-        merge.sort();
-        assert_eq!(by_heap, places(&merge.records));
+        assert!(sorted_by_keys(&[], b"").is_empty());
     }
 
     /// A layer with an entry and a mark of one name lists them in any order. With the mark first,

@@ -26,6 +26,7 @@ mod table;
 pub(crate) use merge::{Merge, Record, UPPER};
 pub(crate) use node::LowerNode;
 pub(crate) use open::OpenLower;
+pub(crate) use table::Table;
 
 use crate::error::{Errno, Error, Result};
 use crate::hash::RandomState;

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, OnceLock};
 
 /// Every name in a merged directory: what is not in it does not exist.
-pub(super) struct Table {
+pub(crate) struct Table {
     /// All names, one after the other, sorted.
     names: Box<[u8]>,
     /// In the order of the names.
@@ -101,6 +101,22 @@ impl Table {
     /// The name at a place.
     pub(super) fn name(&self, at: u32) -> Name<'_> {
         Name::checked(self.bytes(at as usize))
+    }
+
+    /// How many names there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The name at a place, in their order, and what the topmost layer lists it as.
+    pub(crate) fn get(&self, at: usize) -> Option<(Name<'_>, Kind)> {
+        let entry = self.entries.get(at)?;
+        Some((Name::checked(self.bytes(at)), entry.kind))
+    }
+
+    /// The topmost layer that has each name, and the inode number that it lists.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (u16, u64)> {
+        self.entries.iter().map(|entry| (entry.layer, entry.inode))
     }
 
     /// Where `name` is.

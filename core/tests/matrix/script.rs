@@ -198,10 +198,10 @@ pub(crate) fn names(dir: &Dir) -> Result<String> {
     let listing = dir.list()?;
     let mut names = Vec::new();
     for entry in listing.iter() {
-        let stat = dir.stat_at(entry.name.to_str()?, false)?;
+        let (stat, identity) = dir.stat_and_identity_at(entry.name.to_str()?, false)?;
         // 0 says that the listing does not know.
-        let inodes = [stat.identity.lower, 0];
-        let wrong = if entry.kind == stat.kind && inodes.contains(&entry.inode) {
+        let inodes = [identity.lower, 0];
+        let wrong = if entry.kind == stat.kind && inodes.contains(&entry.inode()) {
             ""
         } else {
             " (listed as another)"

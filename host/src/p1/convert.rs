@@ -2,7 +2,7 @@
 
 use super::types::{self, Errno, Error, Fdflags, Filetype, Rights};
 use wasi_overlay_core::{
-    self as core, Advice, File, Kind, OpenHow, SetTime, SetTimes, Stat, Timestamp,
+    self as core, Advice, File, Identity, Kind, OpenHow, SetTime, SetTimes, Stat, Timestamp,
 };
 
 const NANOS: u64 = 1_000_000_000;
@@ -80,10 +80,10 @@ fn timestamp(time: Timestamp) -> Result<types::Timestamp, Error> {
 
 /// All files of a guest are on device 1, as in wasmtime-wasi; the inode number alone tells them
 /// apart.
-pub(super) fn filestat(stat: Stat) -> Result<types::Filestat, Error> {
+pub(super) fn filestat((stat, identity): (Stat, Identity)) -> Result<types::Filestat, Error> {
     Ok(types::Filestat {
         dev: 1,
-        ino: stat.identity.lower,
+        ino: identity.lower,
         filetype: filetype(stat.kind),
         nlink: stat.links,
         size: stat.size,

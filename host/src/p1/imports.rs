@@ -10,7 +10,7 @@ use super::types::{
     Rights, Size, Subscription, Timestamp, Whence,
 };
 use super::{OverlayP1Ctx, Preview1, convert, data, delegate, paths};
-use wasi_overlay_core::{Dir, File, Stat};
+use wasi_overlay_core::{Dir, File, Identity, Stat};
 use wiggle::{GuestMemory as Memory, GuestPtr};
 
 type Result<T> = std::result::Result<T, Error>;
@@ -253,15 +253,15 @@ impl Preview1 for OverlayP1Ctx {
     }
 
     async fn fd_filestat_get(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<Filestat> {
-        let stat: Result<Stat> = object!(
+        let told: Result<(Stat, Identity)> = object!(
             self, fd,
             inner => {
                 let inner = *inner;
                 return self.wasi.fd_filestat_get(memory, inner).await;
             },
-            object => object.stat()
+            object => Ok((object.stat()?, object.identity()?))
         );
-        convert::filestat(stat?)
+        convert::filestat(told?)
     }
 
     async fn fd_filestat_set_size(
@@ -353,9 +353,9 @@ impl Preview1 for OverlayP1Ctx {
         path: GuestPtr<str>,
     ) -> Result<Filestat> {
         let follow = convert::follows(lookup);
-        let stat = path!(self, memory, fd, path, move |dir, path| dir
-            .stat_at(path, follow))?;
-        convert::filestat(stat)
+        let told = path!(self, memory, fd, path, move |dir, path| dir
+            .stat_and_identity_at(path, follow))?;
+        convert::filestat(told)
     }
 
     async fn path_filestat_set_times(

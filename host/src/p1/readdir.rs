@@ -60,7 +60,7 @@ impl OverlayP1Ctx {
                 {
                     Some(entry) => (
                         entry.name.to_str().ok(),
-                        entry.inode,
+                        entry.inode(),
                         convert::filetype(entry.kind),
                     ),
                     None => break,
@@ -84,7 +84,14 @@ fn look(
 ) -> core::Result<(u64, Arc<Listing>)> {
     let listing = match kept {
         Some(listing) => listing,
-        None => dir.list()?,
+        None => {
+            let listing = dir.list()?;
+            // Numbers are asked for here, where that may block. The first asks for all.
+            if let Some(entry) = listing.get(0) {
+                entry.inode();
+            }
+            listing
+        }
     };
     let own = if wants_dots { dir.identity()?.lower } else { 0 };
     Ok((own, listing))

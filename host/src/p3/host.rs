@@ -4,6 +4,7 @@
 use super::bindings::{preopens, types};
 use super::outcome::Ended;
 use super::streams;
+use crate::blocking::Begun;
 use crate::data::Place;
 use crate::descriptor::Descriptor;
 use crate::error::{FsError, FsResult};
@@ -14,16 +15,24 @@ use wasmtime::component::{Access, Accessor, Resource, StreamReader};
 /// A store, between two of whose guest's steps a host function may take it.
 type Store<U> = Accessor<U, WasiOverlay>;
 
+fn begin<U, R: Send + 'static>(
+    store: &Store<U>,
+    fd: &Resource<Descriptor>,
+    call: impl FnOnce(&Descriptor) -> Result<R> + Send + 'static,
+) -> FsResult<Begun<Result<R>>> {
+    store.with(|mut store| {
+        let view = store.get();
+        let descriptor = view.table.get(fd)?;
+        Ok(view.ctx.blocking().run_on(descriptor, call))
+    })
+}
+
 fn on_any<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
     call: impl FnOnce(&Descriptor) -> Result<R> + Send + 'static,
 ) -> impl Future<Output = FsResult<R>> + Send {
-    let begun = store.with(|mut store| {
-        let view = store.get();
-        let descriptor = view.table.get(fd)?;
-        FsResult::Ok(view.ctx.blocking().run_on(descriptor, call))
-    });
+    let begun = begin(store, fd, call);
     async { Ok(begun?.await?) }
 }
 
@@ -167,7 +176,11 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
     }
 
     async fn stat(store: &Store<U>, fd: Resource<Descriptor>) -> FsResult<types::DescriptorStat> {
-        Ok(on_any(store, &fd, Descriptor::stat).await?.into())
+        let waited = match begin(store, &fd, Descriptor::stat)?.now() {
+            Ok(stat) => return Ok(stat?.into()),
+            Err(waited) => waited,
+        };
+        Ok(waited.await?.into())
     }
 
     async fn stat_at(
@@ -176,8 +189,12 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         flags: types::PathFlags,
         path: String,
     ) -> FsResult<types::DescriptorStat> {
-        let stat = move |dir: &Dir| dir.stat_at(&path, flags.follow());
-        Ok(on_dir(store, &fd, stat).await?.into())
+        let stat = move |descriptor: &Descriptor| descriptor.dir()?.stat_at(&path, flags.follow());
+        let waited = match begin(store, &fd, stat)?.now() {
+            Ok(stat) => return Ok(stat?.into()),
+            Err(waited) => waited,
+        };
+        Ok(waited.await?.into())
     }
 
     async fn set_times_at(

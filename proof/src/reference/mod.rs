@@ -11,7 +11,7 @@ mod walk;
 use crate::layers::SET;
 use crate::merged::{self, Merged};
 use std::collections::{BTreeMap, BTreeSet};
-use wasi_overlay_core::{Identity, Kind, Stat, Timestamp};
+use wasi_overlay_core::{Kind, Stat, Timestamp};
 
 /// A node of the tree; nodes are never reused.
 pub type Id = usize;
@@ -211,10 +211,6 @@ impl Reference {
             accessed: Timestamp::default(),
             modified,
             changed: Timestamp::default(),
-            identity: Identity {
-                lower: id as u64,
-                upper: 0,
-            },
         }
     }
 

@@ -13,7 +13,7 @@ pub(crate) mod p3;
 pub(crate) use asked::Asked;
 
 use crate::trees::{FILES_OF_DIRECTORY, SMALL};
-use wasi_overlay::engine::{Identity, Kind, Stat, Timestamp};
+use wasi_overlay::engine::{Kind, Stat, Timestamp};
 use wasmtime::component::Resource;
 
 /// The data of a small file.
@@ -146,7 +146,6 @@ fn stat(kind: Kind) -> Stat {
         accessed: time,
         modified: time,
         changed: time,
-        identity: Identity { lower: 1, upper: 1 },
     }
 }
 

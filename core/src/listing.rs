@@ -1,0 +1,215 @@
+//! The entries of a directory, as a guest is given them.
+
+use crate::error::Result;
+use crate::identity::IdentityKey;
+use crate::meta::Kind;
+use crate::name::Name;
+use crate::stack::{LowerNode, LowerStack, Record, Table};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// The entries of a directory at one instant, each name once, without `.` and `..`.
+#[derive(Debug)]
+pub struct Listing(Entries);
+
+#[derive(Debug)]
+enum Entries {
+    /// This listing's own.
+    Own {
+        /// All names, in any order.
+        names: Vec<u8>,
+        records: Vec<Record>,
+    },
+    /// Those of a directory of which the upper has nothing: the stack keeps them in any case.
+    Lower(LowerNames),
+}
+
+struct LowerNames {
+    /// A directory whose names are in a table.
+    dir: Arc<LowerNode>,
+    stack: Arc<LowerStack>,
+    key: IdentityKey,
+    /// What is shown as their inode numbers, once somebody asked: WASI 0.1 alone shows them.
+    inodes: OnceLock<Box<[u64]>>,
+}
+
+/// One entry of a [`Listing`].
+#[derive(Clone, Copy)]
+pub struct ListingEntry<'a> {
+    /// The name. A host may have names that are no UTF-8.
+    pub name: Name<'a>,
+    /// The type.
+    pub kind: Kind,
+    inode: Inode<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Inode<'a> {
+    Known(u64),
+    Lower(&'a LowerNames, usize),
+}
+
+/// The inode numbers that are shown of what lower layers have in a directory.
+pub(crate) struct Inodes<'a> {
+    dir: &'a Arc<LowerNode>,
+    stack: &'a LowerStack,
+    key: &'a IdentityKey,
+    /// The layer that was asked last, and its device: many come from one, one after the other.
+    known: Option<(u16, u64)>,
+}
+
+/// What a listing has for the number of a file where it has none, and shows: WASI's C library takes
+/// it for *ask*.
+pub(crate) const NO_INODE: u64 = 0;
+
+impl Listing {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Entries::Own { records, .. } => records.len(),
+            Entries::Lower(lower) => lower.table().map_or(0, Table::len),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The entry at `index`, in the order of the listing.
+    pub fn get(&self, index: usize) -> Option<ListingEntry<'_>> {
+        let (name, kind, inode) = match &self.0 {
+            Entries::Own { names, records } => {
+                let record = records.get(index)?;
+                let name = Name::checked(record.name(names));
+                (name, record.kind?, Inode::Known(record.inode))
+            }
+            Entries::Lower(lower) => {
+                let (name, kind) = lower.table()?.get(index)?;
+                (name, kind, Inode::Lower(lower, index))
+            }
+        };
+        Some(ListingEntry { name, kind, inode })
+    }
+
+    /// All entries.
+    pub fn iter(&self) -> impl Iterator<Item = ListingEntry<'_>> {
+        (0..self.len()).filter_map(|index| self.get(index))
+    }
+
+    /// The listing of `records`, none of them a whiteout, with their names.
+    pub(crate) fn new(names: Vec<u8>, records: Vec<Record>) -> Self {
+        Self(Entries::Own { names, records })
+    }
+
+    /// Adds an entry to a listing of its own.
+    #[cfg(feature = "dir")]
+    pub(crate) fn push(&mut self, name: Name<'_>, kind: Kind, inode: u64) {
+        let Entries::Own { names, records } = &mut self.0 else {
+            return;
+        };
+        let name = name.as_bytes();
+        records.push(Record {
+            start: names.len(),
+            inode,
+            length: u32::try_from(name.len()).unwrap_or(u32::MAX),
+            layer: 0,
+            kind: Some(kind),
+        });
+        names.extend_from_slice(name);
+    }
+
+    /// The listing of `dir`, a directory of `stack` of which the upper has nothing; none where its
+    /// names are not in a table.
+    pub(crate) fn lower(
+        dir: &Arc<LowerNode>,
+        stack: &Arc<LowerStack>,
+        key: &IdentityKey,
+    ) -> Option<Self> {
+        dir.table()?;
+        Some(Self(Entries::Lower(LowerNames {
+            dir: Arc::clone(dir),
+            stack: Arc::clone(stack),
+            key: key.clone(),
+            inodes: OnceLock::new(),
+        })))
+    }
+}
+
+/// A listing without entries.
+impl Default for Listing {
+    fn default() -> Self {
+        Self::new(Vec::new(), Vec::new())
+    }
+}
+
+impl ListingEntry<'_> {
+    /// The lower half of the file's [`Identity`](crate::Identity); 0 where that is not known without a
+    /// `stat`, as WASI 0.1 has it. Who asks first may wait for the layers.
+    pub fn inode(&self) -> u64 {
+        match self.inode {
+            Inode::Known(inode) => inode,
+            Inode::Lower(lower, index) => lower.inodes()[index],
+        }
+    }
+}
+
+impl LowerNames {
+    fn table(&self) -> Option<&Table> {
+        self.dir.table()
+    }
+
+    fn inodes(&self) -> &[u64] {
+        self.inodes.get_or_init(|| {
+            let mut inodes = Inodes::of(&self.dir, &self.stack, &self.key);
+            let places = self.table().into_iter().flat_map(Table::places);
+            let shown = places.map(|(layer, inode)| inodes.shown(layer, inode));
+            shown.map(|shown| shown.unwrap_or(NO_INODE)).collect()
+        })
+    }
+}
+
+impl<'a> Inodes<'a> {
+    pub(crate) fn of(dir: &'a Arc<LowerNode>, stack: &'a LowerStack, key: &'a IdentityKey) -> Self {
+        Self {
+            dir,
+            stack,
+            key,
+            known: None,
+        }
+    }
+
+    /// What is shown of the file that `layer` has, there called `inode`.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    pub(crate) fn shown(&mut self, layer: u16, inode: u64) -> Result<u64> {
+        if inode == NO_INODE {
+            return Ok(NO_INODE);
+        }
+        let device = match self.known {
+            Some((of, device)) if of == layer => device,
+            _ => self.dir.device_in(self.stack, layer)?,
+        };
+        self.known = Some((layer, device));
+        Ok(self.key.of(layer.into(), device, inode).lower)
+    }
+}
+
+impl fmt::Debug for LowerNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LowerNames")
+            .field("stack", &self.stack)
+            .field("names", &self.table().map(Table::len))
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ListingEntry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListingEntry")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
