@@ -32,7 +32,7 @@ pub(crate) fn run(run: Run<'_>, trees: &Trees) -> Result<Duration> {
 }
 
 /// The tree, and room for what is read from it.
-struct Native {
+pub(crate) struct Native {
     base: OwnedFd,
     /// The directory in the place of an upper, and its times, which no copy is to move.
     work: (OwnedFd, Timestamps),
@@ -48,7 +48,7 @@ struct Native {
 }
 
 impl Native {
-    fn new(plain: &Path, size: u64) -> Result<Self> {
+    pub(crate) fn new(plain: &Path, size: u64) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let work = openat(CWD, plain.join("work"), flags, Mode::empty())?;
         let times = times(&fstat(&work)?)?;
@@ -163,10 +163,7 @@ impl Native {
             }
             "rename-copied" => {
                 let name = self.victim();
-                self.copy_small(&name)?;
-                self.mark(&name)?;
-                let copied = copied(&name);
-                self.rename(&copied, &format!("{copied}-renamed"))
+                self.rename_copied(&name, &format!("{name}-renamed"))
             }
             // As `cp` does.
             "copy-up-large" => self.copy("large", "work/copy"),
@@ -260,7 +257,7 @@ impl Native {
     /// Puts a copy of a small file where there is none, by the steps that a copy-up cannot leave out:
     /// it has the times and attributes of the original and is on disk when it gets its name, and its
     /// directory's times stay.
-    fn copy_small(&mut self, name: &str) -> Result<OwnedFd> {
+    pub(crate) fn copy_small(&mut self, name: &str) -> Result<OwnedFd> {
         let from = self.open(name, OFlags::RDONLY)?;
         let stat = fstat(&from)?;
         // There may be some that no copy takes over, such as a security module's.
@@ -277,10 +274,17 @@ impl Native {
     }
 
     /// Makes the mark that hides a file: the least that a removal can do.
-    fn mark(&self, name: &str) -> Result<()> {
+    pub(crate) fn mark(&self, name: &str) -> Result<()> {
         let name = copied(name).replace('/', "/.wh.");
         let mode = Mode::from_raw_mode(0o644);
         Ok(mknodat(&self.base, name, FileType::RegularFile, mode, 0)?)
+    }
+
+    /// Gives a small file another name, by copy and mark.
+    pub(crate) fn rename_copied(&mut self, from: &str, to: &str) -> Result<()> {
+        self.copy_small(from)?;
+        self.mark(from)?;
+        self.rename(&copied(from), &copied(to))
     }
 
     fn list(&self, name: &str) -> Result<Vec<(String, FileType)>> {

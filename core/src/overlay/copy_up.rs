@@ -238,19 +238,20 @@ fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, mut attributes: Attributes
 /// Copies all data of `from`, which has none in `to` yet. Holes stay holes.
 fn copy_data(meta: &Meta, from: &dyn ReadAt, to: &dyn WriteAt) -> Result<()> {
     let size = meta.size;
+    if size == 0 {
+        return Ok(());
+    }
     let mut offset = 0;
     let mut buffer = Vec::new();
     let sparse = meta.allocated.is_some_and(|bytes| bytes < size);
     if size <= STEP as u64 && !sparse {
         // A small file is whole in one step, which takes fewer calls than to ask what is cheaper.
-        buffer.resize(usize::try_from(size).unwrap_or(0), 0);
-        let read = from.read_at(&mut buffer, 0)?;
-        write_all(to, &buffer[..read], 0)?;
-        if read as u64 == size {
+        let data = from.read_vec_at(usize::try_from(size).unwrap_or(STEP), 0)?;
+        write_all(to, &data, 0)?;
+        offset = data.len() as u64;
+        if offset == size {
             return Ok(());
         }
-        offset = read as u64;
-        buffer.clear();
     }
     while let Some(range) = from.next_data(offset)? {
         let end = range.end.min(size);

@@ -1,5 +1,6 @@
 //! What no host is spared: what nobody asked the system yet has to be asked, once.
 
+use super::changed::Changes;
 use crate::trees::{SMALL, Trees};
 use anyhow::{Context as _, Result};
 use rustix::buffer::spare_capacity;
@@ -23,6 +24,7 @@ pub(crate) struct Asked {
     listed: AtomicUsize,
     files: Vec<(usize, CString)>,
     told: AtomicUsize,
+    pub(super) changes: Changes,
 }
 
 impl Asked {
@@ -34,6 +36,7 @@ impl Asked {
             listed: AtomicUsize::new(0),
             files: Vec::new(),
             told: AtomicUsize::new(0),
+            changes: Changes::new(trees)?,
         };
         if is_first_walk {
             for above in entries(&trees.plain().join("tree"))? {

@@ -2,11 +2,13 @@
 //! guest and by wasmtime, which carries arguments in and answers out; no filesystem can be faster.
 //!
 //! What nobody can know before it is asked for, they ask the system for: a page of a large file that is
-//! read by its position, and what is found on a first walk.
+//! read by its position, and what is found on a first walk. Where a file of a lower layer is changed, they
+//! do what the native program does.
 //!
 //! They know the names that the guests of the benchmark ask for, and no other.
 
 mod asked;
+mod changed;
 pub(crate) mod p2;
 pub(crate) mod p3;
 

@@ -1,7 +1,9 @@
 //! Constants for WASI 0.2. All but files is wasmtime-wasi's.
 
+use super::changed::Changes;
 use super::{Asked, Descriptor, NAME, Object, PAGE, is_missing, kind_at, refuse, root, stat};
 use crate::sides::stock::{Ready, State};
+use crate::trees::SMALL;
 use anyhow::Result;
 use std::sync::Arc;
 use wasi_overlay::p2::bindings::sync::types::{
@@ -10,24 +12,43 @@ use wasi_overlay::p2::bindings::sync::types::{
 };
 use wasmtime::component::{Component, Linker, Resource, ResourceType};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
-use wasmtime_wasi::p2::DynInputStream;
 use wasmtime_wasi::p2::bindings::cli;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
+use wasmtime_wasi_io::bytes::Bytes;
+use wasmtime_wasi_io::poll::Pollable;
+use wasmtime_wasi_io::streams::{OutputStream, StreamError, StreamResult};
 
 /// What the guest imports and is not told to do.
-const REFUSED: &[&str] = &[
-    "append-via-stream",
-    "create-directory-at",
-    "rename-at",
-    "unlink-file-at",
-    "write",
-    "write-via-stream",
-];
+const REFUSED: &[&str] = &["create-directory-at", "write", "write-via-stream"];
 
 /// A directory that is being listed: how many entries are left, and of which type.
 struct Listing {
     left: u32,
     type_: DescriptorType,
+}
+
+/// The end of a copy, as what a guest writes to.
+struct Appended(Changes);
+
+#[async_trait::async_trait]
+impl Pollable for Appended {
+    async fn ready(&mut self) {}
+}
+
+impl OutputStream for Appended {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        let appended = self.0.append(&bytes);
+        appended.map_err(|error| StreamError::Trap(wasmtime::Error::from_anyhow(error)))
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(SMALL)
+    }
 }
 
 /// Runs a component, in a tree of so many files to walk; returns what it printed.
@@ -51,7 +72,11 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32, asked: &Arc<Asked>) -> 
     preopens.func_wrap("get-directories", |_, (): ()| Ok((root(),)))?;
     let mut types = linker.instance("wasi:filesystem/types@0.2.12")?;
     let descriptor = ResourceType::host::<Descriptor>();
-    types.resource("descriptor", descriptor, |_, _| Ok(()))?;
+    let changes = asked.changes.clone();
+    types.resource("descriptor", descriptor, move |_, _| {
+        changes.close();
+        Ok(())
+    })?;
     let stream = ResourceType::host::<Listing>();
     types.resource("directory-entry-stream", stream, |mut store, number| {
         let listing = Resource::<Listing>::new_own(number);
@@ -83,10 +108,42 @@ fn add_to_linker(linker: &mut Linker<State>, files: u32, asked: &Arc<Asked>) -> 
             Ok((Ok(stat(kind_at(&path)).into()),))
         },
     )?;
+    let changes = asked.changes.clone();
     types.func_wrap(
         "[method]descriptor.open-at",
         move |_, how: (Fd, PathFlags, String, OpenFlags, DescriptorFlags)| -> Answer<_> {
+            if how.4.contains(DescriptorFlags::WRITE) {
+                changes.open(&how.2).map_err(wasmtime::Error::from_anyhow)?;
+            }
             Ok((Ok(Object::at(&how.2, files).descriptor()),))
+        },
+    )?;
+    let changes = asked.changes.clone();
+    types.func_wrap(
+        "[method]descriptor.unlink-file-at",
+        move |_, (_, path): (Fd, String)| -> Answer<()> {
+            changes
+                .unlink(&path)
+                .map_err(wasmtime::Error::from_anyhow)?;
+            Ok((Ok(()),))
+        },
+    )?;
+    let changes = asked.changes.clone();
+    types.func_wrap(
+        "[method]descriptor.rename-at",
+        move |_, (_, from, _, to): (Fd, String, Fd, String)| -> Answer<()> {
+            changes
+                .rename(&from, &to)
+                .map_err(wasmtime::Error::from_anyhow)?;
+            Ok((Ok(()),))
+        },
+    )?;
+    let changes = asked.changes.clone();
+    types.func_wrap(
+        "[method]descriptor.append-via-stream",
+        move |mut store, _: (Fd,)| -> Answer<Resource<DynOutputStream>> {
+            let stream: DynOutputStream = Box::new(Appended(changes.clone()));
+            Ok((Ok(store.data_mut().table.push(stream)?),))
         },
     )?;
     let pages = Arc::clone(asked);
