@@ -62,8 +62,13 @@ pub(crate) fn processes(side: Side, work: &str, turns: u32, trees: &Trees) -> Re
 pub(crate) fn process(side: Side, work: &str, trees: &Trees) -> Result<()> {
     let engine = Engine::default();
     let (name, preopens) = match side {
-        Side::Composed => (side.name(), composed::preopens(trees)),
+        Side::Composed | Side::Hollow => (side.name(), composed::preopens(trees)),
         _ => (Version::P2.name(), stock::whole(&trees.plain())),
+    };
+    let work = match side {
+        // It has nothing to look at.
+        Side::Hollow => "nothing",
+        _ => work,
     };
     // SAFETY: this program wrote the file, in a folder that is its own.
     let component = unsafe { Component::deserialize_file(&engine, trees.compiled(name)) }?;

@@ -201,7 +201,11 @@ impl Subject {
             Timed::Guest if self.side == Side::Hollow => false,
             // It is what the others are compared with.
             Timed::Guest => self.side != work.peer,
-            Timed::Instance | Timed::Run("nothing") if self.side == Side::Hollow => true,
+            Timed::Instance | Timed::Run("nothing") | Timed::Process(_)
+                if self.side == Side::Hollow =>
+            {
+                true
+            }
             Timed::Instance | Timed::Run(_) | Timed::Process(_) => self.side == Side::Composed,
             Timed::Mount => self.version == Version::P1 && self.side == Side::Overlay,
             Timed::Python => self.version == Version::P1 && self.side != Side::Native,
