@@ -9,6 +9,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 /// The entries of a directory at one instant, each name once, without `.` and `..`.
+///
+/// One of a directory that only lower layers have shares its names with their stack, which it keeps for
+/// as long as it is kept itself.
 #[derive(Debug)]
 pub struct Listing(Entries);
 
@@ -97,6 +100,18 @@ impl Listing {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
+    /// Works out the [inode numbers](ListingEntry::inode) of all entries, where that was not done, and
+    /// so waits for the layers at most here.
+    ///
+    /// # Errors
+    /// Those of the layers.
+    pub fn find_inodes(&self) -> Result<()> {
+        match &self.0 {
+            Entries::Own { .. } => Ok(()),
+            Entries::Lower(lower) => lower.inodes().map(drop),
+        }
+    }
+
     /// The listing of `records`, none of them a whiteout, with their names.
     pub(crate) fn new(names: Vec<u8>, records: Vec<Record>) -> Self {
         Self(Entries::Own { names, records })
@@ -106,6 +121,7 @@ impl Listing {
     #[cfg(feature = "dir")]
     pub(crate) fn push(&mut self, name: Name<'_>, kind: Kind, inode: u64) {
         let Entries::Own { names, records } = &mut self.0 else {
+            debug_assert!(false, "names are added to those of a stack");
             return;
         };
         let name = name.as_bytes();
@@ -119,20 +135,22 @@ impl Listing {
         names.extend_from_slice(name);
     }
 
-    /// The listing of `dir`, a directory of `stack` of which the upper has nothing; none where its
-    /// names are not in a table.
+    /// The listing of `dir`, a directory of `stack` of which the upper has nothing; none where it has
+    /// too many names for a table.
     pub(crate) fn lower(
         dir: &Arc<LowerNode>,
         stack: &Arc<LowerStack>,
         key: &IdentityKey,
-    ) -> Option<Self> {
-        dir.table()?;
-        Some(Self(Entries::Lower(LowerNames {
-            dir: Arc::clone(dir),
-            stack: Arc::clone(stack),
-            key: key.clone(),
-            inodes: OnceLock::new(),
-        })))
+    ) -> Result<Option<Self>> {
+        let has_table = dir.has_table(stack)?;
+        Ok(has_table.then(|| {
+            Self(Entries::Lower(LowerNames {
+                dir: Arc::clone(dir),
+                stack: Arc::clone(stack),
+                key: key.clone(),
+                inodes: OnceLock::new(),
+            }))
+        }))
     }
 }
 
@@ -145,11 +163,14 @@ impl Default for Listing {
 
 impl ListingEntry<'_> {
     /// The lower half of the file's [`Identity`](crate::Identity); 0 where that is not known without a
-    /// `stat`, as WASI 0.1 has it. Who asks first may wait for the layers.
+    /// `stat`, as WASI 0.1 has it.
+    ///
+    /// Who asks first may wait for the layers, and is told 0 where one of them fails:
+    /// [`find_inodes`](Listing::find_inodes) says how.
     pub fn inode(&self) -> u64 {
         match self.inode {
             Inode::Known(inode) => inode,
-            Inode::Lower(lower, index) => lower.inodes()[index],
+            Inode::Lower(lower, index) => lower.inodes().map_or(NO_INODE, |inodes| inodes[index]),
         }
     }
 }
@@ -159,13 +180,16 @@ impl LowerNames {
         self.dir.table()
     }
 
-    fn inodes(&self) -> &[u64] {
-        self.inodes.get_or_init(|| {
-            let mut inodes = Inodes::of(&self.dir, &self.stack, &self.key);
-            let places = self.table().into_iter().flat_map(Table::places);
-            let shown = places.map(|(layer, inode)| inodes.shown(layer, inode));
-            shown.map(|shown| shown.unwrap_or(NO_INODE)).collect()
-        })
+    /// What failed is not kept: it is asked again.
+    fn inodes(&self) -> Result<&[u64]> {
+        if let Some(inodes) = self.inodes.get() {
+            return Ok(inodes);
+        }
+        let mut inodes = Inodes::of(&self.dir, &self.stack, &self.key);
+        let places = self.table().into_iter().flat_map(Table::places);
+        let shown = places.map(|(layer, inode)| inodes.shown(layer, inode));
+        let shown = shown.collect::<Result<_>>()?;
+        Ok(self.inodes.get_or_init(|| shown))
     }
 }
 

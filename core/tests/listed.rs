@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryDir, MemoryFile, MemoryLayer};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use wasi_overlay_core::layer::{Entered, Found, Layer, Listed, MemoryDir, MemoryFile, MemoryLayer};
 use wasi_overlay_core::{
     Dir, Errno, Kind, Limits, Lower, LowerStack, Meta, Name, OpenHow, Opened, Overlay, Result,
 };
@@ -12,6 +12,8 @@ use wasi_overlay_core::{
 struct Asked {
     layer: MemoryLayer,
     finds: Arc<AtomicUsize>,
+    /// Whether it does not tell of its directories any more.
+    is_broken: Arc<AtomicBool>,
 }
 
 impl Layer for Asked {
@@ -23,7 +25,10 @@ impl Layer for Asked {
     }
 
     fn dir_meta(&self, dir: &MemoryDir) -> Result<Meta> {
-        self.layer.dir_meta(dir)
+        match self.is_broken.load(Ordering::Relaxed) {
+            true => Err(Errno::Io.into()),
+            false => self.layer.dir_meta(dir),
+        }
     }
 
     fn is_opaque(&self, dir: &MemoryDir) -> Result<bool> {
@@ -37,6 +42,16 @@ impl Layer for Asked {
 
     fn open_dir(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryDir> {
         self.layer.open_dir(dir, name)
+    }
+
+    /// Of the layers below the topmost nothing is known then.
+    fn enter(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Option<Entered<MemoryDir>>> {
+        let dir = self.layer.open_dir(dir, name)?;
+        Ok(Some(Entered {
+            meta: self.layer.dir_meta(&dir)?,
+            opaque: self.layer.is_opaque(&dir)?,
+            dir,
+        }))
     }
 
     fn open_file(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryFile> {
@@ -63,6 +78,34 @@ impl Layer for Asked {
     }
 }
 
+/// Layers, the bottom one first, mounted, and how often they were asked for names.
+struct Mounted {
+    overlay: Overlay,
+    finds: Arc<AtomicUsize>,
+    is_broken: Arc<AtomicBool>,
+}
+
+fn mount_all(layers: Vec<MemoryLayer>, table_entries: usize) -> Mounted {
+    let (finds, is_broken) = (Arc::default(), Arc::default());
+    let mut limits = Limits::default();
+    limits.table_entries = table_entries;
+    let lowers = layers.into_iter().map(|layer| {
+        let asked = Asked {
+            layer,
+            finds: Arc::clone(&finds),
+            is_broken: Arc::clone(&is_broken),
+        };
+        Lower::new("asked", asked)
+    });
+    let stack = LowerStack::new(lowers, &limits).unwrap();
+    let overlay = Overlay::builder().stack(stack).upper_memory(1 << 20);
+    Mounted {
+        overlay: overlay.build().unwrap(),
+        finds,
+        is_broken,
+    }
+}
+
 /// A mount of `d/file`, `d/other`, `d/link` and `d/sub`, and how often a layer was asked for names.
 fn mount(table_entries: usize) -> (Overlay, Arc<AtomicUsize>) {
     let layer = MemoryLayer::build()
@@ -71,16 +114,8 @@ fn mount(table_entries: usize) -> (Overlay, Arc<AtomicUsize>) {
         .file("d/other", b"lower")
         .symlink("d/link", "file")
         .dir("d/sub");
-    let finds = Arc::new(AtomicUsize::new(0));
-    let asked = Asked {
-        layer: layer.finish().unwrap(),
-        finds: Arc::clone(&finds),
-    };
-    let mut limits = Limits::default();
-    limits.table_entries = table_entries;
-    let stack = LowerStack::new([Lower::new("asked", asked)], &limits).unwrap();
-    let overlay = Overlay::builder().stack(stack).upper_memory(1 << 20);
-    (overlay.build().unwrap(), finds)
+    let mounted = mount_all(vec![layer.finish().unwrap()], table_entries);
+    (mounted.overlay, mounted.finds)
 }
 
 fn names(dir: &Dir) -> Vec<String> {
@@ -159,38 +194,53 @@ fn an_open_file_is_still_there_when_its_name_is_not() {
     }
 }
 
-/// In a directory that only the layers have, and in one that the upper has too; and a listing is
-/// whole when the mount is gone.
+/// The numbers of what is in a directory, by `identity-at`.
+fn numbers(dir: &Dir) -> Vec<u64> {
+    let number = |name: &String| dir.identity_at(name, false).unwrap().lower;
+    names(dir).iter().map(number).collect()
+}
+
+/// In a directory that only the layers have, and in one that the upper has too; asked for when the mount
+/// is gone, as well.
 #[test]
 fn listed_numbers_are_those_of_the_files_and_reserved_names_are_not_listed() {
     for table_entries in [100, 1] {
-        let (overlay, _) = mount(table_entries);
-        let root = overlay.root();
-        let opened = open(&root, "d");
-        let d = opened.dir().unwrap();
-        let mut kept = Vec::new();
-        for expected in [
-            &["file", "link", "other", "sub"][..],
-            &["file", "link", "new", "other", "sub"],
+        for (expected, makes_one) in [
+            (&["file", "link", "other", "sub"][..], false),
+            (&["file", "link", "new", "other", "sub"], true),
         ] {
-            assert_eq!(names(d), expected);
-            let listing = d.list().unwrap();
-            for entry in listing.iter() {
-                let identity = d.identity_at(entry.name.to_str().unwrap(), false);
-                assert_eq!(entry.inode(), identity.unwrap().lower, "{}", entry.name);
-            }
-            kept.push((d.list().unwrap(), expected));
-            if expected.len() == 4 {
+            let (overlay, _) = mount(table_entries);
+            let root = overlay.root();
+            let opened = open(&root, "d");
+            let d = opened.dir().unwrap();
+            if makes_one {
                 d.create_directory_at("new").unwrap();
             }
-        }
-        drop((opened, root, overlay));
-        for (listing, expected) in kept {
-            assert_eq!(listing.len(), expected.len());
+            let (listing, numbers) = (d.list().unwrap(), numbers(d));
+            drop((opened, root, overlay));
+            let listed = listing.iter().map(|entry| entry.name.to_string());
+            assert_eq!(listed.collect::<Vec<_>>(), expected);
+            let listed = listing.iter().map(|entry| entry.inode());
+            assert_eq!(listed.collect::<Vec<_>>(), numbers);
             assert!(listing.get(expected.len()).is_none());
-            let numbers: std::collections::BTreeSet<_> =
-                listing.iter().map(|entry| entry.inode()).collect();
-            assert_eq!(numbers.len(), expected.len());
         }
     }
+}
+
+/// The numbers of a listing are kept, and a fault that passes is not.
+#[test]
+fn numbers_that_could_not_be_had_are_asked_for_again() {
+    let layer = |name: &str| MemoryLayer::build().dir("d").file(format!("d/{name}"), b"");
+    let layers = ["below", "above"].map(|name| layer(name).finish().unwrap());
+    let mounted = mount_all(layers.into(), 100);
+    let root = mounted.overlay.root();
+    let opened = open(&root, "d");
+    let listing = opened.dir().unwrap().list().unwrap();
+    mounted.is_broken.store(true, Ordering::Relaxed);
+    fails(listing.find_inodes(), Errno::Io);
+    assert!(listing.iter().all(|entry| entry.inode() == 0));
+    mounted.is_broken.store(false, Ordering::Relaxed);
+    listing.find_inodes().unwrap();
+    let listed: Vec<_> = listing.iter().map(|entry| entry.inode()).collect();
+    assert_eq!(listed, numbers(opened.dir().unwrap()));
 }

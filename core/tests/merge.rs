@@ -222,3 +222,34 @@ fn a_layer_whose_root_may_not_be_searched_is_refused() {
     set(0o755).unwrap();
     assert_eq!(refused.unwrap_err().errno(), Errno::Access);
 }
+
+/// Where a look refuses a file, or does not see it, whoever removes it is told so, unless nobody looks.
+#[test]
+fn what_is_listed_and_not_there_for_who_looks_can_be_removed_without_a_look() {
+    let layers = Layers::new(1);
+    for dir in ["d", "d/e"] {
+        for (name, attribute) in [("white", "whiteout"), ("far", "metacopy")] {
+            let at = layers.at(0, &format!("{dir}/{name}"));
+            std::fs::write(&at, "").unwrap();
+            set_attribute(&at, &format!("user.overlay.{attribute}"), "");
+        }
+    }
+    for limits in all_limits() {
+        let stack = LowerStack::new(layers.lowers(), &limits).unwrap();
+        let overlay = Overlay::builder().stack(stack).upper_memory(1 << 20);
+        let root = overlay.build().unwrap().root();
+        let unlink = |path| root.unlink_file_at(path).map_err(|error| error.errno());
+        assert_eq!(unlink("d/e/white"), Err(Errno::NoEntry));
+        assert_eq!(unlink("d/e/far"), Err(Errno::Unsupported));
+        root.create_directory_at("d/new").unwrap();
+        let looks = limits.table_entries == 1;
+        let (white, far) = match looks {
+            true => (Err(Errno::NoEntry), Err(Errno::Unsupported)),
+            false => (Ok(()), Ok(())),
+        };
+        assert_eq!((unlink("d/white"), unlink("d/far")), (white, far));
+        let listed = list(&root, "d").unwrap();
+        assert_eq!(listed.contains(&"white".to_owned()), looks);
+        assert_eq!(listed.contains(&"far".to_owned()), looks);
+    }
+}

@@ -121,7 +121,8 @@ pub trait Layer: Send + Sync + 'static {
     /// Calls `each` once for every name, hidden ones included, in any order, until it breaks.
     ///
     /// A layer whose format can hold an entry and a mark of one name reports both; the entry
-    /// counts.
+    /// counts. What is listed is relied on: a file is removed, and a directory merged, by the type that
+    /// is listed here, which has to be the one that [`find`](Self::find) tells.
     ///
     /// # Errors
     /// Those of the layer.

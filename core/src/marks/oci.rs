@@ -57,7 +57,7 @@ pub(super) fn spelled(name: Name<'_>) -> Spelled<'_> {
 
 /// Whether no guest may use the name: the marks are spelled so.
 pub(super) fn is_reserved(name: Name<'_>) -> bool {
-    name.as_bytes().starts_with(PREFIX)
+    name.is_reserved()
 }
 
 /// Checks a name that is looked up: reserved ones are not there.

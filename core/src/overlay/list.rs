@@ -66,9 +66,10 @@ impl Shared {
         }
         let below = node.below();
         if let Some(below) = below {
-            if node.upper.get().is_none() && below.has_table(&self.stack)? {
-                let listing = Listing::lower(below, &self.stack, &self.key);
-                return Ok(listing.unwrap_or_default());
+            if node.upper.get().is_none()
+                && let Some(listing) = Listing::lower(below, &self.stack, &self.key)?
+            {
+                return Ok(listing);
             }
             below.list(&self.stack, &mut merge)?;
         }

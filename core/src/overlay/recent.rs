@@ -3,7 +3,7 @@
 //! An overlay holds little but what it changed, and nobody else may hold such a node. But a program
 //! opens files in few directories at a time, and who opens the next one there should find its node
 //! made, without asking every directory on the way. And who lists a directory again should find its
-//! names merged, which the node keeps.
+//! listing, which the node keeps.
 
 use super::node::Node;
 use crate::stack::LowerNode;

@@ -30,7 +30,7 @@ impl Shared {
         if cfg!(feature = "native")
             && !read_only
             && let Some((dir, name)) = self.parent_in_upper(base, path)?
-            && self.is_only_listed(&dir, name)?
+            && self.is_known_file(&dir, name)?
         {
             self.trim_if_large();
             match self.remove_from(&dir, name, must_be_file) {
@@ -153,6 +153,16 @@ impl Shared {
         }
         parent.names_changed();
         Ok(())
+    }
+
+    /// Whether there is a file under `name` in `dir`, and no directory, as far as is known without a
+    /// look.
+    fn is_known_file(&self, dir: &Node, name: Name<'_>) -> Result<bool> {
+        match dir.known(name)?.0 {
+            Known::Upper(node) | Known::Lower(Some(node)) => Ok(node.kind != Kind::Dir),
+            Known::Lower(None) | Known::Nothing => self.is_only_listed(dir, name),
+            Known::Hidden | Known::Seen => Ok(false),
+        }
     }
 
     /// Whether all that there is under `name` in `dir` is a file of lower layers that nobody has open,

@@ -118,8 +118,8 @@ impl LowerNode {
     /// Whether the merged tree lists that name, and not as a directory. No layer is asked about the
     /// file. Of a directory with too many names for a table it is not told.
     ///
-    /// An empty file that is a whiteout by its attribute is listed, in a directory that is not marked
-    /// to hold such (see `marks/kernel.rs`).
+    /// What is listed may not be there for who looks: an empty file that is a whiteout by its
+    /// attribute, in a directory that is not marked to hold such (see `marks/kernel.rs`).
     pub(crate) fn lists_file(self: &Arc<Self>, stack: &LowerStack, name: Name<'_>) -> Result<bool> {
         let Children::Table(table) = self.children(stack)? else {
             return Ok(false);

@@ -86,10 +86,8 @@ fn look(
         Some(listing) => listing,
         None => {
             let listing = dir.list()?;
-            // Numbers are asked for here, where that may block. The first asks for all.
-            if let Some(entry) = listing.get(0) {
-                entry.inode();
-            }
+            // Here, where that may block.
+            listing.find_inodes()?;
             listing
         }
     };
