@@ -170,7 +170,10 @@ impl ListingEntry<'_> {
     pub fn inode(&self) -> u64 {
         match self.inode {
             Inode::Known(inode) => inode,
-            Inode::Lower(lower, index) => lower.inodes().map_or(NO_INODE, |inodes| inodes[index]),
+            Inode::Lower(lower, index) => match lower.inodes.get() {
+                Some(inodes) => inodes[index],
+                None => lower.inodes().map_or(NO_INODE, |inodes| inodes[index]),
+            },
         }
     }
 }
