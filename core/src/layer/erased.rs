@@ -37,7 +37,7 @@ pub(crate) trait AnyLayer: Send + Sync {
     fn find(&self, dir: &DirHandle, name: Name<'_>) -> Result<Found>;
     fn open_dir(&self, dir: &DirHandle, name: Name<'_>) -> Result<DirHandle>;
     fn enter(&self, dir: &DirHandle, name: Name<'_>) -> Result<Option<Entered<DirHandle>>>;
-    fn open_found(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>>;
+    fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>>;
     fn open_to_copy(
         &self,
         dir: &DirHandle,
@@ -190,8 +190,8 @@ impl<L: Layer> AnyLayer for Erased<L> {
         }))
     }
 
-    fn open_found(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>> {
-        self.say(self.layer().get().open_found(self.dir(dir)?, name))
+    fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>> {
+        self.say(self.layer().get().open_file(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
     }
 

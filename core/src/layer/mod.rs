@@ -93,23 +93,13 @@ pub trait Layer: Send + Sync + 'static {
     /// else that is no regular file.
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::File>;
 
-    /// [`open_file`](Self::open_file) of what [`find`](Self::find) said is a regular file: it need not
-    /// be asked again what it is. In a layer that changed since, something else may be opened, never
-    /// a link followed.
-    ///
-    /// # Errors
-    /// As [`open_file`](Self::open_file), while the layer does not change.
-    fn open_found(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::File> {
-        self.open_file(dir, name)
-    }
-
-    /// [`open_found`](Self::open_found) of one that is about to be copied, and the names of its
+    /// [`open_file`](Self::open_file) of one that is about to be copied, and the names of its
     /// [`xattrs`](Self::xattrs). For a layer that looks at those to open it, and can save a call.
     ///
     /// # Errors
     /// As those two.
     fn open_to_copy(&self, dir: &Self::Dir, name: Name<'_>) -> Result<(Self::File, XattrNames)> {
-        Ok((self.open_found(dir, name)?, self.xattrs(dir, Some(name))?))
+        Ok((self.open_file(dir, name)?, self.xattrs(dir, Some(name))?))
     }
 
     /// The target of a symbolic link, as it was written.

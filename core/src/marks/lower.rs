@@ -137,19 +137,12 @@ impl<P: Plain> Layer for Marked<P> {
     }
 
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>) -> Result<P::File> {
-        oci::lookup(name)?;
-        let file = self.plain.open_file(&dir.plain, name, Access::Read)?;
-        kernel::check_data(&self.plain, &file, &dir.plain, name)?;
-        Ok(file)
-    }
-
-    fn open_found(&self, dir: &Self::Dir, name: Name<'_>) -> Result<P::File> {
         Ok(self.open_to_copy(dir, name)?.0)
     }
 
     fn open_to_copy(&self, dir: &Self::Dir, name: Name<'_>) -> Result<(P::File, XattrNames)> {
         oci::lookup(name)?;
-        let file = self.plain.open_found(&dir.plain, name)?;
+        let file = self.plain.open_file(&dir.plain, name, Access::Read)?;
         let xattrs = kernel::check_data(&self.plain, &file, &dir.plain, name)?;
         Ok((file, xattrs))
     }

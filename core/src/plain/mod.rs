@@ -95,12 +95,6 @@ pub trait Plain: Send + Sync + 'static {
     /// for the rest. Never blocks.
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>, access: Access) -> Result<Self::File>;
 
-    /// [`open_file`](Self::open_file) for reading of what is known to be a regular file, and that
-    /// nobody changes. A platform need not ask again what it is.
-    fn open_found(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::File> {
-        self.open_file(dir, name, Access::Read)
-    }
-
     /// `openat` with `O_CREAT | O_EXCL`, for reading and writing. `mode` is subject to the umask.
     fn create_file(&self, dir: &Self::Dir, name: Name<'_>, mode: u32) -> Result<Self::File>;
 

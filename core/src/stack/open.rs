@@ -29,7 +29,7 @@ pub(crate) enum OpenLower {
 impl LowerNode {
     /// The data of a regular file.
     pub(crate) fn open(&self, stack: &LowerStack) -> Result<OpenLower> {
-        self.open_by(stack, &mut |layer, dir, name| layer.open_found(dir, name))
+        self.open_by(stack, &mut |layer, dir, name| layer.open_file(dir, name))
     }
 
     /// The data of a regular file, which `open` opens in its layer if it is not kept open.

@@ -28,38 +28,29 @@ impl HostFile {
     /// Opens a regular file, and nothing else.
     ///
     /// The descriptor is asked what it is, since the name may have changed hands before the
-    /// open.
+    /// open. `O_NONBLOCK` and `O_NOCTTY` make the open itself harmless where it did: it neither
+    /// waits for the other end of a fifo nor takes a terminal.
     pub(super) fn open(dir: BorrowedFd<'_>, name: Name<'_>, access: Access) -> Result<Self> {
-        let file = Self::open_whatever(dir, name, access)?;
-        match file.meta()?.kind {
-            Kind::File => Ok(file),
+        let how = match access {
+            Access::Read => OFlags::RDONLY,
+            Access::ReadWrite => OFlags::RDWR,
+        };
+        let flags = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(dir, name.as_bytes(), flags, stat::mode(0)).map_err(|os| {
+            match os {
+                // A socket, or a device without a driver.
+                Os::NXIO | Os::NODEV => Errno::Unsupported.into(),
+                os => from_errno(os),
+            }
+        })?;
+        match stat::meta(fd.as_fd(), None)?.kind {
+            Kind::File => Ok(Self(fd)),
             Kind::Dir => Err(Errno::IsDirectory.into()),
             Kind::Symlink => Err(Errno::Loop.into()),
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
                 Err(Errno::Unsupported.into())
             }
         }
-    }
-
-    /// Opens what is known to be a regular file.
-    pub(super) fn open_found(dir: BorrowedFd<'_>, name: Name<'_>) -> Result<Self> {
-        Self::open_whatever(dir, name, Access::Read)
-    }
-
-    /// Opens what is there. `O_NONBLOCK` and `O_NOCTTY` make that harmless whatever it is: it neither
-    /// waits for the other end of a fifo nor takes a terminal.
-    fn open_whatever(dir: BorrowedFd<'_>, name: Name<'_>, access: Access) -> Result<Self> {
-        let how = match access {
-            Access::Read => OFlags::RDONLY,
-            Access::ReadWrite => OFlags::RDWR,
-        };
-        let flags = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(dir, name.as_bytes(), flags, stat::mode(0));
-        opened.map(Self).map_err(|os| match os {
-            // A socket, or a device without a driver.
-            Os::NXIO | Os::NODEV => Errno::Unsupported.into(),
-            os => from_errno(os),
-        })
     }
 
     /// Makes an empty file where there is nothing.

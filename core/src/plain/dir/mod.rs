@@ -146,10 +146,6 @@ impl Plain for HostDir {
         HostFile::open(dir.fd(), name, access)
     }
 
-    fn open_found(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostFile> {
-        HostFile::open_found(dir.fd(), name)
-    }
-
     fn create_file(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<HostFile> {
         HostFile::create(dir.fd(), name, mode)
     }

@@ -91,11 +91,6 @@ impl<P: Plain> Plain for Faulty<P> {
         Ok(self.file(file))
     }
 
-    fn open_found(&self, dir: &P::Dir, name: Name<'_>) -> Result<Self::File> {
-        self.faults.look("open")?;
-        Ok(self.file(self.plain.open_found(dir, name)?))
-    }
-
     fn create_file(&self, dir: &P::Dir, name: Name<'_>, mode: u32) -> Result<Self::File> {
         self.faults.change("create")?;
         let file = self.plain.create_file(dir, name, mode)?;
