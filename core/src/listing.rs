@@ -18,13 +18,17 @@ pub struct Listing(Entries);
 #[derive(Debug)]
 enum Entries {
     /// This listing's own.
-    Own {
-        /// All names, in any order.
-        names: Vec<u8>,
-        records: Vec<Record>,
-    },
+    Own(Own),
     /// Those of a directory of which the upper has nothing: the stack keeps them in any case.
     Lower(LowerNames),
+}
+
+/// Entries in the making, none of them a whiteout.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    /// All names, in any order.
+    names: Vec<u8>,
+    records: Vec<Record>,
 }
 
 struct LowerNames {
@@ -69,7 +73,7 @@ impl Listing {
     /// How many entries there are.
     pub fn len(&self) -> usize {
         match &self.0 {
-            Entries::Own { records, .. } => records.len(),
+            Entries::Own(own) => own.records.len(),
             Entries::Lower(lower) => lower.table().map_or(0, Table::len),
         }
     }
@@ -82,9 +86,9 @@ impl Listing {
     /// The entry at `index`, in the order of the listing.
     pub fn get(&self, index: usize) -> Option<ListingEntry<'_>> {
         let (name, kind, inode) = match &self.0 {
-            Entries::Own { names, records } => {
-                let record = records.get(index)?;
-                let name = Name::checked(record.name(names));
+            Entries::Own(own) => {
+                let record = own.records.get(index)?;
+                let name = Name::checked(record.name(&own.names));
                 (name, record.kind?, Inode::Known(record.inode))
             }
             Entries::Lower(lower) => {
@@ -100,39 +104,21 @@ impl Listing {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
-    /// Works out the [inode numbers](ListingEntry::inode) of all entries, where that was not done, and
-    /// so waits for the layers at most here.
+    /// Works out the [inode numbers](ListingEntry::inode) of all entries, for who must not wait for the
+    /// layers later.
     ///
     /// # Errors
     /// Those of the layers.
     pub fn find_inodes(&self) -> Result<()> {
         match &self.0 {
-            Entries::Own { .. } => Ok(()),
+            Entries::Own(_) => Ok(()),
             Entries::Lower(lower) => lower.inodes().map(drop),
         }
     }
 
     /// The listing of `records`, none of them a whiteout, with their names.
     pub(crate) fn new(names: Vec<u8>, records: Vec<Record>) -> Self {
-        Self(Entries::Own { names, records })
-    }
-
-    /// Adds an entry to a listing of its own.
-    #[cfg(feature = "dir")]
-    pub(crate) fn push(&mut self, name: Name<'_>, kind: Kind, inode: u64) {
-        let Entries::Own { names, records } = &mut self.0 else {
-            debug_assert!(false, "names are added to those of a stack");
-            return;
-        };
-        let name = name.as_bytes();
-        records.push(Record {
-            start: names.len(),
-            inode,
-            length: u32::try_from(name.len()).unwrap_or(u32::MAX),
-            layer: 0,
-            kind: Some(kind),
-        });
-        names.extend_from_slice(name);
+        Own { names, records }.into()
     }
 
     /// The listing of `dir`, a directory of `stack` of which the upper has nothing; none where it has
@@ -154,10 +140,32 @@ impl Listing {
     }
 }
 
+impl From<Own> for Listing {
+    fn from(own: Own) -> Self {
+        Self(Entries::Own(own))
+    }
+}
+
 /// A listing without entries.
 impl Default for Listing {
     fn default() -> Self {
-        Self::new(Vec::new(), Vec::new())
+        Own::default().into()
+    }
+}
+
+#[cfg(feature = "dir")]
+impl Own {
+    /// Adds an entry.
+    pub(crate) fn push(&mut self, name: Name<'_>, kind: Kind, inode: u64) {
+        let name = name.as_bytes();
+        self.records.push(Record {
+            start: self.names.len(),
+            inode,
+            length: u32::try_from(name.len()).unwrap_or(u32::MAX),
+            layer: 0,
+            kind: Some(kind),
+        });
+        self.names.extend_from_slice(name);
     }
 }
 

@@ -158,7 +158,10 @@ impl LiveDir {
     }
 
     pub(crate) fn stat(&self) -> Result<Stat> {
-        Ok(stat::shown(&stat::of_file(self.file())?))
+        let meta = stat::of_file(self.file())?;
+        // Whoever wants to know who it is too, as WASI 0.1 does, need not ask again.
+        self.0.place.get_or_init(|| Place::of(&meta));
+        Ok(stat::shown(&meta))
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {

@@ -2,7 +2,7 @@
 
 use super::dir::LiveDir;
 use crate::error::Result;
-use crate::listing::Listing;
+use crate::listing::{Listing, Own};
 use crate::plain::dir::list;
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -11,15 +11,15 @@ use std::sync::Arc;
 
 pub(super) fn list(dir: &LiveDir) -> Result<Arc<Listing>> {
     let device = dir.place()?.device;
-    let mut listing = Listing::default();
+    let mut entries = Own::default();
     list::list(dir.file().as_fd(), &mut |name, kind, inode| {
         // Where another filesystem is mounted, this is the directory below the mount: asking
         // for every name, to be right about those, is what makes listings slow elsewhere.
         let identity = dir.key().of(0, device, inode);
-        listing.push(name, kind, identity.lower);
+        entries.push(name, kind, identity.lower);
         ControlFlow::Continue(())
     })?;
-    Ok(Arc::new(listing))
+    Ok(Arc::new(entries.into()))
 }
 
 /// Whether there is no entry.

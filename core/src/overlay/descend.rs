@@ -133,9 +133,7 @@ impl Shared {
             }
         }
     }
-}
 
-impl Shared {
     /// The directory that the last name of `path` is in, and that name, where the way is straight and
     /// the upper has all directories on it.
     pub(super) fn parent_in_upper<'p>(
