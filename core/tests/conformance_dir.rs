@@ -4,8 +4,8 @@
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use wasi_overlay_core::layer::Upper;
 use wasi_overlay_core::layer::conformance::{self, Entry};
+use wasi_overlay_core::layer::{Durability, Upper};
 use wasi_overlay_core::marks::{Marked, MarkedUpper};
 use wasi_overlay_core::plain::HostDir;
 
@@ -112,7 +112,7 @@ fn an_upper_reads_as_a_lower_once_unmounted() {
     let directories = Directories::new();
     let path = directories.path();
     let upper = Marked::upper(host(&path));
-    upper.mount().unwrap();
+    upper.mount(Durability::Durable).unwrap();
     conformance::plant(&upper, &conformance::fixture());
     conformance::reads(&upper);
     upper.unmount().unwrap();

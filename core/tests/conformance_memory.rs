@@ -2,7 +2,7 @@
 
 #![cfg(feature = "conformance")]
 
-use wasi_overlay_core::layer::{MemoryBuilder, MemoryLayer, Upper, conformance};
+use wasi_overlay_core::layer::{Durability, MemoryBuilder, MemoryLayer, Upper, conformance};
 
 fn make() -> MemoryLayer {
     MemoryLayer::with_capacity(64 << 20)
@@ -38,7 +38,7 @@ fn mounting() {
 #[test]
 fn reads_what_was_written() {
     let layer = make();
-    layer.mount().unwrap();
+    layer.mount(Durability::Durable).unwrap();
     conformance::plant(&layer, &conformance::fixture());
     conformance::reads(&layer);
 }

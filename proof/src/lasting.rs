@@ -3,8 +3,8 @@
 
 use std::ops::ControlFlow;
 use wasi_overlay_core::layer::{
-    At, Attributes, Found, Layer, Leave, Listed, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged,
-    New, Over, Upper, Usage, WriteAt,
+    At, Attributes, Durability, Found, Layer, Leave, Listed, MemoryDir, MemoryFile, MemoryLayer,
+    MemoryStaged, New, Over, Upper, Usage, WriteAt,
 };
 use wasi_overlay_core::{Meta, Name, Result, SetTimes};
 
@@ -70,8 +70,8 @@ impl Upper for Lasting {
     type Staged = MemoryStaged;
     type Writable = MemoryFile;
 
-    fn mount(&self) -> Result<()> {
-        self.0.mount()
+    fn mount(&self, durability: Durability) -> Result<()> {
+        self.0.mount(durability)
     }
 
     fn unmount(&self) -> Result<()> {

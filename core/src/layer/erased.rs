@@ -2,8 +2,8 @@
 //! that a layer's author never meets it and never gets another layer's handle.
 
 use super::{
-    At, Attributes, Entered, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper, Usage, WriteAt,
-    XattrNames,
+    At, Attributes, Durability, Entered, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper,
+    Usage, WriteAt, XattrNames,
 };
 use crate::error::{Errno, Error, Result};
 use crate::meta::{Meta, SetTimes, Timestamp};
@@ -62,7 +62,7 @@ pub(crate) trait AnyLayer: Send + Sync {
 
 /// [`Upper`], erased.
 pub(crate) trait AnyUpper: AnyLayer {
-    fn mount(&self) -> Result<()>;
+    fn mount(&self, durability: Durability) -> Result<()>;
     fn unmount(&self) -> Result<()>;
     fn stage(&self, new: New<'_>) -> Result<StagedHandle>;
     fn staged_file<'a>(&self, staged: &'a StagedHandle) -> Option<&'a dyn WriteAt>;
@@ -97,6 +97,8 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn sync_all(&self) -> Result<()>;
     fn usage(&self) -> Option<Usage>;
     fn is_ephemeral(&self) -> bool;
+    fn keeps_order(&self) -> bool;
+    fn may_fail_at_close(&self) -> bool;
     fn handles_follow_rename(&self) -> bool;
 }
 
@@ -250,8 +252,8 @@ impl<L: Upper> Erased<L> {
 }
 
 impl<L: Upper> AnyUpper for Erased<L> {
-    fn mount(&self) -> Result<()> {
-        self.say(self.layer().get().mount())
+    fn mount(&self, durability: Durability) -> Result<()> {
+        self.say(self.layer().get().mount(durability))
     }
 
     fn unmount(&self) -> Result<()> {
@@ -372,6 +374,14 @@ impl<L: Upper> AnyUpper for Erased<L> {
 
     fn is_ephemeral(&self) -> bool {
         self.layer.is_ephemeral()
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.layer.keeps_order()
+    }
+
+    fn may_fail_at_close(&self) -> bool {
+        self.layer.may_fail_at_close()
     }
 
     fn handles_follow_rename(&self) -> bool {

@@ -223,9 +223,12 @@ pub trait Upper: Layer<File: WriteAt> {
     /// Takes the upper for this mount alone, and mends what the last mount left if it was cut:
     /// staging is removed and leftover marks are reduced to the steady state.
     ///
+    /// With [`Durability::Volatile`] the upper need not survive a crash of the machine, so it
+    /// never waits for the disk.
+    ///
     /// # Errors
     /// `busy` if another mount has it; `unsupported` if it holds what this format cannot be.
-    fn mount(&self) -> Result<()>;
+    fn mount(&self, durability: Durability) -> Result<()>;
 
     /// Ends the mount: removes the staging folder and gives the upper back. Called once, last.
     ///
@@ -368,11 +371,34 @@ pub trait Upper: Layer<File: WriteAt> {
         false
     }
 
+    /// Whether a crash of the machine keeps changes of names in the order in which they were made,
+    /// as [`Guarantees::ordered_names`](crate::plain::Guarantees::ordered_names) has it. Where it
+    /// does not, the engine syncs the names in a directory before a step that relies on them.
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
+    /// Whether closing a file may report an error of an earlier write, as
+    /// [`Guarantees::errors_at_write`](crate::plain::Guarantees::errors_at_write) has it. Then a
+    /// volatile overlay syncs a copy as well before it publishes it.
+    fn may_fail_at_close(&self) -> bool {
+        false
+    }
+
     /// Whether a handle stays that of its directory when it, or one above it, is renamed, as
     /// [`Plain::handles_follow_rename`](crate::plain::Plain::handles_follow_rename) has it.
     fn handles_follow_rename(&self) -> bool {
         true
     }
+}
+
+/// What an upper has to survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A crash of the machine: what was synced is there, and no change is there by half.
+    Durable,
+    /// A crash of the process.
+    Volatile,
 }
 
 /// A name in a directory.

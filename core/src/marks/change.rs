@@ -11,7 +11,7 @@ use super::staging::{self, Staged};
 use super::target::{self, Beside, Cleared};
 use super::upper::MarkedUpper;
 use crate::error::{Errno, Result};
-use crate::layer::{At, Attributes, Leave, New, Over, Upper, WriteAt};
+use crate::layer::{At, Attributes, Durability, Leave, New, Over, Upper, WriteAt};
 use crate::meta::{Meta, SetTimes};
 use crate::name::Name;
 use crate::plain::{Access, Plain};
@@ -20,8 +20,8 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     type Staged = Staged<P>;
     type Writable = P::File;
 
-    fn mount(&self) -> Result<()> {
-        self.take()
+    fn mount(&self, durability: Durability) -> Result<()> {
+        self.take(durability)
     }
 
     fn unmount(&self) -> Result<()> {
@@ -127,10 +127,11 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                 };
                 // ●
                 let removed = self.plain().remove_file(at.dir, at.name);
-                if removed.is_err()
-                    && let Some(mark) = mark
-                {
-                    mark.undo();
+                if let Some(mark) = mark {
+                    match removed {
+                        Ok(()) => self.settle(at),
+                        Err(_) => mark.undo(),
+                    }
                 }
                 removed
             }
@@ -142,8 +143,10 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                 let target = target::clear(self, at, beside)?;
                 // ●
                 let removed = self.plain().remove_dir(at.dir, at.name);
-                if removed.is_err() {
-                    target.undo();
+                match removed {
+                    Ok(()) if target.is_marked() => self.settle(at),
+                    Ok(()) => {}
+                    Err(_) => target.undo(),
                 }
                 removed
             }
@@ -179,6 +182,9 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         if over == Over::Mark || prepared.target.as_ref().is_some_and(Cleared::is_marked) {
             self.unmark(to);
         }
+        if leave == Leave::Mark {
+            self.settle(from);
+        }
         Ok(())
     }
 
@@ -195,7 +201,8 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     }
 
     fn set_opaque(&self, dir: &P::Dir) -> Result<()> {
-        oci::make_opaque(self.plain(), dir).map(drop)
+        oci::make_opaque(self.plain(), dir)?;
+        self.barrier(dir)
     }
 
     fn open_write(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::File> {
@@ -240,6 +247,14 @@ impl<P: Plain> Upper for MarkedUpper<P> {
 
     fn sync_all(&self) -> Result<()> {
         self.plain().sync_all()
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.plain().guarantees().ordered_names
+    }
+
+    fn may_fail_at_close(&self) -> bool {
+        !self.plain().guarantees().errors_at_write
     }
 
     fn handles_follow_rename(&self) -> bool {

@@ -25,6 +25,7 @@ impl<P: Plain> Mark<'_, P> {
             let cleared = oci::clear(plain, self.dir, mark);
             let undone = cleared.and_then(|()| plain.set_times(self.dir, None, times));
             self.upper.afterwards(mark, undone);
+            self.upper.settle(At::new(self.dir, mark));
         }
     }
 }
@@ -52,17 +53,22 @@ impl<P: Plain> Prepared<'_, P> {
 }
 
 impl<P: Plain> MarkedUpper<P> {
-    /// Puts a mark beside a name.
+    /// Puts a mark beside a name, safe from a crash that keeps what the call does next.
     pub(super) fn mark<'a>(&'a self, at: At<'a, P::Dir>) -> Result<Mark<'a, P>> {
         let name = MarkName::of(at.name)?;
         let times = self.times_of(at)?;
         let is_new = oci::make(self.plain(), at.dir, name.name())?;
-        Ok(Mark {
+        let mark = Mark {
             upper: self,
             dir: at.dir,
             name,
             before: is_new.then_some(times),
-        })
+        };
+        if let Err(error) = self.barrier(at.dir) {
+            mark.undo();
+            return Err(error);
+        }
+        Ok(mark)
     }
 
     /// The times that a directory is to have again after a step that nobody is to notice.
@@ -101,9 +107,10 @@ impl<P: Plain> MarkedUpper<P> {
         if target_is_marked && self.plain().meta(from.dir, Some(from.name))?.kind == Kind::Dir {
             // The mark that will be beside it is removed, so it needs one inside.
             let dir = self.plain().open_dir(from.dir, from.name)?;
-            if oci::make_opaque(self.plain(), &dir)? {
-                prepared.opaque = Some(dir);
-            }
+            let is_new = oci::make_opaque(self.plain(), &dir)?;
+            let synced = self.barrier(&dir);
+            prepared.opaque = is_new.then_some(dir);
+            synced?;
         }
         if leave == Leave::Mark {
             prepared.source = Some(self.mark(from)?);

@@ -82,7 +82,8 @@ impl<P: Plain> Staged<P> {
     pub(super) fn set_opaque(&self) -> Result<()> {
         let plain = self.work.plain();
         let inside = plain.open_dir(self.work.dir(), self.name.as_name())?;
-        oci::make_opaque(plain, &inside).map(drop)
+        oci::make_opaque(plain, &inside)?;
+        self.work.barrier(&inside)
     }
 
     /// Moves it to its name. A copy gets there even where nothing may be made or moved, since

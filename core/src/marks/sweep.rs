@@ -8,7 +8,7 @@ use super::kernel;
 use super::oci::{self, MarkName, Spelled};
 use crate::error::Result;
 use crate::meta::Kind;
-use crate::name::{Name, NameBuf};
+use crate::name::NameBuf;
 use crate::plain::Plain;
 use std::ops::ControlFlow;
 
@@ -16,15 +16,15 @@ use std::ops::ControlFlow;
 ///
 /// # Errors
 /// `unsupported` if the upper holds marks of the kernel's form; those of the tree.
-pub(super) fn sweep<P: Plain>(plain: &P, root: P::Dir) -> Result<()> {
+pub(super) fn sweep<P: Plain>(plain: &P, root: P::Dir, is_unordered: bool) -> Result<()> {
     // Directories yet to do, by the names that lead there: handles would be as many descriptors.
     let mut pending = Vec::new();
-    directory(plain, &root, &[], &mut pending)?;
+    directory(plain, &root, &[], &mut pending, is_unordered)?;
     while let Some(path) = pending.pop() {
         let Some(dir) = open(plain, &path)? else {
             continue;
         };
-        directory(plain, &dir, &path, &mut pending)?;
+        directory(plain, &dir, &path, &mut pending, is_unordered)?;
     }
     Ok(())
 }
@@ -46,6 +46,7 @@ fn directory<P: Plain>(
     dir: &P::Dir,
     path: &[NameBuf],
     pending: &mut Vec<Vec<NameBuf>>,
+    is_unordered: bool,
 ) -> Result<()> {
     let mut marked = Vec::new();
     let mut devices = Vec::new();
@@ -75,21 +76,34 @@ fn directory<P: Plain>(
             return Err(kernel::foreign_upper(plain, device.as_name()));
         }
     }
+    let mut both = Vec::new();
     for name in marked {
-        reduce(plain, dir, name.as_name())?;
+        match plain.meta(dir, Some(name.as_name())) {
+            Ok(meta) => both.push((name, meta.kind)),
+            // The steady state of a removed name.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
-}
-
-fn reduce<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<()> {
-    let meta = match plain.meta(dir, Some(name)) {
-        Ok(meta) => meta,
-        // The steady state of a removed name.
-        Err(error) if error.is_not_found() => return Ok(()),
-        Err(error) => return Err(error),
+    if both.is_empty() {
+        return Ok(());
+    }
+    // The process was cut, not the machine: an entry may not be on disk yet.
+    let sync = |dir: &P::Dir| -> Result<()> {
+        if is_unordered {
+            plain.sync_dir(dir)?;
+        }
+        Ok(())
     };
-    if meta.kind == Kind::Dir {
-        oci::make(plain, &plain.open_dir(dir, name)?, oci::opaque())?;
+    sync(dir)?;
+    for (name, kind) in both {
+        if kind == Kind::Dir {
+            let inside = plain.open_dir(dir, name.as_name())?;
+            oci::make(plain, &inside, oci::opaque())?;
+            sync(&inside)?;
+        }
+        oci::clear(plain, dir, MarkName::of(name.as_name())?.name())?;
     }
-    oci::clear(plain, dir, MarkName::of(name)?.name())
+    // The work folder goes next, and with it what tells the next mount to look here.
+    sync(dir)
 }

@@ -82,6 +82,9 @@ pub(super) fn clear<'a, P: Plain>(
         let times = upper.times_of(at)?;
         cleared.before = oci::make(plain, parent, mark.name())?.then_some(times);
         cleared.beside = Some(mark);
+        if let Err(error) = upper.barrier(parent) {
+            return cleared.failed(error);
+        }
     }
     if marks.is_empty() {
         return Ok(cleared);
@@ -140,12 +143,14 @@ impl<'a, P: Plain> Cleared<'a, P> {
     /// reader, so one opaque mark says all that its marks did.
     pub(super) fn undo(self) {
         self.upper.afterwards(self.name, self.try_undo());
+        self.upper.settle(At::new(self.parent, self.name));
     }
 
     fn try_undo(&self) -> Result<()> {
         if let Some((inside, times)) = &self.inside {
             oci::make(self.upper.plain(), inside, oci::opaque())?;
             self.upper.plain().set_times(inside, None, *times)?;
+            self.upper.barrier(inside)?;
         }
         // Only now: until then the mark beside it is what makes the directory opaque.
         let (Some(mark), Some(times)) = (&self.beside, self.before) else {

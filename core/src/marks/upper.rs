@@ -1,8 +1,8 @@
 //! An upper in OCI form: mounting and reading it. How it is changed stands in `change.rs`.
 //!
-//! The order of steps is what makes a cut harmless; `docs/design.md` has it as a table. The tree
-//! is assumed to keep directory operations in the order in which they were made, as ext4, xfs
-//! and btrfs do.
+//! The order of steps is what makes a cut harmless; `docs/design.md` has it as a table. Where the
+//! storage does not keep directory operations in order across a crash of the machine, the upper
+//! syncs the directory between two steps whose order matters ([`MarkedUpper::barrier`]).
 //!
 //! Lock order: `mounted`, and nothing below it. It is held to look or to put something there,
 //! never across a call.
@@ -11,13 +11,14 @@ use super::kernel;
 use super::oci::{self, MarkName, Spelled};
 use super::work::{Folder, Presence, Work, not_mounted};
 use crate::error::Result;
-use crate::layer::{At, Found, Layer, Listed};
+use crate::layer::{At, Durability, Found, Layer, Listed};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use crate::plain::{Access, Plain};
 use crate::sync::Mutex;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A plain tree as an upper layer, with marks in OCI form.
 ///
@@ -25,6 +26,9 @@ use std::sync::Arc;
 pub struct MarkedUpper<P: Plain> {
     plain: Arc<P>,
     presence: Presence,
+    /// Whether a crash of the machine could keep a later step of a change and lose an earlier one.
+    /// Set when mounted.
+    is_unordered: AtomicBool,
     /// The work folder, while mounted.
     mounted: Mutex<Option<Arc<Folder<P>>>>,
 }
@@ -34,6 +38,7 @@ impl<P: Plain> MarkedUpper<P> {
         Self {
             plain: Arc::new(plain),
             presence,
+            is_unordered: AtomicBool::new(false),
             mounted: Mutex::new(None),
         }
     }
@@ -52,15 +57,48 @@ impl<P: Plain> MarkedUpper<P> {
     /// not go unnoticed.
     pub(super) fn begin_if(&self, has_several_steps: bool) -> Result<Option<Work<P>>> {
         match has_several_steps {
-            true => self.folder()?.begin().map(Some),
+            true => self.folder()?.begin_change().map(Some),
             false => Ok(None),
         }
     }
 
+    /// Has the names in `dir` survive a crash of the machine that keeps the next step.
+    ///
+    /// A barrier is needed between two steps of one change if it would be wrong to see the second
+    /// without the first: a whiteout and the removal of what it replaces, an entry and the removal
+    /// of its whiteout. It costs nothing where the storage keeps order, and on volatile uppers.
+    pub(super) fn barrier(&self, dir: &P::Dir) -> Result<()> {
+        if self.is_unordered.load(Ordering::Relaxed) {
+            self.plain.sync_dir(dir)?;
+        }
+        Ok(())
+    }
+
+    /// Has the last step of a change in `dir` survive a crash that keeps the removal of the work
+    /// folder: without the folder, the next mount does not look for what a cut left.
+    pub(super) fn settle(&self, at: At<'_, P::Dir>) {
+        if !self.is_unordered.load(Ordering::Relaxed) {
+            return;
+        }
+        match self.presence {
+            Presence::Mounted => {
+                // The mount is over before the folder goes, and syncs once for all changes.
+                let mounted = self.mounted.lock().clone();
+                if let Some(folder) = mounted {
+                    folder.note_unsettled();
+                }
+            }
+            Presence::OnDemand => self.afterwards(at.name, self.plain.sync_dir(at.dir)),
+        }
+    }
+
     /// Takes the upper, and mends what a cut left.
-    pub(super) fn take(&self) -> Result<()> {
+    pub(super) fn take(&self, durability: Durability) -> Result<()> {
         self.plain.lock()?;
-        match self.open() {
+        let is_unordered =
+            durability == Durability::Durable && !self.plain.guarantees().ordered_names;
+        self.is_unordered.store(is_unordered, Ordering::Relaxed);
+        match self.open(is_unordered) {
             Ok(folder) => {
                 *self.mounted.lock() = Some(folder);
                 Ok(())
@@ -72,10 +110,10 @@ impl<P: Plain> MarkedUpper<P> {
         }
     }
 
-    fn open(&self) -> Result<Arc<Folder<P>>> {
+    fn open(&self, is_unordered: bool) -> Result<Arc<Folder<P>>> {
         let root = self.plain.root()?;
         kernel::check_upper(&*self.plain, &root)?;
-        Folder::mount(&self.plain, root, self.presence)
+        Folder::mount(&self.plain, root, self.presence, is_unordered)
     }
 
     /// Leaves the upper in its steady state and gives it back.
@@ -102,11 +140,14 @@ impl<P: Plain> MarkedUpper<P> {
         }
     }
 
-    /// Removes the mark that an entry has made superfluous.
+    /// Removes the mark that an entry has made superfluous, once the entry is safe.
     pub(super) fn unmark(&self, at: At<'_, P::Dir>) {
-        let cleared =
-            MarkName::of(at.name).and_then(|mark| oci::clear(&*self.plain, at.dir, mark.name()));
+        let cleared = self.barrier(at.dir).and_then(|()| {
+            let mark = MarkName::of(at.name)?;
+            oci::clear(&*self.plain, at.dir, mark.name())
+        });
         self.afterwards(at.name, cleared);
+        self.settle(at);
     }
 }
 

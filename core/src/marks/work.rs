@@ -47,8 +47,12 @@ pub(super) struct Folder<P: Plain> {
     root: P::Dir,
     /// The number of the next thing that is staged.
     next: AtomicU64,
+    /// Whether the storage may keep the removal of the folder and lose an earlier change.
+    is_unordered: bool,
     /// Whether something could not be tidied up, so that the upper is not in its steady state.
     untidy: AtomicBool,
+    /// Whether the last step of a change may be lost by a crash that keeps the folder's removal.
+    unsettled: AtomicBool,
     /// Held while the folder is made and removed, so that nobody is given one that goes.
     state: Mutex<State<P>>,
 }
@@ -58,6 +62,8 @@ struct State<P: Plain> {
     users: usize,
     /// Whether it is there.
     is_there: bool,
+    /// Whether a crash of the machine keeps it, if its storage keeps no order.
+    is_durable: bool,
     /// Its handle, once somebody needed it.
     dir: Option<Arc<P::Dir>>,
     /// Whether the mount has ended: the folder may be another mount's now.
@@ -76,17 +82,25 @@ fn name() -> Name<'static> {
 
 impl<P: Plain> Folder<P> {
     /// Mends what a cut mount left, if it was cut.
-    pub(super) fn mount(plain: &Arc<P>, root: P::Dir, presence: Presence) -> Result<Arc<Self>> {
+    pub(super) fn mount(
+        plain: &Arc<P>,
+        root: P::Dir,
+        presence: Presence,
+        is_unordered: bool,
+    ) -> Result<Arc<Self>> {
         let was_cut = oci::exists(&**plain, &root, name())?;
         let folder = Arc::new(Self {
             plain: Arc::clone(plain),
             root,
             next: AtomicU64::new(0),
+            is_unordered,
             // Until it is mended, the folder must stay whatever happens.
             untidy: AtomicBool::new(was_cut),
+            unsettled: AtomicBool::new(false),
             state: Mutex::new(State {
                 users: 0,
                 is_there: was_cut,
+                is_durable: false,
                 dir: None,
                 has_ended: false,
             }),
@@ -97,7 +111,12 @@ impl<P: Plain> Folder<P> {
         let work = folder.begin()?;
         if was_cut {
             folder.check(&work)?;
-            sweep::sweep(&**plain, plain.root()?)?;
+            if is_unordered {
+                // The last steps of the mount that was cut may not be on disk, with nothing left to
+                // see of them. The folder goes only after them.
+                plain.sync_all()?;
+            }
+            sweep::sweep(&**plain, plain.root()?, is_unordered)?;
             folder.clear(&work.dir)?;
             folder.untidy.store(false, Ordering::Relaxed);
         }
@@ -113,7 +132,11 @@ impl<P: Plain> Folder<P> {
         state.has_ended = true;
         if self.untidy.swap(false, Ordering::Relaxed) {
             // If this fails, the folder stays, and has the next mount try again.
-            sweep::sweep(&*self.plain, self.plain.root()?)?;
+            sweep::sweep(&*self.plain, self.plain.root()?, self.is_unordered)?;
+        }
+        if self.unsettled.swap(false, Ordering::Relaxed) {
+            // If this fails, the folder stays, and has the next mount look.
+            self.plain.sync_all()?;
         }
         match state.is_there {
             true => self.remove(&mut state),
@@ -139,6 +162,28 @@ impl<P: Plain> Folder<P> {
             folder: Arc::clone(self),
             dir,
         })
+    }
+
+    /// [`begin`](Self::begin) for a change of several steps: a crash of the machine that keeps any of
+    /// them has to keep the folder too.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub(super) fn begin_change(self: &Arc<Self>) -> Result<Work<P>> {
+        let work = self.begin()?;
+        if self.is_unordered {
+            let mut state = self.state.lock();
+            if !state.is_durable {
+                self.plain.sync_dir(&self.root)?;
+                state.is_durable = true;
+            }
+        }
+        Ok(work)
+    }
+
+    /// Notes that the upper has to be synced before the folder goes.
+    pub(super) fn note_unsettled(&self) {
+        self.unsettled.store(true, Ordering::Relaxed);
     }
 
     /// Notes that something could not be tidied up: the folder stays until that is done.
@@ -183,7 +228,7 @@ impl<P: Plain> Folder<P> {
             }
             removed => removed?,
         }
-        state.is_there = false;
+        (state.is_there, state.is_durable) = (false, false);
         self.put_back(times);
         Ok(())
     }
@@ -248,6 +293,15 @@ pub(super) fn not_mounted<P: Plain>(plain: &P) -> Error {
 impl<P: Plain> Work<P> {
     pub(super) fn plain(&self) -> &P {
         &self.folder.plain
+    }
+
+    /// Has the names in `dir` survive a crash of the machine that keeps the next step, as
+    /// [`MarkedUpper::barrier`](super::upper::MarkedUpper::barrier) does.
+    pub(super) fn barrier(&self, dir: &P::Dir) -> Result<()> {
+        if self.folder.is_unordered {
+            self.plain().sync_dir(dir)?;
+        }
+        Ok(())
     }
 
     /// The folder.

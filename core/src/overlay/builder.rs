@@ -7,7 +7,7 @@ use crate::hash::HashMap;
 use crate::identity::IdentityKey;
 use crate::keep::Keep;
 use crate::layer::erased::{AnyUpper, Erased};
-use crate::layer::{MemoryLayer, Upper};
+use crate::layer::{Durability, MemoryLayer, Upper};
 use crate::limits::{Limits, MAX_LAYERS};
 use crate::meta::{Kind, Timestamp};
 use crate::stack::{Lower, LowerStack};
@@ -82,7 +82,8 @@ impl OverlayBuilder {
 
     /// Never waits for the disk. What a crash of the machine leaves is then not said; a crash of
     /// the process alone still loses nothing. Without this, a copy-up is on disk before it
-    /// takes its name.
+    /// takes its name. On a filesystem that may report a full disk only when a file is closed
+    /// (those of a network, or in user space), a copy is synced all the same.
     pub fn volatile(mut self, volatile: bool) -> Self {
         self.volatile = volatile;
         self
@@ -141,10 +142,15 @@ impl OverlayBuilder {
             return Err(Error::new(Errno::Invalid, message));
         }
         let key = IdentityKey::new();
+        let durability = if self.volatile {
+            Durability::Volatile
+        } else {
+            Durability::Durable
+        };
         let mut below = stack.root().cloned();
         let mut part = None;
         if let Some(upper) = &self.upper {
-            upper.mount()?;
+            upper.mount(durability)?;
             match upper_root(&**upper, &key) {
                 Ok((root, opaque)) => {
                     part = Some(root);
@@ -160,6 +166,11 @@ impl OverlayBuilder {
                 }
             }
         }
+        let (syncs_copies, keeps_no_order) = match &self.upper {
+            Some(upper) if self.volatile => (upper.may_fail_at_close(), false),
+            Some(upper) => (true, !upper.keeps_order()),
+            None => (false, false),
+        };
         let root = Node::new(Kind::Dir, Place::Root, below, part);
         let shared = Shared {
             stack,
@@ -178,6 +189,8 @@ impl OverlayBuilder {
             limits: self.limits,
             absolute_symlinks: self.absolute_symlinks,
             volatile: self.volatile,
+            syncs_copies,
+            keeps_no_order,
             read_only: self.read_only,
             obeys_modes: self.obeys_modes.unwrap_or_else(default_obeys_modes),
             written_past: AtomicBool::new(false),

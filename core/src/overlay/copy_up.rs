@@ -107,7 +107,7 @@ impl Shared {
             }
         };
         let meta = dress(upper, &staged, self.attributes(lower, data, xattrs)?)?;
-        if let (false, Some(file)) = (self.volatile, upper.staged_file(&staged)) {
+        if let (true, Some(file)) = (self.syncs_copies, upper.staged_file(&staged)) {
             file.sync(false)?;
         }
         Ok(Copy { staged, meta })

@@ -109,6 +109,12 @@ pub(crate) struct Shared {
     absolute_symlinks: AbsoluteSymlinks,
     /// Whether to leave it to the system when data reaches the disk.
     volatile: bool,
+    /// Whether a copy is synced before it is published: so that a crash of the machine shows it whole,
+    /// or to learn of an error that the upper reports only when a file is closed.
+    syncs_copies: bool,
+    /// Whether a crash of the machine may keep a change of names and lose an earlier one, so that names
+    /// are synced before a rename that relies on them. Never on a volatile upper.
+    keeps_no_order: bool,
     /// Whether changes are refused though there is an upper.
     read_only: bool,
     /// Whether permission bits bind us: not root.

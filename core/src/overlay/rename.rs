@@ -157,6 +157,12 @@ impl Shared {
                     Some(_) | None => {}
                 }
             }
+            if self.keeps_no_order
+                && let Pos::Node(dir) = &pos
+            {
+                // At its new name the directory has no lower to show what a crash of the machine lost.
+                self.sync_names(dir)?;
+            }
         }
         Ok(())
     }
@@ -231,6 +237,16 @@ impl Shared {
         if source.kind == Kind::Dir && hides {
             upper.set_opaque(&*source.handle(self)?)?;
             source.dir()?.unsynced.mark();
+        }
+        if self.keeps_no_order {
+            // A whiteout that outlives a crash of the machine must not meet an entry that does not:
+            // the entry would be gone before the rename happened.
+            if leave == Leave::Mark {
+                self.sync_names(old_dir)?;
+            }
+            if over == Over::EmptyDir {
+                self.sync_names(new_dir)?;
+            }
         }
         let (old_handle, new_handle) = (old_dir.handle(self)?, new_dir.handle(self)?);
         let from = AnyAt {

@@ -29,6 +29,17 @@ pub enum Access {
     ReadWrite,
 }
 
+/// What the storage of a tree guarantees. The default guarantees nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guarantees {
+    /// A crash of the machine keeps directory operations in order: if it keeps one of them, it
+    /// keeps every earlier one, whether or not anything was synced in between.
+    pub ordered_names: bool,
+    /// A write that succeeded has its space: closing the file reports no error of its own. A
+    /// network filesystem may report a full disk only then.
+    pub errors_at_write: bool,
+}
+
 /// A directory tree on some platform. No method follows a symbolic link.
 ///
 /// Where a method's name is an `Option`, none means the directory itself.
@@ -50,6 +61,14 @@ pub trait Plain: Send + Sync + 'static {
     /// # Errors
     /// Those of the platform, here and below.
     fn root(&self) -> Result<Self::Dir>;
+
+    /// What the storage below guarantees. Asked when an upper is mounted.
+    ///
+    /// Without an answer the engine assumes the worst: it syncs between the steps of a change
+    /// whose order matters.
+    fn guarantees(&self) -> Guarantees {
+        Guarantees::default()
+    }
 
     /// Whether a handle stays that of its directory when it, or one above it, is renamed. Where
     /// handles are paths it does not; the engine then opens directories anew, by name, after
@@ -149,7 +168,7 @@ pub trait Plain: Send + Sync + 'static {
     /// `utimensat`, without following.
     fn set_times(&self, dir: &Self::Dir, name: Option<Name<'_>>, times: SetTimes) -> Result<()>;
 
-    /// `fsync` of a directory.
+    /// `fsync` of a directory. Where the storage has no such call, nothing.
     fn sync_dir(&self, dir: &Self::Dir) -> Result<()>;
 
     /// `syncfs`.

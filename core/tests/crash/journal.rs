@@ -5,15 +5,35 @@
 //!                       └ synced        and none that was synced is lost
 //!   data       each file by itself: what was synced stays, what was not is lost, there, or torn
 //! ```
-//! The order of names is the stated assumption (`docs/design.md`).
+//! That is [`Temper::Ordered`]; `unordered.rs` has the other.
 
 use crate::disk::{Names, ROOT};
 use crate::random::Random;
+use crate::unordered::names_left;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wasi_overlay_core::{Kind, Result};
 
 pub(crate) type Files = BTreeMap<u64, Content>;
+
+/// What a filesystem keeps of directory operations that were not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Temper {
+    /// The first so many, as ext4 and xfs do.
+    Ordered,
+    /// Any of them, as btrfs may.
+    Unordered,
+}
+
+pub(crate) const TEMPERS: [Temper; 2] = [Temper::Ordered, Temper::Unordered];
+
+/// What was brought to disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Synced {
+    File(u64),
+    Dir(u64),
+    All,
+}
 
 /// The data of a file.
 #[derive(Clone, Debug, Default)]
@@ -164,6 +184,8 @@ pub(crate) struct Journal {
     moments: Vec<Moment>,
     /// When the names in a directory last changed.
     touched: BTreeMap<u64, usize>,
+    /// What was synced, and after how many moments.
+    syncs: Vec<(usize, Synced)>,
     /// Whether moments are kept.
     keeps: bool,
 }
@@ -179,6 +201,7 @@ impl Journal {
         Self {
             moments: vec![moment],
             touched: BTreeMap::new(),
+            syncs: Vec::new(),
             keeps: false,
         }
     }
@@ -196,6 +219,38 @@ impl Journal {
         }
         *self = Self::new(now);
         self.keeps = true;
+    }
+
+    /// The journal as it was at a moment.
+    pub(crate) fn until(&self, moment: usize) -> Self {
+        Self {
+            moments: self.moments[..=moment].to_vec(),
+            touched: self.touched_until(moment),
+            syncs: self
+                .syncs
+                .iter()
+                .copied()
+                .filter(|(at, _)| *at <= moment)
+                .collect(),
+            keeps: true,
+        }
+    }
+
+    /// When the names in each directory last changed up to a moment.
+    fn touched_until(&self, moment: usize) -> BTreeMap<u64, usize> {
+        let mut touched = BTreeMap::new();
+        for (at, pair) in self.moments[..=moment].windows(2).enumerate() {
+            for (&number, inode) in &pair[1].names.inodes {
+                let before = pair[0]
+                    .names
+                    .inode(number)
+                    .and_then(|inode| inode.entries());
+                if inode.entries().ok() != before.ok() {
+                    touched.insert(number, at + 1);
+                }
+            }
+        }
+        touched
     }
 
     /// Forgets all moments but the last.
@@ -236,7 +291,7 @@ impl Journal {
         if let Some(content) = next.files.get_mut(&inode) {
             content.sync();
         }
-        self.push(next);
+        self.push_sync(next, Synced::File(inode));
     }
 
     /// Brings the names in a directory to disk, and what came before the last of them.
@@ -245,7 +300,7 @@ impl Journal {
         if let Some(&touched) = self.touched.get(&dir) {
             next.durable = next.durable.max(touched);
         }
-        self.push(next);
+        self.push_sync(next, Synced::Dir(dir));
     }
 
     /// Brings everything to disk.
@@ -253,14 +308,27 @@ impl Journal {
         let mut next = self.now().clone();
         next.files.values_mut().for_each(Content::sync);
         next.durable = self.moments.len() - 1;
-        self.push(next);
+        self.push_sync(next, Synced::All);
+    }
+
+    fn push_sync(&mut self, moment: Moment, what: Synced) {
+        self.push(moment);
+        if self.keeps {
+            self.syncs.push((self.moments.len() - 1, what));
+        }
     }
 
     /// What may be left if the power goes at a moment.
-    pub(crate) fn lose_power(&self, at: usize, random: &mut Random) -> Moment {
+    pub(crate) fn lose_power(&self, at: usize, temper: Temper, random: &mut Random) -> Moment {
         let now = &self.moments[at];
-        let kept = now.durable + random.below(at - now.durable + 1);
-        let mut left = Moment::new(self.moments[kept].names.clone(), Files::new());
+        let names = match temper {
+            Temper::Ordered => {
+                let kept = now.durable + random.below(at - now.durable + 1);
+                self.moments[kept].names.clone()
+            }
+            Temper::Unordered => names_left(&self.moments[..=at], &self.syncs, random),
+        };
+        let mut left = Moment::new(names, Files::new());
         for (&number, content) in &now.files {
             let mut settled = Content::settled(content.torn(random));
             settled.is_written = content.is_written;

@@ -3,10 +3,11 @@
 //! | file | tries |
 //! |---|---|
 //! | `cut.rs` | every operation of the matrix, cut after each change |
-//! | `power.rs` | the same and random plans, with unsynced data lost or torn |
+//! | `power.rs` | the same and random plans, with unsynced data lost or torn, and unsynced names lost from the end (ext4, xfs) or anywhere (btrfs) |
 //! | `fault.rs` | every operation of the matrix, with each call of a layer failing once |
 //! | `plans.rs` | random plans on real directories, cut and faulted |
 //! | `host.rs` | some of the matrix on real directories |
+//! | `real.rs` | ext4, xfs and btrfs in images that are copied in the middle of an operation (root) |
 //!
 //! The disk of most of them is one in memory (`disk.rs`) that keeps every moment of its life
 //! (`journal.rs`). A sample is tried that is the same each time; `CRASH=all` tries all.
@@ -17,12 +18,15 @@ mod cell;
 mod cut;
 mod disk;
 mod fault;
+mod history;
 mod host;
 mod journal;
 mod plans;
 mod power;
 mod random;
+mod real;
 mod regressions;
+mod unordered;
 
 #[path = "../matrix/ops.rs"]
 mod ops;

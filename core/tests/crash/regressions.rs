@@ -1,7 +1,13 @@
 //! Bugs that were there, each with its story.
 
-use crate::cell::{MODES, cells};
+use crate::cell::{MODES, Mode, cells, mount};
+use crate::disk::Disk;
 use crate::fault::{Upper, every_fault};
+use crate::script::Script;
+use crate::view::tree;
+use wasi_overlay_core::Errno;
+use wasi_overlay_core::plain::Guarantees;
+use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 
 /// Fails every call of an operation with every code, in one starting state.
 fn try_all(state: &str, op: &str) {
@@ -45,4 +51,43 @@ fn what_cannot_be_looked_at_was_made_or_was_not() {
         try_all("File absent", op);
         try_all("File whited out", op);
     }
+}
+
+/// A volatile upper syncs nothing. On a network filesystem a write may fail only when the file is closed,
+/// where the error was lost: a copy without its last bytes took the place of the lower file.
+#[test]
+fn volatile_copy_is_synced_where_closing_it_may_fail() {
+    let cells = cells();
+    let cell = cells.iter().find(|cell| cell.name == "File lower").unwrap();
+    let syncs = |errors_at_write| {
+        let claims = Guarantees {
+            ordered_names: true,
+            errors_at_write,
+        };
+        let (mut syncs, mut call) = (0, 0);
+        loop {
+            let faults = Faults::default();
+            let disk = |moment| Faulty::new(Disk::of(moment), &faults).claiming(claims);
+            let lowers = cell.lowers.iter().map(disk);
+            let upper = Mode::Mounted.upper(disk(&cell.upper));
+            let overlay = mount(lowers, upper, true).unwrap();
+            let before = tree(&overlay.root());
+            faults.fail_call(call, Errno::InsufficientSpace);
+            let answer = Script::run(&overlay.root(), cell.start.slot, "append @");
+            let failed = faults.failed();
+            faults.never();
+            match failed {
+                Some("fsync") => {
+                    syncs += 1;
+                    assert_eq!(answer, ["append @: InsufficientSpace"]);
+                    assert_eq!(tree(&overlay.root()), before);
+                }
+                Some(_) => {}
+                None => return syncs,
+            }
+            call += 1;
+        }
+    };
+    assert_eq!(syncs(true), 0);
+    assert_eq!(syncs(false), 1);
 }

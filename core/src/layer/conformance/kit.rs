@@ -1,7 +1,9 @@
 //! What the parts of the suite share.
 
 use crate::error::{Errno, Result};
-use crate::layer::{At, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper, WriteAt};
+use crate::layer::{
+    At, Durability, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper, WriteAt,
+};
 use crate::meta::{Kind, Meta, SetTime, SetTimes, Timestamp};
 use crate::name::Name;
 use std::collections::BTreeMap;
@@ -19,7 +21,7 @@ impl<U: Upper> Mounted<U> {
 
     #[track_caller]
     pub(super) fn of(upper: U) -> Self {
-        ok("mount", upper.mount());
+        ok("mount", upper.mount(Durability::Durable));
         Self(upper)
     }
 }

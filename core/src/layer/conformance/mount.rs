@@ -4,7 +4,7 @@ use super::kit::{
     Mounted, Seen, at, fails, listing, make_dir, make_file, mark, name, ok, root, seen,
 };
 use crate::error::Errno;
-use crate::layer::{New, Over, Upper};
+use crate::layer::{Durability, New, Over, Upper};
 
 /// Mounts one storage twice. `pair` makes two uppers on it, which may be one for an upper that
 /// has no storage of its own.
@@ -14,7 +14,11 @@ use crate::layer::{New, Over, Upper};
 pub fn mounting<U: Upper>(pair: &dyn Fn() -> (U, U)) {
     let (one, two) = pair();
     let first = Mounted::of(one);
-    fails("mount of what is mounted", two.mount(), Errno::Busy);
+    fails(
+        "mount of what is mounted",
+        two.mount(Durability::Durable),
+        Errno::Busy,
+    );
 
     let top = root(&*first);
     drop(make_file(&*first, at(&top, "file"), b"data"));

@@ -8,7 +8,7 @@ use super::node::Node;
 use super::quota::Charge;
 use super::{MemoryDir, MemoryFile, MemoryLayer};
 use crate::error::{Errno, Error, Result};
-use crate::layer::{At, Attributes, Leave, New, Over, Upper, Usage, WriteAt};
+use crate::layer::{At, Attributes, Durability, Leave, New, Over, Upper, Usage, WriteAt};
 use crate::meta::{Meta, SetTimes};
 use crate::name::Name;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Upper for MemoryLayer {
     type Staged = MemoryStaged;
     type Writable = MemoryFile;
 
-    fn mount(&self) -> Result<()> {
+    fn mount(&self, _durability: Durability) -> Result<()> {
         if self.0.mounted.swap(true, Ordering::AcqRel) {
             return Err(Error::new(
                 Errno::Busy,

@@ -306,7 +306,7 @@ impl Run {
         let temp = tempfile::tempdir().unwrap();
         let faults = Faults::default();
         let upper = mode.upper(Faulty::new(host(temp.path()), &faults));
-        upper.mount().unwrap();
+        upper.mount(Durability::Durable).unwrap();
         (case.given)(&upper).unwrap();
         let run = Self {
             mode,
@@ -333,7 +333,7 @@ fn remount(mode: Mode, path: &Path, lower: &Marked<HostDir>) -> View {
         assert!(unsteady.is_empty(), "nobody will notice {unsteady:?}");
     }
     let upper = mode.upper(host(path));
-    upper.mount().unwrap();
+    upper.mount(Durability::Durable).unwrap();
     let seen = view(&upper, lower);
     assert_eq!(unsteady(path), Vec::<String>::new());
     assert_eq!(has_folder(path), mode == Mode::Mounted);
@@ -484,7 +484,7 @@ fn cut_mount(mode: Mode) {
         let faults = Faults::default();
         faults.cut_after(steps);
         let upper = mode.upper(Faulty::new(host(temp.path()), &faults));
-        let mounted = upper.mount();
+        let mounted = upper.mount(Durability::Durable);
         let whole = faults.asked() <= steps;
         drop(upper);
         assert_eq!(remount(mode, temp.path(), &lower), before, "{steps} steps");

@@ -6,7 +6,7 @@ mod upper;
 mod work;
 
 use crate::error::Result;
-use crate::layer::{At, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper};
+use crate::layer::{At, Durability, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper};
 use crate::marks::{Marked, MarkedUpper};
 use crate::meta::Kind;
 use crate::name::Name;

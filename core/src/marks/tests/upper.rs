@@ -9,7 +9,7 @@ use crate::plain::Plain;
 fn mounted() -> (tempfile::TempDir, MarkedUpper<HostDir>) {
     let temp = tempfile::tempdir().unwrap();
     let upper = Marked::upper(host(temp.path()));
-    upper.mount().unwrap();
+    upper.mount(Durability::Durable).unwrap();
     (temp, upper)
 }
 
@@ -30,7 +30,7 @@ fn the_work_folder_lives_as_long_as_the_mount() {
     assert_eq!(raw(temp.path()), strings(&[]));
     drop(staged);
     assert_eq!(errno(upper.stage(New::File)), Errno::Invalid);
-    upper.mount().unwrap();
+    upper.mount(Durability::Durable).unwrap();
     upper.unmount().unwrap();
 }
 
@@ -144,7 +144,7 @@ fn another_overlays_upper_is_refused() {
         .set_xattr(&root, None, b"user.overlay.opaque", b"y")
         .unwrap();
     let upper = Marked::upper(plain);
-    let error = upper.mount().unwrap_err();
+    let error = upper.mount(Durability::Durable).unwrap_err();
     assert_eq!(error.errno(), Errno::Unsupported);
     assert!(error.to_string().contains("the layer"), "{error}");
     // The lock was given back.
@@ -158,7 +158,7 @@ fn a_work_folder_of_somebody_else_is_refused_and_left_alone() {
     std::fs::create_dir(temp.path().join(".wh..wh.work")).unwrap();
     std::fs::write(temp.path().join(".wh..wh.work/theirs"), "").unwrap();
     let upper = Marked::upper(host(temp.path()));
-    let error = upper.mount().unwrap_err();
+    let error = upper.mount(Durability::Durable).unwrap_err();
     assert_eq!(error.errno(), Errno::Unsupported);
     assert!(error.to_string().contains("theirs"), "{error}");
     assert!(temp.path().join(".wh..wh.work/theirs").exists());
@@ -174,7 +174,7 @@ fn kernel_marks_deeper_down_are_refused_when_met() {
         return;
     }
     let upper = Marked::upper(host(temp.path()));
-    upper.mount().unwrap();
+    upper.mount(Durability::Durable).unwrap();
     let inner = walk(&upper, "dir");
     assert_eq!(errno(upper.find(&inner, name("gone"))), Errno::Unsupported);
     let list = upper.list(&inner, &mut |_, _| ControlFlow::Continue(()));

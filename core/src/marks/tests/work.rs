@@ -15,7 +15,7 @@ const THEN: Timestamp = Timestamp {
 fn mounted(faults: &Faults) -> (tempfile::TempDir, MarkedUpper<Faulty<HostDir>>) {
     let temp = tempfile::tempdir().unwrap();
     let upper = Marked::upper_on_demand(Faulty::new(host(temp.path()), faults));
-    upper.mount().unwrap();
+    upper.mount(Durability::Durable).unwrap();
     (temp, upper)
 }
 
@@ -133,7 +133,7 @@ fn the_folder_stays_for_the_next_mount_to_mend() {
         assert_eq!(has_folder(&temp), left.contains(&".wh.file"));
         drop(upper);
         let upper = Marked::upper_on_demand(host(temp.path()));
-        upper.mount().unwrap();
+        upper.mount(Durability::Durable).unwrap();
         assert!(raw(temp.path()).iter().eq(["file", "more"]));
     }
 }
@@ -152,7 +152,7 @@ fn the_root_keeps_its_times() {
         let root = plain.root().unwrap();
         plain.set_times(&root, None, then).unwrap();
         let upper = make(plain);
-        upper.mount().unwrap();
+        upper.mount(Durability::Durable).unwrap();
         let dir = walk(&upper, "dir");
         put(&upper, at(&dir, "file"), Over::Nothing, "data").unwrap();
         upper
@@ -169,10 +169,10 @@ fn the_root_keeps_its_times() {
 fn what_outlives_its_mount_leaves_the_next_one_alone() {
     let temp = tempfile::tempdir().unwrap();
     let upper = Marked::upper_on_demand(host(temp.path()));
-    upper.mount().unwrap();
+    upper.mount(Durability::Durable).unwrap();
     let old = upper.stage(New::File).unwrap();
     upper.unmount().unwrap();
-    upper.mount().unwrap();
+    upper.mount(Durability::Durable).unwrap();
     let new = upper.stage(New::File).unwrap();
     drop(old);
     let root = upper.root().unwrap();

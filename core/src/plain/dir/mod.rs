@@ -12,6 +12,7 @@ pub(crate) mod errno;
 pub(crate) mod file;
 pub(crate) mod list;
 pub(crate) mod stat;
+mod storage;
 mod xattr;
 
 pub use file::HostFile;
@@ -20,7 +21,7 @@ use crate::error::{Errno, Error, Result};
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
-use crate::plain::{Access, Plain};
+use crate::plain::{Access, Guarantees, Plain};
 use crate::sync::Mutex;
 use errno::from_errno;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -114,6 +115,10 @@ impl Plain for HostDir {
 
     fn root(&self) -> Result<HostHandle> {
         HostHandle::open(&self.dir, b".").map_err(from_errno)
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        storage::guarantees(&self.dir, &self.label)
     }
 
     fn meta(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<Meta> {
@@ -239,9 +244,11 @@ impl Plain for HostDir {
     }
 
     fn sync_dir(&self, dir: &HostHandle) -> Result<()> {
-        reopen(dir.fd())
-            .and_then(rustix::fs::fsync)
-            .map_err(from_errno)
+        match reopen(dir.fd()).and_then(rustix::fs::fsync) {
+            // The filesystem has no `fsync` for directories: it keeps names by itself, or not at all.
+            Err(Os::INVAL) => Ok(()),
+            synced => synced.map_err(from_errno),
+        }
     }
 
     fn sync_all(&self) -> Result<()> {

@@ -429,3 +429,19 @@ fn a_write_moves_the_time_of_change() {
     assert!(after.changed > before.changed);
     assert_eq!(after.size, 1);
 }
+
+/// Some filesystems have no `fsync` for directories, and answer EINVAL. Every `fsync` of a guest failed
+/// there, since it syncs the directories above the file too.
+#[test]
+fn syncing_a_directory_that_has_no_fsync_does_nothing() {
+    // procfs has none, whose directory it is.
+    let Ok(dir) = cap_std::fs::Dir::open_ambient_dir("/proc/self", cap_std::ambient_authority())
+    else {
+        println!("skipped: there is no procfs");
+        return;
+    };
+    let fsync = reopen(&dir).and_then(rustix::fs::fsync);
+    assert_eq!(fsync, Err(Os::INVAL), "the premise");
+    let host = HostDir::new(dir, "proc");
+    host.sync_dir(&host.root().unwrap()).unwrap();
+}

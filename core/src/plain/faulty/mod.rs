@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
-use crate::plain::{Access, Plain};
+use crate::plain::{Access, Guarantees, Plain};
 use std::ops::ControlFlow;
 
 /// A plain tree whose calls fail when its [`Faults`] say so.
@@ -27,6 +27,8 @@ use std::ops::ControlFlow;
 pub struct Faulty<P> {
     plain: P,
     faults: Faults,
+    /// What it guarantees, where that is not what the tree does.
+    guarantees: Option<Guarantees>,
 }
 
 impl<P: Plain> Faulty<P> {
@@ -35,7 +37,14 @@ impl<P: Plain> Faulty<P> {
         Self {
             plain,
             faults: faults.clone(),
+            guarantees: None,
         }
+    }
+
+    /// The same tree, which claims other guarantees than it has: to see what relies on them.
+    pub fn claiming(mut self, guarantees: Guarantees) -> Self {
+        self.guarantees = Some(guarantees);
+        self
     }
 
     fn file(&self, file: P::File) -> FaultyFile<P::File> {
@@ -59,6 +68,10 @@ impl<P: Plain> Plain for Faulty<P> {
     fn root(&self) -> Result<P::Dir> {
         self.faults.look("open of the root")?;
         self.plain.root()
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        self.guarantees.unwrap_or_else(|| self.plain.guarantees())
     }
 
     fn handles_follow_rename(&self) -> bool {

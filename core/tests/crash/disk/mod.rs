@@ -9,12 +9,12 @@ mod names;
 pub(crate) use file::DiskFile;
 pub(crate) use names::{Inode, Names, ROOT, What};
 
-use crate::journal::{Content, Journal, Moment};
+use crate::journal::{Content, Journal, Moment, Temper};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use wasi_overlay_core::plain::{Access, Plain};
+use wasi_overlay_core::plain::{Access, Guarantees, Plain};
 use wasi_overlay_core::{Errno, Kind, Meta, Name, Result, SetTimes, Timestamp};
 
 const UMASK: u32 = 0o022;
@@ -36,6 +36,8 @@ impl Shared {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     shared: Arc<Shared>,
+    /// What it says of itself.
+    guarantees: Guarantees,
     /// Counts what is open.
     open: Arc<()>,
 }
@@ -52,6 +54,22 @@ impl Disk {
         let disk = Self::default();
         *disk.journal() = Journal::new(moment.clone());
         disk
+    }
+
+    /// The filesystem of a process that was killed at a moment: what was not synced is not on disk yet.
+    pub(crate) fn killed_at(&self, moment: usize) -> Self {
+        let killed = Self::default();
+        *killed.journal() = self.journal().until(moment);
+        killed
+    }
+
+    /// The same filesystem, which says that it is of this temper.
+    pub(crate) fn that_says(mut self, temper: Temper) -> Self {
+        self.guarantees = Guarantees {
+            ordered_names: temper == Temper::Ordered,
+            errors_at_write: true,
+        };
+        self
     }
 
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
@@ -110,6 +128,10 @@ impl Plain for Disk {
 
     fn label(&self) -> String {
         "the disk".into()
+    }
+
+    fn guarantees(&self) -> Guarantees {
+        self.guarantees
     }
 
     fn root(&self) -> Result<DiskDir> {

@@ -55,6 +55,11 @@ impl Inode {
         }
     }
 
+    /// Whether it is a directory that was removed.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.kind() == Kind::Dir && self.links == 0
+    }
+
     pub(crate) fn entries(&self) -> Result<&BTreeMap<Vec<u8>, u64>> {
         match &self.what {
             What::Dir(entries) => Ok(entries),
@@ -111,6 +116,27 @@ impl Names {
         }
         let found = self.inode(dir)?.entries()?.get(name.as_bytes());
         found.copied().ok_or_else(|| Errno::NoEntry.into())
+    }
+
+    /// Counts the names of each file anew, and which directories have one.
+    pub(crate) fn count_links(&mut self) {
+        let mut names: BTreeMap<u64, u64> = BTreeMap::new();
+        for inode in self.inodes.values() {
+            for &number in inode.entries().into_iter().flat_map(BTreeMap::values) {
+                *names.entry(number).or_default() += 1;
+            }
+        }
+        for (number, inode) in &mut self.inodes {
+            let count = names.get(number).copied().unwrap_or_default();
+            let links = match inode.kind() {
+                Kind::Dir if *number == ROOT || count > 0 => 2,
+                Kind::Dir => 0,
+                _ => count,
+            };
+            if inode.links != links {
+                Arc::make_mut(inode).links = links;
+            }
+        }
     }
 
     pub(super) fn at(&self, dir: u64, name: Option<Name<'_>>) -> Result<u64> {
