@@ -22,7 +22,7 @@ pub use file::{Advice, ReadAt, WriteAt};
 pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged};
 
 use crate::error::Result;
-use crate::meta::{Kind, Meta, SetTimes, Timestamp};
+use crate::meta::{CAPABILITY, Kind, Meta, SET_ID, SetTimes, Timestamp};
 use crate::name::Name;
 use std::ops::ControlFlow;
 
@@ -244,6 +244,9 @@ pub trait Upper: Layer<File: WriteAt> {
 
     /// Gives something staged the attributes of what it copies, times last.
     ///
+    /// An upper that cannot give it the owner leaves out what that owner granted: the bits 06000 of
+    /// the mode and the attribute `security.capability`.
+    ///
     /// # Errors
     /// Where an attribute that must be kept ([`Attributes`] says which) cannot be set.
     fn dress(&self, staged: &Self::Staged, attributes: &Attributes) -> Result<()>;
@@ -453,6 +456,20 @@ pub struct Attributes {
     pub xattrs: Vec<(Box<[u8]>, Vec<u8>)>,
     /// Times. Must be kept.
     pub times: SetTimes,
+}
+
+impl Attributes {
+    /// Whether they give who runs the file the rights of its owner, or more.
+    pub(crate) fn grant_rights(&self) -> bool {
+        self.mode.is_some_and(|mode| mode & SET_ID != 0)
+            || self.xattrs.iter().any(|(name, _)| **name == *CAPABILITY)
+    }
+
+    /// Takes that away.
+    pub(crate) fn revoke_rights(&mut self) {
+        self.mode = self.mode.map(|mode| mode & !SET_ID);
+        self.xattrs.retain(|(name, _)| **name != *CAPABILITY);
+    }
 }
 
 /// What an upper holds, against what it may hold.

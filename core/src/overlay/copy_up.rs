@@ -9,13 +9,12 @@
 //! A call that fails before 3 has changed nothing that can be seen, and what was staged is gone.
 
 use super::Shared;
-use super::file::SET_ID;
 use super::node::{Child, Node};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::{AnyAt, AnyUpper, StagedHandle};
 use crate::layer::{Attributes, New, Over, ReadAt, WriteAt, XattrNames};
 use crate::marks::is_never_copied;
-use crate::meta::{Kind, Meta, SetTime, SetTimes};
+use crate::meta::{Kind, Meta, SET_ID, SetTime, SetTimes};
 use crate::stack::LowerNode;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -122,12 +121,6 @@ impl Shared {
         names: Option<XattrNames>,
     ) -> Result<Attributes> {
         let meta = lower.meta();
-        let (mut times, mut mode) = (SetTimes::of(&meta), meta.mode);
-        if data == Data::Drop {
-            // As at any change of data.
-            times.modified = SetTime::Now;
-            mode = mode.map(|mode| mode & !SET_ID);
-        }
         let names = match names {
             Some(names) => names,
             None => lower.xattrs(&self.stack)?,
@@ -141,12 +134,18 @@ impl Shared {
                 xattrs.push((name, value));
             }
         }
-        Ok(Attributes {
-            mode,
+        let mut attributes = Attributes {
+            mode: meta.mode,
             owner: meta.owner,
             xattrs,
-            times,
-        })
+            times: SetTimes::of(&meta),
+        };
+        if data == Data::Drop {
+            // As at any change of data.
+            attributes.times.modified = SetTime::Now;
+            attributes.revoke_rights();
+        }
+        Ok(attributes)
     }
 
     /// Preconditions: the copy lock of `node` is held, and it is not in the upper; its parent is.
@@ -224,6 +223,10 @@ fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, mut attributes: Attributes
         return upper.staged_meta(staged);
     }
     let mut meta = upper.staged_meta(staged)?;
+    if attributes.owner.is_none() && meta.owner.is_some() {
+        // Granted by an owner who is not known, and so cannot be kept.
+        attributes.revoke_rights();
+    }
     let mode = attributes.mode;
     attributes.owner = attributes.owner.filter(|owner| Some(*owner) != meta.owner);
     // A new owner takes bits of the mode away, and an attribute may be an ACL, which sets some.
@@ -231,7 +234,11 @@ fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, mut attributes: Attributes
         attributes.mode = mode.filter(|mode| Some(*mode) != meta.mode);
     }
     upper.dress(staged, &attributes)?;
-    meta.mode = mode.or(meta.mode);
+    meta.mode = match mode {
+        // Not every process may set these bits, or keep the owner that they belong to.
+        Some(mode) if mode & SET_ID != 0 => upper.staged_meta(staged)?.mode,
+        mode => mode.or(meta.mode),
+    };
     Ok(meta)
 }
 
