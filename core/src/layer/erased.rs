@@ -97,6 +97,7 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn sync_all(&self) -> Result<()>;
     fn usage(&self) -> Option<Usage>;
     fn is_ephemeral(&self) -> bool;
+    fn enforces_modes(&self) -> bool;
     fn handles_follow_rename(&self) -> bool;
 }
 
@@ -372,6 +373,10 @@ impl<L: Upper> AnyUpper for Erased<L> {
 
     fn is_ephemeral(&self) -> bool {
         self.layer.is_ephemeral()
+    }
+
+    fn enforces_modes(&self) -> bool {
+        self.layer.enforces_modes()
     }
 
     fn handles_follow_rename(&self) -> bool {

@@ -111,8 +111,8 @@ pub trait Layer: Send + Sync + 'static {
     /// Calls `each` once for every name, hidden ones included, in any order, until it breaks.
     ///
     /// A layer whose format can hold an entry and a mark of one name reports both; the entry
-    /// counts. What is listed is relied on: a file is removed, and a directory merged, by the type that
-    /// is listed here, which has to be the one that [`find`](Self::find) tells.
+    /// counts. What is listed is relied on: a directory is merged by the type that is listed here, which
+    /// has to be the one that [`find`](Self::find) tells.
     ///
     /// # Errors
     /// Those of the layer.
@@ -365,10 +365,18 @@ pub trait Upper: Layer<File: WriteAt> {
         None
     }
 
-    /// Whether the upper ends with the mount. The engine then need not write down, on rename,
-    /// what it remembers: a moved directory goes on showing the lower directory that it came from.
+    /// Whether the upper ends with the mount, and nothing but the overlay ever reads it. The engine
+    /// then keeps in memory what it would have to write on rename: a moved directory goes on showing the
+    /// lower directory that it came from, and the upper by itself does not hold what is in it. So a second
+    /// [`mount`](Self::mount) of such an upper has to fail.
     fn is_ephemeral(&self) -> bool {
         false
+    }
+
+    /// Whether the upper itself refuses to open a file whose mode forbids that. The engine does it for
+    /// one that does not.
+    fn enforces_modes(&self) -> bool {
+        true
     }
 
     /// Whether a handle stays that of its directory when it, or one above it, is renamed, as
@@ -448,7 +456,7 @@ pub enum Leave {
 /// The attributes of a file that its copy takes over.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes {
-    /// Permission bits. Must be kept.
+    /// Permission bits. Must be kept, but for set-id bits without the owner.
     pub mode: Option<u32>,
     /// User and group. Kept where permitted.
     pub owner: Option<(u32, u32)>,

@@ -90,7 +90,7 @@ pub fn modes<U: Upper>(make: &dyn Fn() -> U) {
         let staged = ok("stage", upper.stage(new));
         let attributes = Attributes {
             mode: Some(0o6755),
-            // Nobody on a usual system; the last number means "leave it" to `chown`.
+            // No user of a usual system; the last number means "leave it" to `chown`.
             owner: Some((u32::MAX - 2, u32::MAX - 2)),
             ..Attributes::default()
         };

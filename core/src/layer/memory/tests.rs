@@ -259,3 +259,17 @@ fn a_builder_leaves_the_times_of_directories_alone() {
     let meta = layer.dir_meta(&dir.unwrap()).unwrap();
     assert_eq!(SetTimes::of(&meta), times);
 }
+
+/// What such a layer holds is not all that its overlay showed.
+#[test]
+fn layer_for_one_mount_cannot_be_mounted_again() {
+    let layer = MemoryLayer::for_one_mount(1 << 20);
+    layer.mount().unwrap();
+    layer.unmount().unwrap();
+    assert_eq!(layer.mount().unwrap_err().errno(), Errno::Busy);
+    let kept = MemoryLayer::with_capacity(1 << 20);
+    for _ in 0..2 {
+        kept.mount().unwrap();
+        kept.unmount().unwrap();
+    }
+}
