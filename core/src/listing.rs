@@ -173,14 +173,18 @@ impl ListingEntry<'_> {
     /// The lower half of the file's [`Identity`](crate::Identity); 0 where that is not known without a
     /// `stat`, as WASI 0.1 has it.
     ///
-    /// Who asks first may wait for the layers, and is told 0 where one of them fails:
-    /// [`find_inodes`](Listing::find_inodes) says how.
-    pub fn inode(&self) -> u64 {
+    /// The first call on a listing may ask the layers, and block;
+    /// [`find_inodes`](Listing::find_inodes) does so beforehand, after which this never fails.
+    ///
+    /// # Errors
+    /// Those of the layers. A failure is not cached: the next call asks again.
+    #[inline]
+    pub fn inode(&self) -> Result<u64> {
         match self.inode {
-            Inode::Known(inode) => inode,
+            Inode::Known(inode) => Ok(inode),
             Inode::Lower(lower, index) => match lower.inodes.get() {
-                Some(inodes) => inodes[index],
-                None => lower.inodes().map_or(NO_INODE, |inodes| inodes[index]),
+                Some(inodes) => Ok(inodes[index]),
+                None => lower.inode(index),
             },
         }
     }
@@ -189,6 +193,11 @@ impl ListingEntry<'_> {
 impl LowerNames {
     fn table(&self) -> Option<&Table> {
         self.dir.table()
+    }
+
+    #[cold]
+    fn inode(&self, index: usize) -> Result<u64> {
+        self.inodes().map(|inodes| inodes[index])
     }
 
     /// What failed is not kept: it is asked again.

@@ -3,6 +3,13 @@
 use crate::error::{Errno, Result};
 use std::time::SystemTime;
 
+/// The set-user-id and set-group-id bits of a mode.
+pub(crate) const SET_ID: u32 = 0o6000;
+
+/// The extended attribute that gives a program capabilities of its own, as set-user-id gives it a
+/// user (`capabilities(7)`).
+pub(crate) const CAPABILITY: &[u8] = b"security.capability";
+
 /// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

@@ -191,7 +191,10 @@ fn what_a_listing_does_not_say_is_asked_for() {
     std::fs::write(temp.path().join("a"), "").unwrap();
     std::fs::write(temp.path().join("b"), "").unwrap();
     let root = overlay(temp.path(), 256).root();
-    let inode = |listing: &wasi_overlay_core::Listing, index| listing.get(index).unwrap().inode();
+    let inode = |listing: &wasi_overlay_core::Listing, index| {
+        let entry = listing.get(index).unwrap();
+        entry.inode().unwrap()
+    };
     let listing = root.list().unwrap();
     assert_eq!((inode(&listing, 0), inode(&listing, 1)), (0, 0));
     let identity = root.identity_at("a", true).unwrap();

@@ -449,7 +449,7 @@ fn a_listing_is_types_and_inodes_of_every_name() {
         };
         let (stat, identity) = root.stat_and_identity_at(name, false).unwrap();
         assert_eq!(
-            (entry.kind, entry.inode()),
+            (entry.kind, entry.inode().unwrap()),
             (stat.kind, identity.lower),
             "{name}"
         );

@@ -113,8 +113,11 @@ impl Checker {
             if entry.kind != stat.kind {
                 return Err(fail(format!("listed as {:?}", entry.kind)));
             }
-            let has_inode = self.has_inodes || (entry.inode() != 0 && stat.kind != Kind::Dir);
-            if has_inode && entry.inode() != identity.lower {
+            let inode = entry
+                .inode()
+                .map_err(|error| fail(format!("inode number: {error:?}")))?;
+            let has_inode = self.has_inodes || (inode != 0 && stat.kind != Kind::Dir);
+            if has_inode && inode != identity.lower {
                 return Err(fail("listed with another inode number".to_owned()));
             }
             if let Some(below) = self.data(reference, id, dir, name, &stat).map_err(fail)? {

@@ -93,7 +93,7 @@ impl Layer for Frozen {
         for entry in dir.list()?.iter() {
             let listed = Listed::Here {
                 kind: entry.kind,
-                inode: entry.inode(),
+                inode: entry.inode()?,
             };
             if each(entry.name, listed).is_break() {
                 break;

@@ -18,7 +18,6 @@ pub mod deviations;
 mod draw;
 pub mod frozen;
 pub mod fuzz;
-pub mod lasting;
 pub mod layers;
 pub mod machine;
 pub mod merged;

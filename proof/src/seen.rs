@@ -33,7 +33,8 @@ pub fn tree(root: &Dir) -> BTreeMap<String, String> {
             let told = dir.stat_and_identity_at(&name, false);
             let (stat, identity) = told.expect("a listed name");
             assert_eq!(stat.kind, entry.kind, "{path} is listed as something else");
-            assert_eq!(identity.lower, entry.inode(), "{path} is listed as another");
+            let inode = entry.inode().expect("an inode number");
+            assert_eq!(identity.lower, inode, "{path} is listed as another");
             let (line, inside) = node(&dir, &name, &stat);
             if let Some(inside) = inside {
                 dirs.push((format!("{path}/"), inside));

@@ -5,10 +5,10 @@ use std::fmt;
 /// What a plan is made on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Layers in memory below an upper in memory, which ends with its mount: to mount again is to
-    /// go on, and the overlay itself becomes the layer of another one.
+    /// Layers in memory below memory that ends with its mount: to mount again is to go on, and the
+    /// overlay itself becomes the layer of another one.
     Memory,
-    /// Layers and upper in memory, under the rules of an upper that outlives its mount.
+    /// Layers in memory below another one that is kept: it is mounted again, and becomes a layer.
     Lasting,
     /// Layers and upper are directories.
     Directory,

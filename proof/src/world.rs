@@ -3,7 +3,6 @@
 use crate::checker::Checker;
 use crate::deviations::Deviation;
 use crate::frozen::Frozen;
-use crate::lasting::Lasting;
 use crate::layers::Layer;
 use crate::merged::Merged;
 use crate::mount::{Engine, Held, Mount as _};
@@ -26,6 +25,9 @@ use wasi_overlay_core::{Dir, Limits, Live, Lower, LowerStack, Overlay, OverlayBu
 
 /// Slots that random plans use.
 const HELD: usize = 6;
+
+/// Bytes that an upper in memory may hold.
+const MEMORY: u64 = 1 << 24;
 
 /// A lower layer, to be opened for each mount.
 enum Base {
@@ -318,13 +320,13 @@ impl World {
     /// A new upper on the layers that there are.
     fn new_upper(&mut self) {
         match self.kind {
-            Kind::Memory | Kind::Lasting => {
-                self.upper = Some(MemoryLayer::with_capacity(1 << 24));
+            Kind::Lasting => {
+                self.upper = Some(MemoryLayer::with_capacity(MEMORY));
             }
             Kind::Directory | Kind::ByPath => {
                 self.new_folder();
             }
-            Kind::ReadOnly | Kind::Live | Kind::ReadOnlyLive => {}
+            Kind::Memory | Kind::ReadOnly | Kind::Live | Kind::ReadOnlyLive => {}
         }
         let lowers = self.bases.iter().map(|base| lower(base, self.kind));
         let stack = LowerStack::new(lowers, &self.limits()).expect("layers");
@@ -364,10 +366,9 @@ impl World {
     }
 
     fn upper(&self, builder: OverlayBuilder) -> OverlayBuilder {
-        let memory = || self.upper.clone().expect("an upper");
         match self.kind {
-            Kind::Memory => builder.upper("memory", memory()),
-            Kind::Lasting => builder.upper("lasting", Lasting(memory())),
+            Kind::Memory => builder.upper_memory(MEMORY),
+            Kind::Lasting => builder.upper("lasting", self.upper.clone().expect("an upper")),
             Kind::Directory => builder.upper_dir("upper", capability(&self.folder())),
             Kind::ByPath => {
                 let plain = HostDir::new(capability(&self.folder()), "upper");

@@ -99,6 +99,7 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn is_ephemeral(&self) -> bool;
     fn keeps_order(&self) -> bool;
     fn may_fail_at_close(&self) -> bool;
+    fn enforces_modes(&self) -> bool;
     fn handles_follow_rename(&self) -> bool;
 }
 
@@ -382,6 +383,10 @@ impl<L: Upper> AnyUpper for Erased<L> {
 
     fn may_fail_at_close(&self) -> bool {
         self.layer.may_fail_at_close()
+    }
+
+    fn enforces_modes(&self) -> bool {
+        self.layer.enforces_modes()
     }
 
     fn handles_follow_rename(&self) -> bool {

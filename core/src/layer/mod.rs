@@ -22,7 +22,7 @@ pub use file::{Advice, ReadAt, WriteAt};
 pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged};
 
 use crate::error::Result;
-use crate::meta::{Kind, Meta, SetTimes, Timestamp};
+use crate::meta::{CAPABILITY, Kind, Meta, SET_ID, SetTimes, Timestamp};
 use crate::name::Name;
 use std::ops::ControlFlow;
 
@@ -111,8 +111,8 @@ pub trait Layer: Send + Sync + 'static {
     /// Calls `each` once for every name, hidden ones included, in any order, until it breaks.
     ///
     /// A layer whose format can hold an entry and a mark of one name reports both; the entry
-    /// counts. What is listed is relied on: a file is removed, and a directory merged, by the type that
-    /// is listed here, which has to be the one that [`find`](Self::find) tells.
+    /// counts. What is listed is relied on: a directory is merged by the type that is listed here, which
+    /// has to be the one that [`find`](Self::find) tells.
     ///
     /// # Errors
     /// Those of the layer.
@@ -247,6 +247,9 @@ pub trait Upper: Layer<File: WriteAt> {
 
     /// Gives something staged the attributes of what it copies, times last.
     ///
+    /// An upper that cannot give it the owner leaves out what that owner granted: the bits 06000 of
+    /// the mode and the attribute `security.capability`.
+    ///
     /// # Errors
     /// Where an attribute that must be kept ([`Attributes`] says which) cannot be set.
     fn dress(&self, staged: &Self::Staged, attributes: &Attributes) -> Result<()>;
@@ -365,8 +368,10 @@ pub trait Upper: Layer<File: WriteAt> {
         None
     }
 
-    /// Whether the upper ends with the mount. The engine then need not write down, on rename,
-    /// what it remembers: a moved directory goes on showing the lower directory that it came from.
+    /// Whether the upper ends with the mount, and nothing but the overlay ever reads it. The engine
+    /// then keeps in memory what it would have to write on rename: a moved directory goes on showing the
+    /// lower directory that it came from, and the upper by itself does not hold what is in it. So a second
+    /// [`mount`](Self::mount) of such an upper has to fail.
     fn is_ephemeral(&self) -> bool {
         false
     }
@@ -383,6 +388,12 @@ pub trait Upper: Layer<File: WriteAt> {
     /// volatile overlay syncs a copy as well before it publishes it.
     fn may_fail_at_close(&self) -> bool {
         false
+    }
+
+    /// Whether the upper itself refuses to open a file whose mode forbids that. The engine does it for
+    /// one that does not.
+    fn enforces_modes(&self) -> bool {
+        true
     }
 
     /// Whether a handle stays that of its directory when it, or one above it, is renamed, as
@@ -471,7 +482,7 @@ pub enum Leave {
 /// The attributes of a file that its copy takes over.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes {
-    /// Permission bits. Must be kept.
+    /// Permission bits. Must be kept, but for set-id bits without the owner.
     pub mode: Option<u32>,
     /// User and group. Kept where permitted.
     pub owner: Option<(u32, u32)>,
@@ -479,6 +490,20 @@ pub struct Attributes {
     pub xattrs: Vec<(Box<[u8]>, Vec<u8>)>,
     /// Times. Must be kept.
     pub times: SetTimes,
+}
+
+impl Attributes {
+    /// Whether they give who runs the file the rights of its owner, or more.
+    pub(crate) fn grant_rights(&self) -> bool {
+        self.mode.is_some_and(|mode| mode & SET_ID != 0)
+            || self.xattrs.iter().any(|(name, _)| **name == *CAPABILITY)
+    }
+
+    /// Takes that away.
+    pub(crate) fn revoke_rights(&mut self) {
+        self.mode = self.mode.map(|mode| mode & !SET_ID);
+        self.xattrs.retain(|(name, _)| **name != *CAPABILITY);
+    }
 }
 
 /// What an upper holds, against what it may hold.

@@ -69,9 +69,13 @@ impl OverlayBuilder {
         self.upper(label, crate::marks::Marked::upper(plain))
     }
 
-    /// Takes changes in memory, up to `max_bytes` of data.
+    /// Takes changes in memory, up to `max_bytes` of data. They end with the overlay: to look at them
+    /// from outside, or to go on from them, give [`upper`](Self::upper) a [`MemoryLayer`] and keep a
+    /// clone.
+    ///
+    /// Nothing but the overlay sees this memory, so renaming a directory of a lower copies nothing.
     pub fn upper_memory(self, max_bytes: u64) -> Self {
-        self.upper("memory", MemoryLayer::with_capacity(max_bytes))
+        self.upper("memory", MemoryLayer::for_one_mount(max_bytes))
     }
 
     /// Refuses changes with `read-only`, though there may be an upper.

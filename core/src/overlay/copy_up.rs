@@ -9,13 +9,13 @@
 //! A call that fails before 3 has changed nothing that can be seen, and what was staged is gone.
 
 use super::Shared;
-use super::file::SET_ID;
+use super::copy_data::copy_data;
 use super::node::{Child, Node};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::{AnyAt, AnyUpper, StagedHandle};
-use crate::layer::{Attributes, New, Over, ReadAt, WriteAt, XattrNames};
+use crate::layer::{Attributes, New, Over, WriteAt, XattrNames};
 use crate::marks::is_never_copied;
-use crate::meta::{Kind, Meta, SetTime, SetTimes};
+use crate::meta::{Kind, Meta, SET_ID, SetTime, SetTimes};
 use crate::stack::LowerNode;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -35,9 +35,6 @@ struct Copy {
     /// What [`dress`] says. Asked before it has its name: then the node has to know it.
     meta: Meta,
 }
-
-/// Copying without help of the kernel goes in steps of this size.
-const STEP: usize = 64 * 1024;
 
 impl Shared {
     /// Brings `node` into the upper, if it is not there yet. Returns the copy of a regular file,
@@ -122,12 +119,6 @@ impl Shared {
         names: Option<XattrNames>,
     ) -> Result<Attributes> {
         let meta = lower.meta();
-        let (mut times, mut mode) = (SetTimes::of(&meta), meta.mode);
-        if data == Data::Drop {
-            // As at any change of data.
-            times.modified = SetTime::Now;
-            mode = mode.map(|mode| mode & !SET_ID);
-        }
         let names = match names {
             Some(names) => names,
             None => lower.xattrs(&self.stack)?,
@@ -141,12 +132,18 @@ impl Shared {
                 xattrs.push((name, value));
             }
         }
-        Ok(Attributes {
-            mode,
+        let mut attributes = Attributes {
+            mode: meta.mode,
             owner: meta.owner,
             xattrs,
-            times,
-        })
+            times: SetTimes::of(&meta),
+        };
+        if data == Data::Drop {
+            // As at any change of data.
+            attributes.times.modified = SetTime::Now;
+            attributes.revoke_rights();
+        }
+        Ok(attributes)
     }
 
     /// Preconditions: the copy lock of `node` is held, and it is not in the upper; its parent is.
@@ -224,6 +221,10 @@ fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, mut attributes: Attributes
         return upper.staged_meta(staged);
     }
     let mut meta = upper.staged_meta(staged)?;
+    if attributes.owner.is_none() && meta.owner.is_some() {
+        // Granted by an owner who is not known, and so cannot be kept.
+        attributes.revoke_rights();
+    }
     let mode = attributes.mode;
     attributes.owner = attributes.owner.filter(|owner| Some(*owner) != meta.owner);
     // A new owner takes bits of the mode away, and an attribute may be an ACL, which sets some.
@@ -231,65 +232,10 @@ fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, mut attributes: Attributes
         attributes.mode = mode.filter(|mode| Some(*mode) != meta.mode);
     }
     upper.dress(staged, &attributes)?;
-    meta.mode = mode.or(meta.mode);
+    meta.mode = match mode {
+        // Not every process may set these bits, or keep the owner that they belong to.
+        Some(mode) if mode & SET_ID != 0 => upper.staged_meta(staged)?.mode,
+        mode => mode.or(meta.mode),
+    };
     Ok(meta)
-}
-
-/// Copies all data of `from`, which has none in `to` yet. Holes stay holes.
-fn copy_data(meta: &Meta, from: &dyn ReadAt, to: &dyn WriteAt) -> Result<()> {
-    let size = meta.size;
-    if size == 0 {
-        return Ok(());
-    }
-    let mut offset = 0;
-    let mut buffer = Vec::new();
-    let sparse = meta.allocated.is_some_and(|bytes| bytes < size);
-    if size <= STEP as u64 && !sparse {
-        // A small file is whole in one step, which takes fewer calls than to ask what is cheaper.
-        let data = from.read_vec_at(usize::try_from(size).unwrap_or(STEP), 0)?;
-        write_all(to, &data, 0)?;
-        offset = data.len() as u64;
-        if offset == size {
-            return Ok(());
-        }
-    }
-    while let Some(range) = from.next_data(offset)? {
-        let end = range.end.min(size);
-        let mut at = range.start;
-        if at >= end {
-            break;
-        }
-        at += to.copy_from(from, at..end)?.min(end - at);
-        if at < end && buffer.is_empty() {
-            buffer = vec![0; STEP];
-        }
-        while at < end {
-            let want = usize::try_from(end - at).map_or(STEP, |left| left.min(STEP));
-            let read = from.read_at(&mut buffer[..want], at)?;
-            if read == 0 {
-                let message = "a lower file ended before its size: was the layer changed?";
-                return Err(Error::new(Errno::Io, message));
-            }
-            write_all(to, &buffer[..read], at)?;
-            at += read as u64;
-        }
-        offset = end;
-    }
-    if to.meta()?.size != size {
-        to.set_size(size)?;
-    }
-    Ok(())
-}
-
-fn write_all(to: &dyn WriteAt, mut bytes: &[u8], mut at: u64) -> Result<()> {
-    while !bytes.is_empty() {
-        match to.write_at(bytes, at)? {
-            0 => return Err(Error::new(Errno::Io, "the upper took no more bytes")),
-            written => {
-                bytes = &bytes[written.min(bytes.len())..];
-                at += written as u64;
-            }
-        }
-    }
-    Ok(())
 }

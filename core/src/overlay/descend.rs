@@ -133,33 +133,6 @@ impl Shared {
             }
         }
     }
-
-    /// The directory that the last name of `path` is in, and that name, where the way is straight and
-    /// the upper has all directories on it.
-    pub(super) fn parent_in_upper<'p>(
-        &self,
-        base: &Arc<Node>,
-        path: &'p str,
-    ) -> Result<Option<(Arc<Node>, Name<'p>)>> {
-        if path.len() >= self.limits.path_bytes {
-            return Ok(None);
-        }
-        let mut dir = Arc::clone(base);
-        let mut rest = Some(path.as_bytes());
-        while let Some((name, after)) = rest.and_then(first) {
-            if dir.kind != Kind::Dir || dir.upper.get().is_none() {
-                break;
-            }
-            if after.is_none() {
-                return Ok(Some((dir, name)));
-            }
-            let (Known::Upper(next), _) = dir.known_in_upper(name)? else {
-                break;
-            };
-            (dir, rest) = (next, after);
-        }
-        Ok(None)
-    }
 }
 
 /// The first name of a path and what follows the slash behind it. None where it is no name.

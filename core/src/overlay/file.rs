@@ -7,7 +7,7 @@ use super::node::{At, Node};
 use super::stat::{lower_meta, set_ghost_times, stat_of};
 use crate::error::{Errno, Error, Result};
 use crate::layer::{Advice, ReadAt, WriteAt};
-use crate::meta::{Identity, Meta, SetTimes, Stat};
+use crate::meta::{Identity, Meta, SET_ID, SetTimes, Stat};
 use crate::stack::OpenLower;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use std::any::Any;
@@ -340,9 +340,6 @@ fn check_range(offset: u64, length: usize) -> Result<()> {
         false => Err(Errno::Invalid.into()),
     }
 }
-
-/// The set-user-id and set-group-id bits.
-pub(super) const SET_ID: u32 = 0o6000;
 
 impl Drop for OpenFile {
     fn drop(&mut self) {

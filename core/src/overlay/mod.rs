@@ -27,6 +27,7 @@
 //! nothing but layers.
 
 mod builder;
+mod copy_data;
 mod copy_up;
 mod create;
 mod descend;

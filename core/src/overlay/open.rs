@@ -162,11 +162,11 @@ impl OverlayDir {
             return Ok(());
         }
         let in_upper = node.upper.get().is_some();
-        let ephemeral = shared
+        let is_left_to_us = shared
             .upper
             .as_ref()
-            .is_some_and(|upper| upper.is_ephemeral());
-        if in_upper && !ephemeral {
+            .is_some_and(|upper| !upper.enforces_modes());
+        if in_upper && !is_left_to_us {
             return Ok(());
         }
         let read = in_upper && (how.read || !how.write);

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::copy_up::Data;
 use super::lookup::Pos;
-use super::node::{Child, Known, Node, Place};
+use super::node::{Child, Node, Place};
 use super::resolve::{Last, Walked};
 use super::stat::found;
 use crate::error::{Errno, Result};
@@ -22,29 +22,15 @@ impl Shared {
         path: &str,
         read_only: bool,
     ) -> Result<()> {
-        let must_be_file = |is_dir| match is_dir {
-            true => Err(Errno::IsDirectory.into()),
-            false => Ok(()),
-        };
-        // A component is to be small.
-        if cfg!(feature = "native")
-            && !read_only
-            && let Some((dir, name)) = self.parent_in_upper(base, path)?
-            && self.is_known_file(&dir, name)?
-        {
-            self.trim_if_large();
-            match self.remove_from(&dir, name, must_be_file) {
-                // Somebody changed names meanwhile: walk.
-                Err(error) if error.is_not_found() => {}
-                removed => return removed,
-            }
-        }
         self.at_path(base, path, Last::Stop, |walked| {
             if walked.found().ok_or(Errno::NoEntry)?.is_dir() {
                 return Err(Errno::IsDirectory.into());
             }
             walked.existing()?;
-            self.remove(walked, read_only, must_be_file)
+            self.remove(walked, read_only, |is_dir| match is_dir {
+                true => Err(Errno::IsDirectory.into()),
+                false => Ok(()),
+            })
         })
     }
 
@@ -75,7 +61,8 @@ impl Shared {
         })
     }
 
-    /// Removes what a path led to, as [`remove_from`](Self::remove_from) does.
+    /// Removes what a path led to. `check` says whether what is there at last, a directory or not,
+    /// may be removed.
     fn remove(
         &self,
         walked: &Walked,
@@ -86,39 +73,19 @@ impl Shared {
             return Err(Errno::ReadOnly.into());
         }
         let name = walked.name().ok_or(Errno::Busy)?;
-        let parent = self.materialize(walked.parents())?;
-        self.remove_from(&parent, name, check)
-    }
-
-    /// Removes `name` from `parent`. `check` says whether what is there at last, a directory or not,
-    /// may be removed.
-    fn remove_from(
-        &self,
-        parent: &Arc<Node>,
-        name: Name<'_>,
-        check: impl FnOnce(bool) -> Result<()>,
-    ) -> Result<()> {
+        let parent = &self.materialize(walked.parents())?;
         self.may_change_names(parent)?;
         self.copy_up(parent, Data::Keep)?;
         let upper = self.upper()?;
         let _tree = self.tree.read();
         let _names = parent.dir()?.names.write();
         parent.must_live()?;
-        // A component is to be small.
-        let node = match cfg!(feature = "native") && self.is_only_listed(parent, name)? {
-            true => {
-                check(false)?;
-                None
-            }
-            false => {
-                let pos = self.look_locked(parent, name)?.ok_or(Errno::NoEntry)?;
-                check(pos.is_dir())?;
-                match &pos {
-                    Pos::Node(node) => Some(Arc::clone(node)),
-                    Pos::Lower(dir) if pos.is_dir() => Some(self.child_node_locked(parent, dir)?),
-                    Pos::Lower(_) => None,
-                }
-            }
+        let pos = self.look_locked(parent, name)?.ok_or(Errno::NoEntry)?;
+        check(pos.is_dir())?;
+        let node = match &pos {
+            Pos::Node(node) => Some(Arc::clone(node)),
+            Pos::Lower(dir) if pos.is_dir() => Some(self.child_node_locked(parent, dir)?),
+            Pos::Lower(_) => None,
         };
         // Parent before child: nothing is made in the directory while it goes.
         let inside = node.as_ref().and_then(|node| node.dir.as_ref());
@@ -153,32 +120,6 @@ impl Shared {
         }
         parent.names_changed();
         Ok(())
-    }
-
-    /// Whether there is a file under `name` in `dir`, and no directory, as far as is known without a
-    /// look.
-    fn is_known_file(&self, dir: &Node, name: Name<'_>) -> Result<bool> {
-        match dir.known(name)?.0 {
-            Known::Upper(node) | Known::Lower(Some(node)) => Ok(node.kind != Kind::Dir),
-            Known::Lower(None) | Known::Nothing => self.is_only_listed(dir, name),
-            Known::Hidden | Known::Seen => Ok(false),
-        }
-    }
-
-    /// Whether all that there is under `name` in `dir` is a file of lower layers that nobody has open,
-    /// by what those list. To remove it no more has to be known, so that nobody asks for its
-    /// metadata.
-    ///
-    /// That is true for as long as the directory lock of `dir` is held.
-    fn is_only_listed(&self, dir: &Node, name: Name<'_>) -> Result<bool> {
-        // Before what is known, as in every step.
-        let below = dir.below();
-        match (dir.known(name)?, below) {
-            ((Known::Lower(None), _) | (Known::Nothing, true), Some(below)) => {
-                below.lists_file(&self.stack, name)
-            }
-            _ => Ok(false),
-        }
     }
 
     /// What is known of `node` before it loses a name: of a directory what `stat` shows, since

@@ -115,19 +115,6 @@ impl LowerNode {
         }
     }
 
-    /// Whether the merged tree lists that name, and not as a directory. No layer is asked about the
-    /// file. Of a directory with too many names for a table it is not told.
-    ///
-    /// What is listed may not be there for who looks: an empty file that is a whiteout by its
-    /// attribute, in a directory that is not marked to hold such (see `marks/kernel.rs`).
-    pub(crate) fn lists_file(self: &Arc<Self>, stack: &LowerStack, name: Name<'_>) -> Result<bool> {
-        let Children::Table(table) = self.children(stack)? else {
-            return Ok(false);
-        };
-        let at = table.find(name, &stack.hasher);
-        Ok(at.is_some_and(|at| table.kind(at) != Kind::Dir))
-    }
-
     /// Whether all names are in a table, which [`table`](Self::table) gives from then on.
     pub(crate) fn has_table(self: &Arc<Self>, stack: &LowerStack) -> Result<bool> {
         Ok(matches!(self.children(stack)?, Children::Table(_)))

@@ -70,15 +70,23 @@ impl LowerStack {
         if self.layer(node.layer()).is_in_memory() {
             return None;
         }
-        let mut bytes = vec![0; usize::try_from(node.lean.size).ok()?];
+        let size = usize::try_from(node.lean.size).ok()?;
+        // One byte more than there should be, to see that there is no more.
+        let mut bytes = vec![0; size + 1];
         let mut done = 0;
-        while done < bytes.len() {
-            match file.read_at(&mut bytes[done..], done as u64) {
-                // It is shorter than it was: the layer was changed.
-                Ok(0) | Err(_) => return None,
-                Ok(read) => done += read,
+        loop {
+            let read = file.read_at(&mut bytes[done..], done as u64).ok()?;
+            let is_all = done == 0 && read == size;
+            done += read;
+            if read == 0 || is_all || done > size {
+                break;
             }
         }
+        // The layer was changed, or the file is one of sysfs, or of a server that does not know its size.
+        if done != size {
+            return None;
+        }
+        bytes.truncate(size);
         let data = Arc::new(Data {
             bytes: bytes.into(),
             meta: node.meta(),

@@ -127,6 +127,11 @@ fn on_an_upper_in_memory() {
 }
 
 #[test]
+fn on_a_layer_in_memory_that_is_kept() {
+    run(Mount::Kept);
+}
+
+#[test]
 fn without_an_upper() {
     run(Mount::NoUpper);
 }

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use wasi_overlay_core::{Dir, Identity, Live, Lower, Overlay, Result};
+use wasi_overlay_core::layer::MemoryLayer;
+use wasi_overlay_core::{Dir, Identity, Live, Lower, Overlay, OverlayBuilder, Result};
 
 /// Where the overlay keeps its changes, and how the state came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(crate) enum Mount {
     ByPath,
     /// Memory, in the state through the engine's own calls.
     Memory,
+    /// The same, of which the embedder keeps a clone.
+    Kept,
     /// Layers only, what is the upper elsewhere on top.
     NoUpper,
     /// A read-only view of an overlay that has an upper.
@@ -33,6 +36,10 @@ impl Mount {
     /// Whether the upper is a directory that was empty.
     fn is_fresh_directory(self) -> bool {
         matches!(self, Self::Directory | Self::ByPath)
+    }
+
+    fn is_memory(self) -> bool {
+        matches!(self, Self::Memory | Self::Kept)
     }
 
     /// Whether an operation may do here what it does not do on a plain directory.
@@ -48,6 +55,17 @@ pub(crate) struct Seen {
     pub(crate) tree: Vec<String>,
     /// Which names were and are the same file.
     pub(crate) same: Vec<String>,
+}
+
+impl Seen {
+    /// Complains if `tree` is another one than was seen.
+    fn compare(&mut self, what: &str, tree: Vec<String>) {
+        // The root's own time moves when the work folder goes.
+        if tree[1..] != self.tree[1..] {
+            self.tree.push(format!("{what}, it is another tree:"));
+            self.tree.extend(tree);
+        }
+    }
 }
 
 pub(crate) fn capability(path: &Path) -> CapDir {
@@ -125,12 +143,13 @@ impl Layers {
         let upper = self.fresh("upper");
         match mount {
             Mount::Written | Mount::NoUpper | Mount::ReadOnly => start.upper.write(&upper),
-            Mount::Memory => {}
+            Mount::Memory | Mount::Kept => {}
             Mount::Directory | Mount::ByPath => dir([]).write(&upper),
         }
-        let overlay = self.mount(mount, &upper).unwrap();
+        let memory = MemoryLayer::with_capacity(1 << 20);
+        let overlay = self.mount(mount, &upper, &memory).unwrap();
         let root = overlay.root();
-        if mount.is_fresh_directory() || mount == Mount::Memory {
+        if mount.is_fresh_directory() || mount.is_memory() {
             start.upper.apply(&root);
         }
         if let Some(prelude) = start.prelude {
@@ -148,27 +167,38 @@ impl Layers {
         let mut seen = see(&view, start.slot, script);
         drop((view, root));
         overlay.close().unwrap();
+        if !matches!(mount, Mount::Memory | Mount::NoUpper | Mount::ReadOnly) {
+            let again = self.mount(mount, &upper, &memory).unwrap();
+            seen.compare("mounted again", tree(&again.root()));
+            again.close().unwrap();
+        }
+        if mount == Mount::Kept {
+            seen.compare("as a layer", self.rotated(&memory));
+        }
         if mount.is_fresh_directory() || mount == Mount::Written {
-            let complaints = unsteady(&upper);
-            let again = self.mount(mount, &upper).unwrap();
-            let kept = tree(&again.root());
-            // The root's own time moved when the work folder went.
-            if kept[1..] != seen.tree[1..] {
-                seen.tree
-                    .push("mounted again, it is another tree:".to_owned());
-                seen.tree.extend(kept);
-            }
-            seen.tree.extend(complaints);
+            seen.tree.extend(unsteady(&upper));
         }
         Some(seen)
     }
 
-    fn mount(&self, mount: Mount, upper: &Path) -> Result<Overlay> {
+    /// The tree of the layers with `upper` as the topmost of them.
+    fn rotated(&self, upper: &MemoryLayer) -> Vec<String> {
+        let top = Lower::new("was an upper", upper.clone());
+        let overlay = self.layers().unwrap().lower(top).build().unwrap();
+        tree(&overlay.root())
+    }
+
+    fn layers(&self) -> Result<OverlayBuilder> {
         let mut builder = Overlay::builder();
         for lower in &self.lowers {
             let label = lower.display().to_string();
             builder = builder.lower(Lower::dir(label, capability(lower))?);
         }
+        Ok(builder)
+    }
+
+    fn mount(&self, mount: Mount, upper: &Path, memory: &MemoryLayer) -> Result<Overlay> {
+        let builder = self.layers()?;
         match mount {
             Mount::ByPath => {
                 use wasi_overlay_core::{marks::Marked, plain::HostDir, plain::by_path::ByPath};
@@ -176,6 +206,7 @@ impl Layers {
                 builder.upper("upper", Marked::upper_on_demand(plain))
             }
             Mount::Memory => builder.upper_memory(1 << 20),
+            Mount::Kept => builder.upper("kept", memory.clone()),
             Mount::NoUpper => builder.lower(Lower::dir("top", capability(upper))?),
             Mount::Written | Mount::Directory | Mount::ReadOnly => {
                 builder.upper_dir("upper", capability(upper))

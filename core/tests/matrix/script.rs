@@ -201,7 +201,7 @@ pub(crate) fn names(dir: &Dir) -> Result<String> {
         let (stat, identity) = dir.stat_and_identity_at(entry.name.to_str()?, false)?;
         // 0 says that the listing does not know.
         let inodes = [identity.lower, 0];
-        let wrong = if entry.kind == stat.kind && inodes.contains(&entry.inode()) {
+        let wrong = if entry.kind == stat.kind && inodes.contains(&entry.inode()?) {
             ""
         } else {
             " (listed as another)"

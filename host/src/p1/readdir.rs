@@ -60,7 +60,8 @@ impl OverlayP1Ctx {
                 {
                     Some(entry) => (
                         entry.name.to_str().ok(),
-                        entry.inode(),
+                        // `look` found all numbers, so this neither blocks nor fails.
+                        entry.inode().map_err(convert::error)?,
                         convert::filetype(entry.kind),
                     ),
                     None => break,

@@ -86,6 +86,22 @@ pub fn modes<U: Upper>(make: &dyn Fn() -> U) {
             "set_mode({mode:o}): {found:?}"
         );
     }
+    for (text, new) in [("copy", New::File), ("dir", New::Dir { opaque: false })] {
+        let staged = ok("stage", upper.stage(new));
+        let attributes = Attributes {
+            mode: Some(0o6755),
+            // No user of a usual system; the last number means "leave it" to `chown`.
+            owner: Some((u32::MAX - 2, u32::MAX - 2)),
+            ..Attributes::default()
+        };
+        ok("dress", upper.dress(&staged, &attributes));
+        let found = ok("staged_meta", upper.staged_meta(&staged));
+        let kept = found.mode.unwrap_or_default() & 0o6000;
+        assert!(
+            kept == 0 || found.owner == attributes.owner,
+            "a staged {text} lost its owner and kept set-id bits: {found:?}"
+        );
+    }
 }
 
 /// Sets extended attributes, where there are any.

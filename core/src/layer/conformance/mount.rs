@@ -7,7 +7,8 @@ use crate::error::Errno;
 use crate::layer::{Durability, New, Over, Upper};
 
 /// Mounts one storage twice. `pair` makes two uppers on it, which may be one for an upper that
-/// has no storage of its own.
+/// has no storage of its own. An ephemeral upper has to refuse the second mount, since it need not hold
+/// what its overlay showed.
 ///
 /// # Panics
 /// Where a promise is broken.
@@ -32,6 +33,13 @@ pub fn mounting<U: Upper>(pair: &dyn Fn() -> (U, U)) {
     drop((top, dir));
     drop(first);
 
+    if two.is_ephemeral() {
+        assert!(
+            two.mount(Durability::Durable).is_err(),
+            "an ephemeral upper is mounted twice"
+        );
+        return;
+    }
     let second = Mounted::of(two);
     let top = root(&*second);
     assert_eq!(listing(&*second, &top), before, "a mount changed the names");

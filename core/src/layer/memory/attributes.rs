@@ -4,7 +4,7 @@ use super::entries::MAX_NAME;
 use super::node::Node;
 use super::quota::Charge;
 use crate::error::{Errno, Result};
-use crate::meta::{SetTime, SetTimes, Timestamp};
+use crate::meta::{CAPABILITY, SetTime, SetTimes, Timestamp};
 use std::collections::BTreeMap;
 
 /// What an extended attribute costs beside its name and value: about what keeping it takes.
@@ -44,6 +44,12 @@ impl Attrs {
             xattr_bytes: 0,
         }
     }
+
+    fn touch(&mut self) {
+        let now = Timestamp::now();
+        self.modified = now;
+        self.changed = now;
+    }
 }
 
 impl Node {
@@ -77,12 +83,19 @@ impl Node {
         self.attrs.lock().changed = Timestamp::now();
     }
 
-    /// Notes that the data, or the names in the directory, changed now.
+    /// Notes that the names in the directory changed now.
     pub(super) fn touch(&self) {
-        let now = Timestamp::now();
+        self.attrs.lock().touch();
+    }
+
+    /// Notes that the data changed now. As in Linux, that takes capabilities away, which were given
+    /// to the program that was there before.
+    pub(super) fn data_changed(&self) {
         let mut attrs = self.attrs.lock();
-        attrs.modified = now;
-        attrs.changed = now;
+        attrs.touch();
+        if !attrs.xattrs.is_empty() {
+            self.take_xattr(&mut attrs, CAPABILITY);
+        }
     }
 
     pub(super) fn set_times(&self, times: SetTimes) {
@@ -135,14 +148,22 @@ impl Node {
 
     pub(super) fn remove_xattr(&self, attribute: &[u8]) -> Result<()> {
         let mut attrs = self.attrs.lock();
-        let Some(old) = attrs.xattrs.remove(attribute) else {
+        if !self.take_xattr(&mut attrs, attribute) {
             return Err(Errno::NoEntry.into());
+        }
+        attrs.changed = Timestamp::now();
+        Ok(())
+    }
+
+    /// Removes an attribute; returns whether it was there.
+    fn take_xattr(&self, attrs: &mut Attrs, attribute: &[u8]) -> bool {
+        let Some(old) = attrs.xattrs.remove(attribute) else {
+            return false;
         };
         let freed = xattr_cost(attribute, &old);
         attrs.xattr_bytes -= freed;
         self.quota.give_bytes(freed);
-        attrs.changed = Timestamp::now();
-        Ok(())
+        true
     }
 }
 

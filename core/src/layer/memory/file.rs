@@ -51,7 +51,7 @@ impl WriteAt for MemoryFile {
         let mut data = node.file()?.write();
         let done = data.write(buffer, offset)?;
         if done > 0 {
-            node.touch();
+            node.data_changed();
         }
         Ok(done)
     }
@@ -68,7 +68,7 @@ impl WriteAt for MemoryFile {
         };
         let done = data.write(&buffer[..fits], end)?;
         if done > 0 {
-            node.touch();
+            node.data_changed();
         }
         Ok(done)
     }
@@ -77,7 +77,7 @@ impl WriteAt for MemoryFile {
         let node = self.writable()?;
         let mut data = node.file()?.write();
         data.set_size(size)?;
-        node.touch();
+        node.data_changed();
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Layers in memory: the upper of an overlay that ends with its mount, and trees made in code.
+//! Layers in memory: uppers, and trees made in code.
 //!
 //! Whiteouts and opaque directories are part of the tree itself, so a change of names is one
 //! step under a lock and there is nothing to mend at a mount. Data is sparse ([`data`]), and
@@ -64,7 +64,11 @@ const MAX_TARGET: usize = 4095;
 /// A tree of files in memory, bounded.
 ///
 /// Past a bound, calls fail with `insufficient-space`. A clone is the same tree: keep one to
-/// look at what an overlay wrote.
+/// look at what an overlay wrote, to mount it again, or to make it a layer of other overlays once
+/// that overlay is closed. As with an upper in a directory, what the overlay shows is what this tree
+/// holds on top of the lowers, at any time. So renaming a directory of a lower copies up all that
+/// is in it, which counts against the bounds; an upper that ends with its mount
+/// ([`OverlayBuilder::upper_memory`](crate::OverlayBuilder::upper_memory)) does without.
 ///
 /// ```
 /// use wasi_overlay_core::layer::{Layer, MemoryLayer};
@@ -86,6 +90,8 @@ struct Tree {
     device: u64,
     next_inode: AtomicU64,
     mounted: AtomicBool,
+    /// Whether one overlay alone ever sees it: see [`Upper::is_ephemeral`](super::Upper::is_ephemeral).
+    is_ephemeral: bool,
     /// Guards where directories lie, and lets its holder lock several.
     names: Mutex<()>,
 }
@@ -100,6 +106,10 @@ impl MemoryLayer {
     ///
     /// Data is counted in pages of 4 KiB.
     pub fn new(max_bytes: u64, max_inodes: u64) -> Self {
+        Self::with(max_bytes, max_inodes, false)
+    }
+
+    fn with(max_bytes: u64, max_inodes: u64, is_ephemeral: bool) -> Self {
         // Far from the device numbers of a host, whose directories may be layers beside this.
         static NEXT_DEVICE: AtomicU64 = AtomicU64::new(1 << 63);
         let device = NEXT_DEVICE.fetch_add(1, Ordering::Relaxed);
@@ -112,6 +122,7 @@ impl MemoryLayer {
             device,
             next_inode: AtomicU64::new(2),
             mounted: AtomicBool::new(false),
+            is_ephemeral,
             names: Mutex::ranked(Rank::MemoryNames, ()),
         }))
     }
@@ -119,7 +130,15 @@ impl MemoryLayer {
     /// An empty tree that holds up to `max_bytes`, and one file for every 4 KiB of them, but at
     /// least 1024.
     pub fn with_capacity(max_bytes: u64) -> Self {
-        Self::new(max_bytes, (max_bytes / BYTES_PER_INODE).max(MIN_INODES))
+        Self::new(max_bytes, inodes_for(max_bytes))
+    }
+
+    /// As [`with_capacity`](Self::with_capacity), for one mount: it cannot be mounted again.
+    ///
+    /// The only clone has to be the overlay's own. What the overlay shows of a renamed directory may
+    /// not be in this tree.
+    pub(crate) fn for_one_mount(max_bytes: u64) -> Self {
+        Self::with(max_bytes, inodes_for(max_bytes), true)
     }
 
     /// Begins a tree that is made in code.
@@ -164,6 +183,10 @@ impl MemoryLayer {
         let node = Node::new(inode, self.0.device, &self.0.quota, charge, body);
         Arc::new(node)
     }
+}
+
+fn inodes_for(max_bytes: u64) -> u64 {
+    (max_bytes / BYTES_PER_INODE).max(MIN_INODES)
 }
 
 fn empty_dir(opaque: bool) -> Body {

@@ -1,7 +1,7 @@
 //! What is particular to layers in memory; the rest is the conformance suite's.
 
 use super::*;
-use crate::layer::{At, Found, Layer, Leave, Listed, Over, Upper, WriteAt};
+use crate::layer::{At, Durability, Found, Layer, Leave, Listed, Over, Upper, WriteAt};
 use crate::meta::{SetTime, SetTimes, Timestamp};
 use crate::name::Name;
 use std::collections::BTreeSet;
@@ -258,4 +258,21 @@ fn a_builder_leaves_the_times_of_directories_alone() {
     let dir = layer.open_dir(&layer.root().unwrap(), Name::new(b"d").unwrap());
     let meta = layer.dir_meta(&dir.unwrap()).unwrap();
     assert_eq!(SetTimes::of(&meta), times);
+}
+
+/// What such a layer holds is not all that its overlay showed.
+#[test]
+fn layer_for_one_mount_cannot_be_mounted_again() {
+    let layer = MemoryLayer::for_one_mount(1 << 20);
+    layer.mount(Durability::Durable).unwrap();
+    layer.unmount().unwrap();
+    assert_eq!(
+        layer.mount(Durability::Durable).unwrap_err().errno(),
+        Errno::Busy
+    );
+    let kept = MemoryLayer::with_capacity(1 << 20);
+    for _ in 0..2 {
+        kept.mount(Durability::Durable).unwrap();
+        kept.unmount().unwrap();
+    }
 }

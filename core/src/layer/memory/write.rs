@@ -36,7 +36,9 @@ impl Upper for MemoryLayer {
     }
 
     fn unmount(&self) -> Result<()> {
-        self.0.mounted.store(false, Ordering::Release);
+        // One for a single mount stays taken.
+        let is_taken = self.0.is_ephemeral;
+        self.0.mounted.store(is_taken, Ordering::Release);
         Ok(())
     }
 
@@ -218,7 +220,11 @@ impl Upper for MemoryLayer {
     }
 
     fn is_ephemeral(&self) -> bool {
-        true
+        self.0.is_ephemeral
+    }
+
+    fn enforces_modes(&self) -> bool {
+        false
     }
 }
 

@@ -29,6 +29,8 @@ enum Plan {
     Changes(Range<u64>),
     /// This call of any kind, with this code.
     Call(u64, Errno),
+    /// Every call that is called so, with this code.
+    Every(&'static str, Errno),
 }
 
 impl Faults {
@@ -46,6 +48,12 @@ impl Faults {
     /// made.
     pub fn fail_call(&self, count: u64, errno: Errno) {
         self.command(Plan::Call(count, errno));
+    }
+
+    /// Fails every call of the name that [`failed`](Self::failed) has for it (`chown`, say) with
+    /// `errno`, as where this process lacks a right, and lets all others be made.
+    pub fn refuse(&self, what: &'static str, errno: Errno) {
+        self.command(Plan::Every(what, errno));
     }
 
     /// Lets all calls be made.
@@ -93,7 +101,8 @@ impl Faults {
         let errno = match &state.plan {
             Plan::Changes(fails) if changes && fails.contains(&change) => Errno::Io,
             Plan::Call(fails, errno) if *fails == call => *errno,
-            Plan::Nothing | Plan::Changes(_) | Plan::Call(..) => return Ok(()),
+            Plan::Every(refused, errno) if *refused == what => *errno,
+            Plan::Nothing | Plan::Changes(_) | Plan::Call(..) | Plan::Every(..) => return Ok(()),
         };
         state.failed = Some(what);
         Err(Error::new(errno, format_args!("{what} was made to fail")))

@@ -7,6 +7,7 @@
 //!   cut_after(2)    ✓ ✓ ✗ ✗ ✗ …     the power goes: what came before stays
 //!   fail_at(2)      ✓ ✓ ✗ ✓ ✓ …     one change fails: what comes after can still mend
 //!   fail_call(2)    ✓ ✓ ✗ ✓ ✓ …     the same, looks included
+//!   refuse("chown") ✓ ✓ ✗ ✓ ✗ …     each call of that name, as without the right to make it
 //! ```
 
 mod faults;

@@ -1,0 +1,364 @@
+//! What a copy keeps of a file whose owner it cannot have.
+#![cfg(all(feature = "conformance", feature = "dir"))]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use wasi_overlay_core::layer::{MemoryBuilder, MemoryLayer};
+use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::plain::HostDir;
+use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::{
+    Dir, Errno, File, Lower, OpenHow, Opened, Overlay, SetTime, SetTimes, Timestamp,
+};
+
+const WRITE: OpenHow = OpenHow {
+    follow: true,
+    create: false,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    read: false,
+    write: true,
+};
+const TRUNCATE: OpenHow = OpenHow {
+    truncate: true,
+    ..WRITE
+};
+
+/// A user who runs no test.
+const STRANGER: (u32, u32) = (54321, 54321);
+
+/// The user and group called `nobody` on Linux.
+const NOBODY: u32 = 65534;
+
+/// `cap_net_raw+ep`, as the kernel stores it (`VFS_CAP_REVISION_2`).
+const CAPABILITY: &[u8] = b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+/// Files with every combination of set-id bits, and two directories.
+const FILES: [(&str, u32); 4] = [
+    ("dir/user", 0o4755),
+    ("dir/group", 0o2755),
+    ("dir/both", 0o6711),
+    ("dir/plain", 0o640),
+];
+const DIRS: [(&str, u32); 2] = [("dir", 0o2775), ("dir/sticky", 0o3777)];
+
+/// Every way to have a file copied up.
+type Way = (&'static str, fn(&Dir, &str));
+const WAYS: [Way; 7] = [
+    ("times", |root, path| {
+        root.set_times_at(path, true, then()).unwrap();
+    }),
+    ("open", |root, path| drop(file(root, path, WRITE))),
+    ("append", |root, path| {
+        file(root, path, WRITE).append(b"+").unwrap();
+    }),
+    ("truncate", |root, path| drop(file(root, path, TRUNCATE))),
+    ("rename", |root, path| {
+        root.rename_at(path, root, &format!("{path}.new")).unwrap();
+    }),
+    ("link", |root, path| {
+        root.link_at(path, root, &format!("{path}.new")).unwrap();
+    }),
+    ("rename of the directory", |root, _| {
+        root.rename_at("dir", root, "renamed").unwrap();
+    }),
+];
+
+fn then() -> SetTimes {
+    let time = SetTime::To(Timestamp {
+        seconds: 1_000_000_000,
+        nanoseconds: 5,
+    });
+    SetTimes {
+        accessed: time,
+        modified: time,
+    }
+}
+
+fn file(root: &Dir, path: &str, how: OpenHow) -> File {
+    match root.open_at(path, how).unwrap() {
+        Opened::File(file) => file,
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    }
+}
+
+fn capability(path: &Path) -> cap_std::fs::Dir {
+    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
+}
+
+/// A lower of [`FILES`] and [`DIRS`], which belong to `owner` if it is known.
+fn lower(owner: Option<(u32, u32)>) -> Lower {
+    let mut layer = MemoryLayer::build();
+    let set = |layer: MemoryBuilder, path: &str, mode| {
+        let layer = layer.mode(path, mode);
+        match owner {
+            Some((user, group)) => layer.owner(path, user, group),
+            None => layer,
+        }
+    };
+    for (path, mode) in DIRS {
+        layer = set(layer.dir(path), path, mode);
+    }
+    for (path, mode) in FILES {
+        layer = set(layer.file(path, path), path, mode);
+        layer = layer.xattr(path, "security.capability", CAPABILITY);
+    }
+    Lower::new("lower", layer.finish().unwrap())
+}
+
+/// Paths, modes and owners of all that is in `path`, without its work folder.
+fn found(path: &Path) -> Vec<(PathBuf, fs::Metadata)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
+        let (name, meta) = (entry.file_name(), entry.metadata().unwrap());
+        if name.to_str().unwrap().starts_with(".wh.") {
+            continue;
+        }
+        if meta.is_dir() {
+            found.extend(self::found(&entry.path()));
+        }
+        found.push((entry.path(), meta));
+    }
+    found
+}
+
+fn has_capability(path: &Path) -> bool {
+    let mut value = [0; 64];
+    rustix::fs::getxattr(path, "security.capability", &mut value).is_ok()
+}
+
+/// What has to be left of the mode of a copy in `upper` whose owner was lost.
+fn left_of(upper: &Path, path: &Path) -> u32 {
+    let path = path.strip_prefix(upper).unwrap().to_str().unwrap();
+    let path = path.trim_end_matches(".new").replace("renamed", "dir");
+    let mode = FILES.iter().chain(&DIRS).find(|(name, _)| *name == path);
+    mode.unwrap_or_else(|| panic!("{path} is of no layer")).1 & !0o6000
+}
+
+/// As user 65534, setting the times of a root-owned file of mode 4755 left one in the upper that had
+/// that mode and belonged to 65534: a program of the layer's owner would have run with the rights of
+/// another user.
+#[test]
+fn copy_up_drops_set_id_bits_and_capabilities_with_the_owner() {
+    let refusals = [
+        Errno::NotPermitted,
+        Errno::Access,
+        Errno::Unsupported,
+        Errno::Invalid,
+        Errno::Overflow,
+    ];
+    for (owner, errno) in refusals
+        .map(|errno| (Some(STRANGER), errno))
+        .into_iter()
+        .chain([(None, Errno::NotPermitted)])
+    {
+        for (way, copy) in WAYS {
+            for (path, _) in FILES {
+                let upper = tempfile::tempdir().unwrap();
+                let faults = Faults::default();
+                let plain = Faulty::new(HostDir::new(capability(upper.path()), "upper"), &faults);
+                let overlay = Overlay::builder()
+                    .lower(lower(owner))
+                    .upper("upper", Marked::upper(plain))
+                    .obey_modes(false)
+                    .build()
+                    .unwrap();
+                faults.refuse("chown", errno);
+                copy(&overlay.root(), path);
+                let case = format!("{way} of {path}, {owner:?}, {errno}");
+                assert_eq!(faults.failed(), owner.map(|_| "chown"), "{case}");
+                let copies = found(upper.path());
+                assert!(copies.len() >= 2, "{case}");
+                for (copy, meta) in copies {
+                    let expected = left_of(upper.path(), &copy);
+                    assert_eq!(meta.mode() & 0o7777, expected, "{case}: {copy:?}");
+                    assert!(!has_capability(&copy), "{case}: {copy:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The memory of an upper keeps any owner, and with it what the owner granted.
+#[test]
+fn upper_in_memory_keeps_owner_and_mode() {
+    let memory = MemoryLayer::with_capacity(1 << 20);
+    let overlay = Overlay::builder()
+        .lower(lower(Some(STRANGER)))
+        .upper("memory", memory.clone())
+        .obey_modes(false);
+    let overlay = overlay.build().unwrap();
+    for (path, _) in FILES {
+        let root = overlay.root();
+        root.set_times_at(path, true, then()).unwrap();
+    }
+    for (path, mode) in FILES {
+        assert_eq!(attributes(&memory, path), (Some(mode), Some(STRANGER)));
+        assert!(has_capability_in(&memory, path));
+    }
+}
+
+fn attributes(layer: &MemoryLayer, path: &str) -> (Option<u32>, Option<(u32, u32)>) {
+    use wasi_overlay_core::layer::{Found, Layer as _};
+    let (dir, name) = place(layer, path);
+    match layer.find(&dir, name).unwrap() {
+        Found::Here { meta, .. } => (meta.mode, meta.owner),
+        other => panic!("{path} is {other:?}"),
+    }
+}
+
+fn has_capability_in(layer: &MemoryLayer, path: &str) -> bool {
+    use wasi_overlay_core::layer::Layer as _;
+    let (dir, name) = place(layer, path);
+    let value = layer.xattr(&dir, Some(name), b"security.capability");
+    value.unwrap().is_some()
+}
+
+fn place<'a>(
+    layer: &MemoryLayer,
+    path: &'a str,
+) -> (
+    wasi_overlay_core::layer::MemoryDir,
+    wasi_overlay_core::Name<'a>,
+) {
+    use wasi_overlay_core::layer::Layer as _;
+    let name = |text: &'a str| wasi_overlay_core::Name::new(text.as_bytes()).unwrap();
+    let (above, last) = path.rsplit_once('/').unwrap();
+    let mut dir = layer.root().unwrap();
+    for part in above.split('/') {
+        dir = layer.open_dir(&dir, name(part)).unwrap();
+    }
+    (dir, name(last))
+}
+
+/// Linux takes a file's capabilities away when its data changes; those of a copy are no exception,
+/// whatever stores it. Otherwise a guest gives a program of its own the rights of one in a layer.
+#[test]
+fn change_of_data_takes_capabilities_away() {
+    type Change = fn(&Dir, &str);
+    let changes: [Change; 4] = [
+        |root, path| drop(file(root, path, TRUNCATE)),
+        |root, path| assert_eq!(file(root, path, WRITE).append(b"+").unwrap(), 1),
+        |root, path| assert_eq!(file(root, path, WRITE).write_at(b"+", 0).unwrap(), 1),
+        |root, path| file(root, path, WRITE).set_size(3).unwrap(),
+    ];
+    for ((path, mode), change) in FILES.into_iter().zip(changes) {
+        // In memory, where nothing takes them away but the layer.
+        let memory = MemoryLayer::with_capacity(1 << 20);
+        let overlay = Overlay::builder()
+            .lower(lower(Some(STRANGER)))
+            .upper("memory", memory.clone())
+            .obey_modes(false);
+        let overlay = overlay.build().unwrap();
+        change(&overlay.root(), path);
+        assert!(!has_capability_in(&memory, path), "{path}");
+        let (mode_left, _) = attributes(&memory, path);
+        assert_eq!(mode_left, Some(mode & !0o6000), "{path}");
+
+        // In a directory. Only root can give the copy capabilities in the first place.
+        let upper = tempfile::tempdir().unwrap();
+        let overlay = Overlay::builder()
+            .lower(lower(Some(STRANGER)))
+            .upper_dir("upper", capability(upper.path()))
+            .obey_modes(false);
+        change(&overlay.build().unwrap().root(), path);
+        assert!(!has_capability(&upper.path().join(path)), "{path}");
+    }
+}
+
+/// The same with two real users and the kernel's own answers, and `cp -p` to compare with.
+#[test]
+fn copies_of_an_unprivileged_user_have_the_modes_that_cp_gives_them() {
+    const CHILD: &str = "OWNERS_TEST_CHILD";
+    if let Some(place) = std::env::var_os(CHILD) {
+        return copy_as_cp_does(Path::new(&place));
+    }
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can make files of another user");
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let lower = temp.path().join("lower");
+    fs::create_dir(&lower).unwrap();
+    for (path, _) in DIRS {
+        fs::create_dir(lower.join(path)).unwrap();
+    }
+    for (path, _) in FILES {
+        fs::write(lower.join(path), path).unwrap();
+    }
+    for (path, mode) in FILES.iter().chain(&DIRS) {
+        // `cp` has to read it.
+        let mode = mode | 0o444;
+        fs::set_permissions(lower.join(path), Permissions::from_mode(mode)).unwrap();
+    }
+    let flags = rustix::fs::XattrFlags::empty();
+    let set = rustix::fs::setxattr(
+        lower.join("dir/user"),
+        "security.capability",
+        CAPABILITY,
+        flags,
+    );
+    if set.is_err() {
+        eprintln!("note: without capabilities, which root may not set here");
+    }
+    for mine in ["upper", "plain"] {
+        let path = temp.path().join(mine);
+        fs::create_dir(&path).unwrap();
+        chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    for path in [temp.path(), &lower] {
+        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+    // That user may not reach the directory that the test program is in.
+    let program = temp.path().join("program");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let output = Command::new(&program)
+        .args(["--exact", "--nocapture"])
+        .arg("copies_of_an_unprivileged_user_have_the_modes_that_cp_gives_them")
+        .env(CHILD, temp.path())
+        .current_dir("/")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+fn copy_as_cp_does(place: &Path) {
+    let (lower, upper, plain) = (
+        place.join("lower"),
+        place.join("upper"),
+        place.join("plain"),
+    );
+    let overlay = Overlay::builder()
+        .lower(Lower::dir("lower", capability(&lower)).unwrap())
+        .upper_dir("upper", capability(&upper))
+        .obey_modes(false);
+    let overlay = overlay.build().unwrap();
+    let root = overlay.root();
+    for (path, _) in FILES {
+        root.set_times_at(path, true, then()).unwrap();
+    }
+    root.set_times_at("dir/sticky", true, then()).unwrap();
+    overlay.close().unwrap();
+    let copied = Command::new("cp")
+        .args(["-rp", "--"])
+        .arg(lower.join("dir"))
+        .arg(&plain)
+        .status();
+    assert!(copied.unwrap().success());
+    let copies = found(&upper);
+    assert_eq!(copies.len(), FILES.len() + DIRS.len());
+    for (copy, meta) in copies {
+        let by_cp = fs::metadata(plain.join(copy.strip_prefix(&upper).unwrap())).unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (by_cp.uid(), by_cp.gid()));
+        assert_eq!(meta.mode(), by_cp.mode(), "{copy:?}");
+        assert_eq!(meta.mode() & 0o6000, 0, "{copy:?}");
+        assert!(!has_capability(&copy), "{copy:?}");
+    }
+}
