@@ -51,6 +51,8 @@ pub(crate) trait AnyLayer: Send + Sync {
     ) -> Result<()>;
     #[cfg(feature = "native")]
     fn is_in_memory(&self) -> bool;
+    #[cfg(feature = "native")]
+    fn place(&self) -> Result<Option<crate::place::Place>>;
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>>;
     fn xattr(
         &self,
@@ -219,6 +221,11 @@ impl<L: Layer> AnyLayer for Erased<L> {
     #[cfg(feature = "native")]
     fn is_in_memory(&self) -> bool {
         self.layer.is_in_memory()
+    }
+
+    #[cfg(feature = "native")]
+    fn place(&self) -> Result<Option<crate::place::Place>> {
+        self.say(self.layer().get().place())
     }
 
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {

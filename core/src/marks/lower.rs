@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::layer::{Entered, Found, Layer, Listed, XattrNames};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
+use crate::place::Place;
 use crate::plain::{Access, Plain};
 use once_cell::race::OnceBool;
 use std::ops::ControlFlow;
@@ -73,6 +74,10 @@ impl<P: Plain> Layer for Marked<P> {
         let root = self.plain.root()?;
         let marks = kernel::marks_of_root(&self.plain, &root)?;
         Ok(MarkedDir::new(root, marks, true))
+    }
+
+    fn place(&self) -> Result<Option<Place>> {
+        self.plain.place()
     }
 
     fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta> {

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::layer::{At, Found, Layer, Listed};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
+use crate::place::Place;
 use crate::plain::{Access, Plain};
 use crate::sync::Mutex;
 use std::ops::ControlFlow;
@@ -116,6 +117,10 @@ impl<P: Plain> Layer for MarkedUpper<P> {
 
     fn root(&self) -> Result<P::Dir> {
         self.plain.root()
+    }
+
+    fn place(&self) -> Result<Option<Place>> {
+        self.plain.place()
     }
 
     fn dir_meta(&self, dir: &P::Dir) -> Result<Meta> {

@@ -61,6 +61,8 @@ use crate::layer::erased::AnyUpper;
 use crate::limits::Limits;
 use crate::meta::{Identity, Timestamp};
 use crate::name::NameBuf;
+#[cfg(feature = "native")]
+use crate::place::registry::InUse;
 use crate::stack::LowerStack;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
@@ -119,6 +121,10 @@ pub(crate) struct Shared {
     /// What time it is.
     clock: fn() -> Timestamp,
     closed: AtomicBool,
+    /// Keeps other layers from being stored where the upper is. None once it was given back.
+    /// Guard: its own lock, a leaf.
+    #[cfg(feature = "native")]
+    in_use: Mutex<Option<InUse>>,
 }
 
 impl Shared {
@@ -148,7 +154,10 @@ impl Shared {
         }
         // Whoever changes names is done before the upper is given away.
         let _tree = self.tree.write();
-        upper.unmount()
+        let unmounted = upper.unmount();
+        #[cfg(feature = "native")]
+        self.in_use.lock().take();
+        unmounted
     }
 }
 

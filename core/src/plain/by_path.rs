@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
+use crate::place::Place;
 use crate::plain::{Access, Plain};
 use std::ops::ControlFlow;
 
@@ -41,6 +42,10 @@ impl<P: Plain> Plain for ByPath<P> {
 
     fn label(&self) -> String {
         self.0.label()
+    }
+
+    fn place(&self) -> Result<Option<Place>> {
+        self.0.place()
     }
 
     fn root(&self) -> Result<PathHandle> {

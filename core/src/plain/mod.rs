@@ -18,6 +18,7 @@ use crate::error::{Errno, Result, is_there};
 use crate::layer::{WriteAt, XattrNames};
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
+use crate::place::Place;
 use std::ops::ControlFlow;
 
 /// How to open a file.
@@ -44,6 +45,14 @@ pub trait Plain: Send + Sync + 'static {
 
     /// How the tree is called in messages to the embedder, such as its path on the host.
     fn label(&self) -> String;
+
+    /// Where the tree is stored, as [`Layer::place`](crate::layer::Layer::place) has it.
+    ///
+    /// # Errors
+    /// Those of the platform.
+    fn place(&self) -> Result<Option<Place>> {
+        Ok(None)
+    }
 
     /// The top directory.
     ///

@@ -11,6 +11,8 @@ mod copy;
 pub(crate) mod errno;
 pub(crate) mod file;
 pub(crate) mod list;
+mod mounts;
+pub(crate) mod place;
 pub(crate) mod stat;
 mod xattr;
 
@@ -20,6 +22,7 @@ use crate::error::{Errno, Error, Result};
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
+use crate::place::Place;
 use crate::plain::{Access, Plain};
 use crate::sync::Mutex;
 use errno::from_errno;
@@ -110,6 +113,10 @@ impl Plain for HostDir {
 
     fn label(&self) -> String {
         self.label.clone()
+    }
+
+    fn place(&self) -> Result<Option<Place>> {
+        Place::of_dir(&self.dir, false).map(Some)
     }
 
     fn root(&self) -> Result<HostHandle> {

@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
+use crate::place::Place;
 use crate::plain::{Access, Plain};
 use std::ops::ControlFlow;
 
@@ -54,6 +55,10 @@ impl<P: Plain> Plain for Faulty<P> {
 
     fn label(&self) -> String {
         self.plain.label()
+    }
+
+    fn place(&self) -> Result<Option<Place>> {
+        self.plain.place()
     }
 
     fn root(&self) -> Result<P::Dir> {

@@ -1,0 +1,8 @@
+//! Where layers are stored: what may share storage with what, mounts inside layers, and what is
+//! never opened.
+
+#![cfg(feature = "dir")]
+
+mod bind;
+mod kit;
+mod refused;
