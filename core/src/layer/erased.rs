@@ -53,6 +53,8 @@ pub(crate) trait AnyLayer: Send + Sync {
     fn is_in_memory(&self) -> bool;
     #[cfg(feature = "native")]
     fn place(&self) -> Result<Option<crate::place::Place>>;
+    #[cfg(feature = "native")]
+    fn mount_lower(&self) -> Result<()>;
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>>;
     fn xattr(
         &self,
@@ -226,6 +228,11 @@ impl<L: Layer> AnyLayer for Erased<L> {
     #[cfg(feature = "native")]
     fn place(&self) -> Result<Option<crate::place::Place>> {
         self.say(self.layer().get().place())
+    }
+
+    #[cfg(feature = "native")]
+    fn mount_lower(&self) -> Result<()> {
+        self.say(self.layer().get().mount_lower())
     }
 
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {

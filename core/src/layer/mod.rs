@@ -138,6 +138,15 @@ pub trait Layer: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Tells other processes that the layer is in use as a lower, from now until it is dropped. Called
+    /// when a stack is made of it.
+    ///
+    /// # Errors
+    /// `busy` if another process has it as an upper; those of the layer.
+    fn mount_lower(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Names of the extended attributes of `name`, or of `dir` itself where that is none.
     /// Those that mean something to a mark format are left out.
     ///

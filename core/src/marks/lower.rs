@@ -80,6 +80,10 @@ impl<P: Plain> Layer for Marked<P> {
         self.plain.place()
     }
 
+    fn mount_lower(&self) -> Result<()> {
+        self.plain.lock_shared()
+    }
+
     fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta> {
         self.plain.meta(&dir.plain, None)
     }

@@ -194,6 +194,10 @@ impl<P: Plain> Plain for ByPath<P> {
         self.0.lock()
     }
 
+    fn lock_shared(&self) -> Result<()> {
+        self.0.lock_shared()
+    }
+
     fn unlock(&self) {
         self.0.unlock();
     }

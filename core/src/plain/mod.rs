@@ -229,6 +229,14 @@ pub trait Plain: Send + Sync + 'static {
         Ok(())
     }
 
+    /// `flock` on the root, shared, without waiting: `busy` if another tree has it [exclusive]. Held
+    /// until the tree is dropped or [`unlock`](Self::unlock)ed. Nothing where it cannot be locked.
+    ///
+    /// [exclusive]: Self::lock
+    fn lock_shared(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Gives the lock back.
     fn unlock(&self) {}
 }

@@ -149,7 +149,7 @@ impl LowerStack {
     }
 }
 
-/// Enters the layers where uppers are checked against them.
+/// Enters the layers where uppers of this process and of others are checked against them.
 #[cfg(feature = "native")]
 fn use_layers(layers: &[Arc<dyn AnyLayer>]) -> Result<Vec<InUse>> {
     let mut in_use = Vec::with_capacity(layers.len());
@@ -157,6 +157,7 @@ fn use_layers(layers: &[Arc<dyn AnyLayer>]) -> Result<Vec<InUse>> {
         if let Some(place) = layer.place()? {
             in_use.push(registry::take(&place, Role::Lower, layer.label())?);
         }
+        layer.mount_lower()?;
     }
     Ok(in_use)
 }

@@ -5,4 +5,5 @@
 
 mod bind;
 mod kit;
+mod locks;
 mod refused;

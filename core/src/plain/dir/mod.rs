@@ -11,6 +11,7 @@ mod copy;
 pub(crate) mod errno;
 pub(crate) mod file;
 pub(crate) mod list;
+pub(crate) mod lock;
 mod mounts;
 pub(crate) mod place;
 pub(crate) mod stat;
@@ -18,7 +19,7 @@ mod xattr;
 
 pub use file::HostFile;
 
-use crate::error::{Errno, Error, Result};
+use crate::error::{Errno, Result};
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
@@ -27,7 +28,7 @@ use crate::plain::{Access, Plain};
 use crate::sync::Mutex;
 use errno::from_errno;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, StatxFlags, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, StatxFlags, Uid};
 use rustix::io::Errno as Os;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,12 +36,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A directory of the host and what lies below it, as a [`Plain`] tree.
 #[derive(Debug)]
 pub struct HostDir {
-    dir: cap_std::fs::Dir,
+    /// Readable where the directory may be read, so that it can be locked and synced without
+    /// another descriptor; else as the embedder opened it.
+    dir: OwnedFd,
+    is_readable: bool,
     label: String,
     /// How attributes of a name are reached.
     xattrs: xattr::Route,
-    /// The descriptor that holds the `flock`, while it is held.
-    locked: Mutex<Option<OwnedFd>>,
+    /// The `flock`, while it is held. Guard: its own lock, a leaf.
+    locked: Mutex<Option<lock::Held>>,
 }
 
 /// A directory below a [`HostDir`]: a descriptor, which keeps the directory itself through renames.
@@ -57,8 +61,15 @@ pub struct HostHandle {
 impl HostDir {
     /// The tree below `dir`. `label` names it in messages to the embedder, such as its path.
     pub fn new(dir: cap_std::fs::Dir, label: impl Into<String>) -> Self {
+        let dir = OwnedFd::from(dir.into_std_file());
+        // A directory that cannot be read can be a lower layer all the same.
+        let (dir, is_readable) = match reopen(&dir) {
+            Ok(readable) => (readable, true),
+            Err(_) => (dir, false),
+        };
         Self {
             dir,
+            is_readable,
             label: label.into(),
             xattrs: xattr::Route::find(),
             locked: Mutex::new(None),
@@ -316,42 +327,15 @@ impl Plain for HostDir {
     }
 
     fn lock(&self) -> Result<()> {
-        let mut locked = self.locked.lock();
-        if locked.is_some() {
-            return Err(self.busy());
-        }
-        let fd = reopen(&self.dir).map_err(from_errno)?;
-        match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                *locked = Some(fd);
-                Ok(())
-            }
-            Err(Os::WOULDBLOCK) => Err(self.busy()),
-            Err(os) => Err(from_errno(os)
-                .context("cannot lock the directory")
-                .in_layer(|| self.label.clone())),
-        }
+        lock::exclusive(self)
+    }
+
+    fn lock_shared(&self) -> Result<()> {
+        lock::shared(self)
     }
 
     fn unlock(&self) {
-        let mut locked = self.locked.lock();
-        if let Some(fd) = locked.take()
-            && let Err(os) = rustix::fs::flock(&fd, FlockOperation::Unlock)
-        {
-            // Closing gives the lock back as well, unless a child process has a copy.
-            tracing::warn!(layer = %self.label, error = %os, "cannot unlock");
-        }
-    }
-}
-
-impl HostDir {
-    fn busy(&self) -> Error {
-        Error::new(
-            Errno::Busy,
-            "the directory is in use as the upper of another mount: end that mount, or give this \
-             one an upper of its own",
-        )
-        .in_layer(|| self.label.clone())
+        lock::unlock(self);
     }
 }
 

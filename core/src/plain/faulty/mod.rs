@@ -242,6 +242,11 @@ impl<P: Plain> Plain for Faulty<P> {
         self.plain.lock()
     }
 
+    fn lock_shared(&self) -> Result<()> {
+        self.faults.look("flock")?;
+        self.plain.lock_shared()
+    }
+
     fn unlock(&self) {
         self.plain.unlock();
     }
