@@ -40,14 +40,14 @@ pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
         for path in &spec.layers {
             let flag = spec.layer_flag(path);
             let dir = open_dir(&flag, path, Role::Layer)?;
-            places.push(Place::new(&flag, Role::Layer, &dir)?);
+            places.push(Place::new(&flag, Role::Layer, &dir, spec.cross_mounts)?);
             layers.push((flag, dir));
         }
         let upper = match &spec.upper {
             UpperSpec::Dir(path) => {
                 let flag = spec.upper_flag(path);
                 let dir = open_dir(&flag, path, Role::Upper)?;
-                places.push(Place::new(&flag, Role::Upper, &dir)?);
+                places.push(Place::new(&flag, Role::Upper, &dir, false)?);
                 Some((flag, dir))
             }
             UpperSpec::Memory(_) | UpperSpec::None => None,
@@ -63,7 +63,8 @@ pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
         let flag = spec.flag();
         let dir = open_dir(&flag, &spec.host, Role::Live)?;
         if !spec.read_only {
-            places.push(Place::new(&flag, Role::Live, &dir)?);
+            // A guest of `--dir` enters what is mounted inside the directory.
+            places.push(Place::new(&flag, Role::Live, &dir, true)?);
         }
         dirs.push((spec, dir));
     }
@@ -141,9 +142,7 @@ struct Place {
 }
 
 impl Place {
-    fn new(flag: &str, role: Role, dir: &Dir) -> Result<Self> {
-        // A guest of `--dir` enters what is mounted inside the directory.
-        let crosses_mounts = role == Role::Live;
+    fn new(flag: &str, role: Role, dir: &Dir, crosses_mounts: bool) -> Result<Self> {
         let place = engine::Place::of_dir(dir, crosses_mounts).with_context(|| {
             format!("{flag}: where it lies cannot be found out; check the path")
         })?;

@@ -18,6 +18,7 @@
 //!   lower.rs    a lower
 //!   upper.rs    an upper: mounting and reading it
 //!   change.rs   the steps of each change, prepare.rs what comes before them
+//!   mounts.rs   what is mounted inside a layer
 //!   target.rs   an empty directory that is about to be replaced or removed
 //!   staging.rs  what nobody sees yet
 //!   work.rs     the folder for it, which also says that something is under way
@@ -28,6 +29,7 @@ mod change;
 mod grant;
 mod kernel;
 mod lower;
+mod mounts;
 mod oci;
 mod prepare;
 mod staging;

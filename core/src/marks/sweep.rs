@@ -6,7 +6,7 @@
 
 use super::kernel;
 use super::oci::{self, MarkName, Spelled};
-use crate::error::Result;
+use crate::error::{Errno, Result};
 use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
 use crate::plain::Plain;
@@ -34,7 +34,10 @@ fn open<P: Plain>(plain: &P, path: &[NameBuf]) -> Result<Option<P::Dir>> {
     for name in path {
         dir = match plain.open_dir(&dir, name.as_name()) {
             Ok(next) => next,
-            Err(error) if error.is_not_found() => return Ok(None),
+            // A mount point holds nothing of the upper.
+            Err(error) if error.is_not_found() || error.errno() == Errno::CrossDevice => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
     }
@@ -89,7 +92,12 @@ fn reduce<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<()> {
         Err(error) => return Err(error),
     };
     if meta.kind == Kind::Dir {
-        oci::make(plain, &plain.open_dir(dir, name)?, oci::opaque())?;
+        match plain.open_dir(dir, name) {
+            Ok(inside) => oci::make(plain, &inside, oci::opaque())?,
+            // A mount point keeps its mark, until nothing is mounted there.
+            Err(error) if error.errno() == Errno::CrossDevice => return Ok(()),
+            Err(error) => return Err(error),
+        };
     }
     oci::clear(plain, dir, MarkName::of(name)?.name())
 }

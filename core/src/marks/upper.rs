@@ -8,6 +8,7 @@
 //! never across a call.
 
 use super::kernel;
+use super::mounts;
 use super::oci::{self, MarkName, Spelled};
 use super::work::{Folder, Presence, Work, not_mounted};
 use crate::error::Result;
@@ -149,12 +150,13 @@ impl<P: Plain> Layer for MarkedUpper<P> {
 
     fn open_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::Dir> {
         oci::lookup(name)?;
-        self.plain.open_dir(dir, name)
+        mounts::in_upper(&*self.plain, name, self.plain.open_dir(dir, name))
     }
 
     fn open_file(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::File> {
         oci::lookup(name)?;
-        self.plain.open_file(dir, name, Access::Read)
+        let opened = self.plain.open_file(dir, name, Access::Read);
+        mounts::in_upper(&*self.plain, name, opened)
     }
 
     fn read_link(&self, dir: &P::Dir, name: Name<'_>) -> Result<Box<[u8]>> {

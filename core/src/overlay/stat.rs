@@ -139,7 +139,12 @@ impl Shared {
 
     fn read_meta(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Meta> {
         if node.kind == Kind::Dir {
-            return self.upper()?.dir_meta(&*node.handle(self)?);
+            match node.handle(self) {
+                Ok(handle) => return self.upper()?.dir_meta(&handle),
+                // A mount point cannot be entered; its name still has metadata.
+                Err(error) if error.errno() == Errno::NotPermitted => {}
+                Err(error) => return Err(error),
+            }
         }
         self.at_any_name(node, at, found)
     }

@@ -64,6 +64,10 @@ impl<P: Plain> Plain for ByPath<P> {
         Ok(meta)
     }
 
+    fn is_mount_point(&self, dir: &PathHandle, name: Name<'_>) -> Result<bool> {
+        self.0.is_mount_point(&self.at(dir)?, name)
+    }
+
     fn open_dir(&self, dir: &PathHandle, name: Name<'_>) -> Result<PathHandle> {
         self.0.open_dir(&self.at(dir)?, name)?;
         let mut path = dir.clone();

@@ -85,13 +85,21 @@ pub trait Plain: Send + Sync + 'static {
         is_there(self.meta(&inside, Some(inner)))
     }
 
+    /// Whether something else is mounted on `name`, in a tree that does not cross mounts: opening it
+    /// is `cross-device`.
+    fn is_mount_point(&self, dir: &Self::Dir, name: Name<'_>) -> Result<bool> {
+        let _ = (dir, name); // Named for those who implement it.
+        Ok(false)
+    }
+
     /// Whether names in the directory may be looked up.
     fn may_search(&self, dir: &Self::Dir) -> Result<bool> {
         let _ = dir; // Named for those who implement it.
         Ok(true)
     }
 
-    /// `openat`, directories only.
+    /// `openat`, directories only: `cross-device` where something is mounted on it that is not part
+    /// of the tree.
     fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir>;
 
     /// [`open_dir`](Self::open_dir) of one that nobody changes and that is about to be listed, and
@@ -101,7 +109,7 @@ pub trait Plain: Send + Sync + 'static {
     }
 
     /// `openat`, regular files only: `is-directory`, `loop` for a symbolic link, `unsupported`
-    /// for the rest. Never blocks.
+    /// for the rest, `cross-device` as for directories. Never blocks.
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>, access: Access) -> Result<Self::File>;
 
     /// `openat` with `O_CREAT | O_EXCL`, for reading and writing. `mode` is subject to the umask.

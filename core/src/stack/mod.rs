@@ -36,6 +36,8 @@ use crate::layer::erased::{AnyLayer, DirHandle, Erased};
 use crate::limits::{Limits, MAX_LAYERS};
 #[cfg(feature = "native")]
 use crate::place::registry::{self, InUse, Role};
+#[cfg(feature = "dir")]
+use crate::plain::{HostDir, Plain};
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,15 +54,24 @@ impl Lower {
         }
     }
 
-    /// A directory of the host, with whiteouts in OCI form or in the kernel's.
+    /// A directory of the host, with whiteouts in OCI form or in the kernel's. What is mounted inside
+    /// it is no part of the layer: see [`host_dir`](Self::host_dir).
     ///
     /// # Errors
     /// Where the directory, or a mark on it, cannot be read; `no-entry` if it was removed.
     #[cfg(feature = "dir")]
     pub fn dir(label: impl Into<String>, dir: cap_std::fs::Dir) -> Result<Self> {
-        let label = label.into();
-        let plain = crate::plain::HostDir::new(dir, label.clone());
-        let lower = Self::new(label, crate::marks::Marked::lower(plain));
+        Self::host_dir(HostDir::new(dir, label))
+    }
+
+    /// As [`dir`](Self::dir), of a directory with settings, such as
+    /// [`HostDir::cross_mounts`](crate::plain::HostDir::cross_mounts).
+    ///
+    /// # Errors
+    /// As [`dir`](Self::dir).
+    #[cfg(feature = "dir")]
+    pub fn host_dir(dir: HostDir) -> Result<Self> {
+        let lower = Self::new(dir.label(), crate::marks::Marked::lower(dir));
         lower.layer.is_opaque(&lower.layer.root()?)?;
         lower.layer.place()?;
         Ok(lower)

@@ -4,6 +4,7 @@
 #![cfg(feature = "dir")]
 
 mod bind;
+mod cross;
 mod kit;
 mod locks;
 mod refused;

@@ -13,6 +13,7 @@ pub(crate) mod file;
 pub(crate) mod list;
 pub(crate) mod lock;
 mod mounts;
+mod open;
 pub(crate) mod place;
 pub(crate) mod stat;
 mod xattr;
@@ -41,6 +42,7 @@ pub struct HostDir {
     dir: OwnedFd,
     is_readable: bool,
     label: String,
+    crosses_mounts: bool,
     /// How attributes of a name are reached.
     xattrs: xattr::Route,
     /// The `flock`, while it is held. Guard: its own lock, a leaf.
@@ -71,8 +73,32 @@ impl HostDir {
             dir,
             is_readable,
             label: label.into(),
+            crosses_mounts: false,
             xattrs: xattr::Route::find(),
             locked: Mutex::new(None),
+        }
+    }
+}
+
+impl HostDir {
+    /// Whether filesystems that are mounted inside the directory belong to the tree, and files that
+    /// others are bind-mounted on. By default they do not: a mount point is listed and can be looked
+    /// at, by what is mounted there, and entering it is `cross-device` (`not-permitted` in a layer).
+    /// An automount point is neither entered nor mounted.
+    ///
+    /// Not for uppers: no name can be moved from one filesystem to another.
+    #[must_use]
+    pub fn cross_mounts(mut self, cross: bool) -> Self {
+        self.crosses_mounts = cross;
+        self
+    }
+
+    /// Opens what is at `name`, and stays in the mount unless it may leave it.
+    fn open(&self, dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd, Os> {
+        if self.crosses_mounts {
+            rustix::fs::openat(dir, name, flags, Mode::empty())
+        } else {
+            open::within_mount(dir, name, flags)
         }
     }
 }
@@ -98,19 +124,24 @@ fn name_or_empty<'a>(name: Option<Name<'a>>) -> (&'a [u8], AtFlags) {
 }
 
 impl HostHandle {
-    /// The directory `name` in `dir`, which need not be readable.
-    fn open(dir: impl AsFd, name: &[u8]) -> Result<Self, Os> {
-        Self::open_with(dir, name, OFlags::PATH)
+    /// Flags to open a directory that need not be readable.
+    const ANY: OFlags = Self::flags(OFlags::PATH);
+    /// Flags to open a directory that can be listed.
+    const READABLE: OFlags = Self::flags(OFlags::RDONLY);
+
+    const fn flags(access: OFlags) -> OFlags {
+        access
+            .union(OFlags::DIRECTORY)
+            .union(OFlags::NOFOLLOW)
+            .union(OFlags::CLOEXEC)
     }
 
-    fn open_with(dir: impl AsFd, name: &[u8], access: OFlags) -> Result<Self, Os> {
-        let is_readable = !access.contains(OFlags::PATH);
-        let flags = access | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(Self {
-            fd: rustix::fs::openat(dir, name, flags, Mode::empty())?,
+    fn new(fd: OwnedFd, is_readable: bool) -> Self {
+        Self {
+            fd,
             is_readable,
             is_at_start: AtomicBool::new(is_readable),
-        })
+        }
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
@@ -127,15 +158,23 @@ impl Plain for HostDir {
     }
 
     fn place(&self) -> Result<Option<Place>> {
-        Place::of_dir(&self.dir, false).map(Some)
+        Place::of_dir(&self.dir, self.crosses_mounts).map(Some)
     }
 
     fn root(&self) -> Result<HostHandle> {
-        HostHandle::open(&self.dir, b".").map_err(from_errno)
+        let root = rustix::fs::openat(&self.dir, ".", HostHandle::ANY, Mode::empty());
+        Ok(HostHandle::new(root.map_err(from_errno)?, false))
     }
 
     fn meta(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<Meta> {
         stat::meta(dir.fd(), name)
+    }
+
+    fn is_mount_point(&self, dir: &HostHandle, name: Name<'_>) -> Result<bool> {
+        if self.crosses_mounts {
+            return Ok(false);
+        }
+        open::is_mount_point(dir.fd(), name.as_bytes()).map_err(from_errno)
     }
 
     fn may_search(&self, dir: &HostHandle) -> Result<bool> {
@@ -149,19 +188,20 @@ impl Plain for HostDir {
     }
 
     fn open_dir(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostHandle> {
-        HostHandle::open(dir.fd(), name.as_bytes()).map_err(from_errno)
+        let opened = self.open(dir.fd(), name.as_bytes(), HostHandle::ANY);
+        Ok(HostHandle::new(opened.map_err(from_errno)?, false))
     }
 
     /// Readable, where it may be read.
     fn open_to_list(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostHandle> {
-        match HostHandle::open_with(dir.fd(), name.as_bytes(), OFlags::RDONLY) {
+        match self.open(dir.fd(), name.as_bytes(), HostHandle::READABLE) {
             Err(Os::ACCESS) => self.open_dir(dir, name),
-            opened => opened.map_err(from_errno),
+            opened => Ok(HostHandle::new(opened.map_err(from_errno)?, true)),
         }
     }
 
     fn open_file(&self, dir: &HostHandle, name: Name<'_>, access: Access) -> Result<HostFile> {
-        HostFile::open(dir.fd(), name, access)
+        HostFile::of(self.open(dir.fd(), name.as_bytes(), file::flags(access)))
     }
 
     fn create_file(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<HostFile> {
@@ -269,7 +309,9 @@ impl Plain for HostDir {
     }
 
     fn set_mode(&self, dir: &HostHandle, name: Option<Name<'_>>, mode: u32) -> Result<()> {
-        stat::set_mode(dir.fd(), name, mode)
+        stat::set_mode(dir.fd(), name, mode, |path, flags| {
+            self.open(dir.fd(), path, flags)
+        })
     }
 
     fn set_owner(

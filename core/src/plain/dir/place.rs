@@ -188,6 +188,15 @@ fn identify(dir: BorrowedFd<'_>) -> rustix::io::Result<(Id, Option<u64>)> {
     Ok(((device, statx.stx_ino), mount))
 }
 
+/// Whether both are in one mount; where the system does not tell, whether they are on one device.
+pub(super) fn is_one_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+    let (one, other) = (identify(one)?, identify(other)?);
+    Ok(match (one.1, other.1) {
+        (Some(one), Some(other)) => one == other,
+        (None, _) | (_, None) => one.0.0 == other.0.0,
+    })
+}
+
 /// The path by which procfs shows a descriptor.
 fn path_of(dir: BorrowedFd<'_>) -> Option<Vec<u8>> {
     let link = format!("/proc/self/fd/{}", dir.as_raw_fd());

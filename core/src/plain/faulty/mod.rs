@@ -75,6 +75,11 @@ impl<P: Plain> Plain for Faulty<P> {
         self.plain.meta(dir, name)
     }
 
+    fn is_mount_point(&self, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
+        self.faults.look("stat")?;
+        self.plain.is_mount_point(dir, name)
+    }
+
     fn may_search(&self, dir: &P::Dir) -> Result<bool> {
         self.faults.look("stat")?;
         self.plain.may_search(dir)
