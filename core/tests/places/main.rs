@@ -5,6 +5,7 @@
 
 mod bind;
 mod cross;
+mod fifo;
 mod kit;
 mod locks;
 mod refused;
