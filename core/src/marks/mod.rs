@@ -18,6 +18,7 @@
 //!   lower.rs    a lower
 //!   upper.rs    an upper: mounting and reading it
 //!   change.rs   the steps of each change, prepare.rs what comes before them
+//!   folding.rs  uppers where case does not count
 //!   mounts.rs   what is mounted inside a layer
 //!   target.rs   an empty directory that is about to be replaced or removed
 //!   staging.rs  what nobody sees yet
@@ -26,6 +27,7 @@
 //! ```
 
 mod change;
+mod folding;
 mod grant;
 mod kernel;
 mod lower;

@@ -6,6 +6,7 @@
 mod bind;
 mod cross;
 mod fifo;
+mod folding;
 mod kit;
 mod locks;
 mod refused;
