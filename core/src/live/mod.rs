@@ -89,7 +89,7 @@ impl Live {
         };
         match lock::take_shared(dir.as_fd()) {
             Ok(()) => {
-                let _ = mount.locked.set(dir); // Whoever was faster has the same lock.
+                let _ = mount.locked.set(dir); // Another thread may have set it, to the same lock.
                 Ok(())
             }
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(

@@ -100,8 +100,8 @@ impl Shared {
     ) -> Result<()> {
         self.may_change_names(parent)?;
         self.copy_up(parent, Data::Keep)?;
-        let upper = self.upper()?;
         let _tree = self.tree.read();
+        let upper = self.upper()?;
         let _names = parent.dir()?.names.write();
         parent.must_live()?;
         // A component is to be small.

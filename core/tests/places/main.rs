@@ -4,6 +4,7 @@
 #![cfg(feature = "dir")]
 
 mod bind;
+mod closed;
 mod cross;
 mod fifo;
 mod folding;

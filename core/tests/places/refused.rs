@@ -70,7 +70,7 @@ fn mounted_upper_is_no_lower_and_no_second_upper() {
         assert!(message.contains("the upper of another mount"), "{message}");
     }
     overlay.close().unwrap();
-    // Closed, it is given back, whoever still has the overlay.
+    // `close` gives the upper back, though the overlay is still there.
     let stack = LowerStack::new([lower(&at("up"))], &Limits::default()).unwrap();
     let error = error(builder(None, &at("up/sub")).build());
     assert!(error.to_string().contains("a lower layer"), "{error}");
@@ -124,7 +124,7 @@ fn memory_layer_is_not_both_lower_and_upper() {
 fn failed_build_gives_its_places_back() {
     let temp = dirs(&["base", "up"]);
     let at = |path: &str| temp.path().join(path);
-    // Its upper is locked by somebody who is not in the process's table.
+    // The upper is locked, by a mount that is not in the process's table.
     let other = Marked::upper(HostDir::new(open(&at("up")), "other"));
     other.mount().unwrap();
     let refused = error(builder(Some(&at("base")), &at("up")).build());
