@@ -41,7 +41,8 @@ pub(crate) struct RunArgs {
     ///
     /// Keys: `dst=GUEST_PATH`; `layer=DIR`, as often as there are layers, bottom first;
     /// `upper=DIR`, `upper=memory[:SIZE]` or `memory[=SIZE]`; `ro`; `volatile`;
-    /// `absolute-symlinks=refuse|root`. A comma in a path is written `\,`, a backslash `\\`.
+    /// `absolute-symlinks=refuse|root`; `cross-mounts`, for layers with other filesystems mounted inside
+    /// that belong to them, which are not entered otherwise. A comma in a path is written `\,`, a backslash `\\`.
     #[arg(long = "mount", help_heading = "More mounts", value_name = "SPEC", value_parser = OverlaySpec::parse)]
     pub(crate) mounts: Vec<OverlaySpec>,
 

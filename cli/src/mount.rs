@@ -5,6 +5,7 @@ use crate::mounts::{AbsoluteSymlinksArg, OverlaySpec, UpperSpec};
 use crate::signals;
 use crate::validate::{OpenMounts, OpenOverlay};
 use anyhow::{Context, Result, anyhow};
+use wasi_overlay::engine::plain::HostDir;
 use wasi_overlay::{AbsoluteSymlinks, Errno, Error, FsPerms, Lower, Overlay, OverlayCtx};
 
 /// What is mounted, and the guest's view of it. Overlays dropped without
@@ -102,8 +103,8 @@ fn mount(open: OpenOverlay) -> Result<Overlay> {
             AbsoluteSymlinksArg::Root => AbsoluteSymlinks::Root,
         });
     for (flag, dir) in layers {
-        let lower =
-            Lower::dir(flag.as_str(), dir).map_err(|error| describe(&spec, &flag, &error))?;
+        let dir = HostDir::new(dir, flag.as_str()).cross_mounts(spec.cross_mounts);
+        let lower = Lower::host_dir(dir).map_err(|error| describe(&spec, &flag, &error))?;
         builder = builder.lower(lower);
     }
     match (&spec.upper, upper) {

@@ -25,6 +25,8 @@ pub(crate) struct OverlaySpec {
     pub(crate) volatile: bool,
     /// What absolute symbolic links mean.
     pub(crate) absolute_symlinks: AbsoluteSymlinksArg,
+    /// Whether filesystems that are mounted inside a layer belong to it.
+    pub(crate) cross_mounts: bool,
     /// Which options it came from, to name them in errors.
     pub(crate) origin: Origin,
 }
@@ -145,6 +147,7 @@ fn main_overlay(args: &RunArgs) -> Result<Option<OverlaySpec>> {
         read_only: main.read_only,
         volatile: main.volatile,
         absolute_symlinks: main.absolute_symlinks.unwrap_or_default(),
+        cross_mounts: false,
         origin: Origin::Options,
     }))
 }
@@ -174,7 +177,7 @@ impl OverlaySpec {
         let mut layers = Vec::new();
         let mut upper = None;
         let mut absolute_symlinks = None;
-        let (mut read_only, mut volatile) = (false, false);
+        let (mut read_only, mut volatile, mut cross_mounts) = (false, false, false);
         for field in split_fields(text) {
             let (key, value) = match field.split_once('=') {
                 Some((key, value)) => (key, Some(value)),
@@ -193,6 +196,7 @@ impl OverlaySpec {
                 }
                 "ro" => read_only = flag(key, value)?,
                 "volatile" => volatile = flag(key, value)?,
+                "cross-mounts" => cross_mounts = flag(key, value)?,
                 "absolute-symlinks" => {
                     let policy = match required(key, value)? {
                         "root" => AbsoluteSymlinksArg::Root,
@@ -203,11 +207,15 @@ impl OverlaySpec {
                 }
                 "" => bail!("a field is empty; a comma in a path is written `\\,`"),
                 other => bail!(
-                    "unknown key `{other}`; the keys are dst, layer, upper, memory, ro, volatile \
-                     and absolute-symlinks, and a comma in a path is written `\\,`"
+                    "unknown key `{other}`; the keys are dst, layer, upper, memory, ro, volatile, \
+                     absolute-symlinks and cross-mounts, and a comma in a path is written `\\,`"
                 ),
             }
         }
+        ensure!(
+            !cross_mounts || !layers.is_empty(),
+            "`cross-mounts` is about layers, and there is none; leave it out, or add `layer=DIR`"
+        );
         let Some(at) = at else {
             bail!("`dst` is missing; say where the guest finds the mount, as in `dst=/data`");
         };
@@ -222,6 +230,7 @@ impl OverlaySpec {
             read_only,
             volatile,
             absolute_symlinks: absolute_symlinks.unwrap_or_default(),
+            cross_mounts,
             origin: Origin::Mount,
         })
     }

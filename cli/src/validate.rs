@@ -1,17 +1,16 @@
 //! What can be said about the directories before anything is touched: that they are there, that
 //! they can be read, and that no two of them are in each other's way.
 //!
-//! Directories are compared by device and inode of all their ancestors, so neither `..` nor a
-//! symbolic link hides that one lies in another.
+//! The engine compares directories (`engine::Place`) and refuses the same layers when they are
+//! mounted; here the options are named, and writable `--dir`s are compared too.
 
 use crate::mounts::{DirSpec, Mounts, OverlaySpec, UpperSpec};
 use anyhow::{Context, Result, bail, ensure};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, MetadataExt as _};
+use cap_std::fs::Dir;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use wasi_overlay::engine::MAX_LAYERS;
+use wasi_overlay::engine::{self, MAX_LAYERS, Relation};
 
 /// Mounts whose directories are open.
 pub(crate) struct OpenMounts {
@@ -41,14 +40,14 @@ pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
         for path in &spec.layers {
             let flag = spec.layer_flag(path);
             let dir = open_dir(&flag, path, Role::Layer)?;
-            places.push(Place::new(&flag, path, Role::Layer, &dir)?);
+            places.push(Place::new(&flag, Role::Layer, &dir, spec.cross_mounts)?);
             layers.push((flag, dir));
         }
         let upper = match &spec.upper {
             UpperSpec::Dir(path) => {
                 let flag = spec.upper_flag(path);
                 let dir = open_dir(&flag, path, Role::Upper)?;
-                places.push(Place::new(&flag, path, Role::Upper, &dir)?);
+                places.push(Place::new(&flag, Role::Upper, &dir, false)?);
                 Some((flag, dir))
             }
             UpperSpec::Memory(_) | UpperSpec::None => None,
@@ -64,7 +63,8 @@ pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
         let flag = spec.flag();
         let dir = open_dir(&flag, &spec.host, Role::Live)?;
         if !spec.read_only {
-            places.push(Place::new(&flag, &spec.host, Role::Live, &dir)?);
+            // A guest of `--dir` enters what is mounted inside the directory.
+            places.push(Place::new(&flag, Role::Live, &dir, true)?);
         }
         dirs.push((spec, dir));
     }
@@ -138,43 +138,28 @@ fn unreadable(flag: &str, error: std::io::Error) -> anyhow::Error {
 struct Place {
     flag: String,
     role: Role,
-    /// Device and inode of itself and of every ancestor, itself first.
-    chain: Vec<(u64, u64)>,
+    place: engine::Place,
 }
 
 impl Place {
-    fn new(flag: &str, path: &Path, role: Role, dir: &Dir) -> Result<Self> {
-        let looking = || format!("{flag}: where it lies cannot be found out; check the path");
-        let path = path.canonicalize().with_context(looking)?;
-        let mut chain = Vec::new();
-        for ancestor in path.ancestors() {
-            let meta = ancestor.metadata().with_context(looking)?;
-            chain.push((meta.dev(), meta.ino()));
-        }
-        let meta = dir.dir_metadata().with_context(looking)?;
-        ensure!(
-            chain.first() == Some(&(meta.dev(), meta.ino())),
-            "{flag}: it was replaced while it was being opened; try again"
-        );
+    fn new(flag: &str, role: Role, dir: &Dir, crosses_mounts: bool) -> Result<Self> {
+        let place = engine::Place::of_dir(dir, crosses_mounts).with_context(|| {
+            format!("{flag}: where it lies cannot be found out; check the path")
+        })?;
         Ok(Self {
             flag: flag.to_owned(),
             role,
-            chain,
+            place,
         })
     }
 
     /// Says how this place lies to `other`; none if they are apart.
     fn relation(&self, other: &Self) -> Option<&'static str> {
-        let (own, others) = (self.chain.first()?, other.chain.first()?);
-        if own == others {
-            Some("it is the same directory as")
-        } else if self.chain.contains(others) {
-            Some("it lies inside")
-        } else if other.chain.contains(own) {
-            Some("it contains")
-        } else {
-            None
-        }
+        Some(match self.place.relation(&other.place)? {
+            Relation::Same => "it is the same directory as",
+            Relation::Inside => "it lies inside",
+            Relation::Contains => "it contains",
+        })
     }
 }
 

@@ -82,20 +82,20 @@ impl OverlayCtxBuilder {
     /// Under [`FsPerms::ReadOnly`] changes fail with `read-only`.
     ///
     /// # Errors
-    /// For an unusable [guest path](Self#guest-paths).
+    /// For an unusable [guest path](Self#guest-paths), and for a writable directory that is the upper
+    /// of an overlay, in this process or another.
     pub fn dir(
         &mut self,
         dir: cap_std::fs::Dir,
         guest_path: impl Into<String>,
         perms: FsPerms,
     ) -> wasmtime::Result<&mut Self> {
-        self.preopen(guest_path.into(), || {
-            match perms {
-                FsPerms::ReadOnly => Live::read_only(dir),
-                FsPerms::ReadWrite => Live::new(dir),
-            }
-            .root()
-        })
+        let live = match perms {
+            FsPerms::ReadOnly => Live::read_only(dir),
+            FsPerms::ReadWrite => Live::new(dir),
+        };
+        live.lock()?;
+        self.preopen(guest_path.into(), || live.root())
     }
 
     /// Allows calls of an async store to block the thread that they are made on, as

@@ -18,10 +18,12 @@ fn a_mount_has_its_layers_in_order_and_a_bounded_memory_upper() {
 
 #[test]
 fn every_key_of_a_mount_counts() {
-    let spec =
-        OverlaySpec::parse("dst=/d,layer=a,upper=c,ro,volatile,absolute-symlinks=root").unwrap();
+    let spec = OverlaySpec::parse(
+        "dst=/d,layer=a,upper=c,ro,volatile,absolute-symlinks=root,cross-mounts",
+    )
+    .unwrap();
     assert_eq!(spec.upper, UpperSpec::Dir(PathBuf::from("c")));
-    assert!(spec.read_only && spec.volatile);
+    assert!(spec.read_only && spec.volatile && spec.cross_mounts);
     assert_eq!(spec.absolute_symlinks, AbsoluteSymlinksArg::Root);
     let memory = |text: &str| OverlaySpec::parse(text).unwrap().upper;
     assert_eq!(memory("dst=/d,memory=64m"), UpperSpec::Memory(64 << 20));
@@ -58,6 +60,10 @@ fn a_bad_mount_says_what_is_wrong() {
         ("dst=/d,layer=a,ro=yes", "`ro` takes no value"),
         ("dst=/d,layer=a,rw", "unknown key `rw`"),
         ("dst=/d,,layer=a", "a field is empty"),
+        (
+            "dst=/d,memory,cross-mounts",
+            "`cross-mounts` is about layers",
+        ),
         ("dst=/d,memory,ro", "an upper in memory is empty"),
         (
             "dst=/d,layer=a,absolute-symlinks=yes",

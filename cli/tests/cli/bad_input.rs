@@ -288,8 +288,8 @@ fn values_that_do_not_parse() {
     does_not_parse(
         &["--mount", "dst=/d,layer=a,rw", "ok.wat"],
         "invalid value 'dst=/d,layer=a,rw' for '--mount <SPEC>': unknown key `rw`; the keys are \
-         dst, layer, upper, memory, ro, volatile and absolute-symlinks, and a comma in a path is \
-         written `\\,`",
+         dst, layer, upper, memory, ro, volatile, absolute-symlinks and cross-mounts, and a comma \
+         in a path is written `\\,`",
     );
     does_not_parse(
         &["--env", "=x", "ok.wat"],

@@ -51,6 +51,10 @@ pub(crate) trait AnyLayer: Send + Sync {
     ) -> Result<()>;
     #[cfg(feature = "native")]
     fn is_in_memory(&self) -> bool;
+    #[cfg(feature = "native")]
+    fn place(&self) -> Result<Option<crate::place::Place>>;
+    #[cfg(feature = "native")]
+    fn mount_lower(&self) -> Result<()>;
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>>;
     fn xattr(
         &self,
@@ -222,6 +226,16 @@ impl<L: Layer> AnyLayer for Erased<L> {
     #[cfg(feature = "native")]
     fn is_in_memory(&self) -> bool {
         self.layer.is_in_memory()
+    }
+
+    #[cfg(feature = "native")]
+    fn place(&self) -> Result<Option<crate::place::Place>> {
+        self.say(self.layer().get().place())
+    }
+
+    #[cfg(feature = "native")]
+    fn mount_lower(&self) -> Result<()> {
+        self.say(self.layer().get().mount_lower())
     }
 
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {

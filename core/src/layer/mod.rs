@@ -24,6 +24,7 @@ pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged
 use crate::error::Result;
 use crate::meta::{CAPABILITY, Kind, Meta, SET_ID, SetTimes, Timestamp};
 use crate::name::Name;
+use crate::place::Place;
 use std::ops::ControlFlow;
 
 /// A tree of files that an overlay can read.
@@ -126,6 +127,24 @@ pub trait Layer: Send + Sync + 'static {
     /// keeps the data of small files.
     fn is_in_memory(&self) -> bool {
         false
+    }
+
+    /// Where the layer is stored, so that an upper is refused that shares storage with another layer.
+    /// None of a layer that cannot tell, or that no other layer can share anything with.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    fn place(&self) -> Result<Option<Place>> {
+        Ok(None)
+    }
+
+    /// Tells other processes that the layer is in use as a lower, from now until it is dropped. Called
+    /// when a stack is made of it.
+    ///
+    /// # Errors
+    /// `busy` if another process has it as an upper; those of the layer.
+    fn mount_lower(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Names of the extended attributes of `name`, or of `dir` itself where that is none.

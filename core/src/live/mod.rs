@@ -24,11 +24,13 @@ mod times;
 pub use dir::LiveDir;
 pub use file::LiveFile;
 
-use crate::error::{Errno, Error};
+use crate::error::{Errno, Error, Result};
 use crate::identity::IdentityKey;
 use crate::plain::dir::errno::from_errno;
+use crate::plain::dir::{lock, reopen};
 use std::io;
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
 
 /// A live mount: a host directory as it is, shared with other processes. A clone is the same
 /// mount.
@@ -45,6 +47,8 @@ pub struct Live {
 struct Mount {
     read_only: bool,
     key: IdentityKey,
+    /// The descriptor that holds the lock, once it was taken.
+    locked: OnceLock<OwnedFd>,
 }
 
 impl Live {
@@ -62,9 +66,41 @@ impl Live {
         let mount = Arc::new(Mount {
             read_only,
             key: IdentityKey::new(),
+            locked: OnceLock::new(),
         });
         Self {
             root: LiveDir::new(dir.into_std_file(), None, mount),
+        }
+    }
+
+    /// Keeps overlays of any process from using the directory as their upper, as long as the mount
+    /// or a descriptor of it is there. Other writable mounts may have it too; a read-only one needs
+    /// no lock and takes none, and where the directory cannot be read or locked, neither does another.
+    ///
+    /// # Errors
+    /// `busy` if the directory is the upper of an overlay.
+    pub fn lock(&self) -> Result<()> {
+        let mount = self.root.mount();
+        if mount.read_only || mount.locked.get().is_some() {
+            return Ok(());
+        }
+        let Ok(dir) = reopen(self.root.file()) else {
+            return Ok(());
+        };
+        match lock::take_shared(dir.as_fd()) {
+            Ok(()) => {
+                let _ = mount.locked.set(dir); // Another thread may have set it, to the same lock.
+                Ok(())
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(
+                Errno::Busy,
+                "the directory is in use as the upper of an overlay, which nothing else may \
+                 change: end that mount, give another directory, or mount this one read-only",
+            )),
+            Err(error) => {
+                tracing::debug!(%error, "a live directory cannot be locked");
+                Ok(())
+            }
         }
     }
 

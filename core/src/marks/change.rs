@@ -5,6 +5,7 @@
 //! Where there is more than one of them, the work folder is there (`work.rs`).
 
 use super::kernel;
+use super::mounts;
 use super::oci::{self, MarkName};
 use super::prepare::Prepared;
 use super::staging::{self, Staged};
@@ -207,11 +208,13 @@ impl<P: Plain> Upper for MarkedUpper<P> {
 
     fn open_write(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::File> {
         oci::lookup(name)?;
-        self.plain().open_file(dir, name, Access::ReadWrite)
+        let opened = self.plain().open_file(dir, name, Access::ReadWrite);
+        mounts::in_upper(self.plain(), name, opened)
     }
 
     fn set_times(&self, dir: &P::Dir, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
         name.map_or(Ok(()), oci::lookup)?;
+        mounts::check_not_mounted(self.plain(), dir, name)?;
         let set = || self.plain().set_times(dir, name, times);
         match name {
             Some(_) => set(),
@@ -230,6 +233,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         if kernel::is_overlay_attribute(attribute) {
             return Err(Errno::NotPermitted.into());
         }
+        mounts::check_not_mounted(self.plain(), dir, name)?;
         self.plain().set_xattr(dir, name, attribute, value)
     }
 
@@ -238,6 +242,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         if kernel::is_overlay_attribute(attribute) {
             return Err(Errno::NoEntry.into());
         }
+        mounts::check_not_mounted(self.plain(), dir, name)?;
         self.plain().remove_xattr(dir, name, attribute)
     }
 

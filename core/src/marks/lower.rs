@@ -1,6 +1,7 @@
 //! A plain tree as a lower layer: what its marks mean.
 
 use super::kernel::{self, DirMarks};
+use super::mounts;
 use super::oci::{self, Spelled};
 use super::upper::MarkedUpper;
 use super::work::Presence;
@@ -8,6 +9,7 @@ use crate::error::Result;
 use crate::layer::{Entered, Found, Layer, Listed, XattrNames};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
+use crate::place::Place;
 use crate::plain::{Access, Plain};
 use once_cell::race::OnceBool;
 use std::ops::ControlFlow;
@@ -75,6 +77,14 @@ impl<P: Plain> Layer for Marked<P> {
         Ok(MarkedDir::new(root, marks, true))
     }
 
+    fn place(&self) -> Result<Option<Place>> {
+        self.plain.place()
+    }
+
+    fn mount_lower(&self) -> Result<()> {
+        self.plain.lock_shared()
+    }
+
     fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta> {
         self.plain.meta(&dir.plain, None)
     }
@@ -121,7 +131,8 @@ impl<P: Plain> Layer for Marked<P> {
 
     fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir> {
         oci::lookup(name)?;
-        let dir = self.plain.open_to_list(&dir.plain, name)?;
+        let opened = self.plain.open_to_list(&dir.plain, name);
+        let dir = mounts::in_lower(&self.plain, name, opened)?;
         let marks = kernel::marks_inside(&self.plain, &dir, name)?;
         Ok(MarkedDir::new(dir, marks, false))
     }
@@ -142,7 +153,8 @@ impl<P: Plain> Layer for Marked<P> {
 
     fn open_to_copy(&self, dir: &Self::Dir, name: Name<'_>) -> Result<(P::File, XattrNames)> {
         oci::lookup(name)?;
-        let file = self.plain.open_file(&dir.plain, name, Access::Read)?;
+        let opened = self.plain.open_file(&dir.plain, name, Access::Read);
+        let file = mounts::in_lower(&self.plain, name, opened)?;
         let xattrs = kernel::check_data(&self.plain, &file, &dir.plain, name)?;
         Ok((file, xattrs))
     }

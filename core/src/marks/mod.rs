@@ -18,6 +18,8 @@
 //!   lower.rs    a lower
 //!   upper.rs    an upper: mounting and reading it
 //!   change.rs   the steps of each change, prepare.rs what comes before them
+//!   folding.rs  uppers where case does not count
+//!   mounts.rs   what is mounted inside a layer
 //!   target.rs   an empty directory that is about to be replaced or removed
 //!   staging.rs  what nobody sees yet
 //!   work.rs     the folder for it, which also says that something is under way
@@ -25,9 +27,11 @@
 //! ```
 
 mod change;
+mod folding;
 mod grant;
 mod kernel;
 mod lower;
+mod mounts;
 mod oci;
 mod prepare;
 mod staging;

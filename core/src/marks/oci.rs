@@ -135,10 +135,10 @@ pub(super) fn has_opaque_mark<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool>
 
 /// Without the permission to search the directory nobody gets past it to what lies below, and that
 /// is what opaque means. Root's own directories in a root filesystem are such to everybody else,
-/// and stat works on them.
+/// and stat works on them. Likewise a mount point, which is not entered.
 fn unsearchable_is_opaque(has_mark: Result<bool>) -> Result<bool> {
     match has_mark {
-        Err(error) if error.errno() == Errno::Access => Ok(true),
+        Err(error) if matches!(error.errno(), Errno::Access | Errno::CrossDevice) => Ok(true),
         other => other,
     }
 }

@@ -6,7 +6,7 @@
 
 use super::kernel;
 use super::oci::{self, MarkName, Spelled};
-use crate::error::Result;
+use crate::error::{Errno, Result};
 use crate::meta::Kind;
 use crate::name::NameBuf;
 use crate::plain::Plain;
@@ -34,7 +34,10 @@ fn open<P: Plain>(plain: &P, path: &[NameBuf]) -> Result<Option<P::Dir>> {
     for name in path {
         dir = match plain.open_dir(&dir, name.as_name()) {
             Ok(next) => next,
-            Err(error) if error.is_not_found() => return Ok(None),
+            // A mount point holds nothing of the upper.
+            Err(error) if error.is_not_found() || error.errno() == Errno::CrossDevice => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
     }
@@ -98,7 +101,12 @@ fn directory<P: Plain>(
     sync(dir)?;
     for (name, kind) in both {
         if kind == Kind::Dir {
-            let inside = plain.open_dir(dir, name.as_name())?;
+            let inside = match plain.open_dir(dir, name.as_name()) {
+                Ok(inside) => inside,
+                // A mount point keeps its mark, until nothing is mounted there.
+                Err(error) if error.errno() == Errno::CrossDevice => continue,
+                Err(error) => return Err(error),
+            };
             oci::make(plain, &inside, oci::opaque())?;
             sync(&inside)?;
         }

@@ -8,12 +8,14 @@
 //! never across a call.
 
 use super::kernel;
+use super::mounts;
 use super::oci::{self, MarkName, Spelled};
 use super::work::{Folder, Presence, Work, not_mounted};
 use crate::error::Result;
 use crate::layer::{At, Durability, Found, Layer, Listed};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
+use crate::place::Place;
 use crate::plain::{Access, Plain};
 use crate::sync::Mutex;
 use std::ops::ControlFlow;
@@ -159,6 +161,10 @@ impl<P: Plain> Layer for MarkedUpper<P> {
         self.plain.root()
     }
 
+    fn place(&self) -> Result<Option<Place>> {
+        self.plain.place()
+    }
+
     fn dir_meta(&self, dir: &P::Dir) -> Result<Meta> {
         self.plain.meta(dir, None)
     }
@@ -185,12 +191,13 @@ impl<P: Plain> Layer for MarkedUpper<P> {
 
     fn open_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::Dir> {
         oci::lookup(name)?;
-        self.plain.open_dir(dir, name)
+        mounts::in_upper(&*self.plain, name, self.plain.open_dir(dir, name))
     }
 
     fn open_file(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::File> {
         oci::lookup(name)?;
-        self.plain.open_file(dir, name, Access::Read)
+        let opened = self.plain.open_file(dir, name, Access::Read);
+        mounts::in_upper(&*self.plain, name, opened)
     }
 
     fn read_link(&self, dir: &P::Dir, name: Name<'_>) -> Result<Box<[u8]>> {

@@ -16,6 +16,7 @@
 //!
 //! Lock order: `state`, a leaf: nothing but the tree is called while it is held.
 
+use super::folding;
 use super::oci;
 use super::staging::{self, VERSION};
 use super::sweep;
@@ -31,6 +32,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// The folder. fuse-overlayfs hides it; other tools would show it, hence it goes when the last
 /// who needs it is done.
 const FOLDER: &[u8] = b".wh..wh.work";
+/// The folder where case does not count.
+const FOLDED: &[u8] = b".WH..WH.WORK";
 
 /// How long the folder is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub(super) struct Folder<P: Plain> {
     untidy: AtomicBool,
     /// Whether the last step of a change may be lost by a crash that keeps the folder's removal.
     unsettled: AtomicBool,
+    /// Whether the upper is known to tell names apart by case.
+    counts_case: AtomicBool,
     /// Held while the folder is made and removed, so that nobody is given one that goes.
     state: Mutex<State<P>>,
 }
@@ -97,6 +102,7 @@ impl<P: Plain> Folder<P> {
             // Until it is mended, the folder must stay whatever happens.
             untidy: AtomicBool::new(was_cut),
             unsettled: AtomicBool::new(false),
+            counts_case: AtomicBool::new(false),
             state: Mutex::new(State {
                 users: 0,
                 is_there: was_cut,
@@ -157,6 +163,17 @@ impl<P: Plain> Folder<P> {
             Some(dir) => Arc::clone(dir),
             None => self.make(&mut state)?,
         };
+        if !self.counts_case.load(Ordering::Relaxed) {
+            if let Err(error) =
+                folding::check(&*self.plain, &self.root, name(), Name::checked(FOLDED))
+            {
+                if state.users == 0 && !self.untidy.load(Ordering::Relaxed) {
+                    self.remove(&mut state)?;
+                }
+                return Err(error);
+            }
+            self.counts_case.store(true, Ordering::Relaxed);
+        }
         state.users += 1;
         Ok(Work {
             folder: Arc::clone(self),

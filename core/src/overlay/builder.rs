@@ -10,6 +10,8 @@ use crate::layer::erased::{AnyUpper, Erased};
 use crate::layer::{Durability, MemoryLayer, Upper};
 use crate::limits::{Limits, MAX_LAYERS};
 use crate::meta::{Kind, Timestamp};
+#[cfg(feature = "native")]
+use crate::place::registry::{self, InUse, Role};
 use crate::stack::{Lower, LowerStack};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, Rank, RwLock};
@@ -124,7 +126,9 @@ impl OverlayBuilder {
     ///
     /// # Errors
     /// `invalid` for too many layers, for layers besides a shared stack, and for none of any
-    /// kind; `busy` if another mount has the upper; those of the layers.
+    /// kind; `busy` if another mount has the upper, and if the upper is stored where a layer of any
+    /// overlay of this process is (the same directory, one inside it, one that contains it, or one
+    /// layer in memory as both); those of the layers.
     pub fn build(self) -> Result<Overlay> {
         let stack = match (self.stack, self.lowers) {
             (Some(stack), lowers) if lowers.is_empty() => stack,
@@ -153,6 +157,8 @@ impl OverlayBuilder {
         };
         let mut below = stack.root().cloned();
         let mut part = None;
+        #[cfg(feature = "native")]
+        let in_use = self.upper.as_deref().map(use_upper).transpose()?.flatten();
         if let Some(upper) = &self.upper {
             upper.mount(durability)?;
             match upper_root(&**upper, &key) {
@@ -200,11 +206,22 @@ impl OverlayBuilder {
             written_past: AtomicBool::new(false),
             clock: self.clock.unwrap_or(Timestamp::now),
             closed: AtomicBool::new(false),
+            #[cfg(feature = "native")]
+            in_use: Mutex::ranked(Rank::Leaf, in_use),
         };
         Ok(Overlay {
             shared: Arc::new(shared),
         })
     }
+}
+
+/// Enters the upper where the layers of other overlays are checked against it.
+#[cfg(feature = "native")]
+fn use_upper(upper: &dyn AnyUpper) -> Result<Option<InUse>> {
+    let place = upper.place()?;
+    place
+        .map(|place| registry::take(&place, Role::Upper, upper.label()))
+        .transpose()
 }
 
 /// The upper's root, and whether it hides all lower layers.

@@ -152,8 +152,8 @@ impl Shared {
         node: &Arc<Node>,
         Copy { staged, meta }: Copy,
     ) -> Result<Option<Arc<dyn WriteAt>>> {
-        let upper = self.upper()?;
         let _tree = self.tree.read();
+        let upper = self.upper()?;
         // What is only in a lower layer moves only by being copied up first, so its place can
         // change in one way: it is removed.
         let (parent, name) = node.parent().ok_or(Errno::NoEntry)?;

@@ -73,8 +73,8 @@ impl Shared {
             return Err(Errno::NameTooLong.into());
         }
         self.copy_up(&parent, super::copy_up::Data::Keep)?;
-        let upper = self.upper()?;
         let _tree = self.tree.read();
+        let upper = self.upper()?;
         let dir = parent.dir()?;
         let _names = dir.names.write();
         parent.must_live()?;

@@ -95,7 +95,9 @@ impl OpenFile {
         let Self { shared, node, .. } = &*self;
         let file = match copied {
             Some(file) => file,
-            None => shared.at_any_name(node, at, |upper, dir, name| upper.open_write(dir, name))?,
+            None => shared.at_any_name(node, at, |_, dir, name| {
+                shared.upper()?.open_write(dir, name)
+            })?,
         };
         // Nobody but us gives a file of the upper such bits.
         let mode = match shared.kept_meta(node) {
@@ -290,6 +292,7 @@ impl OverlayFile {
             }
             Err(error) => return Err(error),
         }
+        shared.upper()?;
         match self.source()? {
             Source::Upper(file) => file.set_times(times)?,
             Source::Lower(_) => return Err(Errno::Io.into()),

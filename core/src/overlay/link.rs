@@ -55,8 +55,8 @@ impl Shared {
         let old_dir = self.materialize(old.parents())?;
         self.copy_up(&source, Data::Keep)?;
         self.copy_up(&new_dir, Data::Keep)?;
-        let upper = self.upper()?;
         let _tree = self.tree.write();
+        let upper = self.upper()?;
         let _old_names = old_dir.dir()?.names.write();
         let _new_names = match Arc::ptr_eq(&old_dir, &new_dir) {
             true => None,

@@ -55,13 +55,14 @@ impl Shared {
                 }
             } else {
                 let handle = node.handle(self)?;
-                self.upper()?.list(&handle, &mut |name, mut listed| {
-                    if let Listed::Here { inode, .. } = &mut listed {
-                        *inode = inode_of(*inode);
-                    }
-                    merge.add(UPPER, name, listed);
-                    ControlFlow::Continue(())
-                })?;
+                self.upper_to_read()?
+                    .list(&handle, &mut |name, mut listed| {
+                        if let Listed::Here { inode, .. } = &mut listed {
+                            *inode = inode_of(*inode);
+                        }
+                        merge.add(UPPER, name, listed);
+                        ControlFlow::Continue(())
+                    })?;
             }
         }
         let below = node.below();

@@ -86,7 +86,8 @@ impl Shared {
     }
 
     /// Calls `ask` with the upper and its directory `dir` while `name` there is `node`'s: names
-    /// do not change meanwhile.
+    /// do not change meanwhile. The mount may have been closed, which is for `ask` to see if it
+    /// changes anything ([`upper`](Self::upper)).
     ///
     /// # Errors
     /// `no-entry` if the name is gone, or another file's by now; those of `ask`.
@@ -101,7 +102,7 @@ impl Shared {
             Known::Upper(found) if Arc::ptr_eq(&found, node) => {}
             _ => return Err(Errno::NoEntry.into()),
         }
-        ask(self.upper()?, &*dir.handle(self)?)
+        ask(self.upper_to_read()?, &*dir.handle(self)?)
     }
 
     /// As [`at_name`](Self::at_name), `at` the name where `node` was found, or at its place if that is
@@ -160,7 +161,7 @@ impl Shared {
             Known::Nothing if complete => Ok(false),
             Known::Nothing => {
                 let handle = dir.handle(self)?;
-                Ok(self.upper()?.find(&handle, name)? == Found::Hidden)
+                Ok(self.upper_to_read()?.find(&handle, name)? == Found::Hidden)
             }
         }
     }
@@ -183,7 +184,7 @@ impl Shared {
         let handle = dir.handle(self)?;
         let mut names = Vec::new();
         let most = self.limits.table_entries;
-        let listed = self.upper()?.list(&handle, &mut |name, listed| {
+        let listed = self.upper_to_read()?.list(&handle, &mut |name, listed| {
             names.push((name.to_owned(), listed));
             match names.len() > most {
                 true => ControlFlow::Break(()),
@@ -228,7 +229,7 @@ impl Shared {
     /// Preconditions: the directory lock of `dir` is held, and it is in the upper.
     fn probe_locked(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
         let handle = dir.handle(self)?;
-        let found = self.upper()?.find(&handle, name)?;
+        let found = self.upper_to_read()?.find(&handle, name)?;
         let (meta, opaque) = match found {
             Found::Here { meta, opaque } => (meta, opaque),
             Found::Hidden => return Ok(None),

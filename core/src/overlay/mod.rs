@@ -62,6 +62,8 @@ use crate::layer::erased::AnyUpper;
 use crate::limits::Limits;
 use crate::meta::{Identity, Timestamp};
 use crate::name::NameBuf;
+#[cfg(feature = "native")]
+use crate::place::registry::InUse;
 use crate::stack::LowerStack;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
@@ -126,10 +128,23 @@ pub(crate) struct Shared {
     /// What time it is.
     clock: fn() -> Timestamp,
     closed: AtomicBool,
+    /// Keeps other layers from being stored where the upper is. None once it was given back.
+    /// Guard: its own lock, a leaf.
+    #[cfg(feature = "native")]
+    in_use: Mutex<Option<InUse>>,
 }
 
 impl Shared {
-    /// The upper.
+    /// The upper, to read it: also after the mount was closed.
+    ///
+    /// # Errors
+    /// `read-only` where there is none.
+    fn upper_to_read(&self) -> Result<&dyn AnyUpper> {
+        self.upper.as_deref().ok_or_else(|| Errno::ReadOnly.into())
+    }
+
+    /// The upper, to change it. A change of names asks with the tree lock held: `close` takes that
+    /// before it gives the upper back, so a change that had to wait for it does not go on.
     ///
     /// # Errors
     /// `read-only` where there is none; `io` after the mount was closed.
@@ -137,7 +152,7 @@ impl Shared {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(Errno::Io, "the overlay was closed"));
         }
-        self.upper.as_deref().ok_or_else(|| Errno::ReadOnly.into())
+        self.upper_to_read()
     }
 
     /// Whether changes are refused.
@@ -155,7 +170,10 @@ impl Shared {
         }
         // Whoever changes names is done before the upper is given away.
         let _tree = self.tree.write();
-        upper.unmount()
+        let unmounted = upper.unmount();
+        #[cfg(feature = "native")]
+        self.in_use.lock().take();
+        unmounted
     }
 }
 
@@ -215,13 +233,23 @@ impl Overlay {
         self.shared.upper.as_ref()?.usage()
     }
 
-    /// Ends the mount: what was staged is removed and the upper is given back. Descriptors that
-    /// are still open can read what they read before, and answer `io` to every change.
+    /// Ends the mount: what was staged is removed and the upper is given back. The tree can be read
+    /// as before, by descriptors that are open and from the [root](Self::root), so that an embedder
+    /// can look at what a guest wrote; every change is `io`.
+    ///
+    /// What is read is right until something else changes the upper, such as another mount of it:
+    /// then it is undefined, as for a lower layer that changes.
     ///
     /// # Errors
     /// Those of the upper; the mount has ended all the same.
     pub fn close(&self) -> Result<()> {
         self.shared.close()
+    }
+
+    /// Whether the mount was [closed](Self::close). One without an upper has nothing to give back,
+    /// and is not.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
     }
 }
 

@@ -339,7 +339,7 @@ impl Node {
     }
 
     fn try_handle(self: &Arc<Self>, shared: &Shared) -> Result<Option<Arc<DirHandle>>> {
-        let upper = shared.upper()?;
+        let upper = shared.upper_to_read()?;
         let moves = shared.moves.load(Ordering::SeqCst);
         let mut missing = Vec::new();
         let mut node = Arc::clone(self);

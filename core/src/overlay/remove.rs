@@ -76,8 +76,8 @@ impl Shared {
         let parent = &self.materialize(walked.parents())?;
         self.may_change_names(parent)?;
         self.copy_up(parent, Data::Keep)?;
-        let upper = self.upper()?;
         let _tree = self.tree.read();
+        let upper = self.upper()?;
         let _names = parent.dir()?.names.write();
         parent.must_live()?;
         let pos = self.look_locked(parent, name)?.ok_or(Errno::NoEntry)?;

@@ -195,8 +195,8 @@ impl Shared {
             target,
             ..
         } = plan;
-        let upper = self.upper()?;
         let _tree = self.tree.write();
+        let upper = self.upper()?;
         let _old_names = old_dir.dir()?.names.write();
         let _new_names = match Arc::ptr_eq(old_dir, new_dir) {
             true => None,

@@ -431,7 +431,7 @@ impl Shared {
             (Pos::Lower(lower), _) => Ok(lower.target(&self.stack)?.to_vec()),
             (Pos::Node(node), Pos::Node(dir)) if node.upper.get().is_some() => {
                 let handle = dir.handle(self)?;
-                Ok(self.upper()?.read_link(&handle, name)?.into())
+                Ok(self.upper_to_read()?.read_link(&handle, name)?.into())
             }
             (Pos::Node(node), _) => match node.below() {
                 Some(lower) => Ok(lower.target(&self.stack)?.to_vec()),

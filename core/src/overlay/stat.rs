@@ -139,7 +139,12 @@ impl Shared {
 
     fn read_meta(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Meta> {
         if node.kind == Kind::Dir {
-            return self.upper()?.dir_meta(&*node.handle(self)?);
+            match node.handle(self) {
+                Ok(handle) => return self.upper_to_read()?.dir_meta(&handle),
+                // A mount point cannot be entered; its name still has metadata.
+                Err(error) if error.errno() == Errno::NotPermitted => {}
+                Err(error) => return Err(error),
+            }
         }
         self.at_any_name(node, at, found)
     }
@@ -169,8 +174,8 @@ impl Shared {
                 (_, name) => name.ok_or(Errno::NoEntry)?,
             };
             let dir = self.materialize(walked.parents())?;
-            self.at_name(&node, (&dir, name), |upper, dir| {
-                upper.set_times(dir, Some(name), times)
+            self.at_name(&node, (&dir, name), |_, dir| {
+                self.upper()?.set_times(dir, Some(name), times)
             })?;
             node.touch();
             Ok(())

@@ -108,6 +108,7 @@ impl OverlayDir {
         }
         let node = self.shared.materialize(walked.trail())?;
         self.shared.copy_up(&node, Data::Keep)?;
+        self.shared.upper()?;
         let done = self.in_upper(&node, walked, change)?;
         if let Some(dir) = &node.dir {
             dir.unsynced.mark();
@@ -137,7 +138,7 @@ impl OverlayDir {
         match (node.kind, walked.name()) {
             (Kind::Dir, _) => {
                 let handle = node.handle(&self.shared)?;
-                ask(self.shared.upper()?, &handle, None)
+                ask(self.shared.upper_to_read()?, &handle, None)
             }
             (_, Some(name)) => {
                 let dir = self.shared.materialize(walked.parents())?;

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
+use crate::place::Place;
 use crate::plain::{Access, Plain};
 use std::ops::ControlFlow;
 
@@ -43,6 +44,10 @@ impl<P: Plain> Plain for ByPath<P> {
         self.0.label()
     }
 
+    fn place(&self) -> Result<Option<Place>> {
+        self.0.place()
+    }
+
     fn root(&self) -> Result<PathHandle> {
         Ok(PathHandle(Vec::new()))
     }
@@ -57,6 +62,10 @@ impl<P: Plain> Plain for ByPath<P> {
             meta.inode ^= u64::from(meta.modified.nanoseconds) << 32;
         }
         Ok(meta)
+    }
+
+    fn is_mount_point(&self, dir: &PathHandle, name: Name<'_>) -> Result<bool> {
+        self.0.is_mount_point(&self.at(dir)?, name)
     }
 
     fn open_dir(&self, dir: &PathHandle, name: Name<'_>) -> Result<PathHandle> {
@@ -187,6 +196,10 @@ impl<P: Plain> Plain for ByPath<P> {
 
     fn lock(&self) -> Result<()> {
         self.0.lock()
+    }
+
+    fn lock_shared(&self) -> Result<()> {
+        self.0.lock_shared()
     }
 
     fn unlock(&self) {

@@ -18,6 +18,7 @@ use crate::error::{Errno, Result, is_there};
 use crate::layer::{WriteAt, XattrNames};
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
+use crate::place::Place;
 use std::ops::ControlFlow;
 
 /// How to open a file.
@@ -55,6 +56,14 @@ pub trait Plain: Send + Sync + 'static {
 
     /// How the tree is called in messages to the embedder, such as its path on the host.
     fn label(&self) -> String;
+
+    /// Where the tree is stored, as [`Layer::place`](crate::layer::Layer::place) has it.
+    ///
+    /// # Errors
+    /// Those of the platform.
+    fn place(&self) -> Result<Option<Place>> {
+        Ok(None)
+    }
 
     /// The top directory.
     ///
@@ -95,13 +104,21 @@ pub trait Plain: Send + Sync + 'static {
         is_there(self.meta(&inside, Some(inner)))
     }
 
+    /// Whether something else is mounted on `name`, in a tree that does not cross mounts: opening it
+    /// is `cross-device`.
+    fn is_mount_point(&self, dir: &Self::Dir, name: Name<'_>) -> Result<bool> {
+        let _ = (dir, name); // Named for those who implement it.
+        Ok(false)
+    }
+
     /// Whether names in the directory may be looked up.
     fn may_search(&self, dir: &Self::Dir) -> Result<bool> {
         let _ = dir; // Named for those who implement it.
         Ok(true)
     }
 
-    /// `openat`, directories only.
+    /// `openat`, directories only: `cross-device` where something is mounted on it that is not part
+    /// of the tree.
     fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir>;
 
     /// [`open_dir`](Self::open_dir) of one that nobody changes and that is about to be listed, and
@@ -111,7 +128,7 @@ pub trait Plain: Send + Sync + 'static {
     }
 
     /// `openat`, regular files only: `is-directory`, `loop` for a symbolic link, `unsupported`
-    /// for the rest. Never blocks.
+    /// for the rest, `cross-device` as for directories. Never blocks.
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>, access: Access) -> Result<Self::File>;
 
     /// `openat` with `O_CREAT | O_EXCL`, for reading and writing. `mode` is subject to the umask.
@@ -236,6 +253,14 @@ pub trait Plain: Send + Sync + 'static {
     /// `flock` on the root, exclusive, without waiting: `busy` if somebody else has it. Held
     /// until the tree is dropped or [`unlock`](Self::unlock)ed.
     fn lock(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// `flock` on the root, shared, without waiting: `busy` if another tree has it [exclusive]. Held
+    /// until the tree is dropped or [`unlock`](Self::unlock)ed. Nothing where it cannot be locked.
+    ///
+    /// [exclusive]: Self::lock
+    fn lock_shared(&self) -> Result<()> {
         Ok(())
     }
 

@@ -34,6 +34,10 @@ use crate::keep::Keep;
 use crate::layer::Layer;
 use crate::layer::erased::{AnyLayer, DirHandle, Erased};
 use crate::limits::{Limits, MAX_LAYERS};
+#[cfg(feature = "native")]
+use crate::place::registry::{self, InUse, Role};
+#[cfg(feature = "dir")]
+use crate::plain::{HostDir, Plain};
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,16 +54,26 @@ impl Lower {
         }
     }
 
-    /// A directory of the host, with whiteouts in OCI form or in the kernel's.
+    /// A directory of the host, with whiteouts in OCI form or in the kernel's. What is mounted inside
+    /// it is no part of the layer: see [`host_dir`](Self::host_dir).
     ///
     /// # Errors
-    /// Where the directory, or a mark on it, cannot be read.
+    /// Where the directory, or a mark on it, cannot be read; `no-entry` if it was removed.
     #[cfg(feature = "dir")]
     pub fn dir(label: impl Into<String>, dir: cap_std::fs::Dir) -> Result<Self> {
-        let label = label.into();
-        let plain = crate::plain::HostDir::new(dir, label.clone());
-        let lower = Self::new(label, crate::marks::Marked::lower(plain));
+        Self::host_dir(HostDir::new(dir, label))
+    }
+
+    /// As [`dir`](Self::dir), of a directory with settings, such as
+    /// [`HostDir::cross_mounts`](crate::plain::HostDir::cross_mounts).
+    ///
+    /// # Errors
+    /// As [`dir`](Self::dir).
+    #[cfg(feature = "dir")]
+    pub fn host_dir(dir: HostDir) -> Result<Self> {
+        let lower = Self::new(dir.label(), crate::marks::Marked::lower(dir));
         lower.layer.is_opaque(&lower.layer.root()?)?;
+        lower.layer.place()?;
         Ok(lower)
     }
 }
@@ -84,6 +98,9 @@ pub struct LowerStack {
     table_entries: usize,
     /// Of the names in tables.
     hasher: RandomState,
+    /// Keeps uppers from being stored where the layers are, until nothing can read these any more.
+    #[cfg(feature = "native")]
+    _in_use: Vec<InUse>,
 }
 
 impl LowerStack {
@@ -91,8 +108,8 @@ impl LowerStack {
     /// empty tree.
     ///
     /// # Errors
-    /// `invalid` for more than [`MAX_LAYERS`]; `not-directory` where a layer's root is none;
-    /// those of the layers.
+    /// `invalid` for more than [`MAX_LAYERS`]; `not-directory` where a layer's root is none; `busy`
+    /// where a layer shares storage with the upper of an overlay; those of the layers.
     pub fn new(layers: impl IntoIterator<Item = Lower>, limits: &Limits) -> Result<Arc<Self>> {
         let layers: Vec<_> = layers.into_iter().map(|lower| lower.layer).collect();
         if layers.len() > MAX_LAYERS {
@@ -102,6 +119,8 @@ impl LowerStack {
             );
             return Err(Error::new(Errno::Invalid, message));
         }
+        #[cfg(feature = "native")]
+        let in_use = use_layers(&layers)?;
         let mut stack = Self {
             layers,
             root: None,
@@ -110,6 +129,8 @@ impl LowerStack {
             data: data::Kept::new(limits.kept_data),
             table_entries: limits.table_entries,
             hasher: RandomState::default(),
+            #[cfg(feature = "native")]
+            _in_use: in_use,
         };
         stack.root = LowerNode::root(&stack)?;
         Ok(Arc::new(stack))
@@ -137,6 +158,19 @@ impl LowerStack {
     fn root_handle(&self, index: u16) -> Result<DirHandle> {
         self.layer(index).root()
     }
+}
+
+/// Enters the layers where uppers of this process and of others are checked against them.
+#[cfg(feature = "native")]
+fn use_layers(layers: &[Arc<dyn AnyLayer>]) -> Result<Vec<InUse>> {
+    let mut in_use = Vec::with_capacity(layers.len());
+    for layer in layers {
+        if let Some(place) = layer.place()? {
+            in_use.push(registry::take(&place, Role::Lower, layer.label())?);
+        }
+        layer.mount_lower()?;
+    }
+    Ok(in_use)
 }
 
 impl fmt::Debug for LowerStack {

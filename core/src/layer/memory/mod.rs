@@ -37,6 +37,7 @@ pub use write::MemoryStaged;
 use crate::error::{Errno, Result};
 use crate::layer::{New, Usage};
 use crate::meta::Kind;
+use crate::place::Place;
 use crate::sync::{Mutex, Rank, RwLock};
 use data::Data;
 use entries::Entries;
@@ -88,6 +89,7 @@ struct Tree {
     root: Arc<Node>,
     quota: Arc<Quota>,
     device: u64,
+    place: Place,
     next_inode: AtomicU64,
     mounted: AtomicBool,
     /// Whether one overlay alone ever sees it: see [`Upper::is_ephemeral`](super::Upper::is_ephemeral).
@@ -120,6 +122,7 @@ impl MemoryLayer {
             root: Arc::new(root),
             quota,
             device,
+            place: Place::unique(),
             next_inode: AtomicU64::new(2),
             mounted: AtomicBool::new(false),
             is_ephemeral,

@@ -7,6 +7,7 @@ use crate::error::{Errno, Result};
 use crate::layer::{Found, Layer, Listed};
 use crate::meta::Meta;
 use crate::name::{Name, NameBuf};
+use crate::place::Place;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -19,6 +20,10 @@ impl Layer for MemoryLayer {
 
     fn root(&self) -> Result<MemoryDir> {
         Ok(MemoryDir(Arc::clone(&self.0.root)))
+    }
+
+    fn place(&self) -> Result<Option<Place>> {
+        Ok(Some(self.0.place.clone()))
     }
 
     fn dir_meta(&self, dir: &MemoryDir) -> Result<Meta> {

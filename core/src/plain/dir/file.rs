@@ -24,24 +24,26 @@ const MAX_SIZE: u64 = i64::MAX as u64;
 #[derive(Debug)]
 pub struct HostFile(OwnedFd);
 
+/// How a file is opened. `O_NONBLOCK` and `O_NOCTTY` make that harmless where something else took
+/// its name: it neither waits for the other end of a fifo nor takes a terminal.
+pub(super) fn flags(access: Access) -> OFlags {
+    let how = match access {
+        Access::Read => OFlags::RDONLY,
+        Access::ReadWrite => OFlags::RDWR,
+    };
+    how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
+}
+
 impl HostFile {
-    /// Opens a regular file, and nothing else.
+    /// A regular file that was opened with these [`flags`], and nothing else.
     ///
     /// The descriptor is asked what it is, since the name may have changed hands before the
-    /// open. `O_NONBLOCK` and `O_NOCTTY` make the open itself harmless where it did: it neither
-    /// waits for the other end of a fifo nor takes a terminal.
-    pub(super) fn open(dir: BorrowedFd<'_>, name: Name<'_>, access: Access) -> Result<Self> {
-        let how = match access {
-            Access::Read => OFlags::RDONLY,
-            Access::ReadWrite => OFlags::RDWR,
-        };
-        let flags = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(dir, name.as_bytes(), flags, stat::mode(0)).map_err(|os| {
-            match os {
-                // A socket, or a device without a driver.
-                Os::NXIO | Os::NODEV => Errno::Unsupported.into(),
-                os => from_errno(os),
-            }
+    /// open.
+    pub(super) fn of(opened: Result<OwnedFd, Os>) -> Result<Self> {
+        let fd = opened.map_err(|os| match os {
+            // A socket, or a device without a driver.
+            Os::NXIO | Os::NODEV => Errno::Unsupported.into(),
+            os => from_errno(os),
         })?;
         match stat::meta(fd.as_fd(), None)?.kind {
             Kind::File => Ok(Self(fd)),

@@ -11,21 +11,26 @@ mod copy;
 pub(crate) mod errno;
 pub(crate) mod file;
 pub(crate) mod list;
+pub(crate) mod lock;
+mod mounts;
+mod open;
+pub(crate) mod place;
 pub(crate) mod stat;
 mod storage;
 mod xattr;
 
 pub use file::HostFile;
 
-use crate::error::{Errno, Error, Result};
+use crate::error::{Errno, Result};
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
+use crate::place::Place;
 use crate::plain::{Access, Guarantees, Plain};
 use crate::sync::Mutex;
 use errno::from_errno;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, StatxFlags, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, StatxFlags, Uid};
 use rustix::io::Errno as Os;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,12 +38,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A directory of the host and what lies below it, as a [`Plain`] tree.
 #[derive(Debug)]
 pub struct HostDir {
-    dir: cap_std::fs::Dir,
+    /// Readable where the directory may be read, so that it can be locked and synced without
+    /// another descriptor; else as the embedder opened it.
+    dir: OwnedFd,
+    is_readable: bool,
     label: String,
+    crosses_mounts: bool,
     /// How attributes of a name are reached.
     xattrs: xattr::Route,
-    /// The descriptor that holds the `flock`, while it is held.
-    locked: Mutex<Option<OwnedFd>>,
+    /// The `flock`, while it is held. Guard: its own lock, a leaf.
+    locked: Mutex<Option<lock::Held>>,
 }
 
 /// A directory below a [`HostDir`]: a descriptor, which keeps the directory itself through renames.
@@ -55,11 +64,42 @@ pub struct HostHandle {
 impl HostDir {
     /// The tree below `dir`. `label` names it in messages to the embedder, such as its path.
     pub fn new(dir: cap_std::fs::Dir, label: impl Into<String>) -> Self {
+        let dir = OwnedFd::from(dir.into_std_file());
+        // A directory that cannot be read can be a lower layer all the same.
+        let (dir, is_readable) = match reopen(&dir) {
+            Ok(readable) => (readable, true),
+            Err(_) => (dir, false),
+        };
         Self {
             dir,
+            is_readable,
             label: label.into(),
+            crosses_mounts: false,
             xattrs: xattr::Route::find(),
             locked: Mutex::new(None),
+        }
+    }
+}
+
+impl HostDir {
+    /// Whether filesystems that are mounted inside the directory belong to the tree, and files that
+    /// others are bind-mounted on. By default they do not: a mount point is listed and can be looked
+    /// at, by what is mounted there, and entering it is `cross-device` (`not-permitted` in a layer).
+    /// An automount point is neither entered nor mounted.
+    ///
+    /// Not for uppers: no name can be moved from one filesystem to another.
+    #[must_use]
+    pub fn cross_mounts(mut self, cross: bool) -> Self {
+        self.crosses_mounts = cross;
+        self
+    }
+
+    /// Opens what is at `name`, and stays in the mount unless it may leave it.
+    fn open(&self, dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd, Os> {
+        if self.crosses_mounts {
+            rustix::fs::openat(dir, name, flags, Mode::empty())
+        } else {
+            open::within_mount(dir, name, flags)
         }
     }
 }
@@ -85,19 +125,24 @@ fn name_or_empty<'a>(name: Option<Name<'a>>) -> (&'a [u8], AtFlags) {
 }
 
 impl HostHandle {
-    /// The directory `name` in `dir`, which need not be readable.
-    fn open(dir: impl AsFd, name: &[u8]) -> Result<Self, Os> {
-        Self::open_with(dir, name, OFlags::PATH)
+    /// Flags to open a directory that need not be readable.
+    const ANY: OFlags = Self::flags(OFlags::PATH);
+    /// Flags to open a directory that can be listed.
+    const READABLE: OFlags = Self::flags(OFlags::RDONLY);
+
+    const fn flags(access: OFlags) -> OFlags {
+        access
+            .union(OFlags::DIRECTORY)
+            .union(OFlags::NOFOLLOW)
+            .union(OFlags::CLOEXEC)
     }
 
-    fn open_with(dir: impl AsFd, name: &[u8], access: OFlags) -> Result<Self, Os> {
-        let is_readable = !access.contains(OFlags::PATH);
-        let flags = access | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(Self {
-            fd: rustix::fs::openat(dir, name, flags, Mode::empty())?,
+    fn new(fd: OwnedFd, is_readable: bool) -> Self {
+        Self {
+            fd,
             is_readable,
             is_at_start: AtomicBool::new(is_readable),
-        })
+        }
     }
 
     fn fd(&self) -> BorrowedFd<'_> {
@@ -113,8 +158,13 @@ impl Plain for HostDir {
         self.label.clone()
     }
 
+    fn place(&self) -> Result<Option<Place>> {
+        Place::of_dir(&self.dir, self.crosses_mounts).map(Some)
+    }
+
     fn root(&self) -> Result<HostHandle> {
-        HostHandle::open(&self.dir, b".").map_err(from_errno)
+        let root = rustix::fs::openat(&self.dir, ".", HostHandle::ANY, Mode::empty());
+        Ok(HostHandle::new(root.map_err(from_errno)?, false))
     }
 
     fn guarantees(&self) -> Guarantees {
@@ -123,6 +173,13 @@ impl Plain for HostDir {
 
     fn meta(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<Meta> {
         stat::meta(dir.fd(), name)
+    }
+
+    fn is_mount_point(&self, dir: &HostHandle, name: Name<'_>) -> Result<bool> {
+        if self.crosses_mounts {
+            return Ok(false);
+        }
+        open::is_mount_point(dir.fd(), name.as_bytes()).map_err(from_errno)
     }
 
     fn may_search(&self, dir: &HostHandle) -> Result<bool> {
@@ -136,19 +193,20 @@ impl Plain for HostDir {
     }
 
     fn open_dir(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostHandle> {
-        HostHandle::open(dir.fd(), name.as_bytes()).map_err(from_errno)
+        let opened = self.open(dir.fd(), name.as_bytes(), HostHandle::ANY);
+        Ok(HostHandle::new(opened.map_err(from_errno)?, false))
     }
 
     /// Readable, where it may be read.
     fn open_to_list(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostHandle> {
-        match HostHandle::open_with(dir.fd(), name.as_bytes(), OFlags::RDONLY) {
+        match self.open(dir.fd(), name.as_bytes(), HostHandle::READABLE) {
             Err(Os::ACCESS) => self.open_dir(dir, name),
-            opened => opened.map_err(from_errno),
+            opened => Ok(HostHandle::new(opened.map_err(from_errno)?, true)),
         }
     }
 
     fn open_file(&self, dir: &HostHandle, name: Name<'_>, access: Access) -> Result<HostFile> {
-        HostFile::open(dir.fd(), name, access)
+        HostFile::of(self.open(dir.fd(), name.as_bytes(), file::flags(access)))
     }
 
     fn create_file(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<HostFile> {
@@ -258,7 +316,9 @@ impl Plain for HostDir {
     }
 
     fn set_mode(&self, dir: &HostHandle, name: Option<Name<'_>>, mode: u32) -> Result<()> {
-        stat::set_mode(dir.fd(), name, mode)
+        stat::set_mode(dir.fd(), name, mode, |path, flags| {
+            self.open(dir.fd(), path, flags)
+        })
     }
 
     fn set_owner(
@@ -316,42 +376,15 @@ impl Plain for HostDir {
     }
 
     fn lock(&self) -> Result<()> {
-        let mut locked = self.locked.lock();
-        if locked.is_some() {
-            return Err(self.busy());
-        }
-        let fd = reopen(&self.dir).map_err(from_errno)?;
-        match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                *locked = Some(fd);
-                Ok(())
-            }
-            Err(Os::WOULDBLOCK) => Err(self.busy()),
-            Err(os) => Err(from_errno(os)
-                .context("cannot lock the directory")
-                .in_layer(|| self.label.clone())),
-        }
+        lock::exclusive(self)
+    }
+
+    fn lock_shared(&self) -> Result<()> {
+        lock::shared(self)
     }
 
     fn unlock(&self) {
-        let mut locked = self.locked.lock();
-        if let Some(fd) = locked.take()
-            && let Err(os) = rustix::fs::flock(&fd, FlockOperation::Unlock)
-        {
-            // Closing gives the lock back as well, unless a child process has a copy.
-            tracing::warn!(layer = %self.label, error = %os, "cannot unlock");
-        }
-    }
-}
-
-impl HostDir {
-    fn busy(&self) -> Error {
-        Error::new(
-            Errno::Busy,
-            "the directory is in use as the upper of another mount: end that mount, or give this \
-             one an upper of its own",
-        )
-        .in_layer(|| self.label.clone())
+        lock::unlock(self);
     }
 }
 

@@ -5,7 +5,7 @@ use super::{name_or_dot, name_or_empty};
 use crate::error::{Errno, Result};
 use crate::meta::{Kind, Meta, SetTime, SetTimes, Timestamp};
 use crate::name::Name;
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, StatxTimestamp, Timespec, Timestamps,
     UTIME_NOW, UTIME_OMIT,
@@ -91,19 +91,24 @@ pub(super) fn mode(mode: u32) -> Mode {
 ///
 /// A directory needs to be searchable for it, a file readable. What is neither has no mode that
 /// counts, and keeps it.
-pub(super) fn set_mode(dir: BorrowedFd<'_>, name: Option<Name<'_>>, bits: u32) -> Result<()> {
+pub(super) fn set_mode(
+    dir: BorrowedFd<'_>,
+    name: Option<Name<'_>>,
+    bits: u32,
+    open: impl FnOnce(&[u8], OFlags) -> rustix::io::Result<OwnedFd>,
+) -> Result<()> {
     let path = name_or_dot(name);
     let bits = mode(bits);
     match meta(dir, name)?.kind {
         Kind::Dir => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            rustix::fs::openat(dir, path, flags, Mode::empty())
+            open(path, flags)
                 .and_then(|fd| rustix::fs::chmodat(fd.as_fd(), ".", bits, AtFlags::empty()))
                 .map_err(from_errno)
         }
         Kind::File => {
             let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            rustix::fs::openat(dir, path, flags, Mode::empty())
+            open(path, flags)
                 .and_then(|fd| rustix::fs::fchmod(fd, bits))
                 .map_err(from_errno)
         }

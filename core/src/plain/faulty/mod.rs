@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
+use crate::place::Place;
 use crate::plain::{Access, Guarantees, Plain};
 use std::ops::ControlFlow;
 
@@ -66,6 +67,10 @@ impl<P: Plain> Plain for Faulty<P> {
         self.plain.label()
     }
 
+    fn place(&self) -> Result<Option<Place>> {
+        self.plain.place()
+    }
+
     fn root(&self) -> Result<P::Dir> {
         self.faults.look("open of the root")?;
         self.plain.root()
@@ -82,6 +87,11 @@ impl<P: Plain> Plain for Faulty<P> {
     fn meta(&self, dir: &P::Dir, name: Option<Name<'_>>) -> Result<Meta> {
         self.faults.look("stat")?;
         self.plain.meta(dir, name)
+    }
+
+    fn is_mount_point(&self, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
+        self.faults.look("stat")?;
+        self.plain.is_mount_point(dir, name)
     }
 
     fn may_search(&self, dir: &P::Dir) -> Result<bool> {
@@ -249,6 +259,11 @@ impl<P: Plain> Plain for Faulty<P> {
     fn lock(&self) -> Result<()> {
         self.faults.look("flock")?;
         self.plain.lock()
+    }
+
+    fn lock_shared(&self) -> Result<()> {
+        self.faults.look("flock")?;
+        self.plain.lock_shared()
     }
 
     fn unlock(&self) {

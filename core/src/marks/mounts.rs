@@ -1,0 +1,52 @@
+//! Mounts inside a layer. A layer is one filesystem: a name on which another is mounted can be
+//! listed and looked at, and nothing in it can be reached.
+
+use crate::error::{Errno, Error, Result};
+use crate::name::Name;
+use crate::plain::Plain;
+
+/// Turns the answer of a tree that does not cross mounts into that of a lower layer.
+pub(super) fn in_lower<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>) -> Result<T> {
+    refuse(
+        plain,
+        name,
+        opened,
+        "it is entered if the layer says `cross-mounts` (`HostDir::cross_mounts`)",
+    )
+}
+
+/// Turns the answer of a tree that does not cross mounts into that of an upper.
+pub(super) fn in_upper<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>) -> Result<T> {
+    refuse(
+        plain,
+        name,
+        opened,
+        "an upper is one filesystem: unmount it",
+    )
+}
+
+/// Fails where something is mounted on `name`, for calls that change what they find by name.
+pub(super) fn check_not_mounted<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    name: Option<Name<'_>>,
+) -> Result<()> {
+    match name {
+        Some(name) if plain.is_mount_point(dir, name)? => {
+            in_upper(plain, name, Err(Errno::CrossDevice.into()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn refuse<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>, remedy: &str) -> Result<T> {
+    match opened {
+        // A component has no mounts.
+        Err(error) if cfg!(feature = "native") && error.errno() == Errno::CrossDevice => {
+            tracing::debug!(layer = %plain.label(), %name, "not entered, for it is a mount point: {remedy}");
+            let message = format_args!("{name} is a mount point: {remedy}");
+            Err(Error::new(Errno::NotPermitted, message).in_layer(|| plain.label()))
+        }
+        opened => opened,
+    }
+}

@@ -1,0 +1,185 @@
+//! The places of all layers that this process has in use: an upper is used once and by nothing
+//! else, a lower by any number of stacks.
+//!
+//! Lock order: `IN_USE` is a leaf. No layer is called while it is held.
+
+use super::{Place, Relation, Stored};
+use crate::error::{Errno, Error, Result};
+#[cfg(feature = "dir")]
+use crate::plain::dir::place::LazyMounts;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Not `crate::sync::Mutex`: it outlives the runs of the schedule tests, each of which has its own
+/// world of locks, and no thread can be switched while it is held.
+static IN_USE: Mutex<BTreeMap<Key, Entry>> = Mutex::new(BTreeMap::new());
+
+/// What a place is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A lower layer of a stack.
+    Lower,
+    /// The upper of an overlay.
+    Upper,
+}
+
+/// One storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Unique(u64),
+    /// A directory by device and inode number, and whether it crosses mounts.
+    #[cfg(feature = "dir")]
+    Dir(u64, u64, bool),
+}
+
+struct Entry {
+    place: Place,
+    /// The label of the first of its users.
+    label: String,
+    uppers: usize,
+    lowers: usize,
+}
+
+/// A place in use, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct InUse {
+    key: Key,
+    role: Role,
+}
+
+/// Uses `place`. `label` names the layer in errors.
+///
+/// # Errors
+/// `busy` if it shares storage with a layer in use and either of the two is an upper.
+pub(crate) fn take(place: &Place, role: Role, label: &str) -> Result<InUse> {
+    let key = key(place);
+    let mut in_use = lock();
+    if let Some((relation, other)) = conflict(&in_use, place, key, role) {
+        return Err(refused(role, relation, other).in_layer(|| label.to_owned()));
+    }
+    let entry = in_use.entry(key).or_insert_with(|| Entry {
+        place: place.clone(),
+        label: label.to_owned(),
+        uppers: 0,
+        lowers: 0,
+    });
+    *entry.users(role) += 1;
+    Ok(InUse { key, role })
+}
+
+impl Entry {
+    fn users(&mut self, role: Role) -> &mut usize {
+        match role {
+            Role::Lower => &mut self.lowers,
+            Role::Upper => &mut self.uppers,
+        }
+    }
+
+    /// Whether it keeps another layer that shares its storage from being used as `role`.
+    fn excludes(&self, role: Role) -> bool {
+        role == Role::Upper || self.uppers > 0
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut in_use = lock();
+        let Some(entry) = in_use.get_mut(&self.key) else {
+            return;
+        };
+        let users = entry.users(self.role);
+        *users = users.saturating_sub(1);
+        if entry.uppers == 0 && entry.lowers == 0 {
+            in_use.remove(&self.key);
+        }
+    }
+}
+
+/// Every section leaves the map whole, so a panic in one takes nothing out of use.
+fn lock() -> MutexGuard<'static, BTreeMap<Key, Entry>> {
+    IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn key(place: &Place) -> Key {
+    match &place.0 {
+        Stored::Unique(number) => Key::Unique(*number),
+        #[cfg(feature = "dir")]
+        Stored::Dir(dir) => {
+            let (device, inode) = dir.id();
+            Key::Dir(device, inode, dir.crosses_mounts())
+        }
+    }
+}
+
+/// A layer in use that shares storage with `place` and excludes it as `role`.
+fn conflict<'a>(
+    in_use: &'a BTreeMap<Key, Entry>,
+    place: &Place,
+    key: Key,
+    role: Role,
+) -> Option<(Relation, &'a Entry)> {
+    match &place.0 {
+        Stored::Unique(_) => {
+            let entry = in_use.get(&key).filter(|entry| entry.excludes(role))?;
+            Some((Relation::Same, entry))
+        }
+        #[cfg(feature = "dir")]
+        Stored::Dir(dir) => {
+            let mounts = LazyMounts::default();
+            let dirs = in_use.range(Key::Dir(0, 0, false)..);
+            dirs.filter(|(_, entry)| entry.excludes(role))
+                .find_map(|(_, entry)| match &entry.place.0 {
+                    Stored::Dir(other) => Some((dir.relation(other, &mounts)?, entry)),
+                    Stored::Unique(_) => None,
+                })
+        }
+    }
+}
+
+fn refused(role: Role, relation: Relation, other: &Entry) -> Error {
+    let label = &other.label;
+    let message = match role {
+        Role::Upper if other.uppers > 0 => format!(
+            "{relation} {label}, which is in use as the upper of another mount: end that mount, \
+             or give this one an upper of its own"
+        ),
+        Role::Upper => format!(
+            "{relation} {label}, which is in use as a lower layer and must never change: give the \
+             upper a place of its own, outside every layer"
+        ),
+        Role::Lower => format!(
+            "{relation} {label}, which is in use as the upper of a mount, and a lower layer must \
+             never change: end that mount first, or give a copy as the layer"
+        ),
+    };
+    Error::new(Errno::Busy, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_its_last_user_ends() {
+        let place = Place::unique();
+        let lower = take(&place, Role::Lower, "one").unwrap();
+        let again = take(&place, Role::Lower, "two").unwrap();
+        let upper = || take(&place.clone(), Role::Upper, "three");
+        let error = upper().unwrap_err();
+        assert_eq!(error.errno(), Errno::Busy);
+        let message = error.to_string();
+        assert!(
+            message.starts_with("three: ") && message.contains(" one, "),
+            "{message}"
+        );
+        drop(lower);
+        assert!(upper().is_err());
+        drop(again);
+        let held = upper().unwrap();
+        assert!(upper().is_err());
+        assert!(take(&place, Role::Lower, "four").is_err());
+        drop(held);
+        let key = key(&place);
+        assert!(!lock().contains_key(&key));
+    }
+}

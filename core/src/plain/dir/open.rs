@@ -1,0 +1,84 @@
+//! Opening a name of a directory, in the directory's own mount.
+//!
+//! A layer is one filesystem unless its owner says otherwise: where something else is mounted on a
+//! name, that is no part of the layer. `openat2` refuses it (`EXDEV`) at the price of an `openat`.
+//! Subvolumes of a btrfs are in one mount, bind mounts of one filesystem are not.
+
+use super::place;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags};
+use rustix::io::{Errno as Os, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Opens `name`, which is not made: `XDEV` where something is mounted on it.
+pub(super) fn within_mount(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
+    /// Whether the system has no `openat2`, which came with Linux 5.6.
+    static IS_MISSING: AtomicBool = AtomicBool::new(false);
+    if IS_MISSING.load(Ordering::Relaxed) {
+        return compared(dir, name, flags);
+    }
+    match rustix::fs::openat2(dir, name, flags, Mode::empty(), ResolveFlags::NO_XDEV) {
+        // A sandbox that does not know the call says PERM, as files say that may not be changed.
+        Err(os @ (Os::NOSYS | Os::PERM)) => {
+            let opened = compared(dir, name, flags);
+            if os == Os::NOSYS || opened.is_ok() {
+                IS_MISSING.store(true, Ordering::Relaxed);
+            }
+            opened
+        }
+        opened => opened,
+    }
+}
+
+/// [`within_mount`] without `openat2`.
+fn compared(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
+    let opened = rustix::fs::openat(dir, name, flags, Mode::empty())?;
+    match place::is_one_mount(dir, opened.as_fd())? {
+        true => Ok(opened),
+        false => Err(Os::XDEV),
+    }
+}
+
+/// Whether something is mounted on `name`.
+pub(super) fn is_mount_point(dir: BorrowedFd<'_>, name: &[u8]) -> Result<bool> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let statx = rustix::fs::statx(dir, name, flags, StatxFlags::empty())?;
+    if statx
+        .stx_attributes_mask
+        .contains(StatxAttributes::MOUNT_ROOT)
+    {
+        return Ok(statx.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
+    }
+    // Linux before 5.8.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match within_mount(dir, name, flags) {
+        Ok(_) => Ok(false),
+        Err(Os::XDEV) => Ok(true),
+        Err(os) => Err(os),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLAGS: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+    /// `/proc` is mounted wherever these tests run, and its own directories are not.
+    #[test]
+    fn mount_points_are_found_with_and_without_openat2() {
+        let root = std::fs::File::open("/").unwrap();
+        let proc = std::fs::File::open("/proc").unwrap();
+        for open in [within_mount, compared] {
+            assert_eq!(open(root.as_fd(), b"proc", FLAGS).unwrap_err(), Os::XDEV);
+            open(proc.as_fd(), b"self", FLAGS).unwrap();
+            open(proc.as_fd(), b"version", FLAGS).unwrap();
+            assert_eq!(
+                open(root.as_fd(), b"none here", FLAGS).unwrap_err(),
+                Os::NOENT
+            );
+        }
+        assert!(is_mount_point(root.as_fd(), b"proc").unwrap());
+        assert!(!is_mount_point(proc.as_fd(), b"version").unwrap());
+    }
+}

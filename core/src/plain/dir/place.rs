@@ -1,0 +1,205 @@
+//! Where a directory lies in its filesystem.
+//!
+//! ```text
+//!   mount 42, which begins at /srv of its filesystem
+//!   ├ up/dir   itself        (device, inode) ─┐
+//!   ├ up                     (device, inode)  │ compared by number
+//!   ├ .        the mount's root               ┘
+//!   │ /srv, /                                   compared by name: no descriptor leads there
+//!   mount 1
+//!   └ where the mount is attached, up to /      counts only for a layer that crosses mounts
+//! ```
+
+use super::mounts::{self, Mounts};
+use super::{errno::from_errno, list};
+use crate::error::{Errno, Error, Result};
+use crate::place::Relation;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use std::cell::OnceCell;
+use std::fmt;
+use std::ops::ControlFlow;
+
+/// Where a directory lies.
+pub(crate) struct DirPlace {
+    /// Device and inode number of the directory and of its ancestors up to the process's root,
+    /// itself first.
+    ancestors: Box<[Id]>,
+    /// How many of these are in its own mount; all where mounts cannot be told apart.
+    in_mount: usize,
+    /// The number of its mount, where the system tells.
+    mount: Option<u64>,
+    /// Its path from the process's root, where procfs tells.
+    path: Option<Vec<u8>>,
+    /// Whether filesystems that are mounted inside it belong to it.
+    crosses_mounts: bool,
+}
+
+/// Device and inode number.
+type Id = (u64, u64);
+
+/// The table of mounts, read when it is first needed: directories of one mount are compared
+/// without it.
+#[derive(Default)]
+pub(crate) struct LazyMounts(OnceCell<Mounts>);
+
+impl LazyMounts {
+    fn get(&self) -> &Mounts {
+        self.0.get_or_init(Mounts::read)
+    }
+}
+
+impl DirPlace {
+    pub(crate) fn of(dir: BorrowedFd<'_>, crosses_mounts: bool) -> Result<Self> {
+        check_not_removed(dir)?;
+        let (id, mount) = identify(dir).map_err(from_errno)?;
+        let mut ancestors = vec![id];
+        let mut in_mount = 1;
+        let mut last = (id, mount);
+        let mut at = up(dir);
+        // A directory that may not be searched ends the walk: what is above it is compared by path.
+        while let Some(dir) = at {
+            let Ok(found) = identify(dir.as_fd()) else {
+                break;
+            };
+            if found == last {
+                break;
+            }
+            ancestors.push(found.0);
+            if found.1 == mount && in_mount + 1 == ancestors.len() {
+                in_mount += 1;
+            }
+            last = found;
+            at = up(dir.as_fd());
+        }
+        Ok(Self {
+            ancestors: ancestors.into(),
+            in_mount,
+            mount,
+            path: path_of(dir),
+            crosses_mounts,
+        })
+    }
+
+    /// Device and inode number of the directory itself.
+    pub(crate) fn id(&self) -> Id {
+        // There is always one: the walk begins with it.
+        self.ancestors.first().copied().unwrap_or_default()
+    }
+
+    pub(crate) fn crosses_mounts(&self) -> bool {
+        self.crosses_mounts
+    }
+
+    /// How this directory lies to `other`; none if they are apart.
+    pub(crate) fn relation(&self, other: &Self, mounts: &LazyMounts) -> Option<Relation> {
+        if self.id() == other.id() {
+            Some(Relation::Same)
+        } else if self.is_inside(other, mounts) {
+            Some(Relation::Inside)
+        } else if other.is_inside(self, mounts) {
+            Some(Relation::Contains)
+        } else {
+            None
+        }
+    }
+
+    fn is_inside(&self, outer: &Self, mounts: &LazyMounts) -> bool {
+        let reach = if outer.crosses_mounts {
+            self.ancestors.len()
+        } else {
+            self.in_mount
+        };
+        self.ancestors[1..reach].contains(&outer.id()) || self.is_inside_by_path(outer, mounts)
+    }
+
+    /// Whether `outer` is an ancestor in the filesystem that the walk did not reach: above the root
+    /// of this directory's mount, or behind a directory that may not be searched.
+    fn is_inside_by_path(&self, outer: &Self, mounts: &LazyMounts) -> bool {
+        if self.mount == outer.mount && self.reaches_root() {
+            return false;
+        }
+        let (Some(own), Some(outer)) = (self.locate(mounts), outer.locate(mounts)) else {
+            return false;
+        };
+        let Some(unknown) = own.names.len().checked_sub(self.in_mount) else {
+            return false;
+        };
+        own.filesystem == outer.filesystem
+            && outer.names.len() <= unknown
+            && own.names.starts_with(&outer.names)
+    }
+
+    /// Whether the walk went beyond the directory's own mount, so that all its ancestors in there
+    /// are known, or to the process's root.
+    fn reaches_root(&self) -> bool {
+        let is_root = self.path.as_deref().is_some_and(|path| {
+            let names = path.split(|&byte| byte == b'/');
+            names.filter(|name| !name.is_empty()).count() + 1 == self.in_mount
+        });
+        self.in_mount < self.ancestors.len() || is_root
+    }
+
+    fn locate<'a>(&'a self, mounts: &'a LazyMounts) -> Option<mounts::Located<'a>> {
+        mounts.get().locate(self.mount?, self.path.as_deref()?)
+    }
+}
+
+impl fmt::Debug for DirPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DirPlace").field(&self.id()).finish()
+    }
+}
+
+/// Fails for a directory that was removed. It can still be opened and looks empty, and nothing can
+/// be made in it.
+fn check_not_removed(dir: BorrowedFd<'_>) -> Result<()> {
+    if super::stat::meta(dir, None)?.links > 0 {
+        return Ok(());
+    }
+    // Some filesystems in user space count no links; listing tells, where it is permitted.
+    match list::list(dir, &mut |_, _, _| ControlFlow::Break(())) {
+        Err(error) if error.is_not_found() => Err(Error::new(
+            Errno::NoEntry,
+            "the directory was removed: open one that is there",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The directory above.
+fn up(dir: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, "..", flags, Mode::empty()).ok()
+}
+
+/// Device and inode number, and the number of the mount where the system tells.
+fn identify(dir: BorrowedFd<'_>) -> rustix::io::Result<(Id, Option<u64>)> {
+    let asked = StatxFlags::INO | StatxFlags::MNT_ID;
+    let flags = AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
+    let statx = rustix::fs::statx(dir, "", flags, asked)?;
+    let device = rustix::fs::makedev(statx.stx_dev_major, statx.stx_dev_minor);
+    let mount = if StatxFlags::from_bits_retain(statx.stx_mask).contains(StatxFlags::MNT_ID) {
+        Some(statx.stx_mnt_id)
+    } else {
+        // Linux before 5.8.
+        mounts::of_descriptor(dir)
+    };
+    Ok(((device, statx.stx_ino), mount))
+}
+
+/// Whether both are in one mount; where the system does not tell, whether they are on one device.
+pub(super) fn is_one_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+    let (one, other) = (identify(one)?, identify(other)?);
+    Ok(match (one.1, other.1) {
+        (Some(one), Some(other)) => one == other,
+        (None, _) | (_, None) => one.0.0 == other.0.0,
+    })
+}
+
+/// The path by which procfs shows a descriptor.
+fn path_of(dir: BorrowedFd<'_>) -> Option<Vec<u8>> {
+    let link = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    let path = rustix::fs::readlinkat(CWD, link, Vec::new()).ok()?;
+    Some(path.into_bytes())
+}

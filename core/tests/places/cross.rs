@@ -1,0 +1,289 @@
+//! A layer was a system's root with procfs mounted at its /proc, and a guest read the environment of
+//! every process of the host.
+
+use crate::kit::{Mounted, dirs, lower, open};
+use std::path::Path;
+use wasi_overlay_core::plain::HostDir;
+use wasi_overlay_core::{Dir, Errno, Kind, Lower, OpenHow, Overlay, SetTime, SetTimes, Timestamp};
+
+const READ: OpenHow = OpenHow {
+    read: true,
+    write: false,
+    create: false,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    follow: false,
+};
+const WRITE: OpenHow = OpenHow {
+    write: true,
+    ..READ
+};
+
+fn errno<T>(result: wasi_overlay_core::Result<T>) -> Errno {
+    crate::kit::error(result).errno()
+}
+
+/// Names with types.
+fn listed(dir: &Dir) -> Vec<(String, Kind)> {
+    let listing = dir.list().unwrap();
+    (0..listing.len())
+        .map(|at| listing.get(at).unwrap())
+        .map(|entry| (entry.name.to_string(), entry.kind))
+        .collect()
+}
+
+/// A directory with a filesystem mounted at `proc` and another directory at `bound`, a file that is
+/// bound over another, and ordinary ones.
+struct Layer {
+    _mounts: [Mounted; 3],
+    temp: tempfile::TempDir,
+}
+
+impl Layer {
+    fn new() -> Option<Self> {
+        let temp = dirs(&["base/proc", "base/bound", "base/dir", "outside/inside"]);
+        let at = |path: &str| temp.path().join(path);
+        std::fs::write(at("outside/secret"), "secret").unwrap();
+        std::fs::write(at("base/file"), "").unwrap();
+        std::fs::write(at("base/dir/plain"), "plain").unwrap();
+        let mounts = [
+            Mounted::new(&["-t", "proc", "none"], &at("base/proc"))?,
+            Mounted::bind(&at("outside"), &at("base/bound"))?,
+            Mounted::bind(&at("outside/secret"), &at("base/file"))?,
+        ];
+        Some(Self {
+            _mounts: mounts,
+            temp,
+        })
+    }
+
+    fn base(&self) -> std::path::PathBuf {
+        self.temp.path().join("base")
+    }
+}
+
+/// Nothing that is mounted in the tree can be entered, and everything else can.
+fn refuses_mounts(root: &Dir) {
+    let names = [
+        ("bound", Kind::Dir),
+        ("dir", Kind::Dir),
+        ("file", Kind::File),
+        ("proc", Kind::Dir),
+    ];
+    let names = names.map(|(name, kind)| (name.to_owned(), kind));
+    assert_eq!(listed(root), names);
+    for (name, kind) in &names {
+        assert_eq!(root.stat_at(name, true).unwrap().kind, *kind, "{name}");
+    }
+    for path in [
+        "proc/self/environ",
+        "proc/none",
+        "bound/secret",
+        "bound/inside/x",
+    ] {
+        assert_eq!(
+            errno(root.stat_at(path, true)),
+            Errno::NotPermitted,
+            "{path}"
+        );
+        assert_eq!(
+            errno(root.open_at(path, READ)),
+            Errno::NotPermitted,
+            "{path}"
+        );
+    }
+    for name in ["proc", "bound"] {
+        let how = OpenHow {
+            directory: true,
+            ..READ
+        };
+        let dir = root.open_at(name, how);
+        let listing = dir.and_then(|dir| dir.dir()?.list());
+        let error = crate::kit::error(listing);
+        assert_eq!(error.errno(), Errno::NotPermitted, "{name}");
+        assert!(error.to_string().contains("is a mount point: "), "{error}");
+    }
+    assert_eq!(errno(root.open_at("file", READ)), Errno::NotPermitted);
+    assert_eq!(errno(root.open_at("file", WRITE)), Errno::NotPermitted);
+    root.open_at("dir/plain", READ).unwrap();
+}
+
+#[test]
+fn mounts_inside_a_lower_are_listed_and_not_entered() {
+    let Some(layer) = Layer::new() else { return };
+    let overlay = Overlay::builder().lower(lower(&layer.base()));
+    let overlay = overlay.upper_memory(1 << 20).build().unwrap();
+    refuses_mounts(&overlay.root());
+    // Below another layer too, which has a directory of that name.
+    let above = dirs(&["proc", "bound", "dir"]);
+    std::fs::write(above.path().join("proc/own"), "").unwrap();
+    let overlay = Overlay::builder()
+        .lower(lower(&layer.base()))
+        .lower(lower(above.path()))
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    assert_eq!(
+        errno(root.stat_at("proc/self/environ", true)),
+        Errno::NotPermitted
+    );
+    assert_eq!(
+        errno(root.stat_at("bound/secret", true)),
+        Errno::NotPermitted
+    );
+    // A layer below one with a mount point does not shine through it.
+    let overlay = Overlay::builder()
+        .lower(lower(above.path()))
+        .lower(lower(&layer.base()))
+        .build()
+        .unwrap();
+    assert_eq!(
+        errno(overlay.root().stat_at("proc/own", true)),
+        Errno::NotPermitted
+    );
+}
+
+#[test]
+fn error_says_how_to_allow_it() {
+    let Some(layer) = Layer::new() else { return };
+    let overlay = Overlay::builder()
+        .lower(lower(&layer.base()))
+        .build()
+        .unwrap();
+    let error = crate::kit::error(overlay.root().stat_at("bound/secret", true));
+    let message = error.to_string();
+    assert!(message.starts_with("lower: "), "{message}");
+    for words in [
+        "bound is a mount point",
+        "`cross-mounts`",
+        "HostDir::cross_mounts",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn owner_may_let_a_layer_cross_mounts() {
+    let Some(layer) = Layer::new() else { return };
+    let host = HostDir::new(open(&layer.base()), "lower").cross_mounts(true);
+    let overlay = Overlay::builder().lower(Lower::host_dir(host).unwrap());
+    let overlay = overlay.upper_memory(1 << 20).build().unwrap();
+    let root = overlay.root();
+    root.stat_at("proc/self/environ", true).unwrap();
+    let opened = root.open_at("bound/secret", READ).unwrap();
+    assert_eq!(
+        opened.file().unwrap().read_vec_at(64, 0).unwrap(),
+        b"secret"
+    );
+    root.open_at("file", WRITE).unwrap();
+}
+
+/// What is mounted inside a crossing layer is its storage too.
+#[test]
+fn upper_may_not_lie_in_a_mount_of_a_layer_that_crosses() {
+    let Some(layer) = Layer::new() else { return };
+    let upper = layer.base().join("bound/inside");
+    let build = |cross| {
+        let host = HostDir::new(open(&layer.base()), "lower").cross_mounts(cross);
+        let builder = Overlay::builder().lower(Lower::host_dir(host).unwrap());
+        builder.upper_dir("upper", open(&upper)).build()
+    };
+    build(false).unwrap();
+    assert_eq!(errno(build(true)), Errno::Busy);
+}
+
+#[test]
+fn mounts_inside_an_upper_are_listed_and_not_entered_or_changed() {
+    let Some(layer) = Layer::new() else { return };
+    let secret = layer.temp.path().join("outside/secret");
+    let before = std::fs::metadata(&secret).unwrap();
+    let overlay = || {
+        let builder = Overlay::builder().upper_dir("upper", open(&layer.base()));
+        builder.build().unwrap()
+    };
+    let mounted = overlay();
+    let root = mounted.root();
+    refuses_mounts(&root);
+    let times = SetTimes {
+        accessed: SetTime::Keep,
+        modified: SetTime::To(Timestamp {
+            seconds: 1,
+            nanoseconds: 0,
+        }),
+    };
+    for name in ["file", "bound"] {
+        let set = root.set_times_at(name, false, times);
+        assert_eq!(errno(set), Errno::NotPermitted, "{name}");
+    }
+    for name in ["file", "bound"] {
+        assert!(root.rename_at(name, &root, "moved").is_err());
+    }
+    assert!(root.unlink_file_at("file").is_err());
+    assert!(root.remove_directory_at("bound").is_err());
+    assert_eq!(
+        errno(root.create_directory_at("bound/new")),
+        Errno::NotPermitted
+    );
+    let after = std::fs::metadata(&secret).unwrap();
+    assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+    drop((root, mounted));
+    // A mount that was cut is swept, and what is mounted there is left alone.
+    let work = layer.base().join(".wh..wh.work");
+    std::fs::create_dir(&work).unwrap();
+    std::fs::write(layer.temp.path().join("outside/.wh.secret"), "").unwrap();
+    drop(overlay());
+    assert!(!work.exists());
+    assert!(layer.temp.path().join("outside/.wh.secret").exists());
+}
+
+/// A subvolume has a device number of its own, and is no mount.
+#[test]
+fn subvolumes_of_a_btrfs_are_part_of_the_layer() {
+    let temp = dirs(&["mount"]);
+    let run = |program: &str, arguments: &[&str]| {
+        let status = std::process::Command::new(program).args(arguments).output();
+        let done = status.is_ok_and(|output| output.status.success());
+        if !done {
+            println!("skipped: {program} {arguments:?} does not work here");
+        }
+        done
+    };
+    let image = temp.path().join("image");
+    let file = std::fs::File::create(&image).unwrap();
+    file.set_len(256 << 20).unwrap();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    if !run("mkfs.btrfs", &["-q", &text(&image)]) {
+        return;
+    }
+    let point = temp.path().join("mount");
+    let Some(_mounted) = Mounted::new(&["-o", "loop", &text(&image)], &point) else {
+        return;
+    };
+    std::fs::create_dir(point.join("base")).unwrap();
+    let sub = point.join("base/sub");
+    if !run("btrfs", &["-q", "subvolume", "create", &text(&sub)]) {
+        return;
+    }
+    std::fs::write(sub.join("file"), "data").unwrap();
+    let overlay = Overlay::builder()
+        .lower(lower(&point.join("base")))
+        .build()
+        .unwrap();
+    overlay.root().open_at("sub/file", READ).unwrap();
+    // The same subvolume, mounted by itself, is inside the layer.
+    std::fs::create_dir(temp.path().join("again")).unwrap();
+    let again = temp.path().join("again");
+    let device = std::process::Command::new("findmnt")
+        .args(["-n", "-o", "SOURCE", "--target", &text(&point)])
+        .output()
+        .unwrap();
+    let device = String::from_utf8(device.stdout).unwrap();
+    let device = device.split('[').next().unwrap().trim();
+    let Some(_again) = Mounted::new(&["-o", "subvol=base/sub", device], &again) else {
+        return;
+    };
+    let error = crate::kit::error(crate::kit::builder(None, &again).build());
+    assert_eq!(error.errno(), Errno::Busy);
+    assert!(error.to_string().contains("it lies inside"), "{error}");
+}

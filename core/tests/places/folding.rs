@@ -1,0 +1,235 @@
+//! On a filesystem that folds case, `.WH.x` is the whiteout of `x`: a guest could hide what it must
+//! not change, and bring back what was removed.
+
+use crate::kit::{Mounted, builder, dirs, error, open};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::Command;
+use wasi_overlay_core::layer::XattrNames;
+use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::plain::{Access, HostDir, HostFile, HostHandle, Plain};
+use wasi_overlay_core::{Errno, Kind, Meta, Name, NameBuf, OpenHow, Overlay, Result, SetTimes};
+
+/// A directory that takes names for one that differ in case alone.
+struct Folding(HostDir);
+
+/// The spelling that a name is kept by.
+fn fold(name: Name<'_>) -> NameBuf {
+    let bytes = name.as_bytes().to_ascii_lowercase();
+    Name::new(&bytes).unwrap().to_owned()
+}
+
+fn fold_any(name: Option<Name<'_>>) -> Option<NameBuf> {
+    name.map(fold)
+}
+
+fn as_name(name: Option<&NameBuf>) -> Option<Name<'_>> {
+    name.map(NameBuf::as_name)
+}
+
+impl Plain for Folding {
+    type Dir = HostHandle;
+    type File = HostFile;
+
+    fn label(&self) -> String {
+        self.0.label()
+    }
+
+    fn root(&self) -> Result<HostHandle> {
+        self.0.root()
+    }
+
+    fn meta(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<Meta> {
+        self.0.meta(dir, as_name(fold_any(name).as_ref()))
+    }
+
+    fn open_dir(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostHandle> {
+        self.0.open_dir(dir, fold(name).as_name())
+    }
+
+    fn open_file(&self, dir: &HostHandle, name: Name<'_>, access: Access) -> Result<HostFile> {
+        self.0.open_file(dir, fold(name).as_name(), access)
+    }
+
+    fn create_file(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<HostFile> {
+        self.0.create_file(dir, fold(name).as_name(), mode)
+    }
+
+    fn create_dir(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<()> {
+        self.0.create_dir(dir, fold(name).as_name(), mode)
+    }
+
+    fn symlink(&self, dir: &HostHandle, name: Name<'_>, target: &[u8]) -> Result<()> {
+        self.0.symlink(dir, fold(name).as_name(), target)
+    }
+
+    fn read_link(&self, dir: &HostHandle, name: Name<'_>) -> Result<Box<[u8]>> {
+        self.0.read_link(dir, fold(name).as_name())
+    }
+
+    fn link(
+        &self,
+        from: &HostHandle,
+        from_name: Name<'_>,
+        to: &HostHandle,
+        to_name: Name<'_>,
+    ) -> Result<()> {
+        let (from_name, to_name) = (fold(from_name), fold(to_name));
+        self.0
+            .link(from, from_name.as_name(), to, to_name.as_name())
+    }
+
+    fn rename(
+        &self,
+        from: &HostHandle,
+        from_name: Name<'_>,
+        to: &HostHandle,
+        to_name: Name<'_>,
+    ) -> Result<()> {
+        let (from_name, to_name) = (fold(from_name), fold(to_name));
+        self.0
+            .rename(from, from_name.as_name(), to, to_name.as_name())
+    }
+
+    fn remove_file(&self, dir: &HostHandle, name: Name<'_>) -> Result<()> {
+        self.0.remove_file(dir, fold(name).as_name())
+    }
+
+    fn remove_dir(&self, dir: &HostHandle, name: Name<'_>) -> Result<()> {
+        self.0.remove_dir(dir, fold(name).as_name())
+    }
+
+    fn list(
+        &self,
+        dir: &HostHandle,
+        each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.0.list(dir, each)
+    }
+
+    fn set_times(&self, dir: &HostHandle, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
+        self.0
+            .set_times(dir, as_name(fold_any(name).as_ref()), times)
+    }
+
+    fn sync_dir(&self, dir: &HostHandle) -> Result<()> {
+        self.0.sync_dir(dir)
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        self.0.sync_all()
+    }
+
+    fn xattrs(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<XattrNames> {
+        self.0.xattrs(dir, as_name(fold_any(name).as_ref()))
+    }
+}
+
+fn folding(path: &Path) -> Folding {
+    Folding(HostDir::new(open(path), "folds"))
+}
+
+fn names(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).unwrap().flatten();
+    entries
+        .map(|e| e.file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn upper_that_folds_case_is_refused() {
+    let temp = dirs(&["up"]);
+    let path = temp.path().join("up");
+    let upper = Marked::upper(folding(&path));
+    let refused = error(Overlay::builder().upper("folds", upper).build());
+    assert_eq!(refused.errno(), Errno::Unsupported);
+    let message = refused.to_string();
+    assert!(message.starts_with("folds: "), "{message}");
+    assert!(
+        message.contains("names that differ in case alone"),
+        "{message}"
+    );
+    assert!(names(&path).is_empty(), "{:?}", names(&path));
+}
+
+/// An upper that is never unmounted has no work folder when it is mounted, by which folding is
+/// detected: its first change of several steps is refused.
+#[test]
+fn upper_on_demand_that_folds_case_is_refused_at_its_first_mark() {
+    let temp = dirs(&["base", "up"]);
+    std::fs::write(temp.path().join("base/x"), "").unwrap();
+    let path = temp.path().join("up");
+    let overlay = Overlay::builder()
+        .lower(crate::kit::lower(&temp.path().join("base")))
+        .upper("folds", Marked::upper_on_demand(folding(&path)))
+        .build()
+        .unwrap();
+    let how = OpenHow {
+        read: true,
+        write: true,
+        create: false,
+        directory: false,
+        exclusive: false,
+        truncate: false,
+        follow: false,
+    };
+    for _ in 0..2 {
+        let refused = error(overlay.root().open_at("x", how));
+        assert_eq!(refused.errno(), Errno::Unsupported, "{refused}");
+        assert!(names(&path).is_empty(), "{:?}", names(&path));
+    }
+}
+
+/// Where case counts, an upper may hold the other spelling.
+#[test]
+fn other_spelling_of_the_work_folder_is_a_name_like_any_other() {
+    let temp = dirs(&["up/.WH..WH.WORK"]);
+    let path = temp.path().join("up");
+    let overlay = builder(None, &path).build().unwrap();
+    let root = overlay.root();
+    root.create_directory_at(".WH.x").unwrap();
+    assert_eq!(root.list().unwrap().len(), 2);
+    drop((root, overlay));
+    assert_eq!(names(&path).len(), 2);
+}
+
+/// Real filesystems that fold.
+#[test]
+fn uppers_on_vfat_and_in_casefold_directories_are_refused() {
+    let run = |command: &str, arguments: &[&str]| {
+        let output = Command::new(command).args(arguments).output();
+        let done = output.is_ok_and(|output| output.status.success());
+        if !done {
+            println!("skipped: {command} {arguments:?} does not work here");
+        }
+        done
+    };
+    for (make, arguments) in [
+        ("mkfs.vfat", &[][..]),
+        (
+            "mkfs.ext4",
+            &["-q", "-O", "casefold", "-E", "encoding=utf8"],
+        ),
+    ] {
+        let temp = dirs(&["mount"]);
+        let image = temp.path().join("image");
+        let file = std::fs::File::create(&image).unwrap();
+        file.set_len(64 << 20).unwrap();
+        let image = image.to_str().unwrap();
+        if !run(make, &[arguments, &[image]].concat()) {
+            continue;
+        }
+        let point = temp.path().join("mount");
+        let Some(_mounted) = Mounted::new(&["-o", "loop", image], &point) else {
+            continue;
+        };
+        let up = point.join("up");
+        std::fs::create_dir(&up).unwrap();
+        if make == "mkfs.ext4" && !run("chattr", &["+F", up.to_str().unwrap()]) {
+            continue;
+        }
+        let refused = error(builder(None, &up).build());
+        assert_eq!(refused.errno(), Errno::Unsupported, "{make}: {refused}");
+        assert!(names(&up).is_empty(), "{make}: {:?}", names(&up));
+    }
+}

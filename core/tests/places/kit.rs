@@ -1,0 +1,72 @@
+//! Directories, overlays on them, and mounts that end with the test.
+
+use cap_std::ambient_authority;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use wasi_overlay_core::{Error, Lower, Overlay, OverlayBuilder, Result};
+
+/// An open directory of the host.
+pub(crate) fn open(path: &Path) -> cap_std::fs::Dir {
+    cap_std::fs::Dir::open_ambient_dir(path, ambient_authority()).unwrap()
+}
+
+/// A temporary directory with these directories in it.
+pub(crate) fn dirs(paths: &[&str]) -> tempfile::TempDir {
+    let temp = tempfile::tempdir().unwrap();
+    for path in paths {
+        std::fs::create_dir_all(temp.path().join(path)).unwrap();
+    }
+    temp
+}
+
+/// A lower layer, labelled `lower`.
+pub(crate) fn lower(path: &Path) -> Lower {
+    Lower::dir("lower", open(path)).unwrap()
+}
+
+/// An overlay of one lower, if any, and an upper, labelled `upper`.
+pub(crate) fn builder(lower_path: Option<&Path>, upper: &Path) -> OverlayBuilder {
+    let builder = Overlay::builder().upper_dir("upper", open(upper));
+    match lower_path {
+        Some(path) => builder.lower(lower(path)),
+        None => builder,
+    }
+}
+
+/// The error of something that has to fail.
+pub(crate) fn error<T>(result: Result<T>) -> Error {
+    match result {
+        Ok(_) => panic!("it should have failed"),
+        Err(error) => error,
+    }
+}
+
+/// Something mounted, until this is dropped.
+pub(crate) struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Runs `mount` with these arguments and the mount point. None, and a line that says why, where
+    /// this process may not or the filesystem is missing.
+    pub(crate) fn new(arguments: &[&str], point: &Path) -> Option<Self> {
+        let output = Command::new("mount").args(arguments).arg(point).output();
+        let reason = match output {
+            Ok(output) if output.status.success() => return Some(Self(point.to_owned())),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        println!("skipped: cannot mount {arguments:?}: {reason}");
+        None
+    }
+
+    /// Shows `directory` or file at `point` too.
+    pub(crate) fn bind(directory: &Path, point: &Path) -> Option<Self> {
+        Self::new(&["--bind", directory.to_str().unwrap()], point)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let ended = Command::new("umount").arg(&self.0).status().unwrap();
+        assert!(ended.success(), "cannot unmount {:?}", self.0);
+    }
+}

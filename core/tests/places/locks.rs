@@ -1,0 +1,117 @@
+//! Another process used the upper of a running mount as its layer, or as a writable `--dir`, and its
+//! guest saw files appear in what never changes. The locks of another process are those of
+//! another open file, so this process can have both.
+
+use crate::kit::{builder, dirs, error, lower, open};
+use rustix::fs::FlockOperation::{NonBlockingLockExclusive, NonBlockingLockShared, Unlock};
+use std::fs::File;
+use std::path::Path;
+use wasi_overlay_core::{Errno, Limits, Live, LowerStack, Overlay};
+
+/// Another process's descriptor of a directory.
+fn other(path: &Path) -> File {
+    File::open(path).unwrap()
+}
+
+#[test]
+fn upper_of_another_process_is_no_lower() {
+    let temp = dirs(&["up"]);
+    let up = temp.path().join("up");
+    let other = other(&up);
+    rustix::fs::flock(&other, NonBlockingLockExclusive).unwrap();
+    let refused = error(LowerStack::new([lower(&up)], &Limits::default()));
+    assert_eq!(refused.errno(), Errno::Busy);
+    let message = refused.to_string();
+    let words = "lower: the directory is in use as the upper of another mount";
+    assert!(message.starts_with(words), "{message}");
+    rustix::fs::flock(&other, Unlock).unwrap();
+    LowerStack::new([lower(&up)], &Limits::default()).unwrap();
+}
+
+#[test]
+fn lower_is_locked_shared_as_long_as_its_stack() {
+    let temp = dirs(&["base"]);
+    let base = temp.path().join("base");
+    let stacks = [lower(&base), lower(&base)]
+        .map(|lower| LowerStack::new([lower], &Limits::default()).unwrap());
+    let other = other(&base);
+    let exclusive = || rustix::fs::flock(&other, NonBlockingLockExclusive);
+    assert!(exclusive().is_err());
+    rustix::fs::flock(&other, NonBlockingLockShared).unwrap();
+    rustix::fs::flock(&other, Unlock).unwrap();
+    drop(stacks);
+    exclusive().unwrap();
+}
+
+#[test]
+fn lower_of_another_process_is_no_upper() {
+    let temp = dirs(&["up"]);
+    let up = temp.path().join("up");
+    let other = other(&up);
+    rustix::fs::flock(&other, NonBlockingLockShared).unwrap();
+    let refused = error(builder(None, &up).build());
+    assert_eq!(refused.errno(), Errno::Busy);
+    let message = refused.to_string();
+    let words = "upper: the directory is in use as a lower layer, or as a writable live directory";
+    assert!(message.starts_with(words), "{message}");
+    // To find the words, the lock was tried; nothing of that stays.
+    rustix::fs::flock(&other, NonBlockingLockExclusive).unwrap();
+    let refused = error(builder(None, &up).build());
+    assert!(
+        refused.to_string().contains("the upper of another mount"),
+        "{refused}"
+    );
+    drop(other);
+    builder(None, &up).build().unwrap();
+}
+
+#[test]
+fn writable_live_directories_share_and_exclude_an_upper() {
+    let temp = dirs(&["dir"]);
+    let path = temp.path().join("dir");
+    let live = Live::new(open(&path));
+    live.lock().unwrap();
+    live.lock().unwrap();
+    Live::new(open(&path)).lock().unwrap();
+    assert_eq!(error(builder(None, &path).build()).errno(), Errno::Busy);
+    // A descriptor of the mount writes as the mount does.
+    let root = live.root();
+    drop(live);
+    assert_eq!(error(builder(None, &path).build()).errno(), Errno::Busy);
+    drop(root);
+
+    let overlay = builder(None, &path).build().unwrap();
+    assert_eq!(error(Live::new(open(&path)).lock()).errno(), Errno::Busy);
+    Live::read_only(open(&path)).lock().unwrap();
+    drop(overlay);
+    Live::new(open(&path)).lock().unwrap();
+}
+
+/// A directory that may be searched and not read can be a lower, as before there were locks.
+#[test]
+fn unreadable_lower_needs_no_lock() {
+    use std::os::unix::fs::PermissionsExt;
+    let temp = dirs(&["base"]);
+    let base = temp.path().join("base");
+    std::fs::write(base.join("file"), "data").unwrap();
+    let set = |mode| std::fs::set_permissions(&base, PermissionsExt::from_mode(mode)).unwrap();
+    set(0o311);
+    let overlay = Overlay::builder().lower(lower(&base)).build().unwrap();
+    assert_eq!(overlay.root().stat_at("file", false).unwrap().size, 4);
+    set(0o755);
+}
+
+/// Five hundred layers and their locks leave descriptors for everything else: a layer has one for
+/// its directory, which holds the lock too, and one that is kept of its root.
+#[test]
+fn lock_of_a_layer_takes_no_descriptor_of_its_own() {
+    let temp = dirs(&["base"]);
+    let base = temp.path().join("base");
+    let stack = LowerStack::new((0..20).map(|_| lower(&base)), &Limits::default()).unwrap();
+    let base = base.canonicalize().unwrap();
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+    let of_base = descriptors
+        .flatten()
+        .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|path| path == base));
+    assert_eq!(of_base.count(), 2 * stack.len());
+}

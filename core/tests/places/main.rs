@@ -1,0 +1,13 @@
+//! Where layers are stored: what may share storage with what, mounts inside layers, and what is
+//! never opened.
+
+#![cfg(feature = "dir")]
+
+mod bind;
+mod closed;
+mod cross;
+mod fifo;
+mod folding;
+mod kit;
+mod locks;
+mod refused;
