@@ -6,10 +6,10 @@ use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::{Dir, Errno, Limits, Live, Lower, Opened, Overlay, Result};
 
 /// Puts the limit of descriptors back.
-struct Descriptors(Rlimit);
+pub(crate) struct Descriptors(Rlimit);
 
 impl Descriptors {
-    fn limit(most: u64) -> Self {
+    pub(crate) fn limit(most: u64) -> Self {
         let before = getrlimit(Resource::Nofile);
         let limit = Rlimit {
             current: Some(most),

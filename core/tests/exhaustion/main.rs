@@ -9,6 +9,8 @@ mod copy;
 mod cost;
 mod full;
 mod million;
+mod sweep;
+mod trees;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;
