@@ -29,6 +29,7 @@
 mod builder;
 mod copy_up;
 mod create;
+mod depth;
 mod descend;
 mod dir;
 mod file;

@@ -235,7 +235,7 @@ impl LowerNode {
         if !opaque {
             parts.extend(more.iter().copied().map(Part::new));
         }
-        Ok(Some(self.new_child(kept, (meta, top), parts)))
+        Ok(Some(self.new_child(stack, kept, (meta, top), parts)?))
     }
 
     /// Makes the node of a child out of what `top` and the layers `more` below it say about its name.
@@ -270,7 +270,10 @@ impl LowerNode {
                 }
             }
         }
-        Ok(seen.map(|seen| self.new_child(kept, seen, parts)))
+        match seen {
+            Some(seen) => Ok(Some(self.new_child(stack, kept, seen, parts)?)),
+            None => Ok(None),
+        }
     }
 
     /// Takes the nodes of what is in this directory.

@@ -82,6 +82,8 @@ pub struct LowerStack {
     #[cfg(feature = "native")]
     data: data::Kept,
     table_entries: usize,
+    /// Most directories above one.
+    depth: usize,
     /// Of the names in tables.
     hasher: RandomState,
 }
@@ -109,6 +111,7 @@ impl LowerStack {
             #[cfg(feature = "native")]
             data: data::Kept::new(limits.kept_data),
             table_entries: limits.table_entries,
+            depth: limits.depth,
             hasher: RandomState::default(),
         };
         stack.root = LowerNode::root(&stack)?;

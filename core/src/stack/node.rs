@@ -47,6 +47,8 @@ pub(super) struct LowerDir {
     /// is known once names are merged (see [`Children`]).
     pub(super) parts: Box<[Part]>,
     pub(super) children: OnceLock<Children>,
+    /// How many directories are above it.
+    depth: u32,
 }
 
 /// What is kept of a regular file that was opened.
@@ -89,7 +91,7 @@ impl LowerNode {
                 parent: None,
                 name: LowerName::Own(Box::default()),
                 lean: Lean::new(&meta, layer),
-                kind: LowerKind::dir(parts),
+                kind: LowerKind::dir(parts, 0),
             })
         }))
     }
@@ -194,24 +196,36 @@ impl LowerNode {
     }
 
     /// A child of which this is known in its topmost layer.
+    ///
+    /// # Errors
+    /// `name-too-long` for a directory that lies deeper than [`Limits::depth`](crate::Limits::depth).
     pub(super) fn new_child(
         self: &Arc<Self>,
+        stack: &LowerStack,
         name: LowerName,
         (meta, layer): (Meta, u16),
         parts: Vec<Part>,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>> {
         let kind = match meta.kind {
-            Kind::Dir => LowerKind::dir(parts),
+            Kind::Dir => {
+                let depth = self.dir()?.depth.saturating_add(1);
+                // A component serves one guest, which delays nobody else.
+                if cfg!(feature = "native") && depth as usize > stack.depth {
+                    let message = "a directory lies deeper than Limits::depth allows";
+                    return Err(self.located(Error::new(Errno::NameTooLong, message)));
+                }
+                LowerKind::dir(parts, depth)
+            }
             Kind::Symlink => LowerKind::Symlink(Box::default()),
             Kind::File => LowerKind::File(OnceBox::new()),
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => LowerKind::Other,
         };
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             parent: Some(Arc::downgrade(self)),
             name,
             lean: Lean::new(&meta, layer),
             kind,
-        })
+        }))
     }
 
     /// A handle of the directory in one of its layers.
@@ -287,10 +301,11 @@ impl Part {
 }
 
 impl LowerKind {
-    fn dir(parts: Vec<Part>) -> Self {
+    fn dir(parts: Vec<Part>, depth: u32) -> Self {
         let dir = LowerDir {
             parts: parts.into(),
             children: OnceLock::new(),
+            depth,
         };
         Self::Dir(Box::new(dir))
     }

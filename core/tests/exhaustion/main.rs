@@ -7,6 +7,7 @@
 mod bounded;
 mod copy;
 mod cost;
+mod depth;
 mod full;
 mod million;
 mod sweep;
