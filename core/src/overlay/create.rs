@@ -192,7 +192,6 @@ impl Shared {
             false => Err(Errno::Access.into()),
         }
     }
-
 }
 
 /// Whether a file of this kind can be opened.

@@ -57,7 +57,8 @@ impl Shared {
         let mut steps = 0;
         let mut dir = Arc::clone(node);
         let depth = loop {
-            if let Some(depth) = dir.dir.as_ref().and_then(|dir| dir.depth.get(moves)) {
+            let state = dir.dir.as_ref().filter(|_| cfg!(feature = "native"));
+            if let Some(depth) = state.and_then(|state| state.depth.get(moves)) {
                 break depth + steps;
             }
             match dir.above() {
@@ -66,7 +67,9 @@ impl Shared {
             }
             steps += 1;
         };
-        if let Some(dir) = &node.dir {
+        if cfg!(feature = "native")
+            && let Some(dir) = &node.dir
+        {
             dir.depth.set(moves, depth);
         }
         depth

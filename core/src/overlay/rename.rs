@@ -206,7 +206,9 @@ impl Shared {
         if let Verdict::Same = check(plan)? {
             return Ok(true);
         }
-        self.check_depth_of_move(source, old_dir, new_dir)?;
+        if cfg!(feature = "native") {
+            self.check_depth_of_move(source, old_dir, new_dir)?;
+        }
         let inside = target.as_ref().and_then(|target| target.dir.as_ref());
         let _inside = inside.map(|dir| dir.names.write());
         // Its times are put back once it is opaque, so nobody may set them meanwhile.

@@ -225,6 +225,7 @@ impl LowerNode {
         top: u16,
         more: &[u16],
     ) -> Result<Option<Arc<Self>>> {
+        self.check_depth_below(stack)?;
         let handle = self.handle(stack, top)?;
         // What cannot be opened can still be told of; whatever else is wrong, `find` says so.
         let Ok(Some(entered)) = stack.layer(top).enter(&handle, name) else {
@@ -235,7 +236,7 @@ impl LowerNode {
         if !opaque {
             parts.extend(more.iter().copied().map(Part::new));
         }
-        Ok(Some(self.new_child(stack, kept, (meta, top), parts)?))
+        Ok(Some(self.new_child(kept, (meta, top), parts)))
     }
 
     /// Makes the node of a child out of what `top` and the layers `more` below it say about its name.
@@ -270,10 +271,12 @@ impl LowerNode {
                 }
             }
         }
-        match seen {
-            Some(seen) => Ok(Some(self.new_child(stack, kept, seen, parts)?)),
-            None => Ok(None),
+        if let Some((meta, _)) = &seen
+            && meta.kind == Kind::Dir
+        {
+            self.check_depth_below(stack)?;
         }
+        Ok(seen.map(|seen| self.new_child(kept, seen, parts)))
     }
 
     /// Takes the nodes of what is in this directory.

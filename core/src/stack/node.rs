@@ -196,36 +196,45 @@ impl LowerNode {
     }
 
     /// A child of which this is known in its topmost layer.
-    ///
-    /// # Errors
-    /// `name-too-long` for a directory that lies deeper than [`Limits::depth`](crate::Limits::depth).
     pub(super) fn new_child(
         self: &Arc<Self>,
-        stack: &LowerStack,
         name: LowerName,
         (meta, layer): (Meta, u16),
         parts: Vec<Part>,
-    ) -> Result<Arc<Self>> {
+    ) -> Arc<Self> {
         let kind = match meta.kind {
-            Kind::Dir => {
-                let depth = self.dir()?.depth.saturating_add(1);
-                // A component serves one guest, which delays nobody else.
-                if cfg!(feature = "native") && depth as usize > stack.depth {
-                    let message = "a directory lies deeper than Limits::depth allows";
-                    return Err(self.located(Error::new(Errno::NameTooLong, message)));
-                }
-                LowerKind::dir(parts, depth)
-            }
+            Kind::Dir => LowerKind::dir(parts, self.depth_below()),
             Kind::Symlink => LowerKind::Symlink(Box::default()),
             Kind::File => LowerKind::File(OnceBox::new()),
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => LowerKind::Other,
         };
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             parent: Some(Arc::downgrade(self)),
             name,
             lean: Lean::new(&meta, layer),
             kind,
-        }))
+        })
+    }
+
+    /// How many directories are above what is in this one.
+    fn depth_below(&self) -> u32 {
+        match self.dir() {
+            Ok(dir) if cfg!(feature = "native") => dir.depth.saturating_add(1),
+            Ok(_) | Err(_) => 0,
+        }
+    }
+
+    /// Whether there can be a directory in this one.
+    ///
+    /// # Errors
+    /// `name-too-long` if it would lie deeper than [`Limits::depth`](crate::Limits::depth).
+    pub(super) fn check_depth_below(&self, stack: &LowerStack) -> Result<()> {
+        // A component serves one guest, which delays nobody else.
+        if !cfg!(feature = "native") || self.depth_below() as usize <= stack.depth {
+            return Ok(());
+        }
+        let message = "a directory lies deeper than Limits::depth allows";
+        Err(self.located(Error::new(Errno::NameTooLong, message)))
     }
 
     /// A handle of the directory in one of its layers.

@@ -195,10 +195,7 @@ fn tree_of_100_000_levels_takes_little_stack_memory_and_time() {
             let start = Instant::now();
             let ((), peak) = peak_of(|| everything(kind, &lower, &tree, LEVELS));
             let time = start.elapsed();
-            println!(
-                "{kind:?}: {} bytes for each level, {time:?}",
-                peak / LEVELS
-            );
+            println!("{kind:?}: {} bytes for each level, {time:?}", peak / LEVELS);
             // Two trees of that depth are held by the descriptor at their end, and merged with a third.
             assert!(peak < 4000 * LEVELS, "{kind:?}: {peak} bytes");
             assert!(time < Duration::from_secs(40), "{kind:?}: {time:?}");
@@ -269,7 +266,8 @@ fn rename_of_a_large_directory_keeps_as_many_nodes_as_any_call() {
     let root = overlay.root();
     // The layer's own part of it is kept by the stack.
     for index in 0..count {
-        root.stat_at(&format!("d/{}/{index}", index % 100), true).unwrap();
+        root.stat_at(&format!("d/{}/{index}", index % 100), true)
+            .unwrap();
     }
     let (moved, peak) = peak_of(|| root.rename_at("d", &root, "moved"));
     moved.unwrap();

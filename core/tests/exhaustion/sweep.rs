@@ -32,10 +32,15 @@ fn sweep(tree: &Deep, dirs: usize) -> Cost {
     let plain = Faulty::new(HostDir::new(capability(&tree.path()), "upper"), &faults);
     let upper = Overlay::builder().upper("upper", Marked::upper(plain));
     let _limit = Descriptors::limit(64);
+    let start = std::time::Instant::now();
     let (overlay, bytes) = peak_of(|| upper.build().expect(ROOT));
+    let time = start.elapsed();
     let calls = faults.calls() as f64 / dirs as f64;
     overlay.close().unwrap();
-    println!("{dirs} directories: {calls:.2} calls for each, {} KiB", bytes / 1024);
+    println!(
+        "{dirs} directories: {calls:.2} calls for each, {} KiB, {time:?}",
+        bytes / 1024
+    );
     Cost { calls, bytes }
 }
 
@@ -58,17 +63,26 @@ fn deep_directory_with_many_children_is_swept_in_linear_time() {
     let _alone = alone();
     let (levels, width) = (2000, 3000);
     let tree = Deep::new();
-    chain(open(&tree.path()), &"n".repeat(250), levels, |dir, level| {
-        if level == levels {
-            (0..width).for_each(|number| make(dir, &format!("{number:0>250}")));
-            double(dir);
-        }
-    });
+    chain(
+        open(&tree.path()),
+        &"n".repeat(250),
+        levels,
+        |dir, level| {
+            if level == levels {
+                (0..width).for_each(|number| make(dir, &format!("{number:0>250}")));
+                double(dir);
+            }
+        },
+    );
     let cost = sweep(&tree, levels + width);
     // To open and to list each.
     assert!(cost.calls < 2.1, "{} calls for each directory", cost.calls);
     // The names, in a buffer that grows by doubling.
-    assert!(cost.bytes < 3 * 256 * (levels + width) + SPARE, "{} bytes", cost.bytes);
+    assert!(
+        cost.bytes < 3 * 256 * (levels + width) + SPARE,
+        "{} bytes",
+        cost.bytes
+    );
 }
 
 /// Going back up to open the next child is what costs most, since few directories stay open.
@@ -90,10 +104,35 @@ fn deep_tree_with_a_branch_at_each_level_is_swept_in_linear_time() {
         let cost = sweep(&tree, 3 * levels);
         assert!(cost.calls < 8.0, "{levels} levels: {} calls", cost.calls);
         // Two names wait at each level, and a number says where they begin.
-        assert!(cost.bytes < 64 * levels + SPARE, "{levels} levels: {} bytes", cost.bytes);
+        assert!(
+            cost.bytes < 64 * levels + SPARE,
+            "{levels} levels: {} bytes",
+            cost.bytes
+        );
         let last = down(open(&tree.path()), "a");
         assert!(openat(last, ".wh.f", OFlags::CLOEXEC, Mode::empty()).is_err());
     }
+}
+
+/// The walk goes a thousand levels down and comes back to the same directory, many times.
+#[test]
+fn deep_tree_with_long_branches_is_swept_in_linear_time() {
+    let _alone = alone();
+    let (levels, step, branches) = (8192, 1024, 8);
+    let tree = Deep::new();
+    chain(open(&tree.path()), "a", levels, |dir, level| {
+        if level % step == step - 1 {
+            for branch in 0..branches {
+                let name = format!("b{branch}");
+                make(dir, &name);
+                chain(down(dir, &name), "c", step, |_, _| {});
+            }
+        }
+    });
+    let dirs = levels + levels / step * branches * (step + 1);
+    let cost = sweep(&tree, dirs);
+    assert!(cost.calls < 8.0, "{} calls for each directory", cost.calls);
+    assert!(cost.bytes < 16 * dirs + SPARE, "{} bytes", cost.bytes);
 }
 
 #[test]

@@ -61,7 +61,12 @@ pub(crate) fn make(dir: impl AsFd, name: &str) {
 
 /// Makes `levels` directories, each in the one before and called `name`, and calls `each` in all of
 /// them with the number of its level.
-pub(crate) fn chain(top: OwnedFd, name: &str, levels: usize, mut each: impl FnMut(&OwnedFd, usize)) {
+pub(crate) fn chain(
+    top: OwnedFd,
+    name: &str,
+    levels: usize,
+    mut each: impl FnMut(&OwnedFd, usize),
+) {
     let mut dir = top;
     for level in 1..=levels {
         make(&dir, name);
