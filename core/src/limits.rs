@@ -9,10 +9,16 @@ pub struct Limits {
     pub path_bytes: usize,
     /// Symbolic links followed in one resolution: `loop`. Linux's `MAXSYMLINKS`.
     pub link_hops: u32,
-    /// Depth at which a directory can be made or be moved to, below the mount's root:
-    /// `name-too-long`. Deep enough for any real tree; a bound, because a guest can go down one
-    /// relative call at a time. A directory that is moved takes along what is below it, at
-    /// whatever depth that comes to be: the engine recurses nowhere.
+    /// Levels of directories below the mount's root: `name-too-long`. Deep enough for any real tree,
+    /// and a bound, since a call may take a step for each level above, in the engine and in the
+    /// system.
+    ///
+    /// A directory cannot be made deeper or be moved deeper, nor be moved so that a directory below it
+    /// that is in use would lie deeper. One that lies deeper on disk or in a layer is listed, and
+    /// cannot be entered, renamed or removed, until one above it is moved up. A [`LowerStack`](crate::LowerStack)
+    /// has the limit that it was made with.
+    ///
+    /// A component checks only directories that are made and the places that they are moved to.
     pub depth: usize,
     /// Entries of one directory that are listed at once and kept as a table. A larger directory
     /// is asked for single names, and its answers are kept in a cache of this many, beside the

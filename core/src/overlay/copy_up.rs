@@ -53,12 +53,12 @@ impl Shared {
         }
         let staged = self.stage_copy(node, data)?;
         let mut missing = Vec::new();
-        let mut above = node.parent();
-        while let Some((ancestor, _)) = above {
+        let mut above = node.above();
+        while let Some(ancestor) = above {
             if ancestor.upper.get().is_some() {
                 break;
             }
-            above = ancestor.parent();
+            above = ancestor.above();
             missing.push(ancestor);
         }
         while let Some(ancestor) = missing.pop() {

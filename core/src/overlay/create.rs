@@ -69,8 +69,8 @@ impl Shared {
         read_only: bool,
     ) -> Result<Option<Made>> {
         let (parent, name) = self.may_create(walked, read_only)?;
-        if matches!(new, New::Dir { .. }) && self.depth_of(&parent) >= self.limits.depth {
-            return Err(Errno::NameTooLong.into());
+        if matches!(new, New::Dir { .. }) {
+            self.check_depth_below(&parent, 1)?;
         }
         self.copy_up(&parent, super::copy_up::Data::Keep)?;
         let _tree = self.tree.read();
@@ -191,19 +191,6 @@ impl Shared {
             true => Ok(()),
             false => Err(Errno::Access.into()),
         }
-    }
-
-    /// How many directories are above one, up to the limit.
-    pub(super) fn depth_of(&self, node: &Arc<Node>) -> usize {
-        let mut depth = 0;
-        let mut node = Arc::clone(node);
-        while depth <= self.limits.depth
-            && let Some((parent, _)) = node.parent()
-        {
-            depth += 1;
-            node = parent;
-        }
-        depth
     }
 }
 

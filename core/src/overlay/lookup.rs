@@ -240,6 +240,9 @@ impl Shared {
                 return self.child_below(dir.below(), name);
             }
         };
+        if cfg!(feature = "native") && meta.kind == Kind::Dir {
+            self.check_depth_below(dir, 1)?;
+        }
         let below = match (meta.kind, opaque) {
             (Kind::Dir, false) => self.dir_below(dir, name)?,
             _ => None,
@@ -327,6 +330,13 @@ impl Shared {
             return Err(Errno::Io.into());
         };
         let mut node = Arc::clone(node);
+        if cfg!(feature = "native") {
+            // Not as deep as in its layer, where a directory above it was moved.
+            let dirs = lowers.clone().filter(|lower| lower.is_dir()).count();
+            if dirs > 0 {
+                self.check_depth_below(&node, dirs)?;
+            }
+        }
         for pos in lowers {
             let Pos::Lower(lower) = pos else { break };
             node = self.child_node(&node, lower)?;

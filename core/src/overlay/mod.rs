@@ -30,6 +30,7 @@ mod builder;
 mod copy_data;
 mod copy_up;
 mod create;
+mod depth;
 mod descend;
 mod dir;
 mod file;

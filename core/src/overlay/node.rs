@@ -3,6 +3,7 @@
 //! What is only in lower layers and not open has no node: it is served from the shared stack.
 
 use super::Shared;
+use super::depth::KnownDepth;
 use super::sync::Unsynced;
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
@@ -95,6 +96,7 @@ pub(super) struct DirState {
     pub(super) listing: Mutex<Option<Arc<Listing>>>,
     /// Changes of names, times and attributes that may not be on disk.
     pub(super) unsynced: Unsynced,
+    pub(super) depth: KnownDepth,
 }
 
 impl Default for DirState {
@@ -104,6 +106,7 @@ impl Default for DirState {
             children: RwLock::ranked(Rank::Children, Children::default()),
             listing: Mutex::ranked(Rank::Leaf, None),
             unsynced: Unsynced::default(),
+            depth: KnownDepth::default(),
         }
     }
 }
@@ -227,6 +230,14 @@ impl Node {
     pub(super) fn parent(&self) -> Option<(Arc<Node>, NameBuf)> {
         match &*self.place.lock() {
             Place::At(parent, name) => Some((Arc::clone(parent), name.clone())),
+            Place::Root | Place::Dead => None,
+        }
+    }
+
+    /// The directory that it is in.
+    pub(super) fn above(&self) -> Option<Arc<Node>> {
+        match &*self.place.lock() {
+            Place::At(parent, _) => Some(Arc::clone(parent)),
             Place::Root | Place::Dead => None,
         }
     }

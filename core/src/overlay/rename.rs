@@ -106,9 +106,7 @@ impl Shared {
             // Its `..` changes, which is a name in it too.
             self.owner_may(&plan.source, 0o200)?;
         }
-        if self.depth_of(&plan.to.0) >= self.limits.depth {
-            return Err(Errno::NameTooLong.into());
-        }
+        self.check_depth_of_move(&plan.source, &plan.from.0, &plan.to.0)?;
         self.copy_up(&plan.source, Data::Keep)?;
         if plan.source.kind == Kind::Dir && !self.upper()?.is_ephemeral() {
             self.copy_up_below(&plan.source)?;
@@ -152,6 +150,8 @@ impl Shared {
             };
             let pos = Pos::Node(dir);
             for entry in listing.iter() {
+                // Each copy has a node, and one call may make as many as the layers have files.
+                self.trim_if_large();
                 match self.copy_up_entry(&pos, entry.name)? {
                     Some(child) if child.kind == Kind::Dir => dirs.push(child),
                     Some(_) | None => {}
@@ -211,6 +211,9 @@ impl Shared {
         }
         if let Verdict::Same = check(plan)? {
             return Ok(true);
+        }
+        if cfg!(feature = "native") {
+            self.check_depth_of_move(source, old_dir, new_dir)?;
         }
         let inside = target.as_ref().and_then(|target| target.dir.as_ref());
         let _inside = inside.map(|dir| dir.names.write());
@@ -327,8 +330,8 @@ fn is_above(above: &Arc<Node>, node: &Arc<Node>) -> bool {
         if Arc::ptr_eq(above, &node) {
             return true;
         }
-        match node.parent() {
-            Some((parent, _)) => node = parent,
+        match node.above() {
+            Some(parent) => node = parent,
             None => return false,
         }
     }
@@ -344,9 +347,15 @@ fn is_node(pos: Option<Pos>, node: Option<&Arc<Node>>) -> bool {
 
 /// A directory that moved, and all below it, no longer lies over what it was merged with. All
 /// of that is in the upper or was removed, so nothing changes but what "exists below" says.
+///
+/// Nothing below a directory that is merged with nothing is merged with anything, so a tree is
+/// walked once, however often it is moved.
 fn part_from_below(dir: &Arc<Node>) {
     let mut dirs = vec![Arc::clone(dir)];
     while let Some(dir) = dirs.pop() {
+        if dir.below().is_none() {
+            continue;
+        }
         dir.part_locked();
         let Some(state) = &dir.dir else { continue };
         let children = state.children.read();

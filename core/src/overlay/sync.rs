@@ -43,10 +43,16 @@ impl Shared {
     /// Brings to disk the names that lead to `node`, as far as they changed.
     pub(super) fn sync_names_above(&self, node: &Arc<Node>) -> Result<()> {
         self.forgotten.bring(|| self.upper()?.sync_all())?;
-        let mut above = node.parent();
-        while let Some((dir, _)) = above {
+        // From the root down: a handle that was evicted is opened from the directory above it, which was
+        // the last that was used.
+        let mut dirs = Vec::new();
+        let mut above = node.above();
+        while let Some(dir) = above {
+            above = dir.above();
+            dirs.push(dir);
+        }
+        while let Some(dir) = dirs.pop() {
             self.sync_names(&dir)?;
-            above = dir.parent();
         }
         Ok(())
     }

@@ -212,6 +212,7 @@ impl LowerNode {
         top: u16,
         more: &[u16],
     ) -> Result<Option<Arc<Self>>> {
+        self.check_depth_below(stack)?;
         let handle = self.handle(stack, top)?;
         // What cannot be opened can still be told of; whatever else is wrong, `find` says so.
         let Ok(Some(entered)) = stack.layer(top).enter(&handle, name) else {
@@ -256,6 +257,11 @@ impl LowerNode {
                     }
                 }
             }
+        }
+        if let Some((meta, _)) = &seen
+            && meta.kind == Kind::Dir
+        {
+            self.check_depth_below(stack)?;
         }
         Ok(seen.map(|seen| self.new_child(kept, seen, parts)))
     }

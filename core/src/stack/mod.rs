@@ -96,6 +96,8 @@ pub struct LowerStack {
     #[cfg(feature = "native")]
     data: data::Kept,
     table_entries: usize,
+    /// Most directories above one.
+    depth: usize,
     /// Of the names in tables.
     hasher: RandomState,
     /// Keeps uppers from being stored where the layers are, until nothing can read these any more.
@@ -128,6 +130,7 @@ impl LowerStack {
             #[cfg(feature = "native")]
             data: data::Kept::new(limits.kept_data),
             table_entries: limits.table_entries,
+            depth: limits.depth,
             hasher: RandomState::default(),
             #[cfg(feature = "native")]
             _in_use: in_use,

@@ -47,6 +47,8 @@ pub(super) struct LowerDir {
     /// is known once names are merged (see [`Children`]).
     pub(super) parts: Box<[Part]>,
     pub(super) children: OnceLock<Children>,
+    /// How many directories are above it.
+    depth: u32,
 }
 
 /// What is kept of a regular file that was opened.
@@ -89,7 +91,7 @@ impl LowerNode {
                 parent: None,
                 name: LowerName::Own(Box::default()),
                 lean: Lean::new(&meta, layer),
-                kind: LowerKind::dir(parts),
+                kind: LowerKind::dir(parts, 0),
             })
         }))
     }
@@ -201,7 +203,7 @@ impl LowerNode {
         parts: Vec<Part>,
     ) -> Arc<Self> {
         let kind = match meta.kind {
-            Kind::Dir => LowerKind::dir(parts),
+            Kind::Dir => LowerKind::dir(parts, self.depth_below()),
             Kind::Symlink => LowerKind::Symlink(Box::default()),
             Kind::File => LowerKind::File(OnceBox::new()),
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => LowerKind::Other,
@@ -212,6 +214,27 @@ impl LowerNode {
             lean: Lean::new(&meta, layer),
             kind,
         })
+    }
+
+    /// How many directories are above what is in this one.
+    fn depth_below(&self) -> u32 {
+        match self.dir() {
+            Ok(dir) if cfg!(feature = "native") => dir.depth.saturating_add(1),
+            Ok(_) | Err(_) => 0,
+        }
+    }
+
+    /// Whether there can be a directory in this one.
+    ///
+    /// # Errors
+    /// `name-too-long` if it would lie deeper than [`Limits::depth`](crate::Limits::depth).
+    pub(super) fn check_depth_below(&self, stack: &LowerStack) -> Result<()> {
+        // A component serves one guest, which delays nobody else.
+        if !cfg!(feature = "native") || self.depth_below() as usize <= stack.depth {
+            return Ok(());
+        }
+        let message = "a directory lies deeper than Limits::depth allows";
+        Err(self.located(Error::new(Errno::NameTooLong, message)))
     }
 
     /// A handle of the directory in one of its layers.
@@ -287,10 +310,11 @@ impl Part {
 }
 
 impl LowerKind {
-    fn dir(parts: Vec<Part>) -> Self {
+    fn dir(parts: Vec<Part>, depth: u32) -> Self {
         let dir = LowerDir {
             parts: parts.into(),
             children: OnceLock::new(),
+            depth,
         };
         Self::Dir(Box::new(dir))
     }

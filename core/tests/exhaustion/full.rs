@@ -1,4 +1,4 @@
-//! Bounds that are reached: descriptors, depth, inodes, bytes.
+//! Bounds that are reached: descriptors, inodes, bytes.
 
 use crate::{CREATE, MIB, READ, alone, capability, dir, file, held, peak_of, scratch};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -6,10 +6,10 @@ use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::{Dir, Errno, Limits, Live, Lower, Opened, Overlay, Result};
 
 /// Puts the limit of descriptors back.
-struct Descriptors(Rlimit);
+pub(crate) struct Descriptors(Rlimit);
 
 impl Descriptors {
-    fn limit(most: u64) -> Self {
+    pub(crate) fn limit(most: u64) -> Self {
         let before = getrlimit(Resource::Nofile);
         let limit = Rlimit {
             current: Some(most),
@@ -125,58 +125,6 @@ fn kept_descriptors_are_bounded() {
     assert!(kept <= 2 * Limits::default().kept_handles + 16, "{kept}");
     drop((root, overlay));
     assert_eq!(open_descriptors(), before, "descriptors are left");
-}
-
-/// A chain of directories as deep as can be made, moved below another such: nothing recurses, so
-/// a small stack will do.
-#[test]
-fn depth_is_bounded_and_nothing_recurses() {
-    let _alone = alone();
-    // Removing the directory recurses, outside of the engine: not on the small stack.
-    let temp = scratch();
-    let deep = || {
-        for memory in [true, false] {
-            let mut limits = Limits::default();
-            limits.depth = 600;
-            let builder = Overlay::builder().volatile(true).limits(limits);
-            let overlay = match memory {
-                true => builder.upper_memory(64 << 20),
-                false => builder.upper_dir("upper", capability(temp.path())),
-            };
-            let overlay = overlay.build().unwrap();
-            let root = overlay.root();
-            let mut ends = Vec::new();
-            for chain in ["one", "two"] {
-                root.create_directory_at(chain).unwrap();
-                let mut end = dir(&root, chain);
-                let error = loop {
-                    match end.create_directory_at("d") {
-                        Ok(()) => end = dir(&end, "d"),
-                        Err(error) => break error.errno(),
-                    }
-                };
-                assert_eq!(error, Errno::NameTooLong);
-                ends.push(end);
-            }
-            // Below the deepest there is no place; one above there is, for a whole chain.
-            let moved = root.rename_at("two", &ends[0], "two");
-            assert_eq!(moved.unwrap_err().errno(), Errno::NameTooLong);
-            let above = "one".to_owned() + &"/d".repeat(598);
-            root.rename_at("two", &root, &format!("{above}/two"))
-                .unwrap();
-            let error = ends[1].create_directory_at("x").unwrap_err();
-            assert_eq!(error.errno(), Errno::NameTooLong);
-            ends[1].stat().unwrap();
-            root.rename_at("one", &ends[1], "one").unwrap_err();
-            root.rename_at("one", &root, "three").unwrap();
-            drop((ends, root));
-            overlay.close().unwrap();
-        }
-    };
-    std::thread::scope(|scope| {
-        let small = std::thread::Builder::new().stack_size(192 * 1024);
-        small.spawn_scoped(scope, deep).unwrap().join().unwrap();
-    });
 }
 
 /// What can be made in a layer in memory until it is full.

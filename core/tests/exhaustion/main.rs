@@ -7,8 +7,11 @@
 mod bounded;
 mod copy;
 mod cost;
+mod depth;
 mod full;
 mod million;
+mod sweep;
+mod trees;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::Path;

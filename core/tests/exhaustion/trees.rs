@@ -1,0 +1,91 @@
+//! Directory trees of the host that are deeper than a path can say.
+
+use crate::scratch;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
+use std::path::{Path, PathBuf};
+
+/// A folder that may hold a tree of any depth. The standard library cannot remove such a tree: it
+/// recurses, with a descriptor for each level.
+pub(crate) struct Deep(tempfile::TempDir);
+
+impl Deep {
+    pub(crate) fn new() -> Self {
+        let deep = Self(scratch());
+        std::fs::create_dir(deep.path()).unwrap();
+        deep
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("tree")
+    }
+}
+
+impl Drop for Deep {
+    fn drop(&mut self) {
+        let root = open(&self.path());
+        let mut number = 0;
+        loop {
+            let tops = entries(&root);
+            if tops.is_empty() {
+                return;
+            }
+            for top in tops {
+                // What is inside moves up beside it, so that nothing is ever deep.
+                let inside = down(&root, &top);
+                for name in entries(&inside) {
+                    number += 1;
+                    renameat(&inside, &name, &root, format!("moved-{number}")).unwrap();
+                }
+                unlinkat(&root, &top, AtFlags::REMOVEDIR).unwrap();
+            }
+        }
+    }
+}
+
+const FLAGS: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
+
+pub(crate) fn open(path: &Path) -> OwnedFd {
+    openat(CWD, path, FLAGS, Mode::empty()).unwrap()
+}
+
+/// Opens a directory in another.
+pub(crate) fn down(dir: impl AsFd, name: &str) -> OwnedFd {
+    openat(dir, name, FLAGS, Mode::empty()).unwrap()
+}
+
+/// Makes a directory in another.
+pub(crate) fn make(dir: impl AsFd, name: &str) {
+    mkdirat(dir, name, Mode::RWXU).unwrap();
+}
+
+/// Makes `levels` directories, each in the one before and called `name`, and calls `each` in all of
+/// them with the number of its level.
+pub(crate) fn chain(
+    top: OwnedFd,
+    name: &str,
+    levels: usize,
+    mut each: impl FnMut(&OwnedFd, usize),
+) {
+    let mut dir = top;
+    for level in 1..=levels {
+        make(&dir, name);
+        dir = down(&dir, name);
+        each(&dir, level);
+    }
+}
+
+/// The names of the directories in a directory. Its files are removed.
+fn entries(dir: &OwnedFd) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_str().unwrap();
+        match entry.file_type() {
+            FileType::Directory if matches!(name, "." | "..") => {}
+            FileType::Directory => names.push(name.to_owned()),
+            _ => unlinkat(dir, name, AtFlags::empty()).unwrap(),
+        }
+    }
+    names
+}
