@@ -1,7 +1,10 @@
-//! Ctrl-C and `kill`: the mounts are closed before the process goes, so that a run that was
+//! Signals that end the process, such as Ctrl-C: the mounts are closed first, so that a run that was
 //! called off leaves its upper as a run that ended does.
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{
+    SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
+    SIGXFSZ,
+};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 use std::ffi::c_int;
@@ -11,6 +14,16 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use wasi_overlay::Overlay;
 
+/// Every signal whose default is to end the process, and that can be caught, but for
+/// - those that mean that the process is broken (SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS,
+///   SIGTRAP): wasmtime handles some of them, and after the others nothing is certain;
+/// - SIGPIPE, which Rust's runtime has ignored by now: the guest's write fails;
+/// - SIGIO, SIGPWR, SIGSTKFLT and the real-time signals, which reach only processes that ask for them.
+const ENDING: [c_int; 11] = [
+    SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
+    SIGXFSZ,
+];
+
 /// Closes `overlays` at the first signal that asks the process to end, which then ends by that
 /// signal. A second one ends it on the spot.
 ///
@@ -19,7 +32,7 @@ use wasi_overlay::Overlay;
 pub(crate) fn close_at(overlays: Vec<Overlay>) -> Result<()> {
     // Who started us with a signal ignored (a shell, for a job in the background) means it.
     let ignored = ignored();
-    let heeded = [SIGINT, SIGTERM]
+    let heeded = ENDING
         .into_iter()
         .filter(|signal| ignored & (1 << (signal - 1)) == 0)
         .collect::<Vec<c_int>>();

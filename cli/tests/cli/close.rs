@@ -2,7 +2,7 @@
 
 use crate::support::{Place, ended};
 use crate::wat;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -88,18 +88,73 @@ fn heeding(run: &Command, signal: &str) -> Command {
     command
 }
 
+/// The signals that end a process and can be caught, but for those that mean that the process itself
+/// is broken, with their numbers. A run whose terminal was closed (HUP) or that got Ctrl-\ (QUIT) used
+/// to leave its upper as a crash does; so did one that hit `ulimit -t` (XCPU), or that a supervisor
+/// stopped with one of the others.
+const ENDING: [(&str, i32); 11] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("USR1", 10),
+    ("USR2", 12),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("VTALRM", 26),
+    ("PROF", 27),
+];
+
+const SPIN: &str = "(loop $again (br $again))";
+
+fn send(signal: &str, to: &Child) {
+    let pid = to.id().to_string();
+    let kill = Command::new("kill").args(["-s", signal, &pid]).status();
+    assert!(kill.unwrap().success());
+}
+
 #[test]
-fn a_run_that_is_called_off_closes_its_upper() {
-    for (signal, number) in [("INT", 2), ("TERM", 15)] {
+fn every_signal_that_ends_a_run_closes_its_upper_first() {
+    for (signal, number) in ENDING {
         let place = place();
-        let spin = "(loop $again (br $again))";
-        place.file("guest.wat", wat::write(3, "a", "changed", spin));
+        place.file("guest.wat", wat::write(3, "a", "changed", SPIN));
         let child = heeding(&place.command(ARGS), signal).spawn().unwrap();
         wait_for(&place, "up/a");
-        let pid = child.id().to_string();
-        let kill = Command::new("kill").args(["-s", signal, &pid]).status();
-        assert!(kill.unwrap().success());
-        assert_eq!(ended(child.wait_with_output().unwrap()).code, 1000 + number);
+        send(signal, &child);
+        let ended = ended(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, 1000 + number, "{signal}: {ended:?}");
+        assert_eq!(place.tree("up"), ["a"], "{signal}");
+    }
+}
+
+#[test]
+fn signal_that_is_ignored_from_the_start_stays_ignored() {
+    // As `nohup` starts a program, and a shell a job in the background.
+    for (signal, _) in ENDING.into_iter().filter(|(signal, _)| *signal != "TERM") {
+        let place = place();
+        place.file("guest.wat", wat::write(3, "a", "changed", SPIN));
+        let command = heeding(&place.command(ARGS), "TERM");
+        let mut ignoring = Command::new("env");
+        ignoring
+            .arg(format!("--ignore-signal={signal}"))
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(command.get_current_dir().unwrap())
+            .envs(
+                command
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null());
+        let child = ignoring.spawn().unwrap();
+        wait_for(&place, "up/a");
+        send(signal, &child);
+        sleep(Duration::from_millis(100));
+        assert!(place.tree("up").len() > 1, "{signal} closed the upper");
+        send("TERM", &child);
+        let ended = ended(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, 1015, "{signal}: {ended:?}");
         assert_eq!(place.tree("up"), ["a"], "{signal}");
     }
 }
