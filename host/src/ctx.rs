@@ -62,14 +62,21 @@ impl OverlayCtxBuilder {
     /// Under [`FsPerms::ReadOnly`] changes fail with `read-only`.
     ///
     /// # Errors
-    /// For an unusable [guest path](Self#guest-paths).
+    /// For an unusable [guest path](Self#guest-paths), and for an overlay that was closed.
     pub fn overlay(
         &mut self,
         guest_path: impl Into<String>,
         overlay: &Overlay,
         perms: FsPerms,
     ) -> wasmtime::Result<&mut Self> {
-        self.preopen(guest_path.into(), || match perms {
+        let guest_path = guest_path.into();
+        if overlay.is_closed() {
+            wasmtime::bail!(
+                "the overlay for guest path {guest_path:?} was closed: build it anew, or close it \
+                 after its guests have ended"
+            );
+        }
+        self.preopen(guest_path, || match perms {
             FsPerms::ReadOnly => overlay.read_only_root(),
             FsPerms::ReadWrite => overlay.root(),
         })
@@ -101,6 +108,8 @@ impl OverlayCtxBuilder {
     /// Allows calls of an async store to block the thread that they are made on, as
     /// `WasiCtxBuilder::allow_blocking_current_thread` does. Off by default: then each call that
     /// may touch a disk makes one trip to tokio's blocking pool (some 20 µs).
+    ///
+    /// A call in the pool goes on if its guest is [cancelled](crate::close_async#cancelled-guests).
     ///
     /// A synchronous linker blocks its own thread in any case.
     pub fn allow_blocking_current_thread(&mut self, allow: bool) -> &mut Self {

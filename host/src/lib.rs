@@ -62,6 +62,7 @@
 #![deny(unsafe_code)]
 
 mod blocking;
+mod close;
 mod convert;
 mod ctx;
 mod data;
@@ -71,6 +72,7 @@ pub mod p1;
 pub mod p2;
 pub mod p3;
 
+pub use close::close_async;
 pub use ctx::{OverlayCtx, OverlayCtxBuilder, OverlayCtxView, OverlayView, WasiOverlay};
 pub use descriptor::{Descriptor, DirectoryEntryStream};
 pub use wasi_overlay_core as engine;

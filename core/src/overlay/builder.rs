@@ -124,6 +124,9 @@ impl OverlayBuilder {
 
     /// Mounts.
     ///
+    /// If the upper or a layer is the upper of an overlay of this process all clones of which were
+    /// dropped, and a call of a guest still holds it, this waits for that call, for 5 seconds at most.
+    ///
     /// # Errors
     /// `invalid` for too many layers, for layers besides a shared stack, and for none of any
     /// kind; `busy` if another mount has the upper, and if the upper is stored where a layer of any
@@ -158,8 +161,16 @@ impl OverlayBuilder {
         let mut below = stack.root().cloned();
         let mut part = None;
         #[cfg(feature = "native")]
-        let in_use = self.upper.as_deref().map(use_upper).transpose()?.flatten();
+        let in_use = match self.upper.as_deref() {
+            Some(upper) => super::ending::patiently(upper, || {
+                let in_use = use_upper(upper)?;
+                upper.mount(durability)?;
+                Ok(in_use)
+            })?,
+            None => None,
+        };
         if let Some(upper) = &self.upper {
+            #[cfg(not(feature = "native"))]
             upper.mount(durability)?;
             match upper_root(&**upper, &key) {
                 Ok((root, opaque)) => {
@@ -180,6 +191,14 @@ impl OverlayBuilder {
             Some(upper) if self.volatile => (upper.may_fail_at_close(), false),
             Some(upper) => (true, !upper.keeps_order()),
             None => (false, false),
+        };
+        #[cfg(feature = "native")]
+        let (mounted, held) = match (&self.upper, &part) {
+            // What can be mounted once is never waited for.
+            (Some(upper), Some(root)) if !upper.is_ephemeral() => {
+                Some(super::ending::mounted(root.device, root.inode)).unzip()
+            }
+            _ => (None, None),
         };
         let root = Node::new(Kind::Dir, Place::Root, below, part);
         let shared = Shared {
@@ -208,8 +227,14 @@ impl OverlayBuilder {
             closed: AtomicBool::new(false),
             #[cfg(feature = "native")]
             in_use: Mutex::ranked(Rank::Leaf, in_use),
+            #[cfg(feature = "native")]
+            changes: RwLock::ranked(Rank::Changes, ()),
+            #[cfg(feature = "native")]
+            mounted,
         };
         Ok(Overlay {
+            #[cfg(feature = "native")]
+            _held: held,
             shared: Arc::new(shared),
         })
     }

@@ -47,6 +47,7 @@ impl Shared {
         if node.upper.get().is_some() {
             return Ok(None);
         }
+        let _changing = self.begin_change()?;
         let _copying = node.copying.lock();
         if node.upper.get().is_some() {
             return Ok(None);

@@ -9,6 +9,7 @@ use crate::error::{Errno, Error, Result};
 use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Identity, Meta, SET_ID, SetTimes, Stat};
 use crate::stack::OpenLower;
+use crate::sync::Within;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use std::any::Any;
 use std::fmt;
@@ -111,14 +112,17 @@ impl OpenFile {
 
     /// Runs a change of data.
     pub(super) fn change<T>(&self, change: impl FnOnce(&dyn WriteAt) -> Result<T>) -> Result<T> {
-        let changed = change(self.to_change()?);
+        let _changing = self.shared.begin_change()?;
+        let changed = {
+            let _within = Within::new();
+            change(self.to_change()?)
+        };
         self.node.touch();
         changed
     }
 
     /// The upper file, whose data is about to change.
     fn to_change(&self) -> Result<&dyn WriteAt> {
-        self.shared.upper()?;
         let upper = self.upper.get().ok_or(Errno::BadDescriptor)?;
         if self.has_set_id.load(Ordering::Relaxed) {
             if let Some(mode) = upper.meta()?.mode {
@@ -179,6 +183,7 @@ impl OverlayFile {
 
     pub(crate) fn native_writer(&self) -> Result<Option<&dyn Any>> {
         self.writer()?;
+        let _changing = self.open.shared.begin_change()?;
         let native = self.open.to_change()?.native();
         if native.is_some() {
             self.open.shared.written_past.store(true, Ordering::Release);
@@ -292,9 +297,12 @@ impl OverlayFile {
             }
             Err(error) => return Err(error),
         }
-        shared.upper()?;
+        let _changing = shared.begin_change()?;
         match self.source()? {
-            Source::Upper(file) => file.set_times(times)?,
+            Source::Upper(file) => {
+                let _within = Within::new();
+                file.set_times(times)?;
+            }
             Source::Lower(_) => return Err(Errno::Io.into()),
         }
         node.touch();

@@ -35,6 +35,8 @@ use crate::layer::Layer;
 use crate::layer::erased::{AnyLayer, DirHandle, Erased};
 use crate::limits::{Limits, MAX_LAYERS};
 #[cfg(feature = "native")]
+use crate::overlay::patiently;
+#[cfg(feature = "native")]
 use crate::place::registry::{self, InUse, Role};
 #[cfg(feature = "dir")]
 use crate::plain::{HostDir, Plain};
@@ -168,10 +170,14 @@ impl LowerStack {
 fn use_layers(layers: &[Arc<dyn AnyLayer>]) -> Result<Vec<InUse>> {
     let mut in_use = Vec::with_capacity(layers.len());
     for layer in layers {
-        if let Some(place) = layer.place()? {
-            in_use.push(registry::take(&place, Role::Lower, layer.label())?);
-        }
-        layer.mount_lower()?;
+        let take = || {
+            let place = layer.place()?;
+            let taken = place.map(|place| registry::take(&place, Role::Lower, layer.label()));
+            let taken = taken.transpose()?;
+            layer.mount_lower()?;
+            Ok(taken)
+        };
+        in_use.extend(patiently(&**layer, take)?);
     }
     Ok(in_use)
 }

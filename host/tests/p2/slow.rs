@@ -69,6 +69,7 @@ impl Layer for Slow {
     }
 
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::File> {
+        self.gate.wait()?;
         self.layer.open_file(dir, name)
     }
 
@@ -93,9 +94,16 @@ impl Gate {
     }
 }
 
-/// An overlay on such a layer, with a file of five bytes; whoever waits for longer than `patience`
-/// fails.
+/// An overlay on a [`lower`].
 pub(crate) fn overlay(patience: Duration) -> (Overlay, Arc<Gate>) {
+    let (lower, gate) = lower(patience);
+    let overlay = Overlay::builder().lower(lower).build().unwrap();
+    (overlay, gate)
+}
+
+/// Such a layer, with a file of five bytes, in which a call that waits for longer than `patience`
+/// fails.
+pub(crate) fn lower(patience: Duration) -> (Lower, Arc<Gate>) {
     let gate = Arc::new(Gate {
         armed: AtomicBool::new(false),
         patience,
@@ -110,7 +118,5 @@ pub(crate) fn overlay(patience: Duration) -> (Overlay, Arc<Gate>) {
         layer,
         gate: Arc::clone(&gate),
     };
-    let lower = Lower::new("slow", slow);
-    let overlay = Overlay::builder().lower(lower).build().unwrap();
-    (overlay, gate)
+    (Lower::new("slow", slow), gate)
 }
