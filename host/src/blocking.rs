@@ -2,7 +2,9 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::runtime::Handle;
+use tokio::task::coop;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn_blocking, with_ambient_tokio_runtime};
 
 /// Where calls that may block run.
@@ -130,4 +132,47 @@ impl<R: Send + 'static> Task<R> {
     pub(crate) fn stop(&self) {
         self.0.abort();
     }
+}
+
+/// Checks that a synchronous call may wait for tokio on this thread. `instead` is the function that
+/// links the same interfaces for an asynchronous store.
+///
+/// # Errors
+/// A trap in an asynchronous task: to wait there, wasmtime-wasi would start a runtime within a
+/// runtime, which panics.
+pub(crate) fn check_may_wait(instead: &str) -> wasmtime::Result<()> {
+    if is_async_task() {
+        wasmtime::bail!(
+            "a call of a guest that is linked synchronously has to wait, and cannot in an \
+             asynchronous task: link the guest with `{instead}` and use `call_async`, or run it in \
+             `tokio::task::spawn_blocking`"
+        );
+    }
+    Ok(())
+}
+
+/// Whether this code runs in an asynchronous task of tokio, in which nothing may block.
+///
+/// tokio tells only by panicking. But a task has a budget of steps after which it has to yield, and
+/// code that may block has none: a thread of its own, `spawn_blocking`, `block_in_place`. So this
+/// spends steps until there is no budget left, and puts the budget back. Mistaken only about a future
+/// in `tokio::task::unconstrained`.
+fn is_async_task() -> bool {
+    if Handle::try_current().is_err() {
+        return false;
+    }
+    let mut context = Context::from_waker(Waker::noop());
+    // Puts the whole budget back when it is dropped.
+    let Poll::Ready(_budget) = coop::poll_proceed(&mut context) else {
+        return true;
+    };
+    for _ in 0..=u8::MAX {
+        if !coop::has_budget_remaining() {
+            return true;
+        }
+        if let Poll::Ready(step) = coop::poll_proceed(&mut context) {
+            step.made_progress();
+        }
+    }
+    false
 }

@@ -7,6 +7,7 @@
 //! poll, which is tokio's.
 
 use super::{OverlayP1Ctx, wasi_snapshot_preview1};
+use crate::blocking::check_may_wait;
 use std::future::{Future, poll_fn};
 use std::mem;
 use std::pin::pin;
@@ -34,6 +35,10 @@ pub fn add_to_linker_async<T: Send + 'static>(
 }
 
 /// Adds all of WASI 0.1 to a linker. Calls block the calling thread.
+///
+/// Calls on files need no runtime. One that waits for a standard stream or a clock traps if it is made
+/// in an asynchronous task of tokio, where nothing may block: there, use [`add_to_linker_async`], or run
+/// the guest in `tokio::task::spawn_blocking`.
 ///
 /// `get` is called for every call of the guest, and should be no more than a projection.
 ///
@@ -73,7 +78,10 @@ fn run<F: Future>(call: F) -> wasmtime::Result<F::Output> {
     let mut call = pin!(call);
     match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Ok(answer),
-        Poll::Pending => Ok(runtime::in_tokio(call)),
+        Poll::Pending => {
+            check_may_wait("wasi_overlay::p1::add_to_linker_async")?;
+            Ok(runtime::in_tokio(call))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Putting the filesystem into a linker, alone or with the rest of WASI 0.2.
 
 use super::bindings::{self, preopens};
+use super::waiting::{HasWaitingIo, HasWaitingSockets, Waiting};
 use crate::{OverlayView, WasiOverlay};
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::WasiView;
@@ -39,6 +40,10 @@ pub fn add_to_linker_async<T: OverlayView + 'static>(
 /// Links all of WASI 0.2 for a store without async support: what
 /// `wasmtime_wasi::p2::add_to_linker_sync` links, with the filesystem from here.
 ///
+/// Calls on files need no runtime. One that waits for a stream, a clock or a socket traps if it is made
+/// in an asynchronous task of tokio, where nothing may block: there, use [`add_all_to_linker_async`], or
+/// run the guest in `tokio::task::spawn_blocking`.
+///
 /// Directories that were preopened in the `WasiCtx` are not seen by the guest: preopen them in
 /// the [`OverlayCtx`](crate::OverlayCtx).
 ///
@@ -63,11 +68,13 @@ where
     T: WasiView + OverlayView + 'static,
 {
     let l = linker;
-    wasi::sync::io::poll::add_to_linker::<T, HasIo>(l, |t| t.ctx().table)?;
-    wasi::sync::io::streams::add_to_linker::<T, HasIo>(l, |t| t.ctx().table)?;
-    wasi::sync::sockets::tcp::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
-    wasi::sync::sockets::udp::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
-    wasi::sync::sockets::udp_create_socket::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    wasi::sync::io::poll::add_to_linker::<T, HasWaitingIo>(l, |t| Waiting(t.ctx().table))?;
+    wasi::sync::io::streams::add_to_linker::<T, HasWaitingIo>(l, |t| Waiting(t.ctx().table))?;
+    wasi::sync::sockets::tcp::add_to_linker::<T, HasWaitingSockets>(l, |t| Waiting(t.sockets()))?;
+    wasi::sync::sockets::udp::add_to_linker::<T, HasWaitingSockets>(l, |t| Waiting(t.sockets()))?;
+    wasi::sync::sockets::udp_create_socket::add_to_linker::<T, HasWaitingSockets>(l, |t| {
+        Waiting(t.sockets())
+    })?;
     add_nonblocking(l, &options.into())?;
     add_to_linker_sync(l)
 }

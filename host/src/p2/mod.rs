@@ -4,9 +4,12 @@
 //! filesystem in it; [`add_to_linker_sync`] and [`add_to_linker_async`] link the filesystem
 //! alone, for embedders that put their own world together.
 //!
-//! Prefer the synchronous ones. A filesystem call is short, and on a warm overlay it is answered
-//! from memory; the asynchronous ones pay for a trip to another thread on each call, unless
-//! [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread).
+//! In an asynchronous program (`#[tokio::main]`, an HTTP server) use the asynchronous ones: where a
+//! guest of the synchronous ones waits for a stream, a clock or a socket in an asynchronous task, its
+//! call traps. The synchronous ones are for threads of the guest's own, `tokio::task::spawn_blocking`
+//! among them. Calls on files cost the same in both, once
+//! [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread) spares the
+//! asynchronous ones the trip to another thread.
 //!
 //! | file | has |
 //! |---|---|
@@ -15,6 +18,7 @@
 //! | `host` | what both kinds of store share |
 //! | `host_sync`, `host_async` | the host functions: table, convert, call, convert |
 //! | `input`, `output` | files as `wasi:io` streams |
+//! | `waiting` | `wasi:io` and sockets of synchronous stores |
 
 pub mod bindings;
 mod host;
@@ -23,6 +27,7 @@ mod host_sync;
 mod input;
 mod linker;
 mod output;
+mod waiting;
 
 pub use crate::error::{FsError, FsResult};
 pub use linker::{

@@ -8,3 +8,4 @@ mod driver;
 mod paths;
 mod poll;
 mod readdir;
+mod runtime;

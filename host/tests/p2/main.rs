@@ -4,7 +4,9 @@
 mod async_calls;
 mod blocking;
 mod calls;
+mod cancelled;
 mod linker;
+mod runtime;
 mod slow;
 mod streams;
 mod support;

@@ -1,0 +1,248 @@
+//! `wasi:io` and sockets of synchronous stores: wasmtime-wasi's functions. Those of them that wait
+//! for tokio check first that they may, since they would panic in an asynchronous task.
+
+use crate::blocking::check_may_wait;
+use wasmtime::component::{HasData, Resource, ResourceTable};
+use wasmtime_wasi::p2::bindings::sockets::network::{self, Network};
+use wasmtime_wasi::p2::bindings::sync::io::{poll, streams};
+use wasmtime_wasi::p2::bindings::sync::sockets::{tcp, udp, udp_create_socket};
+use wasmtime_wasi::p2::{SocketError, SocketResult, StreamError, StreamResult};
+use wasmtime_wasi::sockets::WasiSocketsCtxView;
+
+use poll::Pollable;
+use streams::{InputStream, OutputStream};
+use tcp::{Duration, IpAddressFamily, IpSocketAddress, ShutdownType, TcpSocket};
+use udp::{
+    IncomingDatagram, IncomingDatagramStream, OutgoingDatagram, OutgoingDatagramStream, UdpSocket,
+};
+
+/// wasmtime-wasi's implementation of an interface, with the check.
+pub(super) struct Waiting<T>(pub(super) T);
+
+/// `wasi:io` is implemented on the table itself.
+pub(super) struct HasWaitingIo;
+
+impl HasData for HasWaitingIo {
+    type Data<'a> = Waiting<&'a mut ResourceTable>;
+}
+
+pub(super) struct HasWaitingSockets;
+
+impl HasData for HasWaitingSockets {
+    type Data<'a> = Waiting<WasiSocketsCtxView<'a>>;
+}
+
+fn check() -> wasmtime::Result<()> {
+    check_may_wait("wasi_overlay::p2::add_all_to_linker_async")
+}
+
+/// Functions that never wait.
+macro_rules! pass_on {
+    ($trait:path; $(fn $name:ident($($arg:ident: $ty:ty),*) -> $answer:ty;)*) => {$(
+        fn $name(&mut self, $($arg: $ty),*) -> $answer {
+            <_ as $trait>::$name(&mut self.0, $($arg),*)
+        }
+    )*};
+}
+
+/// Functions that wait. `trap` makes their error of a trap.
+macro_rules! wait {
+    ($trait:path, $trap:expr; $(fn $name:ident($($arg:ident: $ty:ty),*) -> $answer:ty;)*) => {$(
+        fn $name(&mut self, $($arg: $ty),*) -> $answer {
+            check().map_err($trap)?;
+            <_ as $trait>::$name(&mut self.0, $($arg),*)
+        }
+    )*};
+}
+
+impl poll::Host for Waiting<&mut ResourceTable> {
+    wait! { poll::Host, |trap| trap;
+        fn poll(pollables: Vec<Resource<Pollable>>) -> wasmtime::Result<Vec<u32>>;
+    }
+}
+
+impl poll::HostPollable for Waiting<&mut ResourceTable> {
+    wait! { poll::HostPollable, |trap| trap;
+        fn ready(pollable: Resource<Pollable>) -> wasmtime::Result<bool>;
+        fn block(pollable: Resource<Pollable>) -> wasmtime::Result<()>;
+    }
+    pass_on! { poll::HostPollable;
+        fn drop(pollable: Resource<Pollable>) -> wasmtime::Result<()>;
+    }
+}
+
+impl streams::Host for Waiting<&mut ResourceTable> {
+    pass_on! { streams::Host;
+        fn convert_stream_error(error: StreamError) -> wasmtime::Result<streams::StreamError>;
+    }
+}
+
+impl streams::HostOutputStream for Waiting<&mut ResourceTable> {
+    pass_on! { streams::HostOutputStream;
+        fn check_write(stream: Resource<OutputStream>) -> StreamResult<u64>;
+        fn write(stream: Resource<OutputStream>, bytes: Vec<u8>) -> StreamResult<()>;
+        fn write_zeroes(stream: Resource<OutputStream>, length: u64) -> StreamResult<()>;
+        fn flush(stream: Resource<OutputStream>) -> StreamResult<()>;
+        fn subscribe(stream: Resource<OutputStream>) -> wasmtime::Result<Resource<Pollable>>;
+        fn splice(
+            to: Resource<OutputStream>, from: Resource<InputStream>, length: u64
+        ) -> StreamResult<u64>;
+    }
+    wait! { streams::HostOutputStream, StreamError::Trap;
+        fn blocking_write_and_flush(
+            stream: Resource<OutputStream>, bytes: Vec<u8>
+        ) -> StreamResult<()>;
+        fn blocking_write_zeroes_and_flush(
+            stream: Resource<OutputStream>, length: u64
+        ) -> StreamResult<()>;
+        fn blocking_flush(stream: Resource<OutputStream>) -> StreamResult<()>;
+        fn blocking_splice(
+            to: Resource<OutputStream>, from: Resource<InputStream>, length: u64
+        ) -> StreamResult<u64>;
+    }
+    wait! { streams::HostOutputStream, |trap| trap;
+        fn drop(stream: Resource<OutputStream>) -> wasmtime::Result<()>;
+    }
+}
+
+impl streams::HostInputStream for Waiting<&mut ResourceTable> {
+    pass_on! { streams::HostInputStream;
+        fn read(stream: Resource<InputStream>, length: u64) -> StreamResult<Vec<u8>>;
+        fn skip(stream: Resource<InputStream>, length: u64) -> StreamResult<u64>;
+        fn subscribe(stream: Resource<InputStream>) -> wasmtime::Result<Resource<Pollable>>;
+    }
+    wait! { streams::HostInputStream, StreamError::Trap;
+        fn blocking_read(stream: Resource<InputStream>, length: u64) -> StreamResult<Vec<u8>>;
+        fn blocking_skip(stream: Resource<InputStream>, length: u64) -> StreamResult<u64>;
+    }
+    wait! { streams::HostInputStream, |trap| trap;
+        fn drop(stream: Resource<InputStream>) -> wasmtime::Result<()>;
+    }
+}
+
+type Sockets<'a> = Waiting<WasiSocketsCtxView<'a>>;
+
+impl network::Host for Sockets<'_> {
+    pass_on! { network::Host;
+        fn convert_error_code(error: SocketError) -> wasmtime::Result<network::ErrorCode>;
+        fn network_error_code(
+            error: Resource<wasmtime::Error>
+        ) -> wasmtime::Result<Option<network::ErrorCode>>;
+    }
+}
+
+impl network::HostNetwork for Sockets<'_> {
+    pass_on! { network::HostNetwork;
+        fn drop(network: Resource<Network>) -> wasmtime::Result<()>;
+    }
+}
+
+impl tcp::Host for Sockets<'_> {}
+
+impl tcp::HostTcpSocket for Sockets<'_> {
+    wait! { tcp::HostTcpSocket, SocketError::trap;
+        fn start_bind(
+            socket: Resource<TcpSocket>, network: Resource<Network>, address: IpSocketAddress
+        ) -> SocketResult<()>;
+        fn start_listen(socket: Resource<TcpSocket>) -> SocketResult<()>;
+    }
+    pass_on! { tcp::HostTcpSocket;
+        fn finish_bind(socket: Resource<TcpSocket>) -> SocketResult<()>;
+        fn start_connect(
+            socket: Resource<TcpSocket>, network: Resource<Network>, address: IpSocketAddress
+        ) -> SocketResult<()>;
+        fn finish_connect(
+            socket: Resource<TcpSocket>
+        ) -> SocketResult<(Resource<InputStream>, Resource<OutputStream>)>;
+        fn finish_listen(socket: Resource<TcpSocket>) -> SocketResult<()>;
+        fn accept(
+            socket: Resource<TcpSocket>
+        ) -> SocketResult<(Resource<TcpSocket>, Resource<InputStream>, Resource<OutputStream>)>;
+        fn local_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>;
+        fn remote_address(socket: Resource<TcpSocket>) -> SocketResult<IpSocketAddress>;
+        fn is_listening(socket: Resource<TcpSocket>) -> wasmtime::Result<bool>;
+        fn address_family(socket: Resource<TcpSocket>) -> wasmtime::Result<IpAddressFamily>;
+        fn set_listen_backlog_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
+        fn keep_alive_enabled(socket: Resource<TcpSocket>) -> SocketResult<bool>;
+        fn set_keep_alive_enabled(socket: Resource<TcpSocket>, value: bool) -> SocketResult<()>;
+        fn keep_alive_idle_time(socket: Resource<TcpSocket>) -> SocketResult<Duration>;
+        fn set_keep_alive_idle_time(
+            socket: Resource<TcpSocket>, value: Duration
+        ) -> SocketResult<()>;
+        fn keep_alive_interval(socket: Resource<TcpSocket>) -> SocketResult<Duration>;
+        fn set_keep_alive_interval(
+            socket: Resource<TcpSocket>, value: Duration
+        ) -> SocketResult<()>;
+        fn keep_alive_count(socket: Resource<TcpSocket>) -> SocketResult<u32>;
+        fn set_keep_alive_count(socket: Resource<TcpSocket>, value: u32) -> SocketResult<()>;
+        fn hop_limit(socket: Resource<TcpSocket>) -> SocketResult<u8>;
+        fn set_hop_limit(socket: Resource<TcpSocket>, value: u8) -> SocketResult<()>;
+        fn receive_buffer_size(socket: Resource<TcpSocket>) -> SocketResult<u64>;
+        fn set_receive_buffer_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
+        fn send_buffer_size(socket: Resource<TcpSocket>) -> SocketResult<u64>;
+        fn set_send_buffer_size(socket: Resource<TcpSocket>, value: u64) -> SocketResult<()>;
+        fn subscribe(socket: Resource<TcpSocket>) -> wasmtime::Result<Resource<Pollable>>;
+        fn shutdown(socket: Resource<TcpSocket>, which: ShutdownType) -> SocketResult<()>;
+        fn drop(socket: Resource<TcpSocket>) -> wasmtime::Result<()>;
+    }
+}
+
+impl udp::Host for Sockets<'_> {}
+
+impl udp::HostUdpSocket for Sockets<'_> {
+    wait! { udp::HostUdpSocket, SocketError::trap;
+        fn start_bind(
+            socket: Resource<UdpSocket>, network: Resource<Network>, address: IpSocketAddress
+        ) -> SocketResult<()>;
+        fn stream(
+            socket: Resource<UdpSocket>, remote: Option<IpSocketAddress>
+        ) -> SocketResult<(Resource<IncomingDatagramStream>, Resource<OutgoingDatagramStream>)>;
+    }
+    pass_on! { udp::HostUdpSocket;
+        fn finish_bind(socket: Resource<UdpSocket>) -> SocketResult<()>;
+        fn local_address(socket: Resource<UdpSocket>) -> SocketResult<IpSocketAddress>;
+        fn remote_address(socket: Resource<UdpSocket>) -> SocketResult<IpSocketAddress>;
+        fn address_family(socket: Resource<UdpSocket>) -> wasmtime::Result<IpAddressFamily>;
+        fn unicast_hop_limit(socket: Resource<UdpSocket>) -> SocketResult<u8>;
+        fn set_unicast_hop_limit(socket: Resource<UdpSocket>, value: u8) -> SocketResult<()>;
+        fn receive_buffer_size(socket: Resource<UdpSocket>) -> SocketResult<u64>;
+        fn set_receive_buffer_size(socket: Resource<UdpSocket>, value: u64) -> SocketResult<()>;
+        fn send_buffer_size(socket: Resource<UdpSocket>) -> SocketResult<u64>;
+        fn set_send_buffer_size(socket: Resource<UdpSocket>, value: u64) -> SocketResult<()>;
+        fn subscribe(socket: Resource<UdpSocket>) -> wasmtime::Result<Resource<Pollable>>;
+        fn drop(socket: Resource<UdpSocket>) -> wasmtime::Result<()>;
+    }
+}
+
+impl udp::HostIncomingDatagramStream for Sockets<'_> {
+    pass_on! { udp::HostIncomingDatagramStream;
+        fn receive(
+            stream: Resource<IncomingDatagramStream>, most: u64
+        ) -> SocketResult<Vec<IncomingDatagram>>;
+        fn subscribe(
+            stream: Resource<IncomingDatagramStream>
+        ) -> wasmtime::Result<Resource<Pollable>>;
+        fn drop(stream: Resource<IncomingDatagramStream>) -> wasmtime::Result<()>;
+    }
+}
+
+impl udp::HostOutgoingDatagramStream for Sockets<'_> {
+    pass_on! { udp::HostOutgoingDatagramStream;
+        fn check_send(stream: Resource<OutgoingDatagramStream>) -> SocketResult<u64>;
+        fn send(
+            stream: Resource<OutgoingDatagramStream>, datagrams: Vec<OutgoingDatagram>
+        ) -> SocketResult<u64>;
+        fn subscribe(
+            stream: Resource<OutgoingDatagramStream>
+        ) -> wasmtime::Result<Resource<Pollable>>;
+    }
+    wait! { udp::HostOutgoingDatagramStream, |trap| trap;
+        fn drop(stream: Resource<OutgoingDatagramStream>) -> wasmtime::Result<()>;
+    }
+}
+
+impl udp_create_socket::Host for Sockets<'_> {
+    wait! { udp_create_socket::Host, SocketError::trap;
+        fn create_udp_socket(family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>>;
+    }
+}
