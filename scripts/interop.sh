@@ -13,6 +13,11 @@ packages=()
 command -v fuse-overlayfs >/dev/null || packages+=(fuse-overlayfs)
 command -v umoci >/dev/null || packages+=(umoci)
 command -v skopeo >/dev/null || packages+=(skopeo)
+# Filesystems in images, which the tests mount and reset.
+command -v mkfs.ext4 >/dev/null || packages+=(e2fsprogs)
+command -v mkfs.xfs >/dev/null || packages+=(xfsprogs)
+command -v mkfs.btrfs >/dev/null || packages+=(btrfs-progs)
+command -v mkfs.vfat >/dev/null || packages+=(dosfstools)
 
 can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
