@@ -89,7 +89,8 @@ struct Tree {
     root: Arc<Node>,
     quota: Arc<Quota>,
     device: u64,
-    place: Place,
+    /// None of a tree that one overlay alone ever sees: nothing else can use it.
+    place: Option<Place>,
     next_inode: AtomicU64,
     mounted: AtomicBool,
     /// Whether one overlay alone ever sees it: see [`Upper::is_ephemeral`](super::Upper::is_ephemeral).
@@ -122,7 +123,7 @@ impl MemoryLayer {
             root: Arc::new(root),
             quota,
             device,
-            place: Place::unique(),
+            place: (!is_ephemeral).then(Place::unique),
             next_inode: AtomicU64::new(2),
             mounted: AtomicBool::new(false),
             is_ephemeral,

@@ -23,7 +23,7 @@ impl Layer for MemoryLayer {
     }
 
     fn place(&self) -> Result<Option<Place>> {
-        Ok(Some(self.0.place.clone()))
+        Ok(self.0.place.clone())
     }
 
     fn dir_meta(&self, dir: &MemoryDir) -> Result<Meta> {
