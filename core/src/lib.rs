@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod budget;
 mod cell;
 mod descriptor;
 mod error;

@@ -39,6 +39,21 @@ pub struct Limits {
     pub kept_nodes: usize,
     /// Listings (snapshots of directories) that an overlay keeps for later streams.
     pub kept_listings: usize,
+    /// Bytes of all listings of an overlay or a live mount, those that guests hold included:
+    /// `insufficient-memory`. A stream holds the directory as it was, so each change between two
+    /// streams makes another listing. Room for two million names of usual length. Listings that
+    /// are only kept for later go first. A component counts none: its host bounds its memory.
+    pub listing_bytes: usize,
+    /// Lower directories whose nodes an overlay keeps because something was opened in them lately.
+    /// Programs open files in few directories at a time.
+    pub recent_dirs: usize,
+    /// Listings that a guest of WASI 0.1 is in the middle of: `fd_readdir` names no stream, so the
+    /// host keeps the snapshot between calls. Past it a directory is listed anew. A recursive walk
+    /// has as many directories half read as it is deep.
+    pub half_read_listings: usize,
+    /// Bytes of these listings. The one that was read last is kept whatever its size, or it would be
+    /// listed anew at each call.
+    pub half_read_bytes: usize,
 }
 
 impl Default for Limits {
@@ -52,6 +67,10 @@ impl Default for Limits {
             kept_data: 32 << 20,
             kept_nodes: 65_536,
             kept_listings: 64,
+            listing_bytes: 128 << 20,
+            recent_dirs: 64,
+            half_read_listings: 64,
+            half_read_bytes: 64 << 20,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The entries of a directory, as a guest is given them.
 
+use crate::budget::Charge;
 use crate::error::Result;
 use crate::identity::IdentityKey;
 use crate::meta::Kind;
@@ -29,6 +30,8 @@ pub(crate) struct Own {
     /// All names, in any order.
     names: Vec<u8>,
     records: Vec<Record>,
+    /// The bytes of both, given back when the listing is dropped.
+    charge: Option<Charge>,
 }
 
 struct LowerNames {
@@ -116,9 +119,31 @@ impl Listing {
         }
     }
 
+    /// Bytes of memory that this listing holds for itself: what it shares with others is not in it.
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            Entries::Own(own) => own.names.len() + own.records.len() * size_of::<Record>(),
+            Entries::Lower(lower) => lower.inodes.get().map_or(0, |all| size_of_val(&all[..])),
+        }
+    }
+
+    /// Whether every name is UTF-8, so that WASI can say it.
+    pub fn is_utf8(&self) -> bool {
+        let is_ascii = match &self.0 {
+            Entries::Own(own) => own.names.is_ascii(),
+            Entries::Lower(lower) => lower.table().is_none_or(Table::is_ascii),
+        };
+        is_ascii || self.iter().all(|entry| entry.name.to_str().is_ok())
+    }
+
     /// The listing of `records`, none of them a whiteout, with their names.
-    pub(crate) fn new(names: Vec<u8>, records: Vec<Record>) -> Self {
-        Own { names, records }.into()
+    pub(crate) fn new(names: Vec<u8>, records: Vec<Record>, charge: Option<Charge>) -> Self {
+        Own {
+            names,
+            records,
+            charge,
+        }
+        .into()
     }
 
     /// The listing of `dir`, a directory of `stack` of which the upper has nothing; none where it has
@@ -141,7 +166,13 @@ impl Listing {
 }
 
 impl From<Own> for Listing {
-    fn from(own: Own) -> Self {
+    fn from(mut own: Own) -> Self {
+        // What a vector has room for beyond its length is in no charge.
+        own.names.shrink_to_fit();
+        own.records.shrink_to_fit();
+        if let Some(charge) = &mut own.charge {
+            charge.settle();
+        }
         Self(Entries::Own(own))
     }
 }
@@ -155,9 +186,23 @@ impl Default for Listing {
 
 #[cfg(feature = "dir")]
 impl Own {
-    /// Adds an entry.
-    pub(crate) fn push(&mut self, name: Name<'_>, kind: Kind, inode: u64) {
+    /// No entries yet; the bytes of those to come are counted.
+    pub(crate) fn charged(charge: Charge) -> Self {
+        Self {
+            charge: Some(charge),
+            ..Self::default()
+        }
+    }
+
+    /// Adds an entry. Returns whether there were bytes for it.
+    #[must_use]
+    pub(crate) fn push(&mut self, name: Name<'_>, kind: Kind, inode: u64) -> bool {
         let name = name.as_bytes();
+        if let Some(charge) = &mut self.charge
+            && !charge.add(name.len() + size_of::<Record>())
+        {
+            return false;
+        }
         self.records.push(Record {
             start: self.names.len(),
             inode,
@@ -166,6 +211,7 @@ impl Own {
             kind: Some(kind),
         });
         self.names.extend_from_slice(name);
+        true
     }
 }
 

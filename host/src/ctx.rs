@@ -6,7 +6,7 @@
 use crate::blocking::Blocking;
 use crate::descriptor::Descriptor;
 use std::sync::Arc;
-use wasi_overlay_core::{Dir, Live, Overlay};
+use wasi_overlay_core::{Dir, Limits, Live, Overlay};
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::FsPerms;
 
@@ -17,6 +17,7 @@ use wasmtime_wasi::FsPerms;
 pub struct OverlayCtx {
     preopens: Arc<[(String, Dir)]>,
     blocking: Blocking,
+    limits: Limits,
 }
 
 impl OverlayCtx {
@@ -28,6 +29,11 @@ impl OverlayCtx {
     /// The preopened directories with their guest paths, in the order they were added.
     pub(crate) fn preopens(&self) -> &[(String, Dir)] {
         &self.preopens
+    }
+
+    /// What a guest may make the host hold beside its mounts.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Where calls that may block are to run.
@@ -48,6 +54,7 @@ impl OverlayCtx {
 pub struct OverlayCtxBuilder {
     preopens: Vec<(String, Dir)>,
     blocking: Blocking,
+    limits: Limits,
 }
 
 impl OverlayCtxBuilder {
@@ -102,6 +109,7 @@ impl OverlayCtxBuilder {
             FsPerms::ReadWrite => Live::new(dir),
         };
         live.lock()?;
+        let live = live.limits(&self.limits);
         self.preopen(guest_path.into(), || live.root())
     }
 
@@ -121,11 +129,20 @@ impl OverlayCtxBuilder {
         self
     }
 
+    /// Bounds on what a guest can make the host hold, beside those of each overlay
+    /// ([`OverlayBuilder::limits`](crate::OverlayBuilder::limits)): of the host directories that are
+    /// added from here on ([`dir`](Self::dir)), and of a guest of WASI 0.1.
+    pub fn limits(&mut self, limits: Limits) -> &mut Self {
+        self.limits = limits;
+        self
+    }
+
     /// Makes the context. The builder can go on and make others.
     pub fn build(&mut self) -> OverlayCtx {
         OverlayCtx {
             preopens: self.preopens.as_slice().into(),
             blocking: self.blocking,
+            limits: self.limits.clone(),
         }
     }
 

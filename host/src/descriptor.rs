@@ -3,28 +3,52 @@
 //! Shared by all versions of WASI, so that they cannot answer one call in two ways.
 
 use std::sync::Arc;
-use wasi_overlay_core::{Listing, ListingEntry};
+use wasi_overlay_core::{Errno, Kind, Listing};
 
 /// An open file or directory: what `wasi:filesystem`'s `descriptor` stands for in the table.
 pub use wasi_overlay_core::Opened as Descriptor;
 
 /// A directory's entries on their way to a guest: what `directory-entry-stream` stands for in
 /// the table.
+///
+/// Names that are not UTF-8 cannot be given to a guest. They come last, each as an error: C libraries
+/// stop at the first error, and have every other name by then.
 #[derive(Clone, Debug)]
 pub struct DirectoryEntryStream {
     listing: Arc<Listing>,
     next: usize,
+    /// Names that are not UTF-8, skipped so far and not yet reported.
+    not_utf8: usize,
 }
 
 impl DirectoryEntryStream {
     pub(crate) fn new(listing: Arc<Listing>) -> Self {
-        Self { listing, next: 0 }
+        Self {
+            listing,
+            next: 0,
+            not_utf8: 0,
+        }
     }
 
     /// The next entry; none at the end, and ever after.
-    pub(crate) fn next(&mut self) -> Option<ListingEntry<'_>> {
-        let entry = self.listing.get(self.next)?;
-        self.next += 1;
-        Some(entry)
+    ///
+    /// # Errors
+    /// `illegal-byte-sequence`, once for each name that is not UTF-8, after all others.
+    pub(crate) fn next(&mut self) -> Result<Option<(Kind, &str)>, Errno> {
+        while let Some(entry) = self.listing.get(self.next) {
+            self.next += 1;
+            match entry.name.to_str() {
+                Ok(name) => return Ok(Some((entry.kind, name))),
+                // Reported at the end, by its code.
+                Err(_) => self.not_utf8 += 1,
+            }
+        }
+        match self.not_utf8.checked_sub(1) {
+            Some(left) => {
+                self.not_utf8 = left;
+                Err(Errno::IllegalByteSequence)
+            }
+            None => Ok(None),
+        }
     }
 }

@@ -361,6 +361,7 @@ impl World {
             limits.kept_handles = 2;
             limits.kept_nodes = 4;
             limits.kept_listings = 2;
+            limits.recent_dirs = 1;
         }
         limits
     }

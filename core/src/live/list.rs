@@ -1,7 +1,7 @@
 //! Listing a directory: types and inode numbers come with the names.
 
 use super::dir::LiveDir;
-use crate::error::Result;
+use crate::error::{Errno, Result};
 use crate::listing::{Listing, Own};
 use crate::plain::dir::list;
 use std::fs::File;
@@ -11,14 +11,21 @@ use std::sync::Arc;
 
 pub(super) fn list(dir: &LiveDir) -> Result<Arc<Listing>> {
     let device = dir.place()?.device;
-    let mut entries = Own::default();
+    let mut entries = Own::charged(dir.mount().listing_bytes.charge());
+    let mut has_room = true;
     list::list(dir.file().as_fd(), &mut |name, kind, inode| {
         // Where another filesystem is mounted, this is the directory below the mount: asking
         // for every name, to be right about those, is what makes listings slow elsewhere.
         let identity = dir.key().of(0, device, inode);
-        entries.push(name, kind, identity.lower);
-        ControlFlow::Continue(())
+        has_room = entries.push(name, kind, identity.lower);
+        match has_room {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
     })?;
+    if !has_room {
+        return Err(Errno::InsufficientMemory.into());
+    }
     Ok(Arc::new(entries.into()))
 }
 

@@ -24,8 +24,10 @@ mod times;
 pub use dir::LiveDir;
 pub use file::LiveFile;
 
+use crate::budget::Budget;
 use crate::error::{Errno, Error, Result};
 use crate::identity::IdentityKey;
+use crate::limits::Limits;
 use crate::plain::dir::errno::from_errno;
 use crate::plain::dir::{lock, reopen};
 use std::io;
@@ -49,6 +51,8 @@ struct Mount {
     key: IdentityKey,
     /// The descriptor that holds the lock, once it was taken.
     locked: OnceLock<OwnedFd>,
+    /// What listings may hold: `Limits::listing_bytes`.
+    listing_bytes: Budget,
 }
 
 impl Live {
@@ -67,6 +71,7 @@ impl Live {
             read_only,
             key: IdentityKey::new(),
             locked: OnceLock::new(),
+            listing_bytes: Budget::new(Limits::default().listing_bytes),
         });
         Self {
             root: LiveDir::new(dir.into_std_file(), None, mount),
@@ -102,6 +107,14 @@ impl Live {
                 Ok(())
             }
         }
+    }
+
+    /// Bounds on what guests can make the mount hold: of them, `listing_bytes` is about live mounts.
+    #[must_use]
+    pub fn limits(self, limits: &Limits) -> Self {
+        let budget = &self.root.mount().listing_bytes;
+        budget.set_most(limits.listing_bytes);
+        self
     }
 
     /// The root directory.

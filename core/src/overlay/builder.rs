@@ -2,6 +2,7 @@
 
 use super::node::{Node, Place};
 use super::{Overlay, Shared};
+use crate::budget::Budget;
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
 use crate::identity::IdentityKey;
@@ -215,6 +216,7 @@ impl OverlayBuilder {
             recent_dirs: Mutex::ranked(Rank::Leaf, super::recent::RecentDirs::default()),
             forgotten: super::sync::Unsynced::default(),
             names: AtomicUsize::new(0),
+            listing_bytes: Budget::new(self.limits.listing_bytes),
             limits: self.limits,
             absolute_symlinks: self.absolute_symlinks,
             volatile: self.volatile,

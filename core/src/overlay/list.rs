@@ -2,12 +2,12 @@
 
 use super::Shared;
 use super::node::{Child, Node};
-use crate::error::Result;
+use crate::error::{Errno, Result};
 use crate::layer::Listed;
 use crate::listing::{Inodes, Listing, NO_INODE};
 use crate::stack::{Merge, UPPER};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 impl Shared {
     /// The names in a directory as they are now, in the order of their bytes.
@@ -15,6 +15,17 @@ impl Shared {
     /// # Errors
     /// `no-entry` if the directory was removed; those of the layers.
     pub(super) fn list(&self, node: &Arc<Node>) -> Result<Arc<Listing>> {
+        match self.list_once(node) {
+            // Listings that are only kept for later make room for one that is asked for.
+            Err(error) if error.errno() == Errno::InsufficientMemory => {
+                self.forget_listings();
+                self.list_once(node)
+            }
+            listed => listed,
+        }
+    }
+
+    fn list_once(&self, node: &Arc<Node>) -> Result<Arc<Listing>> {
         node.must_live()?;
         let dir = node.dir()?;
         // The directory lock, shared: no name changes until the listing is stored.
@@ -23,16 +34,31 @@ impl Shared {
         if let Some(listing) = kept {
             return Ok(listing);
         }
-        let listing = Arc::new(self.list_locked(node)?);
+        let merge = Merge::charged(self.listing_bytes.charge());
+        let listing = Arc::new(self.list_locked(node, merge)?);
         *dir.listing.lock() = Some(Arc::clone(&listing));
         drop(names);
         self.bound_listings(node);
         Ok(listing)
     }
 
+    /// As [`list`](Self::list), for calls that change names. What guests hold in listings must not fail
+    /// a removal or a rename, so the bytes are not counted; the listing is gone with the call.
+    pub(super) fn list_for_change(&self, node: &Arc<Node>) -> Result<Arc<Listing>> {
+        node.must_live()?;
+        let dir = node.dir()?;
+        let _names = dir.names.read();
+        let kept = dir.listing.lock().clone();
+        match kept {
+            Some(listing) => Ok(listing),
+            None => Ok(Arc::new(self.list_locked(node, Merge::new(usize::MAX))?)),
+        }
+    }
+
+    /// Adds all names to `merge`, which is empty, and makes a listing of them.
+    ///
     /// Preconditions: the directory lock of `node` is held.
-    fn list_locked(&self, node: &Arc<Node>) -> Result<Listing> {
-        let mut merge = Merge::new(usize::MAX);
+    fn list_locked(&self, node: &Arc<Node>, mut merge: Merge) -> Result<Listing> {
         if let Some(part) = node.upper.get() {
             let inode_of = |inode| match inode {
                 NO_INODE => NO_INODE,
@@ -51,7 +77,9 @@ impl Shared {
                         Some(kind) => Listed::Here { kind, inode },
                         None => Listed::Hidden,
                     };
-                    merge.add(UPPER, name.as_name(), listed);
+                    if !merge.add(UPPER, name.as_name(), listed) {
+                        break;
+                    }
                 }
             } else {
                 let handle = node.handle(self)?;
@@ -60,8 +88,10 @@ impl Shared {
                         if let Listed::Here { inode, .. } = &mut listed {
                             *inode = inode_of(*inode);
                         }
-                        merge.add(UPPER, name, listed);
-                        ControlFlow::Continue(())
+                        match merge.add(UPPER, name, listed) {
+                            true => ControlFlow::Continue(()),
+                            false => ControlFlow::Break(()),
+                        }
                     })?;
             }
         }
@@ -74,6 +104,7 @@ impl Shared {
             }
             below.list(&self.stack, &mut merge)?;
         }
+        let charge = merge.charge()?;
         let (names, mut entries) = merge.finish(|_, _| {});
         if let Some(below) = below {
             let mut inodes = Inodes::of(below, &self.stack, &self.key);
@@ -81,14 +112,27 @@ impl Shared {
                 entry.inode = inodes.shown(entry.layer, entry.inode)?;
             }
         }
-        Ok(Listing::new(names, entries))
+        Ok(Listing::new(names, entries, charge))
     }
 
     /// Whether a directory shows no names.
     ///
     /// Preconditions: the directory lock of `node` is held.
     pub(super) fn is_empty_locked(&self, node: &Arc<Node>) -> Result<bool> {
-        Ok(self.list_locked(node)?.is_empty())
+        // Not counted: see `list_for_change`.
+        let merge = Merge::new(usize::MAX);
+        Ok(self.list_locked(node, merge)?.is_empty())
+    }
+
+    /// Drops the listings that are kept for later. Those that guests hold stay with them.
+    fn forget_listings(&self) {
+        let listings = std::mem::take(&mut *self.listings.lock());
+        for dir in listings.iter().filter_map(Weak::upgrade) {
+            if let Some(dir) = &dir.dir {
+                let listing = dir.listing.lock().take();
+                drop(listing);
+            }
+        }
     }
 
     /// Keeps the number of kept listings within its bound: the oldest goes.

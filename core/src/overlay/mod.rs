@@ -59,6 +59,7 @@ pub use dir::OverlayDir;
 pub(crate) use ending::patiently;
 pub use file::OverlayFile;
 
+use crate::budget::Budget;
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
 use crate::identity::IdentityKey;
@@ -123,6 +124,8 @@ pub(crate) struct Shared {
     forgotten: sync::Unsynced,
     /// About how many names the directories keep.
     names: AtomicUsize,
+    /// What listings may hold: `Limits::listing_bytes`.
+    listing_bytes: Budget,
     limits: Limits,
     absolute_symlinks: AbsoluteSymlinks,
     /// Whether to leave it to the system when data reaches the disk.

@@ -143,7 +143,10 @@ impl OverlayDir {
     /// comes next.
     fn keep_dir(&self, dir: &Arc<Node>) {
         if dir.upper.get().is_none() {
-            let oldest = self.shared.recent_dirs.lock().keep(Arc::clone(dir));
+            let most = self.shared.limits.recent_dirs;
+            let mut recent = self.shared.recent_dirs.lock();
+            let oldest = recent.keep(Arc::clone(dir), most);
+            drop(recent);
             drop(oldest);
         }
     }

@@ -9,9 +9,6 @@ use super::node::Node;
 use crate::stack::LowerNode;
 use std::sync::Arc;
 
-/// How many are kept.
-const MOST: usize = 64;
-
 /// Which lower directory.
 ///
 /// A node holds what is below it, and a file which directory it is in, so while one of them is there
@@ -40,21 +37,24 @@ impl RecentDirs {
         Some(Arc::clone(node))
     }
 
-    /// Keeps `node`, which is of a lower directory, if it is not kept. Returns what is not needed
-    /// any more, for the caller to drop.
-    pub(super) fn keep(&mut self, node: Arc<Node>) -> Option<Arc<Node>> {
+    /// Keeps `node`, which is of a lower directory, if it is not kept; `most` of them at most. Returns
+    /// what is not needed any more, for the caller to drop.
+    pub(super) fn keep(&mut self, node: Arc<Node>, most: usize) -> Option<Arc<Node>> {
         let is_kept = self.nodes.iter().any(|(_, kept)| Arc::ptr_eq(kept, &node));
         let below = match node.below() {
             Some(below) if !is_kept => Below::of(below),
             _ => return Some(node),
         };
         let kept = (below, node);
-        if self.nodes.len() < MOST {
+        if self.nodes.len() < most {
             self.nodes.push(kept);
             return None;
         }
-        let oldest = std::mem::replace(&mut self.nodes[self.oldest], kept);
-        self.oldest = (self.oldest + 1) % MOST;
-        Some(oldest.1)
+        let Some(oldest) = self.nodes.get_mut(self.oldest) else {
+            return Some(kept.1);
+        };
+        let (_, oldest) = std::mem::replace(oldest, kept);
+        self.oldest = (self.oldest + 1) % self.nodes.len();
+        Some(oldest)
     }
 }

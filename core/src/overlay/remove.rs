@@ -51,7 +51,7 @@ impl Shared {
                 return Err(Errno::Invalid.into());
             }
             let node = self.materialize(walked.trail())?;
-            if !self.list(&node)?.is_empty() {
+            if !self.list_for_change(&node)?.is_empty() {
                 return Err(Errno::NotEmpty.into());
             }
             self.remove(walked, read_only, |is_dir| match is_dir {

@@ -83,7 +83,7 @@ impl Shared {
         let verdict = check(&plan)?;
         if let (Verdict::Move, Some(target)) = (&verdict, &plan.target)
             && target.kind == Kind::Dir
-            && !self.list(target)?.is_empty()
+            && !self.list_for_change(target)?.is_empty()
         {
             return Err(Errno::NotEmpty.into());
         }
@@ -144,7 +144,7 @@ impl Shared {
             if dir.below().is_none() {
                 continue;
             }
-            let listing = match self.list(&dir) {
+            let listing = match self.list_for_change(&dir) {
                 Err(error) if error.is_not_found() => continue,
                 listing => listing?,
             };

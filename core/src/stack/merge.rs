@@ -1,6 +1,8 @@
 //! Names of one directory out of several layers, merged: each name is kept once while they are
 //! gathered, beside all others, and sorted in the end.
 
+use crate::budget::Charge;
+use crate::error::{Errno, Result};
 use crate::layer::Listed;
 use crate::meta::Kind;
 use crate::name::Name;
@@ -16,6 +18,10 @@ pub(crate) struct Merge {
     records: Vec<Record>,
     /// Most names, whiteouts included.
     most: usize,
+    /// The bytes of names and records, where they are counted.
+    charge: Option<Charge>,
+    /// Whether a name was left out for want of bytes.
+    is_over: bool,
     /// Where the records of the layer begin that was added last.
     layer_start: usize,
     /// Whether each name came after all before it, as those of one table do: then there is nothing
@@ -50,8 +56,26 @@ impl Merge {
             names: Vec::new(),
             records: Vec::new(),
             most,
+            charge: None,
+            is_over: false,
             layer_start: 0,
             is_sorted: true,
+        }
+    }
+
+    /// A merge of any number of names, whose bytes are counted.
+    pub(crate) fn charged(charge: Charge) -> Self {
+        Self {
+            charge: Some(charge),
+            ..Self::new(usize::MAX)
+        }
+    }
+
+    /// Fails if a name was left out for want of bytes; else gives the bytes that were counted.
+    pub(crate) fn charge(&mut self) -> Result<Option<Charge>> {
+        match self.is_over {
+            true => Err(Errno::InsufficientMemory.into()),
+            false => Ok(self.charge.take()),
         }
     }
 
@@ -72,6 +96,12 @@ impl Merge {
             Listed::Here { kind, inode } => (Some(kind), inode),
         };
         let name = name.as_bytes();
+        if let Some(charge) = &mut self.charge
+            && !charge.add(name.len() + size_of::<Record>())
+        {
+            self.is_over = true;
+            return false;
+        }
         if let Some(last) = self.records.last() {
             if last.layer != layer {
                 self.layer_start = self.records.len();
@@ -89,8 +119,11 @@ impl Merge {
         self.records.len() - self.layer_start <= self.most
     }
 
-    /// Whether there are too many names. Asked after each layer.
+    /// Whether there are too many names, or bytes. Asked after each layer.
     pub(crate) fn is_full(&mut self) -> bool {
+        if self.is_over {
+            return true;
+        }
         if self.records.len() <= self.most {
             return false;
         }

@@ -103,6 +103,11 @@ impl Table {
         Name::checked(self.bytes(at as usize))
     }
 
+    /// Whether all names are ASCII.
+    pub(crate) fn is_ascii(&self) -> bool {
+        self.names.is_ascii()
+    }
+
     /// How many names there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -188,7 +193,9 @@ impl Table {
                 kind: entry.kind,
                 inode: entry.inode,
             };
-            into.add(entry.layer, Name::checked(self.bytes(at)), listed);
+            if !into.add(entry.layer, Name::checked(self.bytes(at)), listed) {
+                break;
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod copy;
 mod cost;
 mod depth;
 mod full;
+mod listings;
 mod million;
 mod sweep;
 mod trees;

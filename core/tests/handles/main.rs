@@ -124,6 +124,7 @@ impl Scratch {
                 let mut limits = Limits::default();
                 (limits.kept_nodes, limits.table_entries) = (4, 2);
                 (limits.kept_handles, limits.kept_listings) = (1, 1);
+                limits.recent_dirs = 1;
                 builder.upper_dir("upper", upper()).limits(limits)
             }
             Mount::ByPath => {

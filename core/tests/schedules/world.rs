@@ -50,6 +50,7 @@ fn next_to_nothing() -> Limits {
     let mut limits = Limits::default();
     (limits.kept_handles, limits.table_entries) = (1, 1);
     (limits.kept_nodes, limits.kept_listings) = (1, 1);
+    limits.recent_dirs = 1;
     limits
 }
 

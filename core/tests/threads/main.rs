@@ -57,6 +57,7 @@ fn on_both(files: usize, test: impl Fn(&Dir)) {
     let mut forgetful = Limits::default();
     (forgetful.kept_nodes, forgetful.table_entries) = (6, 4);
     (forgetful.kept_handles, forgetful.kept_listings) = (2, 1);
+    forgetful.recent_dirs = 1;
     for limits in [Limits::default(), forgetful] {
         let temp = TempDir::new().unwrap();
         let upper = Overlay::builder()

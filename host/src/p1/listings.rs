@@ -6,41 +6,40 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use wasi_overlay_core::Listing;
-
-/// Snapshots kept for one guest. A recursive walk has as many directories half read as it is deep.
-const MAX_LISTINGS: usize = 64;
-
-/// Entries of all kept snapshots together; the one in use is kept whatever its size. Some 64
-/// bytes each at most, so 64 MiB.
-const MAX_ENTRIES: usize = 1 << 20;
+use wasi_overlay_core::{Limits, Listing};
 
 /// Snapshots by the directory's id, the last used first.
 #[derive(Default)]
 pub(super) struct Listings {
     kept: VecDeque<(u64, Arc<Listing>)>,
-    /// Entries of all of `kept`.
-    entries: usize,
+    /// Bytes of all of `kept`.
+    bytes: usize,
 }
 
 impl Listings {
     /// The snapshot of a directory, if it is still kept.
     pub(super) fn get(&mut self, id: u64) -> Option<Arc<Listing>> {
         let found = self.kept.iter().position(|(kept, _)| *kept == id)?;
-        self.kept.swap(0, found);
+        // A guest that reads on in one directory finds it in front.
+        if found > 0 {
+            let used = self.kept.remove(found)?;
+            self.kept.push_front(used);
+        }
         self.kept.front().map(|(_, listing)| Arc::clone(listing))
     }
 
     /// Keeps the snapshot of a directory, in place of its last one and of the least used others.
-    pub(super) fn put(&mut self, id: u64, listing: Arc<Listing>) {
+    pub(super) fn put(&mut self, id: u64, listing: Arc<Listing>, limits: &Limits) {
         self.forget(id);
-        self.entries += listing.len();
+        self.bytes += listing.bytes();
         self.kept.push_front((id, listing));
-        while self.kept.len() > MAX_LISTINGS || (self.entries > MAX_ENTRIES && self.kept.len() > 1)
+        while self.kept.len() > 1
+            && (self.kept.len() > limits.half_read_listings || self.bytes > limits.half_read_bytes)
         {
-            if let Some((_, dropped)) = self.kept.pop_back() {
-                self.entries -= dropped.len();
-            }
+            let Some((_, dropped)) = self.kept.pop_back() else {
+                break;
+            };
+            self.bytes -= dropped.bytes();
         }
     }
 
@@ -49,7 +48,7 @@ impl Listings {
         if let Some(found) = self.kept.iter().position(|(kept, _)| *kept == id)
             && let Some((_, dropped)) = self.kept.remove(found)
         {
-            self.entries -= dropped.len();
+            self.bytes -= dropped.bytes();
         }
     }
 }
@@ -57,25 +56,66 @@ impl Listings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasi_overlay_core::Overlay;
 
-    #[test]
-    fn keeps_the_last_used_of_many() {
-        let mut listings = Listings::default();
-        for id in 0..MAX_LISTINGS as u64 {
-            listings.put(id, Arc::default());
+    fn limits(listings: usize, bytes: usize) -> Limits {
+        let mut limits = Limits::default();
+        (limits.half_read_listings, limits.half_read_bytes) = (listings, bytes);
+        limits
+    }
+
+    /// A listing of so many names of 255 bytes.
+    fn long_names(count: usize) -> Arc<Listing> {
+        let overlay = Overlay::builder().upper_memory(1 << 20).build().unwrap();
+        let root = overlay.root();
+        for at in 0..count {
+            let name = format!("{at:0>255}");
+            root.create_directory_at(&name).unwrap();
         }
+        root.list().unwrap()
+    }
+
+    /// Of three snapshots the middle one was used last, then the first and the last in turn. It changed
+    /// places with what was in front each time, so that at the next directory the one used last but
+    /// one was dropped, and one that was not used since stayed.
+    #[test]
+    fn the_least_used_goes_first() {
+        let limits = limits(3, usize::MAX);
+        let mut listings = Listings::default();
+        for id in 0..3 {
+            listings.put(id, Arc::default(), &limits);
+        }
+        // The order is 2 1 0; then 0 2 1, where a swap would leave 0 1 2.
         assert!(listings.get(0).is_some());
-        listings.put(1000, Arc::default());
-        assert!(listings.get(1000).is_some());
-        assert!(listings.get(0).is_some(), "used just before");
-        let kept = (0..MAX_LISTINGS as u64).filter(|id| listings.get(*id).is_some());
-        assert_eq!(kept.count(), MAX_LISTINGS - 1);
+        listings.put(3, Arc::default(), &limits);
+        let kept: Vec<_> = listings.kept.iter().map(|(id, _)| *id).collect();
+        assert_eq!(kept, [3, 0, 2]);
+        assert!(listings.get(1).is_none());
+    }
+
+    /// A name was counted as 64 bytes, whatever its length.
+    #[test]
+    fn snapshots_count_by_their_bytes_and_the_last_one_stays() {
+        let listing = long_names(10);
+        assert!(listing.bytes() > 10 * 255);
+        let limits = limits(64, 2 * listing.bytes());
+        let mut listings = Listings::default();
+        for id in 0..3 {
+            listings.put(id, Arc::clone(&listing), &limits);
+        }
+        assert!(listings.get(0).is_none() && listings.get(1).is_some());
+        assert_eq!(listings.bytes, 2 * listing.bytes());
+        listings.put(3, long_names(30), &limits);
+        assert!(listings.get(3).is_some() && listings.get(2).is_none());
+        listings.forget(3);
+        assert_eq!(listings.bytes, 0);
     }
 
     #[test]
     fn a_closed_directory_keeps_nothing() {
         let mut listings = Listings::default();
-        listings.put(7, Arc::default());
+        listings.put(7, Arc::default(), &limits(1, 0));
+        assert!(listings.get(7).is_some());
         listings.forget(7);
         assert!(listings.get(7).is_none());
         listings.forget(7);

@@ -33,6 +33,7 @@ use crate::ctx::OverlayCtx;
 use fd_table::{Entry, FdTable};
 use listings::Listings;
 use types::{Errno, Error, Fd};
+use wasi_overlay_core::Limits;
 use wasi_snapshot_preview1::WasiSnapshotPreview1 as Preview1;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
@@ -60,6 +61,7 @@ pub struct OverlayP1Ctx {
     wasi: WasiP1Ctx,
     table: FdTable,
     listings: Listings,
+    limits: Limits,
     /// Where calls of an asynchronous linker may block.
     blocking: Blocking,
     /// Whether the call at hand came through the synchronous linker.
@@ -87,6 +89,7 @@ impl OverlayP1Ctx {
             wasi,
             table: FdTable::new(files.preopens()),
             listings: Listings::default(),
+            limits: files.limits().clone(),
             blocking: files.blocking(),
             synchronous: false,
             fuel: 0,

@@ -1,7 +1,7 @@
 //! `fd_readdir`.
 
 use super::types::{Dirent, Errno, Error, Fd, Filetype};
-use super::{OverlayP1Ctx, convert};
+use super::{Listings, OverlayP1Ctx, convert};
 use std::sync::Arc;
 use wasi_overlay_core::{self as core, Dir, Listing};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
@@ -34,9 +34,16 @@ impl OverlayP1Ctx {
             Some(listing) if !wants_dots => (0, listing),
             kept => {
                 let look = move |dir: &Dir| look(dir, wants_dots, kept);
-                let found = self.blocking().run_on(&open.dir, look).await;
+                let mut found = self.blocking().run_on(&open.dir, look.clone()).await;
+                if let Err(error) = &found
+                    && error.errno() == core::Errno::InsufficientMemory
+                {
+                    // Snapshots that are only half read make room for one that is asked for.
+                    self.listings = Listings::default();
+                    found = self.blocking().run_on(&open.dir, look).await;
+                }
                 let found = found.map_err(convert::error)?;
-                self.listings.put(id, Arc::clone(&found.1));
+                self.listings.put(id, Arc::clone(&found.1), &self.limits);
                 found
             }
         };
@@ -67,11 +74,17 @@ impl OverlayP1Ctx {
                     None => break,
                 },
             };
-            match name {
-                Some(name) => out.entry(place + 1, ino, kind, name)?,
-                None if out.used == 0 => return Err(Errno::Ilseq.into()),
-                None => out.fill()?,
+            // A name that is not UTF-8 is reported at the end, when the guest has all others: C
+            // libraries stop at the first error.
+            if let Some(name) = name {
+                out.entry(place + 1, ino, kind, name)?;
             }
+        }
+        if !out.is_full() && !listing.is_utf8() {
+            if out.used == 0 {
+                return Err(Errno::Ilseq.into());
+            }
+            out.fill()?;
         }
         Ok(out.used)
     }
@@ -143,10 +156,8 @@ impl Output<'_, '_> {
     }
 
     /// Ends the buffer with an entry that is cut off, whatever its size: the guest comes back
-    /// for it. A buffer that is not full would tell it that the directory ends here.
-    ///
-    /// So a name that cannot be shown fails at its own place: the entries before it are read
-    /// first, and none is lost in silence.
+    /// for it, and is told what is wrong. A buffer that is not full would tell it that the directory
+    /// ends here, and nothing more.
     fn fill(&mut self) -> Result<(), Error> {
         self.header(0, 0, Filetype::Unknown, self.buffer.len())?;
         self.used = self.buffer.len();

@@ -46,10 +46,8 @@ impl OverlayCtxView<'_> {
         &mut self,
         stream: &Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<(Kind, String)>> {
-        let Some(entry) = self.table.get_mut(stream)?.next() else {
-            return Ok(None);
-        };
-        Ok(Some((entry.kind, entry.name.to_str()?.to_owned())))
+        let entry = self.table.get_mut(stream)?.next()?;
+        Ok(entry.map(|(kind, name)| (kind, name.to_owned())))
     }
 
     /// The code in the error of a stream: of ours, or of another that failed in the system.

@@ -86,20 +86,15 @@ impl<D> StreamProducer<D> for EntryProducer {
         };
         let mut batch = Vec::with_capacity(room);
         while batch.len() < room {
-            let Some(entry) = entries.next() else {
-                me.outcome.end(Ok(()));
-                destination.set_buffer(batch.into());
-                return Poll::Ready(Ok(StreamResult::Dropped));
-            };
-            match entry.name.to_str() {
-                Ok(name) => batch.push(DirectoryEntry {
-                    type_: entry.kind.into(),
+            match entries.next() {
+                Ok(Some((kind, name))) => batch.push(DirectoryEntry {
+                    type_: kind.into(),
                     name: name.to_owned(),
                 }),
-                Err(error) => {
-                    let code = guest_code(&error);
+                ended => {
+                    me.outcome.end(ended.map(drop));
                     destination.set_buffer(batch.into());
-                    return Poll::Ready(Ok(me.fail(code)));
+                    return Poll::Ready(Ok(StreamResult::Dropped));
                 }
             }
         }

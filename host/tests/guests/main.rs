@@ -15,6 +15,7 @@ mod deviations;
 mod fixture;
 mod full;
 mod layers;
+mod odd_names;
 mod program;
 mod random;
 mod scan;

@@ -1,12 +1,12 @@
 //! Descriptors: what each call answers where it does not fit the descriptor or the mount.
 
-use crate::support::{State, borrow, both, host_dir, open};
+use crate::support::{State, borrow, both, host_dir, mounted, open};
 use wasi_overlay::p2::bindings::sync::types::{
     Advice, Descriptor, DescriptorFlags, DescriptorType, ErrorCode, Host, HostDescriptor,
     HostDirectoryEntryStream, NewTimestamp, OpenFlags, PathFlags,
 };
 use wasi_overlay::p2::{FsError, FsResult};
-use wasi_overlay::{Errno, FsPerms, OverlayCtx, OverlayView};
+use wasi_overlay::{Errno, FsPerms, Limits, Overlay, OverlayCtx, OverlayView};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 
@@ -379,4 +379,45 @@ fn a_guest_path_is_taken_once() {
     }
     let mut state = State::new(builder.build());
     assert_eq!(state.preopens().len(), 5);
+}
+
+/// Each change makes another listing, and a guest may hold any number of streams.
+#[test]
+fn streams_that_hold_too_many_bytes_are_insufficient_memory() {
+    let temp = host_dir();
+    let mut limits = Limits::default();
+    limits.listing_bytes = 10_000;
+    let overlay = Overlay::builder()
+        .upper_dir("upper", open(&temp))
+        .limits(limits.clone())
+        .build()
+        .unwrap();
+    let mut live = OverlayCtx::builder();
+    let other = host_dir();
+    live.limits(limits)
+        .dir(open(&other), "/", FsPerms::ReadWrite)
+        .unwrap();
+    for mut state in [
+        mounted(&overlay, FsPerms::ReadWrite, true),
+        State::new(live.build()),
+    ] {
+        let root = state.preopens().remove(0);
+        let fd = || borrow(&root);
+        let mut view = state.overlay();
+        let mut streams = Vec::new();
+        let failed = loop {
+            assert!(streams.len() < 1000, "nothing bounds them");
+            let name = format!("{:x>100}", streams.len());
+            view.create_directory_at(fd(), name).unwrap();
+            match view.read_directory(fd()) {
+                Ok(stream) => streams.push(stream),
+                failed => break failed,
+            }
+        };
+        assert_eq!(code(failed), Errno::InsufficientMemory);
+        for stream in streams {
+            HostDirectoryEntryStream::drop(&mut view, stream).unwrap();
+        }
+        view.read_directory(fd()).unwrap();
+    }
 }

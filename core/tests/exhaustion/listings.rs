@@ -1,0 +1,151 @@
+//! Listings that a guest holds: each is the directory as it was, so whoever changes it between two
+//! has two. Three hundred of 20,000 names were 1.5 GB, and nothing counted them.
+
+use crate::{CREATE, MIB, alone, capability, dir, file, held, peak_of, scratch};
+use std::sync::Arc;
+use wasi_overlay_core::{Dir, Errno, Limits, Listing, Live, Overlay};
+
+/// Names in `d`, of 200 bytes.
+const NAMES: usize = 1000;
+/// A listing of them is about 240 KB.
+const BUDGET: usize = 4 * MIB;
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.listing_bytes = BUDGET;
+    limits
+}
+
+fn fill(root: &Dir, path: &str) {
+    root.create_directory_at(path).unwrap();
+    for at in 0..NAMES {
+        file(root, &format!("{path}/{at:0>200}"), CREATE);
+    }
+}
+
+/// An upper in memory, one in a directory, and a live mount.
+fn on_every_mount(test: impl Fn(&str, &Dir)) {
+    let _alone = alone();
+    let memory = Overlay::builder().upper_memory(1 << 30).limits(limits());
+    test("memory", &memory.build().unwrap().root());
+    let temp = scratch();
+    let directory = Overlay::builder()
+        .upper_dir("upper", capability(temp.path()))
+        .volatile(true)
+        .limits(limits());
+    test("directory", &directory.build().unwrap().root());
+    let temp = scratch();
+    let live = Live::new(capability(temp.path())).limits(&limits());
+    test("live", &live.root());
+}
+
+/// Changes and lists the directory until that fails.
+fn list_until_full(root: &Dir) -> (Vec<Arc<Listing>>, Errno) {
+    let d = dir(root, "d");
+    let mut listings = Vec::new();
+    for round in 0..300 {
+        file(root, &format!("d/new{}", round % 7), CREATE);
+        root.unlink_file_at(&format!("d/new{}", round % 7)).unwrap();
+        match d.list() {
+            Ok(listing) => listings.push(listing),
+            Err(error) => return (listings, error.errno()),
+        }
+    }
+    panic!("{} listings of {NAMES} names are held", listings.len());
+}
+
+#[test]
+fn listings_of_a_changing_directory_are_bounded_in_bytes() {
+    on_every_mount(|mount, root| {
+        fill(root, "d");
+        dir(root, "d").list().unwrap();
+        let before = held();
+        let ((listings, errno), peak) = peak_of(|| list_until_full(root));
+        println!(
+            "{mount}: {} listings, {} KiB held, {} KiB at most",
+            listings.len(),
+            (held() - before) / 1024,
+            peak / 1024
+        );
+        assert_eq!(errno, Errno::InsufficientMemory, "{mount}");
+        assert!(listings.len() > 10, "{mount}: the budget is used");
+        assert!(
+            held() - before < BUDGET + MIB / 2,
+            "{mount}: what is counted"
+        );
+        assert!(peak < BUDGET + 2 * MIB, "{mount}: {peak} bytes");
+        // Those that are held are whole, and other calls go on; so do listings once there is room.
+        assert!(listings.iter().all(|listing| listing.len() == NAMES));
+        root.create_directory_at("other").unwrap();
+        root.remove_directory_at("other").unwrap();
+        let error = root.remove_directory_at("d").unwrap_err();
+        assert_eq!(error.errno(), Errno::NotEmpty, "{mount}");
+        drop(listings);
+        let (listings, _) = list_until_full(root);
+        assert!(listings.len() > 10, "{mount}: all was given back");
+    });
+}
+
+#[test]
+fn listings_of_an_unchanged_directory_are_one() {
+    on_every_mount(|mount, root| {
+        fill(root, "d");
+        if mount == "live" {
+            // Other processes may change it at any time, so each listing asks the system.
+            return;
+        }
+        let first = dir(root, "d").list().unwrap();
+        let before = held();
+        let others: Vec<_> = (0..300).map(|_| dir(root, "d").list().unwrap()).collect();
+        assert!(others.iter().all(|other| Arc::ptr_eq(other, &first)));
+        assert!(held() - before < MIB / 4, "{mount}");
+    });
+}
+
+/// An overlay keeps listings for those who come again. They are the first to go, so a walk through
+/// many directories is not in want of bytes.
+#[test]
+fn listings_that_are_only_kept_make_room() {
+    on_every_mount(|mount, root| {
+        for at in 0..40 {
+            fill(root, &format!("d{at}"));
+        }
+        let before = held();
+        for _ in 0..2 {
+            for at in 0..40 {
+                let listing = dir(root, &format!("d{at}")).list().unwrap();
+                assert_eq!(listing.len(), NAMES, "{mount}");
+            }
+        }
+        assert!(held() - before < BUDGET + MIB, "{mount}");
+    });
+}
+
+/// One directory of more names than the budget has bytes for.
+#[test]
+fn a_directory_that_is_too_large_is_refused_before_it_is_in_memory() {
+    on_every_mount(|mount, root| {
+        fill(root, "d");
+        let long = |at: usize| format!("d/{at:x>250}");
+        for at in 0..20_000 {
+            if mount == "live" || mount == "directory" {
+                file(root, &long(at), CREATE);
+            } else {
+                // A directory takes no quota.
+                root.symlink_at("x", &long(at)).unwrap();
+            }
+        }
+        let d = dir(root, "d");
+        let (listed, peak) = peak_of(|| d.list().map(drop));
+        assert_eq!(
+            listed.unwrap_err().errno(),
+            Errno::InsufficientMemory,
+            "{mount}"
+        );
+        // Vectors grow by doubling.
+        assert!(peak < 4 * BUDGET, "{mount}: {peak} bytes");
+        // It can still be worked in.
+        root.unlink_file_at(&long(7)).unwrap();
+        file(root, "d/one-more", CREATE);
+    });
+}
