@@ -170,7 +170,7 @@ impl GuestDescriptor for Descriptor {
             .open_at(path_flags, &path, open_flags, flags)
             .map(|opened| types::Descriptor::new(Self::Passed(opened))));
         let dir = ours.dir()?;
-        let opened = dir.open_at(&path, open_flags.how(path_flags, flags)?)?;
+        let opened = open_flags.open_at(dir, path_flags, &path, flags)?;
         Ok(types::Descriptor::new(Self::Ours(opened)))
     }
 

@@ -52,7 +52,11 @@ pub enum Opened {
 /// Paths are relative to the directory, components between `/`. One that is absolute or leads
 /// above the directory is `not-permitted`; an empty one `no-entry`; 40 symbolic links `loop`.
 #[derive(Clone, Debug)]
-pub struct Dir(DirRepr);
+pub struct Dir {
+    repr: DirRepr,
+    /// Whether it was opened for changes in it.
+    pub(crate) mutate_directory: bool,
+}
 
 #[derive(Clone, Debug)]
 enum DirRepr {
@@ -76,7 +80,7 @@ enum FileRepr {
 
 macro_rules! dir {
     ($self:expr, $dir:ident => $call:expr) => {
-        match &$self.0 {
+        match &$self.repr {
             DirRepr::Overlay($dir) => $call,
             #[cfg(feature = "dir")]
             DirRepr::Live($dir) => $call,
@@ -94,9 +98,19 @@ macro_rules! file {
     };
 }
 
+/// A mount's root is open for changes in it.
+impl From<DirRepr> for Dir {
+    fn from(repr: DirRepr) -> Self {
+        Self {
+            repr,
+            mutate_directory: true,
+        }
+    }
+}
+
 impl From<OverlayDir> for Dir {
     fn from(dir: OverlayDir) -> Self {
-        Self(DirRepr::Overlay(dir))
+        DirRepr::Overlay(dir).into()
     }
 }
 
@@ -109,7 +123,7 @@ impl From<OverlayFile> for File {
 #[cfg(feature = "dir")]
 impl From<LiveDir> for Dir {
     fn from(dir: LiveDir) -> Self {
-        Self(DirRepr::Live(dir))
+        DirRepr::Live(dir).into()
     }
 }
 
@@ -129,7 +143,9 @@ impl Dir {
     /// with `create`, `exclusive` or `truncate`; `unsupported` for what is neither file nor
     /// directory; `read-only`.
     pub fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
-        dir!(self, dir => dir.open_at(path, how))
+        let mut opened = dir!(self, dir => dir.open_at(path, how))?;
+        opened.set_mutate_directory(false);
+        Ok(opened)
     }
 
     /// `stat-at`.
@@ -212,7 +228,7 @@ impl Dir {
     /// Those of POSIX `linkat`; `not-permitted` for a directory; `cross-device` between mounts;
     /// `read-only`.
     pub fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
-        match (&self.0, &new_dir.0) {
+        match (&self.repr, &new_dir.repr) {
             (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.link_at(path, new, new_path),
             #[cfg(feature = "dir")]
             (DirRepr::Live(old), DirRepr::Live(new)) => old.link_at(path, new, new_path),
@@ -228,7 +244,7 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `renameat`; `cross-device` between mounts; `read-only`.
     pub fn rename_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
-        match (&self.0, &new_dir.0) {
+        match (&self.repr, &new_dir.repr) {
             (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.rename_at(path, new, new_path),
             #[cfg(feature = "dir")]
             (DirRepr::Live(old), DirRepr::Live(new)) => old.rename_at(path, new, new_path),
@@ -281,16 +297,22 @@ impl Dir {
 
     /// The directory as one of an overlay, for what WASI has no call for; none of a live mount.
     pub fn as_overlay(&self) -> Option<&OverlayDir> {
-        match &self.0 {
+        match &self.repr {
             DirRepr::Overlay(dir) => Some(dir),
             #[cfg(feature = "dir")]
             DirRepr::Live(_) => None,
         }
     }
 
-    /// Whether the mount takes changes: what `mutate-directory` reports.
+    /// Whether the mount takes changes.
     pub fn is_writable(&self) -> bool {
         dir!(self, dir => dir.is_writable())
+    }
+
+    /// What `get-flags` has to say of `mutate-directory`: whether the directory was opened for changes
+    /// in it, or is a mount's root, and the mount takes changes.
+    pub fn reports_mutable(&self) -> bool {
+        self.mutate_directory && self.is_writable()
     }
 }
 

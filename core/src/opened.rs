@@ -53,6 +53,15 @@ impl Opened {
         }
     }
 
+    /// Takes note of whether it was opened with `mutate-directory`, which means something to a directory
+    /// alone. It is reported and not enforced: as in wasmtime-wasi, names can be changed through any
+    /// directory of a writable mount.
+    pub fn set_mutate_directory(&mut self, asked: bool) {
+        if let Self::Dir(dir) = self {
+            dir.mutate_directory = asked;
+        }
+    }
+
     /// What may be done through it: `get-flags`.
     pub fn access(&self) -> Access {
         match self {
@@ -64,7 +73,7 @@ impl Opened {
             Self::Dir(dir) => Access {
                 read: true,
                 write: false,
-                mutate_directory: dir.is_writable(),
+                mutate_directory: dir.reports_mutable(),
             },
         }
     }

@@ -160,7 +160,7 @@ macro_rules! wasi_conversions_p3 {
 macro_rules! wasi_conversions_alike {
     ($types:ident $time_of:ident $given_time:ident) => {
         use $crate::wasi::Access;
-        use $crate::{Advice, Identity, Kind, OpenHow, SetTime, SetTimes, Stat};
+        use $crate::{Advice, Dir, Identity, Kind, OpenHow, Opened, SetTime, SetTimes, Stat};
 
         impl From<Kind> for $types::DescriptorType {
             fn from(kind: Kind) -> Self {
@@ -267,8 +267,8 @@ macro_rules! wasi_conversions_alike {
         impl $types::OpenFlags {
             /// The three arguments of `open-at` that say how.
             ///
-            /// As in wasmtime-wasi, no sync flag is accepted, and no `mutate-directory` is
-            /// enforced.
+            /// As in wasmtime-wasi, no sync flag is accepted, and `mutate-directory` is reported but
+            /// not enforced.
             pub(crate) fn how(
                 self,
                 path: $types::PathFlags,
@@ -289,6 +289,20 @@ macro_rules! wasi_conversions_alike {
                     read: access.contains($types::DescriptorFlags::READ),
                     write: access.contains($types::DescriptorFlags::WRITE),
                 })
+            }
+
+            /// `open-at`.
+            pub(crate) fn open_at(
+                self,
+                dir: &Dir,
+                path_flags: $types::PathFlags,
+                path: &str,
+                access: $types::DescriptorFlags,
+            ) -> $crate::Result<Opened> {
+                let mut opened = dir.open_at(path, self.how(path_flags, access)?)?;
+                let mutate = $types::DescriptorFlags::MUTATE_DIRECTORY;
+                opened.set_mutate_directory(access.contains(mutate));
+                Ok(opened)
             }
         }
     };

@@ -211,10 +211,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         open_flags: types::OpenFlags,
         flags: types::DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
-        let open = move |dir: &Dir| {
-            let how = open_flags.how(path_flags, flags)?;
-            dir.open_at(&path, how)
-        };
+        let open = move |dir: &Dir| open_flags.open_at(dir, path_flags, &path, flags);
         let opened = self.on_dir(&fd, open).await?;
         Ok(self.table.push(opened)?)
     }

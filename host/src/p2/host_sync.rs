@@ -173,8 +173,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         flags: types::DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
         let dir = self.table.get(&fd)?.dir()?;
-        let how = open_flags.how(path_flags, flags)?;
-        let opened = dir.open_at(&path, how)?;
+        let opened = open_flags.open_at(dir, path_flags, &path, flags)?;
         Ok(self.table.push(opened)?)
     }
 

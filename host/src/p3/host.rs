@@ -239,10 +239,7 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         open_flags: types::OpenFlags,
         flags: types::DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
-        let open = move |dir: &Dir| {
-            let how = open_flags.how(path_flags, flags)?;
-            dir.open_at(&path, how)
-        };
+        let open = move |dir: &Dir| open_flags.open_at(dir, path_flags, &path, flags);
         let opened = on_dir(store, &fd, open).await?;
         store.with(|mut store| Ok(store.get().table.push(opened)?))
     }

@@ -14,7 +14,7 @@ async fn run() {
         DescriptorFlags::MUTATE_DIRECTORY,
         DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
     ];
-    for path in ["hello.txt", "dir", "dir/sub", "links/dir", "emptydir"] {
+    for path in [".", "hello.txt", "dir", "dir/sub", "links/dir", "emptydir"] {
         for asked in flags {
             let opened = root
                 .open_at(PathFlags::SYMLINK_FOLLOW, path, OpenFlags::empty(), asked)
