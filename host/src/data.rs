@@ -18,6 +18,15 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// Writes nothing, which fails where something could not be written.
+    pub(crate) fn check(self, file: &File) -> Result<(), Errno> {
+        uninterrupted(|| match self {
+            Self::At(offset) => file.write_at(&[], offset),
+            Self::End => file.append(&[]),
+        })
+        .map(drop)
+    }
+
     /// Writes some of `bytes`, which is not empty; returns how many. Goes on behind them.
     pub(crate) fn write_some(&mut self, file: &File, bytes: &[u8]) -> Result<usize, Errno> {
         loop {
@@ -40,7 +49,7 @@ impl Place {
     }
 }
 
-/// Reads some bytes at `position` into `buffer`, which is not empty; none at the end.
+/// Reads some bytes at `position` into `buffer`; none at the end, and into an empty one.
 pub(crate) fn read_some(file: &File, buffer: &mut [u8], position: u64) -> Result<usize, Errno> {
     uninterrupted(|| file.read_at(buffer, position))
 }
@@ -50,10 +59,10 @@ pub(crate) fn read_some_new(file: &File, length: usize, position: u64) -> Result
     uninterrupted(|| file.read_vec_at(length, position))
 }
 
-fn uninterrupted<T>(mut read: impl FnMut() -> wasi_overlay_core::Result<T>) -> Result<T, Errno> {
+fn uninterrupted<T>(mut call: impl FnMut() -> wasi_overlay_core::Result<T>) -> Result<T, Errno> {
     loop {
-        match read() {
-            Ok(read) => return Ok(read),
+        match call() {
+            Ok(answer) => return Ok(answer),
             Err(error) if error.errno() == Errno::Interrupted => {}
             Err(error) => return Err(guest_code(&error)),
         }

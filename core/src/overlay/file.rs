@@ -209,6 +209,7 @@ impl OverlayFile {
         length: usize,
         read: impl FnOnce(&dyn ReadAt) -> Result<T>,
     ) -> Result<T> {
+        check_offset(offset)?;
         self.reader()?;
         check_range(offset, length)?;
         match self.source()? {
@@ -222,6 +223,7 @@ impl OverlayFile {
     }
 
     pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
+        check_offset(offset)?;
         self.writer()?;
         check_range(offset, buffer.len())?;
         self.open.change(|file| file.write_at(buffer, offset))
@@ -337,6 +339,16 @@ impl OverlayFile {
 
     pub(crate) fn is_writable(&self) -> bool {
         self.open.writable
+    }
+}
+
+/// `invalid` for an offset past 2^63 - 1. Linux looks at its sign before it looks at the file, and at
+/// the end of the range ([`check_range`]) after that.
+#[inline]
+fn check_offset(offset: u64) -> Result<()> {
+    match i64::try_from(offset) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Errno::Invalid.into()),
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) fn error(error: core::Error) -> Error {
     errno(crate::convert::guest_code(&error)).into()
 }
 
-fn errno(errno: core::Errno) -> Errno {
+pub(super) fn errno(errno: core::Errno) -> Errno {
     use wasi_overlay_core::Errno as E;
     match errno {
         E::Access => Errno::Acces,

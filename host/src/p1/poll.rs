@@ -51,20 +51,27 @@ impl OverlayP1Ctx {
         let inner_events = GuestPtr::<Event>::new(u32::try_from(sub_bytes)?);
 
         let mut files = Vec::new();
+        let mut bad = 0;
         for index in 0..count {
             let sub = memory.read(subs.add(index)?)?;
             let userdata = index.into();
             let u = match direction(&sub.u) {
-                Some((fd, type_)) => match self.stdio_or_ready_file(fd, type_)? {
-                    Some(stream) => stream,
-                    None => {
-                        files.push((index, fd, type_));
+                Some((fd, type_)) => match self.polled(fd, type_) {
+                    Polled::Stream(stream) => stream,
+                    polled @ (Polled::File | Polled::Bad) => {
+                        let is_bad = matches!(polled, Polled::Bad);
+                        bad += Size::from(is_bad);
+                        files.push((index, fd, type_, is_bad));
                         PAST
                     }
                 },
                 None => sub.u,
             };
             inner.write(inner_subs.add(index)?, Subscription { userdata, u })?;
+        }
+        if bad == count {
+            // As in wasmtime-wasi, whose own programs ask for it.
+            return Err(Errno::Badf.into());
         }
         let ready = if files.len() == count as usize {
             0
@@ -87,8 +94,11 @@ impl OverlayP1Ctx {
                     seen += 1;
                 }
             }
-            if let Some((_, fd, type_)) = files.next_if(|(at, ..)| *at == index) {
-                event = Some(self.file_event(fd, type_).await?);
+            if let Some((_, fd, type_, is_bad)) = files.next_if(|(at, ..)| *at == index) {
+                event = Some(match is_bad {
+                    true => failed(type_, Errno::Badf),
+                    false => self.file_event(fd, type_).await?,
+                });
             }
             if let Some(mut event) = event {
                 event.userdata = memory.read(subs.add(index)?)?.userdata;
@@ -114,39 +124,40 @@ impl OverlayP1Ctx {
         Ok(false)
     }
 
-    /// The subscription to a standard stream as wasmtime-wasi is to see it; none for a file.
-    ///
-    /// # Errors
-    /// `badf` for anything that cannot be read or written, whichever is asked.
-    fn stdio_or_ready_file(
-        &self,
-        fd: Fd,
-        type_: Eventtype,
-    ) -> Result<Option<SubscriptionU>, Error> {
+    /// What a subscription to a descriptor waits for. A file is ready for whatever it is polled, as in
+    /// POSIX, also where it was not opened for that.
+    fn polled(&self, fd: Fd, type_: Eventtype) -> Polled {
         let write = type_ == Eventtype::FdWrite;
-        match self.table.get(fd)? {
-            Entry::Stdio(inner) => {
+        match self.table.get(fd) {
+            Ok(Entry::Stdio(inner)) => {
                 let file_descriptor = *inner;
+                let is_input = u32::from(file_descriptor) == 0;
                 let sub = SubscriptionFdReadwrite { file_descriptor };
-                Ok(Some(match write {
-                    true => SubscriptionU::FdWrite(sub),
-                    false => SubscriptionU::FdRead(sub),
-                }))
+                match (write, is_input) {
+                    (true, false) => Polled::Stream(SubscriptionU::FdWrite(sub)),
+                    (false, true) => Polled::Stream(SubscriptionU::FdRead(sub)),
+                    (true, true) | (false, false) => Polled::Bad,
+                }
             }
-            Entry::File(open) if write && open.file.is_writable() => Ok(None),
-            Entry::File(open) if !write && open.file.is_readable() => Ok(None),
-            Entry::File(_) | Entry::Dir(_) => Err(Errno::Badf.into()),
+            Ok(Entry::File(_)) => Polled::File,
+            // The only error of the table is that it does not have the descriptor.
+            Ok(Entry::Dir(_)) | Err(_) => Polled::Bad,
         }
     }
 
-    /// What is said of a file; at its end, that there is no more.
+    /// The event of a file; at its end, that there is no more. A file that fails says so in its own
+    /// event.
     async fn file_event(&mut self, fd: Fd, type_: Eventtype) -> Result<Event, Error> {
         let mut flags = Eventrwflags::empty();
         if type_ == Eventtype::FdRead {
             let open = self.table.file(fd)?;
-            let stat = self.blocking().run_on(&open.file, File::stat).await;
-            if stat.map_err(convert::error)?.size <= open.position {
-                flags |= Eventrwflags::FD_READWRITE_HANGUP;
+            match self.blocking().run_on(&open.file, File::stat).await {
+                Ok(stat) if stat.size > open.position => {}
+                Ok(_) => flags |= Eventrwflags::FD_READWRITE_HANGUP,
+                Err(error) => {
+                    let errno = convert::errno(crate::convert::guest_code(&error));
+                    return Ok(failed(type_, errno));
+                }
             }
         }
         Ok(Event {
@@ -156,6 +167,29 @@ impl OverlayP1Ctx {
             // As wasmtime-wasi: not how many, but that there are some.
             fd_readwrite: EventFdReadwrite { nbytes: 1, flags },
         })
+    }
+}
+
+/// What a subscription to a descriptor waits for.
+enum Polled {
+    /// A standard stream, as wasmtime-wasi is to see it.
+    Stream(SubscriptionU),
+    /// A file: nothing.
+    File,
+    /// Nothing that can be polled so.
+    Bad,
+}
+
+/// The event of a subscription that failed.
+fn failed(type_: Eventtype, error: Errno) -> Event {
+    Event {
+        userdata: 0,
+        error,
+        type_,
+        fd_readwrite: EventFdReadwrite {
+            nbytes: 0,
+            flags: Eventrwflags::empty(),
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! A file as a `wasi:io` input stream.
 
 use crate::blocking::{Blocking, Task};
-use crate::data::{STREAM_BYTES, read_some_new};
+use crate::data::{STREAM_BYTES, read_some, read_some_new};
 use bytes::Bytes;
 use std::mem;
 use wasi_overlay_core::{Errno, File};
@@ -44,6 +44,14 @@ impl FileInputStream {
         match read_some_new(file, size.min(STREAM_BYTES), position) {
             Ok(bytes) if bytes.is_empty() => State::Closed,
             Ok(bytes) => State::Data(bytes.into()),
+            Err(code) => State::Failed(code),
+        }
+    }
+
+    /// Reads nothing, which fails where something could not be read, and is no end of the file.
+    fn check(file: &File, position: u64) -> State {
+        match read_some(file, &mut [], position) {
+            Ok(_) => State::Idle,
             Err(code) => State::Failed(code),
         }
     }
@@ -95,9 +103,12 @@ impl InputStream for FileInputStream {
 
     async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
         self.wait().await;
-        if matches!(self.state, State::Idle) && size > 0 {
+        if matches!(self.state, State::Idle) {
             let (file, position) = (self.file.clone(), self.position);
-            let fetch = move || Self::fetch(&file, position, size);
+            let fetch = move || match size {
+                0 => Self::check(&file, position),
+                _ => Self::fetch(&file, position, size),
+            };
             self.state = self.blocking.run(fetch).await;
         }
         self.take(size)

@@ -40,8 +40,11 @@ impl FileOutputStream {
         }
     }
 
-    /// Writes all of `bytes`.
+    /// Writes all of `bytes`. A write of none shows whether the file can be written, as in POSIX.
     fn store(file: &File, mut place: Place, mut bytes: &[u8]) -> Result<Place, Errno> {
+        if bytes.is_empty() {
+            place.check(file)?;
+        }
         while !bytes.is_empty() {
             let written = place.write_some(file, bytes)?;
             bytes = bytes.get(written..).unwrap_or_default();

@@ -78,6 +78,60 @@ fn files_are_always_ready() {
     });
 }
 
+/// A guest that polled a file for writing that it had opened for reading got `badf` for all that it
+/// polled. POSIX has a regular file ready at all times, and whoever writes to it is told then.
+#[test]
+fn a_file_is_ready_for_what_it_was_not_opened_for() {
+    on_every_host(file, |g, _| {
+        let reader = g.open("file", 0, FD_READ, 0).unwrap();
+        let writer = g.open("file", 0, FD_WRITE, 0).unwrap();
+        for (fd, kind) in [
+            (reader, READ),
+            (reader, WRITE),
+            (writer, READ),
+            (writer, WRITE),
+        ] {
+            assert_eq!(poll(g, &[on_fd(1, kind, fd)]), Ok(vec![(1, 0, kind, 0)]));
+        }
+        let subs = [on_fd(1, WRITE, reader), on_fd(2, WRITE, 1)];
+        let both = vec![(1, 0, WRITE, 0), (2, 0, WRITE, 0)];
+        assert_eq!(poll(g, &subs), Ok(both));
+    });
+}
+
+/// One descriptor that was closed, or is none that can be polled, took the events of all others with
+/// it. wasi-libc makes `POLLNVAL` of an event with `badf`, which is what POSIX has `poll` say.
+#[test]
+fn what_cannot_be_polled_fails_in_its_event_alone() {
+    on_every_host(file, |g, _| {
+        let fd = g.open("file", 0, RW, 0).unwrap();
+        let badf = BADF as u16;
+        let hour = 3_600_000_000_000;
+        for (bad, kind) in [(99, READ), (99, WRITE), (ROOT, READ), (0, WRITE), (1, READ)] {
+            let good = [on_fd(1, READ, fd), on_fd(2, WRITE, 1), clock(3, hour)];
+            for good in good {
+                let subs = [on_fd(7, kind, bad), good, on_fd(8, kind, bad)];
+                let events = poll(g, &subs);
+                if g.is_stock() {
+                    assert_eq!(events, Err(BADF), "{bad}");
+                    continue;
+                }
+                let events = events.unwrap();
+                let others: Vec<_> = events.iter().filter(|event| event.0 < 7).collect();
+                assert!(others.iter().all(|event| event.1 == 0), "{events:?}");
+                // The clock has not run out.
+                assert_eq!(others.len(), usize::from(good[8] != CLOCK), "{events:?}");
+                let bad: Vec<_> = events.iter().filter(|event| event.0 >= 7).collect();
+                let expected = [&(7, badf, kind, 0), &(8, badf, kind, 0)];
+                assert_eq!(bad, expected, "{events:?}");
+            }
+            // With nothing else to say the call itself fails: wasmtime's own programs ask for that.
+            let subs = [on_fd(7, kind, bad), on_fd(8, kind, bad)];
+            assert_eq!(poll(g, &subs), Err(BADF));
+        }
+    });
+}
+
 #[test]
 fn files_and_streams_together() {
     on_every_host(file, |g, _| {

@@ -1,7 +1,8 @@
 //! Streams that read: from an offset to the end, several at a time, none the worse for a change.
 
 use guests_p2::{
-    InputStream, OpenFlags, StreamError, digest, open, open_write, root, say, show, tried,
+    InputStream, OpenFlags, StreamError, digest, filesystem_error_code, open, open_write, root,
+    say, show, tried,
 };
 
 /// All that is left in a stream, in pieces of at most `length`.
@@ -97,12 +98,23 @@ fn run() {
         OpenFlags::empty(),
         guests_p2::DescriptorFlags::WRITE,
     );
+    let write_only = write_only.expect("it can be opened");
     tried(
         "of one opened for writing",
-        write_only
-            .and_then(|file| file.read_via_stream(0))
-            .map(drop),
+        write_only.read_via_stream(0).map(drop),
     );
+    // Nothing at all: the file refuses that too, whether at this call or as the stream is made.
+    for length in [0, 1] {
+        let read = write_only.read_via_stream(0).and_then(|stream| {
+            stream.blocking_read(length).map_err(|error| match error {
+                StreamError::LastOperationFailed(error) => {
+                    filesystem_error_code(&error).expect("the file has failed")
+                }
+                StreamError::Closed => panic!("nothing was read before"),
+            })
+        });
+        show(format_args!("{length} of one opened for writing"), read);
+    }
 }
 
 guests_p2::command!(run);

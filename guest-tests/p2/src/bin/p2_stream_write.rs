@@ -25,6 +25,47 @@ fn size(file: &Descriptor) {
     show("size", file.stat().map(|stat| stat.size));
 }
 
+fn open_new(root: &Descriptor) -> guests_p2::Result<Descriptor> {
+    open_write(root, "new", OpenFlags::empty())
+}
+
+/// Ways to write nothing, each up to where an error would show.
+type EmptyWrite = fn(&OutputStream) -> Result<(), StreamError>;
+const EMPTY_WRITES: [(&str, EmptyWrite); 4] = [
+    ("write and wait", |stream| {
+        stream.blocking_write_and_flush(b"")
+    }),
+    ("write and flush", |stream| {
+        stream.check_write()?;
+        stream.write(b"")?;
+        stream.blocking_flush()
+    }),
+    ("write zeroes and wait", |stream| {
+        stream.blocking_write_zeroes_and_flush(0)
+    }),
+    ("write zeroes and flush", |stream| {
+        stream.check_write()?;
+        stream.write_zeroes(0)?;
+        stream.blocking_flush()
+    }),
+];
+
+/// Prints what came of a write, whether it was the stream that could not be made or the write.
+fn outcome(
+    what: impl std::fmt::Display,
+    stream: guests_p2::Result<OutputStream>,
+    write: EmptyWrite,
+) {
+    let written = stream.and_then(|stream| match write(&stream) {
+        Ok(()) => Ok("written"),
+        Err(StreamError::Closed) => Ok("closed"),
+        Err(StreamError::LastOperationFailed(error)) => {
+            Err(guests_p2::filesystem_error_code(&error).expect("the file has failed"))
+        }
+    });
+    show(what, written);
+}
+
 fn run() {
     let root = root();
     for path in ["hello.txt", "dir/one", "big.bin", "new"] {
@@ -106,6 +147,20 @@ fn run() {
             .and_then(|file| file.append_via_stream())
             .map(drop),
     );
+    // Nothing at all, by each call that writes: the file refuses that too.
+    for (path, file) in [
+        ("dir/two", open(&root, "dir/two")),
+        ("new", open_new(&root)),
+    ] {
+        let file = file.expect("it can be opened");
+        for (how, write) in EMPTY_WRITES {
+            let at = file.write_via_stream(0);
+            outcome(format_args!("{how} into {path}"), at, write);
+            let append = file.append_via_stream();
+            outcome(format_args!("{how}, appended to {path}"), append, write);
+        }
+    }
+    size(&open(&root, "new").expect("it is there"));
     // Unlinked while the stream is open.
     let file = root
         .open_at(
