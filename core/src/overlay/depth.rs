@@ -8,9 +8,9 @@
 //! - of a directory that is moved down, those below it that have nodes are checked as well;
 //! - what lies deeper on disk, or in a lower layer, gets no node.
 //!
-//! Whoever makes a node while a directory above it moves may exceed the limit by that one node.
+//! A call that makes a node while a directory above it moves may exceed the limit by that one node.
 //!
-//! A component serves one guest, which delays nobody else: it checks what is made and where things are
+//! A component serves one guest, so it delays no other guest: it checks what is made and where things are
 //! moved to, and no more.
 
 use super::Shared;

@@ -229,7 +229,7 @@ impl LowerNode {
     /// # Errors
     /// `name-too-long` if it would lie deeper than [`Limits::depth`](crate::Limits::depth).
     pub(super) fn check_depth_below(&self, stack: &LowerStack) -> Result<()> {
-        // A component serves one guest, which delays nobody else.
+        // A component serves one guest, so it delays no other guest.
         if !cfg!(feature = "native") || self.depth_below() as usize <= stack.depth {
             return Ok(());
         }

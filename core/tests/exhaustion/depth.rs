@@ -106,7 +106,7 @@ fn limit_on_depth_holds_when_directories_are_moved_into_each_other() {
     }
 }
 
-/// A directory that nobody looked at has no node, so its height is not known. It can be moved, and what
+/// A directory that no call looked at has no node, so its height is not known. It can be moved, and what
 /// comes to lie too deep cannot be entered until it is moved back.
 #[test]
 fn directories_that_lie_too_deep_on_disk_are_listed_but_not_entered() {
@@ -143,7 +143,7 @@ fn down_new(top: &rustix::fd::OwnedFd, name: &str) -> rustix::fd::OwnedFd {
     down(top, name)
 }
 
-/// So does a lower layer, which may be an image that somebody made to be deep.
+/// So does a lower layer, which may be an image that was made to be deep.
 #[test]
 fn lower_directories_that_lie_too_deep_are_listed_but_not_entered() {
     let _alone = alone();

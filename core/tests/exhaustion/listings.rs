@@ -1,4 +1,4 @@
-//! Listings that a guest holds: each is the directory as it was, so whoever changes it between two
+//! Listings that a guest holds: each is the directory as it was, so a guest that changes it between two
 //! has two. Three hundred of 20,000 names were 1.5 GB, and nothing counted them.
 
 use crate::{CREATE, MIB, alone, capability, dir, file, held, peak_of, scratch};
