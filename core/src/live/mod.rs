@@ -55,6 +55,15 @@ struct Mount {
     listing_bytes: Budget,
 }
 
+impl Drop for Mount {
+    /// Unlocks explicitly, as the directory of a layer does.
+    fn drop(&mut self) {
+        if let Some(dir) = self.locked.get() {
+            lock::release(dir.as_fd(), "live");
+        }
+    }
+}
+
 impl Live {
     /// Mounts `dir`.
     pub fn new(dir: cap_std::fs::Dir) -> Self {

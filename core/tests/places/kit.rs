@@ -3,6 +3,7 @@
 use cap_std::ambient_authority;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use wasi_overlay_core::{Error, Lower, Overlay, OverlayBuilder, Result};
 
 /// An open directory of the host.
@@ -65,8 +66,19 @@ impl Mounted {
 }
 
 impl Drop for Mounted {
+    /// Tries again for a while: a process that another test is starting has copies of all
+    /// descriptors until it runs its program, so the mount is in use.
     fn drop(&mut self) {
-        let ended = Command::new("umount").arg(&self.0).status().unwrap();
-        assert!(ended.success(), "cannot unmount {:?}", self.0);
+        let unmount = || Command::new("umount").arg(&self.0).output().unwrap();
+        let mut ended = unmount();
+        for _ in 0..100 {
+            if ended.status.success() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            ended = unmount();
+        }
+        let reason = String::from_utf8_lossy(&ended.stderr);
+        assert!(std::thread::panicking(), "cannot unmount: {reason}");
     }
 }

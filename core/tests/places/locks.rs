@@ -4,7 +4,9 @@
 
 use crate::kit::{builder, dirs, error, lower, open};
 use rustix::fs::FlockOperation::{NonBlockingLockExclusive, NonBlockingLockShared, Unlock};
-use std::fs::File;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use std::fs::{DirEntry, File};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use wasi_overlay_core::{Errno, Limits, Live, LowerStack, Overlay};
 
@@ -114,4 +116,52 @@ fn lock_of_a_layer_takes_no_descriptor_of_its_own() {
         .flatten()
         .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|path| path == base));
     assert_eq!(of_base.count(), 2 * stack.len());
+}
+
+/// A process that is being started has copies of all descriptors until it runs its program, and a
+/// copy holds the lock, too.
+#[test]
+fn a_copy_of_the_descriptor_in_a_child_does_not_keep_the_lock() {
+    let temp = dirs(&["dir"]);
+    let path = temp.path().join("dir");
+    let is_free = || Live::new(open(&path)).lock().is_ok();
+
+    let overlay = builder(None, &path).build().unwrap();
+    assert!(!is_free());
+    let copies = copies_of(&path);
+    drop(overlay);
+    assert!(is_free(), "an upper is locked by {copies:?}");
+    drop(copies);
+
+    let stack = LowerStack::new([lower(&path)], &Limits::default()).unwrap();
+    let copies = copies_of(&path);
+    drop(stack);
+    builder(None, &path).build().expect("no lower locks it");
+    drop(copies);
+
+    let live = Live::new(open(&path));
+    live.lock().unwrap();
+    let copies = copies_of(&path);
+    drop(live);
+    builder(None, &path)
+        .build()
+        .expect("no live mount locks it");
+    drop(copies);
+}
+
+/// Copies of this process's descriptors of `path`, each of the same open file.
+fn copies_of(path: &Path) -> Vec<OwnedFd> {
+    let path = path.canonicalize().unwrap();
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+    let of_path = descriptors
+        .flatten()
+        .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == path));
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+    let copy = |entry: DirEntry| {
+        let number = entry.file_name().to_str().unwrap().parse().unwrap();
+        pidfd_getfd(&this, number, PidfdGetfdFlags::empty()).unwrap()
+    };
+    let copies: Vec<_> = of_path.map(copy).collect();
+    assert!(!copies.is_empty());
+    copies
 }

@@ -82,14 +82,19 @@ pub(crate) fn take_shared(dir: BorrowedFd<'_>) -> rustix::io::Result<()> {
     rustix::fs::flock(dir, Operation::NonBlockingLockShared)
 }
 
-/// Gives back whatever lock is held.
+/// Releases the lock, if one is held.
 pub(super) fn unlock(host: &HostDir) {
     let mut locked = host.locked.lock();
-    if let Some(held) = locked.take()
-        && let Err(os) = rustix::fs::flock(held.fd(host), Operation::Unlock)
-    {
-        // Closing gives the lock back as well, unless a child process has a copy.
-        tracing::warn!(layer = %host.label, error = %os, "cannot unlock");
+    if let Some(held) = locked.take() {
+        release(held.fd(host), &host.label);
+    }
+}
+
+/// Releases the lock that was taken on `dir`. `label` names it in the log.
+pub(crate) fn release(dir: BorrowedFd<'_>, label: &str) {
+    if let Err(os) = rustix::fs::flock(dir, Operation::Unlock) {
+        // Closing releases the lock as well, unless a child process has a copy.
+        tracing::warn!(layer = %label, error = %os, "cannot unlock");
     }
 }
 
