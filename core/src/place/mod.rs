@@ -63,6 +63,36 @@ impl Place {
         Ok(Self(Stored::Dir(Arc::new(place))))
     }
 
+    /// As [`of_dir`](Self::of_dir), for a directory that stays open as long as the place is used.
+    #[cfg(feature = "dir")]
+    pub(crate) fn of_open_dir(
+        dir: &Arc<std::os::fd::OwnedFd>,
+        crosses_mounts: bool,
+    ) -> crate::Result<Self> {
+        let place = DirPlace::of_open(dir, crosses_mounts)?;
+        Ok(Self(Stored::Dir(Arc::new(place))))
+    }
+
+    /// Whether comparing it takes no system call for the directory.
+    #[cfg(feature = "native")]
+    pub(crate) fn is_resolved(&self) -> bool {
+        match &self.0 {
+            Stored::Unique(_) => true,
+            #[cfg(feature = "dir")]
+            Stored::Dir(dir) => dir.is_resolved(),
+        }
+    }
+
+    /// Looks up what a comparison needs.
+    #[cfg(feature = "native")]
+    pub(crate) fn resolve(&self) {
+        match &self.0 {
+            Stored::Unique(_) => {}
+            #[cfg(feature = "dir")]
+            Stored::Dir(dir) => dir.resolve(),
+        }
+    }
+
     /// How this place lies to `other`; none if they are apart.
     pub fn relation(&self, other: &Self) -> Option<Relation> {
         match (&self.0, &other.0) {

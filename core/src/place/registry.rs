@@ -1,7 +1,8 @@
 //! The places of all layers that this process has in use: an upper is used once and by nothing
 //! else, a lower by any number of stacks.
 //!
-//! Lock order: `IN_USE` is a leaf. No layer is called while it is held.
+//! Lock order: `IN_USE` is a leaf. No layer is called while it is held, and of system calls only
+//! those that read the table of mounts.
 
 use super::{Place, Relation, Stored};
 use crate::error::{Errno, Error, Result};
@@ -53,7 +54,7 @@ pub(crate) struct InUse {
 /// `busy` if it shares storage with a layer in use and either of the two is an upper.
 pub(crate) fn take(place: &Place, role: Role, label: &str) -> Result<InUse> {
     let key = key(place);
-    let mut in_use = lock();
+    let mut in_use = lock_to_compare(place, role);
     if let Some((relation, other)) = conflict(&in_use, place, key, role) {
         return Err(refused(role, relation, other).in_layer(|| label.to_owned()));
     }
@@ -89,15 +90,36 @@ impl Drop for InUse {
         };
         let users = entry.users(self.role);
         *users = users.saturating_sub(1);
-        if entry.uppers == 0 && entry.lowers == 0 {
-            in_use.remove(&self.key);
-        }
+        let is_unused = entry.uppers == 0 && entry.lowers == 0;
+        let removed = is_unused.then(|| in_use.remove(&self.key));
+        drop(in_use);
+        // May close the directory.
+        drop(removed);
     }
 }
 
 /// Every section leaves the map whole, so a panic in one takes nothing out of use.
 fn lock() -> MutexGuard<'static, BTreeMap<Key, Entry>> {
     IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks the map when all places that `place` is going to be compared with are resolved, so that
+/// no system call on a layer's directory is made under the lock.
+fn lock_to_compare(place: &Place, role: Role) -> MutexGuard<'static, BTreeMap<Key, Entry>> {
+    loop {
+        let in_use = lock();
+        let others = in_use.values().filter(|entry| entry.excludes(role));
+        let mut unresolved: Vec<_> = others.map(|entry| entry.place.clone()).collect();
+        if !unresolved.is_empty() {
+            unresolved.push(place.clone());
+        }
+        unresolved.retain(|place| !place.is_resolved());
+        if unresolved.is_empty() {
+            return in_use;
+        }
+        drop(in_use);
+        unresolved.iter().for_each(Place::resolve);
+    }
 }
 
 fn key(place: &Place) -> Key {

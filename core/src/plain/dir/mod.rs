@@ -33,6 +33,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, StatxFlags, Uid};
 use rustix::io::Errno as Os;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A directory of the host and what lies below it, as a [`Plain`] tree.
@@ -40,7 +41,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct HostDir {
     /// Readable where the directory may be read, so that it can be locked and synced without
     /// another descriptor; else as the embedder opened it.
-    dir: OwnedFd,
+    dir: Arc<OwnedFd>,
     is_readable: bool,
     label: String,
     crosses_mounts: bool,
@@ -71,7 +72,7 @@ impl HostDir {
             Err(_) => (dir, false),
         };
         Self {
-            dir,
+            dir: Arc::new(dir),
             is_readable,
             label: label.into(),
             crosses_mounts: false,
@@ -101,6 +102,14 @@ impl HostDir {
         } else {
             open::within_mount(dir, name, flags)
         }
+    }
+}
+
+impl Drop for HostDir {
+    /// Unlocks explicitly: closing does not while a child process that is being started has a copy
+    /// of the descriptor.
+    fn drop(&mut self) {
+        lock::unlock(self);
     }
 }
 
@@ -159,7 +168,7 @@ impl Plain for HostDir {
     }
 
     fn place(&self) -> Result<Option<Place>> {
-        Place::of_dir(&self.dir, self.crosses_mounts).map(Some)
+        Place::of_open_dir(&self.dir, self.crosses_mounts).map(Some)
     }
 
     fn root(&self) -> Result<HostHandle> {

@@ -19,20 +19,32 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 use std::cell::OnceCell;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock};
 
 /// Where a directory lies.
 pub(crate) struct DirPlace {
-    /// Device and inode number of the directory and of its ancestors up to the process's root,
-    /// itself first.
-    ancestors: Box<[Id]>,
-    /// How many of these are in its own mount; all where mounts cannot be told apart.
-    in_mount: usize,
+    /// Device and inode number.
+    id: Id,
     /// The number of its mount, where the system tells.
     mount: Option<u64>,
-    /// Its path from the process's root, where procfs tells.
-    path: Option<Vec<u8>>,
     /// Whether filesystems that are mounted inside it belong to it.
     crosses_mounts: bool,
+    /// Found when it is first needed, from `dir`.
+    ancestry: OnceLock<Ancestry>,
+    /// None if the ancestry was found at once.
+    dir: Option<Arc<OwnedFd>>,
+}
+
+/// What is above a directory.
+#[derive(Default)]
+struct Ancestry {
+    /// Device and inode number of the directory and of its ancestors up to the process's root,
+    /// itself first.
+    ids: Box<[Id]>,
+    /// How many of these are in its own mount; all where mounts cannot be told apart.
+    in_mount: usize,
+    /// Its path from the process's root, where procfs tells.
+    path: Option<Vec<u8>>,
 }
 
 /// Device and inode number.
@@ -49,11 +61,9 @@ impl LazyMounts {
     }
 }
 
-impl DirPlace {
-    pub(crate) fn of(dir: BorrowedFd<'_>, crosses_mounts: bool) -> Result<Self> {
-        check_not_removed(dir)?;
-        let (id, mount) = identify(dir).map_err(from_errno)?;
-        let mut ancestors = vec![id];
+impl Ancestry {
+    fn of(dir: BorrowedFd<'_>, id: Id, mount: Option<u64>) -> Self {
+        let mut ids = vec![id];
         let mut in_mount = 1;
         let mut last = (id, mount);
         let mut at = up(dir);
@@ -65,26 +75,87 @@ impl DirPlace {
             if found == last {
                 break;
             }
-            ancestors.push(found.0);
-            if found.1 == mount && in_mount + 1 == ancestors.len() {
+            ids.push(found.0);
+            if found.1 == mount && in_mount + 1 == ids.len() {
                 in_mount += 1;
             }
             last = found;
             at = up(dir.as_fd());
         }
-        Ok(Self {
-            ancestors: ancestors.into(),
+        Self {
+            ids: ids.into(),
             in_mount,
-            mount,
             path: path_of(dir),
+        }
+    }
+
+    /// Whether the walk went beyond the directory's own mount, so that all its ancestors in there
+    /// are known, or to the process's root.
+    fn reaches_root(&self) -> bool {
+        let is_root = self.path.as_deref().is_some_and(|path| {
+            let names = path.split(|&byte| byte == b'/');
+            names.filter(|name| !name.is_empty()).count() + 1 == self.in_mount
+        });
+        self.in_mount < self.ids.len() || is_root
+    }
+}
+
+impl DirPlace {
+    /// The place of a directory that may be closed afterwards.
+    pub(crate) fn of(dir: BorrowedFd<'_>, crosses_mounts: bool) -> Result<Self> {
+        let place = Self::without_ancestry(dir, crosses_mounts)?;
+        let ancestry = Ancestry::of(dir, place.id, place.mount);
+        Ok(Self {
+            ancestry: OnceLock::from(ancestry),
+            ..place
+        })
+    }
+
+    /// The place of a directory that stays open as long as the place: its ancestors are looked up
+    /// only when it is compared with another place, which a lower layer is only if there are uppers.
+    pub(crate) fn of_open(dir: &Arc<OwnedFd>, crosses_mounts: bool) -> Result<Self> {
+        let place = Self::without_ancestry(dir.as_fd(), crosses_mounts)?;
+        Ok(Self {
+            dir: Some(Arc::clone(dir)),
+            ..place
+        })
+    }
+
+    fn without_ancestry(dir: BorrowedFd<'_>, crosses_mounts: bool) -> Result<Self> {
+        let found = dir_info(dir).map_err(from_errno)?;
+        if found.links == 0 {
+            check_not_removed(dir)?;
+        }
+        Ok(Self {
+            id: found.id,
+            mount: found.mount,
             crosses_mounts,
+            ancestry: OnceLock::new(),
+            dir: None,
+        })
+    }
+
+    /// Whether comparing it takes no system call for the directory.
+    pub(crate) fn is_resolved(&self) -> bool {
+        self.ancestry.get().is_some()
+    }
+
+    /// Looks up the ancestors, once.
+    pub(crate) fn resolve(&self) {
+        self.ancestry();
+    }
+
+    fn ancestry(&self) -> &Ancestry {
+        self.ancestry.get_or_init(|| match &self.dir {
+            Some(dir) => Ancestry::of(dir.as_fd(), self.id, self.mount),
+            // Not reached: a place without its directory has its ancestry from the start.
+            None => Ancestry::default(),
         })
     }
 
     /// Device and inode number of the directory itself.
     pub(crate) fn id(&self) -> Id {
-        // There is always one: the walk begins with it.
-        self.ancestors.first().copied().unwrap_or_default()
+        self.id
     }
 
     pub(crate) fn crosses_mounts(&self) -> bool {
@@ -105,24 +176,27 @@ impl DirPlace {
     }
 
     fn is_inside(&self, outer: &Self, mounts: &LazyMounts) -> bool {
+        let Ancestry { ids, in_mount, .. } = self.ancestry();
         let reach = if outer.crosses_mounts {
-            self.ancestors.len()
+            ids.len()
         } else {
-            self.in_mount
+            *in_mount
         };
-        self.ancestors[1..reach].contains(&outer.id()) || self.is_inside_by_path(outer, mounts)
+        let above = ids.get(1..reach).unwrap_or_default();
+        above.contains(&outer.id) || self.is_inside_by_path(outer, mounts)
     }
 
     /// Whether `outer` is an ancestor in the filesystem that the walk did not reach: above the root
     /// of this directory's mount, or behind a directory that may not be searched.
     fn is_inside_by_path(&self, outer: &Self, mounts: &LazyMounts) -> bool {
-        if self.mount == outer.mount && self.reaches_root() {
+        let ancestry = self.ancestry();
+        if self.mount == outer.mount && ancestry.reaches_root() {
             return false;
         }
         let (Some(own), Some(outer)) = (self.locate(mounts), outer.locate(mounts)) else {
             return false;
         };
-        let Some(unknown) = own.names.len().checked_sub(self.in_mount) else {
+        let Some(unknown) = own.names.len().checked_sub(ancestry.in_mount) else {
             return false;
         };
         own.filesystem == outer.filesystem
@@ -130,18 +204,9 @@ impl DirPlace {
             && own.names.starts_with(&outer.names)
     }
 
-    /// Whether the walk went beyond the directory's own mount, so that all its ancestors in there
-    /// are known, or to the process's root.
-    fn reaches_root(&self) -> bool {
-        let is_root = self.path.as_deref().is_some_and(|path| {
-            let names = path.split(|&byte| byte == b'/');
-            names.filter(|name| !name.is_empty()).count() + 1 == self.in_mount
-        });
-        self.in_mount < self.ancestors.len() || is_root
-    }
-
     fn locate<'a>(&'a self, mounts: &'a LazyMounts) -> Option<mounts::Located<'a>> {
-        mounts.get().locate(self.mount?, self.path.as_deref()?)
+        let path = self.ancestry().path.as_deref()?;
+        mounts.get().locate(self.mount?, path)
     }
 }
 
@@ -151,12 +216,9 @@ impl fmt::Debug for DirPlace {
     }
 }
 
-/// Fails for a directory that was removed. It can still be opened and looks empty, and nothing can
-/// be made in it.
+/// Fails for a directory without links that was removed: it can still be opened and looks empty,
+/// and nothing can be made in it.
 fn check_not_removed(dir: BorrowedFd<'_>) -> Result<()> {
-    if super::stat::meta(dir, None)?.links > 0 {
-        return Ok(());
-    }
     // Some filesystems in user space count no links; listing tells, where it is permitted.
     match list::list(dir, &mut |_, _, _| ControlFlow::Break(())) {
         Err(error) if error.is_not_found() => Err(Error::new(
@@ -173,9 +235,16 @@ fn up(dir: BorrowedFd<'_>) -> Option<OwnedFd> {
     rustix::fs::openat(dir, "..", flags, Mode::empty()).ok()
 }
 
-/// Device and inode number, and the number of the mount where the system tells.
-fn identify(dir: BorrowedFd<'_>) -> rustix::io::Result<(Id, Option<u64>)> {
-    let asked = StatxFlags::INO | StatxFlags::MNT_ID;
+/// What the system says of an open directory.
+struct DirInfo {
+    id: Id,
+    /// The number of its mount, where the system tells.
+    mount: Option<u64>,
+    links: u32,
+}
+
+fn dir_info(dir: BorrowedFd<'_>) -> rustix::io::Result<DirInfo> {
+    let asked = StatxFlags::INO | StatxFlags::NLINK | StatxFlags::MNT_ID;
     let flags = AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
     let statx = rustix::fs::statx(dir, "", flags, asked)?;
     let device = rustix::fs::makedev(statx.stx_dev_major, statx.stx_dev_minor);
@@ -185,7 +254,15 @@ fn identify(dir: BorrowedFd<'_>) -> rustix::io::Result<(Id, Option<u64>)> {
         // Linux before 5.8.
         mounts::of_descriptor(dir)
     };
-    Ok(((device, statx.stx_ino), mount))
+    Ok(DirInfo {
+        id: (device, statx.stx_ino),
+        mount,
+        links: statx.stx_nlink,
+    })
+}
+
+fn identify(dir: BorrowedFd<'_>) -> rustix::io::Result<(Id, Option<u64>)> {
+    dir_info(dir).map(|found| (found.id, found.mount))
 }
 
 /// Whether both are in one mount; where the system does not tell, whether they are on one device.
