@@ -16,13 +16,15 @@ mod file;
 pub use faults::Faults;
 pub use file::FaultyFile;
 
-use crate::error::Result;
+use crate::error::{Errno, Result};
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
 use crate::place::Place;
 use crate::plain::{Access, Guarantees, Plain};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// A plain tree whose calls fail when its [`Faults`] say so.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Faulty<P> {
     faults: Faults,
     /// What it guarantees, where that is not what the tree does.
     guarantees: Option<Guarantees>,
+    /// Inode numbers of directories that cannot be renamed.
+    fixed: Arc<BTreeSet<u64>>,
 }
 
 impl<P: Plain> Faulty<P> {
@@ -40,12 +44,20 @@ impl<P: Plain> Faulty<P> {
             plain,
             faults: faults.clone(),
             guarantees: None,
+            fixed: Arc::default(),
         }
     }
 
     /// The same tree, which claims other guarantees than it has: to see what relies on them.
     pub fn claiming(mut self, guarantees: Guarantees) -> Self {
         self.guarantees = Some(guarantees);
+        self
+    }
+
+    /// The same tree, in which renaming a directory with one of these inode numbers is `cross-device`:
+    /// as on the kernel's overlayfs, where they came with the image.
+    pub fn with_fixed_dirs(mut self, inodes: impl IntoIterator<Item = u64>) -> Self {
+        self.fixed = Arc::new(inodes.into_iter().collect());
         self
     }
 
@@ -160,6 +172,12 @@ impl<P: Plain> Plain for Faulty<P> {
         to_name: Name<'_>,
     ) -> Result<()> {
         self.faults.change("rename")?;
+        if !self.fixed.is_empty() {
+            let meta = self.plain.meta(from, Some(from_name))?;
+            if meta.kind == Kind::Dir && self.fixed.contains(&meta.inode) {
+                return Err(Errno::CrossDevice.into());
+            }
+        }
         self.plain.rename(from, from_name, to, to_name)
     }
 
