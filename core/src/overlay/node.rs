@@ -108,7 +108,8 @@ pub(super) struct State {
     pub(super) removed: Option<Arc<DirHandle>>,
     /// How many names a file of the upper has, once somebody counted. Only we change it.
     pub(super) names: Option<u64>,
-    /// Times set through a handle, of a file that is removed and was only in a lower layer.
+    /// Times set through a handle, of a file that is removed and was only in a lower layer: ours, or the
+    /// image's of the kernel's overlayfs.
     pub(super) ghost_times: Option<Box<SetTimes>>,
 }
 

@@ -91,7 +91,9 @@ fn steps<'a>(cell: &Cell, (mode, fixed): Upper<'_>, op: &'a str) -> Vec<Step<'a>
 fn differs(cell: &Cell, upper: Upper<'_>, op: &str) -> Option<String> {
     let run = |upper| {
         let steps = steps(cell, upper, op).into_iter();
-        steps.map(|step| (step.answer, step.after)).collect::<Vec<_>>()
+        steps
+            .map(|step| (step.answer, step.after))
+            .collect::<Vec<_>>()
     };
     let (plain, image) = (run((upper.0, &[])), run(upper));
     (plain != image).then(|| format!("{image:#?} instead of {plain:#?}"))
