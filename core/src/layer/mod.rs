@@ -456,7 +456,7 @@ pub struct Renumbered {
     pub before: (u64, u64),
     /// Device and inode number now.
     pub after: (u64, u64),
-    /// Whether it had several names before: those elsewhere may have kept the number.
+    /// Whether names elsewhere kept the number: the file is another one than theirs now.
     pub is_shared: bool,
 }
 

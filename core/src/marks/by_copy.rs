@@ -27,6 +27,7 @@ use super::walk::{self, Visitor};
 use super::work::{Site, Work};
 use super::{grant, oci};
 use crate::error::{Errno, Error, Result};
+use crate::hash::HashMap;
 use crate::layer::{At, Attributes, Leave, Over, ReadAt, Renumbered, WriteAt};
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
@@ -38,11 +39,19 @@ const TREE: &[u8] = b"wasi-overlay-2-tree";
 /// The path of the directory that is removed: each name with a NUL after it.
 const RECORD: &[u8] = b"wasi-overlay-2-record";
 
+/// Files of which the storage would make several if each of their names were linked: the kernel's
+/// overlayfs, where they have several names in the image. The first link of each, by its number.
+const SHARED: &[u8] = b"wasi-overlay-2-shared";
+
 /// What the owner of a directory needs to empty it.
 const OWNER_ALL: u32 = 0o700;
 
 fn tree() -> Name<'static> {
     Name::checked(TREE)
+}
+
+fn shared() -> Name<'static> {
+    Name::checked(SHARED)
 }
 
 fn record() -> Name<'static> {
@@ -51,7 +60,7 @@ fn record() -> Name<'static> {
 
 /// Whether a name in the work folder is one of these.
 pub(super) fn is_ours(name: Name<'_>) -> bool {
-    matches!(name.as_bytes(), TREE | RECORD)
+    matches!(name.as_bytes(), TREE | RECORD | SHARED)
 }
 
 impl<P: Plain> MarkedUpper<P> {
@@ -185,14 +194,19 @@ impl<P: Plain> Site<'_, P> {
         let mut copy = Copy {
             site: self,
             is_restored,
+            shared: None,
+            broken: HashMap::default(),
             renumbered: Vec::new(),
         };
         copy.make(to.0, to.1)?;
         let root = (plain.open_dir(from.0, from.1)?, plain.open_dir(to.0, to.1)?);
         walk::walk(&mut copy, root)?;
         copy.finish(from, to)?;
+        if copy.shared.take().is_some() {
+            self.drop_dir(shared())?;
+        }
         self.barrier(to.0)?;
-        Ok(copy.renumbered)
+        Ok(copy.end())
     }
 
     /// Puts back what is missing of a directory that was being removed.
@@ -209,7 +223,12 @@ impl<P: Plain> Site<'_, P> {
 
     /// Removes the copy, if it is there.
     pub(super) fn drop_tree(&self) -> Result<()> {
-        match self.remove(self.work, tree()) {
+        self.drop_dir(shared())?;
+        self.drop_dir(tree())
+    }
+
+    fn drop_dir(&self, name: Name<'_>) -> Result<()> {
+        match self.remove(self.work, name) {
             Err(error) if error.is_not_found() => Ok(()),
             removed => removed,
         }
@@ -277,7 +296,18 @@ impl<P: Plain> Site<'_, P> {
 struct Copy<'a, P: Plain> {
     site: &'a Site<'a, P>,
     is_restored: bool,
+    /// The folder [`SHARED`], once there is such a file.
+    shared: Option<P::Dir>,
+    /// These files by their numbers: how many names they had, and how many were linked.
+    broken: HashMap<Number, (u64, u64)>,
     renumbered: Vec<Renumbered>,
+}
+
+/// Device and inode number.
+type Number = (u64, u64);
+
+fn number(meta: &Meta) -> Number {
+    (meta.device, meta.inode)
 }
 
 impl<P: Plain> Copy<'_, P> {
@@ -308,20 +338,48 @@ impl<P: Plain> Copy<'_, P> {
             return self.unless_there(plain.link(from, name, to, name));
         }
         let before = plain.meta(from, Some(name))?;
+        let key = format!("{}-{}", before.device, before.inode);
+        let key = Name::checked(key.as_bytes());
+        if let (Some(shared), Some((_, linked))) =
+            (&self.shared, self.broken.get_mut(&number(&before)))
+        {
+            *linked += 1;
+            return plain.link(shared, key, to, name);
+        }
         plain.link(from, name, to, name)?;
-        self.note(&before, &plain.meta(to, Some(name))?);
+        let after = plain.meta(to, Some(name))?;
+        self.note(&before, &after);
+        if before.links > 1 && number(&before) != number(&after) {
+            if self.shared.is_none() {
+                plain.create_dir(self.site.work, shared(), OWNER_ALL)?;
+                self.shared = Some(plain.open_dir(self.site.work, shared())?);
+            }
+            if let Some(shared) = &self.shared {
+                plain.link(to, name, shared, key)?;
+            }
+            self.broken.insert(number(&before), (before.links, 1));
+        }
         Ok(())
     }
 
     fn note(&mut self, before: &Meta, after: &Meta) {
-        let number = |meta: &Meta| (meta.device, meta.inode);
         if !self.is_restored && number(before) != number(after) {
             self.renumbered.push(Renumbered {
                 before: number(before),
                 after: number(after),
-                is_shared: before.kind != Kind::Dir && before.links > 1,
+                is_shared: false,
             });
         }
+    }
+
+    /// The files that have other numbers.
+    fn end(self) -> Vec<Renumbered> {
+        let mut renumbered = self.renumbered;
+        for file in &mut renumbered {
+            let names = self.broken.get(&file.before);
+            file.is_shared = names.is_some_and(|(had, linked)| linked < had);
+        }
+        renumbered
     }
 
     /// Gives a directory the attributes of what it copies, now that everything is in it.
