@@ -33,8 +33,18 @@ pub struct Faulty<P> {
     faults: Faults,
     /// What it guarantees, where that is not what the tree does.
     guarantees: Option<Guarantees>,
-    /// Inode numbers of directories that cannot be renamed.
-    fixed: Arc<BTreeSet<u64>>,
+    /// Which directories cannot be renamed.
+    fixed: Fixed,
+}
+
+/// Which directories cannot be renamed.
+#[derive(Clone, Debug)]
+enum Fixed {
+    None,
+    /// Those with these inode numbers.
+    Numbers(Arc<BTreeSet<u64>>),
+    /// All but those that the engine made and did not publish yet.
+    Published,
 }
 
 impl<P: Plain> Faulty<P> {
@@ -44,7 +54,7 @@ impl<P: Plain> Faulty<P> {
             plain,
             faults: faults.clone(),
             guarantees: None,
-            fixed: Arc::default(),
+            fixed: Fixed::None,
         }
     }
 
@@ -57,7 +67,14 @@ impl<P: Plain> Faulty<P> {
     /// The same tree, in which renaming a directory with one of these inode numbers is `cross-device`:
     /// as on the kernel's overlayfs, where they came with the image.
     pub fn with_fixed_dirs(mut self, inodes: impl IntoIterator<Item = u64>) -> Self {
-        self.fixed = Arc::new(inodes.into_iter().collect());
+        self.fixed = Fixed::Numbers(Arc::new(inodes.into_iter().collect()));
+        self
+    }
+
+    /// The same tree, in which renaming any directory is `cross-device`, unless it is one of the work
+    /// folder.
+    pub fn with_all_dirs_fixed(mut self) -> Self {
+        self.fixed = Fixed::Published;
         self
     }
 
@@ -172,9 +189,14 @@ impl<P: Plain> Plain for Faulty<P> {
         to_name: Name<'_>,
     ) -> Result<()> {
         self.faults.change("rename")?;
-        if !self.fixed.is_empty() {
+        let is_fixed = |meta: &Meta| match &self.fixed {
+            Fixed::None => false,
+            Fixed::Numbers(fixed) => fixed.contains(&meta.inode),
+            Fixed::Published => !from_name.as_bytes().starts_with(b"wasi-overlay-"),
+        };
+        if !matches!(self.fixed, Fixed::None) {
             let meta = self.plain.meta(from, Some(from_name))?;
-            if meta.kind == Kind::Dir && self.fixed.contains(&meta.inode) {
+            if meta.kind == Kind::Dir && is_fixed(&meta) {
                 return Err(Errno::CrossDevice.into());
             }
         }
