@@ -43,6 +43,15 @@ fn dir(top: &Dir, path: &str) -> Dir {
     }
 }
 
+/// Ends the other threads, however the scope is left.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn overlay(temp: &TempDir, limits: Limits) -> Overlay {
     let upper = cap_std::fs::Dir::open_ambient_dir(temp.path(), cap_std::ambient_authority());
     let plain = Faulty::new(HostDir::new(upper.unwrap(), "upper"), &Faults::default());
@@ -62,6 +71,7 @@ fn with(limits: Limits) {
         root.create_directory_at(path).unwrap();
     }
     file(&root, "a/s/deep/f", true).append(b"x").unwrap();
+    file(&root, "a/s/deep/g", true);
     let deep = dir(&root, "a/s/deep");
     let side = dir(&root, "a/t");
     let fixed = SetTime::To(Timestamp {
@@ -74,6 +84,7 @@ fn with(limits: Limits) {
     };
     let done = AtomicBool::new(false);
     let until_done = |act: &(dyn Fn(usize) + Sync)| {
+        let _ends = Ends(&done);
         let mut count = 0;
         while !done.load(Ordering::Relaxed) {
             act(count);
@@ -82,10 +93,12 @@ fn with(limits: Limits) {
         count
     };
     let (looks, names, writes, stats) = std::thread::scope(|scope| {
+        let ends = Ends(&done);
         let looks = scope.spawn(|| {
             let identity = deep.identity_at("f", true).unwrap();
             until_done(&|_| {
                 assert_eq!(deep.identity_at("f", true).unwrap(), identity);
+                deep.stat_at("g", true).unwrap();
                 assert!(
                     deep.list()
                         .unwrap()
@@ -130,10 +143,11 @@ fn with(limits: Limits) {
             root.stat_at(from, true).unwrap_err();
             let stat = root.stat_at(&format!("{to}/s"), true).unwrap();
             assert_eq!(stat.modified.seconds, OLD);
-            let stat = root.stat_at(&format!("{to}/s/deep/f"), true).unwrap();
+            // It had a second name, which is forgotten.
+            let stat = root.stat_at(&format!("{to}/s/deep/g"), true).unwrap();
             assert_eq!(stat.links, 1);
         }
-        done.store(true, Ordering::Relaxed);
+        drop(ends);
         [looks, names, writes, stats]
             .map(|thread| thread.join().unwrap())
             .into()

@@ -43,14 +43,18 @@ struct Setting<'a> {
     /// What a loss keeps, and what the disk says that it keeps.
     temper: Temper,
     says: Temper,
-    /// Directories that cannot be renamed.
-    fixed: &'a [u64],
+    /// Directories that cannot be renamed; none if no directory can.
+    fixed: Option<&'a [u64]>,
 }
 
 impl Setting<'_> {
     fn mount(&self, disk: &Disk) -> Result<Overlay, String> {
         let disk = disk.clone().that_says(self.says);
-        let upper = self.mode.upper(on_image(&disk, self.fixed));
+        let disk = match self.fixed {
+            Some(fixed) => on_image(&disk, fixed),
+            None => on_image(&disk, &[]).with_all_dirs_fixed(),
+        };
+        let upper = self.mode.upper(disk);
         mount(disks(self.lowers), upper, false)
             .map_err(|error| format!("it cannot be mounted: {error}"))
     }
@@ -67,9 +71,10 @@ fn lose(
     let again = Disk::of(&left);
     let overlay = setting.mount(&again)?;
     let seen = without_dir_times(tree(&overlay.root()));
+    let mounted = again.journal().now().clone();
     let written = Written {
-        all: left.written(false),
-        unsynced: left.written(true),
+        all: left.written(&mounted, false),
+        unsynced: left.written(&mounted, true),
     };
     history.judge(setting.temper, history.step_at(at), &written, &seen)?;
     let unsteady = again.journal().now().unsteady();
@@ -212,8 +217,8 @@ fn in_operations(
                 temper,
                 says,
                 fixed: match sample {
-                    Sample::One(_) => &[],
-                    Sample::Image(_) => &fixed,
+                    Sample::One(_) => Some(&[]),
+                    Sample::Image(_) => Some(&fixed),
                 },
             };
             let life = make(&cell, setting, op);
@@ -329,7 +334,7 @@ fn lives(seed: u64, temper: Temper, says: Temper, counts: &mut Counts) -> Result
         mode: MODES[random.below(2)],
         temper,
         says,
-        fixed: &[],
+        fixed: (seed % 3 != 0).then_some(&[]),
     };
     let mut disk = Disk::default();
     for _ in 0..3 {

@@ -241,6 +241,40 @@ fn a_directory_of_an_image_is_who_it_was_when_it_moved() {
     }
 }
 
+/// The kernel makes two files of them. Names inside stay one file; one outside stays what it was.
+#[test]
+fn a_file_of_an_image_with_a_name_outside_parts_from_it() {
+    for apart in [false, true] {
+        let made = Image::new(apart, |image| {
+            make_all(&image.join("a"));
+            fs::hard_link(image.join("a/file"), image.join("outside")).unwrap();
+        });
+        let Some(image) = made else { return };
+        let overlay = mount(&image.path(""));
+        let root = overlay.root();
+        let identity = |path| root.identity_at(path, false).unwrap();
+        let before = identity("outside");
+        assert_eq!([identity("a/file"), identity("a/hard")], [before; 2]);
+        let reader = file(&root, "a/file", false);
+        root.rename_at("a", &root, "b").unwrap();
+        assert_eq!(identity("outside"), before);
+        assert_ne!(identity("b/file"), before);
+        assert_eq!(identity("b/file"), identity("b/hard"));
+        assert_eq!(root.stat_at("b/file", true).unwrap().links, 2);
+        file(&root, "b/file", true).append(b" inside").unwrap();
+        file(&root, "outside", true).append(b" outside").unwrap();
+        let read = |path| file(&root, path, false).read_vec_at(64, 0).unwrap();
+        assert_eq!(read("b/hard"), b"data inside");
+        assert_eq!(read("outside"), b"data outside");
+        assert!(reader.read_vec_at(64, 0).unwrap().starts_with(b"data"));
+        for path in ["b/file", "b/hard", "outside"] {
+            root.unlink_file_at(path).unwrap();
+        }
+        drop((reader, root));
+        overlay.close().unwrap();
+    }
+}
+
 /// The work folder says what to do, on the filesystem that it is for.
 #[test]
 fn a_move_by_a_copy_that_is_cut_happened_or_did_not() {
