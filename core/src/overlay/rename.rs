@@ -264,18 +264,21 @@ impl Shared {
             name: *new_name,
             modified: None,
         };
-        let mut moving = (source.kind == Kind::Dir).then(|| Moving::new(&self.moves));
-        let mut renamed = upper.rename(from, to, over, leave);
+        let moving = (source.kind == Kind::Dir).then(|| Moving::new(&self.moves));
+        let renamed = upper.rename(from, to, over, leave);
         #[cfg(feature = "native")]
-        if moving.is_some() && matches!(&renamed, Err(error) if error.errno() == Errno::CrossDevice)
-        {
-            // Whoever waits for a directory that moves may hold one of the locks.
-            drop(moving.take());
-            let below = Below::of(source);
-            let _below = below.lock();
-            moving = Some(Moving::new(&self.moves));
-            renamed = self.rename_by_copy(upper, (from, to), (over, leave), &below);
-        }
+        let (moving, renamed) = match renamed {
+            Err(error) if moving.is_some() && error.errno() == Errno::CrossDevice => {
+                // Whoever waits for a directory that moves may hold one of the locks.
+                drop(moving);
+                let below = Below::of(source);
+                let _below = below.lock();
+                let moving = Some(Moving::new(&self.moves));
+                let renamed = self.rename_by_copy(upper, (from, to), (over, leave), &below);
+                (moving, renamed)
+            }
+            renamed => (moving, renamed),
+        };
         let _moving = moving;
         if source.kind == Kind::Dir && !upper.handles_follow_rename() {
             // The paths of all below it are others now, and its new one may have been another's.

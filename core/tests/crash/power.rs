@@ -334,7 +334,7 @@ fn lives(seed: u64, temper: Temper, says: Temper, counts: &mut Counts) -> Result
         mode: MODES[random.below(2)],
         temper,
         says,
-        fixed: (seed % 3 != 0).then_some(&[]),
+        fixed: (!seed.is_multiple_of(3)).then_some(&[]),
     };
     let mut disk = Disk::default();
     for _ in 0..3 {

@@ -84,7 +84,7 @@ fn make_all(at: &Path) {
     }
     fs::hard_link(at.join("file"), at.join("hard")).unwrap();
     symlink("/absolute", at.join("link")).unwrap();
-    mknodat(CWD, &at.join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    mknodat(CWD, at.join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
     for (path, value) in [("file", "of a file"), ("sub", "of a directory")] {
         let flags = XattrFlags::empty();
         lsetxattr(at.join(path), "user.kept", value.as_bytes(), flags).unwrap();
@@ -92,7 +92,7 @@ fn make_all(at: &Path) {
     let owner = (Some(Uid::from_raw(1234)), Some(Gid::from_raw(2345)));
     for path in ["program", "sub"] {
         let no_flags = rustix::fs::AtFlags::empty();
-        chownat(CWD, &at.join(path), owner.0, owner.1, no_flags).unwrap();
+        chownat(CWD, at.join(path), owner.0, owner.1, no_flags).unwrap();
     }
     set("program", 0o4755);
     set("file", 0o640);
@@ -363,7 +363,7 @@ fn a_directory_of_an_image_is_moved_by_an_unprivileged_user() {
     let Some(image) = made else { return };
     let no_flags = rustix::fs::AtFlags::empty();
     let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-    chownat(CWD, &image.path(""), Some(user), Some(group), no_flags).unwrap();
+    chownat(CWD, image.path(""), Some(user), Some(group), no_flags).unwrap();
     let before = described(&image.path("a"));
     let copy = image.temp.path().join("test");
     fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
