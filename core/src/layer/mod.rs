@@ -21,8 +21,6 @@ mod memory;
 pub use file::{Advice, ReadAt, WriteAt};
 pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged};
 
-#[cfg(feature = "native")]
-use crate::error::Errno;
 use crate::error::Result;
 use crate::meta::{CAPABILITY, Kind, Meta, SET_ID, SetTimes, Timestamp};
 use crate::name::Name;
@@ -350,7 +348,7 @@ pub trait Upper: Layer<File: WriteAt> {
         path: &[NameBuf],
     ) -> Result<Vec<Renumbered>> {
         let _ = (from, to, over, leave, path); // Named for those who implement it.
-        Err(Errno::CrossDevice.into())
+        Err(crate::Errno::CrossDevice.into())
     }
 
     /// Gives a file of the upper another name.
