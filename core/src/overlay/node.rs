@@ -362,15 +362,19 @@ impl Node {
     /// with the directory's content.
     pub(super) fn handle(self: &Arc<Self>, shared: &Shared) -> Result<Arc<DirHandle>> {
         const TRIES: usize = 1024;
-        let mut tries = 0;
+        let (mut tries, mut last) = (0, 0);
         while tries < TRIES {
             if let Some(handle) = self.try_handle(shared)? {
                 return Ok(handle);
             }
-            // A move by a copy takes as long as the directory is large.
-            tries += usize::from(shared.copies().is_multiple_of(2));
             // A rename is under way: it moved the directory, and has not said where yet. Its locks
-            // cannot be waited for here, since the caller may hold some.
+            // cannot be waited for here, since the caller may hold some. It can, however long it
+            // takes: what moves a directory waits for nobody then.
+            let moves = shared.moves.load(Ordering::SeqCst);
+            if moves.is_multiple_of(2) || moves != last {
+                tries += 1;
+                last = moves;
+            }
             yield_now();
         }
         Err(Error::new(
