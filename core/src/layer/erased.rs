@@ -1,6 +1,8 @@
 //! Layers of any type behind one type, for the engine. The only `Any` of the engine is here, so
 //! that a layer's author never meets it and never gets another layer's handle.
 
+#[cfg(feature = "native")]
+use super::Renumbered;
 use super::{
     At, Attributes, Durability, Entered, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper,
     Usage, WriteAt, XattrNames,
@@ -8,6 +10,8 @@ use super::{
 use crate::error::{Errno, Error, Result};
 use crate::meta::{Meta, SetTimes, Timestamp};
 use crate::name::Name;
+#[cfg(feature = "native")]
+use crate::name::NameBuf;
 use crate::sync::Within;
 use std::any::Any;
 use std::ops::ControlFlow;
@@ -82,6 +86,14 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn create(&self, new: New<'_>, to: AnyAt<'_>, over: Over) -> Result<Option<Arc<dyn WriteAt>>>;
     fn remove(&self, at: AnyAt<'_>, what: Over, leave: Leave) -> Result<()>;
     fn rename(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over, leave: Leave) -> Result<()>;
+    #[cfg(feature = "native")]
+    fn rename_by_copy(
+        &self,
+        from: AnyAt<'_>,
+        to: AnyAt<'_>,
+        how: (Over, Leave),
+        path: &[NameBuf],
+    ) -> Result<Vec<Renumbered>>;
     fn link(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over) -> Result<()>;
     fn set_opaque(&self, dir: &DirHandle) -> Result<()>;
     /// [`Layer::open_file`] as a handle that can also set times.
@@ -324,6 +336,18 @@ impl<L: Upper> AnyUpper for Erased<L> {
                 .get()
                 .rename(self.at(from)?, self.at(to)?, over, leave),
         )
+    }
+
+    #[cfg(feature = "native")]
+    fn rename_by_copy(
+        &self,
+        from: AnyAt<'_>,
+        to: AnyAt<'_>,
+        how: (Over, Leave),
+        path: &[NameBuf],
+    ) -> Result<Vec<Renumbered>> {
+        let (from, to) = (self.at(from)?, self.at(to)?);
+        self.say(self.layer().get().rename_by_copy(from, to, how, path))
     }
 
     fn link(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over) -> Result<()> {

@@ -24,6 +24,8 @@ pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged
 use crate::error::Result;
 use crate::meta::{CAPABILITY, Kind, Meta, SET_ID, SetTimes, Timestamp};
 use crate::name::Name;
+#[cfg(feature = "native")]
+use crate::name::NameBuf;
 use crate::place::Place;
 use std::ops::ControlFlow;
 
@@ -327,6 +329,28 @@ pub trait Upper: Layer<File: WriteAt> {
         leave: Leave,
     ) -> Result<()>;
 
+    /// [`rename`](Self::rename) of a directory to which that answered `cross-device`: by a copy, which
+    /// takes the place of the directory in one step as far as a later mount can see. `path` leads to the
+    /// directory from the root. Nobody else uses a handle of it, or of one in it, until this returns;
+    /// after that nobody uses one of before.
+    ///
+    /// Returns which files have another number now.
+    ///
+    /// # Errors
+    /// `cross-device` where that cannot be done, or the upper does not do it; otherwise as
+    /// [`rename`](Self::rename). What the directory shows is as before, but it may be another one.
+    #[cfg(feature = "native")]
+    fn rename_by_copy(
+        &self,
+        from: At<'_, Self::Dir>,
+        to: At<'_, Self::Dir>,
+        (over, leave): (Over, Leave),
+        path: &[NameBuf],
+    ) -> Result<Vec<Renumbered>> {
+        let _ = (from, to, over, leave, path); // Named for those who implement it.
+        Err(crate::Errno::CrossDevice.into())
+    }
+
     /// Gives a file of the upper another name.
     ///
     /// # Errors
@@ -420,6 +444,18 @@ pub trait Upper: Layer<File: WriteAt> {
     fn handles_follow_rename(&self) -> bool {
         true
     }
+}
+
+/// A file that has another number since [`Upper::rename_by_copy`].
+#[cfg(feature = "native")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renumbered {
+    /// Device and inode number before.
+    pub before: (u64, u64),
+    /// Device and inode number now.
+    pub after: (u64, u64),
+    /// Whether names elsewhere kept the number: the file is another one than theirs now.
+    pub is_shared: bool,
 }
 
 /// What an upper has to survive.

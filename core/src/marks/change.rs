@@ -12,9 +12,13 @@ use super::staging::{self, Staged};
 use super::target::{self, Beside, Cleared};
 use super::upper::MarkedUpper;
 use crate::error::{Errno, Result};
+#[cfg(feature = "native")]
+use crate::layer::Renumbered;
 use crate::layer::{At, Attributes, Durability, Leave, New, Over, Upper, WriteAt};
 use crate::meta::{Meta, SetTimes};
 use crate::name::Name;
+#[cfg(feature = "native")]
+use crate::name::NameBuf;
 use crate::plain::{Access, Plain};
 
 impl<P: Plain> Upper for MarkedUpper<P> {
@@ -176,17 +180,24 @@ impl<P: Plain> Upper for MarkedUpper<P> {
             .prepare_rename(&mut prepared, from, to, over, leave)
             // ●
             .and_then(|()| self.plain().rename(from.dir, from.name, to.dir, to.name));
-        if renamed.is_err() {
-            prepared.undo(self);
-            return renamed;
+        match &renamed {
+            Ok(()) => self.renamed(&prepared, from, to, (over, leave)),
+            Err(_) => prepared.undo(self),
         }
-        if over == Over::Mark || prepared.target.as_ref().is_some_and(Cleared::is_marked) {
-            self.unmark(to);
-        }
-        if leave == Leave::Mark {
-            self.settle(from);
-        }
-        Ok(())
+        renamed
+    }
+
+    #[cfg(feature = "native")]
+    fn rename_by_copy(
+        &self,
+        from: At<'_, P::Dir>,
+        to: At<'_, P::Dir>,
+        (over, leave): (Over, Leave),
+        path: &[NameBuf],
+    ) -> Result<Vec<Renumbered>> {
+        oci::lookup(from.name)?;
+        oci::creation(to.name)?;
+        self.move_by_copy(from, to, (over, leave), path)
     }
 
     fn link(&self, from: At<'_, P::Dir>, to: At<'_, P::Dir>, over: Over) -> Result<()> {

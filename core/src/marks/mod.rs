@@ -18,15 +18,19 @@
 //!   lower.rs    a lower
 //!   upper.rs    an upper: mounting and reading it
 //!   change.rs   the steps of each change, prepare.rs what comes before them
+//!   by_copy.rs  a directory that cannot be renamed
 //!   folding.rs  uppers where case does not count
 //!   mounts.rs   what is mounted inside a layer
 //!   target.rs   an empty directory that is about to be replaced or removed
-//!   staging.rs  what nobody sees yet
+//!   staging.rs  what nobody sees yet, dress.rs its attributes
 //!   work.rs     the folder for it, which also says that something is under way
-//!   sweep.rs    after a cut
+//!   sweep.rs    after a cut, walk.rs how it goes through the upper
 //! ```
 
+#[cfg(feature = "native")]
+mod by_copy;
 mod change;
+mod dress;
 mod folding;
 mod grant;
 mod kernel;
@@ -38,6 +42,7 @@ mod staging;
 mod sweep;
 mod target;
 mod upper;
+mod walk;
 mod work;
 
 pub(crate) use kernel::{is_never_copied, is_overlay_attribute};

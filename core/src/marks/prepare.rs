@@ -118,6 +118,22 @@ impl<P: Plain> MarkedUpper<P> {
         Ok(())
     }
 
+    /// Takes away the marks that a rename has made superfluous.
+    pub(super) fn renamed(
+        &self,
+        prepared: &Prepared<'_, P>,
+        from: At<'_, P::Dir>,
+        to: At<'_, P::Dir>,
+        (over, leave): (Over, Leave),
+    ) {
+        if over == Over::Mark || prepared.target.as_ref().is_some_and(Cleared::is_marked) {
+            self.unmark(to);
+        }
+        if leave == Leave::Mark {
+            self.settle(from);
+        }
+    }
+
     /// Readies the name at which something staged is about to be.
     pub(super) fn prepare_publish<'a>(
         &'a self,

@@ -1,11 +1,11 @@
 //! Where things are made that nobody sees yet.
 
-use super::kernel::is_never_copied;
+use super::dress::Dressed;
 use super::work::{Folder, Work};
 use super::{grant, oci};
 use crate::error::{Errno, Error, Result};
-use crate::layer::{Attributes, New, ReadAt, WriteAt};
-use crate::meta::{CAPABILITY, Kind, Meta, SET_ID};
+use crate::layer::{Attributes, New, ReadAt};
+use crate::meta::{Kind, Meta};
 use crate::name::{Name, NameBuf};
 use crate::plain::Plain;
 use std::sync::Arc;
@@ -127,72 +127,16 @@ impl<P: Plain> Staged<P> {
         moved
     }
 
-    /// Takes over the attributes of what is copied.
-    ///
-    /// The order matters: a change of owner clears set-id bits and capabilities, an ACL comes
-    /// with mode bits, and every one of these steps moves a time.
-    ///
-    /// Where the owner cannot be kept, set-id bits and capabilities are left out: the lower's owner
-    /// granted them, and they would give the rights of another user. So does `cp -p`, for
-    /// directories too, since the group that a set-group-id directory hands on is another one.
+    /// Takes over the attributes of what is copied ([`Dressed::dress`]).
     pub(super) fn dress(&self, attributes: &Attributes) -> Result<()> {
-        let plain = self.work.plain();
-        let (dir, name) = (self.work.dir(), Some(self.name.as_name()));
-        let has_owner = match attributes.owner {
-            Some(owner) if P::HAS_MODES => self.set_owner(owner, attributes)?,
-            Some(_) | None => true,
+        let staged = Dressed {
+            plain: self.work.plain(),
+            dir: self.work.dir(),
+            name: self.name.as_name(),
+            kind: self.kind,
+            file: self.file.as_ref(),
         };
-        for (attribute, value) in &attributes.xattrs {
-            if is_never_copied(attribute) || (!has_owner && **attribute == *CAPABILITY) {
-                continue;
-            }
-            let set = plain.set_xattr(dir, name, attribute, value);
-            if attribute.starts_with(b"user.") {
-                set.map_err(|error| self.lost(attribute, error))?;
-            } else {
-                where_permitted(set)?;
-            }
-        }
-        if let Some(mode) = attributes.mode {
-            let mode = if has_owner { mode } else { mode & !SET_ID };
-            match &self.file {
-                Some(file) => file.set_mode(mode)?,
-                None if self.kind == Kind::Dir => plain.set_mode(dir, name, mode)?,
-                None => {}
-            }
-        }
-        if attributes.times.is_noop() {
-            return Ok(());
-        }
-        match &self.file {
-            Some(file) => file.set_times(attributes.times),
-            None => plain.set_times(dir, name, attributes.times),
-        }
-    }
-
-    /// Gives it an owner, where that is permitted. Returns whether it has that owner, as far as
-    /// `attributes` grant something with it.
-    fn set_owner(&self, owner: (u32, u32), attributes: &Attributes) -> Result<bool> {
-        let (plain, name) = (self.work.plain(), self.name.as_name());
-        let is_set = where_permitted(plain.set_owner(self.work.dir(), Some(name), owner))?;
-        // Some filesystems (cifs, vfat with `quiet`) accept any owner and set none.
-        Ok(is_set && (!attributes.grant_rights() || self.meta()?.owner == Some(owner)))
-    }
-
-    fn lost(&self, attribute: &[u8], error: Error) -> Error {
-        let attribute = attribute.escape_ascii();
-        let error = match error.errno() {
-            Errno::Unsupported => error.context(format_args!(
-                "the extended attribute {attribute} of a file that is copied up cannot \
-                 be kept, since this filesystem has none: use an upper on one that has them \
-                 (ext4, xfs, btrfs, tmpfs of Linux 6.6)"
-            )),
-            _ => error.context(format_args!(
-                "the extended attribute {attribute} of a file that is copied up cannot \
-                 be kept"
-            )),
-        };
-        error.in_layer(|| self.work.plain().label())
+        staged.dress(attributes)
     }
 }
 
@@ -226,27 +170,4 @@ pub(super) fn discard<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>, kind: K
         Err(error) => return Err(error),
     }
     plain.remove_dir(dir, name)
-}
-
-/// Lets a refusal pass: only root may give files away, and not every filesystem has every
-/// attribute. A fault (a full disk) stays one. Returns whether it was permitted.
-fn where_permitted(result: Result<()>) -> Result<bool> {
-    match result {
-        Ok(()) => Ok(true),
-        Err(error)
-            if matches!(
-                error.errno(),
-                Errno::NotPermitted
-                    | Errno::Access
-                    | Errno::Unsupported
-                    // The user namespace has no such user.
-                    | Errno::Invalid
-                    // The mount has no such user (`mount_setattr(2)`, idmapped mounts).
-                    | Errno::Overflow
-            ) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(error),
-    }
 }

@@ -4,23 +4,11 @@
 //! should; to others it does not, so it is reduced to the steady state: beside a file the mark
 //! goes; beside a directory it goes once the directory has the mark inside.
 //!
-//! A guest chose the tree, so neither its depth nor its width may cost more than it has
-//! directories. The walk goes depth first, with a stack of its own:
-//!
-//! ```text
-//!   names    … b\0 c\0 │ e\0 f\0 │ h\0     c and f lie on the way down, h is visited next
-//!   starts   0 ────────┘─────────┘
-//! ```
-//! Of a directory that waits there is its name and nothing else. Of the directories on the way down a
-//! few are open: of the levels whose number is divisible by 2, but not by 4, the one that was entered
-//! last, and likewise for each power of two. When the walk comes back to a directory that was closed,
-//! it is opened anew, from the nearest above it that is open. That is `n` levels away only after the
-//! walk went down, or came back up, by `n / 2` levels or more, so each level takes as many opens as it
-//! has powers of two, at worst. At 100,000 levels, each with a child to come back for, it is fewer than
-//! five opens and 18 open directories; in the trees of programs it is hardly more than one.
+//! `walk.rs` says what that costs.
 
 use super::kernel;
 use super::oci::{self, MarkName, Spelled};
+use super::walk::{self, Visitor};
 use crate::error::{Errno, Result};
 use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
@@ -35,102 +23,34 @@ use std::ops::ControlFlow;
 /// # Errors
 /// `unsupported` if the upper holds marks of the kernel's form; those of the tree.
 pub(super) fn sweep<P: Plain>(plain: &P, root: P::Dir, is_unordered: bool) -> Result<()> {
-    let mut walk = Walk {
+    let mut sweep = Sweep {
         plain,
         is_unordered,
-        names: Vec::new(),
-        starts: Vec::new(),
-        open: Vec::new(),
     };
-    walk.visit(root)?;
-    while let Some(&start) = walk.starts.last() {
-        if walk.names.len() == start {
-            walk.starts.pop();
-            walk.close(walk.starts.len());
-        } else if walk.enter_last()? {
-            continue;
-        }
-        // What the last name stands for was visited, or was removed meanwhile.
-        walk.names.truncate(last_start(&walk.names));
-    }
-    Ok(())
+    walk::walk(&mut sweep, root)
 }
 
-/// Where the sweep stands.
-struct Walk<'a, P: Plain> {
+struct Sweep<'a, P: Plain> {
     plain: &'a P,
     is_unordered: bool,
-    /// Directories to visit, and at each level but the last the one that leads down. After each
-    /// name stands a NUL, which no name has.
-    names: Vec<u8>,
-    /// Where the names of each level begin, from the root down. The end of those before is the
-    /// name of the level's own directory.
-    starts: Vec<usize>,
-    /// Open directories and their levels, from the root down.
-    open: Vec<(usize, P::Dir)>,
 }
 
-impl<P: Plain> Walk<'_, P> {
-    /// Repairs a directory, and makes it the last level.
-    fn visit(&mut self, dir: P::Dir) -> Result<()> {
-        let level = self.starts.len();
-        self.starts.push(self.names.len());
-        repair(self.plain, &dir, &mut self.names, self.is_unordered)?;
-        self.keep(level, dir);
-        Ok(())
-    }
+impl<P: Plain> Visitor for Sweep<'_, P> {
+    type Dir = P::Dir;
+    const LEAVES: bool = false;
 
-    /// Keeps the directory of a level open, which is below all that are.
-    fn keep(&mut self, level: usize, dir: P::Dir) {
-        self.close(level);
-        self.open.push((level, dir));
-    }
-
-    /// Closes the directory of a level, or the one that is open in its place.
-    fn close(&mut self, level: usize) {
-        let zeros = level.trailing_zeros();
-        let kept = |(level, _): &(usize, _)| level.trailing_zeros() == zeros;
-        if let Some(index) = self.open.iter().position(kept) {
-            self.open.remove(index);
+    fn open(&self, dir: &P::Dir, name: Name<'_>) -> Result<Option<P::Dir>> {
+        match self.plain.open_dir(dir, name) {
+            Ok(opened) => Ok(Some(opened)),
+            // A mount point holds nothing of the upper.
+            Err(error) if error.is_not_found() || error.errno() == Errno::CrossDevice => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// Visits the directory of the last name; returns whether it was there.
-    fn enter_last(&mut self) -> Result<bool> {
-        loop {
-            // The root is open as long as there are names.
-            let Some((level, dir)) = self.open.last() else {
-                return Ok(false);
-            };
-            let next = level + 1;
-            let end = self.starts.get(next).copied().unwrap_or(self.names.len());
-            let start = last_start(&self.names[..end]);
-            let name = Name::checked(&self.names[start..end - 1]);
-            let opened = match self.plain.open_dir(dir, name) {
-                Ok(opened) => opened,
-                // A mount point holds nothing of the upper.
-                Err(error) if error.is_not_found() || error.errno() == Errno::CrossDevice => {
-                    // What is below a directory went with it.
-                    self.names.truncate(end);
-                    self.starts.truncate(next);
-                    return Ok(false);
-                }
-                Err(error) => return Err(error),
-            };
-            if next == self.starts.len() {
-                self.visit(opened)?;
-                return Ok(true);
-            }
-            self.keep(next, opened);
-        }
+    fn enter(&mut self, dir: &P::Dir, names: &mut Vec<u8>) -> Result<()> {
+        repair(self.plain, dir, names, self.is_unordered)
     }
-}
-
-/// Where the last of `names` begins.
-fn last_start(names: &[u8]) -> usize {
-    let before = names.split_last().map_or(names, |(_nul, before)| before);
-    let nul = before.iter().rposition(|&byte| byte == 0);
-    nul.map_or(0, |nul| nul + 1)
 }
 
 /// Reduces the names in one directory to the steady state, and adds those of its directories to
@@ -185,8 +105,7 @@ fn look<P: Plain>(
 ) -> Result<()> {
     match oci::spelled(name) {
         Spelled::Entry if kind == Kind::Dir => {
-            dirs.extend_from_slice(name.as_bytes());
-            dirs.extend_from_slice(b"\0");
+            walk::add(dirs, name);
         }
         Spelled::Entry if kind == Kind::CharDevice => {
             if kernel::is_mark(&plain.meta(dir, Some(name))?) {

@@ -100,7 +100,7 @@ impl<P: Plain> MarkedUpper<P> {
         let is_unordered =
             durability == Durability::Durable && !self.plain.guarantees().ordered_names;
         self.is_unordered.store(is_unordered, Ordering::Relaxed);
-        match self.open(is_unordered) {
+        match self.open(durability, is_unordered) {
             Ok(folder) => {
                 *self.mounted.lock() = Some(folder);
                 Ok(())
@@ -112,10 +112,10 @@ impl<P: Plain> MarkedUpper<P> {
         }
     }
 
-    fn open(&self, is_unordered: bool) -> Result<Arc<Folder<P>>> {
+    fn open(&self, durability: Durability, is_unordered: bool) -> Result<Arc<Folder<P>>> {
         let root = self.plain.root()?;
         kernel::check_upper(&*self.plain, &root)?;
-        Folder::mount(&self.plain, root, self.presence, is_unordered)
+        Folder::mount(&self.plain, root, self.presence, (durability, is_unordered))
     }
 
     /// Leaves the upper in its steady state and gives it back.

@@ -16,11 +16,16 @@
 //!
 //! Lock order: `state`, a leaf: nothing but the tree is called while it is held.
 
+#[cfg(feature = "native")]
+use super::by_copy;
 use super::folding;
 use super::oci;
 use super::staging::{self, VERSION};
 use super::sweep;
 use crate::error::{Errno, Error, Result};
+use crate::layer::Durability;
+#[cfg(feature = "native")]
+use crate::meta::Kind;
 use crate::meta::SetTimes;
 use crate::name::Name;
 use crate::plain::Plain;
@@ -50,6 +55,9 @@ pub(super) struct Folder<P: Plain> {
     root: P::Dir,
     /// The number of the next thing that is staged.
     next: AtomicU64,
+    /// What the upper has to survive.
+    #[cfg(feature = "native")]
+    durability: Durability,
     /// Whether the storage may keep the removal of the folder and lose an earlier change.
     is_unordered: bool,
     /// Whether something could not be tidied up, so that the upper is not in its steady state.
@@ -75,6 +83,29 @@ struct State<P: Plain> {
     has_ended: bool,
 }
 
+/// The folder, open, and how it is used.
+#[cfg(feature = "native")]
+pub(super) struct Site<'a, P: Plain> {
+    pub(super) plain: &'a P,
+    /// The folder.
+    pub(super) work: &'a P::Dir,
+    /// Whether a crash of the machine must not lose what was synced.
+    pub(super) is_durable: bool,
+    /// As in [`Folder`].
+    pub(super) is_unordered: bool,
+}
+
+#[cfg(feature = "native")]
+impl<P: Plain> Site<'_, P> {
+    /// As [`MarkedUpper::barrier`](super::upper::MarkedUpper::barrier).
+    pub(super) fn barrier(&self, dir: &P::Dir) -> Result<()> {
+        if self.is_unordered {
+            self.plain.sync_dir(dir)?;
+        }
+        Ok(())
+    }
+}
+
 /// The folder stays as long as this does.
 pub(super) struct Work<P: Plain> {
     folder: Arc<Folder<P>>,
@@ -91,13 +122,17 @@ impl<P: Plain> Folder<P> {
         plain: &Arc<P>,
         root: P::Dir,
         presence: Presence,
-        is_unordered: bool,
+        (durability, is_unordered): (Durability, bool),
     ) -> Result<Arc<Self>> {
+        #[cfg(not(feature = "native"))]
+        let _ = durability; // What needs it is left out of a component.
         let was_cut = oci::exists(&**plain, &root, name())?;
         let folder = Arc::new(Self {
             plain: Arc::clone(plain),
             root,
             next: AtomicU64::new(0),
+            #[cfg(feature = "native")]
+            durability,
             is_unordered,
             // Until it is mended, the folder must stay whatever happens.
             untidy: AtomicBool::new(was_cut),
@@ -122,6 +157,8 @@ impl<P: Plain> Folder<P> {
                 // see of them. The folder goes only after them.
                 plain.sync_all()?;
             }
+            #[cfg(feature = "native")]
+            by_copy::recover(&work.site(), || plain.root())?;
             sweep::sweep(&**plain, plain.root()?, is_unordered)?;
             folder.clear(&work.dir)?;
             folder.untidy.store(false, Ordering::Relaxed);
@@ -138,6 +175,11 @@ impl<P: Plain> Folder<P> {
         state.has_ended = true;
         if self.untidy.swap(false, Ordering::Relaxed) {
             // If this fails, the folder stays, and has the next mount try again.
+            #[cfg(feature = "native")]
+            if state.is_there {
+                let work = self.plain.open_dir(&self.root, name())?;
+                by_copy::recover(&self.site(&work), || self.plain.root())?;
+            }
             sweep::sweep(&*self.plain, self.plain.root()?, self.is_unordered)?;
         }
         if self.unsettled.swap(false, Ordering::Relaxed) {
@@ -258,11 +300,21 @@ impl<P: Plain> Folder<P> {
         }
     }
 
+    #[cfg(feature = "native")]
+    fn site<'a>(&'a self, work: &'a P::Dir) -> Site<'a, P> {
+        Site {
+            plain: &*self.plain,
+            work,
+            is_durable: self.durability == Durability::Durable,
+            is_unordered: self.is_unordered,
+        }
+    }
+
     /// Fails if the folder holds what this version did not make.
     fn check(&self, work: &Work<P>) -> Result<()> {
         let mut foreign = None;
         self.plain.list(&work.dir, &mut |name, _, _| {
-            if name.as_bytes().starts_with(VERSION) {
+            if name.as_bytes().starts_with(VERSION) || is_by_copy(name) {
                 return ControlFlow::Continue(());
             }
             foreign = Some(name.to_owned());
@@ -292,6 +344,11 @@ impl<P: Plain> Folder<P> {
             ControlFlow::Continue(())
         })?;
         for (name, kind) in names {
+            #[cfg(feature = "native")]
+            if kind == Kind::Dir && is_by_copy(name.as_name()) {
+                self.site(dir).drop_tree()?;
+                continue;
+            }
             match staging::discard(&*self.plain, dir, name.as_name(), kind) {
                 // Dropped meanwhile.
                 Err(error) if error.is_not_found() => {}
@@ -299,6 +356,18 @@ impl<P: Plain> Folder<P> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a name in the folder is of a directory that is moved by a copy.
+fn is_by_copy(name: Name<'_>) -> bool {
+    #[cfg(feature = "native")]
+    return by_copy::is_ours(name);
+    #[cfg(not(feature = "native"))]
+    {
+        // A component does not move in this way, and cannot finish it for another.
+        let _ = name;
+        false
     }
 }
 
@@ -324,6 +393,11 @@ impl<P: Plain> Work<P> {
     /// The folder.
     pub(super) fn dir(&self) -> &P::Dir {
         &self.dir
+    }
+
+    #[cfg(feature = "native")]
+    pub(super) fn site(&self) -> Site<'_, P> {
+        self.folder.site(&self.dir)
     }
 
     /// A number that nothing else staged in this mount has.

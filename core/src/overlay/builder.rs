@@ -1,6 +1,6 @@
 //! Puts an overlay together.
 
-use super::node::{Node, Place};
+use super::node::{Node, Number, Place};
 use super::{Overlay, Shared};
 use crate::budget::Budget;
 use crate::error::{Errno, Error, Result};
@@ -197,7 +197,7 @@ impl OverlayBuilder {
         let (mounted, held) = match (&self.upper, &part) {
             // What can be mounted once is never waited for.
             (Some(upper), Some(root)) if !upper.is_ephemeral() => {
-                Some(super::ending::mounted(root.device, root.inode)).unzip()
+                Some(super::ending::mounted(root.number().0, root.number().1)).unzip()
             }
             _ => (None, None),
         };
@@ -210,6 +210,8 @@ impl OverlayBuilder {
             key,
             keep: Keep::new(self.limits.kept_handles),
             moves: AtomicU64::new(0),
+            #[cfg(feature = "native")]
+            copies: AtomicU64::new(0),
             objects: Mutex::ranked(Rank::Leaf, HashMap::default()),
             origins: Mutex::ranked(Rank::Leaf, HashMap::default()),
             listings: Mutex::ranked(Rank::Leaf, VecDeque::new()),
@@ -256,8 +258,7 @@ fn upper_root(upper: &dyn AnyUpper, key: &IdentityKey) -> Result<(super::node::U
     let root = upper.root()?;
     let meta = upper.dir_meta(&root)?;
     let part = super::node::UpperPart {
-        device: meta.device,
-        inode: meta.inode,
+        number: Number::of(&meta),
         identity: key.of(u32::MAX, meta.device, meta.inode),
         handle: crate::keep::Slot::default(),
     };

@@ -4,7 +4,7 @@ use super::Shared;
 use super::copy_up::Data;
 use super::dir::OverlayDir;
 use super::node::{At, Node};
-use super::stat::{lower_meta, set_ghost_times, stat_of};
+use super::stat::{apply_ghost_times, lower_meta, set_ghost_times, stat_of};
 use crate::error::{Errno, Error, Result};
 use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Identity, Meta, SET_ID, SetTimes, Stat};
@@ -258,7 +258,10 @@ impl OverlayFile {
                 {
                     return Ok(meta);
                 }
-                let meta = file.meta()?;
+                let mut meta = file.meta()?;
+                if cfg!(feature = "native") {
+                    apply_ghost_times(node, &mut meta);
+                }
                 node.remember(version, meta);
                 Ok(meta)
             }
@@ -302,8 +305,22 @@ impl OverlayFile {
         let _changing = shared.begin_change()?;
         match self.source()? {
             Source::Upper(file) => {
-                let _within = Within::new();
-                file.set_times(times)?;
+                let set = {
+                    let _within = Within::new();
+                    file.set_times(times)
+                };
+                match set {
+                    // The kernel's overlayfs, of a file of an image: it cannot copy up what was removed.
+                    Err(error)
+                        if cfg!(feature = "native")
+                            && error.errno() == Errno::Exist
+                            && node.is_dead() =>
+                    {
+                        set_ghost_times(node, times, shared.clock);
+                        return Ok(());
+                    }
+                    set => set?,
+                }
             }
             Source::Lower(_) => return Err(Errno::Io.into()),
         }

@@ -89,7 +89,7 @@ impl Shared {
         let part = source.upper.get().ok_or_else(|| Error::from(Errno::Io))?;
         self.objects
             .lock()
-            .insert((part.device, part.inode), Arc::downgrade(&source));
+            .insert(part.number(), Arc::downgrade(&source));
         let child = Child::Node(Arc::clone(&source));
         self.hang_locked(&new_dir, new_name, Some(child));
         source.got_a_name();

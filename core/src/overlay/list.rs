@@ -60,9 +60,10 @@ impl Shared {
     /// Preconditions: the directory lock of `node` is held.
     fn list_locked(&self, node: &Arc<Node>, mut merge: Merge) -> Result<Listing> {
         if let Some(part) = node.upper.get() {
+            let (device, _) = part.number();
             let inode_of = |inode| match inode {
                 NO_INODE => NO_INODE,
-                inode => self.identity_of_upper(part.device, inode).lower,
+                inode => self.identity_of_upper(device, inode).lower,
             };
             if self.complete_locked(node)? {
                 let children = node.dir()?.children.read();

@@ -1,7 +1,7 @@
 //! One name in one directory.
 
 use super::Shared;
-use super::node::{At, Child, Known, Node, Place, UpperPart};
+use super::node::{At, Child, Known, Node, Number, Place, UpperPart};
 use crate::error::{Errno, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -302,8 +302,7 @@ impl Shared {
 
     pub(super) fn upper_part_of(&self, meta: &Meta) -> UpperPart {
         UpperPart {
-            device: meta.device,
-            inode: meta.inode,
+            number: Number::of(meta),
             identity: self.identity_of_upper(meta.device, meta.inode),
             handle: Slot::default(),
         }

@@ -28,6 +28,8 @@
 //! nothing but layers.
 
 mod builder;
+#[cfg(feature = "native")]
+mod by_copy;
 mod copy_data;
 mod copy_up;
 mod create;
@@ -110,6 +112,10 @@ pub(crate) struct Shared {
     keep: Keep,
     /// Counts when a directory begins to move and when it has moved: odd while one does.
     moves: AtomicU64,
+    /// Counts when a move by a copy begins and ends: odd while there is one. A handle that was opened
+    /// meanwhile may be of the directory of before.
+    #[cfg(feature = "native")]
+    copies: AtomicU64,
     /// Files of the upper with several names, by device and inode, so that all names find one
     /// node. Guard: its own lock, a leaf.
     objects: Mutex<HashMap<(u64, u64), Weak<Node>>>,
@@ -186,6 +192,14 @@ impl Shared {
             return Err(Error::new(Errno::Io, "the overlay was closed"));
         }
         self.upper_to_read()
+    }
+
+    /// How often a move by a copy began or ended.
+    fn copies(&self) -> u64 {
+        #[cfg(feature = "native")]
+        return self.copies.load(Ordering::SeqCst);
+        #[cfg(not(feature = "native"))]
+        0
     }
 
     /// Whether changes are refused.

@@ -59,11 +59,37 @@ pub(super) enum Place {
 
 /// What the upper has of a node.
 pub(super) struct UpperPart {
-    pub(super) device: u64,
-    pub(super) inode: u64,
+    pub(super) number: Number,
     pub(super) identity: Identity,
     /// The handle of a directory.
     pub(super) handle: Slot<DirHandle>,
+}
+
+/// The device and inode number of a file, which change where a directory moves by a copy.
+pub(super) struct Number(AtomicU64, AtomicU64);
+
+impl Number {
+    pub(super) fn of(meta: &Meta) -> Self {
+        Self(AtomicU64::new(meta.device), AtomicU64::new(meta.inode))
+    }
+}
+
+impl UpperPart {
+    /// Device and inode number.
+    pub(super) fn number(&self) -> (u64, u64) {
+        let Number(device, inode) = &self.number;
+        (
+            device.load(Ordering::Relaxed),
+            inode.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Preconditions: the tree lock is held, exclusive.
+    #[cfg(feature = "native")]
+    pub(super) fn set_number(&self, (device, inode): (u64, u64)) {
+        self.number.0.store(device, Ordering::Relaxed);
+        self.number.1.store(inode, Ordering::Relaxed);
+    }
 }
 
 /// What changes about a node besides its names. Small, since most nodes have nothing of it: those
@@ -82,7 +108,8 @@ pub(super) struct State {
     pub(super) removed: Option<Arc<DirHandle>>,
     /// How many names a file of the upper has, once somebody counted. Only we change it.
     pub(super) names: Option<u64>,
-    /// Times set through a handle, of a file that is removed and was only in a lower layer.
+    /// Times set through a handle, of a file that is removed and was only in a lower layer: ours, or the
+    /// image's of the kernel's overlayfs.
     pub(super) ghost_times: Option<Box<SetTimes>>,
 }
 
@@ -335,12 +362,19 @@ impl Node {
     /// with the directory's content.
     pub(super) fn handle(self: &Arc<Self>, shared: &Shared) -> Result<Arc<DirHandle>> {
         const TRIES: usize = 1024;
-        for _ in 0..TRIES {
+        let (mut tries, mut last) = (0, 0);
+        while tries < TRIES {
             if let Some(handle) = self.try_handle(shared)? {
                 return Ok(handle);
             }
             // A rename is under way: it moved the directory, and has not said where yet. Its locks
-            // cannot be waited for here, since the caller may hold some.
+            // cannot be waited for here, since the caller may hold some. It can, however long it
+            // takes: what moves a directory waits for nobody then.
+            let moves = shared.moves.load(Ordering::SeqCst);
+            if moves.is_multiple_of(2) || moves != last {
+                tries += 1;
+                last = moves;
+            }
             yield_now();
         }
         Err(Error::new(
@@ -352,6 +386,7 @@ impl Node {
     fn try_handle(self: &Arc<Self>, shared: &Shared) -> Result<Option<Arc<DirHandle>>> {
         let upper = shared.upper_to_read()?;
         let moves = shared.moves.load(Ordering::SeqCst);
+        let copies = shared.copies();
         let mut missing = Vec::new();
         let mut node = Arc::clone(self);
         let mut handle = loop {
@@ -386,10 +421,17 @@ impl Node {
                 let now = shared.moves.load(Ordering::SeqCst);
                 now == moves && moves.is_multiple_of(2) && !node.is_dead()
             };
-            if (meta.device, meta.inode) != (part.device, part.inode) && !stood_still() {
+            if (meta.device, meta.inode) != part.number() && !stood_still() {
                 return Ok(None);
             }
-            handle = shared.keep.put(&part.handle, Arc::new(opened), 1);
+            handle = Arc::new(opened);
+            if copies.is_multiple_of(2) {
+                handle = shared.keep.put(&part.handle, handle, 1);
+                if shared.copies() != copies {
+                    // It may be kept for a directory that was moved by a copy since.
+                    shared.keep.clear();
+                }
+            }
         }
         Ok(Some(handle))
     }

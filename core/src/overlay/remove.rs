@@ -184,7 +184,7 @@ impl Shared {
             return;
         }
         if let Some(part) = node.upper.get() {
-            let key = (part.device, part.inode);
+            let key = part.number();
             self.origins.lock().remove(&key);
             self.objects.lock().remove(&key);
         }

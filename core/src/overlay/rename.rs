@@ -5,6 +5,8 @@
 //! and the upper moves the name in one step.
 
 use super::Shared;
+#[cfg(feature = "native")]
+use super::by_copy::Below;
 use super::copy_up::Data;
 use super::lookup::Pos;
 use super::node::{Child, Node, Place};
@@ -262,8 +264,22 @@ impl Shared {
             name: *new_name,
             modified: None,
         };
-        let _moving = (source.kind == Kind::Dir).then(|| Moving::new(&self.moves));
+        let moving = (source.kind == Kind::Dir).then(|| Moving::new(&self.moves));
         let renamed = upper.rename(from, to, over, leave);
+        #[cfg(feature = "native")]
+        let (moving, renamed) = match renamed {
+            Err(error) if moving.is_some() && error.errno() == Errno::CrossDevice => {
+                // Whoever waits for a directory that moves may hold one of the locks.
+                drop(moving);
+                let below = Below::of(source);
+                let _below = below.lock();
+                let moving = Some(Moving::new(&self.moves));
+                let renamed = self.rename_by_copy(upper, (from, to), (over, leave), &below);
+                (moving, renamed)
+            }
+            renamed => (moving, renamed),
+        };
+        let _moving = moving;
         if source.kind == Kind::Dir && !upper.handles_follow_rename() {
             // The paths of all below it are others now, and its new one may have been another's.
             self.keep.clear();

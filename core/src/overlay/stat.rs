@@ -209,12 +209,17 @@ pub(super) fn lower_meta(node: &Node) -> Result<Meta> {
         Some(below) => below.meta(),
         None => return Err(Errno::Io.into()),
     };
+    apply_ghost_times(node, &mut meta);
+    Ok(meta)
+}
+
+/// Applies times that were [set](set_ghost_times) after the file was removed.
+pub(super) fn apply_ghost_times(node: &Node, meta: &mut Meta) {
     if node.is_dead()
         && let Some(ghost) = &node.state.lock().ghost_times
     {
-        apply(&mut meta, **ghost);
+        apply(meta, **ghost);
     }
-    Ok(meta)
 }
 
 /// Sets times of a file that is removed and that no layer can be asked to change: they stay with

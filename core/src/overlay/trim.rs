@@ -89,7 +89,7 @@ impl Shared {
         if children.complete {
             let seen = Child::Seen {
                 kind: dir.kind,
-                inode: part.inode,
+                inode: part.number().1,
             };
             children.map.insert(name.to_owned(), seen);
         } else {
@@ -107,7 +107,7 @@ impl Children {
             {
                 *child = Child::Seen {
                     kind: node.kind,
-                    inode: part.inode,
+                    inode: part.number().1,
                 };
             }
         }

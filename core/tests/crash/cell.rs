@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use wasi_overlay_core::layer::Upper;
 use wasi_overlay_core::marks::{Marked, MarkedUpper};
 use wasi_overlay_core::plain::Plain;
+use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::{Dir, Lower, Name, Overlay, Result, SetTime, SetTimes, Timestamp};
 
 /// Both ways to mount an upper.
@@ -63,6 +64,18 @@ impl Cell {
             set_mtime(&root, SETTLED);
         }
     }
+}
+
+/// A disk on which these directories cannot be renamed, as if they had come with an image.
+pub(crate) fn on_image(disk: &Disk, fixed: &[u64]) -> Faulty<Disk> {
+    Faulty::new(disk.clone(), &Faults::default()).with_fixed_dirs(fixed.iter().copied())
+}
+
+/// The directories of a moment.
+pub(crate) fn dirs_of(moment: &Moment) -> Vec<u64> {
+    let inodes = moment.names.inodes.iter();
+    let dirs = inodes.filter(|(_, inode)| inode.entries().is_ok());
+    dirs.map(|(number, _)| *number).collect()
 }
 
 /// Mounts.

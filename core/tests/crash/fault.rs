@@ -6,8 +6,8 @@
 //! staged or left to mend.
 
 use crate::cell::{
-    Cell, MODES, Mode, cells, disks, is_all, is_in_sample, is_wanted, mount, next_calls, next_ends,
-    without_dir_times,
+    Cell, MODES, Mode, cells, dirs_of, disks, is_all, is_in_sample, is_wanted, mount, next_calls,
+    next_ends, without_dir_times,
 };
 use crate::disk::Disk;
 use crate::ops::OPS;
@@ -37,6 +37,8 @@ const ERRORS: [(Os, Errno); 6] = [
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Upper {
     Directory(Mode),
+    /// A directory in which those that are there at the start cannot be renamed.
+    Image(Mode),
     Memory,
 }
 
@@ -83,7 +85,7 @@ struct Subject {
 impl Subject {
     fn new(cell: &Cell, upper: Upper, faults: &Faults) -> Result<Self> {
         let (disk, lowers) = (Disk::of(&cell.upper), disks(&cell.lowers));
-        let overlay = mounted(upper, &lowers, &disk, faults)?;
+        let overlay = mounted(cell, upper, (&lowers, &disk), faults)?;
         if let Upper::Memory = upper {
             cell.start.upper.apply(&overlay.root());
         }
@@ -96,11 +98,20 @@ impl Subject {
     }
 }
 
-fn mounted(upper: Upper, lowers: &[Disk], disk: &Disk, faults: &Faults) -> Result<Overlay> {
+fn mounted(
+    cell: &Cell,
+    upper: Upper,
+    (lowers, disk): (&[Disk], &Disk),
+    faults: &Faults,
+) -> Result<Overlay> {
     let faulty = |disk: &Disk| Faulty::new(disk.clone(), faults);
     let lowers = lowers.iter().map(faulty);
     match upper {
         Upper::Directory(mode) => mount(lowers, mode.upper(faulty(disk)), false),
+        Upper::Image(mode) => {
+            let image = faulty(disk).with_fixed_dirs(dirs_of(&cell.upper));
+            mount(lowers, mode.upper(image), false)
+        }
         Upper::Memory => mount(lowers, MemoryLayer::with_capacity(1 << 20), false),
     }
 }
@@ -230,14 +241,20 @@ fn ends(
     if open > 0 {
         return Err(format!("{open} handles are left open"));
     }
-    let Upper::Directory(_) = upper else {
+    if let Upper::Memory = upper {
         return Ok(());
-    };
+    }
     let now = disk.journal().now().clone();
     if now.has_work_folder() || !now.unsteady().is_empty() {
         return Err(format!("closed, {:?}", now.unsteady()));
     }
-    let overlay = mounted(upper, &disks(&cell.lowers), &disk, &Faults::default()).unwrap();
+    let overlay = mounted(
+        cell,
+        upper,
+        (&disks(&cell.lowers), &disk),
+        &Faults::default(),
+    )
+    .unwrap();
     let again = shown(&overlay);
     // The root's own time moved when the work folder went.
     let (kept, had) = (&again.tree[1..], &seen.tree[1..]);
@@ -310,10 +327,14 @@ fn run(upper: impl Fn(usize) -> Upper) {
     for cell in cells() {
         for op in OPS {
             number += 1;
-            if !is_wanted(&cell.name, op) || !is_in_sample(number, ONE_OF) {
+            let upper = upper(number);
+            let is_in_sample = match upper {
+                Upper::Image(_) => op.contains("rename") && is_in_sample(number, ONE_OF / 2),
+                Upper::Directory(_) | Upper::Memory => is_in_sample(number, ONE_OF),
+            };
+            if !is_wanted(&cell.name, op) || !is_in_sample {
                 continue;
             }
-            let upper = upper(number);
             let before = counts.faults;
             // All of them, or each in its turn.
             let (turn, errors) = if is_all() {
@@ -349,6 +370,11 @@ fn few_of_each(report: &[String]) -> String {
 #[test]
 fn an_operation_of_which_a_call_fails_happened_or_did_not() {
     run(|number| Upper::Directory(MODES[number / 2 % 2]));
+}
+
+#[test]
+fn a_directory_of_an_image_of_which_a_call_fails_was_moved_or_not() {
+    run(|number| Upper::Image(MODES[number / 2 % 2]));
 }
 
 #[test]

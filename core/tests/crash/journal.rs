@@ -163,14 +163,14 @@ impl Moment {
         root.contains_key(&b".wh..wh.work"[..])
     }
 
-    /// Files whose data the guest wrote, and did not sync if so.
-    pub(crate) fn written(&self, and_not_synced: bool) -> BTreeSet<String> {
+    /// Files whose data the guest wrote, and did not sync if so, by their paths in `later`.
+    pub(crate) fn written(&self, later: &Moment, and_not_synced: bool) -> BTreeSet<String> {
         let is_written = |number: &u64| {
             self.files
                 .get(number)
                 .is_some_and(|content| content.is_written && !(and_not_synced && content.is_synced))
         };
-        let paths = self.paths().into_iter();
+        let paths = later.paths().into_iter();
         paths
             .filter(|(_, number, _)| is_written(number))
             .map(|(path, ..)| path)

@@ -277,6 +277,8 @@ const EMPTIED: [&[Call]; 4] = [
 ];
 
 const MOUNTED: (Make, bool) = (Marked::upper, false);
+/// On the kernel's overlayfs, as far as renames of directories are concerned.
+const FIXED: (Make, bool) = (|plain| Marked::upper(plain.with_all_dirs_fixed()), false);
 const ON_DEMAND: (Make, bool) = (Marked::upper_on_demand, true);
 
 fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[Call]) -> bool) {
@@ -320,6 +322,16 @@ fn a_call_that_is_cut_happened_or_did_not() {
 #[test]
 fn a_call_of_which_a_step_fails_happened_or_did_not() {
     plans(3, 150, MOUNTED, falter);
+}
+
+#[test]
+fn a_call_that_is_cut_where_directories_cannot_be_renamed_happened_or_did_not() {
+    plans(6, 150, FIXED, crash);
+}
+
+#[test]
+fn a_call_of_which_a_step_fails_where_directories_cannot_be_renamed_happened_or_did_not() {
+    plans(7, 150, FIXED, falter);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! copy. `history.rs` has the oracle.
 
 use crate::cell::{
-    Cell, MODES, Mode, cells, disks, is_all, is_in_sample, is_wanted, mount, next_calls, next_ends,
-    planted, without_dir_times,
+    Cell, MODES, Mode, cells, dirs_of, disks, is_all, is_in_sample, is_wanted, mount, next_calls,
+    next_ends, on_image, planted, without_dir_times,
 };
 use crate::disk::Disk;
 use crate::history::{History, Promise, Written};
@@ -26,6 +26,15 @@ struct Counts {
     losses: usize,
 }
 
+/// Which operations are made.
+#[derive(Clone, Copy)]
+enum Sample {
+    /// One of so many.
+    One(usize),
+    /// One of so many of those that rename, on an upper whose directories cannot be renamed.
+    Image(usize),
+}
+
 /// What a life is lived on.
 #[derive(Clone, Copy)]
 struct Setting<'a> {
@@ -34,11 +43,18 @@ struct Setting<'a> {
     /// What a loss keeps, and what the disk says that it keeps.
     temper: Temper,
     says: Temper,
+    /// Directories that cannot be renamed; none if no directory can.
+    fixed: Option<&'a [u64]>,
 }
 
 impl Setting<'_> {
     fn mount(&self, disk: &Disk) -> Result<Overlay, String> {
-        let upper = self.mode.upper(disk.clone().that_says(self.says));
+        let disk = disk.clone().that_says(self.says);
+        let disk = match self.fixed {
+            Some(fixed) => on_image(&disk, fixed),
+            None => on_image(&disk, &[]).with_all_dirs_fixed(),
+        };
+        let upper = self.mode.upper(disk);
         mount(disks(self.lowers), upper, false)
             .map_err(|error| format!("it cannot be mounted: {error}"))
     }
@@ -55,9 +71,10 @@ fn lose(
     let again = Disk::of(&left);
     let overlay = setting.mount(&again)?;
     let seen = without_dir_times(tree(&overlay.root()));
+    let mounted = again.journal().now().clone();
     let written = Written {
-        all: left.written(false),
-        unsynced: left.written(true),
+        all: left.written(&mounted, false),
+        unsynced: left.written(&mounted, true),
     };
     history.judge(setting.temper, history.step_at(at), &written, &seen)?;
     let unsteady = again.journal().now().unsteady();
@@ -76,7 +93,16 @@ fn lose(
 #[test]
 fn a_loss_of_power_leaves_no_operation_by_half() {
     for temper in TEMPERS {
-        let report = lose_in_operations(temper, temper, ONE_OF);
+        let report = lose_in_operations(temper, temper, Sample::One(ONE_OF));
+        let shown = report.len().min(10);
+        assert!(report.is_empty(), "{}", report[..shown].join("\n"));
+    }
+}
+
+#[test]
+fn a_loss_of_power_leaves_a_directory_of_an_image_at_one_of_its_names() {
+    for temper in TEMPERS {
+        let report = lose_in_operations(temper, temper, Sample::Image(ONE_OF));
         let shown = report.len().min(10);
         assert!(report.is_empty(), "{}", report[..shown].join("\n"));
     }
@@ -86,7 +112,7 @@ fn a_loss_of_power_leaves_no_operation_by_half() {
 #[test]
 fn a_filesystem_that_only_claims_to_keep_order_is_found_out() {
     let (temper, says) = (Temper::Unordered, Temper::Ordered);
-    let report = lose_in_operations(temper, says, 8 * ONE_OF);
+    let report = lose_in_operations(temper, says, Sample::One(8 * ONE_OF));
     assert!(!report.is_empty(), "no operation was left by half");
     let mut counts = Counts::default();
     let lived = (0..50).all(|seed| lives(seed, temper, says, &mut counts).is_ok());
@@ -99,10 +125,13 @@ fn a_filesystem_that_only_claims_to_keep_order_is_found_out() {
 fn tidying_up_after_a_kill_relies_on_nothing_that_a_loss_of_power_takes() {
     for temper in TEMPERS {
         let mut losses = 0;
-        let report = in_operations(temper, temper, 8 * ONE_OF, |life, at, random| {
-            losses += 1;
-            life.kill_and_lose(at, random)
-        });
+        let mut report = Vec::new();
+        for sample in [Sample::One(8 * ONE_OF), Sample::Image(3 * ONE_OF)] {
+            report.extend(in_operations(temper, temper, sample, |life, at, random| {
+                losses += 1;
+                life.kill_and_lose(at, random)
+            }));
+        }
         println!("{temper:?}: {losses} losses after a kill");
         assert!(losses > 0, "nothing was killed");
         assert!(
@@ -145,9 +174,9 @@ impl Life<'_> {
 }
 
 /// Loses the power in operations of the matrix; complains of what that left.
-fn lose_in_operations(temper: Temper, says: Temper, one_of: usize) -> Vec<String> {
+fn lose_in_operations(temper: Temper, says: Temper, sample: Sample) -> Vec<String> {
     let mut counts = Counts::default();
-    let report = in_operations(temper, says, one_of, |life, at, random| {
+    let report = in_operations(temper, says, sample, |life, at, random| {
         counts.operations += usize::from(at == 1);
         let mut tried = Ok(());
         for _ in 0..DRAWS {
@@ -165,16 +194,21 @@ fn lose_in_operations(temper: Temper, says: Temper, one_of: usize) -> Vec<String
 fn in_operations(
     temper: Temper,
     says: Temper,
-    one_of: usize,
+    sample: Sample,
     mut tries: impl FnMut(&Life<'_>, usize, &mut Random) -> Result<(), String>,
 ) -> Vec<String> {
     let mut report = Vec::new();
     let mut random = Random::new(11);
     let mut number = 0;
     for cell in cells() {
+        let fixed = dirs_of(&cell.upper);
         for op in OPS {
             number += 1;
-            if !is_wanted(&cell.name, op) || !is_in_sample(number, one_of) {
+            let is_in_sample = match sample {
+                Sample::One(of) => is_in_sample(number, of),
+                Sample::Image(of) => op.contains("rename") && is_in_sample(number, of),
+            };
+            if !is_wanted(&cell.name, op) || !is_in_sample {
                 continue;
             }
             let setting = Setting {
@@ -182,6 +216,10 @@ fn in_operations(
                 mode: MODES[number % 2],
                 temper,
                 says,
+                fixed: match sample {
+                    Sample::One(_) => Some(&[]),
+                    Sample::Image(_) => Some(&fixed),
+                },
             };
             let life = make(&cell, setting, op);
             let moments = life.disk.journal().moments().len();
@@ -296,6 +334,7 @@ fn lives(seed: u64, temper: Temper, says: Temper, counts: &mut Counts) -> Result
         mode: MODES[random.below(2)],
         temper,
         says,
+        fixed: (!seed.is_multiple_of(3)).then_some(&[]),
     };
     let mut disk = Disk::default();
     for _ in 0..3 {

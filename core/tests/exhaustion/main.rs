@@ -11,6 +11,7 @@ mod depth;
 mod full;
 mod listings;
 mod million;
+mod moved;
 mod sweep;
 mod trees;
 

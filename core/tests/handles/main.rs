@@ -15,12 +15,14 @@ use cells::{Report, words};
 use side::{Side, at};
 use std::fmt::Write;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use table::{DIR_STEPS, EVENTS, FILE_STEPS, HOLDS, NAMES, PLACES};
 use tempfile::TempDir;
 use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::plain::{HostDir, by_path::ByPath};
 use wasi_overlay_core::{Dir, Limits, Live, Lower, LowerStack, Overlay};
 
@@ -35,6 +37,16 @@ enum Mount {
     Forgetful,
     ByPath,
     Memory,
+    /// A directory that holds everything, and in which directories cannot be renamed.
+    Image,
+    /// The same, of which next to nothing is kept in mind.
+    ForgetfulImage,
+}
+
+impl Mount {
+    fn is_forgetful(self) -> bool {
+        matches!(self, Self::Forgetful | Self::ForgetfulImage)
+    }
 }
 
 const FILES: [(&str, &str); 6] = [
@@ -94,7 +106,12 @@ impl Scratch {
     }
 
     fn plain(&self) -> Dir {
-        let path = self.fresh("plain");
+        self.filled("plain").1
+    }
+
+    /// A directory that holds the tree.
+    fn filled(&self, name: &str) -> (std::path::PathBuf, Dir) {
+        let path = self.fresh(name);
         for dir in DIRS {
             fs::create_dir_all(path.join(dir)).unwrap();
         }
@@ -106,12 +123,29 @@ impl Scratch {
             root.set_times_at(path, true, at(OLD)).unwrap();
         }
         root.set_times(at(OLD)).unwrap();
-        root
+        (path, root)
+    }
+
+    /// An upper that holds the tree, on the kernel's overlayfs as far as renames are concerned.
+    fn image(&self) -> Faulty<HostDir> {
+        let (path, _) = self.filled("upper");
+        let inode = |dir: &&str| fs::metadata(path.join(dir)).unwrap().ino();
+        let dirs: Vec<_> = DIRS.iter().map(inode).collect();
+        let plain = HostDir::new(capability(&path), "upper");
+        Faulty::new(plain, &Faults::default()).with_fixed_dirs(dirs)
     }
 
     fn overlay(&self, mount: Mount) -> Overlay {
-        let builder = Overlay::builder().volatile(true);
+        let mut builder = Overlay::builder().volatile(true);
+        if mount.is_forgetful() {
+            let mut limits = Limits::default();
+            (limits.kept_nodes, limits.table_entries) = (4, 2);
+            (limits.kept_handles, limits.kept_listings) = (1, 1);
+            limits.recent_dirs = 1;
+            builder = builder.limits(limits);
+        }
         let builder = match mount {
+            Mount::Image | Mount::ForgetfulImage => builder,
             Mount::Memory | Mount::Directory | Mount::ByPath => {
                 builder.stack(std::sync::Arc::clone(&self.stack))
             }
@@ -119,13 +153,9 @@ impl Scratch {
         };
         let upper = || capability(&self.fresh("upper"));
         match mount {
-            Mount::Directory => builder.upper_dir("upper", upper()),
-            Mount::Forgetful => {
-                let mut limits = Limits::default();
-                (limits.kept_nodes, limits.table_entries) = (4, 2);
-                (limits.kept_handles, limits.kept_listings) = (1, 1);
-                limits.recent_dirs = 1;
-                builder.upper_dir("upper", upper()).limits(limits)
+            Mount::Directory | Mount::Forgetful => builder.upper_dir("upper", upper()),
+            Mount::Image | Mount::ForgetfulImage => {
+                builder.upper("upper", Marked::upper(self.image()))
             }
             Mount::ByPath => {
                 let plain = ByPath::new(HostDir::new(upper(), "upper"));
@@ -248,6 +278,17 @@ fn on_an_upper_whose_handles_are_paths() {
 #[test]
 fn on_an_upper_in_memory() {
     run(Mount::Memory);
+}
+
+/// As on the kernel's overlayfs: handles of a directory lead to another one when it was moved.
+#[test]
+fn on_an_upper_whose_directories_cannot_be_renamed() {
+    run(Mount::Image);
+}
+
+#[test]
+fn on_an_upper_whose_directories_cannot_be_renamed_with_a_short_memory() {
+    run(Mount::ForgetfulImage);
 }
 
 /// Otherwise that nothing differs would mean little.

@@ -8,6 +8,9 @@
 
 #[path = "../cells/mod.rs"]
 mod cells;
+#[path = "../places/kit.rs"]
+#[expect(dead_code, reason = "the tests of places need the rest")]
+mod kit;
 mod names;
 mod ops;
 mod run;
@@ -32,13 +35,18 @@ fn run(mount: Mount) {
     for (state, make) in states::STATES {
         for kind in states::KINDS {
             let Some(start) = make(kind) else { continue };
-            let layers = Layers::write(&start);
-            for op in ops::OPS {
+            let mut layers = Layers::write(&start);
+            if mount == Mount::Image && !layers.mount_image(&start, ops::OPS.len()) {
+                return;
+            }
+            for (number, op) in ops::OPS.iter().enumerate() {
                 if !state.contains(&only_state) || !op.contains(&only_op) || !mount.wants(op) {
                     continue;
                 }
                 let expected = layers.expected(&start, mount, op);
-                let actual = catch_unwind(AssertUnwindSafe(|| layers.actual(&start, mount, op)));
+                let actual = catch_unwind(AssertUnwindSafe(|| {
+                    layers.actual(&start, (mount, number), op)
+                }));
                 let complaint = match actual {
                     Ok(None) => continue,
                     Ok(Some(actual)) if state.contains("cannot be written") => {
@@ -109,6 +117,12 @@ fn difference(expected: &run::Seen, actual: &run::Seen) -> String {
 #[test]
 fn on_an_upper_that_others_wrote() {
     run(Mount::Written);
+}
+
+/// As root, and where the kernel has overlayfs. A rename of a directory is `EXDEV` there.
+#[test]
+fn on_an_upper_that_came_with_an_image() {
+    run(Mount::Image);
 }
 
 #[test]

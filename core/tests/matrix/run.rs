@@ -1,6 +1,7 @@
 //! Runs a cell: the same script on an overlay and on the plain directory that it has to look
 //! like.
 
+use crate::kit::Mounted;
 use crate::script::Script;
 use crate::states::{SETTLED, Start};
 use crate::tree::{dir, set_mtime};
@@ -24,6 +25,9 @@ pub(crate) enum Mount {
     ByPath,
     /// Memory, in the state through the engine's own calls.
     Memory,
+    /// An upper that was written by somebody else and came with the image of the kernel's overlayfs on
+    /// which it lies.
+    Image,
     /// The same, of which the embedder keeps a clone.
     Kept,
     /// Layers only, what is the upper elsewhere on top.
@@ -74,6 +78,8 @@ pub(crate) fn capability(path: &Path) -> CapDir {
 
 /// Lower layers on disk, shared by all cells of a state.
 pub(crate) struct Layers {
+    /// The kernel's overlayfs. Unmounted before its directories go.
+    image: Option<Mounted>,
     temp: tempfile::TempDir,
     lowers: Vec<PathBuf>,
     before: Vec<String>,
@@ -97,10 +103,27 @@ impl Layers {
         }
         let before = lowers.iter().flat_map(|path| on_disk(path)).collect();
         Self {
+            image: None,
             temp,
             lowers,
             before,
         }
+    }
+
+    /// Mounts an overlayfs that has `count` uppers in its image. Returns whether that is possible here.
+    pub(crate) fn mount_image(&mut self, start: &Start, count: usize) -> bool {
+        let [image, changes, work, merged] =
+            ["image", "changes", "work", "merged"].map(|name| self.temp.path().join(name));
+        for path in [&image, &changes, &work, &merged] {
+            fs::create_dir(path).unwrap();
+        }
+        for number in 0..count {
+            start.upper.write(&image.join(number.to_string()));
+        }
+        let [image, changes, work] = [image, changes, work].map(|path| path.display().to_string());
+        let options = format!("lowerdir={image},upperdir={changes},workdir={work}");
+        self.image = Mounted::new(&["-t", "overlay", "-o", &options, "overlay"], &merged);
+        self.image.is_some()
     }
 
     /// Whether no cell has changed a lower layer.
@@ -136,12 +159,21 @@ impl Layers {
     }
 
     /// The script on an overlay; none where the state cannot be had.
-    pub(crate) fn actual(&self, start: &Start, mount: Mount, script: &str) -> Option<Seen> {
+    pub(crate) fn actual(
+        &self,
+        start: &Start,
+        (mount, number): (Mount, usize),
+        script: &str,
+    ) -> Option<Seen> {
         if mount == Mount::NoUpper && start.prelude.is_some() {
             return None;
         }
-        let upper = self.fresh("upper");
+        let upper = match mount {
+            Mount::Image => self.temp.path().join(format!("merged/{number}")),
+            _ => self.fresh("upper"),
+        };
         match mount {
+            Mount::Image => {}
             Mount::Written | Mount::NoUpper | Mount::ReadOnly => start.upper.write(&upper),
             Mount::Memory | Mount::Kept => {}
             Mount::Directory | Mount::ByPath => dir([]).write(&upper),
@@ -155,7 +187,7 @@ impl Layers {
         if let Some(prelude) = start.prelude {
             prelude(&root);
             set_mtime(&root, SETTLED);
-        } else if matches!(mount, Mount::Written | Mount::ReadOnly) {
+        } else if matches!(mount, Mount::Written | Mount::Image | Mount::ReadOnly) {
             // Mounting makes and removes a name in the upper's root.
             set_mtime(&root, start.upper.mtime);
         }
@@ -173,17 +205,21 @@ impl Layers {
             again.close().unwrap();
         }
         if mount == Mount::Kept {
-            seen.compare("as a layer", self.rotated(&memory));
+            let top = Lower::new("was an upper", memory);
+            seen.compare("as a layer", self.rotated(top));
         }
-        if mount.is_fresh_directory() || mount == Mount::Written {
+        if mount == Mount::Image {
+            let top = Lower::dir("was an upper", capability(&upper)).unwrap();
+            seen.compare("as a layer", self.rotated(top));
+        }
+        if mount.is_fresh_directory() || matches!(mount, Mount::Written | Mount::Image) {
             seen.tree.extend(unsteady(&upper));
         }
         Some(seen)
     }
 
-    /// The tree of the layers with `upper` as the topmost of them.
-    fn rotated(&self, upper: &MemoryLayer) -> Vec<String> {
-        let top = Lower::new("was an upper", upper.clone());
+    /// The tree of the layers with `top` as the topmost of them.
+    fn rotated(&self, top: Lower) -> Vec<String> {
         let overlay = self.layers().unwrap().lower(top).build().unwrap();
         tree(&overlay.root())
     }
@@ -208,7 +244,7 @@ impl Layers {
             Mount::Memory => builder.upper_memory(1 << 20),
             Mount::Kept => builder.upper("kept", memory.clone()),
             Mount::NoUpper => builder.lower(Lower::dir("top", capability(upper))?),
-            Mount::Written | Mount::Directory | Mount::ReadOnly => {
+            Mount::Written | Mount::Image | Mount::Directory | Mount::ReadOnly => {
                 builder.upper_dir("upper", capability(upper))
             }
         }

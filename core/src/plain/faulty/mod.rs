@@ -16,13 +16,15 @@ mod file;
 pub use faults::Faults;
 pub use file::FaultyFile;
 
-use crate::error::Result;
+use crate::error::{Errno, Result};
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
 use crate::place::Place;
 use crate::plain::{Access, Guarantees, Plain};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// A plain tree whose calls fail when its [`Faults`] say so.
 #[derive(Debug)]
@@ -31,6 +33,18 @@ pub struct Faulty<P> {
     faults: Faults,
     /// What it guarantees, where that is not what the tree does.
     guarantees: Option<Guarantees>,
+    /// Which directories cannot be renamed.
+    fixed: Fixed,
+}
+
+/// Which directories cannot be renamed.
+#[derive(Clone, Debug)]
+enum Fixed {
+    None,
+    /// Those with these inode numbers.
+    Numbers(Arc<BTreeSet<u64>>),
+    /// All but those that the engine made and did not publish yet.
+    Published,
 }
 
 impl<P: Plain> Faulty<P> {
@@ -40,12 +54,27 @@ impl<P: Plain> Faulty<P> {
             plain,
             faults: faults.clone(),
             guarantees: None,
+            fixed: Fixed::None,
         }
     }
 
     /// The same tree, which claims other guarantees than it has: to see what relies on them.
     pub fn claiming(mut self, guarantees: Guarantees) -> Self {
         self.guarantees = Some(guarantees);
+        self
+    }
+
+    /// The same tree, in which renaming a directory with one of these inode numbers is `cross-device`:
+    /// as on the kernel's overlayfs, where they came with the image.
+    pub fn with_fixed_dirs(mut self, inodes: impl IntoIterator<Item = u64>) -> Self {
+        self.fixed = Fixed::Numbers(Arc::new(inodes.into_iter().collect()));
+        self
+    }
+
+    /// The same tree, in which renaming any directory is `cross-device`, unless it is one of the work
+    /// folder.
+    pub fn with_all_dirs_fixed(mut self) -> Self {
+        self.fixed = Fixed::Published;
         self
     }
 
@@ -160,6 +189,17 @@ impl<P: Plain> Plain for Faulty<P> {
         to_name: Name<'_>,
     ) -> Result<()> {
         self.faults.change("rename")?;
+        let is_fixed = |meta: &Meta| match &self.fixed {
+            Fixed::None => false,
+            Fixed::Numbers(fixed) => fixed.contains(&meta.inode),
+            Fixed::Published => !from_name.as_bytes().starts_with(b"wasi-overlay-"),
+        };
+        if !matches!(self.fixed, Fixed::None) {
+            let meta = self.plain.meta(from, Some(from_name))?;
+            if meta.kind == Kind::Dir && is_fixed(&meta) {
+                return Err(Errno::CrossDevice.into());
+            }
+        }
         self.plain.rename(from, from_name, to, to_name)
     }
 

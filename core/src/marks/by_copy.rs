@@ -1,0 +1,504 @@
+//! Rename of a directory that the storage cannot rename, by a copy.
+//!
+//! The kernel's overlayfs answers `cross-device` for a directory that came with an image. So the
+//! directory is built anew in the work folder: directories are made, and everything else gets a second
+//! name there (a hard link), so that no data is copied and files stay the files that they are.
+//!
+//! ```text
+//!   copied       upper/a/f              upper/.wh..wh.work/TREE/f
+//!   recorded     upper/a/f              upper/.wh..wh.work/TREE/f   RECORD: "a"
+//!   removed                             upper/.wh..wh.work/TREE/f   RECORD: "a"
+//!   published    upper/b/f   ●                                      RECORD: "a"
+//!   done         upper/b/f
+//! ```
+//! The rename out of the work folder is the step at which the call happens. As long as both the tree and
+//! the record are in the work folder, it has not: whatever is missing of `a` is linked back from the
+//! tree, after a failure at once and after a cut at the next mount ([`recover`]). The tree without the
+//! record is dropped, since then nothing of `a` was removed.
+//!
+//! Nobody may look into the directory meanwhile.
+
+use super::dress::Dressed;
+use super::kernel::is_never_copied;
+use super::prepare::Prepared;
+use super::staging::VERSION;
+use super::upper::MarkedUpper;
+use super::walk::{self, Visitor};
+use super::work::{Site, Work};
+use super::{grant, oci};
+use crate::error::{Errno, Error, Result};
+use crate::hash::HashMap;
+use crate::layer::{At, Attributes, Leave, Over, ReadAt, Renumbered, WriteAt};
+use crate::meta::{Kind, Meta, SetTimes};
+use crate::name::{Name, NameBuf};
+use crate::plain::{Access, Plain};
+use std::ops::ControlFlow;
+
+/// The copy. A version that does not know these names refuses the upper, since it would drop them.
+const TREE: &[u8] = b"wasi-overlay-2-tree";
+/// The path of the directory that is removed: each name with a NUL after it.
+const RECORD: &[u8] = b"wasi-overlay-2-record";
+
+/// Files of which the storage would make several if each of their names were linked: the kernel's
+/// overlayfs, where they have several names in the image. The first link of each, by its number.
+const SHARED: &[u8] = b"wasi-overlay-2-shared";
+
+/// What the owner of a directory needs to empty it.
+const OWNER_ALL: u32 = 0o700;
+
+fn tree() -> Name<'static> {
+    Name::checked(TREE)
+}
+
+fn shared() -> Name<'static> {
+    Name::checked(SHARED)
+}
+
+fn record() -> Name<'static> {
+    Name::checked(RECORD)
+}
+
+/// Whether a name in the work folder is one of these.
+pub(super) fn is_ours(name: Name<'_>) -> bool {
+    matches!(name.as_bytes(), TREE | RECORD | SHARED)
+}
+
+impl<P: Plain> MarkedUpper<P> {
+    /// As [`Upper::rename_by_copy`](crate::layer::Upper::rename_by_copy), once everything is prepared.
+    pub(super) fn copy_and_remove(
+        &self,
+        work: &Work<P>,
+        from: At<'_, P::Dir>,
+        to: At<'_, P::Dir>,
+        path: &[NameBuf],
+    ) -> Result<Vec<Renumbered>> {
+        let site = work.site();
+        let times = self.times_of(from)?;
+        let staged = site
+            .copy((from.dir, from.name), (site.work, tree()), false)
+            .and_then(|renumbered| site.write_record(work, path).map(|()| renumbered));
+        let renumbered = match staged {
+            Ok(renumbered) => renumbered,
+            Err(error) => {
+                // The record first: with it, the tree would be the newer one.
+                let dropped = site.drop_record().and_then(|()| site.drop_tree());
+                self.afterwards(from.name, dropped);
+                return Err(refused(error));
+            }
+        };
+        let moved = site
+            .remove(from.dir, from.name)
+            .and_then(|()| site.barrier(from.dir))
+            .and_then(|()| site.publish(to.dir, to.name));
+        if let Err(error) = moved {
+            let restored = site.restore(from.dir, from.name).and_then(|()| {
+                self.plain().set_times(from.dir, None, times)?;
+                site.drop_record()?;
+                site.drop_tree()
+            });
+            self.afterwards(from.name, restored);
+            return Err(error);
+        }
+        // Without the record, the tree would be lost if its new name were.
+        let dropped = site.barrier(to.dir).and_then(|()| site.drop_record());
+        self.afterwards(to.name, dropped);
+        Ok(renumbered)
+    }
+
+    /// [`Upper::rename_by_copy`](crate::layer::Upper::rename_by_copy).
+    pub(super) fn move_by_copy(
+        &self,
+        from: At<'_, P::Dir>,
+        to: At<'_, P::Dir>,
+        (over, leave): (Over, Leave),
+        path: &[NameBuf],
+    ) -> Result<Vec<Renumbered>> {
+        let work = self.folder()?.begin_change()?;
+        // What could not be taken back when it failed.
+        recover(&work.site(), || self.plain().root())?;
+        work.site().drop_tree()?;
+        let mut prepared = Prepared {
+            target: None,
+            opaque: None,
+            source: None,
+        };
+        let moved = self
+            .prepare_rename(&mut prepared, from, to, over, leave)
+            // ●
+            .and_then(|()| self.copy_and_remove(&work, from, to, path));
+        match moved {
+            Ok(renumbered) => {
+                self.renamed(&prepared, from, to, (over, leave));
+                Ok(renumbered)
+            }
+            Err(error) => {
+                prepared.undo(self);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The answer where something in the directory cannot have a second name: that of the storage to the
+/// rename.
+fn refused(error: Error) -> Error {
+    match error.errno() {
+        Errno::NotPermitted | Errno::TooManyLinks | Errno::CrossDevice | Errno::Unsupported => {
+            let message = format_args!(
+                "the filesystem of the upper cannot rename this directory (the kernel's overlayfs \
+                 without `redirect_dir`), and it cannot be copied: {error}"
+            );
+            Error::new(Errno::CrossDevice, message)
+        }
+        _ => error,
+    }
+}
+
+/// Finishes what was under way when the last mount was cut: the directory is at one of its two
+/// names, and whole. What was in the upper before has to be on disk already.
+///
+/// # Errors
+/// Those of the tree.
+pub(super) fn recover<P: Plain>(
+    site: &Site<'_, P>,
+    root: impl FnOnce() -> Result<P::Dir>,
+) -> Result<()> {
+    let plain = site.plain;
+    if !oci::exists(plain, site.work, record())? {
+        return Ok(());
+    }
+    if oci::exists(plain, site.work, tree())? {
+        let path = site.read_record()?;
+        let mut names = path
+            .split(|&byte| byte == 0)
+            .filter(|name| !name.is_empty());
+        let last = Name::new(names.next_back().ok_or(Errno::Invalid)?)?;
+        let mut dir = root()?;
+        for name in names {
+            dir = plain.open_dir(&dir, Name::new(name)?)?;
+        }
+        site.restore(&dir, last)?;
+    }
+    site.drop_record()
+}
+
+impl<P: Plain> Site<'_, P> {
+    /// Copies the directory `from` to `to`. Where it is put back (`is_restored`), what is there is left.
+    fn copy(
+        &self,
+        from: (&P::Dir, Name<'_>),
+        to: (&P::Dir, Name<'_>),
+        is_restored: bool,
+    ) -> Result<Vec<Renumbered>> {
+        let plain = self.plain;
+        let mut copy = Copy {
+            site: self,
+            is_restored,
+            shared: None,
+            broken: HashMap::default(),
+            renumbered: Vec::new(),
+        };
+        copy.make(to.0, to.1)?;
+        let root = (plain.open_dir(from.0, from.1)?, plain.open_dir(to.0, to.1)?);
+        walk::walk(&mut copy, root)?;
+        copy.finish(from, to)?;
+        if copy.shared.take().is_some() {
+            self.drop_dir(shared())?;
+        }
+        self.barrier(to.0)?;
+        Ok(copy.end())
+    }
+
+    /// Puts back what is missing of a directory that was being removed.
+    fn restore(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
+        self.copy((self.work, tree()), (dir, name), true).map(drop)
+    }
+
+    /// Removes a directory and everything in it.
+    fn remove(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
+        let root = self.plain.open_dir(dir, name)?;
+        walk::walk(&mut Removal { plain: self.plain }, root)?;
+        self.plain.remove_dir(dir, name)
+    }
+
+    /// Removes the copy, if it is there.
+    pub(super) fn drop_tree(&self) -> Result<()> {
+        self.drop_dir(shared())?;
+        self.drop_dir(tree())
+    }
+
+    fn drop_dir(&self, name: Name<'_>) -> Result<()> {
+        match self.remove(self.work, name) {
+            Err(error) if error.is_not_found() => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// Moves the copy to its name.
+    fn publish(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
+        let plain = self.plain;
+        // A move needs the permission to write in what is moved, since its `..` changes.
+        let granted = grant::write(plain, self.work, Some(tree()))?;
+        let moved = plain.rename(self.work, tree(), dir, name);
+        if moved.is_ok() {
+            grant::take_back(plain, dir, Some(name), granted);
+        }
+        moved
+    }
+
+    fn write_record(&self, work: &Work<P>, path: &[NameBuf]) -> Result<()> {
+        let mut bytes = VERSION.to_vec();
+        bytes.extend_from_slice(work.number().to_string().as_bytes());
+        let staged = Name::checked(&bytes);
+        let file = self.plain.create_file(self.work, staged, 0o600)?;
+        let mut offset = 0;
+        for name in path {
+            for mut bytes in [name.as_name().as_bytes(), b"\0"] {
+                while !bytes.is_empty() {
+                    let written = file.write_at(bytes, offset)?;
+                    if written == 0 {
+                        return Err(Errno::InsufficientSpace.into());
+                    }
+                    bytes = &bytes[written..];
+                    offset += written as u64;
+                }
+            }
+        }
+        if self.is_durable {
+            file.sync(false)?;
+        }
+        self.plain.rename(self.work, staged, self.work, record())?;
+        self.barrier(self.work)
+    }
+
+    fn read_record(&self) -> Result<Vec<u8>> {
+        let file = self.plain.open_file(self.work, record(), Access::Read)?;
+        let mut path = Vec::new();
+        loop {
+            let read = file.read_vec_at(64 * 1024, path.len() as u64)?;
+            if read.is_empty() {
+                return Ok(path);
+            }
+            path.extend_from_slice(&read);
+        }
+    }
+
+    /// Removes the record, if it is there.
+    fn drop_record(&self) -> Result<()> {
+        match self.plain.remove_file(self.work, record()) {
+            Err(error) if error.is_not_found() => Ok(()),
+            removed => removed.and_then(|()| self.barrier(self.work)),
+        }
+    }
+}
+
+/// Copies a tree: from the first of two directories to the second.
+struct Copy<'a, P: Plain> {
+    site: &'a Site<'a, P>,
+    is_restored: bool,
+    /// The folder [`SHARED`], once there is such a file.
+    shared: Option<P::Dir>,
+    /// These files by their numbers: how many names they had, and how many were linked.
+    broken: HashMap<Number, (u64, u64)>,
+    renumbered: Vec<Renumbered>,
+}
+
+/// Device and inode number.
+type Number = (u64, u64);
+
+fn number(meta: &Meta) -> Number {
+    (meta.device, meta.inode)
+}
+
+impl<P: Plain> Copy<'_, P> {
+    /// Makes a directory that only its owner can use, until it has its attributes.
+    fn make(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
+        self.unless_there(self.site.plain.create_dir(dir, name, OWNER_ALL))
+    }
+
+    fn unless_there(&self, made: Result<()>) -> Result<()> {
+        match made {
+            Err(error) if self.is_restored && error.errno() == Errno::Exist => Ok(()),
+            made => made,
+        }
+    }
+
+    fn copy(
+        &mut self,
+        (from, to): &(P::Dir, P::Dir),
+        (name, kind): (Name<'_>, Kind),
+        dirs: &mut Vec<u8>,
+    ) -> Result<()> {
+        let plain = self.site.plain;
+        if kind == Kind::Dir {
+            walk::add(dirs, name);
+            return self.make(to, name);
+        }
+        if self.is_restored {
+            return self.unless_there(plain.link(from, name, to, name));
+        }
+        let before = plain.meta(from, Some(name))?;
+        let key = format!("{}-{}", before.device, before.inode);
+        let key = Name::checked(key.as_bytes());
+        if let (Some(shared), Some((_, linked))) =
+            (&self.shared, self.broken.get_mut(&number(&before)))
+        {
+            *linked += 1;
+            return plain.link(shared, key, to, name);
+        }
+        plain.link(from, name, to, name)?;
+        let after = plain.meta(to, Some(name))?;
+        self.note(&before, &after);
+        if before.links > 1 && number(&before) != number(&after) {
+            if self.shared.is_none() {
+                plain.create_dir(self.site.work, shared(), OWNER_ALL)?;
+                self.shared = Some(plain.open_dir(self.site.work, shared())?);
+            }
+            if let Some(shared) = &self.shared {
+                plain.link(to, name, shared, key)?;
+            }
+            self.broken.insert(number(&before), (before.links, 1));
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, before: &Meta, after: &Meta) {
+        if !self.is_restored && number(before) != number(after) {
+            self.renumbered.push(Renumbered {
+                before: number(before),
+                after: number(after),
+                is_shared: false,
+            });
+        }
+    }
+
+    /// The files that have other numbers.
+    fn end(self) -> Vec<Renumbered> {
+        let mut renumbered = self.renumbered;
+        for file in &mut renumbered {
+            let names = self.broken.get(&file.before);
+            file.is_shared = names.is_some_and(|(had, linked)| linked < had);
+        }
+        renumbered
+    }
+
+    /// Gives a directory the attributes of what it copies, now that everything is in it.
+    fn finish(&mut self, from: (&P::Dir, Name<'_>), to: (&P::Dir, Name<'_>)) -> Result<()> {
+        let plain = self.site.plain;
+        let before = plain.meta(from.0, Some(from.1))?;
+        let after = plain.meta(to.0, Some(to.1))?;
+        let mut xattrs = Vec::new();
+        for attribute in plain.xattrs(from.0, Some(from.1))? {
+            if !is_never_copied(&attribute)
+                && let Some(value) = plain.xattr(from.0, Some(from.1), &attribute)?
+            {
+                xattrs.push((attribute, value));
+            }
+        }
+        let attributes = Attributes {
+            mode: before.mode,
+            owner: before.owner.filter(|owner| Some(*owner) != after.owner),
+            xattrs,
+            times: SetTimes::of(&before),
+        };
+        let copy = Dressed {
+            plain,
+            dir: to.0,
+            name: to.1,
+            kind: Kind::Dir,
+            file: None,
+        };
+        copy.dress(&attributes)?;
+        if self.site.is_unordered {
+            plain.sync_dir(&plain.open_dir(to.0, to.1)?)?;
+        }
+        self.note(&before, &after);
+        Ok(())
+    }
+}
+
+impl<P: Plain> Visitor for Copy<'_, P> {
+    type Dir = (P::Dir, P::Dir);
+    const LEAVES: bool = true;
+
+    fn open(&self, (from, to): &Self::Dir, name: Name<'_>) -> Result<Option<Self::Dir>> {
+        let plain = self.site.plain;
+        Ok(Some((
+            plain.open_dir(from, name)?,
+            plain.open_dir(to, name)?,
+        )))
+    }
+
+    fn enter(&mut self, dir: &Self::Dir, names: &mut Vec<u8>) -> Result<()> {
+        each(self.site.plain, &dir.0, |name, kind| {
+            self.copy(dir, (name, kind), names)
+        })
+    }
+
+    fn leave(&mut self, (from, to): &Self::Dir, name: Name<'_>) -> Result<()> {
+        self.finish((from, name), (to, name))
+    }
+}
+
+/// Removes what is in a directory.
+struct Removal<'a, P: Plain> {
+    plain: &'a P,
+}
+
+impl<P: Plain> Visitor for Removal<'_, P> {
+    type Dir = P::Dir;
+    const LEAVES: bool = true;
+
+    fn open(&self, dir: &P::Dir, name: Name<'_>) -> Result<Option<P::Dir>> {
+        self.plain.open_dir(dir, name).map(Some)
+    }
+
+    fn enter(&mut self, dir: &P::Dir, names: &mut Vec<u8>) -> Result<()> {
+        let plain = self.plain;
+        if P::HAS_MODES
+            && let Some(mode) = plain.meta(dir, None)?.mode
+            && mode & OWNER_ALL != OWNER_ALL
+        {
+            plain.set_mode(dir, None, mode | OWNER_ALL)?;
+        }
+        let start = names.len();
+        loop {
+            names.truncate(start);
+            let mut is_done = true;
+            each(plain, dir, |name, kind| {
+                if kind == Kind::Dir {
+                    walk::add(names, name);
+                    return Ok(());
+                }
+                is_done = false;
+                plain.remove_file(dir, name)
+            })?;
+            // A listing of a directory that is cut down may miss names.
+            if is_done {
+                return Ok(());
+            }
+        }
+    }
+
+    fn leave(&mut self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
+        self.plain.remove_dir(dir, name)
+    }
+}
+
+/// Calls `act` with each name in a directory, until it fails.
+fn each<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    mut act: impl FnMut(Name<'_>, Kind) -> Result<()>,
+) -> Result<()> {
+    let mut done = Ok(());
+    plain.list(dir, &mut |name, kind, _| {
+        done = act(name, kind);
+        if done.is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    })?;
+    done
+}

@@ -1,0 +1,381 @@
+//! Uppers that came with a container's image: they lie on the kernel's overlayfs, which cannot rename
+//! their directories (`EXDEV`). As root.
+//!
+//! The matrix has every operation on such an upper (`on_an_upper_that_came_with_an_image`); here is
+//! what it does not look at.
+
+use crate::kit::{Mounted, builder, open};
+use rustix::fs::{
+    CWD, FileType, Gid, Mode, Uid, XattrFlags, chownat, lgetxattr, lsetxattr, mknodat,
+};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::plain::HostDir;
+use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::{Dir, File, Limits, OpenHow, Opened, Overlay};
+
+/// The user and group called `nobody` on Linux.
+const NOBODY: u32 = 65534;
+
+/// An image, mounted.
+struct Image {
+    _merged: Mounted,
+    _changes: Option<Mounted>,
+    temp: tempfile::TempDir,
+}
+
+impl Image {
+    /// What `make` makes in a directory, as an image. With `apart`, changes go to another filesystem,
+    /// and the numbers of files change when the kernel copies them up. None where it cannot be mounted.
+    fn new(apart: bool, make: impl FnOnce(&Path)) -> Option<Self> {
+        let temp = tempfile::tempdir().unwrap();
+        let [image, changes, merged] =
+            ["image", "changes", "merged"].map(|name| temp.path().join(name));
+        for path in [&image, &changes, &merged] {
+            fs::create_dir(path).unwrap();
+        }
+        // An unprivileged user comes here too.
+        fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        make(&image);
+        let mounted = match apart {
+            true => Some(Mounted::new(&["-t", "tmpfs", "none"], &changes)?),
+            false => None,
+        };
+        let (upper, work) = (changes.join("upper"), changes.join("work"));
+        fs::create_dir(&upper).unwrap();
+        fs::create_dir(&work).unwrap();
+        let [image, upper, work] = [image, upper, work].map(|path| path.display().to_string());
+        let options = format!("xino=off,lowerdir={image},upperdir={upper},workdir={work}");
+        let merged = Mounted::new(&["-t", "overlay", "-o", &options, "overlay"], &merged)?;
+        Some(Self {
+            _merged: merged,
+            _changes: mounted,
+            temp,
+        })
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.temp.path().join("merged").join(path)
+    }
+}
+
+/// A directory with a bit of everything, at `at`.
+fn make_all(at: &Path) {
+    let set = |path: &str, mode| {
+        fs::set_permissions(at.join(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for dir in ["", "sub", "sub/deep", "empty", "closed", "opaque", "sticky"] {
+        fs::create_dir(at.join(dir)).unwrap();
+    }
+    for (file, data) in [
+        ("file", "data"),
+        ("program", "#!"),
+        ("sub/deep/f", "f"),
+        ("closed/f", "closed"),
+        (".wh.gone", ""),
+        ("opaque/.wh..wh..opq", ""),
+    ] {
+        fs::write(at.join(file), data).unwrap();
+    }
+    fs::hard_link(at.join("file"), at.join("hard")).unwrap();
+    symlink("/absolute", at.join("link")).unwrap();
+    mknodat(CWD, at.join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    for (path, value) in [("file", "of a file"), ("sub", "of a directory")] {
+        let flags = XattrFlags::empty();
+        lsetxattr(at.join(path), "user.kept", value.as_bytes(), flags).unwrap();
+    }
+    let owner = (Some(Uid::from_raw(1234)), Some(Gid::from_raw(2345)));
+    for path in ["program", "sub"] {
+        let no_flags = rustix::fs::AtFlags::empty();
+        chownat(CWD, at.join(path), owner.0, owner.1, no_flags).unwrap();
+    }
+    set("program", 0o4755);
+    set("file", 0o640);
+    set("closed", 0o555);
+    set("sticky", 0o1777);
+    set("sub/deep", 0o2750);
+    let old = std::time::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 123_456_789);
+    for path in ["sub/deep/f", "sub/deep", "sub", "closed", "empty", ""] {
+        let file = fs::File::open(at.join(path)).unwrap();
+        file.set_modified(old).unwrap();
+    }
+}
+
+/// All that is known of a tree on the host but inode numbers.
+fn described(top: &Path) -> BTreeMap<PathBuf, String> {
+    let mut tree = BTreeMap::new();
+    let mut paths = vec![top.to_owned()];
+    while let Some(path) = paths.pop() {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        let kind = meta.file_type();
+        let mut text = format!(
+            "{:o} {}:{} {}.{}",
+            meta.mode(),
+            meta.uid(),
+            meta.gid(),
+            meta.mtime(),
+            meta.mtime_nsec()
+        );
+        let mut value = [0; 64];
+        if let Ok(length) = lgetxattr(&path, "user.kept", &mut value[..]) {
+            text += &format!(" {:?}", String::from_utf8_lossy(&value[..length]));
+        }
+        if kind.is_dir() {
+            let entries = fs::read_dir(&path).unwrap();
+            paths.extend(entries.map(|entry| entry.unwrap().path()));
+        } else if kind.is_symlink() {
+            text += &format!(" to {:?}", fs::read_link(&path).unwrap());
+        } else if !kind.is_fifo() {
+            text += &format!(" {} {:?}", meta.nlink(), fs::read(&path).unwrap());
+        }
+        tree.insert(path.strip_prefix(top).unwrap().to_owned(), text);
+    }
+    tree
+}
+
+fn how(write: bool) -> OpenHow {
+    OpenHow {
+        follow: true,
+        read: true,
+        write,
+        ..OpenHow::default()
+    }
+}
+
+fn file(dir: &Dir, path: &str, write: bool) -> File {
+    match dir.open_at(path, how(write)).unwrap() {
+        Opened::File(file) => file,
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    }
+}
+
+fn dir(top: &Dir, path: &str) -> Dir {
+    match top.open_at(path, how(false)).unwrap() {
+        Opened::Dir(dir) => dir,
+        Opened::File(_) => panic!("{path} is a file"),
+    }
+}
+
+fn mount(upper: &Path) -> Overlay {
+    builder(None, upper).build().unwrap()
+}
+
+#[test]
+fn a_directory_of_an_image_keeps_everything_when_it_moves() {
+    for apart in [false, true] {
+        let made = Image::new(apart, |image| {
+            make_all(&image.join("a"));
+            fs::create_dir(image.join("other")).unwrap();
+        });
+        let Some(image) = made else { return };
+        let before = described(&image.path("a"));
+        let overlay = mount(&image.path(""));
+        let root = overlay.root();
+        root.rename_at("a", &root, "other/b").unwrap();
+        // A second time it is a directory like any other.
+        root.rename_at("other/b", &root, "c").unwrap();
+        drop(root);
+        overlay.close().unwrap();
+        assert_eq!(described(&image.path("c")), before, "apart: {apart}");
+        let left: Vec<_> = fs::read_dir(image.path("")).unwrap().collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
+}
+
+#[test]
+fn a_directory_of_an_image_is_who_it_was_when_it_moved() {
+    for apart in [false, true] {
+        let Some(image) = Image::new(apart, |image| make_all(&image.join("a"))) else {
+            return;
+        };
+        let mut limits = Limits::default();
+        (limits.kept_nodes, limits.kept_handles) = (1, 1);
+        let builder = builder(None, &image.path("")).limits(limits);
+        let overlay = builder.build().unwrap();
+        let root = overlay.root();
+        let names = [
+            "",
+            "/sub",
+            "/sub/deep",
+            "/sub/deep/f",
+            "/program",
+            "/link",
+            "/empty",
+            "/hard",
+        ];
+        let identities = |top: &str| {
+            let identity = |name| root.identity_at(&format!("{top}{name}"), false).unwrap();
+            names.map(identity)
+        };
+        let before = identities("a");
+        let reader = file(&root, "a/sub/deep/f", false);
+        let deep = dir(&root, "a/sub/deep");
+        let deep_names = deep.list().unwrap();
+        root.rename_at("a", &root, "b").unwrap();
+        assert_eq!(identities("b"), before, "apart: {apart}");
+        let writer = file(&root, "b/sub/deep/f", true);
+        writer.append(b" and more").unwrap();
+        assert_eq!(reader.read_vec_at(64, 0).unwrap(), b"f and more");
+        deep.create_directory_at("new").unwrap();
+        root.stat_at("b/sub/deep/new", true).unwrap();
+        assert_eq!(deep_names.len(), 1);
+        assert_eq!(deep.list().unwrap().len(), 2);
+        root.stat_at("a", false).unwrap_err();
+        root.create_directory_at("a").unwrap();
+        assert_ne!(root.identity_at("a", false).unwrap(), before[0]);
+        drop((reader, writer, deep));
+        // Forgotten, and looked at again.
+        for number in 0..10 {
+            root.create_directory_at(&format!("a/{number}")).unwrap();
+        }
+        assert_eq!(identities("b"), before, "apart: {apart}");
+        root.rename_at("b", &root, "a/0").unwrap();
+        assert_eq!(identities("a/0"), before, "apart: {apart}");
+        drop(root);
+        overlay.close().unwrap();
+    }
+}
+
+/// The kernel makes two files of them. Names inside stay one file; one outside stays what it was.
+#[test]
+fn a_file_of_an_image_with_a_name_outside_parts_from_it() {
+    for apart in [false, true] {
+        let made = Image::new(apart, |image| {
+            make_all(&image.join("a"));
+            fs::hard_link(image.join("a/file"), image.join("outside")).unwrap();
+        });
+        let Some(image) = made else { return };
+        let overlay = mount(&image.path(""));
+        let root = overlay.root();
+        let identity = |path| root.identity_at(path, false).unwrap();
+        let before = identity("outside");
+        assert_eq!([identity("a/file"), identity("a/hard")], [before; 2]);
+        let reader = file(&root, "a/file", false);
+        root.rename_at("a", &root, "b").unwrap();
+        assert_eq!(identity("outside"), before);
+        assert_ne!(identity("b/file"), before);
+        assert_eq!(identity("b/file"), identity("b/hard"));
+        assert_eq!(root.stat_at("b/file", true).unwrap().links, 2);
+        file(&root, "b/file", true).append(b" inside").unwrap();
+        file(&root, "outside", true).append(b" outside").unwrap();
+        let read = |path| file(&root, path, false).read_vec_at(64, 0).unwrap();
+        assert_eq!(read("b/hard"), b"data inside");
+        assert_eq!(read("outside"), b"data outside");
+        assert!(reader.read_vec_at(64, 0).unwrap().starts_with(b"data"));
+        for path in ["b/file", "b/hard", "outside"] {
+            root.unlink_file_at(path).unwrap();
+        }
+        drop((reader, root));
+        overlay.close().unwrap();
+    }
+}
+
+/// The work folder says what to do, on the filesystem that it is for.
+#[test]
+fn a_move_by_a_copy_that_is_cut_happened_or_did_not() {
+    const CUTS: u64 = 400;
+    let made = Image::new(false, |image| {
+        for number in 0..CUTS {
+            let upper = image.join(number.to_string());
+            fs::create_dir(&upper).unwrap();
+            make_all(&upper.join("a"));
+        }
+    });
+    let Some(image) = made else { return };
+    let mut answers = [0; 2];
+    for count in 0..CUTS {
+        let path = image.path(&count.to_string());
+        let before = described(&path.join("a"));
+        let faults = Faults::default();
+        let plain = Faulty::new(HostDir::new(open(&path), "upper"), &faults);
+        let overlay = Overlay::builder().upper("upper", Marked::upper(plain));
+        let overlay = overlay.build().unwrap();
+        let root = overlay.root();
+        faults.cut_after(count);
+        let renamed = root.rename_at("a", &root, "b");
+        let is_whole = faults.asked() <= count;
+        drop(root);
+        drop(overlay);
+        mount(&path).close().unwrap();
+        let [a, b] = ["a", "b"].map(|name| path.join(name));
+        assert!(a.exists() != b.exists(), "cut after {count}");
+        answers[usize::from(b.exists())] += 1;
+        let mut now = described(if a.exists() { &a } else { &b });
+        let mut before = before;
+        if a.exists() {
+            // Times of directories are not kept, and the kernel parts names of one file at its copy-up.
+            let without_times = |tree: &mut BTreeMap<PathBuf, String>| {
+                for text in tree.values_mut().filter(|text| text.starts_with('4')) {
+                    *text = text.split(' ').take(2).collect();
+                }
+                for name in ["file", "hard"] {
+                    let text = tree.get_mut(Path::new(name)).unwrap();
+                    *text = text.replace(" 1 [", " 2 [");
+                }
+            };
+            without_times(&mut now);
+            without_times(&mut before);
+        }
+        assert_eq!(now, before, "cut after {count}");
+        if is_whole {
+            renamed.unwrap();
+            println!(
+                "{count} steps: {} cuts before, {} after",
+                answers[0], answers[1]
+            );
+            return;
+        }
+    }
+    panic!("a rename took more than {CUTS} steps");
+}
+
+const IMAGE: &str = "WASI_OVERLAY_TEST_IMAGE";
+
+/// Root may do anything. This test runs itself as somebody else, whose image it is.
+#[test]
+fn a_directory_of_an_image_is_moved_by_an_unprivileged_user() {
+    if let Ok(path) = std::env::var(IMAGE) {
+        let overlay = mount(Path::new(&path));
+        let root = overlay.root();
+        root.rename_at("a", &root, "other/b").unwrap();
+        drop(root);
+        return overlay.close().unwrap();
+    }
+    let made = Image::new(false, |image| {
+        make_all(&image.join("a"));
+        fs::create_dir(image.join("other")).unwrap();
+        let mut paths = vec![image.to_owned()];
+        while let Some(path) = paths.pop() {
+            let no_follow = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+            let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+            chownat(CWD, &path, Some(user), Some(group), no_follow).unwrap();
+            if fs::symlink_metadata(&path).unwrap().is_dir() {
+                let entries = fs::read_dir(&path).unwrap();
+                paths.extend(entries.map(|entry| entry.unwrap().path()));
+            }
+        }
+    });
+    let Some(image) = made else { return };
+    let no_flags = rustix::fs::AtFlags::empty();
+    let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+    chownat(CWD, image.path(""), Some(user), Some(group), no_flags).unwrap();
+    let before = described(&image.path("a"));
+    let copy = image.temp.path().join("test");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let output = Command::new(&copy)
+        .arg("a_directory_of_an_image_is_moved_by_an_unprivileged_user")
+        .env(IMAGE, image.path(""))
+        .current_dir("/")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(described(&image.path("other/b")), before);
+}
