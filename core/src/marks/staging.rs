@@ -138,6 +138,22 @@ impl<P: Plain> Staged<P> {
     pub(super) fn dress(&self, attributes: &Attributes) -> Result<()> {
         let plain = self.work.plain();
         let (dir, name) = (self.work.dir(), Some(self.name.as_name()));
+        if cfg!(feature = "native") {
+            self.set_rights(attributes)?;
+        }
+        if attributes.times.is_noop() {
+            return Ok(());
+        }
+        match &self.file {
+            Some(file) => file.set_times(attributes.times),
+            None => plain.set_times(dir, name, attributes.times),
+        }
+    }
+
+    /// Owner, extended attributes and mode, in that order.
+    fn set_rights(&self, attributes: &Attributes) -> Result<()> {
+        let plain = self.work.plain();
+        let (dir, name) = (self.work.dir(), Some(self.name.as_name()));
         let has_owner = match attributes.owner {
             Some(owner) if P::HAS_MODES => self.set_owner(owner, attributes)?,
             Some(_) | None => true,
@@ -161,13 +177,7 @@ impl<P: Plain> Staged<P> {
                 None => {}
             }
         }
-        if attributes.times.is_noop() {
-            return Ok(());
-        }
-        match &self.file {
-            Some(file) => file.set_times(attributes.times),
-            None => plain.set_times(dir, name, attributes.times),
-        }
+        Ok(())
     }
 
     /// Gives it an owner, where that is permitted. Returns whether it has that owner, as far as
