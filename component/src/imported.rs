@@ -25,8 +25,8 @@ const NO_FOLLOW: PathFlags = PathFlags::empty();
 /// A copy goes in steps of this size.
 const STEP: u64 = 64 * 1024;
 
-/// Entries of one directory that a listing skips or gives a name of its own. A host that repeats an
-/// error for ever comes to an end there.
+/// Most entries of one directory that a listing skips or gives a stand-in for a name. A host that
+/// repeats an error forever reaches it, and the listing fails.
 const MOST_ODD: u32 = u16::MAX as u32;
 
 /// A preopen of the host.
@@ -171,7 +171,7 @@ impl Plain for Imported {
     ///
     /// An entry whose name WASI cannot express gets a name that is not UTF-8 and that no file has.
     /// So the engine knows that the directory holds something more: a guest's listing ends with an
-    /// error, the directory cannot be removed, and copying it up fails.
+    /// error, and the directory can neither be removed nor, out of a lower layer, be renamed.
     fn list(
         &self,
         dir: &Arc<Descriptor>,
