@@ -25,6 +25,10 @@ const NO_FOLLOW: PathFlags = PathFlags::empty();
 /// A copy goes in steps of this size.
 const STEP: u64 = 64 * 1024;
 
+/// Most entries of one directory that a listing skips or gives a stand-in for a name. A host that
+/// repeats an error forever reaches it, and the listing fails.
+const MOST_ODD: u32 = u16::MAX as u32;
+
 /// A preopen of the host.
 pub(crate) struct Imported(Arc<Descriptor>);
 
@@ -42,6 +46,22 @@ impl Imported {
 /// be stat'ed or listed on some hosts (jco on node).
 fn open_dir(dir: &Descriptor, path: &str) -> Result<Descriptor, ErrorCode> {
     dir.open_at(NO_FOLLOW, path, OpenFlags::DIRECTORY, DescriptorFlags::READ)
+}
+
+/// U+FFFD in UTF-8.
+const REPLACEMENT: &[u8] = b"\xef\xbf\xbd";
+
+/// Whether `name`, which the host listed, leads to the entry. Some hosts (jco on node) put U+FFFD in
+/// the place of bytes that are not UTF-8, and have no file of that name.
+fn leads_to_entry(dir: &Descriptor, name: &str) -> Result<bool> {
+    if Name::new(name.as_bytes()).is_err() {
+        return Ok(false);
+    }
+    let mut parts = name.as_bytes().windows(REPLACEMENT.len());
+    if !parts.any(|part| part == REPLACEMENT) {
+        return Ok(true);
+    }
+    is_there(answer(dir.stat_at(NO_FOLLOW, name)))
 }
 
 /// What an error of the host means to the engine.
@@ -148,22 +168,50 @@ impl Plain for Imported {
     }
 
     /// WASI's listings have no inode numbers.
+    ///
+    /// An entry whose name WASI cannot express gets a name that is not UTF-8 and that no file has.
+    /// So the engine knows that the directory holds something more: a guest's listing ends with an
+    /// error, and the directory can neither be removed nor, out of a lower layer, be renamed.
     fn list(
         &self,
         dir: &Arc<Descriptor>,
         each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
     ) -> Result<()> {
         let entries = answer(dir.read_directory())?;
-        while let Some(entry) = answer(entries.read_directory_entry())? {
-            if entry.name == "." || entry.name == ".." {
-                continue;
-            }
-            let name = Name::new(entry.name.as_bytes())?;
-            if each(name, kind(entry.type_), 0).is_break() {
-                break;
+        let mut odd = 0_u32;
+        loop {
+            let entry = match entries.read_directory_entry() {
+                Ok(None) => return Ok(()),
+                Ok(entry) => entry,
+                // wasmtime stats each entry: this one was removed before that.
+                Err(ErrorCode::NoEntry) if odd < MOST_ODD => {
+                    odd += 1;
+                    continue;
+                }
+                Err(ErrorCode::IllegalByteSequence) if odd < MOST_ODD => None,
+                Err(code) => return answer(Err(code)),
+            };
+            let stand_in;
+            let (name, kind) = match &entry {
+                Some(entry) if entry.name == "." || entry.name == ".." => continue,
+                Some(entry) if leads_to_entry(dir, &entry.name)? => {
+                    (entry.name.as_bytes(), kind(entry.type_))
+                }
+                _ => {
+                    odd += 1;
+                    stand_in = [
+                        0xff,
+                        (odd >> 14) as u8 | 0x80,
+                        (odd >> 7) as u8 | 0x80,
+                        odd as u8 | 0x80,
+                    ];
+                    (&stand_in[..], Kind::Fifo)
+                }
+            };
+            if each(Name::new(name)?, kind, 0).is_break() {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     fn set_times(

@@ -182,6 +182,12 @@ impl Error {
         self.words.is_some()
     }
 
+    /// Whether a directory cannot be listed, but may still be open to lookups: its mode allows
+    /// nothing else (0311), or its layer cannot express the names.
+    pub(crate) fn is_of_listing(&self) -> bool {
+        matches!(self.errno, Errno::Access | Errno::IllegalByteSequence)
+    }
+
     /// Whether the name is simply not there. Any other error is an error, never an absence.
     pub fn is_not_found(&self) -> bool {
         self.errno == Errno::NoEntry

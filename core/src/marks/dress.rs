@@ -27,6 +27,23 @@ impl<P: Plain> Dressed<'_, P> {
     /// granted them, and they would give the rights of another user. So does `cp -p`, for
     /// directories too, since the group that a set-group-id directory hands on is another one.
     pub(super) fn dress(&self, attributes: &Attributes) -> Result<()> {
+        if cfg!(feature = "native") {
+            self.set_rights(attributes)?;
+        }
+        if attributes.times.is_noop() {
+            return Ok(());
+        }
+        match self.file {
+            Some(file) => file.set_times(attributes.times),
+            None => {
+                let name = Some(self.name);
+                self.plain.set_times(self.dir, name, attributes.times)
+            }
+        }
+    }
+
+    /// Owner, extended attributes and mode, in that order.
+    fn set_rights(&self, attributes: &Attributes) -> Result<()> {
         let (plain, dir, name) = (self.plain, self.dir, Some(self.name));
         let has_owner = match attributes.owner {
             Some(owner) if P::HAS_MODES => self.set_owner(owner, attributes)?,
@@ -51,13 +68,7 @@ impl<P: Plain> Dressed<'_, P> {
                 None => {}
             }
         }
-        if attributes.times.is_noop() {
-            return Ok(());
-        }
-        match self.file {
-            Some(file) => file.set_times(attributes.times),
-            None => plain.set_times(dir, name, attributes.times),
-        }
+        Ok(())
     }
 
     /// Gives it an owner, where that is permitted. Returns whether it has that owner, as far as

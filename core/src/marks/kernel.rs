@@ -58,6 +58,9 @@ pub(super) fn visible_xattrs<P: Plain>(
 }
 
 fn visible(mut attributes: XattrNames) -> XattrNames {
+    if !cfg!(feature = "native") {
+        return Vec::new();
+    }
     attributes.retain(|attribute| !is_overlay_attribute(attribute));
     attributes
 }

@@ -120,29 +120,33 @@ impl Shared {
         names: Option<XattrNames>,
     ) -> Result<Attributes> {
         let meta = lower.meta();
-        let names = match names {
-            Some(names) => names,
-            None => lower.xattrs(&self.stack)?,
-        };
         let mut xattrs = Vec::new();
-        for name in names {
-            if is_never_copied(&name) {
-                continue;
-            }
-            if let Some(value) = lower.xattr(&self.stack, &name)? {
-                xattrs.push((name, value));
+        if cfg!(feature = "native") {
+            let names = match names {
+                Some(names) => names,
+                None => lower.xattrs(&self.stack)?,
+            };
+            for name in names {
+                if is_never_copied(&name) {
+                    continue;
+                }
+                if let Some(value) = lower.xattr(&self.stack, &name)? {
+                    xattrs.push((name, value));
+                }
             }
         }
         let mut attributes = Attributes {
-            mode: meta.mode,
-            owner: meta.owner,
+            mode: meta.mode.filter(|_| cfg!(feature = "native")),
+            owner: meta.owner.filter(|_| cfg!(feature = "native")),
             xattrs,
             times: SetTimes::of(&meta),
         };
         if data == Data::Drop {
             // As at any change of data.
             attributes.times.modified = SetTime::Now;
-            attributes.revoke_rights();
+            if cfg!(feature = "native") {
+                attributes.revoke_rights();
+            }
         }
         Ok(attributes)
     }
@@ -216,7 +220,8 @@ impl Shared {
 /// Gives a copy its attributes, but for the owner and mode that it was made with. Returns what is
 /// known of it; its times and what follows from them may be those of before.
 fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, mut attributes: Attributes) -> Result<Meta> {
-    if attributes.owner.is_none() && attributes.mode.is_none() {
+    let has_neither = attributes.owner.is_none() && attributes.mode.is_none();
+    if !cfg!(feature = "native") || has_neither {
         // Asked last, since on a platform without modes the number may be a hash of the times.
         upper.dress(staged, &attributes)?;
         return upper.staged_meta(staged);

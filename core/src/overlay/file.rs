@@ -101,11 +101,13 @@ impl OpenFile {
             })?,
         };
         // Nobody but us gives a file of the upper such bits.
-        let mode = match shared.kept_meta(node) {
-            Some((_, meta)) => meta.mode,
-            None => file.meta()?.mode,
-        };
-        self.has_set_id = AtomicBool::new(mode.is_some_and(|mode| mode & SET_ID != 0));
+        if cfg!(feature = "native") {
+            let mode = match shared.kept_meta(node) {
+                Some((_, meta)) => meta.mode,
+                None => file.meta()?.mode,
+            };
+            self.has_set_id = AtomicBool::new(mode.is_some_and(|mode| mode & SET_ID != 0));
+        }
         self.upper = OnceLock::from(file);
         Ok(())
     }
@@ -124,7 +126,7 @@ impl OpenFile {
     /// The upper file, whose data is about to change.
     fn to_change(&self) -> Result<&dyn WriteAt> {
         let upper = self.upper.get().ok_or(Errno::BadDescriptor)?;
-        if self.has_set_id.load(Ordering::Relaxed) {
+        if cfg!(feature = "native") && self.has_set_id.load(Ordering::Relaxed) {
             if let Some(mode) = upper.meta()?.mode {
                 upper.set_mode(mode & !SET_ID)?;
             }

@@ -193,8 +193,8 @@ impl Shared {
         });
         match listed {
             Ok(()) => {}
-            // A directory may be open to lookups and closed to listings (mode 0311).
-            Err(error) if error.errno() == Errno::Access => {
+            // It cannot be listed, but names can still be looked up.
+            Err(error) if error.is_of_listing() => {
                 state.children.write().too_large = true;
                 return Ok(false);
             }

@@ -161,7 +161,7 @@ impl OverlayDir {
         write: bool,
     ) -> Result<()> {
         let shared = &self.shared;
-        if !shared.obeys_modes {
+        if !cfg!(feature = "native") || !shared.obeys_modes {
             return Ok(());
         }
         let in_upper = node.upper.get().is_some();

@@ -5,7 +5,7 @@ use super::merge::Merge;
 use super::node::{LowerDir, LowerKind, LowerName, LowerNode, Part};
 use super::probe::Probes;
 use super::table::Table;
-use crate::error::{Errno, Result};
+use crate::error::Result;
 use crate::layer::erased::{AnyLayer, DirHandle};
 use crate::layer::{Entered, Found};
 use crate::meta::{Kind, Meta};
@@ -147,8 +147,8 @@ impl LowerNode {
         let mut merge = Merge::new(stack.table_entries);
         merge.reserve(SOME_NAMES, SOME_BYTES);
         let is_table = match self.read(stack, &mut merge) {
-            // A directory may be open to lookups and closed to listings (mode 0311).
-            Err(error) if error.errno() == Errno::Access => false,
+            // It cannot be listed, but names can still be looked up.
+            Err(error) if error.is_of_listing() => false,
             read => read?,
         };
         let children = match is_table {

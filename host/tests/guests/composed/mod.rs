@@ -5,6 +5,7 @@
 //! A guest for WASI 0.1 is wrapped with the adapter in both cases: what the adapter does otherwise
 //! than a host of WASI 0.1 is not the overlay's.
 
+mod odd_names;
 mod settings;
 mod stacks;
 mod versions;
