@@ -4,6 +4,8 @@
 //! checks and error codes are done here, once for all versions of WASI.
 
 #[cfg(feature = "dir")]
+use crate::descriptors::retry_operation;
+#[cfg(feature = "dir")]
 use crate::error::Errno;
 use crate::error::Result;
 use crate::layer::Advice;
@@ -83,7 +85,7 @@ macro_rules! dir {
         match &$self.repr {
             DirRepr::Overlay($dir) => $call,
             #[cfg(feature = "dir")]
-            DirRepr::Live($dir) => $call,
+            DirRepr::Live($dir) => retry_operation(|| $call),
         }
     };
 }
@@ -231,7 +233,9 @@ impl Dir {
         match (&self.repr, &new_dir.repr) {
             (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.link_at(path, new, new_path),
             #[cfg(feature = "dir")]
-            (DirRepr::Live(old), DirRepr::Live(new)) => old.link_at(path, new, new_path),
+            (DirRepr::Live(old), DirRepr::Live(new)) => {
+                retry_operation(|| old.link_at(path, new, new_path))
+            }
             #[cfg(feature = "dir")]
             (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
                 Err(Errno::CrossDevice.into())
@@ -247,7 +251,9 @@ impl Dir {
         match (&self.repr, &new_dir.repr) {
             (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.rename_at(path, new, new_path),
             #[cfg(feature = "dir")]
-            (DirRepr::Live(old), DirRepr::Live(new)) => old.rename_at(path, new, new_path),
+            (DirRepr::Live(old), DirRepr::Live(new)) => {
+                retry_operation(|| old.rename_at(path, new, new_path))
+            }
             #[cfg(feature = "dir")]
             (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
                 Err(Errno::CrossDevice.into())
@@ -306,7 +312,11 @@ impl Dir {
 
     /// Whether the mount takes changes.
     pub fn is_writable(&self) -> bool {
-        dir!(self, dir => dir.is_writable())
+        match &self.repr {
+            DirRepr::Overlay(dir) => dir.is_writable(),
+            #[cfg(feature = "dir")]
+            DirRepr::Live(dir) => dir.is_writable(),
+        }
     }
 
     /// What `get-flags` has to say of `mutate-directory`: whether the directory was opened for changes

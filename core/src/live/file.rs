@@ -7,7 +7,7 @@ use crate::error::{Errno, Result};
 use crate::layer::Advice;
 use crate::meta::{Identity, SetTimes, Stat};
 use crate::plain::dir::errno::from_errno;
-use crate::plain::dir::file;
+use crate::plain::dir::{file, open};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{Errno as Os, ReadWriteFlags, retry_on_intr};
 use std::fs::File;
@@ -81,7 +81,7 @@ impl LiveFile {
         }
         let path = format!("/proc/self/fd/{}", self.0.file.as_raw_fd());
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;
-        rustix::fs::openat(CWD, path, flags, Mode::empty())
+        open::at(CWD, path.as_str(), flags, Mode::empty())
             .and_then(|file| rustix::io::write(&file, buffer))
             .map_err(from_errno)
     }

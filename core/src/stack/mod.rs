@@ -125,10 +125,11 @@ impl LowerStack {
         }
         #[cfg(feature = "native")]
         let in_use = use_layers(&layers)?;
+        let keep = Keep::of_handles(limits.kept_handles, layers.iter().map(|layer| &**layer));
         let mut stack = Self {
             layers,
             root: None,
-            keep: Keep::new(limits.kept_handles),
+            keep,
             #[cfg(feature = "native")]
             data: data::Kept::new(limits.kept_data),
             table_entries: limits.table_entries,
