@@ -48,7 +48,7 @@ pub mod wasi;
 
 pub use descriptor::{Dir, File, OpenHow, Opened};
 #[cfg(feature = "dir")]
-pub use descriptors::{close_cached_descriptors, raise_descriptor_limit};
+pub use descriptors::{OpenHandles, close_cached_descriptors, raise_descriptor_limit};
 pub use error::{Errno, Error, Result, is_there};
 pub use layer::Advice;
 pub use limits::{Limits, MAX_LAYERS};

@@ -18,8 +18,10 @@
 //! | held by all guests | the limit less a reserve | `mfile` |
 
 pub(crate) mod cached;
+pub(crate) mod guests;
 mod limit;
 
+pub use guests::OpenHandles;
 pub use limit::raise_descriptor_limit;
 
 use crate::error::{Errno, Result};

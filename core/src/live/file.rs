@@ -3,6 +3,7 @@
 
 use super::stat::{self, Place};
 use super::{Mount, times};
+use crate::descriptors::guests::Handle;
 use crate::error::{Errno, Result};
 use crate::layer::Advice;
 use crate::meta::{Identity, SetTimes, Stat};
@@ -27,6 +28,8 @@ struct Inner {
     mount: Arc<Mount>,
     readable: bool,
     writable: bool,
+    /// What it counts as of its guest's handles.
+    handle: Option<Handle>,
 }
 
 impl LiveFile {
@@ -43,7 +46,19 @@ impl LiveFile {
             mount,
             readable,
             writable,
+            handle: None,
         }))
+    }
+
+    /// Counts as `handle` for as long as it is open.
+    ///
+    /// Preconditions: it was just opened, so nothing else has it.
+    pub(crate) fn count(&mut self, handle: Handle) {
+        let inner = Arc::get_mut(&mut self.0);
+        debug_assert!(inner.is_some(), "the file is shared already");
+        if let Some(inner) = inner {
+            inner.handle = Some(handle);
+        }
     }
 
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {

@@ -157,6 +157,12 @@ impl LowerStack {
         self.root.as_ref()
     }
 
+    /// Whether an open file may hold a descriptor of the process.
+    #[cfg(feature = "dir")]
+    pub(crate) fn holds_descriptors(&self) -> bool {
+        self.keep.holds_descriptors()
+    }
+
     fn layer(&self, index: u16) -> &dyn AnyLayer {
         &*self.layers[usize::from(index)]
     }

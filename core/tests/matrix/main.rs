@@ -8,6 +8,7 @@
 
 #[path = "../cells/mod.rs"]
 mod cells;
+mod limited;
 mod names;
 mod ops;
 mod run;
