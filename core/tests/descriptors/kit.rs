@@ -16,6 +16,10 @@ pub(crate) const WRITE: OpenHow = OpenHow {
     write: true,
     ..READ
 };
+pub(crate) const CREATE: OpenHow = OpenHow {
+    create: true,
+    ..WRITE
+};
 
 pub(crate) fn capability(path: &Path) -> cap_std::fs::Dir {
     cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()

@@ -6,6 +6,7 @@
 #![cfg(feature = "dir")]
 
 mod cached;
+mod guests;
 mod kit;
 #[path = "../limited/mod.rs"]
 mod limited;
