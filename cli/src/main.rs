@@ -32,6 +32,12 @@ fn main() -> ExitCode {
         ));
     }));
     let command = Cli::parse().command;
+    // Mounts and guests share what the process may have open. With less they go on too.
+    if let Err(error) = wasi_overlay::engine::raise_descriptor_limit() {
+        complain(&format!(
+            "warning: cannot raise the limit of open files: {error}"
+        ));
+    }
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| match command {
         Command::Run(args) => run::run(*args),
         Command::Compose(args) => compose::compose(&args).map(|()| 0),

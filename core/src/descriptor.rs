@@ -4,6 +4,8 @@
 //! checks and error codes are done here, once for all versions of WASI.
 
 #[cfg(feature = "dir")]
+use crate::descriptors::{OpenHandles, guests::Handle, retry_operation};
+#[cfg(feature = "dir")]
 use crate::error::Errno;
 use crate::error::Result;
 use crate::layer::Advice;
@@ -56,6 +58,9 @@ pub struct Dir {
     repr: DirRepr,
     /// Whether it was opened for changes in it.
     pub(crate) mutate_directory: bool,
+    /// What it counts as of its guest's handles. None where no guest is counted.
+    #[cfg(feature = "dir")]
+    handle: Option<Arc<Handle>>,
 }
 
 #[derive(Clone, Debug)]
@@ -83,7 +88,7 @@ macro_rules! dir {
         match &$self.repr {
             DirRepr::Overlay($dir) => $call,
             #[cfg(feature = "dir")]
-            DirRepr::Live($dir) => $call,
+            DirRepr::Live($dir) => retry_operation(|| $call),
         }
     };
 }
@@ -104,6 +109,8 @@ impl From<DirRepr> for Dir {
         Self {
             repr,
             mutate_directory: true,
+            #[cfg(feature = "dir")]
+            handle: None,
         }
     }
 }
@@ -134,6 +141,24 @@ impl From<LiveFile> for File {
     }
 }
 
+#[cfg(feature = "dir")]
+impl Opened {
+    /// Has what was just opened count as `handle` for as long as anything holds it.
+    fn count(&mut self, mut handle: Handle) {
+        match self {
+            Self::File(File(FileRepr::Overlay(file))) => file.count(handle),
+            Self::File(File(FileRepr::Live(file))) => file.count(handle),
+            Self::Dir(dir) => {
+                if let DirRepr::Overlay(_) = dir.repr {
+                    // Its handles are cached, and opened anew.
+                    handle.hold_none();
+                }
+                dir.handle = Some(Arc::new(handle));
+            }
+        }
+    }
+}
+
 impl Dir {
     /// `open-at`.
     ///
@@ -141,11 +166,42 @@ impl Dir {
     /// Those of POSIX `openat`. `exist` with `exclusive` on anything that exists, a symbolic
     /// link included; `is-directory` to write a directory; `invalid` for `directory` together
     /// with `create`, `exclusive` or `truncate`; `unsupported` for what is neither file nor
-    /// directory; `read-only`.
+    /// directory; `read-only`; `mfile` if the guest has as much open as it may
+    /// ([`counted`](Self::counted)).
     pub fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
+        #[cfg(feature = "dir")]
+        let handle = match &self.handle {
+            Some(handle) => Some(handle.guest().open(self.may_hold_descriptors())?),
+            None => None,
+        };
         let mut opened = dir!(self, dir => dir.open_at(path, how))?;
         opened.set_mutate_directory(false);
+        #[cfg(feature = "dir")]
+        if let Some(handle) = handle {
+            opened.count(handle);
+        }
         Ok(opened)
+    }
+
+    /// The same directory for a guest that may have so many handles open: of all that is opened from
+    /// it on, through it and through directories that are opened from it. The directory itself does not
+    /// count.
+    #[cfg(feature = "dir")]
+    #[must_use]
+    pub fn counted(&self, guest: &OpenHandles) -> Self {
+        Self {
+            handle: Some(Arc::new(guest.preopened())),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a file of the mount may hold a descriptor of the process.
+    #[cfg(feature = "dir")]
+    fn may_hold_descriptors(&self) -> bool {
+        match &self.repr {
+            DirRepr::Overlay(dir) => dir.may_hold_descriptors(),
+            DirRepr::Live(_) => true,
+        }
     }
 
     /// `stat-at`.
@@ -231,7 +287,9 @@ impl Dir {
         match (&self.repr, &new_dir.repr) {
             (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.link_at(path, new, new_path),
             #[cfg(feature = "dir")]
-            (DirRepr::Live(old), DirRepr::Live(new)) => old.link_at(path, new, new_path),
+            (DirRepr::Live(old), DirRepr::Live(new)) => {
+                retry_operation(|| old.link_at(path, new, new_path))
+            }
             #[cfg(feature = "dir")]
             (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
                 Err(Errno::CrossDevice.into())
@@ -247,7 +305,9 @@ impl Dir {
         match (&self.repr, &new_dir.repr) {
             (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.rename_at(path, new, new_path),
             #[cfg(feature = "dir")]
-            (DirRepr::Live(old), DirRepr::Live(new)) => old.rename_at(path, new, new_path),
+            (DirRepr::Live(old), DirRepr::Live(new)) => {
+                retry_operation(|| old.rename_at(path, new, new_path))
+            }
             #[cfg(feature = "dir")]
             (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
                 Err(Errno::CrossDevice.into())
@@ -306,7 +366,11 @@ impl Dir {
 
     /// Whether the mount takes changes.
     pub fn is_writable(&self) -> bool {
-        dir!(self, dir => dir.is_writable())
+        match &self.repr {
+            DirRepr::Overlay(dir) => dir.is_writable(),
+            #[cfg(feature = "dir")]
+            DirRepr::Live(dir) => dir.is_writable(),
+        }
     }
 
     /// What `get-flags` has to say of `mutate-directory`: whether the directory was opened for changes

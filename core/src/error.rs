@@ -6,7 +6,8 @@ use std::io;
 /// The result of every engine call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a guest is told: one variant for each `error-code` of `wasi:filesystem/types@0.2`.
+/// What a guest is told: one variant for each `error-code` of `wasi:filesystem/types@0.2`, and one that
+/// only WASI 0.1 has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Errno {
     /// `access`: permission denied (`EACCES`).
@@ -81,6 +82,9 @@ pub enum Errno {
     InvalidSeek,
     /// `text-file-busy` (`ETXTBSY`).
     TextFileBusy,
+    /// `mfile` of WASI 0.1: too many open files (`EMFILE`, `ENFILE`). WASI 0.2 and 0.3 have no such
+    /// code: `io`, as wasmtime-wasi has it.
+    TooManyFiles,
     /// `cross-device` (`EXDEV`).
     CrossDevice,
 }
@@ -287,6 +291,7 @@ impl fmt::Display for Errno {
             Self::ReadOnly => "read-only file system",
             Self::InvalidSeek => "illegal seek",
             Self::TextFileBusy => "text file busy",
+            Self::TooManyFiles => "too many open files",
             Self::CrossDevice => "cross-device link",
         })
     }

@@ -8,7 +8,10 @@
 //! last came by.
 
 use crate::cell::ArcCell;
+#[cfg(feature = "dir")]
+use crate::descriptors;
 use crate::error::Result;
+use crate::layer::erased::AnyLayer;
 use crate::sync::{Mutex, Rank};
 use std::any::Any;
 use std::collections::VecDeque;
@@ -16,9 +19,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 /// All that is kept for one stack or one upper.
-pub(crate) struct Keep {
+pub(crate) struct Keep(Arc<Cache>);
+
+/// What a [`Keep`] is, for the list of caches that hold descriptors.
+pub(crate) struct Cache {
     /// At most so much: handles, or bytes.
     capacity: usize,
+    /// Whether a handle is a descriptor of the process, which all caches share.
+    #[cfg(feature = "dir")]
+    holds_descriptors: bool,
     /// A leaf lock: nothing is called while it is held, and what is evicted drops after it.
     ring: Mutex<Ring>,
 }
@@ -80,11 +89,47 @@ impl<T> Slot<T> {
 }
 
 impl Keep {
+    /// A cache of what takes no descriptors.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
+        Self(Arc::new(Cache {
             capacity: capacity.max(1),
+            #[cfg(feature = "dir")]
+            holds_descriptors: false,
             ring: Mutex::ranked(Rank::Leaf, Ring::default()),
+        }))
+    }
+
+    /// A cache of handles of `layers`. All count as descriptors unless every layer is in memory.
+    pub(crate) fn of_handles<'a>(
+        capacity: usize,
+        layers: impl IntoIterator<Item = &'a dyn AnyLayer>,
+    ) -> Self {
+        #[cfg(feature = "dir")]
+        if layers.into_iter().any(|layer| !layer.is_in_memory()) {
+            return Self::of_descriptors(capacity);
         }
+        #[cfg(not(feature = "dir"))]
+        let _ = layers; // Nothing is counted.
+        Self::new(capacity)
+    }
+
+    /// A cache of handles, each of them a descriptor of the process. It counts towards the budget of
+    /// all caches ([`descriptors`]).
+    #[cfg(feature = "dir")]
+    pub(crate) fn of_descriptors(capacity: usize) -> Self {
+        let cache = Arc::new(Cache {
+            capacity: capacity.max(1),
+            holds_descriptors: true,
+            ring: Mutex::ranked(Rank::Leaf, Ring::default()),
+        });
+        descriptors::cached::register(&cache);
+        Self(cache)
+    }
+
+    /// Whether its handles are descriptors of the process.
+    #[cfg(feature = "dir")]
+    pub(crate) fn holds_descriptors(&self) -> bool {
+        self.0.holds_descriptors
     }
 
     /// The handle in `slot`, opened if it is not kept.
@@ -112,35 +157,82 @@ impl Keep {
             Some(_) => Vec::new(),
             None => {
                 let inner: Arc<dyn Evict> = Arc::clone(&slot.0) as _;
-                let slot = (Arc::downgrade(&inner), weight);
-                self.ring.lock().insert(slot, self.capacity)
+                self.0.insert((Arc::downgrade(&inner), weight))
             }
         };
         drop(evicted);
+        #[cfg(feature = "dir")]
+        if self.0.holds_descriptors {
+            descriptors::cached::keep_to_budget();
+        }
         handle
     }
 
     /// Lets go of every handle.
     pub(crate) fn clear(&self) {
-        let ring = std::mem::take(&mut *self.ring.lock());
-        for (slot, _) in ring.slots {
-            drop(slot.upgrade().and_then(|slot| slot.evict()));
+        self.0.shrink(0);
+    }
+}
+
+impl Cache {
+    /// Puts a slot in the ring. Returns what was evicted, for the caller to drop.
+    fn insert(&self, slot: (Weak<dyn Evict>, usize)) -> Vec<Evicted> {
+        self.change(|ring| {
+            let evicted = ring.make_room(slot.1, self.capacity);
+            ring.weight += slot.1;
+            ring.slots.push_back(slot);
+            evicted
+        })
+    }
+
+    /// Lets go of handles until they weigh at most `most`.
+    pub(crate) fn shrink(&self, most: usize) {
+        let evicted = self.change(|ring| ring.make_room(0, most));
+        drop(evicted);
+    }
+
+    /// What the handles weigh together, those of slots that are gone included.
+    #[cfg(feature = "dir")]
+    pub(crate) fn weight(&self) -> usize {
+        self.ring.lock().weight
+    }
+
+    /// Changes the ring, and the count of descriptors with it.
+    fn change<T>(&self, change: impl FnOnce(&mut Ring) -> T) -> T {
+        let mut ring = self.ring.lock();
+        #[cfg(feature = "dir")]
+        let before = ring.weight;
+        let changed = change(&mut ring);
+        #[cfg(feature = "dir")]
+        if self.holds_descriptors {
+            descriptors::cached::count(before, ring.weight);
+        }
+        changed
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        #[cfg(feature = "dir")]
+        if self.holds_descriptors {
+            descriptors::cached::count(self.ring.get_mut().weight, 0);
         }
     }
 }
 
 impl Ring {
-    /// Puts a slot in the ring, in the place of what was not used lately if it is full. Returns
-    /// what was evicted.
-    fn insert(&mut self, slot: (Weak<dyn Evict>, usize), capacity: usize) -> Vec<Evicted> {
+    /// Evicts what was not used lately, until `weight` more makes at most `most`. Returns what was
+    /// evicted.
+    fn make_room(&mut self, weight: usize, most: usize) -> Vec<Evicted> {
         let mut evicted = Vec::new();
         // After one round every flag is clear; hits that come meanwhile buy one round more.
         let mut passes = 2 * self.slots.len();
-        while self.weight.saturating_add(slot.1) > capacity
+        while self.weight.saturating_add(weight) > most
             && let Some((oldest, weight)) = self.slots.pop_front()
         {
             let kept = oldest.upgrade();
-            if passes > 0 && kept.as_ref().is_some_and(|kept| kept.take_used()) {
+            // Where nothing is to stay, it does not matter what was used.
+            if most > 0 && passes > 0 && kept.as_ref().is_some_and(|kept| kept.take_used()) {
                 passes -= 1;
                 self.slots.push_back((oldest, weight));
                 continue;
@@ -148,8 +240,6 @@ impl Ring {
             self.weight -= weight;
             evicted.extend(kept.and_then(|kept| kept.evict()));
         }
-        self.weight += slot.1;
-        self.slots.push_back(slot);
         evicted
     }
 }

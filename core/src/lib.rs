@@ -24,6 +24,8 @@
 mod budget;
 mod cell;
 mod descriptor;
+#[cfg(feature = "dir")]
+mod descriptors;
 mod error;
 mod hash;
 mod identity;
@@ -45,6 +47,8 @@ mod sync;
 pub mod wasi;
 
 pub use descriptor::{Dir, File, OpenHow, Opened};
+#[cfg(feature = "dir")]
+pub use descriptors::{OpenHandles, close_cached_descriptors, raise_descriptor_limit};
 pub use error::{Errno, Error, Result, is_there};
 pub use layer::Advice;
 pub use limits::{Limits, MAX_LAYERS};

@@ -24,10 +24,22 @@ pub struct Limits {
     /// is asked for single names, and its answers are kept in a cache of this many, beside the
     /// directories that were found in it.
     pub table_entries: usize,
-    /// Host descriptors that a stack or an upper keeps for later use. Well under the usual
-    /// `RLIMIT_NOFILE` of 1024, since the embedder and its guests have descriptors too. A lower
-    /// directory has one from when it is first looked at.
+    /// Host descriptors that a stack or an upper keeps for later use. A lower directory has one from
+    /// when it is first looked at. All stacks and uppers of the process together keep at most half of
+    /// the descriptors that it may have (`RLIMIT_NOFILE`), and close them where one is needed.
     pub kept_handles: usize,
+    /// Files and directories that a guest may have open at once: `mfile` in WASI 0.1, where POSIX says
+    /// `EMFILE`, and `io` in 0.2 and 0.3, which have no such code. A stream counts as the file that it
+    /// is of. The usual limit of a process on Linux, so programs expect no more.
+    ///
+    /// Besides, the handles of all guests of the process may hold its descriptors (`RLIMIT_NOFILE`) but
+    /// for an eighth, which is 32 at least and 256 at most: those are for the engine's own calls, for
+    /// mounts, and for the embedder. One guest alone may hold half of that. Files of mounts that are
+    /// all in memory take no descriptors, nor do directories of overlays; a lower file that may be copied
+    /// up while it is open counts as two. So a guest in a process with the usual limit of 1024 can have
+    /// 448 files open, or 224 of lower layers; raise the limit for more
+    /// (`raise_descriptor_limit`).
+    pub open_handles: usize,
     /// Bytes of the data of small lower files that a stack keeps, so that a file that was read once
     /// is opened and read without a call to the system. A program that starts reads a few hundred
     /// small files: these are for several programs, and little beside the memory of one guest.
@@ -64,6 +76,7 @@ impl Default for Limits {
             depth: 2048,
             table_entries: 4096,
             kept_handles: 256,
+            open_handles: 1024,
             kept_data: 32 << 20,
             kept_nodes: 65_536,
             kept_listings: 64,

@@ -49,29 +49,23 @@ pub fn signed_timestamp(seconds: i64, nanoseconds: u32) -> Result<Timestamp, Err
     })
 }
 
-/// Both directions between [`Errno`] and a generated `error-code`; only to the guest where one is
-/// missing there.
+/// From [`Errno`] to a generated `error-code`, with another code for those that are missing there; for
+/// `both` also back.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! wasi_error_codes {
-    ($types:ident: $($code:ident)*; $missing:ident => $instead:ident) => {
+    ($types:ident: $($code:ident)*; $($missing:ident => $instead:ident),*) => {
         impl From<$crate::Errno> for $types::ErrorCode {
             fn from(code: $crate::Errno) -> Self {
                 match code {
                     $($crate::Errno::$code => Self::$code,)*
-                    $crate::Errno::$missing => Self::$instead,
+                    $($crate::Errno::$missing => Self::$instead,)*
                 }
             }
         }
     };
-    ($types:ident: $($code:ident)*) => {
-        impl From<$crate::Errno> for $types::ErrorCode {
-            fn from(code: $crate::Errno) -> Self {
-                match code {
-                    $($crate::Errno::$code => Self::$code,)*
-                }
-            }
-        }
+    (both $types:ident: $($code:ident)*; $($missing:ident => $instead:ident),*) => {
+        $crate::wasi_error_codes! { $types: $($code)*; $($missing => $instead),* }
 
         impl From<$types::ErrorCode> for $crate::Errno {
             fn from(code: $types::ErrorCode) -> Self {
@@ -103,13 +97,14 @@ macro_rules! wasi_conversions {
                 $crate::wasi::timestamp(time.seconds, time.nanoseconds)
             }
 
-            $crate::wasi_error_codes! { types:
+            $crate::wasi_error_codes! { both types:
                 Access WouldBlock Already BadDescriptor Busy Deadlock Quota Exist
                 FileTooLarge IllegalByteSequence InProgress Interrupted Invalid Io
                 IsDirectory Loop TooManyLinks MessageSize NameTooLong NoDevice NoEntry
                 NoLock InsufficientMemory InsufficientSpace NotDirectory NotEmpty
                 NotRecoverable Unsupported NoTty NoSuchDevice Overflow NotPermitted Pipe
-                ReadOnly InvalidSeek TextFileBusy CrossDevice
+                ReadOnly InvalidSeek TextFileBusy CrossDevice;
+                TooManyFiles => Io
             }
 
             $crate::wasi_conversions_alike!(types time_of given_time);
@@ -146,7 +141,7 @@ macro_rules! wasi_conversions_p3 {
                 NoLock InsufficientMemory InsufficientSpace NotDirectory NotEmpty
                 NotRecoverable Unsupported NoTty NoSuchDevice Overflow NotPermitted Pipe
                 ReadOnly InvalidSeek TextFileBusy CrossDevice;
-                WouldBlock => Io
+                WouldBlock => Io, TooManyFiles => Io
             }
 
             $crate::wasi_conversions_alike!(types time_of given_time);

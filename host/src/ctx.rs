@@ -6,21 +6,41 @@
 use crate::blocking::Blocking;
 use crate::descriptor::Descriptor;
 use std::sync::Arc;
-use wasi_overlay_core::{Dir, Limits, Live, Overlay};
+use wasi_overlay_core::{Dir, Limits, Live, OpenHandles, Overlay};
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::FsPerms;
 
 /// The filesystem of a guest: its preopened directories.
 ///
-/// A clone is the same directories, so one context can be made and given to many stores.
-#[derive(Clone, Default)]
+/// A clone is the same directories, so one context can be made and given to many stores. Each clone is
+/// a guest of its own: it may have [`Limits::open_handles`] files and directories open.
+#[derive(Default)]
 pub struct OverlayCtx {
     preopens: Arc<[(String, Dir)]>,
     blocking: Blocking,
     limits: Limits,
 }
 
+impl Clone for OverlayCtx {
+    fn clone(&self) -> Self {
+        Self::for_guest(&self.preopens, self.blocking, self.limits.clone())
+    }
+}
+
 impl OverlayCtx {
+    /// A context whose guest has nothing open but these directories.
+    fn for_guest(preopens: &[(String, Dir)], blocking: Blocking, limits: Limits) -> Self {
+        let guest = OpenHandles::new(&limits);
+        let preopens = preopens.iter();
+        Self {
+            preopens: preopens
+                .map(|(path, dir)| (path.clone(), dir.counted(&guest)))
+                .collect(),
+            blocking,
+            limits,
+        }
+    }
+
     /// Begins a context without any directory.
     pub fn builder() -> OverlayCtxBuilder {
         OverlayCtxBuilder::new()
@@ -139,11 +159,7 @@ impl OverlayCtxBuilder {
 
     /// Makes the context. The builder can go on and make others.
     pub fn build(&mut self) -> OverlayCtx {
-        OverlayCtx {
-            preopens: self.preopens.as_slice().into(),
-            blocking: self.blocking,
-            limits: self.limits.clone(),
-        }
+        OverlayCtx::for_guest(&self.preopens, self.blocking, self.limits.clone())
     }
 
     fn preopen(

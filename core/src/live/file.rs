@@ -3,11 +3,12 @@
 
 use super::stat::{self, Place};
 use super::{Mount, times};
+use crate::descriptors::guests::Handle;
 use crate::error::{Errno, Result};
 use crate::layer::Advice;
 use crate::meta::{Identity, SetTimes, Stat};
 use crate::plain::dir::errno::from_errno;
-use crate::plain::dir::file;
+use crate::plain::dir::{file, open};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{Errno as Os, ReadWriteFlags, retry_on_intr};
 use std::fs::File;
@@ -27,6 +28,8 @@ struct Inner {
     mount: Arc<Mount>,
     readable: bool,
     writable: bool,
+    /// What it counts as of its guest's handles.
+    handle: Option<Handle>,
 }
 
 impl LiveFile {
@@ -43,7 +46,19 @@ impl LiveFile {
             mount,
             readable,
             writable,
+            handle: None,
         }))
+    }
+
+    /// Counts as `handle` for as long as it is open.
+    ///
+    /// Preconditions: it was just opened, so nothing else has it.
+    pub(crate) fn count(&mut self, handle: Handle) {
+        let inner = Arc::get_mut(&mut self.0);
+        debug_assert!(inner.is_some(), "the file is shared already");
+        if let Some(inner) = inner {
+            inner.handle = Some(handle);
+        }
     }
 
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
@@ -81,7 +96,7 @@ impl LiveFile {
         }
         let path = format!("/proc/self/fd/{}", self.0.file.as_raw_fd());
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;
-        rustix::fs::openat(CWD, path, flags, Mode::empty())
+        open::at(CWD, path.as_str(), flags, Mode::empty())
             .and_then(|file| rustix::io::write(&file, buffer))
             .map_err(from_errno)
     }

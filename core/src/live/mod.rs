@@ -25,6 +25,7 @@ pub use dir::LiveDir;
 pub use file::LiveFile;
 
 use crate::budget::Budget;
+use crate::descriptors::is_exhausted;
 use crate::error::{Errno, Error, Result};
 use crate::identity::IdentityKey;
 use crate::limits::Limits;
@@ -98,8 +99,10 @@ impl Live {
         if mount.read_only || mount.locked.get().is_some() {
             return Ok(());
         }
-        let Ok(dir) = reopen(self.root.file()) else {
-            return Ok(());
+        let dir = match reopen(self.root.file()) {
+            Ok(dir) => dir,
+            Err(os) if is_exhausted(os) => return Err(from_errno(os)),
+            Err(_) => return Ok(()),
         };
         match lock::take_shared(dir.as_fd()) {
             Ok(()) => {

@@ -10,8 +10,11 @@ use super::path::{ends_in_no_name, parent, without_slashes};
 use super::stat::{self, Place};
 use super::{from_io, list};
 use crate::descriptor::OpenHow;
+use crate::descriptors::is_exhausted;
 use crate::error::{Errno, Result};
 use crate::meta::Kind;
+use crate::plain::dir::errno::from_errno;
+use crate::plain::dir::open::at as open_at;
 use rustix::fs::{Mode, OFlags};
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
@@ -171,8 +174,10 @@ fn is_above(above: Place, dir: &LiveDir, path: &str) -> Result<bool> {
         // Beyond the mount's root there may be directories that cannot be searched. Nothing is
         // looked at but what they are.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(up) = rustix::fs::openat(&at, c"..", flags, Mode::empty()) else {
-            return Ok(false);
+        let up = match open_at(&at, c"..", flags, Mode::empty()) {
+            Ok(up) => up,
+            Err(os) if is_exhausted(os) => return Err(from_errno(os)),
+            Err(_) => return Ok(false),
         };
         at = up.into();
         let parent = Place::of(&stat::of_file(&at)?);

@@ -7,7 +7,7 @@ use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
 use crate::identity::IdentityKey;
 use crate::keep::Keep;
-use crate::layer::erased::{AnyUpper, Erased};
+use crate::layer::erased::{AnyLayer, AnyUpper, Erased};
 use crate::layer::{Durability, MemoryLayer, Upper};
 use crate::limits::{Limits, MAX_LAYERS};
 use crate::meta::{Kind, Timestamp};
@@ -202,13 +202,18 @@ impl OverlayBuilder {
             _ => (None, None),
         };
         let root = Node::new(Kind::Dir, Place::Root, below, part);
+        let upper = self
+            .upper
+            .as_deref()
+            .map(|upper| -> &dyn AnyLayer { upper });
+        let keep = Keep::of_handles(self.limits.kept_handles, upper);
         let shared = Shared {
             stack,
             upper: self.upper,
             root: Arc::new(root),
             tree: RwLock::ranked(Rank::Tree, ()),
             key,
-            keep: Keep::new(self.limits.kept_handles),
+            keep,
             moves: AtomicU64::new(0),
             #[cfg(feature = "native")]
             copies: AtomicU64::new(0),

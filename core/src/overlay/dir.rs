@@ -37,6 +37,12 @@ impl OverlayDir {
         }
     }
 
+    /// Whether a file of the mount may hold a descriptor of the process.
+    #[cfg(feature = "dir")]
+    pub(crate) fn may_hold_descriptors(&self) -> bool {
+        self.shared.keep.holds_descriptors() || self.shared.stack.holds_descriptors()
+    }
+
     /// The path from the mount's root, for the embedder's log; none once it is removed.
     pub fn path(&self) -> Option<Vec<u8>> {
         super::path_of(&self.node)

@@ -5,6 +5,8 @@ use super::copy_up::Data;
 use super::dir::OverlayDir;
 use super::node::{At, Node};
 use super::stat::{apply_ghost_times, lower_meta, set_ghost_times, stat_of};
+#[cfg(feature = "dir")]
+use crate::descriptors::guests::Handle;
 use crate::error::{Errno, Error, Result};
 use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Identity, Meta, SET_ID, SetTimes, Stat};
@@ -34,6 +36,9 @@ pub(super) struct OpenFile {
     upper: OnceLock<Arc<dyn WriteAt>>,
     /// Whether set-id bits are still to be taken off, at the first write.
     has_set_id: AtomicBool,
+    /// What it counts as of its guest's handles.
+    #[cfg(feature = "dir")]
+    handle: Option<Handle>,
 }
 
 /// What the file is read from now.
@@ -60,6 +65,8 @@ impl OpenFile {
             lower: None,
             upper: OnceLock::new(),
             has_set_id: AtomicBool::new(false),
+            #[cfg(feature = "dir")]
+            handle: None,
         }
     }
 
@@ -145,6 +152,24 @@ impl From<OpenFile> for OverlayFile {
 }
 
 impl OverlayFile {
+    /// Counts as `handle` for as long as it is open.
+    ///
+    /// Preconditions: it was just opened, so nothing else has it.
+    #[cfg(feature = "dir")]
+    pub(crate) fn count(&mut self, mut handle: Handle) {
+        let open = Arc::get_mut(&mut self.open);
+        debug_assert!(open.is_some(), "the file is shared already");
+        if let Some(open) = open {
+            if matches!(open.lower, Some(OpenLower::File(_)))
+                && open.shared.keep.holds_descriptors()
+            {
+                // A copy-up opens the copy, and a thread may be reading the lower file.
+                handle.hold_another();
+            }
+            open.handle = Some(handle);
+        }
+    }
+
     fn source(&self) -> Result<Source<'_>> {
         let open = &*self.open;
         if let Some(upper) = open.upper.get() {

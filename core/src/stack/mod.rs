@@ -125,10 +125,11 @@ impl LowerStack {
         }
         #[cfg(feature = "native")]
         let in_use = use_layers(&layers)?;
+        let keep = Keep::of_handles(limits.kept_handles, layers.iter().map(|layer| &**layer));
         let mut stack = Self {
             layers,
             root: None,
-            keep: Keep::new(limits.kept_handles),
+            keep,
             #[cfg(feature = "native")]
             data: data::Kept::new(limits.kept_data),
             table_entries: limits.table_entries,
@@ -154,6 +155,12 @@ impl LowerStack {
     /// The merged root; none in an empty stack.
     pub(crate) fn root(&self) -> Option<&Arc<LowerNode>> {
         self.root.as_ref()
+    }
+
+    /// Whether an open file may hold a descriptor of the process.
+    #[cfg(feature = "dir")]
+    pub(crate) fn holds_descriptors(&self) -> bool {
+        self.keep.holds_descriptors()
     }
 
     fn layer(&self, index: u16) -> &dyn AnyLayer {

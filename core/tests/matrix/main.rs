@@ -11,6 +11,7 @@ mod cells;
 #[path = "../places/kit.rs"]
 #[expect(dead_code, reason = "the tests of places need the rest")]
 mod kit;
+mod limited;
 mod names;
 mod ops;
 mod run;

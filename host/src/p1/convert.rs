@@ -51,6 +51,7 @@ pub(super) fn errno(errno: core::Errno) -> Errno {
         E::ReadOnly => Errno::Rofs,
         E::InvalidSeek => Errno::Spipe,
         E::TextFileBusy => Errno::Txtbsy,
+        E::TooManyFiles => Errno::Mfile,
         E::CrossDevice => Errno::Xdev,
     }
 }

@@ -85,6 +85,8 @@ impl OverlayP1Ctx {
                  not see: preopen them with OverlayCtxBuilder::dir"
             );
         }
+        // A guest of its own, with handles of its own.
+        let files = files.clone();
         Ok(Self {
             wasi,
             table: FdTable::new(files.preopens()),

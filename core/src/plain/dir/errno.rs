@@ -78,7 +78,8 @@ fn table(os: Os) -> (Errno, bool) {
         Os::NOTRECOVERABLE => (Errno::NotRecoverable, true),
         Os::NOTTY => (Errno::NoTty, true),
         Os::PIPE => (Errno::Pipe, true),
-        // EIO, and what the WIT has no code for: EMFILE, ESTALE, ENOTCONN of a network
+        Os::MFILE | Os::NFILE => (Errno::TooManyFiles, true),
+        // EIO, and what WASI has no code for: ESTALE, ENOTCONN of a network
         // filesystem. `Errno` of rustix is a number, so the table cannot end without this.
         _ => (Errno::Io, true),
     }
@@ -105,7 +106,8 @@ mod tests {
             (Os::OPNOTSUPP, Errno::Unsupported),
             (Os::NOSYS, Errno::Unsupported),
             (Os::IO, Errno::Io),
-            (Os::MFILE, Errno::Io),
+            (Os::MFILE, Errno::TooManyFiles),
+            (Os::NFILE, Errno::TooManyFiles),
             (Os::STALE, Errno::Io),
         ];
         for (os, errno) in expected {

@@ -1,7 +1,7 @@
 //! An open regular file of the host.
 
 use super::errno::from_errno;
-use super::{copy, stat};
+use super::{copy, open, stat};
 use crate::error::{Errno, Result};
 use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Kind, Meta, SetTimes};
@@ -59,7 +59,7 @@ impl HostFile {
     pub(super) fn create(dir: BorrowedFd<'_>, name: Name<'_>, mode: u32) -> Result<Self> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(dir, name.as_bytes(), flags, stat::mode(mode))
+        open::at(dir, name.as_bytes(), flags, stat::mode(mode))
             .map(Self)
             .map_err(from_errno)
     }

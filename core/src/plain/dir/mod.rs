@@ -13,7 +13,7 @@ pub(crate) mod file;
 pub(crate) mod list;
 pub(crate) mod lock;
 mod mounts;
-mod open;
+pub(crate) mod open;
 pub(crate) mod place;
 pub(crate) mod stat;
 mod storage;
@@ -21,6 +21,7 @@ mod xattr;
 
 pub use file::HostFile;
 
+use crate::descriptors::is_exhausted;
 use crate::error::{Errno, Result};
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
@@ -43,6 +44,8 @@ pub struct HostDir {
     /// another descriptor; else as the embedder opened it.
     dir: Arc<OwnedFd>,
     is_readable: bool,
+    /// Why it is not known whether it can be read: no descriptor was left. It cannot be used then.
+    refused: Option<Os>,
     label: String,
     crosses_mounts: bool,
     /// How attributes of a name are reached.
@@ -67,13 +70,14 @@ impl HostDir {
     pub fn new(dir: cap_std::fs::Dir, label: impl Into<String>) -> Self {
         let dir = OwnedFd::from(dir.into_std_file());
         // A directory that cannot be read can be a lower layer all the same.
-        let (dir, is_readable) = match reopen(&dir) {
-            Ok(readable) => (readable, true),
-            Err(_) => (dir, false),
+        let (dir, is_readable, refused) = match reopen(&dir) {
+            Ok(readable) => (readable, true, None),
+            Err(os) => (dir, false, Some(os).filter(|os| is_exhausted(*os))),
         };
         Self {
             dir: Arc::new(dir),
             is_readable,
+            refused,
             label: label.into(),
             crosses_mounts: false,
             xattrs: xattr::Route::find(),
@@ -98,7 +102,7 @@ impl HostDir {
     /// Opens what is at `name`, and stays in the mount unless it may leave it.
     fn open(&self, dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd, Os> {
         if self.crosses_mounts {
-            rustix::fs::openat(dir, name, flags, Mode::empty())
+            open::at(dir, name, flags, Mode::empty())
         } else {
             open::within_mount(dir, name, flags)
         }
@@ -116,7 +120,7 @@ impl Drop for HostDir {
 /// The directory as a descriptor that can be read, synced and locked.
 pub(crate) fn reopen(dir: impl AsFd) -> Result<OwnedFd, Os> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(dir, ".", flags, Mode::empty())
+    open::at(dir, ".", flags, Mode::empty())
 }
 
 /// `name`, or what stands for the directory itself in calls that have no `AT_EMPTY_PATH`.
@@ -172,7 +176,10 @@ impl Plain for HostDir {
     }
 
     fn root(&self) -> Result<HostHandle> {
-        let root = rustix::fs::openat(&self.dir, ".", HostHandle::ANY, Mode::empty());
+        if let Some(os) = self.refused {
+            return Err(from_errno(os));
+        }
+        let root = open::at(&self.dir, ".", HostHandle::ANY, Mode::empty());
         Ok(HostHandle::new(root.map_err(from_errno)?, false))
     }
 

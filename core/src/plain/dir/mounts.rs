@@ -1,5 +1,6 @@
 //! The mounts of this process, as `/proc/self/mountinfo` tells of them (proc(5)).
 
+use super::open;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::retry_on_intr;
@@ -112,7 +113,7 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 fn read(path: impl AsRef<Path>) -> Option<Vec<u8>> {
     const STEP: usize = 16 * 1024;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(CWD, path.as_ref(), flags, Mode::empty()).ok()?;
+    let file = open::at(CWD, path.as_ref(), flags, Mode::empty()).ok()?;
     let mut bytes = Vec::new();
     loop {
         bytes.reserve(STEP);

@@ -5,10 +5,23 @@
 //! Subvolumes of a btrfs are in one mount, bind mounts of one filesystem are not.
 
 use super::place;
+use crate::descriptors;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags};
 use rustix::io::{Errno as Os, Result};
+use rustix::path::Arg;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// `openat`, which everything here opens with: where no descriptor is left, those that are only cached
+/// are closed first.
+pub(crate) fn at(
+    dir: impl AsFd,
+    name: impl Arg + Copy,
+    flags: OFlags,
+    mode: Mode,
+) -> Result<OwnedFd> {
+    descriptors::retry(|| rustix::fs::openat(&dir, name, flags, mode))
+}
 
 /// Opens `name`, which is not made: `XDEV` where something is mounted on it.
 pub(super) fn within_mount(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
@@ -17,7 +30,9 @@ pub(super) fn within_mount(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> R
     if IS_MISSING.load(Ordering::Relaxed) {
         return compared(dir, name, flags);
     }
-    match rustix::fs::openat2(dir, name, flags, Mode::empty(), ResolveFlags::NO_XDEV) {
+    let resolve = ResolveFlags::NO_XDEV;
+    let open = || rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve);
+    match descriptors::retry(open) {
         // A sandbox that does not know the call says PERM, as files say that may not be changed.
         Err(os @ (Os::NOSYS | Os::PERM)) => {
             let opened = compared(dir, name, flags);
@@ -32,7 +47,7 @@ pub(super) fn within_mount(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> R
 
 /// [`within_mount`] without `openat2`.
 fn compared(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
-    let opened = rustix::fs::openat(dir, name, flags, Mode::empty())?;
+    let opened = at(dir, name, flags, Mode::empty())?;
     match place::is_one_mount(dir, opened.as_fd())? {
         true => Ok(opened),
         false => Err(Os::XDEV),

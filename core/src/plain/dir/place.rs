@@ -11,7 +11,8 @@
 //! ```
 
 use super::mounts::{self, Mounts};
-use super::{errno::from_errno, list};
+use super::{errno::from_errno, list, open};
+use crate::descriptors::is_exhausted;
 use crate::error::{Errno, Error, Result};
 use crate::place::Relation;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -66,7 +67,7 @@ impl Ancestry {
         let mut ids = vec![id];
         let mut in_mount = 1;
         let mut last = (id, mount);
-        let mut at = up(dir);
+        let mut at = up(dir)?;
         // A directory that may not be searched ends the walk: what is above it is compared by path.
         while let Some(dir) = at {
             let Ok(found) = identify(dir.as_fd()) else {
@@ -80,7 +81,7 @@ impl Ancestry {
                 in_mount += 1;
             }
             last = found;
-            at = up(dir.as_fd());
+            at = up(dir.as_fd())?;
         }
         Self {
             ids: ids.into(),
@@ -229,10 +230,17 @@ fn check_not_removed(dir: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-/// The directory above.
-fn up(dir: BorrowedFd<'_>) -> Option<OwnedFd> {
+/// The directory above; none if it cannot be opened.
+///
+/// # Errors
+/// `mfile`: that no descriptor was left says nothing about the directory.
+fn up(dir: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(dir, "..", flags, Mode::empty()).ok()
+    match open::at(dir, "..", flags, Mode::empty()) {
+        Ok(up) => Ok(Some(up)),
+        Err(os) if is_exhausted(os) => Err(from_errno(os)),
+        Err(_) => Ok(None),
+    }
 }
 
 /// What the system says of an open directory.

@@ -15,7 +15,7 @@
 //! `trusted.*` (as if there were none), and a symbolic link has no `user.*`.
 
 use super::errno::from_errno;
-use super::{name_or_dot, stat};
+use super::{name_or_dot, open, stat};
 use crate::error::{Errno, Error, Result};
 use crate::layer::XattrNames;
 use crate::meta::Kind;
@@ -142,7 +142,7 @@ impl Route {
                     return Ok(Reached::Nothing);
                 }
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-                rustix::fs::openat(dir, name_or_dot(name), flags, Mode::empty())
+                open::at(dir, name_or_dot(name), flags, Mode::empty())
                     .map(Reached::File)
                     .map_err(from_errno)
             }

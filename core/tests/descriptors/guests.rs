@@ -1,0 +1,231 @@
+//! A guest that opens whatever it can: another guest and the engine go on.
+
+use crate::kit::{
+    CREATE, READ, WRITE, capability, file, lower, open_descriptors, scratch, writable, write_tree,
+};
+use crate::limited::limited;
+use wasi_overlay_core::{Dir, Errno, Limits, Live, OpenHandles, OpenHow, Opened, Overlay};
+
+const USUAL: u64 = 1024;
+const DIRS: usize = 300;
+
+fn guest() -> OpenHandles {
+    OpenHandles::new(&Limits::default())
+}
+
+/// Opens until that fails, by the paths that `path` makes of numbers.
+fn open_all(root: &Dir, how: OpenHow, path: impl Fn(usize) -> String) -> Vec<Opened> {
+    let mut opened = Vec::new();
+    loop {
+        match root.open_at(&path(opened.len()), how) {
+            Ok(file) => opened.push(file),
+            Err(error) => {
+                assert_eq!(error.errno(), Errno::TooManyFiles, "{error}");
+                return opened;
+            }
+        }
+        assert!(opened.len() < 10_000, "there is no limit");
+    }
+}
+
+/// All that a guest does, none of which takes many descriptors at once.
+fn use_filesystem(root: &Dir) {
+    for index in 0..DIRS {
+        let path = format!("{index}/f");
+        assert_eq!(
+            file(root, &path, READ)
+                .unwrap()
+                .read_at(&mut [0; 8], 0)
+                .unwrap(),
+            8
+        );
+    }
+    file(root, "1/f", WRITE).unwrap().append(b"x").unwrap();
+    root.rename_at("1/f", root, "2/moved").unwrap();
+    root.rename_at("2/moved", root, "1/f").unwrap();
+    root.create_directory_at("made").unwrap();
+    drop(file(root, "made/new", CREATE).unwrap());
+    assert_eq!(root.list().unwrap().len(), DIRS + 1);
+    let Opened::Dir(made) = root.open_at("made", READ).unwrap() else {
+        panic!("a directory is a file");
+    };
+    assert_eq!(made.list().unwrap().len(), 1);
+    made.unlink_file_at("new").unwrap();
+    root.remove_directory_at("made").unwrap();
+}
+
+#[test]
+fn guest_that_opens_all_it_can_stops_no_other() {
+    limited(
+        "guests::guest_that_opens_all_it_can_stops_no_other",
+        USUAL,
+        || {
+            let temp = scratch();
+            write_tree(&temp.path().join("lower"), DIRS);
+            write_tree(&temp.path().join("plain"), DIRS);
+            let overlay = writable(temp.path(), 0);
+            let live = Live::new(capability(&temp.path().join("plain")));
+            let of_dirs = |index: usize| format!("{}/f", index % DIRS);
+            for root in [overlay.root(), live.root()] {
+                for how in [READ, WRITE] {
+                    let (evil, good) = (guest(), guest());
+                    let taken = open_all(&root.counted(&evil), how, of_dirs);
+                    assert!(taken.len() >= 200, "only {}", taken.len());
+                    assert_eq!(evil.count(), taken.len());
+                    use_filesystem(&root.counted(&good));
+                    assert_eq!(good.count(), 0);
+                    // Closing makes room again, exactly as much.
+                    let (root, mut taken) = (root.counted(&evil), taken);
+                    drop(taken.pop());
+                    taken.push(root.open_at("0/f", how).unwrap());
+                    assert_eq!(
+                        root.open_at("0/f", how).unwrap_err().errno(),
+                        Errno::TooManyFiles
+                    );
+                    drop(taken);
+                    assert_eq!(evil.count(), 0);
+                    use_filesystem(&root);
+                }
+            }
+            overlay.close().unwrap();
+        },
+    );
+}
+
+/// Many guests together leave the engine what it needs: calls that open nothing for the guest.
+#[test]
+fn all_guests_together_leave_some_to_the_engine() {
+    limited(
+        "guests::all_guests_together_leave_some_to_the_engine",
+        USUAL,
+        || {
+            let temp = scratch();
+            write_tree(&temp.path().join("lower"), DIRS);
+            let overlay = writable(temp.path(), 0);
+            let root = overlay.root();
+            let guests: Vec<OpenHandles> = (0..8).map(|_| guest()).collect();
+            let taken: Vec<Vec<Opened>> = guests
+                .iter()
+                .map(|guest| {
+                    open_all(&root.counted(guest), WRITE, |index| {
+                        format!("{}/f", index % DIRS)
+                    })
+                })
+                .collect();
+            assert!(open_descriptors() <= USUAL as usize);
+            // Not counted: what the embedder opens itself.
+            use_filesystem(&root);
+            // A mount.
+            let second = writable(temp.path(), 1);
+            use_filesystem(&second.root());
+            second.close().unwrap();
+            drop(taken);
+            use_filesystem(&root.counted(&guests[0]));
+            overlay.close().unwrap();
+        },
+    );
+}
+
+/// A file that was opened for reading takes another descriptor when it is copied up.
+#[test]
+fn copies_of_open_files_are_counted() {
+    limited("guests::copies_of_open_files_are_counted", USUAL, || {
+        let temp = scratch();
+        write_tree(&temp.path().join("lower"), DIRS);
+        let overlay = writable(temp.path(), 0);
+        let (evil, good) = (guest(), guest());
+        let root = overlay.root().counted(&evil);
+        let mut readers = open_all(&root, READ, |index| format!("{}/f", index % DIRS));
+        drop(readers.pop());
+        for index in 0..readers.len() {
+            // Nothing is left but one handle, and each copy stays open for its reader.
+            root.set_times_at(
+                &format!("{index}/f"),
+                true,
+                wasi_overlay_core::SetTimes {
+                    accessed: wasi_overlay_core::SetTime::Now,
+                    modified: wasi_overlay_core::SetTime::Now,
+                },
+            )
+            .unwrap();
+        }
+        for reader in &readers {
+            assert_eq!(reader.file().unwrap().read_at(&mut [0; 8], 0).unwrap(), 8);
+        }
+        assert!(open_descriptors() < USUAL as usize / 2 + USUAL as usize / 2);
+        use_filesystem(&overlay.root().counted(&good));
+    });
+}
+
+/// What takes no descriptor of the process is counted for its guest alone.
+#[test]
+fn handles_that_hold_no_descriptor_have_the_limit_of_the_guest() {
+    limited(
+        "guests::handles_that_hold_no_descriptor_have_the_limit_of_the_guest",
+        64,
+        || {
+            let temp = scratch();
+            write_tree(&temp.path().join("lower"), 1);
+            let on_disk = Overlay::builder().lower(lower(&temp.path().join("lower")));
+            let on_disk = on_disk.build().unwrap();
+            let in_memory = Overlay::builder().upper_memory(1 << 20).build().unwrap();
+            drop(file(&in_memory.root(), "f", CREATE).unwrap());
+            let mut limits = Limits::default();
+            for most in [1, 100, limits.open_handles] {
+                limits.open_handles = most;
+                let guest = OpenHandles::new(&limits);
+                for (overlay, path) in [(&on_disk, "0"), (&in_memory, "f")] {
+                    let root = overlay.root().counted(&guest);
+                    let opened = open_all(&root, READ, |_| path.to_owned());
+                    assert_eq!((opened.len(), guest.count()), (most, most));
+                    // One handle however many have it.
+                    let copies = opened.clone();
+                    drop(opened);
+                    assert_eq!(guest.count(), most);
+                    drop(copies);
+                    assert_eq!(guest.count(), 0);
+                }
+            }
+        },
+    );
+}
+
+/// A call that is refused changes nothing, and one that fails takes no room.
+#[test]
+fn refused_open_makes_and_cuts_nothing() {
+    let temp = scratch();
+    write_tree(&temp.path().join("lower"), 2);
+    std::fs::create_dir(temp.path().join("plain")).unwrap();
+    let overlay = writable(temp.path(), 0);
+    let live = Live::new(capability(&temp.path().join("plain")));
+    let mut limits = Limits::default();
+    limits.open_handles = 1;
+    for root in [overlay.root(), live.root()] {
+        let guest = OpenHandles::new(&limits);
+        let root = root.counted(&guest);
+        for _ in 0..3 {
+            assert_eq!(
+                root.open_at("none", READ).unwrap_err().errno(),
+                Errno::NoEntry
+            );
+        }
+        let held = file(&root, "held", CREATE).unwrap();
+        held.append(b"data").unwrap();
+        for path in ["new", "held"] {
+            let how = OpenHow {
+                truncate: true,
+                ..CREATE
+            };
+            let error = root.open_at(path, how).unwrap_err();
+            assert_eq!(error.errno(), Errno::TooManyFiles);
+        }
+        assert_eq!(
+            root.stat_at("new", true).unwrap_err().errno(),
+            Errno::NoEntry
+        );
+        assert_eq!(held.stat().unwrap().size, 4);
+        drop(held);
+        assert_eq!(guest.count(), 0);
+        drop(file(&root, "new", CREATE).unwrap());
+    }
+}

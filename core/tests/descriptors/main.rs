@@ -1,0 +1,30 @@
+//! The process has a limited number of descriptors: what mounts cache of them never keeps another
+//! mount, or the guest itself, from a call that could be answered without the cache, and guests
+//! leave some to the engine.
+//!
+//! A plain directory is the oracle: it holds one descriptor for what is open, and no other.
+#![cfg(feature = "dir")]
+
+mod cached;
+mod guests;
+mod kit;
+#[path = "../limited/mod.rs"]
+mod limited;
+
+/// What opens something by itself does not close cached descriptors where none is left.
+#[test]
+fn everything_is_opened_where_cached_descriptors_are_closed() {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![source];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with("plain/dir/open.rs") && !path.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(!text.contains("rustix::fs::open"), "{}", path.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The matrix once more where the process may have 64 descriptors: what is cached is let go.
+
+#[path = "../limited/mod.rs"]
+mod process;
+
+use crate::run;
+use crate::run::Mount;
+use process::limited;
+
+/// As few as a shell would give with `ulimit -n 64`.
+const FEW: u64 = 64;
+
+#[test]
+fn on_an_upper_that_others_wrote() {
+    limited("limited::on_an_upper_that_others_wrote", FEW, || {
+        run(Mount::Written)
+    });
+}
+
+#[test]
+fn on_an_upper_directory() {
+    limited("limited::on_an_upper_directory", FEW, || {
+        run(Mount::Directory)
+    });
+}
+
+#[test]
+fn on_an_upper_whose_handles_are_paths() {
+    limited("limited::on_an_upper_whose_handles_are_paths", FEW, || {
+        run(Mount::ByPath)
+    });
+}
+
+#[test]
+fn on_an_upper_in_memory() {
+    limited("limited::on_an_upper_in_memory", FEW, || run(Mount::Memory));
+}
+
+#[test]
+fn on_a_layer_in_memory_that_is_kept() {
+    limited("limited::on_a_layer_in_memory_that_is_kept", FEW, || {
+        run(Mount::Kept)
+    });
+}
+
+#[test]
+fn without_an_upper() {
+    limited("limited::without_an_upper", FEW, || run(Mount::NoUpper));
+}
+
+#[test]
+fn through_a_read_only_view() {
+    limited("limited::through_a_read_only_view", FEW, || {
+        run(Mount::ReadOnly)
+    });
+}
