@@ -20,7 +20,7 @@ pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened>
     let read = how.read || !how.write;
     if write && !dir.is_writable() {
         read_only::open(dir, path, how)?;
-        return Err(Errno::ReadOnly.into());
+        return Err(super::refused());
     }
 
     let mut options = OpenOptions::new();

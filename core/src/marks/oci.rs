@@ -3,6 +3,7 @@
 use super::grant;
 use crate::error::{Errno, Error, Result, is_there};
 use crate::layer::Found;
+use crate::log::Warning;
 use crate::meta::SetTimes;
 use crate::name::Name;
 use crate::plain::Plain;
@@ -184,10 +185,12 @@ pub(super) fn refused<P: Plain>(plain: &P, name: Name<'_>) -> Error {
     Error::new(
         Errno::Unsupported,
         format_args!(
-            "a whiteout named {name} would hide a directory's own \".\" or \"..\": no tool writes \
-             one, so the layer is broken; remove the file or make the layer again"
+            "the whiteout `{name}` would hide a directory's own `.` or `..`: no tool writes one, so the \
+             layer is broken"
         ),
     )
+    .with_remedy(|| "remove the file, or make the layer again")
+    .with_warning(Warning::BrokenWhiteout)
     .in_layer(|| plain.label())
 }
 
