@@ -1,7 +1,7 @@
 //! What a descriptor stands for, whether it is a file or a directory.
 
 use crate::descriptor::{Dir, File, Opened};
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::meta::{Identity, Kind, SetTimes, Stat};
 use crate::wasi::Access;
 
@@ -43,6 +43,36 @@ impl Opened {
             Self::Dir(dir) => Ok(dir),
             Self::File(_) => Err(Errno::NotDirectory.into()),
         }
+    }
+
+    /// As [`file`](Self::file), for the log too: `call` is what WASI calls the call.
+    ///
+    /// # Errors
+    /// `bad-descriptor` for a directory.
+    pub fn file_for(&self, call: &'static str) -> Result<&File> {
+        self.file()
+            .map_err(|error| self.refused(call, error, "the descriptor is a directory"))
+    }
+
+    /// As [`dir`](Self::dir), for the log too: `call` is what WASI calls the call.
+    ///
+    /// # Errors
+    /// `not-directory` for a file.
+    pub fn dir_for(&self, call: &'static str) -> Result<&Dir> {
+        self.dir()
+            .map_err(|error| self.refused(call, error, "the descriptor is a file"))
+    }
+
+    /// The error of a call that a host refuses before it reaches the file or directory; a log has it.
+    #[doc(hidden)]
+    #[cold]
+    pub fn refused(&self, call: &'static str, error: impl Into<Error>, reason: &str) -> Error {
+        let mut error = Error::because(error.into().errno(), || reason);
+        match self {
+            Self::File(file) => file.log_refusal(call, &mut error),
+            Self::Dir(dir) => dir.log_refusal(call, &mut error),
+        }
+        error
     }
 
     /// The type. Nothing but files and directories can be opened.

@@ -299,7 +299,15 @@ macro_rules! wasi_conversions_alike {
                 path: &str,
                 access: $types::DescriptorFlags,
             ) -> $crate::Result<Opened> {
-                let mut opened = dir.open_at(path, self.how(path_flags, access)?)?;
+                let how = self.how(path_flags, access).map_err(|errno| {
+                    let dir = Opened::from(dir.clone());
+                    dir.refused(
+                        "open-at",
+                        errno,
+                        "flags for synchronous writes are not supported",
+                    )
+                })?;
+                let mut opened = dir.open_at(path, how)?;
                 let mutate = $types::DescriptorFlags::MUTATE_DIRECTORY;
                 opened.set_mutate_directory(access.contains(mutate));
                 Ok(opened)

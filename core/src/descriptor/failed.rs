@@ -50,6 +50,13 @@ impl Dir {
         error.set_logged();
     }
 
+    /// Writes the line of a call that was refused before it reached this directory.
+    pub(crate) fn log_refusal(&self, call: &'static str, error: &mut Error) {
+        if is_wanted(error) {
+            self.log_failure(call, Named::Nothing, error);
+        }
+    }
+
     /// What a log calls `path` in this directory, or the directory itself.
     fn path_to(&self, path: Option<&str>) -> Vec<u8> {
         let mut whole = match &self.repr {
@@ -105,6 +112,13 @@ impl Dir {
 }
 
 impl File {
+    /// Writes the line of a call that was refused before it reached this file.
+    pub(crate) fn log_refusal(&self, call: &'static str, error: &mut Error) {
+        if is_wanted(error) {
+            self.log_failure(call, Named::Nothing, error);
+        }
+    }
+
     /// What a log calls the file; none once it has no name.
     fn path(&self) -> Option<Vec<u8>> {
         match &self.0 {

@@ -3,7 +3,7 @@
 use super::stat::{self, Place};
 use super::{Mount, change, from_io, list, open, read_only, times};
 use crate::descriptor::{OpenHow, Opened};
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::identity::IdentityKey;
 use crate::listing::Listing;
 use crate::meta::{Identity, SetTimes, Stat};
@@ -136,10 +136,12 @@ impl LiveDir {
 
     pub(crate) fn readlink_at(&self, path: &str) -> Result<String> {
         let target = cap_primitives::fs::read_link(self.file(), path.as_ref()).map_err(from_io)?;
-        target
-            .into_os_string()
-            .into_string()
-            .map_err(|_| Errno::IllegalByteSequence.into())
+        target.into_os_string().into_string().map_err(|_| {
+            Error::because(
+                Errno::IllegalByteSequence,
+                || "the link's target is not UTF-8",
+            )
+        })
     }
 
     pub(crate) fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {

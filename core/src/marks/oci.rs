@@ -3,7 +3,7 @@
 use super::grant;
 use crate::error::{Errno, Error, Result, is_there};
 use crate::layer::Found;
-use crate::log::Warning;
+use crate::log::{Shown, Warning};
 use crate::meta::SetTimes;
 use crate::name::Name;
 use crate::plain::Plain;
@@ -91,7 +91,12 @@ impl MarkName {
         let length = PREFIX.len() + name.len();
         let mut bytes = [0; MAX_NAME];
         let Some(whole) = bytes.get_mut(..length) else {
-            return Err(Errno::NameTooLong.into());
+            return Err(Error::because(Errno::NameTooLong, || {
+                format!(
+                    "the whiteout of `{}` would have a name of over 255 bytes",
+                    Shown::new(name)
+                )
+            }));
         };
         let (prefix, rest) = whole.split_at_mut(PREFIX.len());
         prefix.copy_from_slice(PREFIX);

@@ -75,7 +75,12 @@ impl Shared {
         if read_only {
             return Err(self.refused_change());
         }
-        let name = walked.name().ok_or(Errno::Busy)?;
+        let name = walked.name().ok_or_else(|| {
+            Error::because(
+                Errno::Busy,
+                || "the path ends in `.` or `..`: only a name can be removed",
+            )
+        })?;
         let parent = &self.materialize(walked.parents())?;
         self.may_change_names(parent)?;
         self.copy_up(parent, Data::Keep)?;

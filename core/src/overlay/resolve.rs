@@ -363,7 +363,10 @@ impl Shared {
                 }
                 // No system has such a link, but a layer of an embedder's own may.
                 if target.contains(&0) {
-                    return Err(Errno::Invalid.into());
+                    return Err(Error::because(
+                        Errno::Invalid,
+                        || "the target of a symbolic link holds a NUL",
+                    ));
                 }
                 pending.links.push(Rest::new(Cow::Owned(target)));
                 continue;

@@ -545,7 +545,13 @@ fn a_limit_is_named() {
     let line = one_line(Errno::InsufficientMemory, || root.list());
     check(
         &line,
-        ["read-directory", "", "", "Limits::listing_bytes", ""],
+        [
+            "read-directory",
+            ".",
+            "",
+            "Limits::listing_bytes",
+            "raise the limit",
+        ],
     );
     let line = one_line(Errno::NameTooLong, || root.create_directory_at("etc/x"));
     check(
