@@ -174,6 +174,7 @@ impl Dir {
     ///
     /// # Errors
     /// Those of POSIX `fstatat`.
+    #[inline(always)]
     pub fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
         let answer = dir!(self, dir => dir.stat_at(path, follow));
         logged!(self, "stat-at", Named::Path(path, follow), answer)
@@ -184,6 +185,7 @@ impl Dir {
     ///
     /// # Errors
     /// Those of POSIX `fstatat`.
+    #[inline(always)]
     pub fn stat_and_identity_at(&self, path: &str, follow: bool) -> Result<(Stat, Identity)> {
         let answer = dir!(self, dir => dir.stat_and_identity_at(path, follow));
         logged!(self, "stat-at", Named::Path(path, follow), answer)
@@ -193,6 +195,7 @@ impl Dir {
     ///
     /// # Errors
     /// Those of POSIX `fstatat`.
+    #[inline(always)]
     pub fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
         let answer = dir!(self, dir => dir.identity_at(path, follow));
         logged!(self, "metadata-hash-at", Named::Path(path, follow), answer)
