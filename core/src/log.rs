@@ -121,20 +121,33 @@ impl Failed<'_> {
     }
 }
 
-/// Writes the line of a call that a host refuses before it reaches a directory or a file, such as one on
+/// Writes the line of a call that a host refuses where it has no directory or file to call, such as one on
 /// a descriptor that is not open.
 #[doc(hidden)]
 #[inline]
-pub fn refused(call: &'static str, errno: Errno, reason: &str) {
+pub fn refused<R: fmt::Display>(call: &'static str, code: Errno, reason: impl FnOnce() -> R) {
     if is_on() {
-        let failed = Failed {
-            call,
-            path: None,
-            to: None,
-            layer: None,
-        };
-        failed.write(&Error::new(errno, reason), None);
+        write_without_path(call, &Error::new(code, reason()));
     }
+}
+
+/// Writes the line of an error that no call has written, of which nothing else is known.
+#[doc(hidden)]
+pub fn rest(error: &Error) {
+    if error.has_details() && !error.is_logged() && is_on() {
+        write_without_path("(not known)", error);
+    }
+}
+
+#[cold]
+fn write_without_path(call: &'static str, error: &Error) {
+    let failed = Failed {
+        call,
+        path: None,
+        to: None,
+        layer: None,
+    };
+    failed.write(error, None);
 }
 
 /// A code as the WIT names it.

@@ -30,7 +30,10 @@ impl Opened {
     pub fn stream_file(&self) -> Result<&File> {
         match self {
             Self::File(file) => Ok(file),
-            Self::Dir(_) => Err(Errno::IsDirectory.into()),
+            Self::Dir(dir) => {
+                let reason = "a directory has no bytes to read";
+                Err(dir.refused("read-via-stream", Errno::IsDirectory, reason))
+            }
         }
     }
 
@@ -51,7 +54,7 @@ impl Opened {
     /// `bad-descriptor` for a directory.
     pub fn file_for(&self, call: &'static str) -> Result<&File> {
         self.file()
-            .map_err(|error| self.refused(call, error, "the descriptor is a directory"))
+            .map_err(|error| self.refused(call, error.errno(), "the descriptor is a directory"))
     }
 
     /// As [`dir`](Self::dir), for the log too: `call` is what WASI calls the call.
@@ -60,19 +63,17 @@ impl Opened {
     /// `not-directory` for a file.
     pub fn dir_for(&self, call: &'static str) -> Result<&Dir> {
         self.dir()
-            .map_err(|error| self.refused(call, error, "the descriptor is a file"))
+            .map_err(|error| self.refused(call, error.errno(), "the descriptor is a file"))
     }
 
     /// The error of a call that a host refuses before it reaches the file or directory; a log has it.
     #[doc(hidden)]
     #[cold]
-    pub fn refused(&self, call: &'static str, error: impl Into<Error>, reason: &str) -> Error {
-        let mut error = Error::because(error.into().errno(), || reason);
+    pub fn refused(&self, call: &'static str, code: Errno, reason: &str) -> Error {
         match self {
-            Self::File(file) => file.log_refusal(call, &mut error),
-            Self::Dir(dir) => dir.log_refusal(call, &mut error),
+            Self::File(file) => file.refused(call, code, reason),
+            Self::Dir(dir) => dir.refused(call, code, reason),
         }
-        error
     }
 
     /// The type. Nothing but files and directories can be opened.

@@ -299,11 +299,10 @@ macro_rules! wasi_conversions_alike {
                 path: &str,
                 access: $types::DescriptorFlags,
             ) -> $crate::Result<Opened> {
-                let how = self.how(path_flags, access).map_err(|errno| {
-                    let dir = Opened::from(dir.clone());
+                let how = self.how(path_flags, access).map_err(|code| {
                     dir.refused(
                         "open-at",
-                        errno,
+                        code,
                         "flags for synchronous writes are not supported",
                     )
                 })?;

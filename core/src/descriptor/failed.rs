@@ -50,11 +50,15 @@ impl Dir {
         error.set_logged();
     }
 
-    /// Writes the line of a call that was refused before it reached this directory.
-    pub(crate) fn log_refusal(&self, call: &'static str, error: &mut Error) {
-        if is_wanted(error) {
-            self.log_failure(call, Named::Nothing, error);
+    /// The error of a call that a host refuses before it reaches this directory; a log has it.
+    #[doc(hidden)]
+    #[cold]
+    pub fn refused(&self, call: &'static str, code: Errno, reason: &str) -> Error {
+        let mut error = Error::because(code, || reason);
+        if is_wanted(&error) {
+            self.log_failure(call, Named::Nothing, &mut error);
         }
+        error
     }
 
     /// What a log calls `path` in this directory, or the directory itself.
@@ -112,11 +116,15 @@ impl Dir {
 }
 
 impl File {
-    /// Writes the line of a call that was refused before it reached this file.
-    pub(crate) fn log_refusal(&self, call: &'static str, error: &mut Error) {
-        if is_wanted(error) {
-            self.log_failure(call, Named::Nothing, error);
+    /// The error of a call that a host refuses before it reaches this file; a log has it.
+    #[doc(hidden)]
+    #[cold]
+    pub fn refused(&self, call: &'static str, code: Errno, reason: &str) -> Error {
+        let mut error = Error::because(code, || reason);
+        if is_wanted(&error) {
+            self.log_failure(call, Named::Nothing, &mut error);
         }
+        error
     }
 
     /// What a log calls the file; none once it has no name.

@@ -14,6 +14,7 @@
 //! | `readdir`, `poll` | `fd_readdir`, `poll_oneoff` |
 //! | `linking` | synchronous and asynchronous linkers |
 
+mod calls;
 mod convert;
 mod data;
 mod delegate;
@@ -124,8 +125,8 @@ impl OverlayP1Ctx {
     }
 
     /// The standard stream behind `fd`, if it is one.
-    fn stdio(&self, fd: Fd) -> Result<Option<Fd>, Error> {
-        Ok(match self.table.get(fd)? {
+    fn stdio(&self, call: &'static str, fd: Fd) -> Result<Option<Fd>, Error> {
+        Ok(match self.table.get(call, fd)? {
             Entry::Stdio(inner) => Some(*inner),
             Entry::Dir(_) | Entry::File(_) => None,
         })
