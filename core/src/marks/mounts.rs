@@ -43,7 +43,7 @@ fn refuse<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>, remedy: &st
     match opened {
         // A component has no mounts.
         Err(error) if cfg!(feature = "native") && error.errno() == Errno::CrossDevice => {
-            let message = format_args!("something is mounted on `{name}`, which is not entered");
+            let message = format_args!("{name} is a mount point, and not entered");
             Err(Error::new(Errno::NotPermitted, message)
                 .with_remedy(|| remedy)
                 .in_layer(|| plain.label()))
