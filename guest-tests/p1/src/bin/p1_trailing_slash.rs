@@ -16,6 +16,16 @@ const NAMES: [(&str, &str, &[&str]); 4] = [
 const LINKS: [&str; 6] = ["rel", "dir", "dangling", "self", "dot", "escape"];
 const ENDS: [&str; 4] = ["/", "//", "/.", "/./"];
 
+/// What a name stands for that is made anew for each call that may change it.
+const KINDS: [&str; 6] = [
+    "file",
+    "directory",
+    "nothing",
+    "link to file",
+    "link to directory",
+    "dangling link",
+];
+
 fn main() {
     for (dir, before, names) in NAMES {
         let fd = raw::open_dir(ROOT, dir).expect("it can be opened");
@@ -23,13 +33,33 @@ fn main() {
             for end in ENDS {
                 let path = format!("{before}{name}{end}");
                 println!("{dir:?} {path:?}");
-                on_path(fd, &path, &format!("{before}{name}"));
+                look(fd, &path);
             }
+        }
+    }
+    raw::mkdir(ROOT, "w").expect("nothing has the name");
+    let w = raw::open_dir(ROOT, "w").expect("it was made just now");
+    for (dir, path) in [
+        (w, "x/"),
+        (w, "x//"),
+        (w, "x/."),
+        (ROOT, "w/x/"),
+        (ROOT, "w/x/."),
+    ] {
+        for kind in KINDS {
+            let place = if dir == ROOT {
+                "from above"
+            } else {
+                "from its directory"
+            };
+            println!("{path:?} {kind}, {place}");
+            change(dir, w, path, kind);
         }
     }
 }
 
-fn on_path(dir: wasi::Fd, path: &str, bare: &str) {
+/// Calls that change nothing.
+fn look(dir: wasi::Fd, path: &str) {
     for (name, follow) in [("stat", true), ("lstat", false)] {
         let stat = raw::stat(dir, path, follow);
         show(
@@ -45,53 +75,84 @@ fn on_path(dir: wasi::Fd, path: &str, bare: &str) {
                 raw::close(fd).expect("it is open");
             }
         }
-        for (how, oflags) in [("create", 0), ("create exclusive", OFLAGS_EXCL)] {
-            let oflags = oflags | OFLAGS_CREAT;
-            let opened = raw::open(dir, path, follow, oflags, wasi::RIGHTS_FD_WRITE, 0);
-            if let Some(fd) = tried(format_args!("  {name}, {how}"), opened) {
-                raw::close(fd).expect("it is open");
-            }
+    }
+}
+
+/// Calls that may change something, each on what was made anew.
+fn change(dir: wasi::Fd, w: wasi::Fd, path: &str, kind: &str) {
+    let calls: [(&str, &dyn Fn() -> Result<(), wasi::Errno>); 12] = [
+        ("create", &|| create(dir, path, OFLAGS_CREAT)),
+        ("create exclusive", &|| {
+            create(dir, path, OFLAGS_CREAT | OFLAGS_EXCL)
+        }),
+        ("set times", &|| {
+            set_times(dir, path, wasi::LOOKUPFLAGS_SYMLINK_FOLLOW)
+        }),
+        ("set times, no follow", &|| set_times(dir, path, 0)),
+        ("mkdir", &|| raw::mkdir(dir, path)),
+        ("symlink", &|| raw::symlink("y", dir, path)),
+        ("link", &|| raw::link(dir, path, w, "to")),
+        ("link to", &|| raw::link(w, "file", dir, path)),
+        ("rename", &|| raw::rename(dir, path, w, "to")),
+        ("rename file to", &|| raw::rename(w, "file", dir, path)),
+        ("rename directory to", &|| raw::rename(w, "new", dir, path)),
+        ("unlink", &|| raw::unlink(dir, path)),
+    ];
+    for (name, call) in calls {
+        make(w, kind);
+        tried(format_args!("  {name}"), call());
+        clear(w);
+    }
+    make(w, kind);
+    tried("  rmdir", raw::rmdir(dir, path));
+    clear(w);
+}
+
+fn create(dir: wasi::Fd, path: &str, oflags: wasi::Oflags) -> Result<(), wasi::Errno> {
+    let fd = raw::open(dir, path, true, oflags, wasi::RIGHTS_FD_WRITE, 0)?;
+    raw::close(fd)
+}
+
+fn set_times(dir: wasi::Fd, path: &str, flags: wasi::Lookupflags) -> Result<(), wasi::Errno> {
+    // SAFETY: a call to the host; the path outlives it.
+    unsafe { wasi::path_filestat_set_times(dir, flags, path, 1, 1, wasi::FSTFLAGS_MTIM) }
+}
+
+/// Makes `x`, and a file and a directory beside it.
+fn make(w: wasi::Fd, kind: &str) {
+    for name in ["file", "target"] {
+        let fd = raw::open_write(w, name, OFLAGS_CREAT).expect("nothing has the name");
+        raw::close(fd).expect("it is open");
+    }
+    for name in ["new", "target-dir"] {
+        raw::mkdir(w, name).expect("nothing has the name");
+    }
+    match kind {
+        "file" => create(w, "x", OFLAGS_CREAT | OFLAGS_EXCL),
+        "directory" => raw::mkdir(w, "x"),
+        "link to file" => raw::symlink("target", w, "x"),
+        "link to directory" => raw::symlink("target-dir", w, "x"),
+        "dangling link" => raw::symlink("gone", w, "x"),
+        _ => Ok(()),
+    }
+    .expect("nothing has the name");
+}
+
+/// Removes all that is there, whatever it has become.
+fn clear(w: wasi::Fd) {
+    for name in [
+        "x",
+        "y",
+        "to",
+        "gone",
+        "file",
+        "target",
+        "new",
+        "target-dir",
+    ] {
+        if raw::unlink(w, name).is_err() {
+            // Not there, if it is no directory either.
+            let _gone = raw::rmdir(w, name);
         }
-    }
-    for (name, follow) in [("set times", true), ("set times, no follow", false)] {
-        let flags = if follow {
-            wasi::LOOKUPFLAGS_SYMLINK_FOLLOW
-        } else {
-            0
-        };
-        // SAFETY: a call to the host; the path outlives it.
-        let times =
-            unsafe { wasi::path_filestat_set_times(dir, flags, path, 1, 1, wasi::FSTFLAGS_MTIM) };
-        tried(format_args!("  {name}"), times);
-    }
-    if tried("  mkdir", raw::mkdir(dir, path)).is_some() {
-        raw::rmdir(dir, bare).expect("it was made just now");
-    }
-    if tried("  symlink", raw::symlink("x", dir, path)).is_some() {
-        raw::unlink(dir, bare).expect("it was made just now");
-    }
-    if tried("  link", raw::link(dir, path, ROOT, "linked")).is_some() {
-        raw::unlink(ROOT, "linked").expect("it was made just now");
-    }
-    if tried("  link to", raw::link(ROOT, "empty", dir, path)).is_some() {
-        raw::unlink(dir, bare).expect("it was made just now");
-    }
-    if tried("  rename", raw::rename(dir, path, ROOT, "renamed")).is_some() {
-        raw::rename(ROOT, "renamed", dir, bare).expect("it was renamed just now");
-    }
-    if tried("  rename file to", raw::rename(ROOT, "empty", dir, path)).is_some() {
-        raw::rename(dir, bare, ROOT, "empty").expect("it was renamed just now");
-    }
-    raw::mkdir(ROOT, "new").expect("nothing has the name");
-    if tried("  rename directory to", raw::rename(ROOT, "new", dir, path)).is_some() {
-        raw::rename(dir, bare, ROOT, "new").expect("it was renamed just now");
-        if bare == "emptydir" {
-            raw::mkdir(dir, bare).expect("nothing has the name");
-        }
-    }
-    raw::rmdir(ROOT, "new").expect("it was made just now");
-    tried("  unlink", raw::unlink(dir, path));
-    if tried("  rmdir", raw::rmdir(dir, path)).is_some() {
-        raw::mkdir(dir, bare).expect("it was removed just now");
     }
 }
