@@ -1,5 +1,6 @@
 //! The shapes of a function of preview 1 that calls the engine: table, call, convert. Each takes the name
-//! of the function, for the log.
+//! of the function, for the log. `imports` has them by `macro_use`, since names such as `path` are the
+//! language's where they are imported.
 
 /// What is the same for files and directories.
 macro_rules! object {
@@ -46,5 +47,3 @@ macro_rules! paths {
         $crate::p1::paths::with_paths($name, $self.blocking(), $memory, old, new, $call).await
     }};
 }
-
-pub(super) use {file, object, path, paths};

@@ -3,7 +3,6 @@
 //! Each call already runs in a `tracing` span of its name, with its arguments and its answer, at
 //! level `trace`: wiggle's glue in wasmtime-wasi makes it.
 
-use super::calls::{file, object, path, paths};
 use super::fd_table::Entry;
 use super::types::{
     self as types, Advice, CiovecArray, Dircookie, Errno, Error, Event, Fd, Fdflags, Fdstat,

@@ -14,6 +14,7 @@
 //! | `readdir`, `poll` | `fd_readdir`, `poll_oneoff` |
 //! | `linking` | synchronous and asynchronous linkers |
 
+#[macro_use]
 mod calls;
 mod convert;
 mod data;

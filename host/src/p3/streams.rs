@@ -80,8 +80,9 @@ pub(super) fn list<U>(
     mut store: Access<'_, U, WasiOverlay>,
     fd: &Resource<Descriptor>,
 ) -> wasmtime::Result<(StreamReader<DirectoryEntry>, Ended)> {
-    let dir = |descriptor: &Descriptor| descriptor.dir_for("read-directory");
-    let found = get(store.get(), fd, dir)?;
+    let found = get(store.get(), fd, |descriptor| {
+        descriptor.dir_for("read-directory")
+    })?;
     let (mut outcome, ended) = Outcome::new(&mut store)?;
     let stream = match found {
         Ok((dir, blocking)) => {
