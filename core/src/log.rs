@@ -3,10 +3,10 @@
 //! Every call of a guest is a method of [`Dir`](crate::Dir) or [`File`](crate::File), whatever the
 //! version of WASI. A method that fails writes one line at level `DEBUG`: the call, the path, the layer,
 //! the reason, and the remedy if there is one. A kind of failure that concerns every guest of a mount
-//! ([`Warning`]) is a line at level `WARN`, once a mount.
+//! (`Warning`) is a line at level `WARN`, once a mount.
 //!
 //! Where no log wants a line nothing is formatted or allocated: an error gets its words only
-//! [where they are read](is_on).
+//! where they are read.
 //!
 //! A guest chooses paths, names and targets of links. So control characters are escaped, and texts are cut.
 
