@@ -161,7 +161,7 @@ Examples:
   Call a function:
     wasi-overlay run --layer base --invoke add sum.wat 1 2
 
-  See why a call of the program fails:
+  See why calls of the program fail (call, path, layer, reason, remedy):
     WASMTIME_LOG=wasi_overlay=debug wasi-overlay run --layer base tool.wasm";
 
 const USAGE: &str = "wasi-overlay run [OPTIONS] APP.wasm|.wat|.cwasm [ARGS]...";

@@ -6,7 +6,10 @@ use tracing_subscriber::{EnvFilter, FmtSubscriber};
 use wasmtime_cli_flags::CommonOptions;
 
 /// Shows warnings of ours on stderr, or what `WASMTIME_LOG` asks for, as with `wasmtime run`:
-/// `WASMTIME_LOG=wasi_overlay=debug` tells why a call of the guest failed.
+/// `WASMTIME_LOG=wasi_overlay=debug` has a line for each call of the guest that failed, with the reason.
+///
+/// Warnings are about a mount, once for each: see `docs/design.md`, *How does an embedder learn why a call
+/// failed?*
 ///
 /// The options have to be configured.
 pub(crate) fn init(common: &mut CommonOptions) -> Result<()> {

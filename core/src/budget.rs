@@ -6,6 +6,17 @@
 //! Omitted from the component build to save code size: there the host bounds the memory of the
 //! instance as a whole.
 
+use crate::error::{Errno, Error};
+
+/// The error of a listing for which no bytes are left.
+pub(crate) fn exceeded() -> Error {
+    Error::because(
+        Errno::InsufficientMemory,
+        || "the listings that guests hold take all of Limits::listing_bytes",
+    )
+    .with_remedy(|| "raise the limit, or have the guest close directory streams")
+}
+
 #[cfg(feature = "native")]
 pub(crate) use counted::{Budget, Charge};
 #[cfg(not(feature = "native"))]

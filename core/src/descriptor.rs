@@ -1,12 +1,13 @@
 //! What a guest's descriptor stands for: a directory or a file of some mount.
 //!
 //! Hosts hold these and nothing else of the engine. A method is one WASI call: path resolution,
-//! checks and error codes are done here, once for all versions of WASI.
+//! checks and error codes are done here, once for all versions of WASI. So are the log lines of calls
+//! that fail ([`failed`]).
+
+mod failed;
 
 #[cfg(feature = "dir")]
 use crate::descriptors::{OpenHandles, guests::Handle, retry_operation};
-#[cfg(feature = "dir")]
-use crate::error::Errno;
 use crate::error::Result;
 use crate::layer::Advice;
 use crate::listing::Listing;
@@ -14,6 +15,8 @@ use crate::listing::Listing;
 use crate::live::{LiveDir, LiveFile};
 use crate::meta::{Identity, SetTimes, Stat};
 use crate::overlay::{OverlayDir, OverlayFile};
+use failed::Named;
+pub(crate) use failed::{not_open_for, other_mount};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -103,6 +106,19 @@ macro_rules! file {
     };
 }
 
+/// The answer of a call, after the line of the log if it failed.
+macro_rules! logged {
+    ($of:expr, $call:literal, $named:expr, $answer:expr) => {{
+        let mut answer = $answer;
+        if let Err(error) = &mut answer
+            && failed::is_wanted(error)
+        {
+            $of.log_failure($call, $named, error);
+        }
+        answer
+    }};
+}
+
 /// A mount's root is open for changes in it.
 impl From<DirRepr> for Dir {
     fn from(repr: DirRepr) -> Self {
@@ -169,17 +185,22 @@ impl Dir {
     /// directory; `read-only`; `mfile` if the guest has as much open as it may
     /// ([`counted`](Self::counted)).
     pub fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
-        #[cfg(feature = "dir")]
-        let handle = match &self.handle {
-            Some(handle) => Some(handle.guest().open(self.may_hold_descriptors())?),
-            None => None,
+        let open = || {
+            #[cfg(feature = "dir")]
+            let handle = match &self.handle {
+                Some(handle) => Some(handle.guest().open(self.may_hold_descriptors())?),
+                None => None,
+            };
+            let mut opened = dir!(self, dir => dir.open_at(path, how))?;
+            #[cfg(feature = "dir")]
+            if let Some(handle) = handle {
+                opened.count(handle);
+            }
+            Ok(opened)
         };
-        let mut opened = dir!(self, dir => dir.open_at(path, how))?;
+        let named = Named::Path(path, how.follow);
+        let mut opened = logged!(self, "open-at", named, open())?;
         opened.set_mutate_directory(false);
-        #[cfg(feature = "dir")]
-        if let Some(handle) = handle {
-            opened.count(handle);
-        }
         Ok(opened)
     }
 
@@ -208,8 +229,10 @@ impl Dir {
     ///
     /// # Errors
     /// Those of POSIX `fstatat`.
+    #[inline(always)]
     pub fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
-        dir!(self, dir => dir.stat_at(path, follow))
+        let answer = dir!(self, dir => dir.stat_at(path, follow));
+        logged!(self, "stat-at", Named::Path(path, follow), answer)
     }
 
     /// [`stat_at`](Self::stat_at) and [`identity_at`](Self::identity_at) of one file, for WASI 0.1,
@@ -217,16 +240,20 @@ impl Dir {
     ///
     /// # Errors
     /// Those of POSIX `fstatat`.
+    #[inline(always)]
     pub fn stat_and_identity_at(&self, path: &str, follow: bool) -> Result<(Stat, Identity)> {
-        dir!(self, dir => dir.stat_and_identity_at(path, follow))
+        let answer = dir!(self, dir => dir.stat_and_identity_at(path, follow));
+        logged!(self, "stat-at", Named::Path(path, follow), answer)
     }
 
     /// `metadata-hash-at`.
     ///
     /// # Errors
     /// Those of POSIX `fstatat`.
+    #[inline(always)]
     pub fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
-        dir!(self, dir => dir.identity_at(path, follow))
+        let answer = dir!(self, dir => dir.identity_at(path, follow));
+        logged!(self, "metadata-hash-at", Named::Path(path, follow), answer)
     }
 
     /// `set-times-at`.
@@ -234,7 +261,8 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `utimensat`; `read-only`.
     pub fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
-        dir!(self, dir => dir.set_times_at(path, follow, times))
+        let answer = dir!(self, dir => dir.set_times_at(path, follow, times));
+        logged!(self, "set-times-at", Named::Path(path, follow), answer)
     }
 
     /// `create-directory-at`.
@@ -242,7 +270,13 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `mkdirat`; `read-only`.
     pub fn create_directory_at(&self, path: &str) -> Result<()> {
-        dir!(self, dir => dir.create_directory_at(path))
+        let answer = dir!(self, dir => dir.create_directory_at(path));
+        logged!(
+            self,
+            "create-directory-at",
+            Named::Path(path, false),
+            answer
+        )
     }
 
     /// `remove-directory-at`.
@@ -250,7 +284,13 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `unlinkat` with `AT_REMOVEDIR`; `read-only`.
     pub fn remove_directory_at(&self, path: &str) -> Result<()> {
-        dir!(self, dir => dir.remove_directory_at(path))
+        let answer = dir!(self, dir => dir.remove_directory_at(path));
+        logged!(
+            self,
+            "remove-directory-at",
+            Named::Path(path, false),
+            answer
+        )
     }
 
     /// `unlink-file-at`.
@@ -258,7 +298,8 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `unlinkat`, but `is-directory` for a directory; `read-only`.
     pub fn unlink_file_at(&self, path: &str) -> Result<()> {
-        dir!(self, dir => dir.unlink_file_at(path))
+        let answer = dir!(self, dir => dir.unlink_file_at(path));
+        logged!(self, "unlink-file-at", Named::Path(path, false), answer)
     }
 
     /// `symlink-at`: makes `path` a link to `target`.
@@ -266,7 +307,8 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `symlinkat`; `not-permitted` for an absolute target; `read-only`.
     pub fn symlink_at(&self, target: &str, path: &str) -> Result<()> {
-        dir!(self, dir => dir.symlink_at(target, path))
+        let answer = dir!(self, dir => dir.symlink_at(target, path));
+        logged!(self, "symlink-at", Named::Path(path, false), answer)
     }
 
     /// `readlink-at`.
@@ -275,7 +317,8 @@ impl Dir {
     /// Those of POSIX `readlinkat`; `not-permitted` for an absolute target, unless the mount
     /// resolves those; `illegal-byte-sequence` for one that is no UTF-8.
     pub fn readlink_at(&self, path: &str) -> Result<String> {
-        dir!(self, dir => dir.readlink_at(path))
+        let answer = dir!(self, dir => dir.readlink_at(path));
+        logged!(self, "readlink-at", Named::Path(path, false), answer)
     }
 
     /// `link-at`, without following.
@@ -284,7 +327,7 @@ impl Dir {
     /// Those of POSIX `linkat`; `not-permitted` for a directory; `cross-device` between mounts;
     /// `read-only`.
     pub fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
-        match (&self.repr, &new_dir.repr) {
+        let answer = match (&self.repr, &new_dir.repr) {
             (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.link_at(path, new, new_path),
             #[cfg(feature = "dir")]
             (DirRepr::Live(old), DirRepr::Live(new)) => {
@@ -292,9 +335,10 @@ impl Dir {
             }
             #[cfg(feature = "dir")]
             (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
-                Err(Errno::CrossDevice.into())
+                Err(other_mount())
             }
-        }
+        };
+        logged!(self, "link-at", Named::Two(path, new_dir, new_path), answer)
     }
 
     /// `rename-at`.
@@ -302,7 +346,7 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `renameat`; `cross-device` between mounts; `read-only`.
     pub fn rename_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
-        match (&self.repr, &new_dir.repr) {
+        let answer = match (&self.repr, &new_dir.repr) {
             (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.rename_at(path, new, new_path),
             #[cfg(feature = "dir")]
             (DirRepr::Live(old), DirRepr::Live(new)) => {
@@ -310,9 +354,15 @@ impl Dir {
             }
             #[cfg(feature = "dir")]
             (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
-                Err(Errno::CrossDevice.into())
+                Err(other_mount())
             }
-        }
+        };
+        logged!(
+            self,
+            "rename-at",
+            Named::Two(path, new_dir, new_path),
+            answer
+        )
     }
 
     /// `read-directory`: the entries as they are now, each name once, without `.` and `..`.
@@ -320,7 +370,8 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `getdents`.
     pub fn list(&self) -> Result<Arc<Listing>> {
-        dir!(self, dir => dir.list())
+        let answer = dir!(self, dir => dir.list());
+        logged!(self, "read-directory", Named::Nothing, answer)
     }
 
     /// `stat`.
@@ -328,7 +379,8 @@ impl Dir {
     /// # Errors
     /// Those of the layer.
     pub fn stat(&self) -> Result<Stat> {
-        dir!(self, dir => dir.stat())
+        let answer = dir!(self, dir => dir.stat());
+        logged!(self, "stat", Named::Nothing, answer)
     }
 
     /// `metadata-hash`.
@@ -336,7 +388,8 @@ impl Dir {
     /// # Errors
     /// Those of the layer.
     pub fn identity(&self) -> Result<Identity> {
-        dir!(self, dir => dir.identity())
+        let answer = dir!(self, dir => dir.identity());
+        logged!(self, "metadata-hash", Named::Nothing, answer)
     }
 
     /// `set-times`.
@@ -344,7 +397,8 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `futimens`; `read-only`.
     pub fn set_times(&self, times: SetTimes) -> Result<()> {
-        dir!(self, dir => dir.set_times(times))
+        let answer = dir!(self, dir => dir.set_times(times));
+        logged!(self, "set-times", Named::Nothing, answer)
     }
 
     /// `sync`, and with `data_only` `sync-data`: the names in the directory, on disk.
@@ -352,7 +406,8 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `fsync`.
     pub fn sync(&self, data_only: bool) -> Result<()> {
-        dir!(self, dir => dir.sync(data_only))
+        let answer = dir!(self, dir => dir.sync(data_only));
+        logged!(self, "sync", Named::Nothing, answer)
     }
 
     /// The directory as one of an overlay, for what WASI has no call for; none of a live mount.
@@ -387,7 +442,8 @@ impl File {
     /// # Errors
     /// `bad-descriptor` if the file was not opened for reading; those of POSIX `pread`.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        file!(self, file => file.read_at(buffer, offset))
+        let answer = file!(self, file => file.read_at(buffer, offset));
+        logged!(self, "read", Named::Nothing, answer)
     }
 
     /// [`read_at`](Self::read_at) of at most `length` bytes into a buffer of its own, which need not
@@ -399,7 +455,8 @@ impl File {
     /// # Panics
     /// Where there is no room for all of `length`: what a guest asks for is to be bounded before.
     pub fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
-        file!(self, file => file.read_vec_at(length, offset))
+        let answer = file!(self, file => file.read_vec_at(length, offset));
+        logged!(self, "read", Named::Nothing, answer)
     }
 
     /// Writes at `offset` (bytes from the start); returns how many bytes were written.
@@ -407,7 +464,8 @@ impl File {
     /// # Errors
     /// `bad-descriptor` if the file was not opened for writing; those of POSIX `pwrite`.
     pub fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
-        file!(self, file => file.write_at(buffer, offset))
+        let answer = file!(self, file => file.write_at(buffer, offset));
+        logged!(self, "write", Named::Nothing, answer)
     }
 
     /// Writes at the end; returns how many bytes were written.
@@ -415,7 +473,8 @@ impl File {
     /// # Errors
     /// As [`write_at`](Self::write_at).
     pub fn append(&self, buffer: &[u8]) -> Result<usize> {
-        file!(self, file => file.append(buffer))
+        let answer = file!(self, file => file.append(buffer));
+        logged!(self, "append", Named::Nothing, answer)
     }
 
     /// `set-size`.
@@ -424,7 +483,8 @@ impl File {
     /// `read-only`; `invalid` if the file was not opened for writing, as POSIX `ftruncate`;
     /// `file-too-large`.
     pub fn set_size(&self, size: u64) -> Result<()> {
-        file!(self, file => file.set_size(size))
+        let answer = file!(self, file => file.set_size(size));
+        logged!(self, "set-size", Named::Nothing, answer)
     }
 
     /// `stat`.
@@ -432,7 +492,8 @@ impl File {
     /// # Errors
     /// Those of the layer.
     pub fn stat(&self) -> Result<Stat> {
-        file!(self, file => file.stat())
+        let answer = file!(self, file => file.stat());
+        logged!(self, "stat", Named::Nothing, answer)
     }
 
     /// `metadata-hash`.
@@ -440,7 +501,8 @@ impl File {
     /// # Errors
     /// Those of the layer.
     pub fn identity(&self) -> Result<Identity> {
-        file!(self, file => file.identity())
+        let answer = file!(self, file => file.identity());
+        logged!(self, "metadata-hash", Named::Nothing, answer)
     }
 
     /// `set-times`.
@@ -448,7 +510,8 @@ impl File {
     /// # Errors
     /// Those of POSIX `futimens`; `read-only`.
     pub fn set_times(&self, times: SetTimes) -> Result<()> {
-        file!(self, file => file.set_times(times))
+        let answer = file!(self, file => file.set_times(times));
+        logged!(self, "set-times", Named::Nothing, answer)
     }
 
     /// `sync`, and with `data_only` `sync-data`.
@@ -456,7 +519,8 @@ impl File {
     /// # Errors
     /// Those of POSIX `fsync`.
     pub fn sync(&self, data_only: bool) -> Result<()> {
-        file!(self, file => file.sync(data_only))
+        let answer = file!(self, file => file.sync(data_only));
+        logged!(self, "sync", Named::Nothing, answer)
     }
 
     /// `advise`.
@@ -464,7 +528,8 @@ impl File {
     /// # Errors
     /// Those of POSIX `posix_fadvise`.
     pub fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        file!(self, file => file.advise(offset, length, advice))
+        let answer = file!(self, file => file.advise(offset, length, advice));
+        logged!(self, "advise", Named::Nothing, answer)
     }
 
     /// The layer's own handle ([`native`](crate::layer::ReadAt::native)) of what is read now, for
@@ -476,11 +541,12 @@ impl File {
     /// # Errors
     /// `bad-descriptor` if the file was not opened for reading.
     pub fn native_reader(&self) -> Result<Option<&dyn Any>> {
-        match &self.0 {
+        let answer = match &self.0 {
             FileRepr::Overlay(file) => file.native_reader(),
             #[cfg(feature = "dir")]
-            FileRepr::Live(file) => or_bad_descriptor(file.is_readable()),
-        }
+            FileRepr::Live(file) => or_bad_descriptor(file.is_readable(), "reading"),
+        };
+        logged!(self, "read-via-stream", Named::Nothing, answer)
     }
 
     /// The layer's own handle of what is written, for a host that can hand such a handle on, such
@@ -493,11 +559,12 @@ impl File {
     /// # Errors
     /// `bad-descriptor` if the file was not opened for writing; `io` after the mount was closed.
     pub fn native_writer(&self) -> Result<Option<&dyn Any>> {
-        match &self.0 {
+        let answer = match &self.0 {
             FileRepr::Overlay(file) => file.native_writer(),
             #[cfg(feature = "dir")]
-            FileRepr::Live(file) => or_bad_descriptor(file.is_writable()),
-        }
+            FileRepr::Live(file) => or_bad_descriptor(file.is_writable(), "writing"),
+        };
+        logged!(self, "write-via-stream", Named::Nothing, answer)
     }
 
     /// Whether the file was opened for reading.
@@ -513,9 +580,10 @@ impl File {
 
 /// The answer about a handle of a live mount, which has none to give.
 #[cfg(feature = "dir")]
-fn or_bad_descriptor<'a>(may: bool) -> Result<Option<&'a dyn Any>> {
-    match may {
-        true => Ok(None),
-        false => Err(Errno::BadDescriptor.into()),
+fn or_bad_descriptor<'a>(may: bool, what: &str) -> Result<Option<&'a dyn Any>> {
+    if may {
+        Ok(None)
+    } else {
+        Err(not_open_for(what))
     }
 }

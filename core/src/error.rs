@@ -1,5 +1,7 @@
 //! The one error of the engine: a code that the guest may see, and details that it may not.
 
+use crate::log::{self, Warning};
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
@@ -113,6 +115,10 @@ struct Detail {
     message: Option<String>,
     layer: Option<String>,
     source: Option<io::Error>,
+    remedy: Option<String>,
+    warning: Option<Warning>,
+    /// Whether a log has it already.
+    is_logged: bool,
 }
 
 impl Error {
@@ -124,6 +130,36 @@ impl Error {
     /// An error with words for the embedder: what happened, and what to do about it.
     pub fn new(errno: Errno, message: impl fmt::Display) -> Self {
         Self::from(errno).context(message)
+    }
+
+    /// The code of an everyday answer, with the `reason` where a log wants to know it (level `DEBUG`).
+    /// Elsewhere nothing is called or allocated.
+    #[inline]
+    pub fn because<R: fmt::Display>(errno: Errno, reason: impl FnOnce() -> R) -> Self {
+        if log::is_on() {
+            return Self::new(errno, reason());
+        }
+        errno.into()
+    }
+
+    /// Says what to do about it, where anything is said at all.
+    #[must_use]
+    pub fn with_remedy<R: fmt::Display>(mut self, remedy: impl FnOnce() -> R) -> Self {
+        if self.has_details()
+            && let Some(detail) = self.say()
+        {
+            detail.remedy.get_or_insert_with(|| remedy().to_string());
+        }
+        self
+    }
+
+    /// Says that it concerns every guest of the mount.
+    #[must_use]
+    pub(crate) fn with_warning(mut self, warning: Warning) -> Self {
+        if let Some(detail) = self.say() {
+            detail.warning = Some(warning);
+        }
+        self
     }
 
     /// Where words go, if they go anywhere.
@@ -160,8 +196,8 @@ impl Error {
     /// Adds the layer in which it happened, unless one is named already.
     #[must_use]
     pub fn in_layer(mut self, layer: impl FnOnce() -> String) -> Self {
-        // A bare code is an answer, not a fault: it needs no place.
-        if self.has_details()
+        // A bare code is an answer, not a fault: it needs no place, unless a log asks for it.
+        if (self.has_details() || log::is_on())
             && let Some(detail) = self.say()
         {
             detail.layer.get_or_insert_with(layer);
@@ -190,6 +226,50 @@ impl Error {
     /// nothing else (0311), or its layer cannot express the names.
     pub(crate) fn is_of_listing(&self) -> bool {
         matches!(self.errno, Errno::Access | Errno::IllegalByteSequence)
+    }
+
+    /// Whether a log has a line of it already.
+    pub fn is_logged(&self) -> bool {
+        self.said().is_some_and(|detail| detail.is_logged)
+    }
+
+    pub(crate) fn set_logged(&mut self) {
+        if self.has_details()
+            && let Some(detail) = self.say()
+        {
+            detail.is_logged = true;
+        }
+    }
+
+    /// Whether it says more than its code and the layer.
+    pub(crate) fn has_reason(&self) -> bool {
+        self.said()
+            .is_some_and(|detail| detail.message.is_some() || detail.source.is_some())
+    }
+
+    /// The layer in which it happened.
+    pub(crate) fn layer(&self) -> Option<&str> {
+        self.said()?.layer.as_deref()
+    }
+
+    /// What happened, without the layer and the remedy.
+    pub(crate) fn reason(&self) -> Cow<'_, str> {
+        let detail = self.said();
+        match detail.map(|detail| (&detail.message, &detail.source)) {
+            Some((Some(message), Some(source))) => format!("{message}: {source}").into(),
+            Some((Some(message), None)) => message.into(),
+            Some((None, Some(source))) => source.to_string().into(),
+            Some((None, None)) | None => self.errno.to_string().into(),
+        }
+    }
+
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> Option<&str> {
+        self.said()?.remedy.as_deref()
+    }
+
+    pub(crate) fn warning(&self) -> Option<Warning> {
+        self.said()?.warning
     }
 
     /// Whether the name is simply not there. Any other error is an error, never an absence.
@@ -227,17 +307,13 @@ impl fmt::Debug for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(detail) = self.said() else {
-            return self.errno.fmt(f);
-        };
-        if let Some(layer) = &detail.layer {
+        if let Some(layer) = self.layer() {
             write!(f, "{layer}: ")?;
         }
-        match (&detail.message, &detail.source) {
-            (Some(message), Some(source)) => write!(f, "{message}: {source}"),
-            (Some(message), None) => f.write_str(message),
-            (None, Some(source)) => source.fmt(f),
-            (None, None) => self.errno.fmt(f),
+        f.write_str(&self.reason())?;
+        match self.remedy() {
+            Some(remedy) => write!(f, "; {remedy}"),
+            None => Ok(()),
         }
     }
 }

@@ -35,6 +35,8 @@ mod limits;
 mod listing;
 #[cfg(feature = "dir")]
 mod live;
+#[doc(hidden)]
+pub mod log;
 pub mod marks;
 mod meta;
 mod name;

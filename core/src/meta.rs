@@ -1,6 +1,6 @@
 //! What is known of a file: its type, times, size, identity.
 
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use std::time::SystemTime;
 
 /// The set-user-id and set-group-id bits of a mode.
@@ -91,7 +91,10 @@ impl SetTimes {
     pub(crate) fn check(&self) -> Result<()> {
         let is_none = |time| matches!(time, SetTime::To(time) if time.nanoseconds >= 1_000_000_000);
         match is_none(self.accessed) || is_none(self.modified) {
-            true => Err(Errno::Invalid.into()),
+            true => Err(Error::because(
+                Errno::Invalid,
+                || "a time has a second or more in nanoseconds",
+            )),
             false => Ok(()),
         }
     }

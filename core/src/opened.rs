@@ -1,7 +1,7 @@
 //! What a descriptor stands for, whether it is a file or a directory.
 
 use crate::descriptor::{Dir, File, Opened};
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::meta::{Identity, Kind, SetTimes, Stat};
 use crate::wasi::Access;
 
@@ -30,7 +30,10 @@ impl Opened {
     pub fn stream_file(&self) -> Result<&File> {
         match self {
             Self::File(file) => Ok(file),
-            Self::Dir(_) => Err(Errno::IsDirectory.into()),
+            Self::Dir(dir) => {
+                let reason = "a directory has no bytes to read";
+                Err(dir.refused("read-via-stream", Errno::IsDirectory, reason))
+            }
         }
     }
 
@@ -42,6 +45,34 @@ impl Opened {
         match self {
             Self::Dir(dir) => Ok(dir),
             Self::File(_) => Err(Errno::NotDirectory.into()),
+        }
+    }
+
+    /// As [`file`](Self::file), for the log too: `call` is what WASI calls the call.
+    ///
+    /// # Errors
+    /// `bad-descriptor` for a directory.
+    pub fn file_for(&self, call: &'static str) -> Result<&File> {
+        self.file()
+            .map_err(|error| self.refused(call, error.errno(), "the descriptor is a directory"))
+    }
+
+    /// As [`dir`](Self::dir), for the log too: `call` is what WASI calls the call.
+    ///
+    /// # Errors
+    /// `not-directory` for a file.
+    pub fn dir_for(&self, call: &'static str) -> Result<&Dir> {
+        self.dir()
+            .map_err(|error| self.refused(call, error.errno(), "the descriptor is a file"))
+    }
+
+    /// The error of a call that a host refuses before it reaches the file or directory; a log has it.
+    #[doc(hidden)]
+    #[cold]
+    pub fn refused(&self, call: &'static str, code: Errno, reason: &str) -> Error {
+        match self {
+            Self::File(file) => file.refused(call, code, reason),
+            Self::Dir(dir) => dir.refused(call, code, reason),
         }
     }
 

@@ -294,7 +294,14 @@ macro_rules! wasi_conversions_alike {
                 path: &str,
                 access: $types::DescriptorFlags,
             ) -> $crate::Result<Opened> {
-                let mut opened = dir.open_at(path, self.how(path_flags, access)?)?;
+                let how = self.how(path_flags, access).map_err(|code| {
+                    dir.refused(
+                        "open-at",
+                        code,
+                        "flags for synchronous writes are not supported",
+                    )
+                })?;
+                let mut opened = dir.open_at(path, how)?;
                 let mutate = $types::DescriptorFlags::MUTATE_DIRECTORY;
                 opened.set_mutate_directory(access.contains(mutate));
                 Ok(opened)

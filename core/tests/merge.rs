@@ -173,7 +173,7 @@ fn a_foreign_directory_is_refused_where_what_is_in_it_is_asked_for() {
     for error in errors {
         assert_eq!(error.errno(), Errno::Unsupported);
         let words = error.to_string();
-        assert!(words.contains("in d: e has the attribute"), "{words}");
+        assert!(words.contains("in d: `e` has the attribute"), "{words}");
     }
     std::fs::write(layers.at(1, "d/e/.wh..wh..opq"), "").unwrap();
     for limits in all_limits() {

@@ -1,13 +1,11 @@
 //! From the engine's types to those of WASI and back.
 
 use crate::{p2, p3};
-use wasi_overlay_core::{Errno, Error};
+use wasi_overlay_core::{Errno, Error, log};
 
-/// The code that a guest is told. The rest of the error is for the embedder: it goes to the log.
+/// The code that a guest is told. The rest of the error is for the embedder, and is in the log.
 pub(crate) fn guest_code(error: &Error) -> Errno {
-    if error.has_details() {
-        tracing::debug!(%error, "a filesystem call failed");
-    }
+    log::rest(error);
     error.errno()
 }
 

@@ -3,10 +3,19 @@
 //! Shared by all versions of WASI, so that they cannot answer one call in two ways.
 
 use std::sync::Arc;
-use wasi_overlay_core::{Errno, Kind, Listing};
+use wasi_overlay_core::{Errno, Kind, Listing, log};
 
 /// An open file or directory: what `wasi:filesystem`'s `descriptor` stands for in the table.
 pub use wasi_overlay_core::Opened as Descriptor;
+
+/// Tells the log of names that cannot be given to a guest.
+pub(crate) fn not_utf8(code: &Errno) {
+    log::refused(
+        "read-directory",
+        *code,
+        || "a name in the directory is not UTF-8",
+    );
+}
 
 /// A directory's entries on their way to a guest: what `directory-entry-stream` stands for in
 /// the table.

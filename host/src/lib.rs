@@ -56,8 +56,10 @@
 //! No path leads out of a preopened directory, by `..`, by a symbolic link of a layer, or by one
 //! that the guest makes. What a guest can make the host hold is bounded by [`Limits`] and the
 //! size of the upper; past a bound a call fails with a code. A guest is told codes and never a
-//! path of the host: the whole error goes to [`tracing`](https://docs.rs/tracing), at `DEBUG`.
-//! Calls are traced at `TRACE`.
+//! path of the host. Why a call failed is a line of [`tracing`](https://docs.rs/tracing), at `DEBUG`, with the
+//! call, the path, the layer, the reason and the remedy (target `wasi_overlay::calls`). What concerns every
+//! guest of a mount, such as an absolute symbolic link that is refused, is one at `WARN`, once a mount.
+//! Without a subscriber for them nothing is formatted. Calls are traced at `TRACE`.
 
 #![deny(unsafe_code)]
 

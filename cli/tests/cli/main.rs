@@ -6,6 +6,7 @@ mod close;
 mod compose;
 mod compose_bad_input;
 mod killed;
+mod log;
 mod options;
 mod overlays;
 mod programs;

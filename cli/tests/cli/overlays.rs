@@ -122,7 +122,7 @@ fn a_memory_upper_has_a_bound() {
     let mut command = place.command(["--upper", "memory:64k", "guest.wat"]);
     let output = command.env("WASMTIME_LOG", "wasi_overlay=debug").output();
     let ended = crate::support::ended(output.unwrap());
-    let reason = "the layer in memory is full: it may hold 65536 bytes; give it more";
+    let reason = "the upper in memory is full: it may hold 65536 bytes";
     assert!(ended.stderr.contains(reason), "{ended:?}");
 }
 

@@ -3,7 +3,7 @@
 use super::stat::{self, Place};
 use super::{Mount, change, from_io, list, open, read_only, times};
 use crate::descriptor::{OpenHow, Opened};
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::identity::IdentityKey;
 use crate::listing::Listing;
 use crate::meta::{Identity, SetTimes, Stat};
@@ -59,6 +59,11 @@ impl LiveDir {
         !self.0.mount.read_only
     }
 
+    /// Where it is on the host, for a log.
+    pub(crate) fn host_path(&self) -> Option<String> {
+        super::host_path(self.file())
+    }
+
     pub(crate) fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
         open::open_at(self, path, how)
     }
@@ -94,13 +99,13 @@ impl LiveDir {
         if times.is_noop() || self.is_writable() {
             return Ok(());
         }
-        Err(Errno::ReadOnly.into())
+        Err(super::refused())
     }
 
     pub(crate) fn create_directory_at(&self, path: &str) -> Result<()> {
         if !self.is_writable() {
             read_only::create_directory(self, path)?;
-            return Err(Errno::ReadOnly.into());
+            return Err(super::refused());
         }
         change::create_directory(self, path)
     }
@@ -108,7 +113,7 @@ impl LiveDir {
     pub(crate) fn remove_directory_at(&self, path: &str) -> Result<()> {
         if !self.is_writable() {
             read_only::remove_directory(self, path)?;
-            return Err(Errno::ReadOnly.into());
+            return Err(super::refused());
         }
         change::remove_directory(self, path)
     }
@@ -116,7 +121,7 @@ impl LiveDir {
     pub(crate) fn unlink_file_at(&self, path: &str) -> Result<()> {
         if !self.is_writable() {
             read_only::unlink_file(self, path)?;
-            return Err(Errno::ReadOnly.into());
+            return Err(super::refused());
         }
         change::unlink_file(self, path)
     }
@@ -124,23 +129,25 @@ impl LiveDir {
     pub(crate) fn symlink_at(&self, target: &str, path: &str) -> Result<()> {
         if !self.is_writable() {
             read_only::symlink(self, target, path)?;
-            return Err(Errno::ReadOnly.into());
+            return Err(super::refused());
         }
         change::symlink(self, target, path)
     }
 
     pub(crate) fn readlink_at(&self, path: &str) -> Result<String> {
         let target = cap_primitives::fs::read_link(self.file(), path.as_ref()).map_err(from_io)?;
-        target
-            .into_os_string()
-            .into_string()
-            .map_err(|_| Errno::IllegalByteSequence.into())
+        target.into_os_string().into_string().map_err(|_| {
+            Error::because(
+                Errno::IllegalByteSequence,
+                || "the link's target is not UTF-8",
+            )
+        })
     }
 
     pub(crate) fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
         if !self.is_writable() || !new_dir.is_writable() {
             read_only::link(self, path, new_dir, new_path)?;
-            return Err(Errno::ReadOnly.into());
+            return Err(super::refused());
         }
         change::link(self, path, new_dir, new_path)
     }
@@ -148,7 +155,7 @@ impl LiveDir {
     pub(crate) fn rename_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
         if !self.is_writable() || !new_dir.is_writable() {
             read_only::rename(self, path, new_dir, new_path)?;
-            return Err(Errno::ReadOnly.into());
+            return Err(super::refused());
         }
         change::rename(self, path, new_dir, new_path)
     }

@@ -3,8 +3,9 @@
 
 use super::stat::{self, Place};
 use super::{Mount, times};
+use crate::descriptor::not_open_for;
 use crate::descriptors::guests::Handle;
-use crate::error::{Errno, Result};
+use crate::error::Result;
 use crate::layer::Advice;
 use crate::meta::{Identity, SetTimes, Stat};
 use crate::plain::dir::errno::from_errno;
@@ -92,7 +93,7 @@ impl LiveFile {
     /// moment, as wasmtime-wasi does, would make the writes of other threads append too.
     fn append_reopened(&self, buffer: &[u8]) -> Result<usize> {
         if !self.0.writable {
-            return Err(Errno::BadDescriptor.into());
+            return Err(not_open_for("writing"));
         }
         let path = format!("/proc/self/fd/{}", self.0.file.as_raw_fd());
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;
@@ -103,7 +104,7 @@ impl LiveFile {
 
     pub(crate) fn set_size(&self, size: u64) -> Result<()> {
         if self.0.mount.read_only {
-            return Err(Errno::ReadOnly.into());
+            return Err(super::refused());
         }
         rustix::fs::ftruncate(&self.0.file, size).map_err(from_errno)
     }
@@ -118,7 +119,7 @@ impl LiveFile {
 
     pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
         if self.0.mount.read_only && !times.is_noop() {
-            return Err(Errno::ReadOnly.into());
+            return Err(super::refused());
         }
         times::of_file(&self.0.file, times)
     }
@@ -142,6 +143,11 @@ impl LiveFile {
         };
         rustix::fs::fadvise(&self.0.file, offset, NonZeroU64::new(length), advice)
             .map_err(from_errno)
+    }
+
+    /// Where it is on the host, for a log.
+    pub(crate) fn host_path(&self) -> Option<String> {
+        super::host_path(&self.0.file)
     }
 
     pub(crate) fn is_readable(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Listing a directory: types and inode numbers come with the names.
 
 use super::dir::LiveDir;
-use crate::error::{Errno, Result};
+use crate::error::Result;
 use crate::listing::{Listing, Own};
 use crate::plain::dir::list;
 use std::fs::File;
@@ -24,7 +24,7 @@ pub(super) fn list(dir: &LiveDir) -> Result<Arc<Listing>> {
         }
     })?;
     if !has_room {
-        return Err(Errno::InsufficientMemory.into());
+        return Err(crate::budget::exceeded());
     }
     Ok(Arc::new(entries.into()))
 }

@@ -31,8 +31,10 @@ use crate::identity::IdentityKey;
 use crate::limits::Limits;
 use crate::plain::dir::errno::from_errno;
 use crate::plain::dir::{lock, reopen};
+use rustix::fs::CWD;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
 /// A live mount: a host directory as it is, shared with other processes. A clone is the same
@@ -135,12 +137,28 @@ impl Live {
     }
 }
 
+/// What the system calls an open file. None where procfs is not mounted.
+fn host_path(file: &File) -> Option<String> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let path = rustix::fs::readlinkat(CWD, link, Vec::new()).ok()?;
+    Some(path.to_string_lossy().into_owned())
+}
+
+/// The error of a change that the mount refuses.
+fn refused() -> Error {
+    Error::because(Errno::ReadOnly, || "the directory is mounted read-only")
+        .with_remedy(|| "mount it without `::ro` (`FsPerms::ReadWrite`)")
+}
+
 /// What cap-primitives answers, as the engine's error.
 fn from_io(error: io::Error) -> Error {
     match rustix::io::Errno::from_io_error(&error) {
         Some(os) => from_errno(os),
         // An error of its own: a path that leads outside is "permission denied", without a
         // number of the system.
-        None => Errno::from(&error).into(),
+        None => {
+            let errno = Errno::from(&error);
+            Error::because(errno, || error)
+        }
     }
 }

@@ -5,14 +5,18 @@ use super::file::LiveFile;
 use super::stat::{self, Place};
 use super::{from_io, read_only};
 use crate::descriptor::{OpenHow, Opened};
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::meta::Kind;
+use crate::plain::dir::file::unsupported;
 use cap_primitives::fs::{OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 
 pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened> {
     if how.directory && (how.create || how.exclusive || how.truncate) {
-        return Err(Errno::Invalid.into());
+        return Err(Error::because(
+            Errno::Invalid,
+            || "`directory` excludes `create`, `exclusive` and `truncate`",
+        ));
     }
     // As in wasmtime-wasi: to create or to truncate is to write, and what is not asked to be
     // written is read.
@@ -20,7 +24,7 @@ pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened>
     let read = how.read || !how.write;
     if write && !dir.is_writable() {
         read_only::open(dir, path, how)?;
-        return Err(Errno::ReadOnly.into());
+        return Err(super::refused());
     }
 
     let mut options = OpenOptions::new();
@@ -37,7 +41,7 @@ pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened>
     let file = cap_primitives::fs::open(dir.file(), path.as_ref(), &options).map_err(|error| {
         match rustix::io::Errno::from_io_error(&error) {
             // The answer of sockets, and of fifos that nobody reads.
-            Some(rustix::io::Errno::NXIO) => Errno::Unsupported.into(),
+            Some(rustix::io::Errno::NXIO) => unsupported(),
             _ => from_io(error),
         }
     })?;
@@ -54,6 +58,6 @@ pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened>
             let file = LiveFile::new(file, place, dir.mount().clone(), read, write);
             Ok(Opened::File(file.into()))
         }
-        _ => Err(Errno::Unsupported.into()),
+        _ => Err(unsupported()),
     }
 }

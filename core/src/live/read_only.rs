@@ -11,9 +11,10 @@ use super::stat::{self, Place};
 use super::{from_io, list};
 use crate::descriptor::OpenHow;
 use crate::descriptors::is_exhausted;
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::meta::Kind;
 use crate::plain::dir::errno::from_errno;
+use crate::plain::dir::file::unsupported;
 use crate::plain::dir::open::at as open_at;
 use rustix::fs::{Mode, OFlags};
 use std::borrow::Cow;
@@ -41,9 +42,7 @@ pub(super) fn open(dir: &LiveDir, path: &str, how: OpenHow) -> Result<()> {
             Kind::Symlink => Err(Errno::Loop.into()),
             _ if how.directory => Err(Errno::NotDirectory.into()),
             Kind::File => Ok(()),
-            Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
-                Err(Errno::Unsupported.into())
-            }
+            Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => Err(unsupported()),
         },
         Err(error) if error.is_not_found() && how.create => parent_exists(dir, &path),
         Err(error) => Err(error),
@@ -67,7 +66,10 @@ fn followed<'a>(dir: &LiveDir, path: &'a str) -> Result<Cow<'a, str>> {
         let target = cap_primitives::fs::read_link_contents(dir.file(), path.as_ref().as_ref());
         let target = target.map_err(from_io)?;
         match std::str::from_utf8(target.as_os_str().as_bytes()) {
-            Ok(target) if target.starts_with('/') => return Err(Errno::NotPermitted.into()),
+            Ok(target) if target.starts_with('/') => {
+                let reason = || "a symbolic link leads to an absolute path";
+                return Err(Error::because(Errno::NotPermitted, reason));
+            }
             Ok(target) => {
                 path = Cow::Owned(format!("{}{target}", parent(&path).unwrap_or_default()));
             }
@@ -84,7 +86,10 @@ pub(super) fn create_directory(dir: &LiveDir, path: &str) -> Result<()> {
 
 pub(super) fn symlink(dir: &LiveDir, target: &str, path: &str) -> Result<()> {
     if target.starts_with('/') {
-        return Err(Errno::NotPermitted.into());
+        return Err(Error::because(
+            Errno::NotPermitted,
+            || "WASI makes no links to absolute paths",
+        ));
     }
     parent_exists(dir, path)?;
     match target.is_empty() {

@@ -6,6 +6,7 @@
 
 use crate::error::{Errno, Error, Result};
 use crate::layer::{Listed, XattrNames};
+use crate::log::Warning;
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use crate::plain::Plain;
@@ -273,12 +274,13 @@ fn foreign<P: Plain>(plain: &P, name: Name<'_>, attribute: &[u8]) -> Error {
     Error::new(
         Errno::Unsupported,
         format_args!(
-            "{name} has the attribute {}: its content lies in another layer, as the kernel's \
-             overlayfs does with redirect_dir or metacopy; copy the merged tree to a directory \
-             and use that as the layer",
+            "`{name}` has the attribute {}: its content lies in another layer, as the kernel's \
+             overlayfs does with redirect_dir or metacopy",
             attribute.escape_ascii()
         ),
     )
+    .with_remedy(|| "copy the merged tree to a directory, and use that as the layer")
+    .with_warning(Warning::ForeignLayer)
     .in_layer(|| plain.label())
 }
 

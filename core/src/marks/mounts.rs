@@ -11,7 +11,7 @@ pub(super) fn in_lower<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>
         plain,
         name,
         opened,
-        "it is entered if the layer says `cross-mounts` (`HostDir::cross_mounts`)",
+        "give the layer `cross-mounts` (`HostDir::cross_mounts`)",
     )
 }
 
@@ -21,7 +21,7 @@ pub(super) fn in_upper<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>
         plain,
         name,
         opened,
-        "an upper is one filesystem: unmount it",
+        "unmount it: an upper is one filesystem",
     )
 }
 
@@ -43,9 +43,10 @@ fn refuse<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>, remedy: &st
     match opened {
         // A component has no mounts.
         Err(error) if cfg!(feature = "native") && error.errno() == Errno::CrossDevice => {
-            tracing::debug!(layer = %plain.label(), %name, "not entered, for it is a mount point: {remedy}");
-            let message = format_args!("{name} is a mount point: {remedy}");
-            Err(Error::new(Errno::NotPermitted, message).in_layer(|| plain.label()))
+            let message = format_args!("{name} is a mount point, and not entered");
+            Err(Error::new(Errno::NotPermitted, message)
+                .with_remedy(|| remedy)
+                .in_layer(|| plain.label()))
         }
         opened => opened,
     }

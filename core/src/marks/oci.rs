@@ -3,6 +3,7 @@
 use super::grant;
 use crate::error::{Errno, Error, Result, is_there};
 use crate::layer::Found;
+use crate::log::{Shown, Warning};
 use crate::meta::SetTimes;
 use crate::name::Name;
 use crate::plain::Plain;
@@ -90,7 +91,12 @@ impl MarkName {
         let length = PREFIX.len() + name.len();
         let mut bytes = [0; MAX_NAME];
         let Some(whole) = bytes.get_mut(..length) else {
-            return Err(Errno::NameTooLong.into());
+            return Err(Error::because(Errno::NameTooLong, || {
+                format!(
+                    "the whiteout of `{}` would have a name of over 255 bytes",
+                    Shown::new(name)
+                )
+            }));
         };
         let (prefix, rest) = whole.split_at_mut(PREFIX.len());
         prefix.copy_from_slice(PREFIX);
@@ -184,10 +190,12 @@ pub(super) fn refused<P: Plain>(plain: &P, name: Name<'_>) -> Error {
     Error::new(
         Errno::Unsupported,
         format_args!(
-            "a whiteout named {name} would hide a directory's own \".\" or \"..\": no tool writes \
-             one, so the layer is broken; remove the file or make the layer again"
+            "the whiteout `{name}` would hide a directory's own `.` or `..`: no tool writes one, so the \
+             layer is broken"
         ),
     )
+    .with_remedy(|| "remove the file, or make the layer again")
+    .with_warning(Warning::BrokenWhiteout)
     .in_layer(|| plain.label())
 }
 

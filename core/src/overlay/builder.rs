@@ -234,6 +234,7 @@ impl OverlayBuilder {
             written_past: AtomicBool::new(false),
             clock: self.clock.unwrap_or(Timestamp::now),
             closed: AtomicBool::new(false),
+            warned: crate::log::Warned::default(),
             #[cfg(feature = "native")]
             in_use: Mutex::ranked(Rank::Leaf, in_use),
             #[cfg(feature = "native")]

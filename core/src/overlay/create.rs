@@ -37,17 +37,20 @@ impl Shared {
         read_only: bool,
     ) -> Result<()> {
         if target.starts_with('/') {
-            return Err(Errno::NotPermitted.into());
+            return Err(Error::because(
+                Errno::NotPermitted,
+                || "WASI makes no links to absolute paths",
+            ));
         }
         if target.as_bytes().contains(&0) {
-            return Err(Errno::Invalid.into());
+            return Err(Error::because(Errno::Invalid, || "the target holds a NUL"));
         }
         let walked = self.resolve(base, path, Last::Stop)?;
         if target.is_empty() {
-            return Err(Errno::NoEntry.into());
+            return Err(Error::because(Errno::NoEntry, || "the target is empty"));
         }
         if target.len() >= self.limits.path_bytes {
-            return Err(Errno::NameTooLong.into());
+            return Err(self.too_long("the target"));
         }
         if walked.wants_dir {
             walked.existing()?;
@@ -164,7 +167,7 @@ impl Shared {
             return Err(Errno::NotDirectory.into());
         }
         if read_only {
-            return Err(Errno::ReadOnly.into());
+            return Err(self.refused_change());
         }
         if name.is_reserved() {
             let message = format_args!("{name}: names that begin with .wh. are the overlay's own");
@@ -189,7 +192,7 @@ impl Shared {
         let mode = self.meta_of(dir, None)?.mode;
         match mode.is_none_or(|mode| mode & bits == bits) {
             true => Ok(()),
-            false => Err(Errno::Access.into()),
+            false => Err(self.refused_by_mode(dir, "change names in it")),
         }
     }
 }

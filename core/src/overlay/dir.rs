@@ -5,7 +5,8 @@ use super::copy_up::Data;
 use super::node::Node;
 use super::resolve::Last;
 use super::stat::{Told, set_ghost_times};
-use crate::error::{Errno, Result};
+use crate::descriptor::other_mount;
+use crate::error::{Errno, Error, Result};
 use crate::listing::Listing;
 use crate::meta::{Identity, SetTimes, Stat};
 use std::fmt;
@@ -92,14 +93,22 @@ impl OverlayDir {
         let walked = self.shared.resolve(&self.node, path, Last::Stop)?;
         let link = walked.existing()?;
         let (Some(name), true) = (walked.name(), link.kind() == crate::Kind::Symlink) else {
-            return Err(Errno::Invalid.into());
+            return Err(Error::because(Errno::Invalid, || "it is no symbolic link"));
         };
         let target = self.shared.target_of(walked.parent()?, link, name)?;
         let resolved = self.shared.absolute_symlinks == super::AbsoluteSymlinks::Root;
         if target.first() == Some(&b'/') && !resolved {
-            return Err(Errno::NotPermitted.into());
+            let error = self
+                .shared
+                .refused_link(walked.parents(), name, &target, true);
+            return Err(error);
         }
-        String::from_utf8(target).map_err(|_| Errno::IllegalByteSequence.into())
+        String::from_utf8(target).map_err(|_| {
+            Error::because(
+                Errno::IllegalByteSequence,
+                || "the link's target is not UTF-8",
+            )
+        })
     }
 
     pub(crate) fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
@@ -119,7 +128,7 @@ impl OverlayDir {
     fn same_mount(&self, other: &Self) -> Result<()> {
         match Arc::ptr_eq(&self.shared, &other.shared) {
             true => Ok(()),
-            false => Err(Errno::CrossDevice.into()),
+            false => Err(other_mount()),
         }
     }
 
@@ -140,7 +149,7 @@ impl OverlayDir {
             return Ok(());
         }
         if self.read_only {
-            return Err(Errno::ReadOnly.into());
+            return Err(self.shared.refused_change());
         }
         times.check()?;
         if self.node.is_dead() {

@@ -5,10 +5,12 @@ use super::copy_up::Data;
 use super::dir::OverlayDir;
 use super::node::{At, Node};
 use super::stat::{apply_ghost_times, lower_meta, set_ghost_times, stat_of};
+use crate::descriptor::not_open_for;
 #[cfg(feature = "dir")]
 use crate::descriptors::guests::Handle;
 use crate::error::{Errno, Error, Result};
 use crate::layer::{Advice, ReadAt, WriteAt};
+use crate::log::Warned;
 use crate::meta::{Identity, Meta, SET_ID, SetTimes, Stat};
 use crate::stack::OpenLower;
 use crate::sync::Within;
@@ -170,6 +172,27 @@ impl OverlayFile {
         }
     }
 
+    /// The path from the mount's root, for a log; none once its last name is removed.
+    pub(crate) fn path(&self) -> Option<Vec<u8>> {
+        super::path_of(&self.open.node)
+    }
+
+    /// What the mount has warned of.
+    pub(crate) fn warned(&self) -> &Warned {
+        &self.open.shared.warned
+    }
+
+    /// The layer that has the data, for a log.
+    pub(crate) fn layer(&self) -> Option<String> {
+        let OpenFile { shared, node, .. } = &*self.open;
+        let label = match (node.upper.get(), &shared.upper, node.below()) {
+            (Some(_), Some(upper), _) => upper.label(),
+            (_, _, Some(below)) => below.label(&shared.stack),
+            (_, _, None) => return None,
+        };
+        Some(label.to_owned())
+    }
+
     fn source(&self) -> Result<Source<'_>> {
         let open = &*self.open;
         if let Some(upper) = open.upper.get() {
@@ -189,14 +212,14 @@ impl OverlayFile {
     fn writer(&self) -> Result<()> {
         match self.open.writable {
             true => Ok(()),
-            false => Err(Errno::BadDescriptor.into()),
+            false => Err(not_open_for("writing")),
         }
     }
 
     fn reader(&self) -> Result<()> {
         match self.open.readable {
             true => Ok(()),
-            false => Err(Errno::BadDescriptor.into()),
+            false => Err(not_open_for("reading")),
         }
     }
 
@@ -263,12 +286,11 @@ impl OverlayFile {
 
     pub(crate) fn set_size(&self, size: u64) -> Result<()> {
         if !self.open.writable {
-            let errno = if self.open.read_only {
-                Errno::ReadOnly
+            return Err(if self.open.read_only {
+                self.open.shared.refused_change()
             } else {
-                Errno::Invalid
-            };
-            return Err(errno.into());
+                Error::because(Errno::Invalid, || "the file was not opened for writing")
+            });
         }
         check_range(size, 0)?;
         self.open.change(|file| file.set_size(size))
@@ -318,7 +340,7 @@ impl OverlayFile {
             return Ok(());
         }
         if *read_only {
-            return Err(Errno::ReadOnly.into());
+            return Err(shared.refused_change());
         }
         times.check()?;
         match shared.copy_up(node, Data::Keep) {
@@ -392,7 +414,7 @@ impl OverlayFile {
 fn check_offset(offset: u64) -> Result<()> {
     match i64::try_from(offset) {
         Ok(_) => Ok(()),
-        Err(_) => Err(Errno::Invalid.into()),
+        Err(_) => Err(out_of_range()),
     }
 }
 
@@ -404,8 +426,15 @@ fn check_range(offset: u64, length: usize) -> Result<()> {
         .and_then(|length| offset.checked_add(length));
     match end.is_some_and(|end| i64::try_from(end).is_ok()) {
         true => Ok(()),
-        false => Err(Errno::Invalid.into()),
+        false => Err(out_of_range()),
     }
+}
+
+fn out_of_range() -> Error {
+    Error::because(
+        Errno::Invalid,
+        || "no file has bytes from 2^63 on, where the range begins or ends",
+    )
 }
 
 impl Drop for OpenFile {

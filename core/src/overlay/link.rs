@@ -47,7 +47,10 @@ impl Shared {
             return Err(Errno::Exist.into());
         }
         if source.is_dir() {
-            return Err(Errno::NotPermitted.into());
+            return Err(Error::because(
+                Errno::NotPermitted,
+                || "a directory cannot have a second name",
+            ));
         }
         let (new_dir, new_name) = self.may_create(new, read_only)?;
         let old_name = old.name().ok_or(Errno::NotPermitted)?;

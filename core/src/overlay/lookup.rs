@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::node::{At, Child, Known, Node, Number, Place, UpperPart};
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::layer::{Found, Listed};
@@ -43,7 +43,10 @@ impl Shared {
     /// What `name` is in `dir`.
     pub(super) fn step(&self, dir: &Pos, name: Name<'_>) -> Result<Option<Pos>> {
         if name.as_bytes().len() > NAME_MAX {
-            return Err(Errno::NameTooLong.into());
+            return Err(Error::because(
+                Errno::NameTooLong,
+                || "a name is longer than 255 bytes",
+            ));
         }
         if name.is_reserved() {
             return Ok(None);

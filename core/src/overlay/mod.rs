@@ -38,6 +38,7 @@ mod descend;
 mod dir;
 #[cfg(feature = "native")]
 mod ending;
+mod explain;
 mod file;
 mod link;
 mod list;
@@ -59,6 +60,7 @@ pub use builder::{AbsoluteSymlinks, OverlayBuilder};
 pub use dir::OverlayDir;
 #[cfg(feature = "native")]
 pub(crate) use ending::patiently;
+pub(crate) use explain::Hider;
 pub use file::OverlayFile;
 
 use crate::budget::Budget;
@@ -69,6 +71,7 @@ use crate::keep::Keep;
 use crate::layer::Usage;
 use crate::layer::erased::AnyUpper;
 use crate::limits::Limits;
+use crate::log::Warned;
 use crate::meta::{Identity, Timestamp};
 use crate::name::NameBuf;
 #[cfg(feature = "native")]
@@ -152,6 +155,8 @@ pub(crate) struct Shared {
     /// What time it is.
     clock: fn() -> Timestamp,
     closed: AtomicBool,
+    /// Kinds of failure that were warned of.
+    warned: Warned,
     /// Keeps other layers from being stored where the upper is. None once it was given back.
     /// Guard: its own lock, a leaf.
     #[cfg(feature = "native")]

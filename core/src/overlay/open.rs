@@ -8,7 +8,7 @@ use super::file::{OpenFile, OverlayFile};
 use super::node::{At, Node};
 use super::resolve::{Last, TRIES, Walked};
 use crate::descriptor::{OpenHow, Opened};
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::layer::New;
 use crate::meta::Kind;
 use crate::stack::LowerNode;
@@ -28,7 +28,10 @@ enum Step {
 impl OverlayDir {
     pub(crate) fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
         if how.directory && (how.create || how.exclusive || how.truncate) {
-            return Err(Errno::Invalid.into());
+            return Err(Error::because(
+                Errno::Invalid,
+                || "`directory` excludes `create`, `exclusive` and `truncate`",
+            ));
         }
         if let Some(opened) = self.descend_and_open(path, how)? {
             return Ok(opened);
@@ -48,7 +51,10 @@ impl OverlayDir {
                 result => return result,
             }
         }
-        Err(Errno::Busy.into())
+        Err(Error::because(
+            Errno::Busy,
+            || "the name changed at every attempt to open it",
+        ))
     }
 
     /// Opens a file for reading where the way to it is straight, and the directory of a lower one
@@ -113,7 +119,7 @@ impl OverlayDir {
                 ))
             }
             step if self.read_only && step != (Step::File { write: false }) => {
-                Err(Errno::ReadOnly.into())
+                Err(self.shared.refused_change())
             }
             Step::Create => {
                 let made = self.shared.create(walked, New::File, self.read_only)?;
@@ -177,7 +183,7 @@ impl OverlayDir {
         let mode = shared.meta_of(node, at)?.mode;
         match mode.is_none_or(|mode| mode & bits == bits) {
             true => Ok(()),
-            false => Err(Errno::Access.into()),
+            false => Err(shared.refused_by_mode(node, "open it so")),
         }
     }
 
@@ -226,10 +232,16 @@ fn decide(walked: &Walked, how: OpenHow) -> Result<Step> {
     match found.kind() {
         Kind::Dir if write => Err(Errno::IsDirectory.into()),
         Kind::Dir => Ok(Step::Dir),
-        _ if walked.wants_dir => Err(Errno::NotDirectory.into()),
-        Kind::Symlink => Err(Errno::Loop.into()),
+        _ if walked.wants_dir => Err(walked.no_directory()),
+        Kind::Symlink => Err(Error::because(
+            Errno::Loop,
+            || "it is a symbolic link, which the call does not follow",
+        )),
         _ if how.directory => Err(Errno::NotDirectory.into()),
-        kind if !is_openable(kind) => Err(Errno::Unsupported.into()),
+        kind if !is_openable(kind) => Err(Error::because(
+            Errno::Unsupported,
+            || "a fifo, socket or device is never opened",
+        )),
         _ => Ok(Step::File { write }),
     }
 }

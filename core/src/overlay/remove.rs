@@ -6,7 +6,7 @@ use super::lookup::Pos;
 use super::node::{Child, Node, Place};
 use super::resolve::{Last, Walked};
 use super::stat::found;
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
 use crate::layer::{Leave, Over};
 use crate::meta::{Kind, Meta};
@@ -48,7 +48,10 @@ impl Shared {
             // A slash, `.` or `..` in the last place stands for the directory itself, which has
             // no name to be removed there. POSIX would take the slash; wasmtime-wasi does not.
             if walked.wants_dir {
-                return Err(Errno::Invalid.into());
+                return Err(Error::because(
+                    Errno::Invalid,
+                    || "the path ends in a slash or `.`: only a name can be removed",
+                ));
             }
             let node = self.materialize(walked.trail())?;
             if !self.list_for_change(&node)?.is_empty() {
@@ -70,9 +73,14 @@ impl Shared {
         check: impl FnOnce(bool) -> Result<()>,
     ) -> Result<()> {
         if read_only {
-            return Err(Errno::ReadOnly.into());
+            return Err(self.refused_change());
         }
-        let name = walked.name().ok_or(Errno::Busy)?;
+        let name = walked.name().ok_or_else(|| {
+            Error::because(
+                Errno::Busy,
+                || "the path ends in `.` or `..`: only a name can be removed",
+            )
+        })?;
         let parent = &self.materialize(walked.parents())?;
         self.may_change_names(parent)?;
         self.copy_up(parent, Data::Keep)?;

@@ -90,7 +90,7 @@ impl Shared {
             return Err(Errno::NotEmpty.into());
         }
         if read_only {
-            return Err(Errno::ReadOnly.into());
+            return Err(self.refused_change());
         }
         if let Verdict::Same = verdict {
             return Ok(true);
@@ -119,12 +119,15 @@ impl Shared {
 
     fn plan<'a>(&self, old: &'a Walked, new: &'a Walked) -> Result<Plan<'a>> {
         let (Some(from), Some(to)) = (old.name(), new.name()) else {
-            return Err(Errno::Busy.into());
+            return Err(Error::because(
+                Errno::Busy,
+                || "a path ends in `.` or `..`, which cannot be moved",
+            ));
         };
         let source = old.there()?;
         new.could_be_asked()?;
         if !source.is_dir() && (old.wants_dir || new.wants_dir) {
-            return Err(Errno::NotDirectory.into());
+            return Err(old.no_directory());
         }
         Ok(Plan {
             from: (self.materialize(old.parents())?, from),
@@ -321,7 +324,10 @@ fn check(plan: &Plan<'_>) -> Result<Verdict> {
         return Err(Errno::NotDirectory.into());
     }
     if is_dir && is_above(source, new_dir) {
-        return Err(Errno::Invalid.into());
+        return Err(Error::because(
+            Errno::Invalid,
+            || "a directory cannot be moved into itself",
+        ));
     }
     let Some(target) = target else {
         return Ok(Verdict::Move);

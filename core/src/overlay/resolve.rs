@@ -6,7 +6,8 @@
 use super::lookup::{NAME_MAX, Pos};
 use super::node::{At, Node};
 use super::{AbsoluteSymlinks, Shared};
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
+use crate::log::Shown;
 use crate::meta::Kind;
 use crate::name::Name;
 use std::borrow::Cow;
@@ -46,7 +47,7 @@ impl Walked<'_> {
     pub(super) fn existing(&self) -> Result<&Pos> {
         let found = self.there()?;
         match self.wants_dir && !found.is_dir() {
-            true => Err(Errno::NotDirectory.into()),
+            true => Err(self.no_directory()),
             false => Ok(found),
         }
     }
@@ -56,14 +57,14 @@ impl Walked<'_> {
     /// # Errors
     /// `no-entry`; `name-too-long`.
     pub(super) fn there(&self) -> Result<&Pos> {
-        let missing = self.refused.unwrap_or(Errno::NoEntry);
-        self.found().ok_or_else(|| missing.into())
+        self.found()
+            .ok_or_else(|| self.refused.map_or(Errno::NoEntry.into(), refusal))
     }
 
     /// `name-too-long`, or `no-entry` in a directory that was removed: no name can be there.
     pub(super) fn could_be_asked(&self) -> Result<()> {
         match self.refused {
-            Some(errno) => Err(errno.into()),
+            Some(errno) => Err(refusal(errno)),
             None => Ok(()),
         }
     }
@@ -99,6 +100,23 @@ impl Walked<'_> {
     pub(super) fn trail(&self) -> &[Pos] {
         &self.trail
     }
+}
+
+/// The error of a name that could not be asked for.
+fn refusal(errno: Errno) -> Error {
+    Error::because(errno, || match errno {
+        Errno::NameTooLong => "a name is longer than 255 bytes",
+        _ => "the directory was removed",
+    })
+}
+
+/// The error of a path that leads above the directory that the call was made on.
+#[cold]
+fn leads_out() -> Error {
+    Error::because(
+        Errno::NotPermitted,
+        || "the path leads above the directory that the call was made on",
+    )
 }
 
 /// What to do with a symbolic link in the last place.
@@ -226,13 +244,16 @@ impl Shared {
             return Err(Errno::NoEntry.into());
         }
         if path.len() >= self.limits.path_bytes {
-            return Err(Errno::NameTooLong.into());
+            return Err(self.too_long("the path"));
         }
         if path.contains(&0) {
-            return Err(Errno::Invalid.into());
+            return Err(Error::because(Errno::Invalid, || "the path holds a NUL"));
         }
         if path[0] == b'/' {
-            return Err(Errno::NotPermitted.into());
+            return Err(Error::because(
+                Errno::NotPermitted,
+                || "an absolute path: WASI has paths relative to a directory",
+            ));
         }
         let mut trail = Vec::with_capacity(8);
         trail.push(Pos::Node(Arc::clone(base)));
@@ -259,7 +280,7 @@ impl Shared {
                 b".." => {
                     trail.pop();
                     if trail.is_empty() {
-                        return Err(Errno::NotPermitted.into());
+                        return Err(leads_out());
                     }
                     if at_end {
                         return Ok(Walked {
@@ -279,7 +300,10 @@ impl Shared {
                 return Err(Errno::Io.into());
             };
             if at_end && wants_dir && matches!(last, Last::Create { .. }) {
-                return Err(Errno::IsDirectory.into());
+                return Err(Error::because(
+                    Errno::IsDirectory,
+                    || "the path ends in a slash, and a file cannot be made there",
+                ));
             }
             // A removed directory has no names, which is found out where one is asked for. All
             // others on the way were found alive, and the root always is.
@@ -294,7 +318,8 @@ impl Shared {
             };
             let Some(found) = found else {
                 if !at_end {
-                    return Err(refused.unwrap_or(Errno::NoEntry).into());
+                    let missing = || self.absent(&trail, Name::checked(&component));
+                    return Err(refused.map_or_else(missing, refusal));
                 }
                 let name = Some(component);
                 return Ok(Walked {
@@ -314,27 +339,42 @@ impl Shared {
             if found.kind() == Kind::Symlink && follow {
                 hops += 1;
                 if hops > self.limits.link_hops {
-                    return Err(Errno::Loop.into());
+                    return Err(Error::because(Errno::Loop, || {
+                        format!("over {} symbolic links (Limits::link_hops)", hops - 1)
+                    }));
                 }
                 let target = self.target_of(dir, &found, Name::checked(&component))?;
                 if target.first() == Some(&b'/') {
-                    self.to_root(base, &mut trail)?;
+                    if !self.leads_to_root(base) {
+                        let name = Name::checked(&component);
+                        let from_root = Arc::ptr_eq(base, &self.root);
+                        return Err(self.refused_link(&trail, name, &target, from_root));
+                    }
+                    trail.truncate(1);
                 }
                 if target.is_empty() {
-                    return Err(Errno::NoEntry.into());
+                    return Err(Error::because(
+                        Errno::NoEntry,
+                        || "a symbolic link on the way is empty",
+                    ));
                 }
                 if target.len() >= self.limits.path_bytes {
-                    return Err(Errno::NameTooLong.into());
+                    return Err(self.too_long("the target of a symbolic link"));
                 }
                 // No system has such a link, but a layer of an embedder's own may.
                 if target.contains(&0) {
-                    return Err(Errno::Invalid.into());
+                    return Err(Error::because(
+                        Errno::Invalid,
+                        || "the target of a symbolic link holds a NUL",
+                    ));
                 }
                 pending.links.push(Rest::new(Cow::Owned(target)));
                 continue;
             }
             if !at_end && !found.is_dir() {
-                return Err(Errno::NotDirectory.into());
+                return Err(Error::because(Errno::NotDirectory, || {
+                    format!("`{}` on the way is no directory", Shown::new(&component))
+                }));
             }
             trail.push(found);
             if at_end {
@@ -413,16 +453,18 @@ impl Shared {
         }
     }
 
-    /// An absolute link: on to the mount's root, if the mount resolves those and the call was
-    /// made on that root. A descriptor of `etc/` must not reach `usr/`.
-    fn to_root(&self, base: &Arc<Node>, trail: &mut Vec<Pos>) -> Result<()> {
-        match self.absolute_symlinks {
-            AbsoluteSymlinks::Root if Arc::ptr_eq(base, &self.root) => {
-                trail.truncate(1);
-                Ok(())
-            }
-            AbsoluteSymlinks::Root | AbsoluteSymlinks::Refuse => Err(Errno::NotPermitted.into()),
-        }
+    /// Whether an absolute link leads on from the mount's root: if the mount resolves those and the
+    /// call was made on that root. A descriptor of `etc/` must not reach `usr/`.
+    fn leads_to_root(&self, base: &Arc<Node>) -> bool {
+        self.absolute_symlinks == AbsoluteSymlinks::Root && Arc::ptr_eq(base, &self.root)
+    }
+
+    /// The error of a text that is longer than a path may be.
+    pub(super) fn too_long(&self, what: &str) -> Error {
+        Error::because(Errno::NameTooLong, || {
+            let most = self.limits.path_bytes;
+            format!("{what} is longer than {most} bytes (Limits::path_bytes)")
+        })
     }
 
     /// The target of the link that was found as `name` in `dir`.

@@ -164,7 +164,7 @@ impl Shared {
                 return Ok(());
             }
             if read_only {
-                return Err(Errno::ReadOnly.into());
+                return Err(self.refused_change());
             }
             times.check()?;
             let node = self.materialize(walked.trail())?;

@@ -84,10 +84,13 @@ impl Place {
     }
 
     /// Looks up what a comparison needs.
+    ///
+    /// # Errors
+    /// `mfile` if the process has no descriptor left.
     #[cfg(feature = "native")]
-    pub(crate) fn resolve(&self) {
+    pub(crate) fn resolve(&self) -> crate::Result<()> {
         match &self.0 {
-            Stored::Unique(_) => {}
+            Stored::Unique(_) => Ok(()),
             #[cfg(feature = "dir")]
             Stored::Dir(dir) => dir.resolve(),
         }

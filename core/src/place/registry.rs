@@ -51,10 +51,11 @@ pub(crate) struct InUse {
 /// Uses `place`. `label` names the layer in errors.
 ///
 /// # Errors
-/// `busy` if it shares storage with a layer in use and either of the two is an upper.
+/// `busy` if it shares storage with a layer in use and either of the two is an upper; `mfile` if
+/// the process has no descriptor left to find that out.
 pub(crate) fn take(place: &Place, role: Role, label: &str) -> Result<InUse> {
     let key = key(place);
-    let mut in_use = lock_to_compare(place, role);
+    let mut in_use = lock_to_compare(place, role)?;
     if let Some((relation, other)) = conflict(&in_use, place, key, role) {
         return Err(refused(role, relation, other).in_layer(|| label.to_owned()));
     }
@@ -105,7 +106,7 @@ fn lock() -> MutexGuard<'static, BTreeMap<Key, Entry>> {
 
 /// Locks the map when all places that `place` is going to be compared with are resolved, so that
 /// no system call on a layer's directory is made under the lock.
-fn lock_to_compare(place: &Place, role: Role) -> MutexGuard<'static, BTreeMap<Key, Entry>> {
+fn lock_to_compare(place: &Place, role: Role) -> Result<MutexGuard<'static, BTreeMap<Key, Entry>>> {
     loop {
         let in_use = lock();
         let others = in_use.values().filter(|entry| entry.excludes(role));
@@ -115,10 +116,10 @@ fn lock_to_compare(place: &Place, role: Role) -> MutexGuard<'static, BTreeMap<Ke
         }
         unresolved.retain(|place| !place.is_resolved());
         if unresolved.is_empty() {
-            return in_use;
+            return Ok(in_use);
         }
         drop(in_use);
-        unresolved.iter().for_each(Place::resolve);
+        unresolved.iter().try_for_each(Place::resolve)?;
     }
 }
 

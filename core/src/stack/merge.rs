@@ -2,7 +2,7 @@
 //! gathered, beside all others, and sorted in the end.
 
 use crate::budget::Charge;
-use crate::error::{Errno, Result};
+use crate::error::Result;
 use crate::layer::Listed;
 use crate::meta::Kind;
 use crate::name::Name;
@@ -74,7 +74,7 @@ impl Merge {
     /// Fails if a name was left out for want of bytes; else gives the bytes that were counted.
     pub(crate) fn charge(&mut self) -> Result<Option<Charge>> {
         match self.is_over {
-            true => Err(Errno::InsufficientMemory.into()),
+            true => Err(crate::budget::exceeded()),
             false => Ok(self.charge.take()),
         }
     }

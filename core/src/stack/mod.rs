@@ -16,6 +16,7 @@ mod ask;
 mod children;
 #[cfg(feature = "native")]
 mod data;
+mod explain;
 mod lean;
 mod merge;
 mod node;

@@ -8,6 +8,7 @@ mod bounded;
 mod copy;
 mod cost;
 mod depth;
+mod failures;
 mod full;
 mod listings;
 mod million;

@@ -2,11 +2,20 @@
 
 use super::types::{Errno, Error, Fd};
 use std::collections::BTreeSet;
-use wasi_overlay_core::{Dir, File};
+use wasi_overlay_core::{self as core, Dir, File, log};
 
 /// Descriptors that a guest may have open at once: `mfile` past it. More than programs use, and
 /// some megabytes of ours at the most.
 const MAX_DESCRIPTORS: usize = 65_536;
+
+/// The error of a call that a descriptor is no good for; a log has it.
+#[cold]
+fn refused(call: &'static str, fd: Fd, what: &str) -> Error {
+    log::refused(call, core::Errno::BadDescriptor, || {
+        format!("descriptor {} {what}", u32::from(fd))
+    });
+    Errno::Badf.into()
+}
 
 /// What a descriptor stands for.
 pub(super) enum Entry {
@@ -77,6 +86,9 @@ impl FdTable {
     /// `mfile`.
     pub(super) fn check_room(&self) -> Result<(), Error> {
         if self.free.is_empty() && self.entries.len() >= MAX_DESCRIPTORS {
+            log::refused("path_open", core::Errno::Quota, || {
+                format!("the guest has {MAX_DESCRIPTORS} descriptors, and can have no more")
+            });
             return Err(Errno::Mfile.into());
         }
         Ok(())
@@ -107,57 +119,61 @@ impl FdTable {
     }
 
     /// Takes an entry out, and frees its number.
-    pub(super) fn remove(&mut self, fd: Fd) -> Result<Entry, Error> {
-        let fd = u32::from(fd);
-        let slot = self.entries.get_mut(fd as usize).ok_or(Errno::Badf)?;
-        let entry = slot.take().ok_or(Errno::Badf)?;
-        self.free.insert(fd);
+    pub(super) fn remove(&mut self, call: &'static str, fd: Fd) -> Result<Entry, Error> {
+        let slot = self.entries.get_mut(u32::from(fd) as usize);
+        let entry = slot.and_then(Option::take);
+        let entry = entry.ok_or_else(|| refused(call, fd, "is not open"))?;
+        self.free.insert(fd.into());
         Ok(entry)
     }
 
     /// Moves an entry to the number of another, which is given back; none if both are one.
     pub(super) fn renumber(&mut self, from: Fd, to: Fd) -> Result<Option<Entry>, Error> {
-        self.get(from)?;
-        self.get(to)?;
+        self.get("fd_renumber", from)?;
+        self.get("fd_renumber", to)?;
         let (from, to) = (u32::from(from), u32::from(to));
         if from == to {
             return Ok(None);
         }
-        let moved = self.remove(from.into())?;
+        let moved = self.remove("fd_renumber", from.into())?;
         let slot = self.entries.get_mut(to as usize).ok_or(Errno::Badf)?;
         Ok(slot.replace(moved))
     }
 
-    /// What a number stands for.
-    pub(super) fn get(&self, fd: Fd) -> Result<&Entry, Error> {
-        let entry = self.entries.get(u32::from(fd) as usize);
-        entry
-            .and_then(Option::as_ref)
-            .ok_or_else(|| Errno::Badf.into())
+    /// What a number stands for; none if it is not open.
+    pub(super) fn find(&self, fd: Fd) -> Option<&Entry> {
+        self.entries.get(u32::from(fd) as usize)?.as_ref()
+    }
+
+    /// What a number stands for. `call` is what the log calls the call, here and below.
+    pub(super) fn get(&self, call: &'static str, fd: Fd) -> Result<&Entry, Error> {
+        self.find(fd)
+            .ok_or_else(|| refused(call, fd, "is not open"))
     }
 
     /// A directory; anything else is `badf`, as in wasmtime-wasi.
-    pub(super) fn dir(&self, fd: Fd) -> Result<&OpenDir, Error> {
-        match self.get(fd)? {
+    pub(super) fn dir(&self, call: &'static str, fd: Fd) -> Result<&OpenDir, Error> {
+        match self.get(call, fd)? {
             Entry::Dir(dir) => Ok(dir),
-            Entry::File(_) | Entry::Stdio(_) => Err(Errno::Badf.into()),
+            Entry::File(_) | Entry::Stdio(_) => Err(refused(call, fd, "is no directory")),
         }
     }
 
     /// A file; anything else is `badf`.
-    pub(super) fn file(&self, fd: Fd) -> Result<&OpenFile, Error> {
-        match self.get(fd)? {
+    pub(super) fn file(&self, call: &'static str, fd: Fd) -> Result<&OpenFile, Error> {
+        match self.get(call, fd)? {
             Entry::File(file) => Ok(file),
-            Entry::Dir(_) | Entry::Stdio(_) => Err(Errno::Badf.into()),
+            Entry::Dir(_) | Entry::Stdio(_) => Err(refused(call, fd, "is no file")),
         }
     }
 
     /// A file, to change what the descriptor remembers of it.
-    pub(super) fn file_mut(&mut self, fd: Fd) -> Result<&mut OpenFile, Error> {
+    pub(super) fn file_mut(&mut self, call: &'static str, fd: Fd) -> Result<&mut OpenFile, Error> {
         let entry = self.entries.get_mut(u32::from(fd) as usize);
         match entry.and_then(Option::as_mut) {
             Some(Entry::File(file)) => Ok(file),
-            Some(Entry::Dir(_) | Entry::Stdio(_)) | None => Err(Errno::Badf.into()),
+            Some(Entry::Dir(_) | Entry::Stdio(_)) => Err(refused(call, fd, "is no file")),
+            None => Err(refused(call, fd, "is not open")),
         }
     }
 }

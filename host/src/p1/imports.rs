@@ -9,57 +9,11 @@ use super::types::{
     Filedelta, Filesize, Filestat, Fstflags, IovecArray, Lookupflags, Oflags, Prestat, PrestatDir,
     Rights, Size, Subscription, Timestamp, Whence,
 };
-use super::{OverlayP1Ctx, Preview1, convert, data, delegate, paths};
-use wasi_overlay_core::{Dir, File, Identity, Stat};
+use super::{OverlayP1Ctx, Preview1, convert, data, delegate};
+use wasi_overlay_core::{Dir, File, Identity, Stat, log};
 use wiggle::{GuestMemory as Memory, GuestPtr};
 
 type Result<T> = std::result::Result<T, Error>;
-
-/// What is the same for files and directories.
-macro_rules! object {
-    ($self:ident, $fd:expr, $stdio:ident => $delegated:expr, $object:ident => $call:expr) => {
-        match $self.table.get($fd)? {
-            Entry::Stdio($stdio) => $delegated,
-            Entry::Dir(open) => {
-                let call = move |$object: &Dir| $call;
-                $self.blocking().run_on(&open.dir, call).await
-            }
-            Entry::File(open) => {
-                let call = move |$object: &File| $call;
-                $self.blocking().run_on(&open.file, call).await
-            }
-        }
-        .map_err(convert::error)
-    };
-}
-
-/// A call on an open file.
-macro_rules! file {
-    ($self:ident, $fd:expr, $file:ident => $call:expr) => {{
-        let file = &$self.table.file($fd)?.file;
-        let call = move |$file: &File| $call;
-        let outcome = $self.blocking().run_on(file, call).await;
-        outcome.map_err(convert::error)
-    }};
-}
-
-/// A call with a path.
-macro_rules! path {
-    ($self:ident, $memory:ident, $fd:expr, $path:expr, $call:expr) => {{
-        let dir = &$self.table.dir($fd)?.dir;
-        paths::with_path($self.blocking(), $memory, dir, $path, $call).await
-    }};
-}
-
-/// A call with two paths.
-macro_rules! paths {
-    ($self:ident, $memory:ident, $old:expr, $new:expr, $call:expr) => {{
-        let old = &$self.table.dir($old.0)?.dir;
-        let new = &$self.table.dir($new.0)?.dir;
-        let (old, new) = ((old, $old.1), (new, $new.1));
-        paths::with_paths($self.blocking(), $memory, old, new, $call).await
-    }};
-}
 
 impl Preview1 for OverlayP1Ctx {
     fn set_hostcall_fuel(&mut self, fuel: usize) {
@@ -69,11 +23,11 @@ impl Preview1 for OverlayP1Ctx {
 
     async fn fd_read(&mut self, memory: &mut Memory<'_>, fd: Fd, iovs: IovecArray) -> Result<Size> {
         self.pay(iovs)?;
-        if let Some(inner) = self.stdio(fd)? {
+        if let Some(inner) = self.stdio("fd_read", fd)? {
             self.enter_runtime().await;
             return self.wasi.fd_read(memory, inner, iovs).await;
         }
-        let open = self.table.file(fd)?;
+        let open = self.table.file("fd_read", fd)?;
         let position = open.position;
         let count = data::read(self.blocking(), memory, &open.file, iovs, position).await?;
         self.advance(fd, position, count)?;
@@ -88,10 +42,10 @@ impl Preview1 for OverlayP1Ctx {
         offset: Filesize,
     ) -> Result<Size> {
         self.pay(iovs)?;
-        if let Some(inner) = self.stdio(fd)? {
+        if let Some(inner) = self.stdio("fd_pread", fd)? {
             return self.wasi.fd_pread(memory, inner, iovs, offset).await;
         }
-        let file = &self.table.file(fd)?.file;
+        let file = &self.table.file("fd_pread", fd)?.file;
         data::read(self.blocking(), memory, file, iovs, offset).await
     }
 
@@ -102,11 +56,11 @@ impl Preview1 for OverlayP1Ctx {
         ciovs: CiovecArray,
     ) -> Result<Size> {
         self.pay(ciovs)?;
-        if let Some(inner) = self.stdio(fd)? {
+        if let Some(inner) = self.stdio("fd_write", fd)? {
             self.enter_runtime().await;
             return self.wasi.fd_write(memory, inner, ciovs).await;
         }
-        let open = self.table.file(fd)?;
+        let open = self.table.file("fd_write", fd)?;
         let (file, position) = (&open.file, open.position);
         if !open.append {
             let place = data::Place::At(position);
@@ -115,8 +69,8 @@ impl Preview1 for OverlayP1Ctx {
             return Ok(count);
         }
         let count = data::write(self.blocking(), memory, file, ciovs, data::Place::End).await?;
-        let end = file!(self, fd, file => file.stat())?.size;
-        self.table.file_mut(fd)?.position = end;
+        let end = file!(self, "fd_write", fd, file => file.stat())?.size;
+        self.table.file_mut("fd_write", fd)?.position = end;
         Ok(count)
     }
 
@@ -128,10 +82,10 @@ impl Preview1 for OverlayP1Ctx {
         offset: Filesize,
     ) -> Result<Size> {
         self.pay(ciovs)?;
-        if let Some(inner) = self.stdio(fd)? {
+        if let Some(inner) = self.stdio("fd_pwrite", fd)? {
             return self.wasi.fd_pwrite(memory, inner, ciovs, offset).await;
         }
-        let open = self.table.file(fd)?;
+        let open = self.table.file("fd_pwrite", fd)?;
         // As in Linux and wasmtime-wasi, a file that is open for appending ignores the offset.
         let place = if open.append {
             data::Place::End
@@ -148,28 +102,28 @@ impl Preview1 for OverlayP1Ctx {
         offset: Filedelta,
         whence: Whence,
     ) -> Result<Filesize> {
-        if let Some(inner) = self.stdio(fd)? {
+        if let Some(inner) = self.stdio("fd_seek", fd)? {
             return self.wasi.fd_seek(memory, inner, offset, whence).await;
         }
         let from = match whence {
             Whence::Set => 0,
-            Whence::Cur => self.table.file(fd)?.position,
-            Whence::End => file!(self, fd, file => file.stat())?.size,
+            Whence::Cur => self.table.file("fd_seek", fd)?.position,
+            Whence::End => file!(self, "fd_seek", fd, file => file.stat())?.size,
         };
-        let open = self.table.file_mut(fd)?;
+        let open = self.table.file_mut("fd_seek", fd)?;
         open.position = from.checked_add_signed(offset).ok_or(Errno::Inval)?;
         Ok(open.position)
     }
 
     fn fd_tell(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<Filesize> {
-        match self.stdio(fd)? {
+        match self.stdio("fd_tell", fd)? {
             Some(inner) => self.wasi.fd_tell(memory, inner),
-            None => Ok(self.table.file(fd)?.position),
+            None => Ok(self.table.file("fd_tell", fd)?.position),
         }
     }
 
     async fn fd_close(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<()> {
-        let entry = self.table.remove(fd)?;
+        let entry = self.table.remove("fd_close", fd)?;
         self.close(memory, entry).await
     }
 
@@ -189,7 +143,7 @@ impl Preview1 for OverlayP1Ctx {
         advice: Advice,
     ) -> Result<()> {
         let advice = convert::advice(advice);
-        file!(self, fd, file => file.advise(offset, length, advice))
+        file!(self, "fd_advise", fd, file => file.advise(offset, length, advice))
     }
 
     /// As in wasmtime-wasi: what it would promise, most filesystems cannot keep.
@@ -200,20 +154,22 @@ impl Preview1 for OverlayP1Ctx {
         _offset: Filesize,
         _length: Filesize,
     ) -> Result<()> {
-        self.table.file(fd)?;
+        self.table.file("fd_allocate", fd)?;
+        let unsupported = wasi_overlay_core::Errno::Unsupported;
+        log::refused("fd_allocate", unsupported, || "room is never reserved");
         Err(Errno::Notsup.into())
     }
 
     async fn fd_datasync(&mut self, _memory: &mut Memory<'_>, fd: Fd) -> Result<()> {
-        file!(self, fd, file => file.sync(true))
+        file!(self, "fd_datasync", fd, file => file.sync(true))
     }
 
     async fn fd_sync(&mut self, _memory: &mut Memory<'_>, fd: Fd) -> Result<()> {
-        file!(self, fd, file => file.sync(false))
+        file!(self, "fd_sync", fd, file => file.sync(false))
     }
 
     async fn fd_fdstat_get(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<Fdstat> {
-        match self.table.get(fd)? {
+        match self.table.get("fd_fdstat_get", fd)? {
             Entry::Stdio(inner) => {
                 let inner = *inner;
                 self.wasi.fd_fdstat_get(memory, inner).await
@@ -230,8 +186,13 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         flags: Fdflags,
     ) -> Result<()> {
-        let open = self.table.file_mut(fd)?;
+        let open = self.table.file_mut("fd_fdstat_set_flags", fd)?;
         if convert::is_synchronous(flags) {
+            log::refused(
+                "fd_fdstat_set_flags",
+                wasi_overlay_core::Errno::Invalid,
+                || "flags for synchronous writes are not supported",
+            );
             return Err(Errno::Inval.into());
         }
         open.append = flags.contains(Fdflags::APPEND);
@@ -246,7 +207,7 @@ impl Preview1 for OverlayP1Ctx {
         _base: Rights,
         _inheriting: Rights,
     ) -> Result<()> {
-        match self.stdio(fd)? {
+        match self.stdio("fd_fdstat_set_rights", fd)? {
             Some(_) => Err(Errno::Badf.into()),
             None => Err(Errno::Notsup.into()),
         }
@@ -254,7 +215,7 @@ impl Preview1 for OverlayP1Ctx {
 
     async fn fd_filestat_get(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<Filestat> {
         let told: Result<(Stat, Identity)> = object!(
-            self, fd,
+            self, "fd_filestat_get", fd,
             inner => {
                 let inner = *inner;
                 return self.wasi.fd_filestat_get(memory, inner).await;
@@ -270,7 +231,7 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         size: Filesize,
     ) -> Result<()> {
-        file!(self, fd, file => file.set_size(size))
+        file!(self, "fd_filestat_set_size", fd, file => file.set_size(size))
     }
 
     async fn fd_filestat_set_times(
@@ -283,18 +244,23 @@ impl Preview1 for OverlayP1Ctx {
     ) -> Result<()> {
         let times = convert::set_times(accessed, modified, flags)?;
         object!(
-            self, fd,
+            self, "fd_filestat_set_times", fd,
             _inner => return Err(Errno::Badf.into()),
             object => object.set_times(times)
         )
     }
 
     fn fd_prestat_get(&mut self, _memory: &mut Memory<'_>, fd: Fd) -> Result<Prestat> {
-        match self.table.get(fd)? {
-            Entry::Dir(open) if let Some(path) = &open.preopen => Ok(Prestat::Dir(PrestatDir {
-                pr_name_len: path.len().try_into()?,
-            })),
-            Entry::Dir(_) | Entry::File(_) | Entry::Stdio(_) => Err(Errno::Badf.into()),
+        // No line in the log: every C library asks until it is told that there are no more.
+        match self.table.find(fd) {
+            Some(Entry::Dir(open)) if let Some(path) = &open.preopen => {
+                Ok(Prestat::Dir(PrestatDir {
+                    pr_name_len: path.len().try_into()?,
+                }))
+            }
+            Some(Entry::Dir(_) | Entry::File(_) | Entry::Stdio(_)) | None => {
+                Err(Errno::Badf.into())
+            }
         }
     }
 
@@ -305,7 +271,7 @@ impl Preview1 for OverlayP1Ctx {
         buffer: GuestPtr<u8>,
         max: Size,
     ) -> Result<()> {
-        match self.table.get(fd)? {
+        match self.table.get("fd_prestat_dir_name", fd)? {
             Entry::Dir(open) if let Some(path) = &open.preopen => {
                 let length = u32::try_from(path.len())?;
                 if length > max {
@@ -353,8 +319,14 @@ impl Preview1 for OverlayP1Ctx {
         path: GuestPtr<str>,
     ) -> Result<Filestat> {
         let follow = convert::follows(lookup);
-        let told = path!(self, memory, fd, path, move |dir, path| dir
-            .stat_and_identity_at(path, follow))?;
+        let told = path!(
+            self,
+            "path_filestat_get",
+            memory,
+            fd,
+            path,
+            move |dir, path| dir.stat_and_identity_at(path, follow)
+        )?;
         convert::filestat(told)
     }
 
@@ -370,9 +342,14 @@ impl Preview1 for OverlayP1Ctx {
     ) -> Result<()> {
         let times = convert::set_times(accessed, modified, flags)?;
         let follow = convert::follows(lookup);
-        path!(self, memory, fd, path, move |dir, path| {
-            dir.set_times_at(path, follow, times)
-        })
+        path!(
+            self,
+            "path_filestat_set_times",
+            memory,
+            fd,
+            path,
+            move |dir, path| { dir.set_times_at(path, follow, times) }
+        )
     }
 
     async fn path_create_directory(
@@ -381,8 +358,14 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
-        path!(self, memory, fd, path, |dir, path| dir
-            .create_directory_at(path))
+        path!(
+            self,
+            "path_create_directory",
+            memory,
+            fd,
+            path,
+            |dir, path| dir.create_directory_at(path)
+        )
     }
 
     async fn path_remove_directory(
@@ -391,8 +374,14 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
-        path!(self, memory, fd, path, |dir, path| dir
-            .remove_directory_at(path))
+        path!(
+            self,
+            "path_remove_directory",
+            memory,
+            fd,
+            path,
+            |dir, path| dir.remove_directory_at(path)
+        )
     }
 
     async fn path_unlink_file(
@@ -401,7 +390,8 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
-        path!(self, memory, fd, path, |dir, path| dir.unlink_file_at(path))
+        path!(self, "path_unlink_file", memory, fd, path, |dir, path| dir
+            .unlink_file_at(path))
     }
 
     async fn path_readlink(
@@ -412,7 +402,8 @@ impl Preview1 for OverlayP1Ctx {
         buffer: GuestPtr<u8>,
         length: Size,
     ) -> Result<Size> {
-        let target = path!(self, memory, fd, path, |dir, path| dir.readlink_at(path))?;
+        let target = path!(self, "path_readlink", memory, fd, path, |dir, path| dir
+            .readlink_at(path))?;
         // What does not fit is cut off, as POSIX has it.
         let length = length.min(u32::try_from(target.len())?);
         let shown = &target.as_bytes()[..length as usize];
@@ -430,6 +421,7 @@ impl Preview1 for OverlayP1Ctx {
         // The target is no path to resolve, but comes the same way.
         paths!(
             self,
+            "path_symlink",
             memory,
             (fd, target),
             (fd, path),
@@ -449,11 +441,15 @@ impl Preview1 for OverlayP1Ctx {
         let follow = convert::follows(lookup);
         paths!(
             self,
+            "path_link",
             memory,
             (old_fd, old_path),
             (new_fd, new_path),
             move |(old, old_path), (new, new_path)| match follow {
-                true => Err(wasi_overlay_core::Errno::Invalid.into()),
+                true => {
+                    let reason = "symbolic links are not followed here";
+                    Err(old.refused("link-at", wasi_overlay_core::Errno::Invalid, reason))
+                }
                 false => old.link_at(old_path, new, new_path),
             }
         )
@@ -469,6 +465,7 @@ impl Preview1 for OverlayP1Ctx {
     ) -> Result<()> {
         paths!(
             self,
+            "path_rename",
             memory,
             (old_fd, old_path),
             (new_fd, new_path),
@@ -493,7 +490,7 @@ impl OverlayP1Ctx {
     /// Moves a file's position past what was transferred there.
     fn advance(&mut self, fd: Fd, from: u64, count: u32) -> Result<()> {
         let to = from.checked_add(count.into()).ok_or(Errno::Overflow)?;
-        self.table.file_mut(fd)?.position = to;
+        self.table.file_mut("fd_write", fd)?.position = to;
         Ok(())
     }
 }

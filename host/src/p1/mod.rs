@@ -14,6 +14,8 @@
 //! | `readdir`, `poll` | `fd_readdir`, `poll_oneoff` |
 //! | `linking` | synchronous and asynchronous linkers |
 
+#[macro_use]
+mod calls;
 mod convert;
 mod data;
 mod delegate;
@@ -126,8 +128,8 @@ impl OverlayP1Ctx {
     }
 
     /// The standard stream behind `fd`, if it is one.
-    fn stdio(&self, fd: Fd) -> Result<Option<Fd>, Error> {
-        Ok(match self.table.get(fd)? {
+    fn stdio(&self, call: &'static str, fd: Fd) -> Result<Option<Fd>, Error> {
+        Ok(match self.table.get(call, fd)? {
             Entry::Stdio(inner) => Some(*inner),
             Entry::Dir(_) | Entry::File(_) => None,
         })

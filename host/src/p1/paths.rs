@@ -8,7 +8,7 @@ use super::types::{Errno, Error, Fd, Fdflags};
 use super::{OverlayP1Ctx, convert};
 use crate::blocking::Blocking;
 use std::borrow::Cow;
-use wasi_overlay_core::{self as core, Dir, OpenHow, Opened};
+use wasi_overlay_core::{self as core, Dir, OpenHow, Opened, log};
 use wiggle::{GuestMemory, GuestPtr};
 
 /// Bytes of a path that are looked at: more is `nametoolong`, before anything is copied. The
@@ -20,24 +20,35 @@ const MAX_PATH_BYTES: u32 = 64 * 1024;
 /// # Errors
 /// `ilseq` if it is no UTF-8; a trap if it lies outside of the guest's memory.
 pub(super) fn read<'a>(
+    call: &'static str,
     memory: &'a GuestMemory<'_>,
     path: GuestPtr<str>,
 ) -> Result<Cow<'a, str>, Error> {
     if path.len() > MAX_PATH_BYTES {
+        log::refused(call, core::Errno::NameTooLong, || {
+            format!("the path is longer than {MAX_PATH_BYTES} bytes")
+        });
         return Err(Errno::Nametoolong.into());
     }
-    Ok(memory.as_cow_str(path)?)
+    Ok(memory.as_cow_str(path).inspect_err(|_| {
+        log::refused(
+            call,
+            core::Errno::IllegalByteSequence,
+            || "the path is not UTF-8, or not in the guest's memory",
+        );
+    })?)
 }
 
 /// Makes a call with one path.
 pub(super) async fn with_path<R: Send + 'static>(
+    name: &'static str,
     blocking: Blocking,
     memory: &GuestMemory<'_>,
     dir: &Dir,
     path: GuestPtr<str>,
     call: impl FnOnce(&Dir, &str) -> core::Result<R> + Send + 'static,
 ) -> Result<R, Error> {
-    let path = read(memory, path)?;
+    let path = read(name, memory, path)?;
     let outcome = match blocking {
         Blocking::Inline => call(dir, &path),
         Blocking::Pool => {
@@ -50,14 +61,15 @@ pub(super) async fn with_path<R: Send + 'static>(
 
 /// Makes a call with two paths.
 pub(super) async fn with_paths<R: Send + 'static>(
+    name: &'static str,
     blocking: Blocking,
     memory: &GuestMemory<'_>,
     old: (&Dir, GuestPtr<str>),
     new: (&Dir, GuestPtr<str>),
     call: impl FnOnce((&Dir, &str), (&Dir, &str)) -> core::Result<R> + Send + 'static,
 ) -> Result<R, Error> {
-    let old_path = read(memory, old.1)?;
-    let new_path = read(memory, new.1)?;
+    let old_path = read(name, memory, old.1)?;
+    let new_path = read(name, memory, new.1)?;
     let outcome = match blocking {
         Blocking::Inline => call((old.0, &old_path), (new.0, &new_path)),
         Blocking::Pool => {
@@ -81,18 +93,36 @@ impl OverlayP1Ctx {
         how: OpenHow,
         flags: Fdflags,
     ) -> Result<Fd, Error> {
-        let dir = match self.table.get(fd)? {
+        let dir = match self.table.get("path_open", fd)? {
             Entry::Dir(open) => &open.dir,
-            Entry::File(_) => return Err(Errno::Notdir.into()),
-            Entry::Stdio(_) => return Err(Errno::Badf.into()),
+            Entry::File(open) => {
+                let code = core::Errno::NotDirectory;
+                let error = open
+                    .file
+                    .refused("open-at", code, "the descriptor is a file");
+                return Err(convert::error(error));
+            }
+            Entry::Stdio(_) => {
+                log::refused(
+                    "path_open",
+                    core::Errno::BadDescriptor,
+                    || "the descriptor is a standard stream",
+                );
+                return Err(Errno::Badf.into());
+            }
         };
         if convert::is_synchronous(flags) {
+            dir.refused(
+                "open-at",
+                core::Errno::Unsupported,
+                "flags for synchronous writes are not supported",
+            );
             return Err(Errno::Notsup.into());
         }
         // A file must not be made or cut for a descriptor that cannot be given.
         self.table.check_room()?;
         let call = move |dir: &Dir, path: &str| dir.open_at(path, how);
-        match with_path(self.blocking(), memory, dir, path, call).await? {
+        match with_path("path_open", self.blocking(), memory, dir, path, call).await? {
             Opened::Dir(dir) => self.table.push_dir(dir),
             Opened::File(file) => self.table.push_file(OpenFile {
                 file,

@@ -128,7 +128,7 @@ impl OverlayP1Ctx {
     /// POSIX, also where it was not opened for that.
     fn polled(&self, fd: Fd, type_: Eventtype) -> Polled {
         let write = type_ == Eventtype::FdWrite;
-        match self.table.get(fd) {
+        match self.table.get("poll_oneoff", fd) {
             Ok(Entry::Stdio(inner)) => {
                 let file_descriptor = *inner;
                 let is_input = u32::from(file_descriptor) == 0;
@@ -150,7 +150,7 @@ impl OverlayP1Ctx {
     async fn file_event(&mut self, fd: Fd, type_: Eventtype) -> Result<Event, Error> {
         let mut flags = Eventrwflags::empty();
         if type_ == Eventtype::FdRead {
-            let open = self.table.file(fd)?;
+            let open = self.table.file("poll_oneoff", fd)?;
             match self.blocking().run_on(&open.file, File::stat).await {
                 Ok(stat) if stat.size > open.position => {}
                 Ok(_) => flags |= Eventrwflags::FD_READWRITE_HANGUP,

@@ -2,6 +2,7 @@
 
 use super::types::{Dirent, Errno, Error, Fd, Filetype};
 use super::{Listings, OverlayP1Ctx, convert};
+use crate::descriptor::not_utf8;
 use std::sync::Arc;
 use wasi_overlay_core::{self as core, Dir, Listing};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
@@ -21,7 +22,7 @@ impl OverlayP1Ctx {
         buffer: GuestPtr<[u8]>,
         cookie: u64,
     ) -> Result<u32, Error> {
-        let open = self.table.dir(fd)?;
+        let open = self.table.dir("fd_readdir", fd)?;
         let id = open.id;
         let kept = if cookie == 0 {
             None
@@ -82,6 +83,7 @@ impl OverlayP1Ctx {
         }
         if !out.is_full() && !listing.is_utf8() {
             if out.used == 0 {
+                not_utf8(&core::Errno::IllegalByteSequence);
                 return Err(Errno::Ilseq.into());
             }
             out.fill()?;

@@ -6,7 +6,7 @@ use super::output::FileOutputStream;
 use crate::OverlayCtxView;
 use crate::blocking::Blocking;
 use crate::data::{Place, STREAM_BYTES};
-use crate::descriptor::{Descriptor, DirectoryEntryStream};
+use crate::descriptor::{Descriptor, DirectoryEntryStream, not_utf8};
 use crate::error::FsResult;
 use std::io;
 use wasi_overlay_core::{Errno, File, Kind, Result};
@@ -37,7 +37,11 @@ impl OverlayCtxView<'_> {
         place: Place,
         blocking: Blocking,
     ) -> FsResult<Resource<DynOutputStream>> {
-        let file = self.table.get(descriptor)?.file()?.clone();
+        let call = match place {
+            Place::At(_) => "write-via-stream",
+            Place::End => "append-via-stream",
+        };
+        let file = self.table.get(descriptor)?.file_for(call)?.clone();
         let stream: DynOutputStream = Box::new(FileOutputStream::new(file, place, blocking));
         Ok(self.table.push(stream)?)
     }
@@ -46,7 +50,7 @@ impl OverlayCtxView<'_> {
         &mut self,
         stream: &Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<(Kind, String)>> {
-        let entry = self.table.get_mut(stream)?.next()?;
+        let entry = self.table.get_mut(stream)?.next().inspect_err(not_utf8)?;
         Ok(entry.map(|(kind, name)| (kind, name.to_owned())))
     }
 

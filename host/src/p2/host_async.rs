@@ -24,18 +24,20 @@ impl OverlayCtxView<'_> {
     async fn on_file<R: Send + 'static>(
         &mut self,
         fd: &Resource<Descriptor>,
+        name: &'static str,
         call: impl FnOnce(&File) -> Result<R> + Send + 'static,
     ) -> FsResult<R> {
-        let file = self.table.get(fd)?.file()?;
+        let file = self.table.get(fd)?.file_for(name)?;
         Ok(self.ctx.blocking().run_on(file, call).await?)
     }
 
     async fn on_dir<R: Send + 'static>(
         &mut self,
         fd: &Resource<Descriptor>,
+        name: &'static str,
         call: impl FnOnce(&Dir) -> Result<R> + Send + 'static,
     ) -> FsResult<R> {
-        let dir = self.table.get(fd)?.dir()?;
+        let dir = self.table.get(fd)?.dir_for(name)?;
         Ok(self.ctx.blocking().run_on(dir, call).await?)
     }
 }
@@ -84,8 +86,10 @@ impl HostDescriptor for OverlayCtxView<'_> {
         length: types::Filesize,
         advice: types::Advice,
     ) -> FsResult<()> {
-        self.on_file(&fd, move |file| file.advise(offset, length, advice.into()))
-            .await
+        self.on_file(&fd, "advise", move |file| {
+            file.advise(offset, length, advice.into())
+        })
+        .await
     }
 
     async fn sync_data(&mut self, fd: Resource<Descriptor>) -> FsResult<()> {
@@ -101,7 +105,8 @@ impl HostDescriptor for OverlayCtxView<'_> {
     }
 
     async fn set_size(&mut self, fd: Resource<Descriptor>, size: types::Filesize) -> FsResult<()> {
-        self.on_file(&fd, move |file| file.set_size(size)).await
+        self.on_file(&fd, "set-size", move |file| file.set_size(size))
+            .await
     }
 
     async fn set_times(
@@ -111,7 +116,11 @@ impl HostDescriptor for OverlayCtxView<'_> {
         modified: types::NewTimestamp,
     ) -> FsResult<()> {
         self.on_any(&fd, move |descriptor| {
-            descriptor.set_times(types::NewTimestamp::both(accessed, modified)?)
+            descriptor.set_times(
+                types::NewTimestamp::both(accessed, modified).map_err(|code| {
+                    descriptor.refused("set-times", code, "a time is out of range")
+                })?,
+            )
         })
         .await
     }
@@ -122,7 +131,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         length: types::Filesize,
         offset: types::Filesize,
     ) -> FsResult<(Vec<u8>, bool)> {
-        self.on_file(&fd, move |file| host::read(file, length, offset))
+        self.on_file(&fd, "read", move |file| host::read(file, length, offset))
             .await
     }
 
@@ -133,14 +142,14 @@ impl HostDescriptor for OverlayCtxView<'_> {
         offset: types::Filesize,
     ) -> FsResult<types::Filesize> {
         let write = move |file: &File| file.write_at(&bytes, offset);
-        Ok(self.on_file(&fd, write).await? as u64)
+        Ok(self.on_file(&fd, "write", write).await? as u64)
     }
 
     async fn read_directory(
         &mut self,
         fd: Resource<Descriptor>,
     ) -> FsResult<Resource<DirectoryEntryStream>> {
-        let listing = self.on_dir(&fd, Dir::list).await?;
+        let listing = self.on_dir(&fd, "read-directory", Dir::list).await?;
         Ok(self.table.push(DirectoryEntryStream::new(listing))?)
     }
 
@@ -153,8 +162,10 @@ impl HostDescriptor for OverlayCtxView<'_> {
         fd: Resource<Descriptor>,
         path: String,
     ) -> FsResult<()> {
-        self.on_dir(&fd, move |dir| dir.create_directory_at(&path))
-            .await
+        self.on_dir(&fd, "create-directory-at", move |dir| {
+            dir.create_directory_at(&path)
+        })
+        .await
     }
 
     async fn stat(&mut self, fd: Resource<Descriptor>) -> FsResult<types::DescriptorStat> {
@@ -168,7 +179,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         path: String,
     ) -> FsResult<types::DescriptorStat> {
         let stat = move |dir: &Dir| dir.stat_at(&path, flags.follow());
-        Ok(self.on_dir(&fd, stat).await?.into())
+        Ok(self.on_dir(&fd, "stat-at", stat).await?.into())
     }
 
     async fn set_times_at(
@@ -179,8 +190,9 @@ impl HostDescriptor for OverlayCtxView<'_> {
         accessed: types::NewTimestamp,
         modified: types::NewTimestamp,
     ) -> FsResult<()> {
-        self.on_dir(&fd, move |dir| {
-            let times = types::NewTimestamp::both(accessed, modified)?;
+        self.on_dir(&fd, "set-times-at", move |dir| {
+            let times = types::NewTimestamp::both(accessed, modified)
+                .map_err(|code| dir.refused("set-times-at", code, "a time is out of range"))?;
             dir.set_times_at(&path, flags.follow(), times)
         })
         .await
@@ -194,10 +206,16 @@ impl HostDescriptor for OverlayCtxView<'_> {
         new_fd: Resource<Descriptor>,
         new_path: String,
     ) -> FsResult<()> {
-        let dir = self.table.get(&fd)?.dir()?.clone();
-        let new_dir = self.table.get(&new_fd)?.dir()?.clone();
+        let dir = self.table.get(&fd)?.dir_for("link-at")?.clone();
+        let new_dir = self.table.get(&new_fd)?.dir_for("link-at")?.clone();
         if flags.follow() {
-            return Err(Errno::Invalid.into());
+            return Err(dir
+                .refused(
+                    "link-at",
+                    Errno::Invalid,
+                    "symbolic links are not followed here",
+                )
+                .into());
         }
         let link = move || dir.link_at(&path, &new_dir, &new_path);
         Ok(self.ctx.blocking().run(link).await?)
@@ -212,12 +230,13 @@ impl HostDescriptor for OverlayCtxView<'_> {
         flags: types::DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
         let open = move |dir: &Dir| open_flags.open_at(dir, path_flags, &path, flags);
-        let opened = self.on_dir(&fd, open).await?;
+        let opened = self.on_dir(&fd, "open-at", open).await?;
         Ok(self.table.push(opened)?)
     }
 
     async fn readlink_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<String> {
-        self.on_dir(&fd, move |dir| dir.readlink_at(&path)).await
+        self.on_dir(&fd, "readlink-at", move |dir| dir.readlink_at(&path))
+            .await
     }
 
     async fn remove_directory_at(
@@ -225,8 +244,10 @@ impl HostDescriptor for OverlayCtxView<'_> {
         fd: Resource<Descriptor>,
         path: String,
     ) -> FsResult<()> {
-        self.on_dir(&fd, move |dir| dir.remove_directory_at(&path))
-            .await
+        self.on_dir(&fd, "remove-directory-at", move |dir| {
+            dir.remove_directory_at(&path)
+        })
+        .await
     }
 
     async fn rename_at(
@@ -236,8 +257,8 @@ impl HostDescriptor for OverlayCtxView<'_> {
         new_fd: Resource<Descriptor>,
         new_path: String,
     ) -> FsResult<()> {
-        let dir = self.table.get(&fd)?.dir()?.clone();
-        let new_dir = self.table.get(&new_fd)?.dir()?.clone();
+        let dir = self.table.get(&fd)?.dir_for("rename-at")?.clone();
+        let new_dir = self.table.get(&new_fd)?.dir_for("rename-at")?.clone();
         let rename = move || dir.rename_at(&path, &new_dir, &new_path);
         Ok(self.ctx.blocking().run(rename).await?)
     }
@@ -248,12 +269,13 @@ impl HostDescriptor for OverlayCtxView<'_> {
         target: String,
         path: String,
     ) -> FsResult<()> {
-        self.on_dir(&fd, move |dir| dir.symlink_at(&target, &path))
+        self.on_dir(&fd, "symlink-at", move |dir| dir.symlink_at(&target, &path))
             .await
     }
 
     async fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
-        self.on_dir(&fd, move |dir| dir.unlink_file_at(&path)).await
+        self.on_dir(&fd, "unlink-file-at", move |dir| dir.unlink_file_at(&path))
+            .await
     }
 
     async fn is_same_object(
@@ -280,7 +302,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         path: String,
     ) -> FsResult<types::MetadataHashValue> {
         let identity = move |dir: &Dir| dir.identity_at(&path, flags.follow());
-        Ok(self.on_dir(&fd, identity).await?.into())
+        Ok(self.on_dir(&fd, "metadata-hash-at", identity).await?.into())
     }
 
     fn drop(&mut self, fd: Resource<Descriptor>) -> wasmtime::Result<()> {

@@ -55,7 +55,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         length: types::Filesize,
         advice: types::Advice,
     ) -> FsResult<()> {
-        let file = self.table.get(&fd)?.file()?;
+        let file = self.table.get(&fd)?.file_for("advise")?;
         Ok(file.advise(offset, length, advice.into())?)
     }
 
@@ -72,7 +72,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
     }
 
     fn set_size(&mut self, fd: Resource<Descriptor>, size: types::Filesize) -> FsResult<()> {
-        Ok(self.table.get(&fd)?.file()?.set_size(size)?)
+        Ok(self.table.get(&fd)?.file_for("set-size")?.set_size(size)?)
     }
 
     fn set_times(
@@ -82,7 +82,8 @@ impl HostDescriptor for OverlayCtxView<'_> {
         modified: types::NewTimestamp,
     ) -> FsResult<()> {
         let descriptor = self.table.get(&fd)?;
-        let times = types::NewTimestamp::both(accessed, modified)?;
+        let times = types::NewTimestamp::both(accessed, modified)
+            .map_err(|code| descriptor.refused("set-times", code, "a time is out of range"))?;
         Ok(descriptor.set_times(times)?)
     }
 
@@ -92,7 +93,11 @@ impl HostDescriptor for OverlayCtxView<'_> {
         length: types::Filesize,
         offset: types::Filesize,
     ) -> FsResult<(Vec<u8>, bool)> {
-        Ok(host::read(self.table.get(&fd)?.file()?, length, offset)?)
+        Ok(host::read(
+            self.table.get(&fd)?.file_for("read")?,
+            length,
+            offset,
+        )?)
     }
 
     fn write(
@@ -101,7 +106,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         bytes: Vec<u8>,
         offset: types::Filesize,
     ) -> FsResult<types::Filesize> {
-        let file = self.table.get(&fd)?.file()?;
+        let file = self.table.get(&fd)?.file_for("write")?;
         Ok(file.write_at(&bytes, offset)? as u64)
     }
 
@@ -109,7 +114,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         &mut self,
         fd: Resource<Descriptor>,
     ) -> FsResult<Resource<DirectoryEntryStream>> {
-        let listing = self.table.get(&fd)?.dir()?.list()?;
+        let listing = self.table.get(&fd)?.dir_for("read-directory")?.list()?;
         Ok(self.table.push(DirectoryEntryStream::new(listing))?)
     }
 
@@ -118,7 +123,11 @@ impl HostDescriptor for OverlayCtxView<'_> {
     }
 
     fn create_directory_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
-        Ok(self.table.get(&fd)?.dir()?.create_directory_at(&path)?)
+        Ok(self
+            .table
+            .get(&fd)?
+            .dir_for("create-directory-at")?
+            .create_directory_at(&path)?)
     }
 
     fn stat(&mut self, fd: Resource<Descriptor>) -> FsResult<types::DescriptorStat> {
@@ -131,7 +140,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         flags: types::PathFlags,
         path: String,
     ) -> FsResult<types::DescriptorStat> {
-        let dir = self.table.get(&fd)?.dir()?;
+        let dir = self.table.get(&fd)?.dir_for("stat-at")?;
         Ok(dir.stat_at(&path, flags.follow())?.into())
     }
 
@@ -143,8 +152,9 @@ impl HostDescriptor for OverlayCtxView<'_> {
         accessed: types::NewTimestamp,
         modified: types::NewTimestamp,
     ) -> FsResult<()> {
-        let dir = self.table.get(&fd)?.dir()?;
-        let times = types::NewTimestamp::both(accessed, modified)?;
+        let dir = self.table.get(&fd)?.dir_for("set-times-at")?;
+        let times = types::NewTimestamp::both(accessed, modified)
+            .map_err(|code| dir.refused("set-times-at", code, "a time is out of range"))?;
         Ok(dir.set_times_at(&path, flags.follow(), times)?)
     }
 
@@ -156,10 +166,16 @@ impl HostDescriptor for OverlayCtxView<'_> {
         new_fd: Resource<Descriptor>,
         new_path: String,
     ) -> FsResult<()> {
-        let dir = self.table.get(&fd)?.dir()?;
-        let new_dir = self.table.get(&new_fd)?.dir()?;
+        let dir = self.table.get(&fd)?.dir_for("link-at")?;
+        let new_dir = self.table.get(&new_fd)?.dir_for("link-at")?;
         if flags.follow() {
-            return Err(Errno::Invalid.into());
+            return Err(dir
+                .refused(
+                    "link-at",
+                    Errno::Invalid,
+                    "symbolic links are not followed here",
+                )
+                .into());
         }
         Ok(dir.link_at(&path, new_dir, &new_path)?)
     }
@@ -172,17 +188,25 @@ impl HostDescriptor for OverlayCtxView<'_> {
         open_flags: types::OpenFlags,
         flags: types::DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
-        let dir = self.table.get(&fd)?.dir()?;
+        let dir = self.table.get(&fd)?.dir_for("open-at")?;
         let opened = open_flags.open_at(dir, path_flags, &path, flags)?;
         Ok(self.table.push(opened)?)
     }
 
     fn readlink_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<String> {
-        Ok(self.table.get(&fd)?.dir()?.readlink_at(&path)?)
+        Ok(self
+            .table
+            .get(&fd)?
+            .dir_for("readlink-at")?
+            .readlink_at(&path)?)
     }
 
     fn remove_directory_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
-        Ok(self.table.get(&fd)?.dir()?.remove_directory_at(&path)?)
+        Ok(self
+            .table
+            .get(&fd)?
+            .dir_for("remove-directory-at")?
+            .remove_directory_at(&path)?)
     }
 
     fn rename_at(
@@ -192,8 +216,8 @@ impl HostDescriptor for OverlayCtxView<'_> {
         new_fd: Resource<Descriptor>,
         new_path: String,
     ) -> FsResult<()> {
-        let dir = self.table.get(&fd)?.dir()?;
-        let new_dir = self.table.get(&new_fd)?.dir()?;
+        let dir = self.table.get(&fd)?.dir_for("rename-at")?;
+        let new_dir = self.table.get(&new_fd)?.dir_for("rename-at")?;
         Ok(dir.rename_at(&path, new_dir, &new_path)?)
     }
 
@@ -203,11 +227,19 @@ impl HostDescriptor for OverlayCtxView<'_> {
         target: String,
         path: String,
     ) -> FsResult<()> {
-        Ok(self.table.get(&fd)?.dir()?.symlink_at(&target, &path)?)
+        Ok(self
+            .table
+            .get(&fd)?
+            .dir_for("symlink-at")?
+            .symlink_at(&target, &path)?)
     }
 
     fn unlink_file_at(&mut self, fd: Resource<Descriptor>, path: String) -> FsResult<()> {
-        Ok(self.table.get(&fd)?.dir()?.unlink_file_at(&path)?)
+        Ok(self
+            .table
+            .get(&fd)?
+            .dir_for("unlink-file-at")?
+            .unlink_file_at(&path)?)
     }
 
     fn is_same_object(
@@ -229,7 +261,7 @@ impl HostDescriptor for OverlayCtxView<'_> {
         flags: types::PathFlags,
         path: String,
     ) -> FsResult<types::MetadataHashValue> {
-        let dir = self.table.get(&fd)?.dir()?;
+        let dir = self.table.get(&fd)?.dir_for("metadata-hash-at")?;
         Ok(dir.identity_at(&path, flags.follow())?.into())
     }
 

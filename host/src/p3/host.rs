@@ -39,17 +39,21 @@ fn on_any<U, R: Send + 'static>(
 fn on_file<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
+    name: &'static str,
     call: impl FnOnce(&File) -> Result<R> + Send + 'static,
 ) -> impl Future<Output = FsResult<R>> + Send {
-    on_any(store, fd, move |descriptor| call(descriptor.file()?))
+    on_any(store, fd, move |descriptor| {
+        call(descriptor.file_for(name)?)
+    })
 }
 
 fn on_dir<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
+    name: &'static str,
     call: impl FnOnce(&Dir) -> Result<R> + Send + 'static,
 ) -> impl Future<Output = FsResult<R>> + Send {
-    on_any(store, fd, move |descriptor| call(descriptor.dir()?))
+    on_any(store, fd, move |descriptor| call(descriptor.dir_for(name)?))
 }
 
 async fn on_two<U, R: Send + 'static>(
@@ -122,7 +126,7 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         advice: types::Advice,
     ) -> FsResult<()> {
         let advise = move |file: &File| file.advise(offset, length, advice.into());
-        on_file(store, &fd, advise).await
+        on_file(store, &fd, "advise", advise).await
     }
 
     async fn sync_data(store: &Store<U>, fd: Resource<Descriptor>) -> FsResult<()> {
@@ -148,7 +152,7 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         fd: Resource<Descriptor>,
         size: types::Filesize,
     ) -> FsResult<()> {
-        on_file(store, &fd, move |file| file.set_size(size)).await
+        on_file(store, &fd, "set-size", move |file| file.set_size(size)).await
     }
 
     async fn set_times(
@@ -158,7 +162,11 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         modified: types::NewTimestamp,
     ) -> FsResult<()> {
         on_any(store, &fd, move |descriptor| {
-            descriptor.set_times(types::NewTimestamp::both(accessed, modified)?)
+            descriptor.set_times(
+                types::NewTimestamp::both(accessed, modified).map_err(|code| {
+                    descriptor.refused("set-times", code, "a time is out of range")
+                })?,
+            )
         })
         .await
     }
@@ -172,7 +180,10 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         fd: Resource<Descriptor>,
         path: String,
     ) -> FsResult<()> {
-        on_dir(store, &fd, move |dir| dir.create_directory_at(&path)).await
+        on_dir(store, &fd, "create-directory-at", move |dir| {
+            dir.create_directory_at(&path)
+        })
+        .await
     }
 
     async fn stat(store: &Store<U>, fd: Resource<Descriptor>) -> FsResult<types::DescriptorStat> {
@@ -190,7 +201,11 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         flags: types::PathFlags,
         path: String,
     ) -> FsResult<types::DescriptorStat> {
-        let stat = move |descriptor: &Descriptor| descriptor.dir()?.stat_at(&path, flags.follow());
+        let stat = move |descriptor: &Descriptor| {
+            descriptor
+                .dir_for("stat-at")?
+                .stat_at(&path, flags.follow())
+        };
         let waited = match begin(store, &fd, stat)?.now() {
             Ok(stat) => return Ok(stat?.into()),
             Err(waited) => waited,
@@ -206,8 +221,9 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         accessed: types::NewTimestamp,
         modified: types::NewTimestamp,
     ) -> FsResult<()> {
-        on_dir(store, &fd, move |dir| {
-            let times = types::NewTimestamp::both(accessed, modified)?;
+        on_dir(store, &fd, "set-times-at", move |dir| {
+            let times = types::NewTimestamp::both(accessed, modified)
+                .map_err(|code| dir.refused("set-times-at", code, "a time is out of range"))?;
             dir.set_times_at(&path, flags.follow(), times)
         })
         .await
@@ -222,9 +238,13 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         new_path: String,
     ) -> FsResult<()> {
         on_two(store, &fd, &new_fd, move |old, new| {
-            let (dir, new_dir) = (old.dir()?, new.dir()?);
+            let (dir, new_dir) = (old.dir_for("link-at")?, new.dir_for("link-at")?);
             if flags.follow() {
-                return Err(Errno::Invalid.into());
+                return Err(dir.refused(
+                    "link-at",
+                    Errno::Invalid,
+                    "symbolic links are not followed here",
+                ));
             }
             dir.link_at(&path, new_dir, &new_path)
         })
@@ -240,7 +260,7 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         flags: types::DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
         let open = move |dir: &Dir| open_flags.open_at(dir, path_flags, &path, flags);
-        let opened = on_dir(store, &fd, open).await?;
+        let opened = on_dir(store, &fd, "open-at", open).await?;
         store.with(|mut store| Ok(store.get().table.push(opened)?))
     }
 
@@ -249,7 +269,7 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         fd: Resource<Descriptor>,
         path: String,
     ) -> FsResult<String> {
-        on_dir(store, &fd, move |dir| dir.readlink_at(&path)).await
+        on_dir(store, &fd, "readlink-at", move |dir| dir.readlink_at(&path)).await
     }
 
     async fn remove_directory_at(
@@ -257,7 +277,10 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         fd: Resource<Descriptor>,
         path: String,
     ) -> FsResult<()> {
-        on_dir(store, &fd, move |dir| dir.remove_directory_at(&path)).await
+        on_dir(store, &fd, "remove-directory-at", move |dir| {
+            dir.remove_directory_at(&path)
+        })
+        .await
     }
 
     async fn rename_at(
@@ -268,7 +291,8 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         new_path: String,
     ) -> FsResult<()> {
         on_two(store, &fd, &new_fd, move |old, new| {
-            old.dir()?.rename_at(&path, new.dir()?, &new_path)
+            old.dir_for("rename-at")?
+                .rename_at(&path, new.dir_for("rename-at")?, &new_path)
         })
         .await
     }
@@ -279,7 +303,10 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         target: String,
         path: String,
     ) -> FsResult<()> {
-        on_dir(store, &fd, move |dir| dir.symlink_at(&target, &path)).await
+        on_dir(store, &fd, "symlink-at", move |dir| {
+            dir.symlink_at(&target, &path)
+        })
+        .await
     }
 
     async fn unlink_file_at(
@@ -287,7 +314,10 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         fd: Resource<Descriptor>,
         path: String,
     ) -> FsResult<()> {
-        on_dir(store, &fd, move |dir| dir.unlink_file_at(&path)).await
+        on_dir(store, &fd, "unlink-file-at", move |dir| {
+            dir.unlink_file_at(&path)
+        })
+        .await
     }
 
     async fn is_same_object(
@@ -316,6 +346,8 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         path: String,
     ) -> FsResult<types::MetadataHashValue> {
         let identity = move |dir: &Dir| dir.identity_at(&path, flags.follow());
-        Ok(on_dir(store, &fd, identity).await?.into())
+        Ok(on_dir(store, &fd, "metadata-hash-at", identity)
+            .await?
+            .into())
     }
 }

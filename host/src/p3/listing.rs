@@ -4,7 +4,7 @@ use super::bindings::types::DirectoryEntry;
 use super::outcome::Outcome;
 use crate::blocking::{Blocking, Task};
 use crate::convert::guest_code;
-use crate::descriptor::DirectoryEntryStream;
+use crate::descriptor::{DirectoryEntryStream, not_utf8};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use wasi_overlay_core::{Dir, Errno};
@@ -92,7 +92,7 @@ impl<D> StreamProducer<D> for EntryProducer {
                     name: name.to_owned(),
                 }),
                 ended => {
-                    me.outcome.end(ended.map(drop));
+                    me.outcome.end(ended.map(drop).inspect_err(not_utf8));
                     destination.set_buffer(batch.into());
                     return Poll::Ready(Ok(StreamResult::Dropped));
                 }

@@ -57,7 +57,11 @@ pub(super) fn write<U>(
     mut data: StreamReader<u8>,
     place: Place,
 ) -> wasmtime::Result<Ended> {
-    let found = get(store.get(), fd, Descriptor::file)?;
+    let call = match place {
+        Place::At(_) => "write-via-stream",
+        Place::End => "append-via-stream",
+    };
+    let found = get(store.get(), fd, |descriptor| descriptor.file_for(call))?;
     let (mut outcome, ended) = Outcome::new(&mut store)?;
     match found {
         Ok((file, blocking)) => {
@@ -76,7 +80,9 @@ pub(super) fn list<U>(
     mut store: Access<'_, U, WasiOverlay>,
     fd: &Resource<Descriptor>,
 ) -> wasmtime::Result<(StreamReader<DirectoryEntry>, Ended)> {
-    let found = get(store.get(), fd, Descriptor::dir)?;
+    let found = get(store.get(), fd, |descriptor| {
+        descriptor.dir_for("read-directory")
+    })?;
     let (mut outcome, ended) = Outcome::new(&mut store)?;
     let stream = match found {
         Ok((dir, blocking)) => {

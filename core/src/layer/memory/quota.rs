@@ -2,6 +2,7 @@
 
 use crate::error::{Errno, Error, Result};
 use crate::layer::Usage;
+use crate::log::Warning;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -57,8 +58,12 @@ fn take(held: &AtomicU64, count: u64, max: u64) -> Option<u64> {
 fn full(max: u64, what: &str) -> Error {
     Error::new(
         Errno::InsufficientSpace,
-        format_args!("the layer in memory is full: it may hold {max} {what}; give it more"),
+        format_args!("the upper in memory is full: it may hold {max} {what}"),
     )
+    .with_remedy(|| {
+        "give it more (`--upper memory:SIZE`; `memory=SIZE` of `--mount`), or keep changes in a directory"
+    })
+    .with_warning(Warning::FullUpper)
 }
 
 /// One inode of the quota, given back on drop.

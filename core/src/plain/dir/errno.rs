@@ -1,17 +1,19 @@
 //! What the system answers, as the engine's codes: one table for layers and live mounts.
 
 use crate::error::{Errno, Error};
+use crate::log;
 use rustix::io::Errno as Os;
 use std::io;
 
 /// Turns an answer of the system into an [`Error`].
 ///
 /// Answers of everyday life (a missing name, a directory where a file was expected) are bare
-/// codes and allocate nothing. Faults of the place (a full disk, a device that fails) keep the
-/// system's own words, so that the embedder's log can name the layer.
+/// codes and allocate nothing, unless a log wants to know of them. Faults of the place (a full disk, a
+/// device that fails) keep the system's own words, so that the embedder's log can name the layer.
 pub(crate) fn from_errno(os: Os) -> Error {
     let (errno, fault) = table(os);
-    if fault {
+    // That a name is missing is explained where it is known which one, and in which layers.
+    if fault || (log::is_on() && os != Os::NOENT) {
         Error::with_source(Error::from(errno), io::Error::from(os))
     } else {
         errno.into()

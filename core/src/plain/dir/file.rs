@@ -2,7 +2,7 @@
 
 use super::errno::from_errno;
 use super::{copy, open, stat};
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;
@@ -34,6 +34,14 @@ pub(super) fn flags(access: Access) -> OFlags {
     how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
 }
 
+/// The error of what is neither file nor directory.
+pub(crate) fn unsupported() -> Error {
+    Error::because(
+        Errno::Unsupported,
+        || "a fifo, socket or device is never opened",
+    )
+}
+
 impl HostFile {
     /// A regular file that was opened with these [`flags`], and nothing else.
     ///
@@ -42,16 +50,14 @@ impl HostFile {
     pub(super) fn of(opened: Result<OwnedFd, Os>) -> Result<Self> {
         let fd = opened.map_err(|os| match os {
             // A socket, or a device without a driver.
-            Os::NXIO | Os::NODEV => Errno::Unsupported.into(),
+            Os::NXIO | Os::NODEV => unsupported(),
             os => from_errno(os),
         })?;
         match stat::meta(fd.as_fd(), None)?.kind {
             Kind::File => Ok(Self(fd)),
             Kind::Dir => Err(Errno::IsDirectory.into()),
             Kind::Symlink => Err(Errno::Loop.into()),
-            Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
-                Err(Errno::Unsupported.into())
-            }
+            Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => Err(unsupported()),
         }
     }
 

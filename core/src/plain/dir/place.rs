@@ -37,7 +37,6 @@ pub(crate) struct DirPlace {
 }
 
 /// What is above a directory.
-#[derive(Default)]
 struct Ancestry {
     /// Device and inode number of the directory and of its ancestors up to the process's root,
     /// itself first.
@@ -63,7 +62,7 @@ impl LazyMounts {
 }
 
 impl Ancestry {
-    fn of(dir: BorrowedFd<'_>, id: Id, mount: Option<u64>) -> Self {
+    fn of(dir: BorrowedFd<'_>, id: Id, mount: Option<u64>) -> Result<Self> {
         let mut ids = vec![id];
         let mut in_mount = 1;
         let mut last = (id, mount);
@@ -83,11 +82,11 @@ impl Ancestry {
             last = found;
             at = up(dir.as_fd())?;
         }
-        Self {
+        Ok(Self {
             ids: ids.into(),
             in_mount,
             path: path_of(dir),
-        }
+        })
     }
 
     /// Whether the walk went beyond the directory's own mount, so that all its ancestors in there
@@ -105,7 +104,7 @@ impl DirPlace {
     /// The place of a directory that may be closed afterwards.
     pub(crate) fn of(dir: BorrowedFd<'_>, crosses_mounts: bool) -> Result<Self> {
         let place = Self::without_ancestry(dir, crosses_mounts)?;
-        let ancestry = Ancestry::of(dir, place.id, place.mount);
+        let ancestry = Ancestry::of(dir, place.id, place.mount)?;
         Ok(Self {
             ancestry: OnceLock::from(ancestry),
             ..place
@@ -142,16 +141,22 @@ impl DirPlace {
     }
 
     /// Looks up the ancestors, once.
-    pub(crate) fn resolve(&self) {
-        self.ancestry();
+    ///
+    /// # Errors
+    /// `mfile` if the process has no descriptor left.
+    pub(crate) fn resolve(&self) -> Result<()> {
+        if let (None, Some(dir)) = (self.ancestry.get(), &self.dir) {
+            let found = Ancestry::of(dir.as_fd(), self.id, self.mount)?;
+            // Another thread may have found the same.
+            self.ancestry.get_or_init(|| found);
+        }
+        Ok(())
     }
 
-    fn ancestry(&self) -> &Ancestry {
-        self.ancestry.get_or_init(|| match &self.dir {
-            Some(dir) => Ancestry::of(dir.as_fd(), self.id, self.mount),
-            // Not reached: a place without its directory has its ancestry from the start.
-            None => Ancestry::default(),
-        })
+    /// None if it cannot be looked up.
+    fn ancestry(&self) -> Option<&Ancestry> {
+        self.resolve().ok()?;
+        self.ancestry.get()
     }
 
     /// Device and inode number of the directory itself.
@@ -177,7 +182,10 @@ impl DirPlace {
     }
 
     fn is_inside(&self, outer: &Self, mounts: &LazyMounts) -> bool {
-        let Ancestry { ids, in_mount, .. } = self.ancestry();
+        let Some(Ancestry { ids, in_mount, .. }) = self.ancestry() else {
+            // Refusing a layer that lies apart harms less than changing one.
+            return true;
+        };
         let reach = if outer.crosses_mounts {
             ids.len()
         } else {
@@ -190,7 +198,9 @@ impl DirPlace {
     /// Whether `outer` is an ancestor in the filesystem that the walk did not reach: above the root
     /// of this directory's mount, or behind a directory that may not be searched.
     fn is_inside_by_path(&self, outer: &Self, mounts: &LazyMounts) -> bool {
-        let ancestry = self.ancestry();
+        let Some(ancestry) = self.ancestry() else {
+            return true;
+        };
         if self.mount == outer.mount && ancestry.reaches_root() {
             return false;
         }
@@ -206,7 +216,7 @@ impl DirPlace {
     }
 
     fn locate<'a>(&'a self, mounts: &'a LazyMounts) -> Option<mounts::Located<'a>> {
-        let path = self.ancestry().path.as_deref()?;
+        let path = self.ancestry()?.path.as_deref()?;
         mounts.get().locate(self.mount?, path)
     }
 }

@@ -1,0 +1,419 @@
+//! What a user reads on stderr when calls of the program fail: with `WASMTIME_LOG=wasi_overlay=debug` a
+//! line for each, in every version of WASI; without it, what concerns every program on the mount, once.
+
+use crate::support::{Ended, Place};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use wasi_overlay_guest_artifacts::{Guest, P1_SCRIPT, P2_SCRIPT, P3_SCRIPT};
+
+const GUESTS: [Guest; 3] = [P1_SCRIPT, P2_SCRIPT, P3_SCRIPT];
+
+/// A step of a script, and what its line says: call, path, layer (or nothing), words of the reason, words
+/// of the remedy (or nothing).
+type Row = (&'static str, [&'static str; 5]);
+
+const ON_LAYERS: [Row; 19] = [
+    (
+        "stat-at 0 - none",
+        ["stat-at", "none", "", "no layer has `none`", ""],
+    ),
+    (
+        "stat-at 0 - d/hidden",
+        [
+            "stat-at",
+            "d/hidden",
+            "top",
+            "the whiteout of `d/hidden`; the layer `low` has it",
+            "",
+        ],
+    ),
+    (
+        "open 1 0 r d/removed",
+        [
+            "open-at",
+            "d/removed",
+            "up",
+            "a whiteout in the upper; the layer `low` has it",
+            "",
+        ],
+    ),
+    (
+        "unlink 0 o/below",
+        [
+            "unlink-file-at",
+            "o/below",
+            "top",
+            "the opaque directory `o`; the layer `low` has it",
+            "",
+        ],
+    ),
+    (
+        "open 1 0 r absolute",
+        [
+            "open-at",
+            "absolute",
+            "",
+            "`absolute` leads to the absolute path `/d/file`",
+            "--absolute-symlinks root",
+        ],
+    ),
+    (
+        "readlink 0 absolute",
+        [
+            "readlink-at",
+            "absolute",
+            "",
+            "the absolute path `/d/file`",
+            "--absolute-symlinks root",
+        ],
+    ),
+    (
+        "stat-at 0 - d/../../x",
+        ["stat-at", "d/../../x", "", "leads above the directory", ""],
+    ),
+    (
+        "mkdir 0 d/.wh.x",
+        [
+            "create-directory-at",
+            "d/.wh.x",
+            "",
+            "names that begin with .wh.",
+            "",
+        ],
+    ),
+    (
+        "mkdir 0 d",
+        ["create-directory-at", "d", "", "file exists", ""],
+    ),
+    (
+        "rmdir 0 d",
+        ["remove-directory-at", "d", "", "directory not empty", ""],
+    ),
+    (
+        "unlink 0 d",
+        ["unlink-file-at", "d", "", "is a directory", ""],
+    ),
+    (
+        "stat-at 0 - d/file/x",
+        [
+            "stat-at",
+            "d/file/x",
+            "",
+            "`file` on the way is no directory",
+            "",
+        ],
+    ),
+    (
+        "symlink /x 0 new",
+        ["symlink-at", "new", "", "no links to absolute paths", ""],
+    ),
+    (
+        "link 0 n d 0 new",
+        [
+            "link-at",
+            "d",
+            "",
+            "a directory cannot have a second name",
+            "",
+        ],
+    ),
+    (
+        "rename 0 d/hidden 0 new",
+        ["rename-at", "d/hidden", "top", "the whiteout", ""],
+    ),
+    (
+        "open 1 0 r fifo",
+        [
+            "open-at",
+            "fifo",
+            "",
+            "a fifo, socket or device is never opened",
+            "",
+        ],
+    ),
+    (
+        "stat-at 0 - loop",
+        ["stat-at", "loop", "", "Limits::link_hops", ""],
+    ),
+    (
+        "open 2 0 r broken/x",
+        [
+            "open-at",
+            "broken/x",
+            "low",
+            "the whiteout `.wh...`",
+            "remove the file",
+        ],
+    ),
+    (
+        "set-times-at 0 - none 5",
+        ["set-times-at", "none", "", "no layer has `none`", ""],
+    ),
+];
+
+fn place() -> Place {
+    let place = Place::with_dirs(&["low", "top/o", "up/d"]);
+    place
+        .file("low/d/file", "x")
+        .file("low/d/hidden", "x")
+        .file("top/d/.wh.hidden", "")
+        .file("low/d/removed", "x")
+        .file("up/d/.wh.removed", "")
+        .file("low/o/below", "x")
+        .file("top/o/.wh..wh..opq", "")
+        .file("low/broken/.wh...", "");
+    symlink("/d/file", place.path("low/absolute")).unwrap();
+    symlink("loop", place.path("low/loop")).unwrap();
+    let fifo = place.path("low/fifo");
+    assert!(Command::new("mkfifo").arg(fifo).status().unwrap().success());
+    for guest in GUESTS {
+        place.file(
+            &format!("{}.wasm", guest.name),
+            fs::read(guest.path()).unwrap(),
+        );
+    }
+    place
+}
+
+/// Runs a script with that log, and gives the lines about calls that failed.
+fn lines(
+    place: &Place,
+    log: Option<&str>,
+    guest: Guest,
+    args: &[&str],
+    script: &str,
+) -> (Ended, Vec<String>) {
+    let app = format!("{}.wasm", guest.name);
+    let mut command = place.command([args, &[&app, script]].concat());
+    match log {
+        Some(log) => command.env("WASMTIME_LOG", log),
+        None => command.env_remove("WASMTIME_LOG"),
+    };
+    let ended = crate::support::ended(command.output().unwrap());
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let lines = ended
+        .stderr
+        .lines()
+        .filter(|line| line.contains(" a call failed"));
+    let lines = lines.map(str::to_owned).collect();
+    (ended, lines)
+}
+
+fn check(rows: &[Row], lines: &[String], what: &str) {
+    assert_eq!(lines.len(), rows.len(), "{what}: {lines:#?}");
+    for ((step, [call, path, layer, reason, remedy]), line) in rows.iter().zip(lines) {
+        let has = |words: &str| assert!(line.contains(words), "{what}: {step}: {words}: {line}");
+        has(&format!("call=\"{call}\" path=\"{path}\" "));
+        has(reason);
+        match *layer {
+            "" => assert!(!line.contains(" layer="), "{what}: {step}: {line}"),
+            layer => has(&format!(" layer=\"{layer}\"")),
+        }
+        match *remedy {
+            "" => assert!(!line.contains(" remedy="), "{what}: {step}: {line}"),
+            remedy => {
+                has(" remedy=\"");
+                has(remedy);
+            }
+        }
+    }
+}
+
+fn script(rows: &[Row]) -> String {
+    rows.iter().map(|(step, _)| format!("{step}\n")).collect()
+}
+
+const LAYERS: [&str; 6] = ["--layer", "low", "--layer", "top", "--upper", "up"];
+
+#[test]
+fn every_failed_call_has_a_line_in_every_version() {
+    let place = place();
+    for guest in GUESTS {
+        let log = Some("wasi_overlay=debug");
+        let (ended, found) = lines(&place, log, guest, &LAYERS, &script(&ON_LAYERS));
+        check(&ON_LAYERS, &found, guest.name);
+        // Nothing of it is in what the guest saw.
+        for words in [
+            "whiteout",
+            "layer",
+            "low",
+            "top/",
+            place.path("").to_str().unwrap(),
+        ] {
+            let steps = ended
+                .stdout
+                .lines()
+                .filter_map(|line| line.split_once(" = "));
+            for (_, answer) in steps {
+                assert!(!answer.contains(words), "{words}: {answer}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_read_only_mount_says_so_and_how_to_change_it() {
+    let place = place();
+    let rows: [Row; 4] = [
+        (
+            "unlink 0 d/file",
+            ["unlink-file-at", "d/file", "", "the mount", "--"],
+        ),
+        (
+            "mkdir 0 new",
+            ["create-directory-at", "new", "", "the mount", "--"],
+        ),
+        (
+            "rename 0 d/file 0 new",
+            ["rename-at", "d/file", "", "the mount", "--"],
+        ),
+        (
+            "open 1 0 w d/file",
+            ["open-at", "d/file", "", "the mount", "--"],
+        ),
+    ];
+    for guest in GUESTS {
+        for args in [
+            &["--layer", "low", "--read-only"][..],
+            &["--layer", "low", "--upper", "up", "--read-only"],
+        ] {
+            let log = Some("wasi_overlay=debug");
+            let (_, found) = lines(&place, log, guest, args, &script(&rows));
+            check(&rows, &found, guest.name);
+        }
+    }
+}
+
+#[test]
+fn a_live_directory_names_itself() {
+    let place = place();
+    let live = fs::canonicalize(place.path("low")).unwrap();
+    for guest in GUESTS {
+        let log = Some("wasi_overlay=debug");
+        let text = "stat-at 0 - none\nrmdir 0 d\n";
+        let (_, found) = lines(&place, log, guest, &["--dir", "low::/"], text);
+        let [missing, full] = &found[..] else {
+            panic!("{found:#?}")
+        };
+        assert!(
+            missing.contains("call=\"stat-at\" path=\"none\""),
+            "{missing}"
+        );
+        assert!(missing.contains("no such file or directory"), "{missing}");
+        assert!(
+            missing.contains(&format!("layer=\"{}\"", live.display())),
+            "{missing}"
+        );
+        assert!(full.contains("Directory not empty"), "{full}");
+    }
+}
+
+/// In 0.1 a program may use a descriptor that it does not have; in later versions that is a trap.
+#[test]
+fn a_call_on_a_descriptor_of_another_kind_says_which() {
+    let place = place();
+    let text = "open 1 0 r d/file\nlist 1\n";
+    for guest in GUESTS {
+        let (_, found) = lines(&place, Some("wasi_overlay=debug"), guest, &LAYERS, text);
+        let [line] = &found[..] else {
+            panic!("{}: {found:#?}", guest.name)
+        };
+        assert!(
+            line.contains("call=\"read-directory\"") || line.contains("call=\"fd_readdir\""),
+            "{line}"
+        );
+        assert!(
+            line.contains("is a file") || line.contains("is no directory"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn what_concerns_everybody_is_told_once_without_a_flag() {
+    let place = place();
+    let text = "stat-at 0 - none\nopen 1 0 r absolute\nreadlink 0 absolute\nstat-at 0 - absolute\n\
+                open 1 0 r broken/x\nlist 0\nstat-at 0 - broken/y\n";
+    for guest in GUESTS {
+        let (ended, found) = lines(&place, None, guest, &LAYERS, text);
+        let [link, whiteout] = &found[..] else {
+            panic!("{found:#?}")
+        };
+        assert_eq!(ended.stderr.lines().count(), 2, "{}", ended.stderr);
+        for (line, words) in [
+            (
+                link,
+                ["WARN", "`absolute`", "/d/file", "--absolute-symlinks root"],
+            ),
+            (
+                whiteout,
+                [
+                    "WARN",
+                    "in broken: the whiteout `.wh...`",
+                    "layer=\"low\"",
+                    "remove the file",
+                ],
+            ),
+        ] {
+            for words in words {
+                assert!(line.contains(words), "{words}: {line}");
+            }
+        }
+        // A mount that follows such links has nothing to say.
+        let followed = [&LAYERS[..], &["--absolute-symlinks", "root"]].concat();
+        let (ended, _) = lines(&place, None, guest, &followed, "open 1 0 r absolute\n");
+        assert_eq!(ended.stderr, "");
+        // Each mount has its own to say.
+        let two = ["--layer", "low", "--mount", "dst=/m,layer=low"];
+        let text =
+            "stat-at 0 - absolute\nstat-at 0 - absolute\npreopen 1 /m\nstat-at 1 - absolute\n";
+        let (ended, found) = lines(&place, None, guest, &two, text);
+        assert_eq!(found.len(), 2, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_full_upper_in_memory_is_told_once_without_a_flag() {
+    let place = place();
+    let text = format!(
+        "open 1 0 rwc full\nwrite 1 0 {0}\nwrite 1 0 {0}\n",
+        "x".repeat(9000)
+    );
+    for guest in GUESTS {
+        let args = ["--layer", "low", "--upper", "memory:4k"];
+        let (ended, found) = lines(&place, None, guest, &args, &text);
+        let [line] = &found[..] else {
+            panic!("{}", ended.stderr)
+        };
+        for words in [
+            "WARN",
+            "path=\"full\"",
+            "4096 bytes",
+            "layer=\"memory\"",
+            "--upper memory:SIZE",
+        ] {
+            assert!(line.contains(words), "{words}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_program_cannot_write_lines_of_its_own() {
+    let place = place();
+    let name = "a\u{1b}[31m\u{7}b\u{202e}\rWARN";
+    for guest in GUESTS {
+        let (ended, found) = lines(
+            &place,
+            Some("wasi_overlay=debug"),
+            guest,
+            &LAYERS,
+            &format!("stat-at 0 - {name}\nsymlink {name} 0 l\nstat-at 0 - l\n"),
+        );
+        assert_eq!(found.len(), 2, "{found:#?}");
+        for line in ended.stderr.lines() {
+            let is_clean = !line.chars().any(|c| c.is_control() || c == '\u{202e}');
+            assert!(is_clean, "{line:?}");
+        }
+    }
+}

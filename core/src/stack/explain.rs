@@ -1,0 +1,106 @@
+//! Why a name is not in the merged tree, for a log: a look at every layer by itself.
+
+use super::LowerStack;
+use super::node::LowerNode;
+use crate::error::{Errno, Result};
+use crate::layer::Found;
+use crate::layer::erased::AnyLayer;
+use crate::log::Shown;
+use crate::meta::Kind;
+use crate::name::{Name, NameBuf};
+use crate::overlay::Hider;
+use std::sync::Arc;
+
+/// What a layer alone says of a path.
+enum Says {
+    /// Nothing.
+    Absent,
+    /// It hides the path in all layers below.
+    Hides(String),
+    /// It has the path, where no layer above hides it.
+    Has,
+}
+
+impl LowerNode {
+    /// What this file is called in its parent; none of the root.
+    pub(crate) fn own_name(&self) -> Option<NameBuf> {
+        let parent = self.parent().ok()??;
+        let name = parent.name_of(self).ok()?;
+        Some(name.to_owned())
+    }
+
+    /// The layer that has the file, as messages call it.
+    pub(crate) fn label<'a>(&self, stack: &'a LowerStack) -> &'a str {
+        stack.layer(self.layer()).label()
+    }
+
+    /// What hides `name` in this directory, and the label of the topmost layer below that has it.
+    ///
+    /// # Errors
+    /// Those of the layers.
+    pub(crate) fn why_absent(
+        self: &Arc<Self>,
+        stack: &LowerStack,
+        name: Name<'_>,
+    ) -> Result<(Option<Hider>, Option<String>)> {
+        let mut names = vec![name.to_owned()];
+        let mut dir = Arc::clone(self);
+        while let Some(parent) = dir.parent()? {
+            names.push(parent.name_of(&dir)?.to_owned());
+            dir = parent;
+        }
+        names.reverse();
+        let mut hider = None;
+        for layer in stack.layers.iter().rev() {
+            match ask(&**layer, &names)? {
+                Says::Absent => {}
+                Says::Has => return Ok((hider, Some(layer.label().to_owned()))),
+                Says::Hides(what) => {
+                    // The topmost is the one that counts.
+                    hider.get_or_insert_with(|| Hider {
+                        what,
+                        layer: layer.label().to_owned(),
+                    });
+                }
+            }
+        }
+        Ok((hider, None))
+    }
+}
+
+/// Walks down `names` in one layer.
+fn ask(layer: &dyn AnyLayer, names: &[NameBuf]) -> Result<Says> {
+    let mut dir = layer.root()?;
+    let mut path = Vec::new();
+    let mut opaque = match layer.is_opaque(&dir)? {
+        true => Some(String::from("the opaque root of a layer")),
+        false => None,
+    };
+    for (index, name) in names.iter().enumerate() {
+        if index > 0 {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.as_name().as_bytes());
+        let is_last = index + 1 == names.len();
+        let shown = Shown::new(&path);
+        match layer.find(&dir, name.as_name())? {
+            Found::Absent => break,
+            Found::Hidden => return Ok(Says::Hides(format!("the whiteout of `{shown}`"))),
+            Found::Here { .. } if is_last => return Ok(Says::Has),
+            Found::Here { meta, .. } if meta.kind != Kind::Dir => {
+                return Ok(Says::Hides(format!("`{shown}`, which is no directory")));
+            }
+            Found::Here { opaque: hides, .. } => {
+                if hides {
+                    opaque = Some(format!("the opaque directory `{shown}`"));
+                }
+                dir = match layer.open_dir(&dir, name.as_name()) {
+                    // What is mounted there is no part of the layer.
+                    Err(error) if error.errno() == Errno::NotPermitted => break,
+                    opened => opened?,
+                };
+            }
+        }
+    }
+    Ok(opaque.map_or(Says::Absent, Says::Hides))
+}

@@ -1,0 +1,175 @@
+//! What concerns every guest of a mount is a warning, once; and nothing is paid where there is no log.
+
+use super::*;
+use std::fs;
+use std::os::unix::fs::symlink;
+use wasi_overlay_core::{Error, Lower, Overlay};
+
+fn lower(at: &Path) -> Lower {
+    Lower::dir("the layer", capability(at)).unwrap()
+}
+
+/// The warnings among `lines`.
+fn warnings(lines: &[Line]) -> Vec<&Line> {
+    lines
+        .iter()
+        .filter(|line| line.level == Level::WARN)
+        .collect()
+}
+
+#[test]
+fn an_absolute_link_is_warned_of_once_a_mount() {
+    let folder = tempfile::tempdir().unwrap();
+    symlink("/etc/file", folder.path().join("absolute")).unwrap();
+    symlink("/etc", folder.path().join("other")).unwrap();
+    for _mount in 0..2 {
+        let overlay = Overlay::builder()
+            .lower(lower(folder.path()))
+            .build()
+            .unwrap();
+        let root = overlay.root();
+        let ((), lines) = lines_of(Level::WARN, || {
+            for path in ["absolute", "other", "absolute"] {
+                assert!(root.stat_at(path, true).is_err());
+                assert!(root.readlink_at(path).is_err());
+            }
+        });
+        let [line] = &lines[..] else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(line.level, Level::WARN);
+        assert_eq!(line.get("path"), "\"absolute\"");
+        assert!(line.get("reason").contains("`/etc/file`"), "{line:?}");
+        assert!(
+            line.get("remedy").contains("--absolute-symlinks root"),
+            "{line:?}"
+        );
+    }
+}
+
+/// A mount that nobody listened to has not warned.
+#[test]
+fn a_warning_that_no_log_wanted_is_still_given() {
+    let folder = tempfile::tempdir().unwrap();
+    symlink("/etc/file", folder.path().join("absolute")).unwrap();
+    let overlay = Overlay::builder()
+        .lower(lower(folder.path()))
+        .build()
+        .unwrap();
+    assert!(overlay.root().stat_at("absolute", true).is_err());
+    let (_, lines) = lines_of(Level::ERROR, || overlay.root().stat_at("absolute", true));
+    assert!(lines.is_empty());
+    let (_, lines) = lines_of(Level::DEBUG, || overlay.root().stat_at("absolute", true));
+    assert_eq!(warnings(&lines).len(), 1, "{lines:?}");
+    let (_, lines) = lines_of(Level::DEBUG, || overlay.root().stat_at("absolute", true));
+    assert_eq!((lines.len(), warnings(&lines).len()), (1, 0), "{lines:?}");
+}
+
+#[test]
+fn a_broken_whiteout_is_warned_of_once_a_mount() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("d")).unwrap();
+    fs::write(folder.path().join("d/.wh..."), "").unwrap();
+    let overlay = Overlay::builder()
+        .lower(lower(folder.path()))
+        .build()
+        .unwrap();
+    let ((), lines) = lines_of(Level::WARN, || {
+        for path in ["d/x", "d/y"] {
+            let error = overlay.root().stat_at(path, true).unwrap_err();
+            assert_eq!(error.errno(), Errno::Unsupported);
+        }
+        assert!(dir(&overlay.root(), "d").list().is_err());
+    });
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(line.get("call"), "stat-at");
+    assert_eq!(line.get("layer"), "\"the layer\"");
+    assert!(
+        line.get("reason").contains("in d: the whiteout `.wh...`"),
+        "{line:?}"
+    );
+    assert!(line.get("remedy").contains("remove the file"), "{line:?}");
+}
+
+#[test]
+fn a_full_upper_in_memory_is_warned_of_once_a_mount() {
+    let overlay = Overlay::builder().upper_memory(1000).build().unwrap();
+    let root = overlay.root();
+    let create = OpenHow {
+        create: true,
+        ..WRITE
+    };
+    let file = file(&root, "f", create);
+    let ((), lines) = lines_of(Level::WARN, || {
+        for _ in 0..3 {
+            let error = file.write_at(&[1; 100_000], 0).unwrap_err();
+            assert_eq!(error.errno(), Errno::InsufficientSpace);
+        }
+    });
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(line.get("call"), "write");
+    assert_eq!(line.get("path"), "\"f\"");
+    assert_eq!(line.get("layer"), "\"memory\"");
+    assert!(line.get("reason").contains("1000 bytes"), "{line:?}");
+    assert!(line.get("remedy").contains("memory:SIZE"), "{line:?}");
+}
+
+/// Guests that share a mount on many threads: one of them warns.
+#[test]
+fn one_thread_of_many_warns() {
+    let folder = tempfile::tempdir().unwrap();
+    symlink("/etc/file", folder.path().join("absolute")).unwrap();
+    let overlay = Overlay::builder()
+        .lower(lower(folder.path()))
+        .build()
+        .unwrap();
+    let warned: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (_, lines) = lines_of(Level::WARN, || {
+                        for _ in 0..100 {
+                            assert!(overlay.root().stat_at("absolute", true).is_err());
+                        }
+                    });
+                    lines.len()
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    });
+    assert_eq!(warned, 1);
+}
+
+/// The words of an everyday answer are made where a log reads them, and nowhere else.
+#[test]
+fn nothing_is_formatted_where_there_is_no_log() {
+    struct Never;
+    impl std::fmt::Display for Never {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("nobody reads this");
+        }
+    }
+    for level in [
+        None,
+        Some(Level::ERROR),
+        Some(Level::WARN),
+        Some(Level::INFO),
+    ] {
+        let because = || Error::because(Errno::NoEntry, || Never).with_remedy(|| Never);
+        let error = match level {
+            Some(level) => lines_of(level, because).0,
+            None => because(),
+        };
+        assert!(!error.has_details());
+    }
+    let (error, _) = lines_of(Level::DEBUG, || Error::because(Errno::NoEntry, || "why"));
+    assert_eq!(error.to_string(), "why");
+}
