@@ -13,7 +13,7 @@ macro_rules! pass_on {
 macro_rules! no_socket {
     ($(fn $name:ident($($ty:ty),*) -> $answer:ty;)*) => {$(
         fn $name(&mut self, _: &mut Memory<'_>, fd: Fd, $(_: $ty),*) -> Result<$answer> {
-            self.table.get(fd)?;
+            self.table.get(stringify!($name), fd)?;
             Err(Errno::Notsock.into())
         }
     )*};
