@@ -30,7 +30,11 @@ pub struct Limits {
     pub kept_handles: usize,
     /// Files and directories that a guest may have open at once: `mfile` in WASI 0.1, where POSIX says
     /// `EMFILE`, and `io` in 0.2 and 0.3, which have no such code. A stream counts as the file that it
-    /// is of. The usual limit of a process on Linux, so programs expect no more.
+    /// is of; the standard streams and the directories that a guest begins with do not. The usual limit of
+    /// a process on Linux, so programs expect no more. It is the only bound on the descriptors of WASI 0.1.
+    ///
+    /// Set through `OverlayCtxBuilder::limits` of the plugin, or given to an `OpenHandles`. In
+    /// `OverlayBuilder::limits` it has no effect: an overlay does not know its guests.
     ///
     /// Besides, the handles of all guests of the process may hold its descriptors (`RLIMIT_NOFILE`) but
     /// for an eighth, which is 32 at least and 256 at most: those are for the engine's own calls, for
@@ -55,6 +59,9 @@ pub struct Limits {
     /// `insufficient-memory`. A stream holds the directory as it was, so each change between two
     /// streams makes another listing. Room for two million names of usual length. Listings that
     /// are only kept for later go first. A component counts none: its host bounds its memory.
+    ///
+    /// In `OverlayCtxBuilder::limits` of the plugin it also bounds each guest, which may hold listings of
+    /// half of it, in all its mounts together.
     pub listing_bytes: usize,
     /// Lower directories whose nodes an overlay keeps because something was opened in them lately.
     /// Programs open files in few directories at a time.

@@ -37,6 +37,9 @@ fn dir(top: &Dir, path: &str) -> Dir {
         directory: true,
         ..OpenHow::default()
     };
+    if path.is_empty() {
+        return top.clone();
+    }
     match top.open_at(path, how).unwrap() {
         Opened::Dir(dir) => dir,
         Opened::File(_) => panic!("{path} is a file"),
@@ -52,9 +55,9 @@ impl Drop for Ends<'_> {
     }
 }
 
-fn overlay(temp: &TempDir, limits: Limits) -> Overlay {
+fn overlay(temp: &TempDir, limits: Limits, faults: &Faults) -> Overlay {
     let upper = cap_std::fs::Dir::open_ambient_dir(temp.path(), cap_std::ambient_authority());
-    let plain = Faulty::new(HostDir::new(upper.unwrap(), "upper"), &Faults::default());
+    let plain = Faulty::new(HostDir::new(upper.unwrap(), "upper"), faults);
     Overlay::builder()
         .upper("upper", Marked::upper(plain.with_all_dirs_fixed()))
         .volatile(true)
@@ -65,7 +68,7 @@ fn overlay(temp: &TempDir, limits: Limits) -> Overlay {
 
 fn with(limits: Limits) {
     let temp = TempDir::new().unwrap();
-    let overlay = overlay(&temp, limits);
+    let overlay = overlay(&temp, limits, &Faults::default());
     let root = overlay.root();
     for path in ["a", "a/s", "a/s/deep", "a/t", "other"] {
         root.create_directory_at(path).unwrap();
@@ -168,4 +171,78 @@ fn threads_in_a_directory_that_moves_by_a_copy_do_not_notice_with_a_short_memory
     (limits.kept_nodes, limits.table_entries) = (6, 2);
     (limits.kept_handles, limits.kept_listings) = (1, 1);
     with(limits);
+}
+
+fn names(root: &Dir, path: &str) -> Vec<String> {
+    let listing = dir(root, path).list().unwrap();
+    listing.iter().map(|entry| entry.name.to_string()).collect()
+}
+
+/// On a full disk a move fails, and so does putting back what it had removed. That is done before the
+/// next change: later, it would bring back what a guest removed meanwhile.
+#[test]
+fn nothing_comes_back_that_was_removed_after_a_move_failed() {
+    let mut failed = 0;
+    loop {
+        let temp = TempDir::new().unwrap();
+        let faults = Faults::default();
+        let mount = overlay(&temp, Limits::default(), &faults);
+        let root = mount.root();
+        for path in ["a", "a/s", "a/t"] {
+            root.create_directory_at(path).unwrap();
+        }
+        for path in ["a/f", "a/g", "a/s/h"] {
+            file(&root, path, true);
+        }
+        faults.cut_after(failed);
+        let moved = root.rename_at("a", &root, "b");
+        faults.never();
+        if moved.is_ok() {
+            break;
+        }
+        root.unlink_file_at("a/f").unwrap();
+        root.remove_directory_at("a/t").unwrap();
+        let check = |root: &Dir| {
+            assert_eq!(names(root, ""), ["a"], "after {failed} changes");
+            assert_eq!(names(root, "a"), ["g", "s"], "after {failed} changes");
+            assert_eq!(names(root, "a/s"), ["h"], "after {failed} changes");
+        };
+        check(&root);
+        drop(root);
+        mount.close().unwrap();
+        check(&overlay(&temp, Limits::default(), &Faults::default()).root());
+        failed += 1;
+    }
+    assert!(failed > 15, "{failed} changes");
+}
+
+/// What was left of the directory was removed after the mount was cut in the middle of a move, by who
+/// worked on the upper itself: there is nothing to put back, and the upper can be mounted.
+#[test]
+fn an_upper_can_be_mounted_whose_half_moved_directory_was_removed() {
+    let mut failed = 0;
+    let mut recorded = 0;
+    loop {
+        let temp = TempDir::new().unwrap();
+        let faults = Faults::default();
+        let mount = overlay(&temp, Limits::default(), &faults);
+        let root = mount.root();
+        root.create_directory_at("top").unwrap();
+        root.create_directory_at("top/a").unwrap();
+        file(&root, "top/a/f", true);
+        faults.cut_after(failed);
+        let moved = root.rename_at("top/a", &root, "b");
+        drop((root, mount));
+        let work = temp.path().join(".wh..wh.work");
+        if moved.is_ok() {
+            break;
+        }
+        recorded += usize::from(work.join("wasi-overlay-2-record").exists());
+        std::fs::remove_dir_all(temp.path().join("top")).unwrap();
+        let mount = overlay(&temp, Limits::default(), &Faults::default());
+        mount.close().unwrap();
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
+        failed += 1;
+    }
+    assert!(recorded > 2, "{recorded} of {failed}");
 }

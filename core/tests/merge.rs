@@ -283,3 +283,39 @@ fn what_a_call_answers_does_not_depend_on_what_was_done_before() {
         }
     }
 }
+
+/// A directory is empty once the upper hides every name that the layers show, however they are kept.
+#[test]
+fn a_merged_directory_can_be_removed_once_all_its_names_are() {
+    let layers = Layers::new(3);
+    for mark in [".wh.of-0", ".wh.none"] {
+        std::fs::write(layers.at(2, &format!("d/e/f/{mark}")), "").unwrap();
+    }
+    // Hidden with the rest of that layer.
+    std::fs::write(layers.at(1, "d/.wh..wh..opq"), "").unwrap();
+    for limits in all_limits() {
+        let stack = LowerStack::new(layers.lowers(), &limits).unwrap();
+        let overlay = Overlay::builder().stack(stack).upper_memory(1 << 20);
+        let overlay = overlay.limits(limits).build().unwrap();
+        let root = overlay.root();
+        root.create_directory_at("d/e/f/new").unwrap();
+        let files = ["every", "of-1", "of-2"];
+        for dir in ["d/e/f", "d/e", "d"] {
+            let refused = || root.remove_directory_at(dir).unwrap_err().errno();
+            let (dirs, files): (&[_], &[_]) = match dir {
+                "d/e/f" => (&["new"], &files),
+                "d/e" => (&[], &[]),
+                _ => (&[], &files),
+            };
+            for name in dirs {
+                assert_eq!(refused(), Errno::NotEmpty, "{dir}: {name}");
+                root.remove_directory_at(&format!("{dir}/{name}")).unwrap();
+            }
+            for name in files {
+                assert_eq!(refused(), Errno::NotEmpty, "{dir}: {name}");
+                root.unlink_file_at(&format!("{dir}/{name}")).unwrap();
+            }
+            root.remove_directory_at(dir).unwrap();
+        }
+    }
+}

@@ -97,7 +97,11 @@ impl OpenHandles {
             return Err(Error::new(
                 Errno::TooManyFiles,
                 "the guest has as many files and directories open as Limits::open_handles allows",
-            ));
+            )
+            .with_remedy(|| {
+                "have the program close some, or raise the hard limit with `ulimit -Hn` (as an \
+                 embedder, raise `Limits::open_handles`)"
+            }));
         }
         let mut handle = Handle {
             guest: self.clone(),
@@ -109,9 +113,12 @@ impl OpenHandles {
             if !handle.hold_descriptor(limit::now()) {
                 return Err(Error::new(
                     Errno::TooManyFiles,
-                    "guests hold as many descriptors as they may of those that the process can \
-                     have: raise its limit (RLIMIT_NOFILE, `ulimit -n`)",
-                ));
+                    "guests hold as many descriptors as they may of those that the process can have",
+                )
+                .with_remedy(|| {
+                    "have the program close some files, or raise the hard limit with `ulimit -Hn` \
+                     (as an embedder, raise the soft one too: `raise_descriptor_limit`)"
+                }));
             }
         }
         Ok(handle)

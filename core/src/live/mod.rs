@@ -9,7 +9,8 @@
 //! - what a read-only mount refuses is `read-only`, and only where the call would have succeeded
 //!   otherwise ([`read_only`]);
 //! - an error has its own code wherever WASI has one for it, `cross-device` above all;
-//! - a fifo, socket or device is never opened (`unsupported`), since that may block or act.
+//! - a fifo, socket or device is `unsupported`. It is opened without waiting, since no system call looks
+//!   at the type first, and then refused (SECURITY.md).
 
 mod change;
 mod dir;

@@ -82,6 +82,9 @@ impl<P: Plain> MarkedUpper<P> {
             Err(error) => {
                 // The record first: with it, the tree would be the newer one.
                 let dropped = site.drop_record().and_then(|()| site.drop_tree());
+                if dropped.is_err() {
+                    self.half_moved.note();
+                }
                 self.afterwards(from.name, dropped);
                 return Err(refused(error));
             }
@@ -96,6 +99,9 @@ impl<P: Plain> MarkedUpper<P> {
                 site.drop_record()?;
                 site.drop_tree()
             });
+            if restored.is_err() {
+                self.half_moved.note();
+            }
             self.afterwards(from.name, restored);
             return Err(error);
         }
@@ -113,9 +119,8 @@ impl<P: Plain> MarkedUpper<P> {
         (over, leave): (Over, Leave),
         path: &[NameBuf],
     ) -> Result<Vec<Renumbered>> {
+        self.begin(false)?;
         let work = self.folder()?.begin_change()?;
-        // What could not be taken back when it failed.
-        recover(&work.site(), || self.plain().root())?;
         work.site().drop_tree()?;
         let mut prepared = Prepared {
             target: None,
@@ -143,7 +148,11 @@ impl<P: Plain> MarkedUpper<P> {
 /// rename.
 fn refused(error: Error) -> Error {
     match error.errno() {
-        Errno::NotPermitted | Errno::TooManyLinks | Errno::CrossDevice | Errno::Unsupported => {
+        Errno::Access
+        | Errno::NotPermitted
+        | Errno::TooManyLinks
+        | Errno::CrossDevice
+        | Errno::Unsupported => {
             let message = format_args!(
                 "the filesystem of the upper cannot rename this directory (the kernel's overlayfs \
                  without `redirect_dir`), and it cannot be copied: {error}"
@@ -174,10 +183,21 @@ pub(super) fn recover<P: Plain>(
             .filter(|name| !name.is_empty());
         let last = Name::new(names.next_back().ok_or(Errno::Invalid)?)?;
         let mut dir = root()?;
+        let mut is_there = true;
         for name in names {
-            dir = plain.open_dir(&dir, Name::new(name)?)?;
+            match plain.open_dir(&dir, Name::new(name)?) {
+                Ok(next) => dir = next,
+                // Its last name was removed by then, and with it what was left of the directory.
+                Err(error) if matches!(error.errno(), Errno::NoEntry | Errno::NotDirectory) => {
+                    is_there = false;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        site.restore(&dir, last)?;
+        if is_there {
+            site.restore(&dir, last)?;
+        }
     }
     site.drop_record()
 }

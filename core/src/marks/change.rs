@@ -57,7 +57,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         keep_times: bool,
     ) -> Result<Option<P::File>> {
         oci::creation(to.name)?;
-        let _work = self.begin_if(true)?;
+        let _work = self.begin(true)?;
         let times = if keep_times {
             Some(self.times_of(to)?)
         } else {
@@ -86,7 +86,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
 
     fn create(&self, new: New<'_>, to: At<'_, P::Dir>, over: Over) -> Result<Option<P::File>> {
         oci::creation(to.name)?;
-        let _work = self.begin_if(over == Over::Mark)?;
+        let _work = self.begin(over == Over::Mark)?;
         // ●, in each arm.
         let file = match new {
             New::File => Some(self.plain().create_file(to.dir, to.name, 0o666)?),
@@ -114,18 +114,22 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         oci::lookup(at.name)?;
         match (what, leave) {
             (Over::Nothing, Leave::Nothing) => Ok(()),
-            // ● The mark hides nothing: with it or without, the name is not there.
-            (Over::Mark, Leave::Nothing) => match MarkName::of(at.name) {
-                Ok(mark) => oci::clear(self.plain(), at.dir, mark.name()),
-                Err(_) => Ok(()),
-            },
-            // ●
+            (Over::Mark, Leave::Nothing) => {
+                let Ok(mark) = MarkName::of(at.name) else {
+                    return Ok(());
+                };
+                self.begin(false)?;
+                // ● The mark hides nothing: with it or without, the name is not there.
+                oci::clear(self.plain(), at.dir, mark.name())
+            }
             (Over::Nothing | Over::Mark, Leave::Mark) => {
                 let mark = MarkName::of(at.name)?;
+                self.begin(false)?;
+                // ●
                 oci::make(self.plain(), at.dir, mark.name()).map(drop)
             }
             (Over::File, _) => {
-                let _work = self.begin_if(leave == Leave::Mark)?;
+                let _work = self.begin(leave == Leave::Mark)?;
                 let mark = match leave {
                     Leave::Mark => Some(self.mark(at)?),
                     Leave::Nothing => None,
@@ -170,7 +174,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         if leave == Leave::Mark {
             MarkName::of(from.name)?;
         }
-        let _work = self.begin_if(over == Over::Mark || leave == Leave::Mark)?;
+        let _work = self.begin(over == Over::Mark || leave == Leave::Mark)?;
         let mut prepared = Prepared {
             target: None,
             opaque: None,
@@ -203,7 +207,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     fn link(&self, from: At<'_, P::Dir>, to: At<'_, P::Dir>, over: Over) -> Result<()> {
         oci::lookup(from.name)?;
         oci::creation(to.name)?;
-        let _work = self.begin_if(over == Over::Mark)?;
+        let _work = self.begin(over == Over::Mark)?;
         // ●
         self.plain().link(from.dir, from.name, to.dir, to.name)?;
         if over == Over::Mark {

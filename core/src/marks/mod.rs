@@ -33,6 +33,8 @@ mod change;
 mod dress;
 mod folding;
 mod grant;
+#[cfg(feature = "native")]
+mod half_moved;
 mod kernel;
 mod lower;
 mod mounts;

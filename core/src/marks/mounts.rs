@@ -11,7 +11,8 @@ pub(super) fn in_lower<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>
         plain,
         name,
         opened,
-        "give the layer `cross-mounts` (`HostDir::cross_mounts`)",
+        "mount the layer with the key `cross-mounts`, as in `--mount dst=/,layer=DIR,cross-mounts` \
+         (as an embedder, `HostDir::cross_mounts`)",
     )
 }
 

@@ -75,7 +75,7 @@ pub(super) fn clear<'a, P: Plain>(
         inside: None,
         beside: None,
         before: None,
-        _work: upper.begin_if(needs_mark || !marks.is_empty())?,
+        _work: upper.begin(needs_mark || !marks.is_empty())?,
     };
     if needs_mark {
         let mark = MarkName::of(name)?;

@@ -4,9 +4,11 @@
 //! storage does not keep directory operations in order across a crash of the machine, the upper
 //! syncs the directory between two steps whose order matters ([`MarkedUpper::barrier`]).
 //!
-//! Lock order: `mounted`, and nothing below it. It is held to look or to put something there,
-//! never across a call.
+//! Lock order: `half_moved`, which is held across calls; then the work folder's state. `mounted` is a
+//! leaf: it is held to look or to put something there, never across a call.
 
+#[cfg(feature = "native")]
+use super::half_moved::HalfMoved;
 use super::kernel;
 use super::mounts;
 use super::oci::{self, MarkName, Spelled};
@@ -33,6 +35,8 @@ pub struct MarkedUpper<P: Plain> {
     is_unordered: AtomicBool,
     /// The work folder, while mounted.
     mounted: Mutex<Option<Arc<Folder<P>>>>,
+    #[cfg(feature = "native")]
+    pub(super) half_moved: HalfMoved,
 }
 
 impl<P: Plain> MarkedUpper<P> {
@@ -42,6 +46,8 @@ impl<P: Plain> MarkedUpper<P> {
             presence,
             is_unordered: AtomicBool::new(false),
             mounted: Mutex::new(None),
+            #[cfg(feature = "native")]
+            half_moved: HalfMoved::default(),
         }
     }
 
@@ -55,12 +61,20 @@ impl<P: Plain> MarkedUpper<P> {
         mounted.ok_or_else(|| not_mounted(&*self.plain))
     }
 
-    /// Begins a change, if it has more than one step that can be seen: a cut between them must
-    /// not go unnoticed.
-    pub(super) fn begin_if(&self, has_several_steps: bool) -> Result<Option<Work<P>>> {
-        match has_several_steps {
-            true => self.folder()?.begin_change().map(Some),
-            false => Ok(None),
+    /// Begins a change. One that has more than one step that can be seen gets the work folder: a cut
+    /// between them must not go unnoticed.
+    ///
+    /// # Errors
+    /// `unsupported` if the upper turns out to fold case, before anything is changed.
+    pub(super) fn begin(&self, has_several_steps: bool) -> Result<Option<Work<P>>> {
+        #[cfg(feature = "native")]
+        self.half_moved.end(|| self.folder())?;
+        match (has_several_steps, self.presence) {
+            (true, _) => self.folder()?.begin_change().map(Some),
+            // A guest could make or remove a mark in another spelling by a single step.
+            (false, Presence::OnDemand) => self.folder()?.check_case().map(|()| None),
+            // The mount made the folder, and looked.
+            (false, Presence::Mounted) => Ok(None),
         }
     }
 
@@ -191,6 +205,8 @@ impl<P: Plain> Layer for MarkedUpper<P> {
 
     fn open_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::Dir> {
         oci::lookup(name)?;
+        #[cfg(feature = "native")]
+        self.half_moved.end(|| self.folder())?;
         mounts::in_upper(&*self.plain, name, self.plain.open_dir(dir, name))
     }
 

@@ -223,6 +223,18 @@ impl<P: Plain> Folder<P> {
         })
     }
 
+    /// Finds out, once a mount, whether names that differ in case alone are two names in the upper. The
+    /// folder tells, and is there for that long.
+    ///
+    /// # Errors
+    /// `unsupported` if they are one; those of [`begin`](Self::begin).
+    pub(super) fn check_case(self: &Arc<Self>) -> Result<()> {
+        match self.counts_case.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => self.begin().map(drop),
+        }
+    }
+
     /// [`begin`](Self::begin) for a change of several steps: a crash of the machine that keeps any of
     /// them has to keep the folder too.
     ///

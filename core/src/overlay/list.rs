@@ -5,7 +5,8 @@ use super::node::{Child, Node};
 use crate::error::{Errno, Result};
 use crate::layer::Listed;
 use crate::listing::{Inodes, Listing, NO_INODE};
-use crate::stack::{Merge, UPPER};
+use crate::name::Name;
+use crate::stack::{Hidden, Merge, UPPER};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 
@@ -42,8 +43,8 @@ impl Shared {
         Ok(listing)
     }
 
-    /// As [`list`](Self::list), for calls that change names. What guests hold in listings must not fail
-    /// a removal or a rename, so the bytes are not counted; the listing is gone with the call.
+    /// As [`list`](Self::list), for a rename that copies what it lists. What guests hold in listings must
+    /// not fail it, so the bytes are not counted; the listing is gone with the call.
     pub(super) fn list_for_change(&self, node: &Arc<Node>) -> Result<Arc<Listing>> {
         node.must_live()?;
         let dir = node.dir()?;
@@ -118,11 +119,64 @@ impl Shared {
 
     /// Whether a directory shows no names.
     ///
+    /// # Errors
+    /// `no-entry` if the directory was removed; those of the layers.
+    pub(super) fn is_empty(&self, node: &Arc<Node>) -> Result<bool> {
+        node.must_live()?;
+        let dir = node.dir()?;
+        let _names = dir.names.read();
+        self.is_empty_locked(node)
+    }
+
+    /// Whether a directory shows no names. Stops at the first that it shows: a guest decides how many
+    /// there are.
+    ///
     /// Preconditions: the directory lock of `node` is held.
     pub(super) fn is_empty_locked(&self, node: &Arc<Node>) -> Result<bool> {
-        // Not counted: see `list_for_change`.
-        let merge = Merge::new(usize::MAX);
-        Ok(self.list_locked(node, merge)?.is_empty())
+        let dir = node.dir()?;
+        let kept = dir.listing.lock().clone();
+        if let Some(listing) = kept {
+            return Ok(listing.is_empty());
+        }
+        let below = node.below();
+        // What the upper hides of the lower layers.
+        let mut hidden = Hidden::default();
+        let mut is_empty = true;
+        let mut see = |name: Name<'_>, is_here: bool| {
+            if is_here {
+                is_empty = false;
+                return ControlFlow::Break(());
+            }
+            if below.is_some() {
+                hidden.insert(name.to_owned(), ());
+            }
+            ControlFlow::Continue(())
+        };
+        if node.upper.get().is_none() {
+            // Nothing is hidden.
+        } else if self.complete_locked(node)? {
+            for (name, child) in &dir.children.read().map {
+                let is_here = match child {
+                    Child::Node(_) | Child::Seen { .. } => true,
+                    Child::Hidden => false,
+                    Child::Lower(_) => continue,
+                };
+                if see(name.as_name(), is_here).is_break() {
+                    break;
+                }
+            }
+        } else {
+            let handle = node.handle(self)?;
+            self.upper_to_read()?
+                .list(&handle, &mut |name, listed| match name.is_reserved() {
+                    true => ControlFlow::Continue(()),
+                    false => see(name, matches!(listed, Listed::Here { .. })),
+                })?;
+        }
+        match below {
+            Some(below) if is_empty => below.is_empty_without(&self.stack, hidden),
+            _ => Ok(is_empty),
+        }
     }
 
     /// Drops the listings that are kept for later. Those that guests hold stay with them.

@@ -54,7 +54,7 @@ impl Shared {
                 ));
             }
             let node = self.materialize(walked.trail())?;
-            if !self.list_for_change(&node)?.is_empty() {
+            if !self.is_empty(&node)? {
                 return Err(Errno::NotEmpty.into());
             }
             self.remove(walked, read_only, |is_dir| match is_dir {

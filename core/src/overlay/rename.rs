@@ -85,7 +85,7 @@ impl Shared {
         let verdict = check(&plan)?;
         if let (Verdict::Move, Some(target)) = (&verdict, &plan.target)
             && target.kind == Kind::Dir
-            && !self.list_for_change(target)?.is_empty()
+            && !self.is_empty(target)?
         {
             return Err(Errno::NotEmpty.into());
         }

@@ -174,8 +174,9 @@ impl Shared {
                 (_, name) => name.ok_or(Errno::NoEntry)?,
             };
             let dir = self.materialize(walked.parents())?;
-            self.at_name(&node, (&dir, name), |_, dir| {
-                self.upper()?.set_times(dir, Some(name), times)
+            let _changing = self.begin_change()?;
+            self.at_name(&node, (&dir, name), |upper, dir| {
+                upper.set_times(dir, Some(name), times)
             })?;
             node.touch();
             Ok(())

@@ -106,9 +106,15 @@ impl OverlayDir {
         if self.read_only {
             return Err(Errno::ReadOnly.into());
         }
-        let node = self.shared.materialize(walked.trail())?;
-        self.shared.copy_up(&node, Data::Keep)?;
-        self.shared.upper()?;
+        let shared = &*self.shared;
+        let node = shared.materialize(walked.trail())?;
+        shared.copy_up(&node, Data::Keep)?;
+        let _changing = shared.begin_change()?;
+        // As for the times of a directory: not while it is moved by a copy, which would lose them.
+        let _still = match &node.dir {
+            Some(dir) => Some((shared.tree.read(), dir.names.read())),
+            None => None,
+        };
         let done = self.in_upper(&node, walked, change)?;
         if let Some(dir) = &node.dir {
             dir.unsynced.mark();

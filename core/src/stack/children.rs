@@ -6,10 +6,11 @@ use super::node::{LowerDir, LowerKind, LowerName, LowerNode, Part};
 use super::probe::Probes;
 use super::table::Table;
 use crate::error::Result;
+use crate::hash::HashMap;
 use crate::layer::erased::{AnyLayer, DirHandle};
-use crate::layer::{Entered, Found};
+use crate::layer::{Entered, Found, Listed};
 use crate::meta::{Kind, Meta};
-use crate::name::Name;
+use crate::name::{Name, NameBuf};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ pub(super) enum Children {
         parts_seen: usize,
     },
 }
+
+/// Names that a whiteout hides in the layers below it.
+pub(crate) type Hidden = HashMap<NameBuf, ()>;
 
 /// Names that there is room for before the first is read, and their bytes: most directories have fewer,
 /// and nothing has to grow.
@@ -137,6 +141,45 @@ impl LowerNode {
             }
             Children::Probes { .. } => self.read(stack, into).map(drop),
         }
+    }
+
+    /// Whether no name is left where those in `hidden` are not seen. Stops at the first.
+    pub(crate) fn is_empty_without(
+        self: &Arc<Self>,
+        stack: &LowerStack,
+        mut hidden: Hidden,
+    ) -> Result<bool> {
+        let parts_seen = match self.children(stack)? {
+            Children::Table(table) => return Ok(table.is_covered_by(&hidden)),
+            Children::Probes { parts_seen, .. } => *parts_seen,
+        };
+        let mut marks = Vec::new();
+        let mut is_empty = true;
+        for part in &self.dir()?.parts[..parts_seen] {
+            let handle = self.handle(stack, part.layer)?;
+            let listed = stack
+                .layer(part.layer)
+                .list(&handle, &mut |name, listed| match listed {
+                    _ if name.is_reserved() || hidden.contains_key(name.as_bytes()) => {
+                        ControlFlow::Continue(())
+                    }
+                    Listed::Hidden => {
+                        marks.push(name.to_owned());
+                        ControlFlow::Continue(())
+                    }
+                    Listed::Here { .. } => {
+                        is_empty = false;
+                        ControlFlow::Break(())
+                    }
+                });
+            listed.map_err(|error| self.located(error))?;
+            if !is_empty {
+                break;
+            }
+            // They hide what the layers below have, not what this one has.
+            hidden.extend(marks.drain(..).map(|name| (name, ())));
+        }
+        Ok(is_empty)
     }
 
     fn children(self: &Arc<Self>, stack: &LowerStack) -> Result<&Children> {

@@ -24,6 +24,7 @@ mod open;
 mod probe;
 mod table;
 
+pub(crate) use children::Hidden;
 pub(crate) use merge::{Merge, Record, UPPER};
 pub(crate) use node::LowerNode;
 pub(crate) use open::OpenLower;

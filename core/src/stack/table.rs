@@ -1,5 +1,6 @@
 //! The names of a merged directory, all at once.
 
+use super::children::Hidden;
 use super::merge::{Merge, Record};
 use super::node::LowerNode;
 use crate::error::Result;
@@ -183,6 +184,12 @@ impl Table {
         // Two that look at once agree on one node.
         let node = look(at, entry.layer, more)?;
         Ok(node.map(|node| entry.node.get_or_init(|| node)))
+    }
+
+    /// Whether every name is in `hidden`.
+    pub(super) fn is_covered_by(&self, hidden: &Hidden) -> bool {
+        let mut all = 0..self.len();
+        all.all(|at| hidden.contains_key(self.bytes(at)))
     }
 
     /// Adds all names to a listing.

@@ -3,7 +3,8 @@
 
 use crate::{CREATE, MIB, alone, capability, dir, file, held, peak_of, scratch};
 use std::sync::Arc;
-use wasi_overlay_core::{Dir, Errno, Limits, Listing, Live, Overlay};
+use wasi_overlay_core::layer::MemoryLayer;
+use wasi_overlay_core::{Dir, Errno, Limits, Listing, Live, Lower, LowerStack, Overlay, Result};
 
 /// Names in `d`, of 200 bytes.
 const NAMES: usize = 1000;
@@ -148,4 +149,51 @@ fn a_directory_that_is_too_large_is_refused_before_it_is_in_memory() {
         root.unlink_file_at(&long(7)).unwrap();
         file(root, "d/one-more", CREATE);
     });
+}
+
+/// Whether a directory is empty takes no listing: a guest decides how many names there are, and how
+/// many calls ask at once.
+#[test]
+fn refusing_to_remove_a_large_directory_takes_no_memory() {
+    let mut limits = limits();
+    limits.table_entries = 100;
+    let lower = MemoryLayer::build();
+    let lower = (0..NAMES).fold(lower, |lower, at| {
+        lower.file(format!("l/{at:0>200}"), b"".to_vec())
+    });
+    let lowers = vec![Lower::new("lower", lower.finish().unwrap())];
+    let stack = LowerStack::new(lowers, &limits).unwrap();
+    let _alone = alone();
+    let temp = scratch();
+    let overlay = || {
+        let builder = Overlay::builder().stack(Arc::clone(&stack));
+        builder.limits(limits.clone())
+    };
+    let directory = overlay().upper_dir("upper", capability(temp.path()));
+    for upper in [overlay().upper_memory(1 << 30), directory.volatile(true)] {
+        let overlay = upper.build().unwrap();
+        let root = overlay.root();
+        fill(&root, "d");
+        root.create_directory_at("e").unwrap();
+        // In the upper too, with names that it hides.
+        for at in 0..10 {
+            root.unlink_file_at(&format!("l/{at:0>200}")).unwrap();
+        }
+        for path in ["d", "l"] {
+            let refusals: [(_, &dyn Fn() -> Result<()>); 2] = [
+                ("rmdir", &|| root.remove_directory_at(path)),
+                ("rename", &|| root.rename_at("e", &root, path)),
+            ];
+            for (what, refused) in refusals {
+                refused().unwrap_err();
+                let (answer, peak) = peak_of(refused);
+                assert_eq!(
+                    answer.unwrap_err().errno(),
+                    Errno::NotEmpty,
+                    "{what} {path}"
+                );
+                assert!(peak < 32 * 1024, "{what} {path}: {peak} bytes");
+            }
+        }
+    }
 }

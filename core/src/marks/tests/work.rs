@@ -37,6 +37,14 @@ fn changes_of_one_step_are_one_step() {
     let faults = Faults::default();
     let (_temp, upper) = mounted(&faults);
     let root = upper.root().unwrap();
+    // The first change finds out whether the upper folds case.
+    let first = upper.remove(at(&root, "first"), Over::Nothing, Leave::Mark);
+    first.unwrap();
+    assert_eq!(
+        faults.asked(),
+        5,
+        "the folder comes and goes, each with times; the mark"
+    );
     let dir = New::Dir { opaque: false };
     let one = |what: &str, change: &dyn Fn() -> Result<()>| {
         faults.never();
