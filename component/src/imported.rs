@@ -228,17 +228,26 @@ impl Plain for Imported {
     }
 
     fn sync_dir(&self, dir: &Arc<Descriptor>) -> Result<()> {
-        answer(dir.sync())
+        sync(dir)
     }
 
     /// WASI has no call for a whole filesystem. No guest can ask for it either.
     fn sync_all(&self) -> Result<()> {
-        answer(self.0.sync())
+        sync(&self.0)
     }
 
     /// On some hosts (jco on node) a directory's descriptor is its path.
     fn handles_follow_rename(&self) -> bool {
         false
+    }
+}
+
+/// Syncs a directory. `invalid` is the answer of filesystems that have no such call (POSIX `fsync`), on
+/// which a directory needs none.
+fn sync(dir: &Descriptor) -> Result<()> {
+    match dir.sync() {
+        Ok(()) | Err(ErrorCode::Invalid) => Ok(()),
+        refused => answer(refused),
     }
 }
 

@@ -167,7 +167,7 @@ impl Opened {
             Self::Dir(dir) => {
                 if let DirRepr::Overlay(_) = dir.repr {
                     // Its handles are cached, and opened anew.
-                    handle.hold_none();
+                    handle.keep_descriptors(0);
                 }
                 dir.handle = Some(Arc::new(handle));
             }

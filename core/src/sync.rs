@@ -26,7 +26,7 @@ use shuttle::sync as system;
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::atomic;
 #[cfg(shuttle)]
-pub(crate) use shuttle::thread::yield_now;
+pub(crate) use shuttle::thread::{yield_now, yield_now as pause};
 
 #[cfg(all(test, debug_assertions, not(shuttle)))]
 pub(crate) use rank::taken;
@@ -36,6 +36,12 @@ use rank::{Held, Ranked};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{PoisonError, TryLockError};
+
+/// Lets other threads run, for a millisecond.
+#[cfg(not(shuttle))]
+pub(crate) fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(1));
+}
 
 /// A lock that is held, and for how long it counts as held.
 pub(crate) struct Guard<G> {

@@ -24,7 +24,7 @@ impl Dir {
         let open = || {
             #[cfg(feature = "dir")]
             let handle = match &self.handle {
-                Some(handle) => Some(handle.guest().open(self.may_hold_descriptors())?),
+                Some(handle) => Some(handle.guest().open(self.descriptors_per_file())?),
                 None => None,
             };
             let opened = dir!(self, dir => dir.open_at(path, how))?;
@@ -53,12 +53,12 @@ impl Dir {
         }
     }
 
-    /// Whether a file of the mount may hold a descriptor of the process.
+    /// Most descriptors of the process that an open file of the mount may hold.
     #[cfg(feature = "dir")]
-    fn may_hold_descriptors(&self) -> bool {
+    fn descriptors_per_file(&self) -> usize {
         match &self.repr {
-            DirRepr::Overlay(dir) => dir.may_hold_descriptors(),
-            DirRepr::Live(_) => true,
+            DirRepr::Overlay(dir) => dir.descriptors_per_file(),
+            DirRepr::Live(_) => 1,
         }
     }
 

@@ -87,11 +87,11 @@ impl OpenHandles {
         }
     }
 
-    /// Counts a handle that is about to be opened, and may hold a descriptor.
+    /// Counts a handle that is about to be opened, and may hold so many descriptors.
     ///
     /// # Errors
     /// `mfile` if the guest, or all guests together, have as many as they may.
-    pub(crate) fn open(&self, may_hold_descriptor: bool) -> Result<Handle> {
+    pub(crate) fn open(&self, descriptors: usize) -> Result<Handle> {
         let guest = &*self.0;
         if !add(&guest.handles, 1, guest.most) {
             return Err(Error::new(
@@ -108,9 +108,9 @@ impl OpenHandles {
             handles: 1,
             descriptors: 0,
         };
-        if may_hold_descriptor && !handle.hold_descriptor(limit::last()) {
+        if !handle.hold_descriptors(descriptors, limit::last()) {
             // The limit may have been raised since.
-            if !handle.hold_descriptor(limit::now()) {
+            if !handle.hold_descriptors(descriptors, limit::now()) {
                 return Err(Error::new(
                     Errno::TooManyFiles,
                     "guests hold as many descriptors as they may of those that the process can have",
@@ -131,39 +131,32 @@ impl Handle {
         &self.guest
     }
 
-    fn hold_descriptor(&mut self, limit: usize) -> bool {
+    fn hold_descriptors(&mut self, count: usize, limit: usize) -> bool {
         let own = &self.guest.0.descriptors;
-        if !add(own, 1, most_of_one(limit)) {
+        if !add(own, count, most_of_one(limit)) {
             return false;
         }
-        if !add(&HELD, 1, most_of_all(limit)) {
-            own.fetch_sub(1, Ordering::Relaxed);
+        if !add(&HELD, count, most_of_all(limit)) {
+            own.fetch_sub(count, Ordering::Relaxed);
             return false;
         }
-        self.descriptors += 1;
+        self.descriptors += count;
         true
     }
 
-    /// Counts another descriptor, which the file has once it is copied up. Not refused: the file is
-    /// open already, and the next one is refused for it.
-    pub(crate) fn hold_another(&mut self) {
-        self.guest.0.descriptors.fetch_add(1, Ordering::Relaxed);
-        HELD.fetch_add(1, Ordering::Relaxed);
-        self.descriptors += 1;
-    }
-
-    /// Counts no descriptor, since none is held.
-    pub(crate) fn hold_none(&mut self) {
-        let descriptors = std::mem::take(&mut self.descriptors);
+    /// Counts so many descriptors at most: what was opened holds no more.
+    pub(crate) fn keep_descriptors(&mut self, most: usize) {
+        let less = self.descriptors.saturating_sub(most);
         let own = &self.guest.0.descriptors;
-        own.fetch_sub(descriptors, Ordering::Relaxed);
-        HELD.fetch_sub(descriptors, Ordering::Relaxed);
+        own.fetch_sub(less, Ordering::Relaxed);
+        HELD.fetch_sub(less, Ordering::Relaxed);
+        self.descriptors -= less;
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.hold_none();
+        self.keep_descriptors(0);
         let handles = &self.guest.0.handles;
         handles.fetch_sub(self.handles, Ordering::Relaxed);
     }

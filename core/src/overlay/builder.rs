@@ -125,14 +125,17 @@ impl OverlayBuilder {
 
     /// Mounts.
     ///
-    /// If the upper or a layer is the upper of an overlay of this process all clones of which were
-    /// dropped, and a call of a guest still holds it, this waits for that call, for 5 seconds at most.
+    /// Blocks for the system calls of a mount. If the upper or a layer is the upper of another overlay of
+    /// this process, all clones of which were dropped, this also waits until the guests' last descriptors
+    /// and calls are gone, for 5 seconds at most. So asynchronous code calls it on a thread that may block
+    /// (`tokio::task::spawn_blocking`) if it mounts an upper again, and keeps an `Overlay` that it wants
+    /// to be told of as `busy` at once.
     ///
     /// # Errors
     /// `invalid` for too many layers, for layers besides a shared stack, and for none of any
     /// kind; `busy` if another mount has the upper, and if the upper is stored where a layer of any
     /// overlay of this process is (the same directory, one inside it, one that contains it, or one
-    /// layer in memory as both); those of the layers.
+    /// layer in memory as both); `mfile` if the process has no descriptor left; those of the layers.
     pub fn build(self) -> Result<Overlay> {
         let stack = match (self.stack, self.lowers) {
             (Some(stack), lowers) if lowers.is_empty() => stack,
@@ -163,7 +166,7 @@ impl OverlayBuilder {
         let mut part = None;
         #[cfg(feature = "native")]
         let in_use = match self.upper.as_deref() {
-            Some(upper) => super::ending::patiently(upper, || {
+            Some(upper) => super::ending::retry_while_ending(upper, || {
                 let in_use = use_upper(upper)?;
                 upper.mount(durability)?;
                 Ok(in_use)

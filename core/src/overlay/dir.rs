@@ -38,10 +38,12 @@ impl OverlayDir {
         }
     }
 
-    /// Whether a file of the mount may hold a descriptor of the process.
+    /// Most descriptors of the process that an open file of the mount may hold: of a file that is copied
+    /// up while a thread reads it, that of either layer.
     #[cfg(feature = "dir")]
-    pub(crate) fn may_hold_descriptors(&self) -> bool {
-        self.shared.keep.holds_descriptors() || self.shared.stack.holds_descriptors()
+    pub(crate) fn descriptors_per_file(&self) -> usize {
+        usize::from(self.shared.keep.holds_descriptors())
+            + usize::from(self.shared.stack.holds_descriptors())
     }
 
     /// The path from the mount's root, for the embedder's log; none once it is removed.

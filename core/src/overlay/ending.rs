@@ -1,8 +1,9 @@
-//! Uppers of this process whose overlay was dropped while calls of a guest still hold it.
+//! Uppers of this process whose overlay was dropped while descriptors or calls of a guest still hold it.
 //!
 //! A guest that is cancelled leaves calls behind that cannot be stopped. The embedder drops the overlay
 //! and mounts the upper for the next guest; the last call ends the first mount a moment later. So
-//! mounting waits for such an overlay, and for none that the embedder holds.
+//! mounting waits for such an overlay, and for none that the embedder holds. What holds it is not told
+//! apart: a guest that goes on running is waited for too, in vain.
 
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyLayer;
@@ -79,7 +80,7 @@ pub(super) fn mounted(device: u64, inode: u64) -> (Mounted, Arc<Held>) {
 ///
 /// # Errors
 /// `busy` if it does not do so in time, or another mount has the layer; those of the layer.
-pub(crate) fn patiently<L: AnyLayer + ?Sized, T>(
+pub(crate) fn retry_while_ending<L: AnyLayer + ?Sized, T>(
     layer: &L,
     take: impl Fn() -> Result<T>,
 ) -> Result<T> {

@@ -162,11 +162,9 @@ impl OverlayFile {
         let open = Arc::get_mut(&mut self.open);
         debug_assert!(open.is_some(), "the file is shared already");
         if let Some(open) = open {
-            if matches!(open.lower, Some(OpenLower::File(_)))
-                && open.shared.keep.holds_descriptors()
-            {
-                // A copy-up opens the copy, and a thread may be reading the lower file.
-                handle.hold_another();
+            // A copy-up opens the copy of a lower file, and a thread may be reading that.
+            if !matches!(open.lower, Some(OpenLower::File(_))) {
+                handle.keep_descriptors(1);
             }
             open.handle = Some(handle);
         }

@@ -59,7 +59,7 @@ mod xattr;
 pub use builder::{AbsoluteSymlinks, OverlayBuilder};
 pub use dir::OverlayDir;
 #[cfg(feature = "native")]
-pub(crate) use ending::patiently;
+pub(crate) use ending::retry_while_ending;
 pub(crate) use explain::Hider;
 pub use file::OverlayFile;
 

@@ -15,7 +15,7 @@ use crate::meta::{Identity, Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
 use crate::stack::LowerNode;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{Mutex, Rank, RwLock, yield_now};
+use crate::sync::{Mutex, Rank, RwLock, pause, yield_now};
 use std::sync::{Arc, OnceLock, Weak};
 
 /// A file of an overlay.
@@ -362,7 +362,8 @@ impl Node {
     /// with the directory's content.
     pub(super) fn handle(self: &Arc<Self>, shared: &Shared) -> Result<Arc<DirHandle>> {
         const TRIES: usize = 1024;
-        let (mut tries, mut last) = (0, 0);
+        const SPINS: u32 = 16;
+        let (mut tries, mut last, mut waits) = (0, 0, 0_u32);
         while tries < TRIES {
             if let Some(handle) = self.try_handle(shared)? {
                 return Ok(handle);
@@ -375,7 +376,12 @@ impl Node {
                 tries += 1;
                 last = moves;
             }
-            yield_now();
+            // A move by a copy may take seconds.
+            waits += 1;
+            match waits < SPINS || shared.copies().is_multiple_of(2) {
+                true => yield_now(),
+                false => pause(),
+            }
         }
         Err(Error::new(
             Errno::Busy,

@@ -4,15 +4,23 @@ use super::Shared;
 use super::copy_up::Data;
 use super::lookup::Pos;
 use super::node::{Child, Node, Place};
-use super::resolve::{Last, Walked};
+use super::resolve::{self, Walked};
 use super::stat::found;
 use crate::error::{Errno, Error, Result};
-use crate::layer::erased::AnyAt;
+use crate::layer::erased::{AnyAt, DirHandle};
 use crate::layer::{Leave, Over};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
+
+/// What is known of a file or directory before it loses a name.
+pub(super) struct Last {
+    meta: Meta,
+    /// Of a directory in the upper, which cannot be opened any more once it is gone. As long as it is
+    /// open, its number is not given to another.
+    handle: Option<Arc<DirHandle>>,
+}
 
 impl Shared {
     /// `unlink-file-at`.
@@ -22,7 +30,7 @@ impl Shared {
         path: &str,
         read_only: bool,
     ) -> Result<()> {
-        self.at_path(base, path, Last::Stop, |walked| {
+        self.at_path(base, path, resolve::Last::Stop, |walked| {
             if walked.found().ok_or(Errno::NoEntry)?.is_dir() {
                 return Err(Errno::IsDirectory.into());
             }
@@ -41,7 +49,7 @@ impl Shared {
         path: &str,
         read_only: bool,
     ) -> Result<()> {
-        self.at_path(base, path, Last::Stop, |walked| {
+        self.at_path(base, path, resolve::Last::Stop, |walked| {
             if !walked.found().ok_or(Errno::NoEntry)?.is_dir() {
                 return Err(Errno::NotDirectory.into());
             }
@@ -131,7 +139,7 @@ impl Shared {
     }
 
     /// What is known of `node` before it loses a name: of a directory what `stat` shows, since
-    /// nobody can be asked once it is gone. Of anything else only the number of names counts,
+    /// it cannot be asked once it is gone. Of anything else only the number of names counts,
     /// which nobody but us changes, so that an answer of earlier will do.
     ///
     /// Preconditions: the directory lock of `parent` is held.
@@ -140,7 +148,7 @@ impl Shared {
         node: &Arc<Node>,
         parent: &Arc<Node>,
         name: Name<'_>,
-    ) -> Result<Meta> {
+    ) -> Result<Last> {
         let known = node.state.lock().meta();
         let meta = match known {
             Some((_, meta)) if node.kind != Kind::Dir => meta,
@@ -149,15 +157,15 @@ impl Shared {
             }
             _ => found(self.upper()?, &*parent.handle(self)?, name)?,
         };
-        if node.kind == Kind::Dir && node.upper.get().is_some() {
-            // Opened as long as it has a name, for `lost_a_name` to keep.
-            node.handle(self)?;
+        let mut handle = None;
+        if node.upper.get().is_some() {
+            match node.kind {
+                Kind::Dir => handle = Some(node.handle(self)?),
+                // Counted before the removal: another name may be removed at the same time.
+                _ => _ = node.state.lock().names.get_or_insert(meta.links),
+            }
         }
-        if node.kind != Kind::Dir && node.upper.get().is_some() {
-            // Counted before the removal: another name may be removed at the same time.
-            node.state.lock().names.get_or_insert(meta.links);
-        }
-        Ok(meta)
+        Ok(Last { meta, handle })
     }
 
     /// Puts `now` under `name`, in one step: whoever walks sees what was there or what is.
@@ -186,8 +194,9 @@ impl Shared {
     /// Takes note that `node`, of which `last` was known before, lost one of its names.
     ///
     /// Preconditions: the directory lock of the name's directory is held, exclusive.
-    pub(super) fn lost_a_name(&self, node: &Arc<Node>, last: Meta) {
-        if node.kind != Kind::Dir && node.upper.get().is_some() && node.lost_a_name(last.links) > 0
+    pub(super) fn lost_a_name(&self, node: &Arc<Node>, last: Last) {
+        let Last { meta, handle } = last;
+        if node.kind != Kind::Dir && node.upper.get().is_some() && node.lost_a_name(meta.links) > 0
         {
             return;
         }
@@ -199,8 +208,8 @@ impl Shared {
         if node.kind == Kind::Dir {
             let version = node.version.load(Ordering::Acquire);
             let mut state = node.state.lock();
-            state.set_meta(version, last);
-            state.removed = node.upper.get().and_then(|part| part.handle.get());
+            state.set_meta(version, meta);
+            state.removed = handle;
         }
         node.set_place(Place::Dead);
     }

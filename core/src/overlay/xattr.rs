@@ -111,10 +111,8 @@ impl OverlayDir {
         shared.copy_up(&node, Data::Keep)?;
         let _changing = shared.begin_change()?;
         // As for the times of a directory: not while it is moved by a copy, which would lose them.
-        let _still = match &node.dir {
-            Some(dir) => Some((shared.tree.read(), dir.names.read())),
-            None => None,
-        };
+        let dir = node.dir.as_ref();
+        let _still = dir.map(|dir| (shared.tree.read(), dir.names.read()));
         let done = self.in_upper(&node, walked, change)?;
         if let Some(dir) = &node.dir {
             dir.unsynced.mark();

@@ -97,11 +97,24 @@ impl Place {
     }
 
     /// How this place lies to `other`; none if they are apart.
+    ///
+    /// [`Inside`](Relation::Inside) where the system does not tell (the process has no descriptor left):
+    /// refusing a layer that lies apart harms less than changing one.
     pub fn relation(&self, other: &Self) -> Option<Relation> {
         match (&self.0, &other.0) {
             (Stored::Unique(one), Stored::Unique(two)) => (one == two).then_some(Relation::Same),
             #[cfg(feature = "dir")]
-            (Stored::Dir(one), Stored::Dir(two)) => one.relation(two, &LazyMounts::default()),
+            (Stored::Dir(one), Stored::Dir(two)) => {
+                let mounts = LazyMounts::default();
+                let relation = one.relation(two, &mounts);
+                if !mounts.is_missing() {
+                    return relation;
+                }
+                match mounts.read() {
+                    Ok(()) => one.relation(two, &mounts),
+                    Err(_) => Some(Relation::Inside),
+                }
+            }
             #[cfg(feature = "dir")]
             (Stored::Unique(_), Stored::Dir(_)) | (Stored::Dir(_), Stored::Unique(_)) => None,
         }

@@ -1,8 +1,7 @@
 //! The places of all layers that this process has in use: an upper is used once and by nothing
 //! else, a lower by any number of stacks.
 //!
-//! Lock order: `IN_USE` is a leaf. No layer is called while it is held, and of system calls only
-//! those that read the table of mounts.
+//! Lock order: `IN_USE` is a leaf. No layer and no system is called while it is held.
 
 use super::{Place, Relation, Stored};
 use crate::error::{Errno, Error, Result};
@@ -48,17 +47,44 @@ pub(crate) struct InUse {
     role: Role,
 }
 
+/// Without directories there are no mounts to tell apart.
+#[cfg(not(feature = "dir"))]
+#[derive(Default)]
+struct LazyMounts;
+
+#[cfg(not(feature = "dir"))]
+impl LazyMounts {
+    fn is_missing(&self) -> bool {
+        false
+    }
+
+    fn read(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// Uses `place`. `label` names the layer in errors.
 ///
 /// # Errors
 /// `busy` if it shares storage with a layer in use and either of the two is an upper; `mfile` if
-/// the process has no descriptor left to find that out.
+/// the process has no descriptor left to find that out; those of the system.
 pub(crate) fn take(place: &Place, role: Role, label: &str) -> Result<InUse> {
     let key = key(place);
-    let mut in_use = lock_to_compare(place, role)?;
-    if let Some((relation, other)) = conflict(&in_use, place, key, role) {
-        return Err(refused(role, relation, other).in_layer(|| label.to_owned()));
-    }
+    let mounts = LazyMounts::default();
+    let mut in_use = loop {
+        let in_use = lock_to_compare(place, role)?;
+        let conflict = conflict(&in_use, place, key, role, &mounts);
+        let refused = conflict.map(|(relation, other)| refused(role, relation, other));
+        if mounts.is_missing() {
+            drop(in_use);
+            mounts.read()?;
+            continue;
+        }
+        match refused {
+            Some(refused) => return Err(refused.in_layer(|| label.to_owned())),
+            None => break in_use,
+        }
+    };
     let entry = in_use.entry(key).or_insert_with(|| Entry {
         place: place.clone(),
         label: label.to_owned(),
@@ -140,6 +166,14 @@ fn conflict<'a>(
     place: &Place,
     key: Key,
     role: Role,
+    #[cfg_attr(
+        not(feature = "dir"),
+        expect(
+            unused_variables,
+            reason = "only directories can be mounted inside others"
+        )
+    )]
+    mounts: &LazyMounts,
 ) -> Option<(Relation, &'a Entry)> {
     match &place.0 {
         Stored::Unique(_) => {
@@ -148,11 +182,10 @@ fn conflict<'a>(
         }
         #[cfg(feature = "dir")]
         Stored::Dir(dir) => {
-            let mounts = LazyMounts::default();
             let dirs = in_use.range(Key::Dir(0, 0, false)..);
             dirs.filter(|(_, entry)| entry.excludes(role))
                 .find_map(|(_, entry)| match &entry.place.0 {
-                    Stored::Dir(other) => Some((dir.relation(other, &mounts)?, entry)),
+                    Stored::Dir(other) => Some((dir.relation(other, mounts)?, entry)),
                     Stored::Unique(_) => None,
                 })
         }

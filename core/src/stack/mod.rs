@@ -37,7 +37,7 @@ use crate::layer::Layer;
 use crate::layer::erased::{AnyLayer, DirHandle, Erased};
 use crate::limits::{Limits, MAX_LAYERS};
 #[cfg(feature = "native")]
-use crate::overlay::patiently;
+use crate::overlay::retry_while_ending;
 #[cfg(feature = "native")]
 use crate::place::registry::{self, InUse, Role};
 #[cfg(feature = "dir")]
@@ -186,7 +186,7 @@ fn use_layers(layers: &[Arc<dyn AnyLayer>]) -> Result<Vec<InUse>> {
             layer.mount_lower()?;
             Ok(taken)
         };
-        in_use.extend(patiently(&**layer, take)?);
+        in_use.extend(retry_while_ending(&**layer, take)?);
     }
     Ok(in_use)
 }

@@ -3,7 +3,7 @@
 use super::open;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno as Os, Result, retry_on_intr};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -28,9 +28,12 @@ pub(super) struct Located<'a> {
 }
 
 impl Mounts {
-    pub(super) fn read() -> Self {
-        // Without the table, directories of several mounts are told apart by their numbers alone.
-        Self::parse(&read("/proc/self/mountinfo").unwrap_or_default())
+    /// # Errors
+    /// Those of the system, if there is a table: without it a layer may seem to lie apart from another.
+    pub(super) fn read() -> Result<Self> {
+        // Without procfs, directories of several mounts are told apart by their numbers alone.
+        let table = read("/proc/self/mountinfo")?.unwrap_or_default();
+        Ok(Self::parse(&table))
     }
 
     fn parse(table: &[u8]) -> Self {
@@ -54,11 +57,17 @@ impl Mounts {
 }
 
 /// The number of the mount that a descriptor is of, as procfs tells it.
-pub(super) fn of_descriptor(file: BorrowedFd<'_>) -> Option<u64> {
+///
+/// # Errors
+/// Those of the system, if there is procfs.
+pub(super) fn of_descriptor(file: BorrowedFd<'_>) -> Result<Option<u64>> {
     let info = read(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
-    let number = info
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(b"mnt_id:"))?;
+    Ok(info.as_deref().and_then(mount_of_info))
+}
+
+fn mount_of_info(info: &[u8]) -> Option<u64> {
+    let mut lines = info.split(|&byte| byte == b'\n');
+    let number = lines.find_map(|line| line.strip_prefix(b"mnt_id:"))?;
     std::str::from_utf8(number).ok()?.trim().parse().ok()
 }
 
@@ -109,17 +118,21 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A whole file of procfs; none if it cannot be read.
-fn read(path: impl AsRef<Path>) -> Option<Vec<u8>> {
+/// A whole file of procfs; none where that is not mounted, or hidden from this process.
+fn read(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
     const STEP: usize = 16 * 1024;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let file = open::at(CWD, path.as_ref(), flags, Mode::empty()).ok()?;
+    let file = match open::at(CWD, path.as_ref(), flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Os::NOENT | Os::NOTDIR | Os::ACCESS | Os::PERM) => return Ok(None),
+        Err(os) => return Err(os),
+    };
     let mut bytes = Vec::new();
     loop {
         bytes.reserve(STEP);
         let read = || rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes));
-        if retry_on_intr(read).ok()? == 0 {
-            return Some(bytes);
+        if retry_on_intr(read)? == 0 {
+            return Ok(Some(bytes));
         }
     }
 }

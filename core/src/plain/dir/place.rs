@@ -17,7 +17,7 @@ use crate::error::{Errno, Error, Result};
 use crate::place::Relation;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
@@ -50,14 +50,36 @@ struct Ancestry {
 /// Device and inode number.
 type Id = (u64, u64);
 
-/// The table of mounts, read when it is first needed: directories of one mount are compared
-/// without it.
+/// The table of mounts, read only if it is needed: directories of one mount are compared without it.
 #[derive(Default)]
-pub(crate) struct LazyMounts(OnceCell<Mounts>);
+pub(crate) struct LazyMounts {
+    table: OnceCell<Mounts>,
+    is_missing: Cell<bool>,
+}
 
 impl LazyMounts {
-    fn get(&self) -> &Mounts {
-        self.0.get_or_init(Mounts::read)
+    fn get(&self) -> Option<&Mounts> {
+        let table = self.table.get();
+        if table.is_none() {
+            self.is_missing.set(true);
+        }
+        table
+    }
+
+    /// Whether a comparison missed the table: its answer means nothing then.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.is_missing.get()
+    }
+
+    /// Reads the table, for the next comparison.
+    ///
+    /// # Errors
+    /// `mfile` if the process has no descriptor left; those of the system.
+    pub(crate) fn read(&self) -> Result<()> {
+        let table = Mounts::read().map_err(from_errno)?;
+        self.table.get_or_init(|| table);
+        self.is_missing.set(false);
+        Ok(())
     }
 }
 
@@ -217,7 +239,7 @@ impl DirPlace {
 
     fn locate<'a>(&'a self, mounts: &'a LazyMounts) -> Option<mounts::Located<'a>> {
         let path = self.ancestry()?.path.as_deref()?;
-        mounts.get().locate(self.mount?, path)
+        mounts.get()?.locate(self.mount?, path)
     }
 }
 
@@ -270,7 +292,7 @@ fn dir_info(dir: BorrowedFd<'_>) -> rustix::io::Result<DirInfo> {
         Some(statx.stx_mnt_id)
     } else {
         // Linux before 5.8.
-        mounts::of_descriptor(dir)
+        mounts::of_descriptor(dir)?
     };
     Ok(DirInfo {
         id: (device, statx.stx_ino),

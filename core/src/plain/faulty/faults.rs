@@ -2,6 +2,7 @@
 
 use crate::error::{Errno, Error, Result};
 use crate::sync::Mutex;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ struct State {
     changes: u64,
     /// Calls of any kind asked for since the last command.
     calls: u64,
+    /// The same, by their names.
+    by_name: BTreeMap<&'static str, u64>,
     /// The calls that fail.
     plan: Plan,
     /// What was asked for when a call was last failed.
@@ -71,6 +74,11 @@ impl Faults {
         self.0.lock().calls
     }
 
+    /// How many calls of that name were asked for since the last command, failed ones included.
+    pub fn calls_of(&self, what: &str) -> u64 {
+        self.0.lock().by_name.get(what).copied().unwrap_or_default()
+    }
+
     /// What was asked for by the call that failed last, if one did since the last command.
     pub fn failed(&self) -> Option<&'static str> {
         self.0.lock().failed
@@ -98,6 +106,7 @@ impl Faults {
         let (change, call) = (state.changes, state.calls);
         state.changes += u64::from(changes);
         state.calls += 1;
+        *state.by_name.entry(what).or_default() += 1;
         let errno = match &state.plan {
             Plan::Changes(fails) if changes && fails.contains(&change) => Errno::Io,
             Plan::Call(fails, errno) if *fails == call => *errno,

@@ -1,0 +1,209 @@
+//! What changes wait for: how often each syncs a file, and a directory, by what the upper's filesystem
+//! guarantees. `docs/speed.md` has these figures.
+#![cfg(all(feature = "conformance", feature = "dir"))]
+
+use std::path::Path;
+use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::plain::{Guarantees, HostDir};
+use wasi_overlay_core::{Dir, File, Lower, OpenHow, Opened, Overlay};
+
+/// ext4 and xfs.
+const ORDERED: Guarantees = Guarantees {
+    ordered_names: true,
+    errors_at_write: true,
+};
+/// btrfs.
+const UNORDERED: Guarantees = Guarantees {
+    ordered_names: false,
+    errors_at_write: true,
+};
+
+fn file(root: &Dir, path: &str, create: bool) -> File {
+    let how = OpenHow {
+        create,
+        exclusive: create,
+        write: true,
+        ..OpenHow::default()
+    };
+    match root.open_at(path, how).unwrap() {
+        Opened::File(file) => file,
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    }
+}
+
+/// A change, and whether it is to be counted: what comes before it is not.
+type Step = (&'static str, fn(&Dir));
+
+/// Each row: what is done before, and the change.
+const CHANGES: [Step; 14] = [
+    ("create, write and remove a file of the upper", |root| {
+        file(root, "new", true).append(b"x").unwrap();
+        root.unlink_file_at("new").unwrap();
+    }),
+    ("make and remove a directory of the upper", |root| {
+        root.create_directory_at("new").unwrap();
+        root.remove_directory_at("new").unwrap();
+    }),
+    ("rename a file of the upper", |root| {
+        root.rename_at("up", &root.clone(), "up2").unwrap();
+    }),
+    ("append to a file of a layer", |root| {
+        file(root, "a", false).append(b"x").unwrap();
+    }),
+    ("append to one in a directory of a layer", |root| {
+        file(root, "d/e/f", false).append(b"x").unwrap();
+    }),
+    ("remove a file of a layer", |root| {
+        root.unlink_file_at("b").unwrap()
+    }),
+    ("remove one that was copied up", |root| {
+        root.unlink_file_at("a").unwrap()
+    }),
+    ("create one where one was removed", |root| {
+        file(root, "a", true);
+    }),
+    ("make a directory where a file was removed", |root| {
+        root.create_directory_at("b").unwrap();
+    }),
+    ("rename a file of a layer", |root| {
+        root.rename_at("c", &root.clone(), "c2").unwrap();
+    }),
+    ("rename one over a file of a layer", |root| {
+        root.rename_at("c2", &root.clone(), "g").unwrap();
+    }),
+    ("link a file of a layer", |root| {
+        root.link_at("h", &root.clone(), "h2").unwrap();
+    }),
+    ("rename a directory of a layer with two in it", |root| {
+        root.rename_at("m", &root.clone(), "m2").unwrap();
+    }),
+    ("remove an empty directory of a layer", |root| {
+        root.remove_directory_at("n").unwrap();
+    }),
+];
+
+/// What each change synced: files, directories.
+fn syncs(claims: Guarantees, volatile: bool) -> Vec<(u64, u64)> {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = |name: &str| {
+        let authority = cap_std::ambient_authority();
+        cap_std::fs::Dir::open_ambient_dir(temp.path().join(name), authority).unwrap()
+    };
+    for name in ["low/d/e", "low/m/one/two", "low/n", "up"] {
+        std::fs::create_dir_all(temp.path().join(name)).unwrap();
+    }
+    for name in ["a", "b", "c", "g", "h", "w", "d/e/f", "m/one/x"] {
+        std::fs::write(temp.path().join("low").join(name), "text").unwrap();
+    }
+    let faults = Faults::default();
+    let plain = Faulty::new(HostDir::new(dir("up"), "upper"), &faults).claiming(claims);
+    let overlay = Overlay::builder()
+        .lower(Lower::dir("lower", dir("low")).unwrap())
+        .upper("upper", Marked::upper(plain))
+        .volatile(volatile)
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    file(&root, "up", true);
+    // Once a mount, the work folder itself.
+    root.create_directory_at("warm").unwrap();
+    file(&root, "w", false);
+    let count = |change: fn(&Dir)| {
+        faults.never();
+        change(&root);
+        let files = faults.calls_of("fsync");
+        (
+            files,
+            faults.calls_of("fsync of a directory") + faults.calls_of("syncfs"),
+        )
+    };
+    CHANGES.map(|(_, change)| count(change)).into()
+}
+
+fn documented() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/speed.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// A volatile upper waits for nothing. One on ext4 or xfs waits for the data of a copy alone, one on
+/// btrfs for the names of each step that the next relies on.
+#[test]
+fn changes_sync_what_the_filesystem_does_not_guarantee() {
+    let volatile = [syncs(ORDERED, true), syncs(UNORDERED, true)];
+    assert_eq!(
+        volatile.map(|all| all.iter().map(|(f, d)| f + d).sum::<u64>()),
+        [0, 0]
+    );
+    let (ordered, unordered) = (syncs(ORDERED, false), syncs(UNORDERED, false));
+    let mut table = String::new();
+    for ((ordered, unordered), (change, _)) in ordered.iter().zip(&unordered).zip(CHANGES) {
+        assert_eq!(ordered.1, 0, "{change}: names are kept in order");
+        assert_eq!(ordered.0, unordered.0, "{change}: files");
+        table += &format!("| {change} | {} | {} |\n", ordered.0, unordered.1);
+    }
+    assert!(
+        documented().contains(&table),
+        "docs/speed.md has other figures than\n{table}"
+    );
+}
+
+/// Times the changes with and without the order of their steps being kept, on the filesystem of
+/// `SYNCS_DIR`.
+#[test]
+#[ignore = "a measurement: SYNCS_DIR=DIR cargo test --release --test syncs -- --ignored --nocapture"]
+fn what_keeping_the_order_takes() {
+    let dir = std::env::var_os("SYNCS_DIR").expect("SYNCS_DIR is a directory of the filesystem");
+    let rounds: [Step; 4] = [
+        ("append to a file of a layer", |root| {
+            file(root, "f", false).append(b"x").unwrap();
+        }),
+        ("append, then remove it", |root| {
+            file(root, "f", false).append(b"x").unwrap();
+            root.unlink_file_at("f").unwrap();
+        }),
+        ("rename a file of a layer", |root| {
+            root.rename_at("f", &root.clone(), "f2").unwrap();
+        }),
+        ("remove it, then create it", |root| {
+            root.unlink_file_at("f").unwrap();
+            file(root, "f", true);
+        }),
+    ];
+    for (change, act) in rounds {
+        let mut times = [Vec::new(), Vec::new()];
+        for round in 0..60 {
+            let claims = [ORDERED, UNORDERED][round % 2];
+            let temp = tempfile::tempdir_in(&dir).unwrap();
+            let open = |name: &str| {
+                let at = temp.path().join(name);
+                std::fs::create_dir(&at).unwrap();
+                let authority = cap_std::ambient_authority();
+                (
+                    cap_std::fs::Dir::open_ambient_dir(&at, authority).unwrap(),
+                    at,
+                )
+            };
+            let ((lower, at), (upper, _)) = (open("low"), open("up"));
+            std::fs::write(at.join("f"), "text").unwrap();
+            let plain = Faulty::new(HostDir::new(upper, "upper"), &Faults::default());
+            let overlay = Overlay::builder()
+                .lower(Lower::dir("lower", lower).unwrap())
+                .upper("upper", Marked::upper(plain.claiming(claims)))
+                .build()
+                .unwrap();
+            let root = overlay.root();
+            let start = std::time::Instant::now();
+            act(&root);
+            times[round % 2].push(start.elapsed());
+        }
+        let [ordered, unordered] = times.map(|mut times| {
+            times.sort_unstable();
+            times[times.len() / 2]
+        });
+        let ratio = unordered.as_secs_f64() / ordered.as_secs_f64();
+        println!(
+            "{change}: {ordered:.1?} as it is, {unordered:.1?} with the order kept: {ratio:.1}"
+        );
+    }
+}
