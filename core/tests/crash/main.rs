@@ -32,6 +32,8 @@ mod unordered;
 mod ops;
 #[path = "../matrix/script.rs"]
 mod script;
+#[path = "../skip/mod.rs"]
+mod skip;
 #[path = "../matrix/states.rs"]
 #[expect(dead_code, reason = "the matrix needs the rest")]
 mod states;

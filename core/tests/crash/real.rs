@@ -6,12 +6,13 @@
 //! the lower's, since its whiteout was not in the log, and no test saw that.
 //!
 //! Takes root, loop devices and the tools that make filesystems; what is missing is skipped, with the
-//! reason. `OVERLAY_NO_SKIP` makes that an error.
+//! reason, except in CI.
 
 use crate::cell::{MODES, Mode, mount, without_dir_times};
 use crate::history::{History, Promise, Written};
 use crate::journal::Temper;
 use crate::script::Script;
+use crate::skip::skip;
 use crate::tree::{dir, file};
 use crate::view::tree;
 use std::fs;
@@ -286,15 +287,6 @@ impl World {
         }
         (report, resets)
     }
-}
-
-/// Says why something is not tried, and insists where that may not be.
-fn skip(what: &str, why: &str) {
-    assert!(
-        std::env::var_os("OVERLAY_NO_SKIP").is_none(),
-        "{what}: {why}"
-    );
-    println!("{what}: skipped: {why}");
 }
 
 fn survives(kind: &'static str, size: &str, options: &[&str], temper: Temper) {

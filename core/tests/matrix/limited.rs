@@ -17,6 +17,14 @@ fn on_an_upper_that_others_wrote() {
     });
 }
 
+/// As root.
+#[test]
+fn on_an_upper_that_came_with_an_image() {
+    limited("limited::on_an_upper_that_came_with_an_image", FEW, || {
+        run(Mount::Image)
+    });
+}
+
 #[test]
 fn on_an_upper_directory() {
     limited("limited::on_an_upper_directory", FEW, || {

@@ -247,8 +247,13 @@ fn uppers_on_vfat_and_in_casefold_directories_are_refused() {
             continue;
         }
         let point = temp.path().join("mount");
-        let Some(_mounted) = Mounted::new(&["-o", "loop", image], &point) else {
-            continue;
+        let _mounted = match Mounted::try_new(&["-o", "loop", image], &point) {
+            Ok(mounted) => mounted,
+            // Not every kernel has them, so this is left out even in CI.
+            Err(reason) => {
+                println!("skipped: {make}: {reason}");
+                continue;
+            }
         };
         let up = point.join("up");
         std::fs::create_dir(&up).unwrap();

@@ -1,6 +1,10 @@
 //! Directories, overlays on them, and mounts that end with the test.
 
+#[path = "../skip/mod.rs"]
+pub(crate) mod skip;
+
 use cap_std::ambient_authority;
+use skip::skip;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -46,17 +50,22 @@ pub(crate) fn error<T>(result: Result<T>) -> Error {
 pub(crate) struct Mounted(PathBuf);
 
 impl Mounted {
-    /// Runs `mount` with these arguments and the mount point. None, and a line that says why, where
-    /// this process may not or the filesystem is missing.
+    /// Runs `mount` with these arguments and the mount point. None where this process may not.
     pub(crate) fn new(arguments: &[&str], point: &Path) -> Option<Self> {
+        let mounted = Self::try_new(arguments, point);
+        let skip = |reason: String| skip(&format!("mount {arguments:?}"), &reason);
+        mounted.map_err(skip).ok()
+    }
+
+    /// As [`new`](Self::new), for what not every kernel can mount: else the reason.
+    pub(crate) fn try_new(arguments: &[&str], point: &Path) -> Result<Self, String> {
         let output = Command::new("mount").args(arguments).arg(point).output();
         let reason = match output {
-            Ok(output) if output.status.success() => return Some(Self(point.to_owned())),
+            Ok(output) if output.status.success() => return Ok(Self(point.to_owned())),
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
         };
-        println!("skipped: cannot mount {arguments:?}: {reason}");
-        None
+        Err(reason)
     }
 
     /// Shows `directory` or file at `point` too.
