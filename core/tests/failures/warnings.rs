@@ -94,6 +94,35 @@ fn a_broken_whiteout_is_warned_of_once_a_mount() {
 }
 
 #[test]
+fn a_layer_of_another_kind_is_warned_of_once_a_mount() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["one", "two"] {
+        let path = folder.path().join(name);
+        fs::create_dir(&path).unwrap();
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(&path, "user.overlay.redirect", b"/elsewhere", flags).unwrap();
+    }
+    let overlay = Overlay::builder()
+        .lower(lower(folder.path()))
+        .build()
+        .unwrap();
+    let ((), lines) = lines_of(Level::WARN, || {
+        for path in ["one/x", "two/x", "one/x"] {
+            let error = overlay.root().stat_at(path, true).unwrap_err();
+            assert_eq!(error.errno(), Errno::Unsupported);
+        }
+    });
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(line.get("path"), "\"one/x\"");
+    assert_eq!(line.get("layer"), "\"the layer\"");
+    let reason = line.get("reason");
+    assert!(reason.contains("user.overlay.redirect"), "{line:?}");
+    assert!(line.get("remedy").contains("copy the merged"), "{line:?}");
+}
+
+#[test]
 fn a_full_upper_in_memory_is_warned_of_once_a_mount() {
     let overlay = Overlay::builder().upper_memory(1000).build().unwrap();
     let root = overlay.root();
