@@ -37,13 +37,16 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) main: MainMount,
 
-    /// Mounts another overlay: `dst=/data,layer=a,layer=b,upper=c`.
+    /// Mounts another overlay: `dst=/data,layer=a,layer=b,upper=c`
     ///
-    /// Keys: `dst=GUEST_PATH`; `layer=DIR`, as often as there are layers, bottom first;
-    /// `upper=DIR`, `upper=memory[:SIZE]` or `memory[=SIZE]`; `ro`; `volatile`;
-    /// `absolute-symlinks=refuse|root`; `cross-mounts`, for layers with other filesystems mounted inside
-    /// that belong to them, which are not entered otherwise. A comma in a path is written `\,`, a backslash `\\`.
-    #[arg(long = "mount", help_heading = "More mounts", value_name = "SPEC", value_parser = OverlaySpec::parse)]
+    /// Keys: `dst=GUEST_PATH`; `layer=DIR`, as often as there are layers,
+    /// bottom first; `upper=DIR`, `upper=memory[:SIZE]` or `memory[=SIZE]`;
+    /// `ro`; `volatile`; `absolute-symlinks=refuse|root`; `cross-mounts`
+    /// (enter filesystems that are mounted inside a layer). A comma in a
+    /// path is written `\,`, a backslash `\\`.
+    // The help fits 80 columns in these lines: clap does not break any by itself.
+    #[arg(long = "mount", help_heading = "More mounts", value_name = "SPEC", value_parser = OverlaySpec::parse,
+          verbatim_doc_comment)]
     pub(crate) mounts: Vec<OverlaySpec>,
 
     /// Shows a host directory to the guest as it is, without layers.

@@ -2,6 +2,7 @@
 
 use crate::args::RunArgs;
 use crate::invoke::{self, ComponentCall};
+use crate::mount;
 use crate::store::{self, ComponentHost, Host, ModuleHost};
 use std::time::Duration;
 use wasi_overlay::OverlayCtx;
@@ -29,11 +30,10 @@ pub(crate) fn run(
     mut wasi: WasiCtxBuilder,
     files: &OverlayCtx,
 ) -> Result<i32> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_time()
-        .enable_io()
-        .build()
-        .context("the runtime cannot be started")?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_time().enable_io();
+    let runtime = mount::retry(|| runtime.build())
+        .context("the runtime cannot be started; raise `ulimit -n`")?;
     let code = match linked {
         Linked::Module(linker, module) => {
             let mut store = store::of_module(engine, args, &mut wasi, files)?;
@@ -147,7 +147,8 @@ fn dump_core<W: 'static>(
         return error;
     };
     let name = args.app_and_args.first().and_then(|app| app.to_str());
-    match std::fs::write(path, dump.serialize(store, name.unwrap_or("unknown"))) {
+    let dump = dump.serialize(store, name.unwrap_or("unknown"));
+    match mount::retry(|| std::fs::write(path, &dump)) {
         Ok(()) => error.context(format!("core dumped at {path}")),
         Err(cause) => {
             crate::complain(&format!("warning: coredump failed to generate: {cause}"));

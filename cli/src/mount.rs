@@ -1,12 +1,14 @@
 //! From open directories to mounted overlays, and back: what is mounted is closed when the guest
 //! has ended, however it ended.
 
-use crate::mounts::{AbsoluteSymlinksArg, OverlaySpec, UpperSpec};
+use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperSpec};
 use crate::signals;
 use crate::validate::{OpenMounts, OpenOverlay};
 use anyhow::{Context, Result, anyhow};
+use rustix::process::{Resource, getrlimit};
+use wasi_overlay::engine::close_cached_descriptors;
 use wasi_overlay::engine::plain::HostDir;
-use wasi_overlay::{AbsoluteSymlinks, Errno, Error, FsPerms, Lower, Overlay, OverlayCtx};
+use wasi_overlay::{AbsoluteSymlinks, Errno, Error, FsPerms, Limits, Lower, Overlay, OverlayCtx};
 
 /// What is mounted, and the guest's view of it. Overlays dropped without
 /// [`close`](Self::close) stay as a crash leaves them, which the next mount mends.
@@ -38,6 +40,7 @@ impl Mounted {
     fn fill(&mut self, open: OpenMounts, block: bool) -> Result<()> {
         let mut files = OverlayCtx::builder();
         files.allow_blocking_current_thread(block);
+        files.limits(limits());
         for overlay in open.overlays {
             let spec = overlay.spec.clone();
             let overlay = mount(overlay)?;
@@ -46,7 +49,9 @@ impl Mounted {
             files.overlay(spec.at.as_str(), &overlay, perms(spec.read_only))?;
         }
         for (spec, dir) in open.dirs {
-            files.dir(dir, spec.guest.as_str(), perms(spec.read_only))?;
+            files
+                .dir(dir, spec.guest.as_str(), perms(spec.read_only))
+                .map_err(|error| describe_dir(&spec, &error))?;
         }
         self.files = files.build();
         // What is in memory needs no closing.
@@ -79,6 +84,29 @@ impl Mounted {
         let closed = self.overlays.into_iter().map(close);
         closed.filter_map(Result::err).collect()
     }
+}
+
+/// The most files and directories that a guest may have open, whatever the limit of the process:
+/// what Linux lets that be by default (`fs.nr_open`). Directories of overlays and files in memory take
+/// no descriptor, so the system does not count them.
+const MOST_HANDLES: u64 = 1 << 20;
+
+/// The bounds on the guest. It may have as many files and directories open as the process, as under
+/// `wasmtime run`.
+fn limits() -> Limits {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let mut limits = Limits::default();
+    limits.open_handles = usize::try_from(descriptors.min(MOST_HANDLES)).unwrap_or(usize::MAX);
+    limits
+}
+
+/// Opens something after the overlays are mounted. If that fails, closes all descriptors that the engine
+/// only caches, and tries again: the process may have none left.
+pub(crate) fn retry<T, E>(mut open: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+    open().or_else(|_| {
+        close_cached_descriptors();
+        open()
+    })
 }
 
 fn perms(read_only: bool) -> FsPerms {
@@ -148,6 +176,16 @@ fn describe(spec: &OverlaySpec, flag: &str, error: &Error) -> anyhow::Error {
             anyhow!("{message}; give it as the topmost layer instead")
         }
         Errno::ReadOnly => anyhow!("{message}; give another upper, or mount read-only"),
+        Errno::TooManyFiles => anyhow!("{message}; raise `ulimit -n`"),
         _ => anyhow!("{message}"),
+    }
+}
+
+/// The same for a host directory.
+fn describe_dir(spec: &DirSpec, error: &wasmtime::Error) -> anyhow::Error {
+    let flag = spec.flag();
+    match error.downcast_ref::<Error>().map(Error::errno) {
+        Some(Errno::TooManyFiles) => anyhow!("{flag}: {error}; raise `ulimit -n`"),
+        _ => anyhow!("{flag}: {error}"),
     }
 }

@@ -147,6 +147,7 @@ fn main_overlay(args: &RunArgs) -> Result<Option<OverlaySpec>> {
         read_only: main.read_only,
         volatile: main.volatile,
         absolute_symlinks: main.absolute_symlinks.unwrap_or_default(),
+        // Only `--mount` has a key for it.
         cross_mounts: false,
         origin: Origin::Options,
     }))

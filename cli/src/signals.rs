@@ -1,6 +1,7 @@
 //! Signals that end the process, such as Ctrl-C: the mounts are closed first, so that a run that was
 //! called off leaves its upper as a run that ended does.
 
+use crate::mount;
 use signal_hook::consts::{
     SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
     SIGXFSZ,
@@ -11,7 +12,9 @@ use std::ffi::c_int;
 use std::io::Result;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 use wasi_overlay::Overlay;
 
 /// Every signal whose default is to end the process, and that can be caught, but for
@@ -25,7 +28,8 @@ const ENDING: [c_int; 11] = [
 ];
 
 /// Closes `overlays` at the first signal that asks the process to end, which then ends by that
-/// signal. A second one ends it on the spot.
+/// signal. A second one ends it on the spot. Closing waits for a change that is under way, such as the
+/// copy-up of a large file; if that takes long, the user is told.
 ///
 /// # Errors
 /// Those of `sigaction`.
@@ -42,23 +46,50 @@ pub(crate) fn close_at(overlays: Vec<Overlay>) -> Result<()> {
         flag::register_conditional_default(*signal, Arc::clone(&again))?;
         flag::register(*signal, Arc::clone(&again))?;
     }
-    let mut signals = Signals::new(&heeded)?;
+    let mut signals = mount::retry(|| Signals::new(&heeded))?;
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             let Some(signal) = signals.forever().next() else {
                 return;
             };
-            for overlay in overlays {
-                if let Err(error) = overlay.close() {
-                    crate::complain(&format!("Error: {error}"));
-                }
-            }
+            tell_if_slow(PATIENCE, || crate::complain(WAITING), || close(overlays));
             if low_level::emulate_default_handler(signal).is_err() {
                 low_level::exit(128 + signal);
             }
         })?;
     Ok(())
+}
+
+/// How long closing may take before the user is told what it waits for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const WAITING: &str = "waiting for a change of the upper to end; a second signal ends the run at \
+                       once, and the next mount repairs the upper";
+
+fn close(overlays: Vec<Overlay>) {
+    for overlay in overlays {
+        if let Err(error) = overlay.close() {
+            crate::complain(&format!("Error: {error}"));
+        }
+    }
+}
+
+/// Does `work`, and calls `tell` in another thread if that takes longer than `patience`. `tell` is not
+/// waited for: stderr may be a pipe that nobody reads.
+fn tell_if_slow(patience: Duration, tell: impl FnOnce() + Send + 'static, work: impl FnOnce()) {
+    let (working, ended) = mpsc::channel::<()>();
+    let watch = move || {
+        if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            tell();
+        }
+    };
+    // Without a thread, the user is not told and the work is done all the same.
+    let _ = thread::Builder::new()
+        .name("patience".to_owned())
+        .spawn(watch);
+    work();
+    drop(working);
 }
 
 /// The signals that this process ignores, a bit each. Where that is not told, none.
@@ -69,4 +100,37 @@ fn ignored() -> u64 {
         .find_map(|line| line.strip_prefix("SigIgn:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_work_is_told_once_while_it_goes_on() {
+        let (tell, told) = mpsc::channel();
+        let tell = move || tell.send(()).unwrap();
+        tell_if_slow(Duration::from_millis(1), tell, || {
+            // The work ends only after it was told.
+            told.recv_timeout(Duration::from_secs(60)).unwrap();
+        });
+        assert_eq!(
+            told.recv_timeout(Duration::from_secs(60)),
+            Err(RecvTimeoutError::Disconnected)
+        );
+    }
+
+    #[test]
+    fn quick_work_is_not_told() {
+        let (tell, told) = mpsc::channel();
+        let tell = move || tell.send(()).unwrap();
+        let mut done = false;
+        tell_if_slow(Duration::from_secs(3600), tell, || done = true);
+        assert!(done);
+        // The watching thread has ended without a word.
+        assert_eq!(
+            told.recv_timeout(Duration::from_secs(60)),
+            Err(RecvTimeoutError::Disconnected)
+        );
+    }
 }

@@ -153,7 +153,7 @@ pub(crate) fn check_may_wait(instead: &str) -> wasmtime::Result<()> {
 
 /// Whether this code runs in an asynchronous task of tokio, in which nothing may block.
 ///
-/// tokio tells only by panicking. But a task has a budget of steps after which it has to yield, and
+/// tokio has no API for this; it only panics. But a task has a budget of steps after which it has to yield, and
 /// code that may block has none: a thread of its own, `spawn_blocking`, `block_in_place`. So this
 /// spends steps until there is no budget left, and puts the budget back. Mistaken only about a future
 /// in `tokio::task::unconstrained`.

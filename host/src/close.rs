@@ -18,7 +18,9 @@ use wasi_overlay_core::{Errno, Error, Overlay, Result};
 /// and it can be mounted again. If instead the overlay is just dropped, it is closed when the last of
 /// those calls ends, and [`OverlayBuilder::build`](crate::OverlayBuilder::build) waits for that.
 ///
-/// If the returned future is dropped before it is done, the overlay is closed all the same.
+/// The close begins with this call, not with the first poll of the future: if that is dropped, the
+/// overlay is closed all the same. It needs no runtime of the caller's; without one, the pool is that of
+/// wasmtime-wasi.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -33,12 +35,15 @@ use wasi_overlay_core::{Errno, Error, Overlay, Result};
 /// ```
 ///
 /// # Errors
-/// Those of the upper, and `io` if the runtime was shut down before the close could begin.
-pub async fn close_async(overlay: Overlay) -> Result<()> {
+/// Those of the upper, and `io` if the runtime was shut down before the close could begin: then the
+/// overlay was only dropped.
+pub fn close_async(overlay: Overlay) -> impl Future<Output = Result<()>> + Send + 'static {
     let mut closing = Task::start(move || overlay.close());
-    closing.wait().await.unwrap_or_else(|| {
-        let message = "the runtime was shut down before the overlay was closed: close it with \
-                       `Overlay::close`, or shut the runtime down later";
-        Err(Error::new(Errno::Io, message))
-    })
+    async move {
+        closing.wait().await.unwrap_or_else(|| {
+            let message = "the runtime was shut down before the overlay was closed, which was dropped \
+                           instead: shut the runtime down after `close_async` is done";
+            Err(Error::new(Errno::Io, message))
+        })
+    }
 }

@@ -5,6 +5,7 @@
 
 use crate::blocking::Blocking;
 use crate::descriptor::Descriptor;
+use crate::held_listings::HeldListings;
 use std::sync::Arc;
 use wasi_overlay_core::{Dir, Limits, Live, OpenHandles, Overlay};
 use wasmtime::component::{HasData, Resource, ResourceTable};
@@ -13,12 +14,14 @@ use wasmtime_wasi::FsPerms;
 /// The filesystem of a guest: its preopened directories.
 ///
 /// A clone is the same directories, so one context can be made and given to many stores. Each clone is
-/// a guest of its own: it may have [`Limits::open_handles`] files and directories open.
+/// a guest of its own: it may have [`Limits::open_handles`] files and directories open
+/// ([`OverlayCtxBuilder::limits`]).
 #[derive(Default)]
 pub struct OverlayCtx {
     preopens: Arc<[(String, Dir)]>,
     blocking: Blocking,
     limits: Limits,
+    listings: HeldListings,
 }
 
 impl Clone for OverlayCtx {
@@ -37,6 +40,7 @@ impl OverlayCtx {
                 .map(|(path, dir)| (path.clone(), dir.counted(&guest)))
                 .collect(),
             blocking,
+            listings: HeldListings::new(&limits),
             limits,
         }
     }
@@ -54,6 +58,11 @@ impl OverlayCtx {
     /// What a guest may make the host hold beside its mounts.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The listings that the guest holds.
+    pub(crate) fn listings(&self) -> &HeldListings {
+        &self.listings
     }
 
     /// Where calls that may block are to run.
@@ -150,8 +159,15 @@ impl OverlayCtxBuilder {
     }
 
     /// Bounds on what a guest can make the host hold, beside those of each overlay
-    /// ([`OverlayBuilder::limits`](crate::OverlayBuilder::limits)): of the host directories that are
-    /// added from here on ([`dir`](Self::dir)), and of a guest of WASI 0.1.
+    /// ([`OverlayBuilder::limits`](crate::OverlayBuilder::limits)):
+    ///
+    /// | limit | applies to |
+    /// |---|---|
+    /// | `open_handles` | each guest of the contexts that are built from here on |
+    /// | `listing_bytes` | each of those guests, which may hold listings of half of it; each host directory that is added after this call ([`dir`](Self::dir)), as a whole |
+    /// | `half_read_listings`, `half_read_bytes` | each of those guests, in WASI 0.1 |
+    ///
+    /// No other limit has an effect here, and `open_handles` has none in the limits of an overlay.
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = limits;
         self

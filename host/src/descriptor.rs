@@ -2,8 +2,8 @@
 //!
 //! Shared by all versions of WASI, so that they cannot answer one call in two ways.
 
-use std::sync::Arc;
-use wasi_overlay_core::{Errno, Kind, Listing, log};
+use crate::held_listings::HeldListing;
+use wasi_overlay_core::{Errno, Kind, log};
 
 /// An open file or directory: what `wasi:filesystem`'s `descriptor` stands for in the table.
 pub use wasi_overlay_core::Opened as Descriptor;
@@ -24,14 +24,14 @@ pub(crate) fn not_utf8(code: &Errno) {
 /// stop at the first error, and have every other name by then.
 #[derive(Clone, Debug)]
 pub struct DirectoryEntryStream {
-    listing: Arc<Listing>,
+    listing: HeldListing,
     next: usize,
     /// Names that are not UTF-8, skipped so far and not yet reported.
     not_utf8: usize,
 }
 
 impl DirectoryEntryStream {
-    pub(crate) fn new(listing: Arc<Listing>) -> Self {
+    pub(crate) fn new(listing: HeldListing) -> Self {
         Self {
             listing,
             next: 0,

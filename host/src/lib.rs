@@ -57,9 +57,9 @@
 //! that the guest makes. What a guest can make the host hold is bounded by [`Limits`] and the
 //! size of the upper; past a bound a call fails with a code. A guest is told codes and never a
 //! path of the host. Why a call failed is a line of [`tracing`](https://docs.rs/tracing), at `DEBUG`, with the
-//! call, the path, the layer, the reason and the remedy (target `wasi_overlay::calls`). What concerns every
-//! guest of a mount, such as an absolute symbolic link that is refused, is one at `WARN`, once a mount.
-//! Without a subscriber for them nothing is formatted. Calls are traced at `TRACE`.
+//! call, the path, the layer, the reason and the remedy (target `wasi_overlay::calls`). Problems that affect
+//! every guest of a mount are logged as a warning, once per mount: an absolute symbolic link that is refused
+//! is one. Without a subscriber for them nothing is formatted. Calls are traced at `TRACE`.
 
 #![deny(unsafe_code)]
 
@@ -70,6 +70,7 @@ mod ctx;
 mod data;
 mod descriptor;
 mod error;
+mod held_listings;
 pub mod p1;
 pub mod p2;
 pub mod p3;

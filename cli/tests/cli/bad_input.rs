@@ -6,6 +6,9 @@ use crate::wat;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// A place with two layers, an upper, a file, and a guest that would succeed.
 fn place() -> Place {
@@ -179,6 +182,41 @@ fn a_writable_dir_that_meets_a_layer_or_an_upper() {
             &format!("--dir {dir}: {relation} {overlay}, {remedy}"),
         );
     }
+}
+
+#[test]
+fn dir_that_is_the_upper_of_a_running_overlay_is_named() {
+    let place = Place::with_dirs(&["live", "up"]);
+    place.file("ok.wat", wat::exit(0));
+    // Waits for stdin, with the file open.
+    let wait = "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";
+    place.file("guest.wat", wat::write(3, "started", "x", wait));
+    let mut running = place
+        .command(["--upper", "up", "guest.wat"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !place.path("up/started").exists() {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the guest does not start"
+        );
+        sleep(Duration::from_millis(20));
+    }
+    fails(
+        &place,
+        &["--dir", "live::/live", "--dir", "up::/work", "ok.wat"],
+        "--dir up::/work: the directory is in use as the upper of an overlay, which nothing else \
+         may change: end that mount, give another directory, or mount this one read-only",
+    );
+    // What it says helps.
+    let read_only = place.run(["--dir", "live::/live", "--dir", "up::/work::ro", "ok.wat"]);
+    assert_eq!((read_only.code, read_only.stderr.as_str()), (0, ""));
+    drop(running.stdin.take());
+    assert!(running.wait().unwrap().success());
+    let ended = place.run(["--dir", "live::/live", "--dir", "up::/work", "ok.wat"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use wasi_overlay_guest_artifacts::{Guest, P1_SCRIPT, P2_SCRIPT, P3_SCRIPT};
 
-const GUESTS: [Guest; 3] = [P1_SCRIPT, P2_SCRIPT, P3_SCRIPT];
+/// Guests that run a script, one of each version of WASI.
+pub(crate) const GUESTS: [Guest; 3] = [P1_SCRIPT, P2_SCRIPT, P3_SCRIPT];
 
 /// A step of a script, and what its line says: call, path, layer (or nothing), words of the reason, words
 /// of the remedy (or nothing).
@@ -167,17 +168,22 @@ fn place() -> Place {
     symlink("loop", place.path("low/loop")).unwrap();
     let fifo = place.path("low/fifo");
     assert!(Command::new("mkfifo").arg(fifo).status().unwrap().success());
+    write_guests(&place);
+    place
+}
+
+/// Writes the guests that [`lines`] runs.
+pub(crate) fn write_guests(place: &Place) {
     for guest in GUESTS {
         place.file(
             &format!("{}.wasm", guest.name),
             fs::read(guest.path()).unwrap(),
         );
     }
-    place
 }
 
 /// Runs a script with that log, and gives the lines about calls that failed.
-fn lines(
+pub(crate) fn lines(
     place: &Place,
     log: Option<&str>,
     guest: Guest,

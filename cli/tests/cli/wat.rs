@@ -111,6 +111,20 @@ pub(crate) fn fill(dir: u32, path: &str) -> String {
     module(&[(PATH, path), (TEXT, &page)], &body)
 }
 
+/// Opens the file or directory at `path` so many times, and closes nothing.
+pub(crate) fn open_many(dir: u32, path: &str, count: u32) -> String {
+    const READ_AND_LIST: u64 = 1 << 1 | 1 << 14;
+    let body = format!(
+        "(local $left i32)
+        (local.set $left (i32.const {count}))
+        (loop $next
+          {}
+          (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))",
+        open(dir, path, 0, READ_AND_LIST)
+    );
+    module(&[(PATH, path)], &body)
+}
+
 /// Removes the file at `path`.
 pub(crate) fn unlink(dir: u32, path: &str) -> String {
     let body = format!(

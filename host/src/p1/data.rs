@@ -178,7 +178,8 @@ pub(super) async fn read(
     }
     if progress.done == 0 && progress.more {
         // No buffers: the file still says whether it can be read.
-        file.read_at(&mut [], offset).map_err(convert::error)?;
+        let read = move |file: &File| file.read_at(&mut [], offset);
+        blocking.run_on(file, read).await.map_err(convert::error)?;
     }
     Ok(progress.done)
 }
@@ -245,7 +246,8 @@ pub(super) async fn write(
         buffer = written;
     }
     if progress.done == 0 && progress.more {
-        place.write(file, &[], 0).map_err(convert::error)?;
+        let write = move |file: &File| place.write(file, &[], 0);
+        blocking.run_on(file, write).await.map_err(convert::error)?;
     }
     Ok(progress.done)
 }

@@ -1,14 +1,13 @@
 //! The descriptors of one guest: small numbers for standard streams, directories and files.
+//!
+//! The table has no bound of its own: what is opened counts towards `Limits::open_handles` before it is
+//! opened, and the rest of the table is what the guest began with.
 
 use super::types::{Errno, Error, Fd};
 use std::collections::BTreeSet;
 use wasi_overlay_core::{self as core, Dir, File, log};
 
-/// Descriptors that a guest may have open at once: `mfile` past it. More than programs use, and
-/// some megabytes of ours at the most.
-const MAX_DESCRIPTORS: usize = 65_536;
-
-/// The error of a call that a descriptor is no good for; a log has it.
+/// Logs that `fd` cannot be used for `call`, and returns `badf`.
 #[cold]
 fn refused(call: &'static str, fd: Fd, what: &str) -> Error {
     log::refused(call, core::Errno::BadDescriptor, || {
@@ -80,20 +79,6 @@ impl FdTable {
         })
     }
 
-    /// Whether no more can be opened.
-    ///
-    /// # Errors
-    /// `mfile`.
-    pub(super) fn check_room(&self) -> Result<(), Error> {
-        if self.free.is_empty() && self.entries.len() >= MAX_DESCRIPTORS {
-            log::refused("path_open", core::Errno::Quota, || {
-                format!("the guest has {MAX_DESCRIPTORS} descriptors, and can have no more")
-            });
-            return Err(Errno::Mfile.into());
-        }
-        Ok(())
-    }
-
     /// Gives a directory a number.
     pub(super) fn push_dir(&mut self, dir: Dir) -> Result<Fd, Error> {
         let entry = self.dir_entry(dir, None);
@@ -106,13 +91,13 @@ impl FdTable {
     }
 
     fn push(&mut self, entry: Entry) -> Result<Fd, Error> {
-        self.check_room()?;
         if let Some(fd) = self.free.pop_first()
             && let Some(slot) = self.entries.get_mut(fd as usize)
         {
             *slot = Some(entry);
             return Ok(fd.into());
         }
+        // 2^32 entries would take hundreds of gigabytes.
         let fd = u32::try_from(self.entries.len()).map_err(|_| Errno::Mfile)?;
         self.entries.push(Some(entry));
         Ok(fd.into())

@@ -4,32 +4,32 @@
 //! snapshot, taken at cookie 0: entries keep their cookies whatever changes meanwhile, and a
 //! directory of any size is listed once.
 
+use crate::held_listings::HeldListing;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use wasi_overlay_core::{Limits, Listing};
+use wasi_overlay_core::Limits;
 
 /// Snapshots by the directory's id, the last used first.
 #[derive(Default)]
 pub(super) struct Listings {
-    kept: VecDeque<(u64, Arc<Listing>)>,
+    kept: VecDeque<(u64, HeldListing)>,
     /// Bytes of all of `kept`.
     bytes: usize,
 }
 
 impl Listings {
     /// The snapshot of a directory, if it is still kept.
-    pub(super) fn get(&mut self, id: u64) -> Option<Arc<Listing>> {
+    pub(super) fn get(&mut self, id: u64) -> Option<HeldListing> {
         let found = self.kept.iter().position(|(kept, _)| *kept == id)?;
         // A guest that reads on in one directory finds it in front.
         if found > 0 {
             let used = self.kept.remove(found)?;
             self.kept.push_front(used);
         }
-        self.kept.front().map(|(_, listing)| Arc::clone(listing))
+        self.kept.front().map(|(_, listing)| listing.clone())
     }
 
     /// Keeps the snapshot of a directory, in place of its last one and of the least used others.
-    pub(super) fn put(&mut self, id: u64, listing: Arc<Listing>, limits: &Limits) {
+    pub(super) fn put(&mut self, id: u64, listing: HeldListing, limits: &Limits) {
         self.forget(id);
         self.bytes += listing.bytes();
         self.kept.push_front((id, listing));
@@ -56,6 +56,7 @@ impl Listings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::held_listings::HeldListings;
     use wasi_overlay_core::Overlay;
 
     fn limits(listings: usize, bytes: usize) -> Limits {
@@ -65,14 +66,14 @@ mod tests {
     }
 
     /// A listing of so many names of 255 bytes.
-    fn long_names(count: usize) -> Arc<Listing> {
+    fn long_names(count: usize) -> HeldListing {
         let overlay = Overlay::builder().upper_memory(1 << 20).build().unwrap();
         let root = overlay.root();
         for at in 0..count {
             let name = format!("{at:0>255}");
             root.create_directory_at(&name).unwrap();
         }
-        root.list().unwrap()
+        HeldListings::new(&Limits::default()).list(&root).unwrap()
     }
 
     /// Of three snapshots the middle one was used last, then the first and the last in turn. It changed
@@ -83,11 +84,11 @@ mod tests {
         let limits = limits(3, usize::MAX);
         let mut listings = Listings::default();
         for id in 0..3 {
-            listings.put(id, Arc::default(), &limits);
+            listings.put(id, long_names(0), &limits);
         }
         // The order is 2 1 0; then 0 2 1, where a swap would leave 0 1 2.
         assert!(listings.get(0).is_some());
-        listings.put(3, Arc::default(), &limits);
+        listings.put(3, long_names(0), &limits);
         let kept: Vec<_> = listings.kept.iter().map(|(id, _)| *id).collect();
         assert_eq!(kept, [3, 0, 2]);
         assert!(listings.get(1).is_none());
@@ -101,7 +102,7 @@ mod tests {
         let limits = limits(64, 2 * listing.bytes());
         let mut listings = Listings::default();
         for id in 0..3 {
-            listings.put(id, Arc::clone(&listing), &limits);
+            listings.put(id, listing.clone(), &limits);
         }
         assert!(listings.get(0).is_none() && listings.get(1).is_some());
         assert_eq!(listings.bytes, 2 * listing.bytes());
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn a_closed_directory_keeps_nothing() {
         let mut listings = Listings::default();
-        listings.put(7, Arc::default(), &limits(1, 0));
+        listings.put(7, long_names(0), &limits(1, 0));
         assert!(listings.get(7).is_some());
         listings.forget(7);
         assert!(listings.get(7).is_none());

@@ -32,6 +32,7 @@ use wasmtime_wasi::p1::{types, wasi_snapshot_preview1};
 
 use crate::blocking::Blocking;
 use crate::ctx::OverlayCtx;
+use crate::held_listings::HeldListings;
 use fd_table::{Entry, FdTable};
 use listings::Listings;
 use types::{Errno, Error, Fd};
@@ -63,6 +64,8 @@ pub struct OverlayP1Ctx {
     wasi: WasiP1Ctx,
     table: FdTable,
     listings: Listings,
+    /// Those and all others that the guest holds.
+    held_listings: HeldListings,
     limits: Limits,
     /// Where calls of an asynchronous linker may block.
     blocking: Blocking,
@@ -93,6 +96,7 @@ impl OverlayP1Ctx {
             wasi,
             table: FdTable::new(files.preopens()),
             listings: Listings::default(),
+            held_listings: files.listings().clone(),
             limits: files.limits().clone(),
             blocking: files.blocking(),
             synchronous: false,

@@ -3,8 +3,8 @@
 use super::types::{Dirent, Errno, Error, Fd, Filetype};
 use super::{Listings, OverlayP1Ctx, convert};
 use crate::descriptor::not_utf8;
-use std::sync::Arc;
-use wasi_overlay_core::{self as core, Dir, Listing};
+use crate::held_listings::{HeldListing, HeldListings};
+use wasi_overlay_core::{self as core, Dir};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
 /// Entries before those of the listing: `.` and `..`, which preview 1 has.
@@ -34,7 +34,8 @@ impl OverlayP1Ctx {
         let (own, listing) = match kept {
             Some(listing) if !wants_dots => (0, listing),
             kept => {
-                let look = move |dir: &Dir| look(dir, wants_dots, kept);
+                let held = self.held_listings.clone();
+                let look = move |dir: &Dir| look(dir, &held, wants_dots, kept);
                 let mut found = self.blocking().run_on(&open.dir, look.clone()).await;
                 if let Err(error) = &found
                     && error.errno() == core::Errno::InsufficientMemory
@@ -44,7 +45,7 @@ impl OverlayP1Ctx {
                     found = self.blocking().run_on(&open.dir, look).await;
                 }
                 let found = found.map_err(convert::error)?;
-                self.listings.put(id, Arc::clone(&found.1), &self.limits);
+                self.listings.put(id, found.1.clone(), &self.limits);
                 found
             }
         };
@@ -95,13 +96,14 @@ impl OverlayP1Ctx {
 /// The directory's inode number, where that is wanted, and its listing.
 fn look(
     dir: &Dir,
+    held: &HeldListings,
     wants_dots: bool,
-    kept: Option<Arc<Listing>>,
-) -> core::Result<(u64, Arc<Listing>)> {
+    kept: Option<HeldListing>,
+) -> core::Result<(u64, HeldListing)> {
     let listing = match kept {
         Some(listing) => listing,
         None => {
-            let listing = dir.list()?;
+            let listing = held.list(dir)?;
             // Here, where that may block.
             listing.find_inodes()?;
             listing

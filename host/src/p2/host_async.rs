@@ -149,7 +149,9 @@ impl HostDescriptor for OverlayCtxView<'_> {
         &mut self,
         fd: Resource<Descriptor>,
     ) -> FsResult<Resource<DirectoryEntryStream>> {
-        let listing = self.on_dir(&fd, "read-directory", Dir::list).await?;
+        let held = self.ctx.listings().clone();
+        let list = move |dir: &Dir| held.list(dir);
+        let listing = self.on_dir(&fd, "read-directory", list).await?;
         Ok(self.table.push(DirectoryEntryStream::new(listing))?)
     }
 

@@ -114,7 +114,8 @@ impl HostDescriptor for OverlayCtxView<'_> {
         &mut self,
         fd: Resource<Descriptor>,
     ) -> FsResult<Resource<DirectoryEntryStream>> {
-        let listing = self.table.get(&fd)?.dir_for("read-directory")?.list()?;
+        let dir = self.table.get(&fd)?.dir_for("read-directory")?;
+        let listing = self.ctx.listings().list(dir)?;
         Ok(self.table.push(DirectoryEntryStream::new(listing))?)
     }
 

@@ -17,6 +17,13 @@ use wasmtime_wasi_io::bindings::wasi::io;
 /// The rest of WASI has to come from functions that leave the filesystem out; most embedders
 /// want [`add_all_to_linker_sync`].
 ///
+/// # In an asynchronous task of tokio
+/// wasmtime-wasi's own synchronous `wasi:io` panics there ("Cannot start a runtime from within a runtime")
+/// at the first blocking read or write of a stream, and where a stream is dropped, streams of files
+/// included. In such a task use [`add_all_to_linker_sync`], whose `wasi:io` does not panic. If you link the
+/// rest of WASI yourself, use [`add_to_linker_async`] with wasmtime-wasi's asynchronous interfaces, or run
+/// the guest in `tokio::task::spawn_blocking`.
+///
 /// # Errors
 /// If the linker has a `wasi:filesystem@0.2.12` already.
 pub fn add_to_linker_sync<T: OverlayView + 'static>(
@@ -40,9 +47,9 @@ pub fn add_to_linker_async<T: OverlayView + 'static>(
 /// Links all of WASI 0.2 for a store without async support: what
 /// `wasmtime_wasi::p2::add_to_linker_sync` links, with the filesystem from here.
 ///
-/// Calls on files need no runtime. One that waits for a stream, a clock or a socket traps if it is made
-/// in an asynchronous task of tokio, where nothing may block: there, use [`add_all_to_linker_async`], or
-/// run the guest in `tokio::task::spawn_blocking`.
+/// Calls on files, and on streams of files, work on every thread. A call that has to wait for another
+/// stream, a clock or a socket traps if it is made in an asynchronous task of tokio, where nothing may
+/// block: there, use [`add_all_to_linker_async`], or run the guest in `tokio::task::spawn_blocking`.
 ///
 /// Directories that were preopened in the `WasiCtx` are not seen by the guest: preopen them in
 /// the [`OverlayCtx`](crate::OverlayCtx).

@@ -5,9 +5,9 @@
 //! alone, for embedders that put their own world together.
 //!
 //! In an asynchronous program (`#[tokio::main]`, an HTTP server) use the asynchronous ones: where a
-//! guest of the synchronous ones waits for a stream, a clock or a socket in an asynchronous task, its
-//! call traps. The synchronous ones are for threads of the guest's own, `tokio::task::spawn_blocking`
-//! among them. Calls on files cost the same in both, once
+//! guest of the synchronous ones has to wait for a clock, a socket or a stream that is not a file's in an
+//! asynchronous task, its call traps. The synchronous ones are for threads of the guest's own,
+//! `tokio::task::spawn_blocking` among them. Calls on files cost the same in both, once
 //! [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread) spares the
 //! asynchronous ones the trip to another thread.
 //!

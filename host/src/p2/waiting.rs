@@ -1,13 +1,18 @@
-//! `wasi:io` and sockets of synchronous stores: wasmtime-wasi's functions. Those of them that wait
-//! for tokio check first that they may, since they would panic in an asynchronous task.
+//! `wasi:io` and sockets of synchronous stores: wasmtime-wasi's functions. One that has to wait for
+//! tokio checks first that it may, since it would panic in an asynchronous task.
 
 use crate::blocking::check_may_wait;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use tokio::runtime::Handle;
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::sockets::network::{self, Network};
 use wasmtime_wasi::p2::bindings::sync::io::{poll, streams};
 use wasmtime_wasi::p2::bindings::sync::sockets::{tcp, udp, udp_create_socket};
 use wasmtime_wasi::p2::{SocketError, SocketResult, StreamError, StreamResult};
+use wasmtime_wasi::runtime::in_tokio;
 use wasmtime_wasi::sockets::WasiSocketsCtxView;
+use wasmtime_wasi_io::bindings::wasi::io::{poll as async_poll, streams as async_streams};
 
 use poll::Pollable;
 use streams::{InputStream, OutputStream};
@@ -36,6 +41,26 @@ fn check() -> wasmtime::Result<()> {
     check_may_wait("wasi_overlay::p2::add_all_to_linker_async")
 }
 
+/// Runs an asynchronous function of wasmtime-wasi to its end.
+///
+/// On a thread that has a runtime it is polled once by hand: a stream of a file is ready then, and
+/// needs nothing of tokio. On other threads the first poll is tokio's too, since streams that are not
+/// ours may want a runtime, and `in_tokio` yields to their background tasks.
+///
+/// # Errors
+/// A trap where the function has to wait in an asynchronous task.
+fn run<F: Future>(call: F) -> wasmtime::Result<F::Output> {
+    let mut call = pin!(call);
+    if Handle::try_current().is_ok() {
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(answer) = call.as_mut().poll(&mut context) {
+            return Ok(answer);
+        }
+        check()?;
+    }
+    Ok(in_tokio(call))
+}
+
 /// Functions that never wait.
 macro_rules! pass_on {
     ($trait:path; $(fn $name:ident($($arg:ident: $ty:ty),*) -> $answer:ty;)*) => {$(
@@ -45,8 +70,18 @@ macro_rules! pass_on {
     )*};
 }
 
-/// Functions that wait. `trap` makes their error of a trap.
+/// Functions of `wasi:io` that may have to wait. `trap` makes their error of a trap.
 macro_rules! wait {
+    ($trait:path, $trap:expr; $(fn $name:ident($($arg:ident: $ty:ty),*) -> $answer:ty;)*) => {$(
+        fn $name(&mut self, $($arg: $ty),*) -> $answer {
+            run(<ResourceTable as $trait>::$name(self.0, $($arg),*)).map_err($trap)?
+        }
+    )*};
+}
+
+/// Functions of sockets that enter tokio, whether they have to wait or not. `trap` makes their error of
+/// a trap.
+macro_rules! enter_tokio {
     ($trait:path, $trap:expr; $(fn $name:ident($($arg:ident: $ty:ty),*) -> $answer:ty;)*) => {$(
         fn $name(&mut self, $($arg: $ty),*) -> $answer {
             check().map_err($trap)?;
@@ -56,14 +91,24 @@ macro_rules! wait {
 }
 
 impl poll::Host for Waiting<&mut ResourceTable> {
-    wait! { poll::Host, |trap| trap;
+    wait! { async_poll::Host, |trap| trap;
         fn poll(pollables: Vec<Resource<Pollable>>) -> wasmtime::Result<Vec<u32>>;
     }
 }
 
 impl poll::HostPollable for Waiting<&mut ResourceTable> {
-    wait! { poll::HostPollable, |trap| trap;
-        fn ready(pollable: Resource<Pollable>) -> wasmtime::Result<bool>;
+    fn ready(&mut self, pollable: Resource<Pollable>) -> wasmtime::Result<bool> {
+        let ready = run(<ResourceTable as async_poll::HostPollable>::ready(
+            self.0, pollable,
+        ))??;
+        if !ready {
+            // The guest asks again until it is, which may never be while it keeps the task's thread.
+            check()?;
+        }
+        Ok(ready)
+    }
+
+    wait! { async_poll::HostPollable, |trap| trap;
         fn block(pollable: Resource<Pollable>) -> wasmtime::Result<()>;
     }
     pass_on! { poll::HostPollable;
@@ -88,7 +133,7 @@ impl streams::HostOutputStream for Waiting<&mut ResourceTable> {
             to: Resource<OutputStream>, from: Resource<InputStream>, length: u64
         ) -> StreamResult<u64>;
     }
-    wait! { streams::HostOutputStream, StreamError::Trap;
+    wait! { async_streams::HostOutputStream, StreamError::Trap;
         fn blocking_write_and_flush(
             stream: Resource<OutputStream>, bytes: Vec<u8>
         ) -> StreamResult<()>;
@@ -100,7 +145,7 @@ impl streams::HostOutputStream for Waiting<&mut ResourceTable> {
             to: Resource<OutputStream>, from: Resource<InputStream>, length: u64
         ) -> StreamResult<u64>;
     }
-    wait! { streams::HostOutputStream, |trap| trap;
+    wait! { async_streams::HostOutputStream, |trap| trap;
         fn drop(stream: Resource<OutputStream>) -> wasmtime::Result<()>;
     }
 }
@@ -111,11 +156,11 @@ impl streams::HostInputStream for Waiting<&mut ResourceTable> {
         fn skip(stream: Resource<InputStream>, length: u64) -> StreamResult<u64>;
         fn subscribe(stream: Resource<InputStream>) -> wasmtime::Result<Resource<Pollable>>;
     }
-    wait! { streams::HostInputStream, StreamError::Trap;
+    wait! { async_streams::HostInputStream, StreamError::Trap;
         fn blocking_read(stream: Resource<InputStream>, length: u64) -> StreamResult<Vec<u8>>;
         fn blocking_skip(stream: Resource<InputStream>, length: u64) -> StreamResult<u64>;
     }
-    wait! { streams::HostInputStream, |trap| trap;
+    wait! { async_streams::HostInputStream, |trap| trap;
         fn drop(stream: Resource<InputStream>) -> wasmtime::Result<()>;
     }
 }
@@ -140,7 +185,7 @@ impl network::HostNetwork for Sockets<'_> {
 impl tcp::Host for Sockets<'_> {}
 
 impl tcp::HostTcpSocket for Sockets<'_> {
-    wait! { tcp::HostTcpSocket, SocketError::trap;
+    enter_tokio! { tcp::HostTcpSocket, SocketError::trap;
         fn start_bind(
             socket: Resource<TcpSocket>, network: Resource<Network>, address: IpSocketAddress
         ) -> SocketResult<()>;
@@ -190,7 +235,7 @@ impl tcp::HostTcpSocket for Sockets<'_> {
 impl udp::Host for Sockets<'_> {}
 
 impl udp::HostUdpSocket for Sockets<'_> {
-    wait! { udp::HostUdpSocket, SocketError::trap;
+    enter_tokio! { udp::HostUdpSocket, SocketError::trap;
         fn start_bind(
             socket: Resource<UdpSocket>, network: Resource<Network>, address: IpSocketAddress
         ) -> SocketResult<()>;
@@ -236,13 +281,13 @@ impl udp::HostOutgoingDatagramStream for Sockets<'_> {
             stream: Resource<OutgoingDatagramStream>
         ) -> wasmtime::Result<Resource<Pollable>>;
     }
-    wait! { udp::HostOutgoingDatagramStream, |trap| trap;
+    enter_tokio! { udp::HostOutgoingDatagramStream, |trap| trap;
         fn drop(stream: Resource<OutgoingDatagramStream>) -> wasmtime::Result<()>;
     }
 }
 
 impl udp_create_socket::Host for Sockets<'_> {
-    wait! { udp_create_socket::Host, SocketError::trap;
+    enter_tokio! { udp_create_socket::Host, SocketError::trap;
         fn create_udp_socket(family: IpAddressFamily) -> SocketResult<Resource<UdpSocket>>;
     }
 }

@@ -5,6 +5,7 @@ use super::outcome::Outcome;
 use crate::blocking::{Blocking, Task};
 use crate::convert::guest_code;
 use crate::descriptor::{DirectoryEntryStream, not_utf8};
+use crate::held_listings::HeldListings;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use wasi_overlay_core::{Dir, Errno};
@@ -30,9 +31,9 @@ enum State {
 }
 
 impl EntryProducer {
-    /// Begins to list.
-    pub(super) fn new(dir: Dir, blocking: Blocking, outcome: Outcome) -> Self {
-        let list = move || match dir.list() {
+    /// Begins to list, for the guest whose listings `held` counts.
+    pub(super) fn new(dir: Dir, held: HeldListings, blocking: Blocking, outcome: Outcome) -> Self {
+        let list = move || match held.list(&dir) {
             Ok(listing) => Ok(DirectoryEntryStream::new(listing)),
             Err(error) => Err(guest_code(&error)),
         };

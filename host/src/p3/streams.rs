@@ -83,10 +83,11 @@ pub(super) fn list<U>(
     let found = get(store.get(), fd, |descriptor| {
         descriptor.dir_for("read-directory")
     })?;
+    let held = store.get().ctx.listings().clone();
     let (mut outcome, ended) = Outcome::new(&mut store)?;
     let stream = match found {
         Ok((dir, blocking)) => {
-            let producer = EntryProducer::new(dir, blocking, outcome);
+            let producer = EntryProducer::new(dir, held, blocking, outcome);
             StreamReader::new(&mut store, producer)?
         }
         Err(code) => {

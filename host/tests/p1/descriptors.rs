@@ -2,7 +2,7 @@
 
 use crate::driver::*;
 use std::fs;
-use std::process::Command;
+use wasi_overlay::{FsPerms, Limits};
 
 fn two_files(root: &std::path::Path) {
     fs::write(root.join("a"), "alpha").unwrap();
@@ -227,39 +227,97 @@ fn stat_says_what_the_host_says() {
     });
 }
 
-/// It takes every descriptor that the process may have, and a test beside it in the same process
-/// then failed to open its own file: so it runs in a process of its own.
-#[test]
-fn there_is_a_last_descriptor() {
-    const ALONE: &str = "WASI_OVERLAY_TEST_ALONE";
-    if std::env::var_os(ALONE).is_none() {
-        let done = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "descriptors::there_is_a_last_descriptor"])
-            .args(["--nocapture"])
-            .env(ALONE, "1")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&done.stdout);
-        let why = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "{said}{why}");
-        assert!(said.contains("1 passed"), "{said}{why}");
-        return;
+/// Handles that a guest may have open in these tests: fewer than any process may have.
+const FEW: usize = 8;
+
+fn few() -> Limits {
+    let mut limits = Limits::default();
+    limits.open_handles = FEW;
+    limits
+}
+
+/// Opens until that fails; returns the descriptors and the error.
+fn open_all(g: &mut Guest, path: &str, oflags: u16, rights: u64) -> (Vec<u32>, i32) {
+    let mut opened = Vec::new();
+    loop {
+        assert!(opened.len() <= FEW, "nothing bounds them");
+        match g.open(path, oflags, rights, 0) {
+            Ok(fd) => opened.push(fd),
+            Err(errno) => return (opened, errno),
+        }
     }
+}
+
+/// This test used to take whatever error came first, of the process or of the guest, and no bound was known.
+#[test]
+fn open_past_the_limit_of_the_guest_is_mfile() {
+    for host in HOSTS.into_iter().filter(|host| *host != Host::Stock) {
+        let dir = tempfile::tempdir().unwrap();
+        two_files(dir.path());
+        let files = files(host, dir.path(), FsPerms::ReadWrite, few()).build();
+        let g = &mut Guest::on(host, &files);
+        for (path, oflags, rights) in [("a", 0, FD_READ), ("b", 0, RW), ("d", DIRECTORY, 0)] {
+            let (opened, errno) = open_all(g, path, oflags, rights);
+            assert_eq!((opened.len(), errno), (FEW, MFILE), "{host:?}: {path}");
+            // A refused call makes and cuts nothing.
+            assert_eq!(g.open("new", CREAT, RW, 0), Err(MFILE));
+            assert_eq!(g.open("a", TRUNC, RW, 0), Err(MFILE));
+            assert!(!dir.path().join("new").exists());
+            assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"alpha");
+            // Closing one makes room for one.
+            let middle = opened[FEW / 2];
+            g.ok("fd_close", &[middle.into()]);
+            assert_eq!(g.open(path, oflags, rights, 0), Ok(middle));
+            assert_eq!(g.open(path, oflags, rights, 0), Err(MFILE));
+            for fd in opened {
+                g.ok("fd_close", &[fd.into()]);
+            }
+        }
+    }
+}
+
+/// A context is given to many guests. Each may have the limit open, whatever the others have.
+#[test]
+fn guests_of_one_context_count_apart() {
+    for host in [Host::Sync, Host::AsyncPool, Host::Overlay] {
+        let dir = tempfile::tempdir().unwrap();
+        two_files(dir.path());
+        let mut builder = files(host, dir.path(), FsPerms::ReadWrite, few());
+        let (one, other) = (builder.build(), builder.build());
+        let mut guests = [&one, &one, &other].map(|files| Guest::on(host, files));
+        for g in &mut guests {
+            let (opened, errno) = open_all(g, "a", 0, FD_READ);
+            assert_eq!((opened.len(), errno), (FEW, MFILE), "{host:?}");
+        }
+        drop(guests);
+        let (opened, errno) = open_all(&mut Guest::on(host, &one), "a", 0, FD_READ);
+        assert_eq!(
+            (opened.len(), errno),
+            (FEW, MFILE),
+            "{host:?}: a third guest"
+        );
+    }
+}
+
+/// The table of descriptors had a bound of its own, 65,536, whatever the limit said.
+#[test]
+fn guest_can_use_a_limit_of_many_handles() {
+    const MANY: usize = 100_000;
+    let mut limits = Limits::default();
+    limits.open_handles = MANY;
     let dir = tempfile::tempdir().unwrap();
-    fs::create_dir(dir.path().join("d")).unwrap();
-    // Each is an open file of the host, too: either bound may come first.
-    let g = &mut Guest::new(Host::Sync, dir.path());
+    two_files(dir.path());
+    // Directories of an overlay take no descriptors of the process.
+    let files = files(Host::Overlay, dir.path(), FsPerms::ReadWrite, limits).build();
+    let g = &mut Guest::on(Host::Overlay, &files);
     let path = g.put(b"d");
     let out = g.alloc(4);
     let args = [ROOT.into(), 0, path.into(), 1, 2, 0, 0, 0, out.into()];
-    let errno = (0..100_000)
-        .map(|_| g.call("path_open", &args))
-        .find(|errno| *errno != 0)
-        .expect("a bound");
-    assert!(
-        errno == MFILE || errno == 29 || errno == 41,
-        "errno {errno}"
-    );
+    for _ in 0..MANY {
+        g.ok("path_open", &args);
+    }
+    assert_eq!(g.u32_at(out) as usize, MANY + 3);
+    assert_eq!(g.call("path_open", &args), MFILE);
     g.ok("fd_close", &[10]);
     g.ok("path_open", &args);
     assert_eq!(g.u32_at(out), 10);

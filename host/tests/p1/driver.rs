@@ -4,7 +4,7 @@ use cap_std::ambient_authority;
 use std::fmt::Write as _;
 use std::path::Path;
 use wasi_overlay::p1::{self, OverlayP1Ctx};
-use wasi_overlay::{FsPerms, Overlay, OverlayCtx};
+use wasi_overlay::{FsPerms, Limits, Overlay, OverlayCtx, OverlayCtxBuilder};
 use wasmtime::{Config, Engine, Extern, Instance, Linker, Memory, Module, Store, Val, ValType};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -175,8 +175,42 @@ fn types(params: &str) -> String {
     params.chars().map(type_of).collect()
 }
 
+/// The directory at `/`, as `host` serves it. Stock serves it without a context of ours.
+pub(crate) fn files(host: Host, dir: &Path, perms: FsPerms, limits: Limits) -> OverlayCtxBuilder {
+    let mut files = OverlayCtx::builder();
+    files.limits(limits);
+    let opened = cap_std::fs::Dir::open_ambient_dir(dir, ambient_authority()).unwrap();
+    if host == Host::Overlay {
+        let overlay = Overlay::builder()
+            .upper_dir("upper", opened)
+            .build()
+            .unwrap();
+        files.overlay("/", &overlay, perms).unwrap();
+    } else if host != Host::Stock {
+        files.dir(opened, "/", perms).unwrap();
+    }
+    files.allow_blocking_current_thread(host == Host::AsyncInline);
+    files
+}
+
 impl Guest {
     pub(crate) fn new(host: Host, dir: &Path) -> Self {
+        Self::with_perms(host, dir, FsPerms::ReadWrite)
+    }
+
+    pub(crate) fn with_perms(host: Host, dir: &Path, perms: FsPerms) -> Self {
+        let stock = (host == Host::Stock).then_some((dir, perms));
+        let files = files(host, dir, perms, Limits::default()).build();
+        Self::start(host, stock, &files)
+    }
+
+    /// A guest on the directories of a context, so not on stock.
+    pub(crate) fn on(host: Host, files: &OverlayCtx) -> Self {
+        assert_ne!(host, Host::Stock);
+        Self::start(host, None, files)
+    }
+
+    fn start(host: Host, stock_dir: Option<(&Path, FsPerms)>, files: &OverlayCtx) -> Self {
         let mut config = Config::new();
         config.wasm_threads(true).shared_memory(true);
         let engine = Engine::new(&config).unwrap();
@@ -190,28 +224,15 @@ impl Guest {
         stock
             .stdin(MemoryInputPipe::new("standard input"))
             .stdout(stdout.clone());
-        let inner = if host == Host::Stock {
-            stock.preopened_dir(dir, "/", FsPerms::ReadWrite).unwrap();
+        let inner = if let Some((dir, perms)) = stock_dir {
+            stock.preopened_dir(dir, "/", perms).unwrap();
             WasiCtxBuilder::new().build_p1()
         } else {
             std::mem::replace(&mut stock, WasiCtxBuilder::new()).build_p1()
         };
-        let mut files = OverlayCtx::builder();
-        let authority = ambient_authority();
-        let opened = cap_std::fs::Dir::open_ambient_dir(dir, authority).unwrap();
-        if host == Host::Overlay {
-            let overlay = Overlay::builder()
-                .upper_dir("upper", opened)
-                .build()
-                .unwrap();
-            files.overlay("/", &overlay, FsPerms::ReadWrite).unwrap();
-        } else if host != Host::Stock {
-            files.dir(opened, "/", FsPerms::ReadWrite).unwrap();
-        }
-        files.allow_blocking_current_thread(host == Host::AsyncInline);
         let state = State {
             stock: stock.build_p1(),
-            ours: OverlayP1Ctx::new(inner, &files.build()).unwrap(),
+            ours: OverlayP1Ctx::new(inner, files).unwrap(),
         };
 
         let mut store = Store::new(&engine, state);

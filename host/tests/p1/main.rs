@@ -2,6 +2,7 @@
 //! for every way that this crate can serve it. wasmtime-wasi is the oracle; where the two are to
 //! differ, the test says so.
 
+mod blocking;
 mod data;
 mod descriptors;
 mod driver;

@@ -4,6 +4,7 @@ use crate::driver::*;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use wasi_overlay::FsPerms;
 
 const CLOCK: u8 = 0;
 const READ: u8 = 1;
@@ -97,6 +98,24 @@ fn a_file_is_ready_for_what_it_was_not_opened_for() {
         let both = vec![(1, 0, WRITE, 0), (2, 0, WRITE, 0)];
         assert_eq!(poll(g, &subs), Ok(both));
     });
+}
+
+/// wasmtime-wasi makes a stream of the file to poll it, which a read-only mount refuses, and the call fails.
+#[test]
+fn a_file_of_a_read_only_mount_is_ready_for_writing() {
+    for host in HOSTS {
+        let dir = tempfile::tempdir().unwrap();
+        file(dir.path());
+        let g = &mut Guest::with_perms(host, dir.path(), FsPerms::ReadOnly);
+        let fd = g.open("file", 0, FD_READ, 0).unwrap();
+        let subs = [on_fd(1, WRITE, fd), on_fd(2, WRITE, 1)];
+        let expected = match g.is_stock() {
+            true => Err(PERM),
+            false => Ok(vec![(1, 0, WRITE, 0), (2, 0, WRITE, 0)]),
+        };
+        assert_eq!(poll(g, &subs), expected, "{host:?}");
+        assert_eq!(g.write(fd, b"x"), Err(BADF), "{host:?}");
+    }
 }
 
 /// One descriptor that was closed, or is none that can be polled, took the events of all others with

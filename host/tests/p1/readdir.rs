@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use wasi_overlay::{FsPerms, Limits};
 
 struct Entry {
     next: u64,
@@ -200,4 +201,30 @@ fn a_name_that_is_no_utf8_fails_after_all_others() {
             assert_eq!(g.readdir(ROOT, length, cookie), Err(ILSEQ), "and again");
         }
     });
+}
+
+/// All guests of a mount share a budget of bytes for listings, so one guest gets half of its limit.
+#[test]
+fn guest_gets_half_of_the_bytes_for_listings() {
+    const NAMES: usize = 12;
+    let mut limits = Limits::default();
+    // A listing of the names, which are of 100 bytes, is larger than half of it and smaller than all.
+    limits.listing_bytes = 2000;
+    for host in HOSTS.into_iter().filter(|host| *host != Host::Stock) {
+        let dir = tempfile::tempdir().unwrap();
+        let name = |at: usize| format!("{at:0>100}");
+        for at in 0..NAMES {
+            fs::write(dir.path().join(name(at)), "").unwrap();
+        }
+        let files = files(host, dir.path(), FsPerms::ReadWrite, limits.clone()).build();
+        let g = &mut Guest::on(host, &files);
+        assert_eq!(g.readdir(ROOT, 4096, 0), Err(NOMEM), "{host:?}");
+        for at in NAMES / 2..NAMES {
+            let removed = g.with_path("path_unlink_file", &[ROOT.into()], name(at).as_bytes(), &[]);
+            assert_eq!(removed, 0);
+        }
+        for _ in 0..9 {
+            assert!(g.readdir(ROOT, 4096, 0).is_ok(), "{host:?}");
+        }
+    }
 }

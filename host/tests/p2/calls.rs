@@ -421,3 +421,61 @@ fn streams_that_hold_too_many_bytes_are_insufficient_memory() {
         view.read_directory(fd()).unwrap();
     }
 }
+
+/// One guest that changed a directory between streams took all bytes that the mount had for listings, and
+/// every other guest of it could list nothing.
+#[test]
+fn guest_that_holds_streams_leaves_other_guests_half_of_the_bytes() {
+    let mut limits = Limits::default();
+    limits.listing_bytes = 20_000;
+    let overlay = Overlay::builder()
+        .upper_memory(1 << 20)
+        .limits(limits.clone())
+        .build()
+        .unwrap();
+    let mut files = OverlayCtx::builder();
+    files
+        .limits(limits)
+        .overlay("/", &overlay, FsPerms::ReadWrite)
+        .unwrap();
+    let files = files.build();
+    // Lists the root after each of many changes, until that fails; returns the streams.
+    let hoard = |state: &mut State, prefix: char| {
+        let root = state.preopens().remove(0);
+        let mut view = state.overlay();
+        let mut streams = Vec::new();
+        loop {
+            assert!(streams.len() < 1000, "nothing bounds them");
+            let name = format!("{prefix}{:x>100}", streams.len());
+            view.create_directory_at(borrow(&root), name.clone())
+                .unwrap();
+            match view.read_directory(borrow(&root)) {
+                Ok(stream) => streams.push(stream),
+                failed => {
+                    assert_eq!(code(failed), Errno::InsufficientMemory);
+                    view.remove_directory_at(borrow(&root), name).unwrap();
+                    return streams;
+                }
+            }
+        }
+    };
+    let mut evil = State::new(files.clone());
+    let held = hoard(&mut evil, 'e');
+    assert!(held.len() > 5, "{}", held.len());
+    let mut good = State::new(files);
+    let root = good.preopens().remove(0);
+    let mut view = good.overlay();
+    for at in 0..3 {
+        view.create_directory_at(borrow(&root), format!("{at}"))
+            .unwrap();
+        let stream = view.read_directory(borrow(&root)).unwrap();
+        HostDirectoryEntryStream::drop(&mut view, stream).unwrap();
+    }
+    // What is given back can be had again, by the same guest.
+    let mut view = evil.overlay();
+    for stream in held {
+        HostDirectoryEntryStream::drop(&mut view, stream).unwrap();
+    }
+    let root = evil.preopens().remove(0);
+    evil.overlay().read_directory(root).unwrap();
+}

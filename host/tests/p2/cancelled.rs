@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 use tokio::time::timeout;
 use wasi_overlay::p2::bindings::types::{DescriptorFlags, HostDescriptor, OpenFlags, PathFlags};
 use wasi_overlay::{Errno, FsPerms, Overlay, OverlayCtx, OverlayView, close_async};
@@ -131,6 +132,47 @@ async fn dropping_close_async_does_not_stop_the_close() {
         assert!(began.elapsed() < LONG);
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// `close_async` was an `async fn`: it began with the first poll, and a future that was dropped before that
+/// left the overlay mounted.
+#[test]
+fn close_async_begins_before_the_first_poll() {
+    let close = || {
+        let upper = TempDir::new().unwrap();
+        let overlay = mount(upper.path()).unwrap();
+        let clone = overlay.clone();
+        drop(close_async(overlay));
+        let began = Instant::now();
+        while !clone.is_closed() {
+            assert!(began.elapsed() < LONG);
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    // Without a runtime, then in one.
+    close();
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async { close() });
+}
+
+#[test]
+fn close_async_reports_a_runtime_that_was_shut_down() {
+    let upper = TempDir::new().unwrap();
+    let overlay = mount(upper.path()).unwrap();
+    let clone = overlay.clone();
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let handle = runtime.handle().clone();
+    runtime.shutdown_background();
+    let closing = {
+        let _entered = handle.enter();
+        close_async(overlay)
+    };
+    let other = Builder::new_current_thread().build();
+    let error = other.unwrap().block_on(closing).unwrap_err();
+    assert_eq!(error.errno(), Errno::Io);
+    let message = error.to_string();
+    assert!(message.contains("was dropped instead"), "{message}");
+    assert!(!clone.is_closed());
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! How many files a guest may have open: as many as the process.
+
+use crate::support::{Ended, Place, ended};
+use crate::wat;
+use rustix::process::{Resource, getrlimit};
+use std::process::{Command, Stdio};
+
+/// `EMFILE` of WASI 0.1.
+const MFILE: i32 = 33;
+
+fn place() -> Place {
+    let place = Place::with_dirs(&["base/d"]);
+    place.file("base/f", "x");
+    place
+}
+
+/// Runs a guest that opens `path` so many times, as [`limited`] does.
+fn open_many(
+    place: &Place,
+    limits: (u64, u64),
+    mount: [&str; 2],
+    path: &str,
+    count: u32,
+) -> Option<Ended> {
+    place.file("guest.wat", wat::open_many(3, path, count));
+    limited(place, limits, &[&mount[..], &["guest.wat"]].concat())
+}
+
+/// Runs the command in a process that may have `limit` files open and may raise that to `hard`. None,
+/// and a line that says why, where this process may not have as many.
+fn limited(place: &Place, (limit, hard): (u64, u64), args: &[&str]) -> Option<Ended> {
+    let own = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    if own < hard {
+        println!("skipped: the hard limit of open files is {own}, and {hard} are needed");
+        return None;
+    }
+    let run = place.command(args);
+    let script = format!("ulimit -Sn {limit} && ulimit -Hn {hard} && exec \"$@\"");
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &script, "sh"])
+        .arg(run.get_program())
+        .args(run.get_args())
+        .current_dir(run.get_current_dir().expect("each place has its own"))
+        .envs(
+            run.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .env("WASMTIME_LOG", "wasi_overlay=debug")
+        .stdin(Stdio::null());
+    Some(ended(command.output().unwrap()))
+}
+
+const MOUNTS: [[&str; 2]; 2] = [["--layer", "base"], ["--dir", "base::/"]];
+
+#[test]
+fn soft_limit_of_open_files_is_raised() {
+    let place = place();
+    for mount in MOUNTS {
+        // What cannot be raised is too little for 100 files.
+        let Some(ended) = open_many(&place, (64, 64), mount, "f", 100) else {
+            return;
+        };
+        assert_eq!(ended.code, MFILE, "{mount:?}: {ended:?}");
+        let Some(ended) = open_many(&place, (64, 1024), mount, "f", 100) else {
+            return;
+        };
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (0, ""),
+            "{mount:?}: {ended:?}"
+        );
+    }
+}
+
+/// The command had a limit of 1024, whatever that of the process.
+#[test]
+fn guest_may_have_as_many_directories_open_as_the_process() {
+    let place = place();
+    for limit in [100, 3000] {
+        for (count, code) in [(limit, 0), (limit + 1, MFILE)] {
+            let limits = (u64::from(limit), u64::from(limit));
+            let Some(ended) = open_many(&place, limits, ["--layer", "base"], "d", count) else {
+                return;
+            };
+            assert_eq!(ended.code, code, "{count} of {limit}: {ended:?}");
+            if code == MFILE {
+                for words in [
+                    "call=\"open-at\" path=\"d\" ",
+                    "as Limits::open_handles allows",
+                    "have the program close some, or raise the hard limit with `ulimit -Hn`",
+                    "`Limits::open_handles`",
+                ] {
+                    assert!(ended.stderr.contains(words), "{words}: {ended:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The numbers are those of the README.
+#[test]
+fn guest_may_hold_almost_half_of_the_descriptors() {
+    let place = place();
+    for (limit, most) in [(1024, 448), (4096, 1920)] {
+        for (count, code) in [(most, 0), (most + 1, MFILE)] {
+            let Some(ended) = open_many(&place, (limit, limit), ["--dir", "base::/"], "f", count)
+            else {
+                return;
+            };
+            assert_eq!(ended.code, code, "{count} of {limit}: {ended:?}");
+            if code == MFILE {
+                for words in [
+                    "call=\"open-at\" path=\"f\" ",
+                    "of those that the process can have",
+                    "have the program close some files, or raise the hard limit with `ulimit -Hn`",
+                    "`raise_descriptor_limit`",
+                ] {
+                    assert!(ended.stderr.contains(words), "{words}: {ended:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Each layer has a descriptor, and another is cached: the command needs those for itself.
+#[test]
+fn command_takes_descriptors_that_are_only_cached() {
+    let names: Vec<String> = (0..30).map(|number| format!("l{number}")).collect();
+    let mut dirs: Vec<&str> = names.iter().map(String::as_str).collect();
+    dirs.push("up");
+    let place = Place::with_dirs(&dirs);
+    place.file("guest.wat", wat::exit(0));
+    let layers = names.iter().flat_map(|name| ["--layer", name]);
+    let memory: Vec<&str> = layers.clone().chain(["guest.wat"]).collect();
+    let on_disk: Vec<&str> = layers.chain(["--upper", "up", "guest.wat"]).collect();
+    for args in [memory, on_disk] {
+        let Some(ended) = limited(&place, (64, 64), &args) else {
+            return;
+        };
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{args:?}");
+    }
+}
