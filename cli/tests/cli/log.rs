@@ -25,7 +25,7 @@ const ON_LAYERS: [Row; 19] = [
             "stat-at",
             "d/hidden",
             "top",
-            "the whiteout of `d/hidden`; the layer `low` has it",
+            "the whiteout of `d/hidden`; the layer `--layer low` has it",
             "",
         ],
     ),
@@ -35,7 +35,7 @@ const ON_LAYERS: [Row; 19] = [
             "open-at",
             "d/removed",
             "up",
-            "a whiteout in the upper; the layer `low` has it",
+            "a whiteout in the upper; the layer `--layer low` has it",
             "",
         ],
     ),
@@ -45,7 +45,7 @@ const ON_LAYERS: [Row; 19] = [
             "unlink-file-at",
             "o/below",
             "top",
-            "the opaque directory `o`; the layer `low` has it",
+            "the opaque directory `o`; the layer `--layer low` has it",
             "",
         ],
     ),
@@ -214,7 +214,7 @@ fn check(rows: &[Row], lines: &[String], what: &str) {
         has(reason);
         match *layer {
             "" => assert!(!line.contains(" layer="), "{what}: {step}: {line}"),
-            layer => has(&format!(" layer=\"{layer}\"")),
+            layer => has(&format!(" layer=\"--{} {layer}\"", option(layer))),
         }
         match *remedy {
             "" => assert!(!line.contains(" remedy="), "{what}: {step}: {line}"),
@@ -223,6 +223,14 @@ fn check(rows: &[Row], lines: &[String], what: &str) {
                 has(remedy);
             }
         }
+    }
+}
+
+/// By which option a layer was given, which is what the log calls it by.
+fn option(layer: &str) -> &'static str {
+    match layer {
+        "up" => "upper",
+        _ => "layer",
     }
 }
 
@@ -357,7 +365,7 @@ fn what_concerns_everybody_is_told_once_without_a_flag() {
                 [
                     "WARN",
                     "in broken: the whiteout `.wh...`",
-                    "layer=\"low\"",
+                    "layer=\"--layer low\"",
                     "remove the file",
                 ],
             ),
@@ -383,8 +391,8 @@ fn what_concerns_everybody_is_told_once_without_a_flag() {
 fn a_full_upper_in_memory_is_told_once_without_a_flag() {
     let place = place();
     let text = format!(
-        "open 1 0 rwc full\nwrite 1 0 {0}\nwrite 1 0 {0}\n",
-        "x".repeat(9000)
+        "open 1 0 rwc full\nwrite 1 0 {}\nwrite 1 4096 x\nwrite 1 4096 x\n",
+        "x".repeat(4096)
     );
     for guest in GUESTS {
         let args = ["--layer", "low", "--upper", "memory:4k"];
@@ -406,9 +414,9 @@ fn a_full_upper_in_memory_is_told_once_without_a_flag() {
 
 #[test]
 fn a_program_cannot_write_lines_of_its_own() {
-    let place = place();
     let name = "a\u{1b}[31m\u{7}b\u{202e}\rWARN";
     for guest in GUESTS {
+        let place = place();
         let (ended, found) = lines(
             &place,
             Some("wasi_overlay=debug"),
