@@ -159,7 +159,7 @@ fn refusing_to_remove_a_large_directory_takes_no_memory() {
     limits.table_entries = 100;
     let lower = MemoryLayer::build();
     let lower = (0..NAMES).fold(lower, |lower, at| {
-        lower.file(format!("l/{at:0>200}"), b"".to_vec())
+        lower.file(format!("l/{at:0>200}"), b"")
     });
     let lowers = vec![Lower::new("lower", lower.finish().unwrap())];
     let stack = LowerStack::new(lowers, &limits).unwrap();

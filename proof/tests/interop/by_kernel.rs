@@ -131,8 +131,8 @@ fn names(words: &str, layers: &[PathBuf], path: &str) -> bool {
         .iter()
         .any(|layer| words.contains(&*layer.to_string_lossy()));
     let place = match path.rsplit_once('/') {
-        Some((dir, name)) => format!(": in {}: {} ", shown(dir), shown(name)),
-        None => format!(": {} ", shown(path)),
+        Some((dir, name)) => format!(": in {}: `{}` ", shown(dir), shown(name)),
+        None => format!(": `{}` ", shown(path)),
     };
     layer && words.contains(&place)
 }
