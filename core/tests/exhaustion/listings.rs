@@ -158,9 +158,7 @@ fn refusing_to_remove_a_large_directory_takes_no_memory() {
     let mut limits = limits();
     limits.table_entries = 100;
     let lower = MemoryLayer::build();
-    let lower = (0..NAMES).fold(lower, |lower, at| {
-        lower.file(format!("l/{at:0>200}"), b"")
-    });
+    let lower = (0..NAMES).fold(lower, |lower, at| lower.file(format!("l/{at:0>200}"), b""));
     let lowers = vec![Lower::new("lower", lower.finish().unwrap())];
     let stack = LowerStack::new(lowers, &limits).unwrap();
     let _alone = alone();
