@@ -10,7 +10,7 @@ use wit_component::{StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
 /// Most bytes of the overlay as a component, alone.
-const MOST_BYTES: usize = 180_000;
+const MOST_BYTES: usize = 184_000;
 
 fn lower(index: u32) -> String {
     format!("/lower{index}")

@@ -8,7 +8,7 @@
 pub(crate) mod registry;
 
 #[cfg(feature = "dir")]
-use crate::plain::dir::place::{DirPlace, LazyMounts};
+use crate::plain::dir::place::{DirPlace, LazyMounts, Walks};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
 #[cfg(feature = "dir")]
@@ -83,17 +83,19 @@ impl Place {
         }
     }
 
-    /// Looks up what a comparison needs.
+    /// Looks up what comparisons of `places` need.
     ///
     /// # Errors
     /// `mfile` if the process has no descriptor left.
     #[cfg(feature = "native")]
-    pub(crate) fn resolve(&self) -> crate::Result<()> {
-        match &self.0 {
+    pub(crate) fn resolve(places: &[Self]) -> crate::Result<()> {
+        #[cfg(feature = "dir")]
+        let mut walks = Walks::default();
+        places.iter().try_for_each(|place| match &place.0 {
             Stored::Unique(_) => Ok(()),
             #[cfg(feature = "dir")]
-            Stored::Dir(dir) => dir.resolve(),
-        }
+            Stored::Dir(dir) => dir.resolve(&mut walks),
+        })
     }
 
     /// How this place lies to `other`; none if they are apart.

@@ -145,7 +145,7 @@ fn lock_to_compare(place: &Place, role: Role) -> Result<MutexGuard<'static, BTre
             return Ok(in_use);
         }
         drop(in_use);
-        unresolved.iter().try_for_each(Place::resolve)?;
+        Place::resolve(&unresolved)?;
     }
 }
 

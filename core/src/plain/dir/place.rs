@@ -83,30 +83,58 @@ impl LazyMounts {
     }
 }
 
-impl Ancestry {
-    fn of(dir: BorrowedFd<'_>, id: Id, mount: Option<u64>) -> Result<Self> {
-        let mut ids = vec![id];
-        let mut in_mount = 1;
-        let mut last = (id, mount);
+/// A directory, and the number of its mount.
+type Step = (Id, Option<u64>);
+
+/// Walks up from directories: layers are often beside one another, so a walk goes no further than to
+/// where one before it went.
+#[derive(Default)]
+pub(crate) struct Walks(Vec<Vec<Step>>);
+
+impl Walks {
+    /// The directory and its ancestors, itself first.
+    fn walk(&mut self, dir: BorrowedFd<'_>, first: Step) -> Result<&[Step]> {
+        let mut steps = vec![first];
         let mut at = up(dir)?;
         // A directory that may not be searched ends the walk: what is above it is compared by path.
         while let Some(dir) = at {
             let Ok(found) = identify(dir.as_fd()) else {
                 break;
             };
-            if found == last {
+            if steps.last() == Some(&found) {
                 break;
             }
-            ids.push(found.0);
-            if found.1 == mount && in_mount + 1 == ids.len() {
-                in_mount += 1;
+            if let Some(above) = self.above(found) {
+                steps.push(found);
+                steps.extend_from_slice(above);
+                break;
             }
-            last = found;
+            steps.push(found);
             at = up(dir.as_fd())?;
         }
+        self.0.push(steps);
+        Ok(self.0.last().map_or(&[], Vec::as_slice))
+    }
+
+    /// What is above a directory, if a walk came through it. One of two mounts may be shown at two
+    /// places, so that nothing is known where they cannot be told apart.
+    fn above(&self, step: Step) -> Option<&[Step]> {
+        step.1?;
+        let mut walks = self.0.iter();
+        walks.find_map(|walk| {
+            let at = walk.iter().position(|other| *other == step)?;
+            walk.get(at + 1..)
+        })
+    }
+}
+
+impl Ancestry {
+    fn of(dir: BorrowedFd<'_>, own: Step, walks: &mut Walks) -> Result<Self> {
+        let steps = walks.walk(dir, own)?;
+        let is_own = |step: &&Step| step.1 == own.1;
         Ok(Self {
-            ids: ids.into(),
-            in_mount,
+            in_mount: steps.iter().take_while(is_own).count(),
+            ids: steps.iter().map(|step| step.0).collect(),
             path: path_of(dir),
         })
     }
@@ -126,7 +154,8 @@ impl DirPlace {
     /// The place of a directory that may be closed afterwards.
     pub(crate) fn of(dir: BorrowedFd<'_>, crosses_mounts: bool) -> Result<Self> {
         let place = Self::without_ancestry(dir, crosses_mounts)?;
-        let ancestry = Ancestry::of(dir, place.id, place.mount)?;
+        let own = (place.id, place.mount);
+        let ancestry = Ancestry::of(dir, own, &mut Walks::default())?;
         Ok(Self {
             ancestry: OnceLock::from(ancestry),
             ..place
@@ -166,9 +195,9 @@ impl DirPlace {
     ///
     /// # Errors
     /// `mfile` if the process has no descriptor left.
-    pub(crate) fn resolve(&self) -> Result<()> {
+    pub(crate) fn resolve(&self, walks: &mut Walks) -> Result<()> {
         if let (None, Some(dir)) = (self.ancestry.get(), &self.dir) {
-            let found = Ancestry::of(dir.as_fd(), self.id, self.mount)?;
+            let found = Ancestry::of(dir.as_fd(), (self.id, self.mount), walks)?;
             // Another thread may have found the same.
             self.ancestry.get_or_init(|| found);
         }
@@ -177,7 +206,7 @@ impl DirPlace {
 
     /// None if it cannot be looked up.
     fn ancestry(&self) -> Option<&Ancestry> {
-        self.resolve().ok()?;
+        self.resolve(&mut Walks::default()).ok()?;
         self.ancestry.get()
     }
 
@@ -301,7 +330,7 @@ fn dir_info(dir: BorrowedFd<'_>) -> rustix::io::Result<DirInfo> {
     })
 }
 
-fn identify(dir: BorrowedFd<'_>) -> rustix::io::Result<(Id, Option<u64>)> {
+fn identify(dir: BorrowedFd<'_>) -> rustix::io::Result<Step> {
     dir_info(dir).map(|found| (found.id, found.mount))
 }
 
