@@ -2,11 +2,12 @@
 //! guarantees. `docs/speed.md` has these figures.
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
-use std::path::Path;
 use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::plain::{Guarantees, HostDir};
 use wasi_overlay_core::{Dir, File, Lower, OpenHow, Opened, Overlay};
+
+const DOCUMENTED: &str = include_str!("../../docs/speed.md");
 
 /// ext4 and xfs.
 const ORDERED: Guarantees = Guarantees {
@@ -121,11 +122,6 @@ fn syncs(claims: Guarantees, volatile: bool) -> Vec<(u64, u64)> {
     CHANGES.map(|(_, change)| count(change)).into()
 }
 
-fn documented() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/speed.md");
-    std::fs::read_to_string(path).unwrap()
-}
-
 /// A volatile upper waits for nothing. One on ext4 or xfs waits for the data of a copy alone, one on
 /// btrfs for the names of each step that the next relies on.
 #[test]
@@ -143,7 +139,7 @@ fn changes_sync_what_the_filesystem_does_not_guarantee() {
         table += &format!("| {change} | {} | {} |\n", ordered.0, unordered.1);
     }
     assert!(
-        documented().contains(&table),
+        DOCUMENTED.contains(&table),
         "docs/speed.md has other figures than\n{table}"
     );
 }

@@ -33,6 +33,10 @@ impl Image {
     /// What `make` makes in a directory, as an image. With `apart`, changes go to another filesystem,
     /// and the numbers of files change when the kernel copies them up. None where it cannot be mounted.
     fn new(apart: bool, make: impl FnOnce(&Path)) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root can make an image, and mount it");
+            return None;
+        }
         let temp = tempfile::tempdir().unwrap();
         let [image, changes, merged] =
             ["image", "changes", "merged"].map(|name| temp.path().join(name));
