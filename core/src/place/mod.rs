@@ -9,10 +9,10 @@ pub(crate) mod registry;
 
 #[cfg(feature = "dir")]
 use crate::plain::dir::place::{DirPlace, LazyMounts, Walks};
-use crate::sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
 #[cfg(feature = "dir")]
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where a tree is stored: tells whether two trees share any of their files.
 ///
@@ -43,6 +43,7 @@ impl Place {
     /// A new place, related to its own clones alone: storage such as memory, in which no other
     /// tree can lie. A layer makes one when it is created and returns a clone of it from then on.
     pub fn unique() -> Self {
+        // Not one of `crate::sync`, whose atomics belong to one run of a schedule test.
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(Stored::Unique(NEXT.fetch_add(1, Ordering::Relaxed)))
     }
