@@ -117,7 +117,8 @@ impl OverlayBuilder {
         self
     }
 
-    /// Bounds on what guests can make the overlay hold.
+    /// Bounds on what guests can make the overlay hold. `open_handles` and `half_read_*` are a guest's,
+    /// and have no effect here: the host has its own (`OverlayCtxBuilder::limits`).
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
