@@ -5,7 +5,9 @@ use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperSpec};
 use crate::signals;
 use crate::validate::{OpenMounts, OpenOverlay};
 use anyhow::{Context, Result, anyhow};
+use rustix::io::Errno as Os;
 use rustix::process::{Resource, getrlimit};
+use std::io;
 use wasi_overlay::engine::close_cached_descriptors;
 use wasi_overlay::engine::plain::HostDir;
 use wasi_overlay::{AbsoluteSymlinks, Errno, Error, FsPerms, Limits, Lower, Overlay, OverlayCtx};
@@ -100,13 +102,20 @@ fn limits() -> Limits {
     limits
 }
 
-/// Opens something after the overlays are mounted. If that fails, closes all descriptors that the engine
-/// only caches, and tries again: the process may have none left.
-pub(crate) fn retry<T, E>(mut open: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-    open().or_else(|_| {
-        close_cached_descriptors();
-        open()
-    })
+/// Opens something after the overlays are mounted. If no descriptor is left for it, closes all that the
+/// engine only caches, and tries again.
+pub(crate) fn retry<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    match open() {
+        Err(error)
+            if [Os::MFILE, Os::NFILE]
+                .map(Some)
+                .contains(&Os::from_io_error(&error)) =>
+        {
+            close_cached_descriptors();
+            open()
+        }
+        opened => opened,
+    }
 }
 
 fn perms(read_only: bool) -> FsPerms {

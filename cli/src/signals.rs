@@ -76,7 +76,7 @@ fn close(overlays: Vec<Overlay>) {
 }
 
 /// Does `work`, and calls `tell` in another thread if that takes longer than `patience`. `tell` is not
-/// waited for: stderr may be a pipe that nobody reads.
+/// waited for, since a write to stderr may block.
 fn tell_if_slow(patience: Duration, tell: impl FnOnce() + Send + 'static, work: impl FnOnce()) {
     let (working, ended) = mpsc::channel::<()>();
     let watch = move || {

@@ -1,4 +1,4 @@
-//! What an upper takes besides, and the words of its changes.
+//! The contract of the writable upper layer, and the types that its methods take.
 
 use super::{Layer, WriteAt};
 use crate::error::Result;
@@ -119,8 +119,8 @@ pub trait Upper: Layer<File: WriteAt> {
 
     /// [`rename`](Self::rename) of a directory to which that answered `cross-device`: by a copy, which
     /// takes the place of the directory in one step as far as a later mount can see. `path` leads to the
-    /// directory from the root. Nobody else uses a handle of it, or of one in it, until this returns;
-    /// after that nobody uses one of before.
+    /// directory from the root. Until this returns, the caller uses no handle of
+    /// it or of a directory in it; afterwards it opens new ones.
     ///
     /// Returns which files have another number now.
     ///

@@ -21,6 +21,7 @@
 use super::dress::Dressed;
 use super::kernel::is_never_copied;
 use super::prepare::Prepared;
+use super::removal::{OWNER_ALL, Removal, each};
 use super::staging::VERSION;
 use super::upper::MarkedUpper;
 use super::walk::{self, Visitor};
@@ -32,7 +33,6 @@ use crate::layer::{At, Attributes, Leave, Over, ReadAt, Renumbered, WriteAt};
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
 use crate::plain::{Access, Plain};
-use std::ops::ControlFlow;
 
 /// The copy. A version that does not know these names refuses the upper, since it would drop them.
 const TREE: &[u8] = b"wasi-overlay-2-tree";
@@ -42,9 +42,6 @@ const RECORD: &[u8] = b"wasi-overlay-2-record";
 /// Files of which the storage would make several if each of their names were linked: the kernel's
 /// overlayfs, where they have several names in the image. The first link of each, by its number.
 const SHARED: &[u8] = b"wasi-overlay-2-shared";
-
-/// What the owner of a directory needs to empty it.
-const OWNER_ALL: u32 = 0o700;
 
 fn tree() -> Name<'static> {
     Name::checked(TREE)
@@ -119,8 +116,7 @@ impl<P: Plain> MarkedUpper<P> {
         (over, leave): (Over, Leave),
         path: &[NameBuf],
     ) -> Result<Vec<Renumbered>> {
-        self.begin(false)?;
-        let work = self.folder()?.begin_change()?;
+        let work = self.begin_change()?;
         work.site().drop_tree()?;
         let mut prepared = Prepared {
             target: None,
@@ -237,7 +233,7 @@ impl<P: Plain> Site<'_, P> {
     /// Removes a directory and everything in it.
     fn remove(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
         let root = self.plain.open_dir(dir, name)?;
-        walk::walk(&mut Removal { plain: self.plain }, root)?;
+        walk::walk(&mut Removal::new(self.plain), root)?;
         self.plain.remove_dir(dir, name)
     }
 
@@ -458,67 +454,4 @@ impl<P: Plain> Visitor for Copy<'_, P> {
     fn leave(&mut self, (from, to): &Self::Dir, name: Name<'_>) -> Result<()> {
         self.finish((from, name), (to, name))
     }
-}
-
-/// Removes what is in a directory.
-struct Removal<'a, P: Plain> {
-    plain: &'a P,
-}
-
-impl<P: Plain> Visitor for Removal<'_, P> {
-    type Dir = P::Dir;
-    const LEAVES: bool = true;
-
-    fn open(&self, dir: &P::Dir, name: Name<'_>) -> Result<Option<P::Dir>> {
-        self.plain.open_dir(dir, name).map(Some)
-    }
-
-    fn enter(&mut self, dir: &P::Dir, names: &mut Vec<u8>) -> Result<()> {
-        let plain = self.plain;
-        if P::HAS_MODES
-            && let Some(mode) = plain.meta(dir, None)?.mode
-            && mode & OWNER_ALL != OWNER_ALL
-        {
-            plain.set_mode(dir, None, mode | OWNER_ALL)?;
-        }
-        let start = names.len();
-        loop {
-            names.truncate(start);
-            let mut is_done = true;
-            each(plain, dir, |name, kind| {
-                if kind == Kind::Dir {
-                    walk::add(names, name);
-                    return Ok(());
-                }
-                is_done = false;
-                plain.remove_file(dir, name)
-            })?;
-            // A listing of a directory that is cut down may miss names.
-            if is_done {
-                return Ok(());
-            }
-        }
-    }
-
-    fn leave(&mut self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
-        self.plain.remove_dir(dir, name)
-    }
-}
-
-/// Calls `act` with each name in a directory, until it fails.
-fn each<P: Plain>(
-    plain: &P,
-    dir: &P::Dir,
-    mut act: impl FnMut(Name<'_>, Kind) -> Result<()>,
-) -> Result<()> {
-    let mut done = Ok(());
-    plain.list(dir, &mut |name, kind, _| {
-        done = act(name, kind);
-        if done.is_ok() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    })?;
-    done
 }

@@ -40,6 +40,8 @@ mod lower;
 mod mounts;
 mod oci;
 mod prepare;
+#[cfg(feature = "native")]
+mod removal;
 mod staging;
 mod sweep;
 mod target;

@@ -67,15 +67,24 @@ impl<P: Plain> MarkedUpper<P> {
     /// # Errors
     /// `unsupported` if the upper turns out to fold case, before anything is changed.
     pub(super) fn begin(&self, has_several_steps: bool) -> Result<Option<Work<P>>> {
+        if has_several_steps {
+            return self.begin_change().map(Some);
+        }
         #[cfg(feature = "native")]
         self.half_moved.end(|| self.folder())?;
-        match (has_several_steps, self.presence) {
-            (true, _) => self.folder()?.begin_change().map(Some),
+        match self.presence {
             // A guest could make or remove a mark in another spelling by a single step.
-            (false, Presence::OnDemand) => self.folder()?.check_case().map(|()| None),
+            Presence::OnDemand => self.folder()?.check_case().map(|()| None),
             // The mount made the folder, and looked.
-            (false, Presence::Mounted) => Ok(None),
+            Presence::Mounted => Ok(None),
         }
+    }
+
+    /// [`begin`](Self::begin) of a change of several steps.
+    pub(super) fn begin_change(&self) -> Result<Work<P>> {
+        #[cfg(feature = "native")]
+        self.half_moved.end(|| self.folder())?;
+        self.folder()?.begin_change()
     }
 
     /// Has the names in `dir` survive a crash of the machine that keeps the next step.

@@ -1,0 +1,80 @@
+//! Removing all that is in a directory.
+
+use super::walk::{self, Visitor};
+use crate::error::Result;
+use crate::meta::Kind;
+use crate::name::Name;
+use crate::plain::Plain;
+use std::ops::ControlFlow;
+
+/// What the owner of a directory needs to empty it.
+pub(super) const OWNER_ALL: u32 = 0o700;
+
+/// Removes what is in a directory.
+pub(super) struct Removal<'a, P: Plain> {
+    plain: &'a P,
+}
+
+impl<'a, P: Plain> Removal<'a, P> {
+    pub(super) fn new(plain: &'a P) -> Self {
+        Self { plain }
+    }
+}
+
+impl<P: Plain> Visitor for Removal<'_, P> {
+    type Dir = P::Dir;
+    const LEAVES: bool = true;
+
+    fn open(&self, dir: &P::Dir, name: Name<'_>) -> Result<Option<P::Dir>> {
+        self.plain.open_dir(dir, name).map(Some)
+    }
+
+    fn enter(&mut self, dir: &P::Dir, names: &mut Vec<u8>) -> Result<()> {
+        let plain = self.plain;
+        if P::HAS_MODES
+            && let Some(mode) = plain.meta(dir, None)?.mode
+            && mode & OWNER_ALL != OWNER_ALL
+        {
+            plain.set_mode(dir, None, mode | OWNER_ALL)?;
+        }
+        let start = names.len();
+        loop {
+            names.truncate(start);
+            let mut is_done = true;
+            each(plain, dir, |name, kind| {
+                if kind == Kind::Dir {
+                    walk::add(names, name);
+                    return Ok(());
+                }
+                is_done = false;
+                plain.remove_file(dir, name)
+            })?;
+            // A listing of a directory that is cut down may miss names.
+            if is_done {
+                return Ok(());
+            }
+        }
+    }
+
+    fn leave(&mut self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
+        self.plain.remove_dir(dir, name)
+    }
+}
+
+/// Calls `act` with each name in a directory, until it fails.
+pub(super) fn each<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    mut act: impl FnMut(Name<'_>, Kind) -> Result<()>,
+) -> Result<()> {
+    let mut done = Ok(());
+    plain.list(dir, &mut |name, kind, _| {
+        done = act(name, kind);
+        if done.is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    })?;
+    done
+}
