@@ -4,13 +4,13 @@
 # fuse-overlayfs under stock wasmtime-wasi, and a native program.
 #
 # usage: scripts/bench.sh [--release] [--smoke [--record]] [--pairs N] [--layers N,N] [--cold]
-#                         [--full] [--live] [--ours] [--only ROW] [--check]
+#                         [--full] [--live] [--ours] [--ext4] [--only ROW] [--check]
 #                         [--json FILE] [--svg FILE] [--markdown]
 #
 # --smoke counts system calls, fails if there are more than bench/calls.json says by 5 % or the
 # component is too large, and times nothing; with --record it writes that file. --check fails where
-# a target is missed (bench/src/work.rs). --markdown prints the README's tables, and
-# `--svg docs/bench.svg` draws its plot. --release
+# a target is missed (bench/src/work). --ext4 puts the trees on a loop mount, which takes root.
+# --markdown prints the README's tables, and `--svg docs/bench.svg` draws its plot. --release
 # is for numbers to show: it builds wasmtime once more, which takes ten minutes on two cores.
 # Without it our crates are optimized as the dependencies are, so that the ratios are fair.
 . "$(dirname "$0")/lib.sh"

@@ -8,6 +8,7 @@
 
 mod bounds;
 mod count;
+mod image;
 mod measure;
 mod plot;
 mod python;
@@ -23,6 +24,7 @@ mod work;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use image::Image;
 use row::Row;
 use runner::{Guest, Run};
 use sides::composed;
@@ -74,6 +76,9 @@ struct Bench {
     /// Only rows whose guest and work, such as `0.2 composed: stat`, contain this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Put the trees on ext4, in a file that is mounted. Takes root.
+    #[arg(long)]
+    ext4: bool,
     /// Copy up a file of 1 GiB.
     #[arg(long)]
     full: bool,
@@ -187,11 +192,13 @@ fn run(mut bench: Bench) -> Result<()> {
             big_mib: 16,
             large_mib: 8,
             files: 2000,
+            tree_files: 500,
         };
     }
     let mut rows = Vec::new();
     for layers in &bench.layers {
-        let trees = Trees::make(*layers, bench.sizes.clone())?;
+        let image = bench.ext4.then(Image::mount).transpose()?;
+        let trees = Trees::make(*layers, bench.sizes.clone(), image)?;
         measure::all(&bench, &trees, &mut rows)?;
     }
     ensure!(!rows.is_empty(), "no row has {:?} in its name", bench.only);

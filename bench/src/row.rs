@@ -2,7 +2,7 @@
 
 use crate::count::Calls;
 use crate::subject::{Side, Subject};
-use crate::work::{AS_NATIVE, GROWS, GROWTH, OVER_NATIVE, Work};
+use crate::work::{AS_KERNEL, AS_NATIVE, GROWS, GROWTH, OVER_NATIVE, Work};
 use serde_json::{Value, json};
 
 /// A ratio up to this times what is allowed is chance: shared machines are not steadier.
@@ -166,6 +166,22 @@ pub(crate) fn misses_between(rows: &[Row]) -> Vec<String> {
             }
         }
     }
+    for ours in rows.iter().filter(|row| AS_KERNEL.contains(&row.work.name)) {
+        let on_kernel = rows.iter().find(|row| {
+            row.subject.side == Side::Kernel
+                && row.layers == ours.layers
+                && row.work.name == ours.work.name
+        });
+        if let (Some(kernel), "0.1") = (on_kernel, ours.subject.to_string().as_str()) {
+            let over = ours.ratio().median / kernel.ratio().median;
+            if over > EQUAL {
+                let label = ours.label();
+                misses.push(format!(
+                    "{label}: {over:.2} times as long as on the kernel's overlayfs"
+                ));
+            }
+        }
+    }
     for ours in rows.iter().filter(|row| AS_NATIVE.contains(&row.work.name)) {
         let native = rows.iter().find(|row| {
             row.subject.side == Side::Native
@@ -259,6 +275,10 @@ pub(crate) mod tests {
         let walk = |layers, ours| row(OVERLAYS[0], "walk-cold", layers, 100.0, ours);
         assert!(misses_between(&[walk(1, 1.0), walk(64, 4.5)]).is_empty());
         assert_eq!(misses_between(&[walk(1, 1.0), walk(64, 4.7)]).len(), 1);
+        let kernel = || row(OTHERS[0], "append-lower", 16, 1.0, 4.0);
+        let append = |ours| row(OVERLAYS[0], "append-lower", 16, 1.0, ours);
+        assert!(misses_between(&[kernel(), append(4.5)]).is_empty());
+        assert_eq!(misses_between(&[kernel(), append(4.7)]).len(), 1);
         let native = || row(OTHERS[2], "read", 16, 1.0, 0.5);
         let read = |ours| row(OVERLAYS[0], "read", 16, 1.0, ours);
         assert!(misses_between(&[native(), read(0.6)]).is_empty());

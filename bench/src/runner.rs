@@ -8,7 +8,7 @@
 use crate::python;
 use crate::share;
 use crate::sides::mounted::Mounted;
-use crate::sides::{asynchronous, composed, constant, native, plugin, stock};
+use crate::sides::{asynchronous, composed, constant, native, plugin, program, stock};
 use crate::start;
 use crate::subject::{Side, Subject, Version};
 use crate::trees::Trees;
@@ -115,8 +115,15 @@ impl Guest {
             Timed::Instance => start::instances(&ready()?, turns),
             Timed::Run(what) => start::runs(&ready()?, what, turns),
             Timed::Process(what) => start::processes(side, what, turns, trees),
+            Timed::Crowd(guests) => match &self.program {
+                Program::Component(component) => {
+                    program::crowd(component, &arguments(run, trees), trees, (guests, side))
+                }
+                Program::Module(_) | Program::Async(_) => bail!("it is for WASI 0.2"),
+            },
+            Timed::Drop(files) if side == Side::Overlay => plugin::drops(files, turns),
             Timed::Mount if side == Side::Overlay => plugin::mounts(trees, turns),
-            Timed::Mount => stock::opens(&trees.plain(), turns),
+            Timed::Mount | Timed::Drop(_) => stock::opens(&trees.plain(), turns),
             Timed::Python if side == Side::Constant => {
                 let module = self.python.as_ref().context("it was not compiled")?;
                 let start = || stock::p1(module, &python::arguments(), &preopens);
@@ -147,6 +154,14 @@ impl Guest {
         preopens: &stock::Preopens,
     ) -> Result<Duration> {
         let arguments = arguments(run, trees);
+        if let Side::Pool | Side::Inline = side {
+            let files = program::overlay(trees, side)?;
+            return printed(match &self.program {
+                Program::Module(module) => program::p1(module, &arguments, &files),
+                Program::Component(component) => program::p2(component, &arguments, files),
+                Program::Async(component) => asynchronous::plugin(component, &arguments, files),
+            }?);
+        }
         printed(match (&self.program, files(side, trees)?) {
             (Program::Module(module), None) => stock::p1(module, &arguments, preopens),
             (Program::Module(module), Some(files)) => plugin::p1(module, &arguments, &files),
@@ -214,7 +229,7 @@ fn files(side: Side, trees: &Trees) -> Result<Option<wasi_overlay::OverlayCtx>> 
         Side::Overlay => Some(plugin::overlay(trees)?),
         Side::Live => Some(plugin::live(trees)?),
         Side::Stock | Side::Composed | Side::Hollow | Side::Kernel | Side::Fuse => None,
-        Side::Native | Side::Constant => bail!("there are no files"),
+        Side::Native | Side::Constant | Side::Pool | Side::Inline => bail!("there are no files"),
     })
 }
 

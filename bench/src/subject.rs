@@ -18,6 +18,10 @@ pub(crate) enum Side {
     Kernel,
     /// wasmtime-wasi on fuse-overlayfs of the same layers.
     Fuse,
+    /// The plugin on the layers and an upper, in an asynchronous program whose threads must not block.
+    Pool,
+    /// The same where they may.
+    Inline,
     /// No guest: a program of the machine on the plain directory.
     Native,
     /// No filesystem: a host whose every answer is a constant, the floor of all others.
@@ -40,13 +44,15 @@ pub(crate) enum Version {
 }
 
 impl Side {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Stock,
         Self::Overlay,
         Self::Live,
         Self::Composed,
         Self::Kernel,
         Self::Fuse,
+        Self::Pool,
+        Self::Inline,
         Self::Native,
         Self::Constant,
         Self::Hollow,
@@ -60,6 +66,8 @@ impl Side {
             Self::Composed => "composed",
             Self::Kernel => "overlayfs",
             Self::Fuse => "fuse-overlayfs",
+            Self::Pool => "pool",
+            Self::Inline => "inline",
             Self::Native => "native",
             Self::Constant => "constant",
             Self::Hollow => "hollow",
@@ -72,7 +80,7 @@ impl Side {
 
     /// Whether it is the plugin.
     pub(crate) fn is_plugin(self) -> bool {
-        matches!(self, Self::Overlay | Self::Live)
+        matches!(self, Self::Overlay | Self::Live | Self::Pool)
     }
 
     /// What stands in the place of this one and does nothing: no overlay can be faster.
@@ -137,6 +145,9 @@ pub(crate) const OVERLAYS: &[Subject] = &[
     of(Version::P2, Side::Overlay),
     of(Version::P3, Side::Overlay),
     of(Version::P2, Side::Composed),
+    of(Version::P1, Side::Pool),
+    of(Version::P2, Side::Pool),
+    of(Version::P3, Side::Pool),
 ];
 
 /// What else there is to do it with.
@@ -190,6 +201,10 @@ impl Subject {
     }
 
     fn does(self, work: &Work) -> bool {
+        if self.side == Side::Pool || work.peer == Side::Inline {
+            let is_one = self.version == Version::P2 || work.timed == Timed::Guest;
+            return self.side == Side::Pool && work.peer == Side::Inline && is_one;
+        }
         match work.timed {
             // 0.3 reads and writes by streams alone.
             Timed::Guest if self.version == Version::P3 && work.does.ends_with("-at") => false,
@@ -207,7 +222,10 @@ impl Subject {
                 true
             }
             Timed::Instance | Timed::Run(_) | Timed::Process(_) => self.side == Side::Composed,
-            Timed::Mount => self.version == Version::P1 && self.side == Side::Overlay,
+            Timed::Mount | Timed::Drop(_) => {
+                self.version == Version::P1 && self.side == Side::Overlay
+            }
+            Timed::Crowd(_) => false,
             Timed::Python => self.version == Version::P1 && self.side != Side::Native,
         }
     }

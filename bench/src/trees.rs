@@ -1,7 +1,9 @@
 //! The trees: lower layers and an upper, and one plain directory that holds the same.
 //!
-//! They lie in memory (`/dev/shm`) where there is such a thing, so that no disk is measured.
+//! They lie in memory (`/dev/shm`) where there is such a thing, so that no disk is measured, unless that is
+//! asked for.
 
+use crate::image::Image;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::fs;
@@ -11,6 +13,19 @@ use tempfile::TempDir;
 /// Files of the lower layers that works change, each once in a run: enough for twice what is counted,
 /// and one to warm up.
 const VICTIMS: u32 = 256;
+
+/// Directories of the tree that is removed, and files in each.
+const REMOVED_DIRS: u32 = 78;
+const REMOVED_FILES: u32 = 20;
+
+/// Files and directories of that tree, itself included.
+pub(crate) const REMOVED: u32 = REMOVED_DIRS * (REMOVED_FILES + 1) + 1;
+
+/// Files that a request reads.
+pub(crate) const REQUESTED: u32 = 400;
+
+/// Bytes of a file of those trees.
+pub(crate) const LITTLE: usize = 1000;
 
 /// Bytes of a small file, and of a read at random.
 pub(crate) const SMALL: usize = 4096;
@@ -33,6 +48,9 @@ pub(crate) struct Sizes {
     /// Files that are walked, in directories of 100.
     #[arg(long, default_value_t = 20_000)]
     pub(crate) files: u32,
+    /// Files of a directory that is renamed, and of a tree that is unpacked.
+    #[arg(long, default_value_t = 5000)]
+    pub(crate) tree_files: u32,
 }
 
 impl Sizes {
@@ -42,6 +60,7 @@ impl Sizes {
             format!("--big-mib={}", self.big_mib),
             format!("--large-mib={}", self.large_mib),
             format!("--files={}", self.files),
+            format!("--tree-files={}", self.tree_files),
         ]
     }
 }
@@ -55,16 +74,18 @@ pub(crate) struct Trees {
     pub(crate) sizes: Sizes,
     /// Removes the trees when it is dropped; none where another process made them.
     _made: Option<TempDir>,
+    /// The filesystem that they are on, where it is one of a disk.
+    image: Option<Image>,
 }
 
 impl Trees {
-    /// Makes the trees.
-    pub(crate) fn make(layers: u32, sizes: Sizes) -> Result<Self> {
+    /// Makes the trees, in `image` if there is one.
+    pub(crate) fn make(layers: u32, sizes: Sizes, image: Option<Image>) -> Result<Self> {
         let shm = Path::new("/dev/shm");
-        let place = if shm.try_exists()? {
-            shm.to_owned()
-        } else {
-            std::env::temp_dir()
+        let place = match &image {
+            Some(image) => image.path().to_owned(),
+            None if shm.try_exists()? => shm.to_owned(),
+            None => std::env::temp_dir(),
         };
         let made = tempfile::Builder::new()
             .prefix("wasi-overlay-bench-")
@@ -72,6 +93,7 @@ impl Trees {
             .with_context(|| format!("cannot make a folder in {}", place.display()))?;
         let mut trees = Self::at(made.path().to_owned(), layers, sizes);
         trees._made = Some(made);
+        trees.image = image;
         fs::create_dir(trees.upper())?;
         trees.fill().context("cannot make the trees")?;
         Ok(trees)
@@ -84,6 +106,7 @@ impl Trees {
             layers,
             sizes,
             _made: None,
+            image: None,
         }
     }
 
@@ -123,9 +146,24 @@ impl Trees {
         }
         for index in 0..VICTIMS {
             fs::write(plain.join(victim(index)), [7; SMALL])?;
+            let spread = plain.join(spread(index));
+            fs::write(&spread, [7; SMALL])?;
+            remove_if_there(&spread.with_extension("renamed"))?;
+        }
+        if !plain.join("moved").try_exists()? {
+            fs::rename(plain.join("moved-renamed"), plain.join("moved"))?;
+        }
+        if !plain.join("removed").try_exists()? {
+            for path in self.removed() {
+                put(&plain, &path, &[7; LITTLE])?;
+            }
         }
         let large = fs::File::options().write(true).open(plain.join("large"))?;
         large.set_len(u64::from(self.sizes.large_mib) << 20)?;
+        if self.image.is_some() {
+            // What was restored is not to be written while something is timed.
+            rustix::fs::sync();
+        }
         Ok(())
     }
 
@@ -165,7 +203,35 @@ impl Trees {
         for index in 0..VICTIMS {
             self.put(index % self.layers, &victim(index), &[7; SMALL])?;
         }
+        for index in 0..VICTIMS {
+            self.put_deep(index % self.layers, &spread(index), &[7; SMALL])?;
+        }
+        for (index, path) in (0..).zip(self.removed()) {
+            self.put_deep(index % self.layers, &path, &[7; LITTLE])?;
+        }
+        for index in 0..self.sizes.tree_files {
+            let path = format!("moved/dir-{:03}/file-{index:04}", index / 50);
+            self.put_deep(index % self.layers, &path, &[7; LITTLE])?;
+        }
+        for index in 0..REQUESTED {
+            let path = format!("request/dir-{:02}/file-{index:03}", index / 20);
+            self.put_deep(index % self.layers, &path, &[7; LITTLE])?;
+        }
         (0..self.sizes.files).try_for_each(|file| self.put_walked(file))
+    }
+
+    /// The files of the tree that is removed.
+    fn removed(&self) -> impl Iterator<Item = String> {
+        let files = |dir| (0..REMOVED_FILES).map(move |file| (dir, file));
+        (0..REMOVED_DIRS)
+            .flat_map(files)
+            .map(|(dir, file)| format!("removed/dir-{dir:02}/file-{file:02}"))
+    }
+
+    /// Puts a file in a layer and in the plain directory, with the directories above it.
+    fn put_deep(&self, layer: u32, path: &str, data: &[u8]) -> Result<()> {
+        put(&self.layer(layer), path, data)?;
+        put(&self.plain(), path, data)
     }
 
     /// A file that is walked. `tree` is in every layer; what is in it, as in images of containers,
@@ -190,6 +256,26 @@ impl Trees {
         }
         Ok(())
     }
+}
+
+/// Writes a file, with the directories above it.
+fn put(root: &Path, path: &str, data: &[u8]) -> Result<()> {
+    let path = root.join(path);
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above)?;
+    }
+    fs::write(&path, data).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match path.try_exists()? {
+        true => Ok(fs::remove_file(path)?),
+        false => Ok(()),
+    }
+}
+
+fn spread(index: u32) -> String {
+    format!("spread/dir-{index:04}/file")
 }
 
 fn victim(index: u32) -> String {
@@ -219,8 +305,9 @@ mod tests {
             big_mib: 0,
             large_mib: 0,
             files: 1000,
+            tree_files: 100,
         };
-        let trees = Trees::make(6, sizes).unwrap();
+        let trees = Trees::make(6, sizes, None).unwrap();
         let (mut plain, mut merged) = (BTreeSet::new(), BTreeSet::new());
         names(&trees.plain(), "", &mut plain);
         for index in 0..6 {

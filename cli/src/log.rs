@@ -1,8 +1,12 @@
 //! What the engine has to tell the user and cannot tell the guest.
 
+use crate::copies::Copies;
 use anyhow::Result;
 use std::io::IsTerminal;
-use tracing_subscriber::{EnvFilter, FmtSubscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 use wasmtime_cli_flags::CommonOptions;
 
 /// Shows warnings of ours on stderr, or what `WASMTIME_LOG` asks for, as with `wasmtime run`:
@@ -11,6 +15,8 @@ use wasmtime_cli_flags::CommonOptions;
 /// Warnings are about a mount, once for each: see `docs/design.md`, *How does an embedder learn why a call
 /// failed?*
 ///
+/// On a terminal, a copy that takes long is told of ([`Copies`]).
+///
 /// The options have to be configured.
 pub(crate) fn init(common: &mut CommonOptions) -> Result<()> {
     let asked = std::env::var_os("WASMTIME_LOG").is_some();
@@ -18,15 +24,20 @@ pub(crate) fn init(common: &mut CommonOptions) -> Result<()> {
         return Ok(common.init_logging()?);
     }
     if common.debug.logging != Some(false) {
-        FmtSubscriber::builder()
+        let is_terminal = std::io::stderr().is_terminal();
+        let lines = fmt::layer()
             .with_writer(std::io::stderr)
-            .with_env_filter(EnvFilter::new(
-                "error,wasi_overlay=warn,wasi_overlay_core=warn",
-            ))
-            .with_ansi(std::io::stderr().is_terminal())
+            .with_ansi(is_terminal)
             .without_time()
             .with_target(false)
-            .init();
+            .with_filter(EnvFilter::new(
+                "error,wasi_overlay=warn,wasi_overlay_core=warn",
+            ));
+        let copies = is_terminal.then(|| {
+            let targets = Targets::new().with_target(crate::copies::TARGET, LevelFilter::INFO);
+            Copies::default().with_filter(targets)
+        });
+        registry().with(lines).with(copies).init();
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod app;
 mod args;
 mod compose;
+mod copies;
 mod fields;
 mod guest;
 mod invoke;
@@ -10,6 +11,7 @@ mod log;
 mod mount;
 mod mounts;
 mod output;
+mod patience;
 mod run;
 mod served;
 mod signals;

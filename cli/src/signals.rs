@@ -1,7 +1,7 @@
 //! Signals that end the process, such as Ctrl-C: the mounts are closed first, so that a run that was
 //! called off leaves its upper as a run that ended does.
 
-use crate::mount;
+use crate::{mount, patience};
 use signal_hook::consts::{
     SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU,
     SIGXFSZ,
@@ -12,7 +12,6 @@ use std::ffi::c_int;
 use std::io::Result;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 use wasi_overlay::Overlay;
@@ -53,7 +52,9 @@ pub(crate) fn close_at(overlays: Vec<Overlay>) -> Result<()> {
             let Some(signal) = signals.forever().next() else {
                 return;
             };
-            tell_if_slow(PATIENCE, || crate::complain(WAITING), || close(overlays));
+            let watched = patience::watch(PATIENCE, || crate::complain(WAITING));
+            close(overlays);
+            drop(watched);
             if low_level::emulate_default_handler(signal).is_err() {
                 low_level::exit(128 + signal);
             }
@@ -75,23 +76,6 @@ fn close(overlays: Vec<Overlay>) {
     }
 }
 
-/// Does `work`, and calls `tell` in another thread if that takes longer than `patience`. `tell` is not
-/// waited for, since a write to stderr may block.
-fn tell_if_slow(patience: Duration, tell: impl FnOnce() + Send + 'static, work: impl FnOnce()) {
-    let (working, ended) = mpsc::channel::<()>();
-    let watch = move || {
-        if ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-            tell();
-        }
-    };
-    // Without a thread, the user is not told and the work is done all the same.
-    let _ = thread::Builder::new()
-        .name("patience".to_owned())
-        .spawn(watch);
-    work();
-    drop(working);
-}
-
 /// The signals that this process ignores, a bit each. Where that is not told, none.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -100,37 +84,4 @@ fn ignored() -> u64 {
         .find_map(|line| line.strip_prefix("SigIgn:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slow_work_is_told_once_while_it_goes_on() {
-        let (tell, told) = mpsc::channel();
-        let tell = move || tell.send(()).unwrap();
-        tell_if_slow(Duration::from_millis(1), tell, || {
-            // The work ends only after it was told.
-            told.recv_timeout(Duration::from_secs(60)).unwrap();
-        });
-        assert_eq!(
-            told.recv_timeout(Duration::from_secs(60)),
-            Err(RecvTimeoutError::Disconnected)
-        );
-    }
-
-    #[test]
-    fn quick_work_is_not_told() {
-        let (tell, told) = mpsc::channel();
-        let tell = move || tell.send(()).unwrap();
-        let mut done = false;
-        tell_if_slow(Duration::from_secs(3600), tell, || done = true);
-        assert!(done);
-        // The watching thread has ended without a word.
-        assert_eq!(
-            told.recv_timeout(Duration::from_secs(60)),
-            Err(RecvTimeoutError::Disconnected)
-        );
-    }
 }

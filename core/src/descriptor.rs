@@ -82,12 +82,15 @@ enum FileRepr {
     Live(LiveFile),
 }
 
+/// A call. That of a live mount always asks the system.
 macro_rules! dir {
     ($self:expr, $dir:ident => $call:expr) => {
         match &$self.repr {
             DirRepr::Overlay($dir) => $call,
             #[cfg(feature = "dir")]
-            DirRepr::Live($dir) => retry_operation(|| $call),
+            DirRepr::Live($dir) => {
+                $crate::at_once::may_wait().and_then(|()| retry_operation(|| $call))
+            }
         }
     };
 }
@@ -97,8 +100,16 @@ macro_rules! file {
         match &$self.0 {
             FileRepr::Overlay($file) => $call,
             #[cfg(feature = "dir")]
-            FileRepr::Live($file) => $call,
+            FileRepr::Live($file) => $crate::at_once::may_wait().and_then(|()| $call),
         }
+    };
+}
+
+/// A call that is not made where an answer is wanted [at once](crate::at_once()): it changes something,
+/// or is about a disk.
+macro_rules! change {
+    ($call:expr) => {
+        $crate::at_once::may_wait().and_then(|()| $call)
     };
 }
 

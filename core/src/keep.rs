@@ -174,6 +174,13 @@ impl Keep {
     }
 }
 
+/// What is kept goes with its stack or upper, though a slot may be held for longer.
+impl Drop for Keep {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 impl Cache {
     /// Puts a slot in the ring. Returns what was evicted, for the caller to drop.
     fn insert(&self, slot: (Weak<dyn Evict>, usize)) -> Vec<Evicted> {

@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod at_once;
 mod budget;
 mod cell;
 mod descriptor;
@@ -46,8 +47,11 @@ mod place;
 pub mod plain;
 mod stack;
 mod sync;
+mod walk;
 pub mod wasi;
 
+#[cfg(feature = "native")]
+pub use at_once::at_once;
 pub use descriptor::{Dir, File, OpenHow, Opened};
 #[cfg(feature = "dir")]
 pub use descriptors::{OpenHandles, close_cached_descriptors, raise_descriptor_limit};

@@ -121,6 +121,30 @@ impl Failed<'_> {
     }
 }
 
+/// The target of the spans of copies that may take long.
+#[cfg(feature = "native")]
+const COPIES: &str = "wasi_overlay::copies";
+
+/// Bytes of a file whose copy may take long.
+#[cfg(feature = "native")]
+pub(crate) const LARGE: u64 = 16 << 20;
+
+/// A span of the copy-up of what is at `path`, a file of so many `bytes` or a directory, for as long as the
+/// answer is held: so that a program that shows what goes on can tell what a guest waits for. Nothing
+/// where no subscriber wants it.
+#[cfg(feature = "native")]
+pub(crate) fn copying(
+    path: impl FnOnce() -> Option<Vec<u8>>,
+    bytes: Option<u64>,
+) -> Option<tracing::span::EnteredSpan> {
+    if !tracing::enabled!(target: COPIES, tracing::Level::INFO) {
+        return None;
+    }
+    let path = path()?;
+    let path = display(Shown::new(&path));
+    Some(tracing::info_span!(target: COPIES, "copy-up", path, bytes).entered())
+}
+
 /// Writes the line of a call that a host refuses where it has no directory or file to call, such as one on
 /// a descriptor that is not open.
 #[doc(hidden)]

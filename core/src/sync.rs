@@ -13,6 +13,7 @@
 //! what thread goes on: `tests/schedules.rs`.
 
 mod rank;
+pub(crate) mod waiting;
 
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::atomic;
@@ -145,6 +146,17 @@ impl<T: ?Sized> RwLock<T> {
             guard: self.lock.read().unwrap_or_else(PoisonError::into_inner),
             _held: held,
         }
+    }
+
+    /// The lock, shared, if nobody has it alone.
+    pub(crate) fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        let guard = match self.lock.try_read() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let held = self.rank.took();
+        Some(Guard { guard, _held: held })
     }
 
     /// The lock, alone, if nobody has it.

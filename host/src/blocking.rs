@@ -1,10 +1,15 @@
 //! The one place that knows about threads: a call runs where the embedder allows it to block.
+//!
+//! A trip to the pool takes some 20 µs, and most answers are in memory. So where calls may not block,
+//! each is tried on its own thread first, without waiting for anything ([`at_once`]), and goes to the
+//! pool only if it has to wait for a disk.
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::runtime::Handle;
 use tokio::task::coop;
+use wasi_overlay_core::at_once;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn_blocking, with_ambient_tokio_runtime};
 
 /// Where calls that may block run.
@@ -12,14 +17,26 @@ use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn_blocking, with_ambient
 pub(crate) enum Blocking {
     /// On the thread that the guest runs on.
     Inline,
-    /// On tokio's blocking pool, so that the executor's thread stays free.
+    /// Where it has to wait, on tokio's blocking pool, so that the executor's thread stays free.
     #[default]
     Pool,
 }
 
 impl Blocking {
-    /// Begins `call`, the whole of one guest call: one trip to the pool at most.
-    pub(crate) fn run<R: Send + 'static>(
+    /// Begins `call`, the whole of one guest call: one trip to the pool at most. A call of the engine
+    /// that had to wait has done nothing, so it can be made a second time.
+    pub(crate) fn run<R: Send + 'static>(self, call: impl Fn() -> R + Send + 'static) -> Begun<R> {
+        match self {
+            Self::Inline => Begun::Made(call()),
+            Self::Pool => match at_once(&call) {
+                Some(answer) => Begun::AtOnce(answer),
+                None => Begun::InPool(spawn_blocking(call)),
+            },
+        }
+    }
+
+    /// As [`run`](Self::run), of a call that is known to wait, or can be made only once.
+    pub(crate) fn run_once<R: Send + 'static>(
         self,
         call: impl FnOnce() -> R + Send + 'static,
     ) -> Begun<R> {
@@ -33,14 +50,25 @@ impl Blocking {
     pub(crate) fn run_on<T: Clone + Send + 'static, R: Send + 'static>(
         self,
         on: &T,
-        call: impl FnOnce(&T) -> R + Send + 'static,
+        call: impl Fn(&T) -> R + Send + 'static,
     ) -> Begun<R> {
         match self {
             Self::Inline => Begun::Made(call(on)),
-            Self::Pool => {
-                let on = on.clone();
-                Begun::InPool(spawn_blocking(move || call(&on)))
-            }
+            Self::Pool => match at_once(|| call(on)) {
+                Some(answer) => Begun::AtOnce(answer),
+                None => {
+                    let on = on.clone();
+                    Begun::InPool(spawn_blocking(move || call(&on)))
+                }
+            },
+        }
+    }
+
+    /// The answer of `call`, if it may be made on this thread: it may block, or need not wait.
+    pub(crate) fn here<R>(self, call: impl FnOnce() -> R) -> Option<R> {
+        match self {
+            Self::Inline => Some(call()),
+            Self::Pool => at_once(call),
         }
     }
 }
@@ -51,6 +79,8 @@ impl Blocking {
 /// that it was given, and such a state is moved several times before it is first polled.
 pub(crate) enum Begun<R> {
     Made(R),
+    /// Made on a thread that must not block. Others have their turn on it now and then.
+    AtOnce(R),
     InPool(AbortOnDropJoinHandle<R>),
 }
 
@@ -59,7 +89,7 @@ impl<R> Begun<R> {
     /// it where it is waited for, and move it from there.
     pub(crate) fn now(self) -> Result<R, AbortOnDropJoinHandle<R>> {
         match self {
-            Self::Made(answer) => Ok(answer),
+            Self::Made(answer) | Self::AtOnce(answer) => Ok(answer),
             Self::InPool(task) => Err(task),
         }
     }
@@ -72,6 +102,7 @@ impl<R: Send + 'static> IntoFuture for Begun<R> {
     fn into_future(self) -> Waited<R> {
         match self {
             Self::Made(answer) => Waited::Made(Some(answer)),
+            Self::AtOnce(answer) => Waited::AtOnce(Some(answer)),
             Self::InPool(task) => Waited::InPool(task),
         }
     }
@@ -81,6 +112,8 @@ impl<R: Send + 'static> IntoFuture for Begun<R> {
 pub(crate) enum Waited<R> {
     /// The answer, until it was taken.
     Made(Option<R>),
+    /// As `Made`.
+    AtOnce(Option<R>),
     InPool(AbortOnDropJoinHandle<R>),
 }
 
@@ -93,6 +126,11 @@ impl<R> Future for Waited<R> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         match self.get_mut() {
             Self::Made(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Self::AtOnce(answer) => {
+                let step = ready!(coop::poll_proceed(context));
+                step.made_progress();
+                answer.take().map_or(Poll::Pending, Poll::Ready)
+            }
             Self::InPool(task) => Pin::new(task).poll(context),
         }
     }

@@ -6,9 +6,8 @@ use wasi_overlay_core::{Errno, Error, Overlay, Result};
 /// [Closes](Overlay::close) an overlay in tokio's blocking pool, and drops it there.
 ///
 /// For asynchronous programs: `Overlay::close` and the last drop of an overlay block their thread, for
-/// the system calls of an unmount, until changes that are under way have ended, and while the tree of an
-/// upper in memory is freed (200 ms for 100,000 files). Drop the stores of the guests and their
-/// [`OverlayCtx`](crate::OverlayCtx)s first; what they still hold is freed where they are dropped.
+/// the system calls of an unmount, and until changes that are under way have ended. Drop the stores of the
+/// guests and their [`OverlayCtx`](crate::OverlayCtx)s first.
 ///
 /// # Cancelled guests
 /// A guest is cancelled by dropping the future that runs it, as `tokio::time::timeout` does. A call that

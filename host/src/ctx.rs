@@ -144,7 +144,8 @@ impl OverlayCtxBuilder {
 
     /// Allows calls of an async store to block the thread that they are made on, as
     /// `WasiCtxBuilder::allow_blocking_current_thread` does. Off by default: then each call that
-    /// may touch a disk makes one trip to tokio's blocking pool (some 20 µs).
+    /// may touch a disk makes one trip to tokio's blocking pool (some 20 µs). A call that is answered
+    /// from memory, as most are once a file was looked at, stays on its thread in any case.
     ///
     /// A call in the pool goes on if its guest is [cancelled](crate::close_async#cancelled-guests).
     ///

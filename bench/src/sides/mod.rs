@@ -6,6 +6,7 @@ pub(crate) mod constant;
 pub(crate) mod mounted;
 pub(crate) mod native;
 pub(crate) mod plugin;
+pub(crate) mod program;
 pub(crate) mod stock;
 
 use anyhow::Result;

@@ -2,12 +2,13 @@
 //! the system call that is made for it.
 
 use crate::runner::Run;
-use crate::trees::{SMALL, Trees};
+use crate::trees::{LITTLE, SMALL, Trees};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps};
 use rustix::fs::{
-    flistxattr, fstat, fsync, futimens, mknodat, openat, renameat, seek, statat, unlinkat,
+    flistxattr, fstat, fsync, futimens, mkdirat, mknodat, openat, renameat, seek, statat, sync,
+    unlinkat,
 };
 use rustix::io::{Errno, pread, pwrite, read, write};
 use std::path::Path;
@@ -40,8 +41,8 @@ pub(crate) struct Native {
     size: usize,
     /// A file that stays open.
     held: Option<OwnedFd>,
-    /// How many of the lower layers' files were changed.
-    victims: u32,
+    /// How many names were used.
+    used: u32,
     /// What comes next at random.
     random: u64,
     buffer: Vec<u8>,
@@ -57,7 +58,7 @@ impl Native {
             work: (work, times),
             size: usize::try_from(size)?,
             held: None,
-            victims: 0,
+            used: 0,
             random: 1,
             buffer: vec![7; STEP],
         })
@@ -68,6 +69,7 @@ impl Native {
             "fstat" => "a/b/c",
             "random-read" | "random-read-at" => "big",
             "rename" => return self.create("work/old").map(drop),
+            "remove-unpacked" => return self.unpack("work/unpacked"),
             "stat-upper" => {
                 let made = self.create("work/made")?;
                 ensure!(write(&made, &self.buffer[..SMALL])? == SMALL);
@@ -137,36 +139,58 @@ impl Native {
                 self.rename("work/old", "work/renamed")?;
                 self.rename("work/renamed", "work/old")
             }
-            "append-lower" => {
-                let name = self.victim();
-                let file = self.open(&name, OFlags::WRONLY | OFlags::APPEND)?;
-                ensure!(write(&file, &self.buffer[..16])? == 16);
+            "mkdir-rmdir" => {
+                self.mkdir("work/dir")?;
+                self.rmdir("work/dir")
+            }
+            "create" => {
+                let name = self.next("work/");
+                self.create(&name).map(drop)
+            }
+            "unpack" => self.unpack("work/tree"),
+            "remove-unpacked" => self.remove_tree("work/unpacked"),
+            "remove-tree" => self.remove_tree("removed"),
+            "rename-dir" => {
+                self.copy_tree("moved", "work/moved")?;
+                sync();
                 Ok(())
             }
+            "append-spread" => {
+                let name = self.next("spread/dir-") + "/file";
+                self.append(&name)
+            }
+            "rename-spread" => {
+                let name = self.next("spread/dir-") + "/file";
+                self.rename(&name, &format!("{name}.renamed"))
+            }
+            "append-lower" => {
+                let name = self.next("victims/");
+                self.append(&name)
+            }
             "unlink-lower" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.unlink(&name)
             }
             "rename-lower" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.rename(&name, &format!("{name}-renamed"))
             }
             "append-copied" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 let copy = self.copy_small(&name)?;
                 ensure!(write(&copy, &self.buffer[..16])? == 16);
                 Ok(())
             }
             "unlink-marked" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.mark(&name)
             }
             "rename-copied" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.rename_copied(&name, &format!("{name}-renamed"))
             }
             // As `cp` does.
-            "copy-up-large" => self.copy("large", "work/copy"),
+            "copy-up-large" => self.copy("large", "work/copy", self.size),
             other => bail!("no such work: {other}"),
         }
     }
@@ -199,10 +223,69 @@ impl Native {
         self.held.as_ref().context("it was not prepared")
     }
 
-    /// The next file of a lower layer that nothing was done to.
-    fn victim(&mut self) -> String {
-        self.victims += 1;
-        format!("victims/{:04}", self.victims - 1)
+    fn append(&self, name: &str) -> Result<()> {
+        let file = self.open(name, OFlags::WRONLY | OFlags::APPEND)?;
+        ensure!(write(&file, &self.buffer[..16])? == 16);
+        Ok(())
+    }
+
+    fn mkdir(&self, name: &str) -> Result<()> {
+        Ok(mkdirat(&self.base, name, Mode::from_raw_mode(0o755))?)
+    }
+
+    fn rmdir(&self, name: &str) -> Result<()> {
+        Ok(unlinkat(&self.base, name, AtFlags::REMOVEDIR)?)
+    }
+
+    fn unpack(&self, top: &str) -> Result<()> {
+        self.mkdir(top)?;
+        for file in 0..self.size {
+            let dir = format!("{top}/dir-{:03}", file / 10);
+            if file % 10 == 0 {
+                self.mkdir(&dir)?;
+            }
+            let file = self.create(&format!("{dir}/file-{file:04}"))?;
+            ensure!(write(&file, &self.buffer[..LITTLE])? == LITTLE);
+        }
+        Ok(())
+    }
+
+    fn remove_tree(&self, top: &str) -> Result<()> {
+        let mut dirs = vec![top.to_owned()];
+        let mut next = 0;
+        while let Some(dir) = dirs.get(next).cloned() {
+            next += 1;
+            for (name, kind) in self.list(&dir)? {
+                let path = format!("{dir}/{name}");
+                match kind {
+                    FileType::Directory => dirs.push(path),
+                    _ => self.unlink(&path)?,
+                }
+            }
+        }
+        dirs.iter().rev().try_for_each(|dir| self.rmdir(dir))
+    }
+
+    /// As `cp -r` does.
+    fn copy_tree(&self, from: &str, to: &str) -> Result<()> {
+        let mut dirs = vec![(from.to_owned(), to.to_owned())];
+        while let Some((from, to)) = dirs.pop() {
+            self.mkdir(&to)?;
+            for (name, kind) in self.list(&from)? {
+                let (from, to) = (format!("{from}/{name}"), format!("{to}/{name}"));
+                match kind {
+                    FileType::Directory => dirs.push((from, to)),
+                    _ => self.copy(&from, &to, LITTLE)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next name that nothing was done to.
+    fn next(&mut self, prefix: &str) -> String {
+        self.used += 1;
+        format!("{prefix}{:04}", self.used - 1)
     }
 
     /// Where to read next, as the guests do.
@@ -242,10 +325,10 @@ impl Native {
         self.unlink("work/big")
     }
 
-    fn copy(&self, from: &str, to: &str) -> Result<()> {
+    fn copy(&self, from: &str, to: &str, length: usize) -> Result<()> {
         let from = self.open(from, OFlags::RDONLY)?;
         let to = self.create(to)?;
-        let mut left = self.size;
+        let mut left = length;
         while left > 0 {
             let copied = rustix::fs::copy_file_range(&from, None, &to, None, left)?;
             ensure!(copied > 0, "the file is short");

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use cap_std::{ambient_authority, fs::Dir};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use wasi_overlay::engine::OpenHow;
 use wasi_overlay::p1::{self, OverlayP1Ctx};
 use wasi_overlay::{
     FsPerms, Limits, Lower, LowerStack, Overlay, OverlayCtx, OverlayCtxView, OverlayView, p2,
@@ -43,14 +44,7 @@ impl OverlayView for State {
 
 /// The layers and the upper as `/`.
 pub(crate) fn overlay(trees: &Trees) -> Result<OverlayCtx> {
-    let mut builder = Overlay::builder();
-    for lower in lowers(trees) {
-        builder = builder.lower(lower?);
-    }
-    let upper = trees.upper();
-    let overlay = builder
-        .upper_dir(upper.display().to_string(), open(&upper)?)
-        .build()?;
+    let overlay = mounted(trees)?;
     let mut files = OverlayCtx::builder();
     files
         .overlay("/", &overlay, FsPerms::ReadWrite)?
@@ -58,7 +52,44 @@ pub(crate) fn overlay(trees: &Trees) -> Result<OverlayCtx> {
     Ok(files.build())
 }
 
-fn lowers(trees: &Trees) -> impl Iterator<Item = Result<Lower>> {
+/// The layers and the upper.
+pub(super) fn mounted(trees: &Trees) -> Result<Overlay> {
+    let mut builder = Overlay::builder();
+    for lower in lowers(trees) {
+        builder = builder.lower(lower?);
+    }
+    let upper = trees.upper();
+    let upper = builder.upper_dir(upper.display().to_string(), open(&upper)?);
+    Ok(upper.build()?)
+}
+
+/// Drops overlays with so many files in an upper in memory.
+pub(crate) fn drops(files: u32, turns: u32) -> Result<Duration> {
+    let mut took = Duration::ZERO;
+    for _ in 0..turns {
+        let overlay = Overlay::builder().upper_memory(1 << 30).build()?;
+        let root = overlay.root();
+        for file in 0..files {
+            let dir = file / 1000;
+            if file % 1000 == 0 {
+                root.create_directory_at(&format!("{dir}"))?;
+            }
+            let create = OpenHow {
+                create: true,
+                write: true,
+                ..OpenHow::default()
+            };
+            drop(root.open_at(&format!("{dir}/{file}"), create)?);
+        }
+        drop(root);
+        let start = Instant::now();
+        drop(overlay);
+        took += start.elapsed();
+    }
+    Ok(took)
+}
+
+pub(super) fn lowers(trees: &Trees) -> impl Iterator<Item = Result<Lower>> {
     (0..trees.layers).map(|index| {
         let path = trees.layer(index);
         Ok(Lower::dir(path.display().to_string(), open(&path)?)?)

@@ -98,7 +98,7 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `utimensat`; `read-only`.
     pub fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
-        let answer = dir!(self, dir => dir.set_times_at(path, follow, times));
+        let answer = change!(dir!(self, dir => dir.set_times_at(path, follow, times)));
         logged!(self, "set-times-at", Named::Path(path, follow), answer)
     }
 
@@ -107,7 +107,7 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `mkdirat`; `read-only`.
     pub fn create_directory_at(&self, path: &str) -> Result<()> {
-        let answer = dir!(self, dir => dir.create_directory_at(path));
+        let answer = change!(dir!(self, dir => dir.create_directory_at(path)));
         logged!(
             self,
             "create-directory-at",
@@ -121,7 +121,7 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `unlinkat` with `AT_REMOVEDIR`; `read-only`.
     pub fn remove_directory_at(&self, path: &str) -> Result<()> {
-        let answer = dir!(self, dir => dir.remove_directory_at(path));
+        let answer = change!(dir!(self, dir => dir.remove_directory_at(path)));
         logged!(
             self,
             "remove-directory-at",
@@ -135,7 +135,7 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `unlinkat`, but `is-directory` for a directory; `read-only`.
     pub fn unlink_file_at(&self, path: &str) -> Result<()> {
-        let answer = dir!(self, dir => dir.unlink_file_at(path));
+        let answer = change!(dir!(self, dir => dir.unlink_file_at(path)));
         logged!(self, "unlink-file-at", Named::Path(path, false), answer)
     }
 
@@ -144,7 +144,7 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `symlinkat`; `not-permitted` for an absolute target; `read-only`.
     pub fn symlink_at(&self, target: &str, path: &str) -> Result<()> {
-        let answer = dir!(self, dir => dir.symlink_at(target, path));
+        let answer = change!(dir!(self, dir => dir.symlink_at(target, path)));
         logged!(self, "symlink-at", Named::Path(path, false), answer)
     }
 
@@ -164,7 +164,7 @@ impl Dir {
     /// Those of POSIX `linkat`; `not-permitted` for a directory; `cross-device` between mounts;
     /// `read-only`.
     pub fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
-        let answer = match (&self.repr, &new_dir.repr) {
+        let answer = change!(match (&self.repr, &new_dir.repr) {
             (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.link_at(path, new, new_path),
             #[cfg(feature = "dir")]
             (DirRepr::Live(old), DirRepr::Live(new)) => {
@@ -174,7 +174,7 @@ impl Dir {
             (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
                 Err(other_mount())
             }
-        };
+        });
         logged!(self, "link-at", Named::Two(path, new_dir, new_path), answer)
     }
 
@@ -183,7 +183,7 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `renameat`; `cross-device` between mounts; `read-only`.
     pub fn rename_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
-        let answer = match (&self.repr, &new_dir.repr) {
+        let answer = change!(match (&self.repr, &new_dir.repr) {
             (DirRepr::Overlay(old), DirRepr::Overlay(new)) => old.rename_at(path, new, new_path),
             #[cfg(feature = "dir")]
             (DirRepr::Live(old), DirRepr::Live(new)) => {
@@ -193,7 +193,7 @@ impl Dir {
             (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
                 Err(other_mount())
             }
-        };
+        });
         logged!(
             self,
             "rename-at",
@@ -234,7 +234,7 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `futimens`; `read-only`.
     pub fn set_times(&self, times: SetTimes) -> Result<()> {
-        let answer = dir!(self, dir => dir.set_times(times));
+        let answer = change!(dir!(self, dir => dir.set_times(times)));
         logged!(self, "set-times", Named::Nothing, answer)
     }
 
@@ -243,7 +243,7 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `fsync`.
     pub fn sync(&self, data_only: bool) -> Result<()> {
-        let answer = dir!(self, dir => dir.sync(data_only));
+        let answer = change!(dir!(self, dir => dir.sync(data_only)));
         logged!(self, "sync", Named::Nothing, answer)
     }
 

@@ -5,6 +5,7 @@
 //! the reason.
 
 use super::{Dir, DirRepr, File, FileRepr};
+use crate::at_once;
 use crate::error::{Errno, Error};
 use crate::log::{self, Failed, Warned};
 
@@ -21,7 +22,7 @@ pub(super) enum Named<'a> {
 /// Whether a log may want a line of `error`. What concerns every guest has words, whatever the level.
 #[inline]
 pub(super) fn is_wanted(error: &Error) -> bool {
-    cfg!(feature = "native") && (error.has_details() || log::is_on())
+    cfg!(feature = "native") && (error.has_details() || log::is_on()) && !at_once::gave_up()
 }
 
 impl Dir {
@@ -38,6 +39,10 @@ impl Dir {
             Named::Two(path, dir, to) => (self.path_to(Some(path)), Some(dir.path_to(Some(to)))),
         };
         let explained = self.explained(&named, error);
+        if at_once::gave_up() {
+            // Why, is found out where it may take a while; the call is made again there.
+            return;
+        }
         let error_logged = explained.as_ref().unwrap_or(error);
         let layer = self.layer();
         let failed = Failed {

@@ -83,7 +83,7 @@ impl File {
     /// # Errors
     /// Those of POSIX `futimens`; `read-only`.
     pub fn set_times(&self, times: SetTimes) -> Result<()> {
-        let answer = file!(self, file => file.set_times(times));
+        let answer = change!(file!(self, file => file.set_times(times)));
         logged!(self, "set-times", Named::Nothing, answer)
     }
 
@@ -92,7 +92,7 @@ impl File {
     /// # Errors
     /// Those of POSIX `fsync`.
     pub fn sync(&self, data_only: bool) -> Result<()> {
-        let answer = file!(self, file => file.sync(data_only));
+        let answer = change!(file!(self, file => file.sync(data_only)));
         logged!(self, "sync", Named::Nothing, answer)
     }
 
@@ -101,7 +101,7 @@ impl File {
     /// # Errors
     /// Those of POSIX `posix_fadvise`.
     pub fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        let answer = file!(self, file => file.advise(offset, length, advice));
+        let answer = change!(file!(self, file => file.advise(offset, length, advice)));
         logged!(self, "advise", Named::Nothing, answer)
     }
 
@@ -142,12 +142,20 @@ impl File {
 
     /// Whether the file was opened for reading.
     pub fn is_readable(&self) -> bool {
-        file!(self, file => file.is_readable())
+        match &self.0 {
+            FileRepr::Overlay(file) => file.is_readable(),
+            #[cfg(feature = "dir")]
+            FileRepr::Live(file) => file.is_readable(),
+        }
     }
 
     /// Whether the file was opened for writing.
     pub fn is_writable(&self) -> bool {
-        file!(self, file => file.is_writable())
+        match &self.0 {
+            FileRepr::Overlay(file) => file.is_writable(),
+            #[cfg(feature = "dir")]
+            FileRepr::Live(file) => file.is_writable(),
+        }
     }
 }
 

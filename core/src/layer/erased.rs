@@ -1,12 +1,13 @@
 //! Layers of any type behind one type, for the engine. The only `Any` of the engine is here, so
 //! that a layer's author never meets it and never gets another layer's handle.
 
-#[cfg(feature = "native")]
-use super::Renumbered;
 use super::{
     At, Attributes, Durability, Entered, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper,
     Usage, WriteAt, XattrNames,
 };
+#[cfg(feature = "native")]
+use super::{Copied, Renumbered};
+use crate::at_once;
 use crate::error::{Errno, Error, Result};
 use crate::meta::{Meta, SetTimes, Timestamp};
 use crate::name::Name;
@@ -84,8 +85,15 @@ pub(crate) trait AnyUpper: AnyLayer {
         keep_times: bool,
     ) -> Result<Option<Arc<dyn WriteAt>>>;
     fn create(&self, new: New<'_>, to: AnyAt<'_>, over: Over) -> Result<Option<Arc<dyn WriteAt>>>;
+    fn created_meta(&self, dir: &DirHandle, name: Name<'_>) -> Result<Meta>;
     fn remove(&self, at: AnyAt<'_>, what: Over, leave: Leave) -> Result<()>;
     fn rename(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over, leave: Leave) -> Result<()>;
+    #[cfg(feature = "native")]
+    fn staged_dir(&self, staged: &StagedHandle) -> Result<Option<DirHandle>>;
+    #[cfg(feature = "native")]
+    fn copy_into(&self, to: AnyAt<'_>, copied: Copied<'_>) -> Result<Meta>;
+    #[cfg(feature = "native")]
+    fn dress_dir(&self, at: AnyAt<'_>, attributes: Attributes) -> Result<()>;
     #[cfg(feature = "native")]
     fn rename_by_copy(
         &self,
@@ -114,6 +122,7 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn usage(&self) -> Option<Usage>;
     fn is_ephemeral(&self) -> bool;
     fn keeps_order(&self) -> bool;
+    fn syncs_whole(&self) -> bool;
     fn may_fail_at_close(&self) -> bool;
     fn enforces_modes(&self) -> bool;
     fn handles_follow_rename(&self) -> bool;
@@ -125,17 +134,23 @@ pub(crate) struct Erased<L> {
     label: String,
 }
 
-impl<L> Erased<L> {
+impl<L: Layer> Erased<L> {
     pub(crate) fn new(label: String, layer: L) -> Self {
         Self { layer, label }
     }
 
     /// The layer, to call it: no longer than for one call.
-    fn layer(&self) -> Called<'_, L> {
-        Called {
+    ///
+    /// # Errors
+    /// `would-block` if the call may take a while, and this thread must not wait.
+    fn layer(&self) -> Result<Called<'_, L>> {
+        if !self.layer.is_in_memory() {
+            at_once::may_wait()?;
+        }
+        Ok(Called {
             layer: &self.layer,
             _within: Within::new(),
-        }
+        })
     }
 
     fn say<T>(&self, result: Result<T>) -> Result<T> {
@@ -179,29 +194,29 @@ impl<L: Layer> AnyLayer for Erased<L> {
     }
 
     fn root(&self) -> Result<DirHandle> {
-        self.say(self.layer().get().root())
+        self.say(self.layer()?.get().root())
             .map(|dir| DirHandle(Box::new(dir)))
     }
 
     fn is_opaque(&self, dir: &DirHandle) -> Result<bool> {
-        self.say(self.layer().get().is_opaque(self.dir(dir)?))
+        self.say(self.layer()?.get().is_opaque(self.dir(dir)?))
     }
 
     fn dir_meta(&self, dir: &DirHandle) -> Result<Meta> {
-        self.say(self.layer().get().dir_meta(self.dir(dir)?))
+        self.say(self.layer()?.get().dir_meta(self.dir(dir)?))
     }
 
     fn find(&self, dir: &DirHandle, name: Name<'_>) -> Result<Found> {
-        self.say(self.layer().get().find(self.dir(dir)?, name))
+        self.say(self.layer()?.get().find(self.dir(dir)?, name))
     }
 
     fn open_dir(&self, dir: &DirHandle, name: Name<'_>) -> Result<DirHandle> {
-        self.say(self.layer().get().open_dir(self.dir(dir)?, name))
+        self.say(self.layer()?.get().open_dir(self.dir(dir)?, name))
             .map(|dir| DirHandle(Box::new(dir)))
     }
 
     fn enter(&self, dir: &DirHandle, name: Name<'_>) -> Result<Option<Entered<DirHandle>>> {
-        let entered = self.say(self.layer().get().enter(self.dir(dir)?, name))?;
+        let entered = self.say(self.layer()?.get().enter(self.dir(dir)?, name))?;
         Ok(entered.map(|entered| Entered {
             dir: DirHandle(Box::new(entered.dir)),
             meta: entered.meta,
@@ -210,7 +225,7 @@ impl<L: Layer> AnyLayer for Erased<L> {
     }
 
     fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>> {
-        self.say(self.layer().get().open_file(self.dir(dir)?, name))
+        self.say(self.layer()?.get().open_file(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
     }
 
@@ -219,12 +234,12 @@ impl<L: Layer> AnyLayer for Erased<L> {
         dir: &DirHandle,
         name: Name<'_>,
     ) -> Result<(Arc<dyn ReadAt>, XattrNames)> {
-        self.say(self.layer().get().open_to_copy(self.dir(dir)?, name))
+        self.say(self.layer()?.get().open_to_copy(self.dir(dir)?, name))
             .map(|(file, xattrs)| (Arc::new(file) as _, xattrs))
     }
 
     fn read_link(&self, dir: &DirHandle, name: Name<'_>) -> Result<Box<[u8]>> {
-        self.say(self.layer().get().read_link(self.dir(dir)?, name))
+        self.say(self.layer()?.get().read_link(self.dir(dir)?, name))
     }
 
     fn list(
@@ -232,7 +247,7 @@ impl<L: Layer> AnyLayer for Erased<L> {
         dir: &DirHandle,
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.say(self.layer().get().list(self.dir(dir)?, each))
+        self.say(self.layer()?.get().list(self.dir(dir)?, each))
     }
 
     #[cfg(feature = "native")]
@@ -242,16 +257,16 @@ impl<L: Layer> AnyLayer for Erased<L> {
 
     #[cfg(feature = "native")]
     fn place(&self) -> Result<Option<crate::place::Place>> {
-        self.say(self.layer().get().place())
+        self.say(self.layer()?.get().place())
     }
 
     #[cfg(feature = "native")]
     fn mount_lower(&self) -> Result<()> {
-        self.say(self.layer().get().mount_lower())
+        self.say(self.layer()?.get().mount_lower())
     }
 
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
-        self.say(self.layer().get().xattrs(self.dir(dir)?, name))
+        self.say(self.layer()?.get().xattrs(self.dir(dir)?, name))
     }
 
     fn xattr(
@@ -260,7 +275,7 @@ impl<L: Layer> AnyLayer for Erased<L> {
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        self.say(self.layer().get().xattr(self.dir(dir)?, name, attribute))
+        self.say(self.layer()?.get().xattr(self.dir(dir)?, name, attribute))
     }
 }
 
@@ -280,15 +295,15 @@ impl<L: Upper> Erased<L> {
 
 impl<L: Upper> AnyUpper for Erased<L> {
     fn mount(&self, durability: Durability) -> Result<()> {
-        self.say(self.layer().get().mount(durability))
+        self.say(self.layer()?.get().mount(durability))
     }
 
     fn unmount(&self) -> Result<()> {
-        self.say(self.layer().get().unmount())
+        self.say(self.layer()?.get().unmount())
     }
 
     fn stage(&self, new: New<'_>) -> Result<StagedHandle> {
-        self.say(self.layer().get().stage(new))
+        self.say(self.layer()?.get().stage(new))
             .map(|staged| StagedHandle(Box::new(staged)))
     }
 
@@ -298,7 +313,7 @@ impl<L: Upper> AnyUpper for Erased<L> {
 
     fn dress(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()> {
         let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
-        self.say(self.layer().get().dress(staged, attributes))
+        self.say(self.layer()?.get().dress(staged, attributes))
     }
 
     fn staged_meta(&self, staged: &StagedHandle) -> Result<Meta> {
@@ -315,27 +330,50 @@ impl<L: Upper> AnyUpper for Erased<L> {
     ) -> Result<Option<Arc<dyn WriteAt>>> {
         let staged = staged.0.downcast().map_err(|_| foreign())?;
         let published = self
-            .layer()
+            .layer()?
             .get()
             .publish(*staged, self.at(to)?, over, keep_times);
         self.say(published).map(Self::file)
     }
 
     fn create(&self, new: New<'_>, to: AnyAt<'_>, over: Over) -> Result<Option<Arc<dyn WriteAt>>> {
-        self.say(self.layer().get().create(new, self.at(to)?, over))
+        self.say(self.layer()?.get().create(new, self.at(to)?, over))
             .map(Self::file)
     }
 
+    fn created_meta(&self, dir: &DirHandle, name: Name<'_>) -> Result<Meta> {
+        self.say(self.layer()?.get().created_meta(self.dir(dir)?, name))
+    }
+
     fn remove(&self, at: AnyAt<'_>, what: Over, leave: Leave) -> Result<()> {
-        self.say(self.layer().get().remove(self.at(at)?, what, leave))
+        self.say(self.layer()?.get().remove(self.at(at)?, what, leave))
     }
 
     fn rename(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over, leave: Leave) -> Result<()> {
         self.say(
-            self.layer()
+            self.layer()?
                 .get()
                 .rename(self.at(from)?, self.at(to)?, over, leave),
         )
+    }
+
+    #[cfg(feature = "native")]
+    fn staged_dir(&self, staged: &StagedHandle) -> Result<Option<DirHandle>> {
+        let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
+        let dir = self.say(self.layer()?.get().staged_dir(staged))?;
+        Ok(dir.map(|dir| DirHandle(Box::new(dir))))
+    }
+
+    #[cfg(feature = "native")]
+    fn copy_into(&self, to: AnyAt<'_>, copied: Copied<'_>) -> Result<Meta> {
+        // What fills it calls other layers, which name themselves.
+        let layer = self.layer()?;
+        self.say(layer.get().copy_into(self.at(to)?, copied))
+    }
+
+    #[cfg(feature = "native")]
+    fn dress_dir(&self, at: AnyAt<'_>, attributes: Attributes) -> Result<()> {
+        self.say(self.layer()?.get().dress_dir(self.at(at)?, attributes))
     }
 
     #[cfg(feature = "native")]
@@ -347,29 +385,29 @@ impl<L: Upper> AnyUpper for Erased<L> {
         path: &[NameBuf],
     ) -> Result<Vec<Renumbered>> {
         let (from, to) = (self.at(from)?, self.at(to)?);
-        self.say(self.layer().get().rename_by_copy(from, to, how, path))
+        self.say(self.layer()?.get().rename_by_copy(from, to, how, path))
     }
 
     fn link(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over) -> Result<()> {
-        self.say(self.layer().get().link(self.at(from)?, self.at(to)?, over))
+        self.say(self.layer()?.get().link(self.at(from)?, self.at(to)?, over))
     }
 
     fn set_opaque(&self, dir: &DirHandle) -> Result<()> {
-        self.say(self.layer().get().set_opaque(self.dir(dir)?))
+        self.say(self.layer()?.get().set_opaque(self.dir(dir)?))
     }
 
     fn open_read(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn WriteAt>> {
-        self.say(self.layer().get().open_file(self.dir(dir)?, name))
+        self.say(self.layer()?.get().open_file(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
     }
 
     fn open_write(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn WriteAt>> {
-        self.say(self.layer().get().open_write(self.dir(dir)?, name))
+        self.say(self.layer()?.get().open_write(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
     }
 
     fn set_times(&self, dir: &DirHandle, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
-        self.say(self.layer().get().set_times(self.dir(dir)?, name, times))
+        self.say(self.layer()?.get().set_times(self.dir(dir)?, name, times))
     }
 
     fn set_xattr(
@@ -380,7 +418,7 @@ impl<L: Upper> AnyUpper for Erased<L> {
         value: &[u8],
     ) -> Result<()> {
         self.say(
-            self.layer()
+            self.layer()?
                 .get()
                 .set_xattr(self.dir(dir)?, name, attribute, value),
         )
@@ -393,18 +431,18 @@ impl<L: Upper> AnyUpper for Erased<L> {
         attribute: &[u8],
     ) -> Result<()> {
         self.say(
-            self.layer()
+            self.layer()?
                 .get()
                 .remove_xattr(self.dir(dir)?, name, attribute),
         )
     }
 
     fn sync_dir(&self, dir: &DirHandle) -> Result<()> {
-        self.say(self.layer().get().sync_dir(self.dir(dir)?))
+        self.say(self.layer()?.get().sync_dir(self.dir(dir)?))
     }
 
     fn sync_all(&self) -> Result<()> {
-        self.say(self.layer().get().sync_all())
+        self.say(self.layer()?.get().sync_all())
     }
 
     fn usage(&self) -> Option<Usage> {
@@ -417,6 +455,10 @@ impl<L: Upper> AnyUpper for Erased<L> {
 
     fn keeps_order(&self) -> bool {
         self.layer.keeps_order()
+    }
+
+    fn syncs_whole(&self) -> bool {
+        self.layer.syncs_whole()
     }
 
     fn may_fail_at_close(&self) -> bool {

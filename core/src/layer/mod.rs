@@ -21,9 +21,9 @@ mod upper;
 
 pub use file::{Advice, ReadAt, WriteAt};
 pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged};
-#[cfg(feature = "native")]
-pub use upper::Renumbered;
 pub use upper::{At, Attributes, Durability, Leave, New, Over, Upper, Usage};
+#[cfg(feature = "native")]
+pub use upper::{Copied, Renumbered};
 
 use crate::error::Result;
 use crate::meta::{Kind, Meta};

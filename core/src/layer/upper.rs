@@ -1,6 +1,6 @@
 //! The contract of the writable upper layer, and the types that its methods take.
 
-use super::{Layer, WriteAt};
+use super::{Found, Layer, WriteAt};
 use crate::error::Result;
 use crate::meta::{CAPABILITY, Meta, SET_ID, SetTimes, Timestamp};
 use crate::name::Name;
@@ -117,6 +117,38 @@ pub trait Upper: Layer<File: WriteAt> {
         leave: Leave,
     ) -> Result<()>;
 
+    /// The inside of a directory that is staged, to put copies into: they appear with it. None of an
+    /// upper that cannot do that: it is given one file at a time.
+    ///
+    /// # Errors
+    /// Those of the layer.
+    #[cfg(feature = "native")]
+    fn staged_dir(&self, staged: &Self::Staged) -> Result<Option<Self::Dir>> {
+        let _ = staged; // Named for those who implement it.
+        Ok(None)
+    }
+
+    /// Makes a copy inside of a [staged directory](Self::staged_dir), or of a directory that was made in it
+    /// so. Returns what is known of it; its attributes may be those of before.
+    ///
+    /// # Errors
+    /// Those of the layer, and of what fills it; as [`dress`](Self::dress).
+    #[cfg(feature = "native")]
+    fn copy_into(&self, to: At<'_, Self::Dir>, copied: Copied<'_>) -> Result<Meta> {
+        let _ = (to, copied); // Named for those who implement it.
+        Err(crate::Errno::Unsupported.into())
+    }
+
+    /// Gives a directory that was [made in a staged one](Self::copy_into) its attributes, once all is in it.
+    ///
+    /// # Errors
+    /// As [`dress`](Self::dress).
+    #[cfg(feature = "native")]
+    fn dress_dir(&self, at: At<'_, Self::Dir>, attributes: Attributes) -> Result<()> {
+        let _ = (at, attributes); // Named for those who implement it.
+        Err(crate::Errno::Unsupported.into())
+    }
+
     /// [`rename`](Self::rename) of a directory to which that answered `cross-device`: by a copy, which
     /// takes the place of the directory in one step as far as a later mount can see. `path` leads to the
     /// directory from the root. Until this returns, the caller uses no handle of
@@ -137,6 +169,17 @@ pub trait Upper: Layer<File: WriteAt> {
     ) -> Result<Vec<Renumbered>> {
         let _ = (from, to, over, leave, path); // Named for those who implement it.
         Err(crate::Errno::CrossDevice.into())
+    }
+
+    /// What is known of what was just made at a name: of a directory nobody has to ask what it hides.
+    ///
+    /// # Errors
+    /// As [`Layer::find`]; `no-entry` if it is gone.
+    fn created_meta(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Meta> {
+        match self.find(dir, name)? {
+            Found::Here { meta, .. } => Ok(meta),
+            Found::Hidden | Found::Absent => Err(crate::Errno::NoEntry.into()),
+        }
     }
 
     /// Gives a file of the upper another name.
@@ -214,6 +257,13 @@ pub trait Upper: Layer<File: WriteAt> {
         true
     }
 
+    /// Whether [`sync_all`](Self::sync_all) brings all data to disk and says what it could not, as
+    /// [`Guarantees::syncs_whole`](crate::plain::Guarantees::syncs_whole) has it. Of many copies not each
+    /// is synced then.
+    fn syncs_whole(&self) -> bool {
+        false
+    }
+
     /// Whether closing a file may report an error of an earlier write, as
     /// [`Guarantees::errors_at_write`](crate::plain::Guarantees::errors_at_write) has it. Then a
     /// volatile overlay syncs a copy as well before it publishes it.
@@ -244,6 +294,30 @@ pub struct Renumbered {
     pub after: (u64, u64),
     /// Whether names elsewhere kept the number: the file is another one than theirs now.
     pub is_shared: bool,
+}
+
+/// A copy that is made inside of a staged directory.
+#[cfg(feature = "native")]
+pub struct Copied<'a> {
+    /// What it is. A directory gets its attributes [later](Upper::dress_dir).
+    pub new: New<'a>,
+    /// Its attributes.
+    pub attributes: Attributes,
+    /// Fills a file.
+    pub fill: &'a mut dyn FnMut(&dyn WriteAt) -> Result<()>,
+    /// Whether a file is synced.
+    pub sync: bool,
+}
+
+#[cfg(feature = "native")]
+impl std::fmt::Debug for Copied<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Copied")
+            .field("new", &self.new)
+            .field("attributes", &self.attributes)
+            .field("sync", &self.sync)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What an upper has to survive.
@@ -336,6 +410,20 @@ pub struct Attributes {
 }
 
 impl Attributes {
+    /// What of them is left to be set of a copy that is as `made`.
+    pub(crate) fn beyond(mut self, made: &Meta) -> Self {
+        if self.owner.is_none() && made.owner.is_some() {
+            // Granted by an owner who is not known, and so cannot be kept.
+            self.revoke_rights();
+        }
+        self.owner = self.owner.filter(|owner| Some(*owner) != made.owner);
+        // A new owner takes bits of the mode away, and an attribute may be an ACL, which sets some.
+        if self.owner.is_none() && self.xattrs.is_empty() {
+            self.mode = self.mode.filter(|mode| Some(*mode) != made.mode);
+        }
+        self
+    }
+
     /// Whether they give who runs the file the rights of its owner, or more.
     pub(crate) fn grant_rights(&self) -> bool {
         self.mode.is_some_and(|mode| mode & SET_ID != 0)

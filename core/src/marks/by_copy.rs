@@ -21,10 +21,9 @@
 use super::dress::Dressed;
 use super::kernel::is_never_copied;
 use super::prepare::Prepared;
-use super::removal::{OWNER_ALL, Removal, each};
+use super::removal::{self, OWNER_ALL, each};
 use super::staging::VERSION;
 use super::upper::MarkedUpper;
-use super::walk::{self, Visitor};
 use super::work::{Site, Work};
 use super::{grant, oci};
 use crate::error::{Errno, Error, Result};
@@ -33,6 +32,7 @@ use crate::layer::{At, Attributes, Leave, Over, ReadAt, Renumbered, WriteAt};
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::{Name, NameBuf};
 use crate::plain::{Access, Plain};
+use crate::walk::{self, Visitor};
 
 /// The copy. A version that does not know these names refuses the upper, since it would drop them.
 const TREE: &[u8] = b"wasi-overlay-2-tree";
@@ -86,8 +86,7 @@ impl<P: Plain> MarkedUpper<P> {
                 return Err(refused(error));
             }
         };
-        let moved = site
-            .remove(from.dir, from.name)
+        let moved = removal::remove(self.plain(), from.dir, from.name)
             .and_then(|()| site.barrier(from.dir))
             .and_then(|()| site.publish(to.dir, to.name));
         if let Err(error) = moved {
@@ -230,13 +229,6 @@ impl<P: Plain> Site<'_, P> {
         self.copy((self.work, tree()), (dir, name), true).map(drop)
     }
 
-    /// Removes a directory and everything in it.
-    fn remove(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
-        let root = self.plain.open_dir(dir, name)?;
-        walk::walk(&mut Removal::new(self.plain), root)?;
-        self.plain.remove_dir(dir, name)
-    }
-
     /// Removes the copy, if it is there.
     pub(super) fn drop_tree(&self) -> Result<()> {
         self.drop_dir(shared())?;
@@ -244,7 +236,7 @@ impl<P: Plain> Site<'_, P> {
     }
 
     fn drop_dir(&self, name: Name<'_>) -> Result<()> {
-        match self.remove(self.work, name) {
+        match removal::remove(self.plain, self.work, name) {
             Err(error) if error.is_not_found() => Ok(()),
             removed => removed,
         }

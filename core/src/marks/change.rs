@@ -11,10 +11,10 @@ use super::prepare::Prepared;
 use super::staging::{self, Staged};
 use super::target::{self, Beside, Cleared};
 use super::upper::MarkedUpper;
-use crate::error::{Errno, Result};
-#[cfg(feature = "native")]
-use crate::layer::Renumbered;
+use crate::error::{Errno, Error, Result};
 use crate::layer::{At, Attributes, Durability, Leave, New, Over, Upper, WriteAt};
+#[cfg(feature = "native")]
+use crate::layer::{Copied, Renumbered};
 use crate::meta::{Meta, SetTimes};
 use crate::name::Name;
 #[cfg(feature = "native")]
@@ -110,6 +110,10 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         Ok(file)
     }
 
+    fn created_meta(&self, dir: &P::Dir, name: Name<'_>) -> Result<Meta> {
+        self.plain().meta(dir, Some(name))
+    }
+
     fn remove(&self, at: At<'_, P::Dir>, what: Over, leave: Leave) -> Result<()> {
         oci::lookup(at.name)?;
         match (what, leave) {
@@ -145,6 +149,14 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                 removed
             }
             (Over::EmptyDir, _) => {
+                if leave == Leave::Nothing {
+                    self.begin(false)?;
+                    // ● Most have no marks that would have to go first.
+                    match self.plain().remove_dir(at.dir, at.name) {
+                        Err(error) if is_not_empty(&error) => {}
+                        removed => return removed,
+                    }
+                }
                 let beside = match leave {
                     Leave::Mark => Beside::Always,
                     Leave::Nothing => Beside::Never,
@@ -189,6 +201,22 @@ impl<P: Plain> Upper for MarkedUpper<P> {
             Err(_) => prepared.undo(self),
         }
         renamed
+    }
+
+    #[cfg(feature = "native")]
+    fn staged_dir(&self, staged: &Staged<P>) -> Result<Option<P::Dir>> {
+        self.open_staged(staged).map(Some)
+    }
+
+    #[cfg(feature = "native")]
+    fn copy_into(&self, to: At<'_, P::Dir>, copied: Copied<'_>) -> Result<Meta> {
+        oci::creation(to.name)?;
+        self.make_copy(to, copied)
+    }
+
+    #[cfg(feature = "native")]
+    fn dress_dir(&self, at: At<'_, P::Dir>, attributes: Attributes) -> Result<()> {
+        self.dress_copy(at, attributes)
     }
 
     #[cfg(feature = "native")]
@@ -273,6 +301,10 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         self.plain().guarantees().ordered_names
     }
 
+    fn syncs_whole(&self) -> bool {
+        self.plain().guarantees().syncs_whole
+    }
+
     fn may_fail_at_close(&self) -> bool {
         !self.plain().guarantees().errors_at_write
     }
@@ -280,4 +312,9 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     fn handles_follow_rename(&self) -> bool {
         self.plain().handles_follow_rename()
     }
+}
+
+/// Whether a directory was not removed for what is in it. POSIX has two codes for that.
+fn is_not_empty(error: &Error) -> bool {
+    matches!(error.errno(), Errno::NotEmpty | Errno::Exist)
 }

@@ -22,9 +22,9 @@
 //!   folding.rs  uppers where case does not count
 //!   mounts.rs   what is mounted inside a layer
 //!   target.rs   an empty directory that is about to be replaced or removed
-//!   staging.rs  what nobody sees yet, dress.rs its attributes
+//!   staging.rs  what nobody sees yet, dress.rs its attributes, staged_tree.rs a whole directory
 //!   work.rs     the folder for it, which also says that something is under way
-//!   sweep.rs    after a cut, walk.rs how it goes through the upper
+//!   sweep.rs    after a cut
 //! ```
 
 #[cfg(feature = "native")]
@@ -40,13 +40,13 @@ mod lower;
 mod mounts;
 mod oci;
 mod prepare;
-#[cfg(feature = "native")]
 mod removal;
+#[cfg(feature = "native")]
+mod staged_tree;
 mod staging;
 mod sweep;
 mod target;
 mod upper;
-mod walk;
 mod work;
 
 pub(crate) use kernel::{is_never_copied, is_overlay_attribute};

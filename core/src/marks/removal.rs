@@ -1,24 +1,29 @@
 //! Removing all that is in a directory.
 
-use super::walk::{self, Visitor};
 use crate::error::Result;
 use crate::meta::Kind;
 use crate::name::Name;
 use crate::plain::Plain;
+use crate::walk::{self, Visitor};
 use std::ops::ControlFlow;
 
 /// What the owner of a directory needs to empty it.
+#[cfg_attr(
+    not(feature = "native"),
+    expect(dead_code, reason = "a component has no modes")
+)]
 pub(super) const OWNER_ALL: u32 = 0o700;
 
 /// Removes what is in a directory.
-pub(super) struct Removal<'a, P: Plain> {
+struct Removal<'a, P: Plain> {
     plain: &'a P,
 }
 
-impl<'a, P: Plain> Removal<'a, P> {
-    pub(super) fn new(plain: &'a P) -> Self {
-        Self { plain }
-    }
+/// Removes a directory and everything in it.
+pub(super) fn remove<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<()> {
+    let root = plain.open_dir(dir, name)?;
+    walk::walk(&mut Removal { plain }, root)?;
+    plain.remove_dir(dir, name)
 }
 
 impl<P: Plain> Visitor for Removal<'_, P> {

@@ -2,7 +2,7 @@
 
 use super::dress::Dressed;
 use super::work::{Folder, Work};
-use super::{grant, oci};
+use super::{grant, oci, removal};
 use crate::error::{Errno, Error, Result};
 use crate::layer::{Attributes, New, ReadAt};
 use crate::meta::{Kind, Meta};
@@ -65,6 +65,12 @@ impl<P: Plain> Staged<P> {
 
     pub(super) fn file(&self) -> Option<&P::File> {
         self.file.as_ref()
+    }
+
+    /// The folder that it is in, and its name there.
+    #[cfg(feature = "native")]
+    pub(super) fn place(&self) -> (&P::Dir, Name<'_>) {
+        (self.work.dir(), self.name.as_name())
     }
 
     /// What is known of it. A name of its own tells it nothing new.
@@ -158,16 +164,10 @@ impl<P: Plain> Drop for Staged<P> {
     }
 }
 
-/// Removes something staged: a directory there holds marks and nothing else.
+/// Removes something staged, and all that is in it.
 pub(super) fn discard<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>, kind: Kind) -> Result<()> {
     if kind != Kind::Dir {
         return plain.remove_file(dir, name);
     }
-    let inside = plain.open_dir(dir, name)?;
-    match plain.remove_file(&inside, oci::opaque()) {
-        Ok(()) => {}
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error),
-    }
-    plain.remove_dir(dir, name)
+    removal::remove(plain, dir, name)
 }

@@ -4,15 +4,15 @@
 //! should; to others it does not, so it is reduced to the steady state: beside a file the mark
 //! goes; beside a directory it goes once the directory has the mark inside.
 //!
-//! `walk.rs` says what that costs.
+//! [`walk`](crate::walk) says what that costs.
 
 use super::kernel;
 use super::oci::{self, MarkName, Spelled};
-use super::walk::{self, Visitor};
 use crate::error::{Errno, Result};
 use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
 use crate::plain::Plain;
+use crate::walk::{self, Visitor};
 use std::ops::ControlFlow;
 
 /// Reduces the whole upper to the steady state. A sweep that is cut itself can be run again.

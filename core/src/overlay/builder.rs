@@ -223,10 +223,12 @@ impl OverlayBuilder {
             copies: AtomicU64::new(0),
             objects: Mutex::ranked(Rank::Leaf, HashMap::default()),
             origins: Mutex::ranked(Rank::Leaf, HashMap::default()),
+            removed_dirs: Mutex::ranked(Rank::Leaf, super::RemovedDirs::default()),
             listings: Mutex::ranked(Rank::Leaf, VecDeque::new()),
             recent_dirs: Mutex::ranked(Rank::Leaf, super::recent::RecentDirs::default()),
             forgotten: super::sync::Unsynced::default(),
             names: AtomicUsize::new(0),
+            names_swept: AtomicUsize::new(0),
             listing_bytes: Budget::new(self.limits.listing_bytes),
             limits: self.limits,
             absolute_symlinks: self.absolute_symlinks,
@@ -268,7 +270,7 @@ fn upper_root(upper: &dyn AnyUpper, key: &IdentityKey) -> Result<(super::node::U
     let root = upper.root()?;
     let meta = upper.dir_meta(&root)?;
     let part = super::node::UpperPart {
-        number: Number::of(&meta),
+        number: Number::of((meta.device, meta.inode)),
         identity: key.of(u32::MAX, meta.device, meta.inode),
         handle: crate::keep::Slot::default(),
     };

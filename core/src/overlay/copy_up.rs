@@ -14,6 +14,8 @@ use super::node::{Child, Node};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::{AnyAt, AnyUpper, StagedHandle};
 use crate::layer::{Attributes, New, Over, WriteAt, XattrNames};
+#[cfg(feature = "native")]
+use crate::log;
 use crate::marks::is_never_copied;
 use crate::meta::{Kind, Meta, SET_ID, SetTime, SetTimes};
 use crate::stack::LowerNode;
@@ -30,10 +32,10 @@ pub(super) enum Data {
 }
 
 /// A copy that is staged.
-struct Copy {
-    staged: StagedHandle,
+pub(super) struct Copy {
+    pub(super) staged: StagedHandle,
     /// What [`dress`] says. Asked before it has its name: then the node has to know it.
-    meta: Meta,
+    pub(super) meta: Meta,
 }
 
 impl Shared {
@@ -53,6 +55,12 @@ impl Shared {
             return Ok(None);
         }
         let staged = self.stage_copy(node, data)?;
+        self.copy_up_above(node)?;
+        self.publish_copy(node, staged)
+    }
+
+    /// Brings the directories above `node` into the upper that are not there yet.
+    pub(super) fn copy_up_above(&self, node: &Arc<Node>) -> Result<()> {
         let mut missing = Vec::new();
         let mut above = node.above();
         while let Some(ancestor) = above {
@@ -69,7 +77,7 @@ impl Shared {
                 self.publish_copy(&ancestor, staged)?;
             }
         }
-        self.publish_copy(node, staged)
+        Ok(())
     }
 
     /// Preconditions: the copy lock of `node` is held, and it is not in the upper.
@@ -89,6 +97,9 @@ impl Shared {
             Kind::File => {
                 let staged = upper.stage(New::File)?;
                 if data == Data::Keep {
+                    #[cfg(feature = "native")]
+                    let _copying = (lower.meta().size >= log::LARGE)
+                        .then(|| log::copying(|| super::path_of(node), Some(lower.meta().size)));
                     let to = upper.staged_file(&staged).ok_or(Errno::Io)?;
                     let from = lower.open_by(&self.stack, &mut |layer, dir, name| {
                         let (file, names) = layer.open_to_copy(dir, name)?;
@@ -100,8 +111,7 @@ impl Shared {
                 staged
             }
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
-                let message = "a fifo, socket or device cannot be copied to the upper";
-                return Err(Error::new(Errno::Unsupported, message));
+                return Err(never_copied());
             }
         };
         let meta = dress(upper, &staged, self.attributes(lower, data, xattrs)?)?;
@@ -111,9 +121,17 @@ impl Shared {
         Ok(Copy { staged, meta })
     }
 
+    /// Gives a staged directory the attributes of what it copies.
+    #[cfg(feature = "native")]
+    pub(super) fn dressed(&self, lower: &Arc<LowerNode>, staged: StagedHandle) -> Result<Copy> {
+        let attributes = self.attributes(lower, Data::Keep, None)?;
+        let meta = dress(self.upper()?, &staged, attributes)?;
+        Ok(Copy { staged, meta })
+    }
+
     /// What the copy takes over. `names` are those of the extended attributes, where they were
     /// asked for already.
-    fn attributes(
+    pub(super) fn attributes(
         &self,
         lower: &Arc<LowerNode>,
         data: Data,
@@ -151,13 +169,25 @@ impl Shared {
         Ok(attributes)
     }
 
-    /// Preconditions: the copy lock of `node` is held, and it is not in the upper; its parent is.
-    fn publish_copy(
+    /// Preconditions: the copy lock of `node` is held; its parent is in the upper.
+    fn publish_copy(&self, node: &Arc<Node>, copy: Copy) -> Result<Option<Arc<dyn WriteAt>>> {
+        let _tree = self.tree.read();
+        if node.upper.get().is_some() {
+            // It came with its directory.
+            return Ok(None);
+        }
+        self.publish_locked(node, copy)
+    }
+
+    /// Puts a copy where its file is, and has the node know.
+    ///
+    /// Preconditions: the copy lock of `node` and the tree lock are held, and it is not in the upper; its
+    /// parent is.
+    pub(super) fn publish_locked(
         &self,
         node: &Arc<Node>,
         Copy { staged, meta }: Copy,
     ) -> Result<Option<Arc<dyn WriteAt>>> {
-        let _tree = self.tree.read();
         let upper = self.upper()?;
         // What is only in a lower layer moves only by being copied up first, so its place can
         // change in one way: it is removed.
@@ -197,7 +227,7 @@ impl Shared {
             .write()
             .map
             .insert(name, Child::Node(Arc::clone(node)));
-        let part = self.upper_part_of(&meta);
+        let part = self.upper_part((meta.device, meta.inode));
         {
             let mut state = node.state.lock();
             if state.opens > 0 {
@@ -217,9 +247,15 @@ impl Shared {
     }
 }
 
+/// The error of a copy of what is neither file, directory nor symbolic link.
+pub(super) fn never_copied() -> Error {
+    let message = "a fifo, socket or device cannot be copied to the upper";
+    Error::new(Errno::Unsupported, message)
+}
+
 /// Gives a copy its attributes, but for the owner and mode that it was made with. Returns what is
 /// known of it; its times and what follows from them may be those of before.
-fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, mut attributes: Attributes) -> Result<Meta> {
+fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, attributes: Attributes) -> Result<Meta> {
     let has_neither = attributes.owner.is_none() && attributes.mode.is_none();
     if !cfg!(feature = "native") || has_neither {
         // Asked last, since on a platform without modes the number may be a hash of the times.
@@ -227,17 +263,8 @@ fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, mut attributes: Attributes
         return upper.staged_meta(staged);
     }
     let mut meta = upper.staged_meta(staged)?;
-    if attributes.owner.is_none() && meta.owner.is_some() {
-        // Granted by an owner who is not known, and so cannot be kept.
-        attributes.revoke_rights();
-    }
     let mode = attributes.mode;
-    attributes.owner = attributes.owner.filter(|owner| Some(*owner) != meta.owner);
-    // A new owner takes bits of the mode away, and an attribute may be an ACL, which sets some.
-    if attributes.owner.is_none() && attributes.xattrs.is_empty() {
-        attributes.mode = mode.filter(|mode| Some(*mode) != meta.mode);
-    }
-    upper.dress(staged, &attributes)?;
+    upper.dress(staged, &attributes.beyond(&meta))?;
     meta.mode = match mode {
         // Not every process may set these bits, or keep the owner that they belong to.
         Some(mode) if mode & SET_ID != 0 => upper.staged_meta(staged)?.mode,

@@ -3,7 +3,6 @@
 use super::Shared;
 use super::node::{Child, Node, Place};
 use super::resolve::{Last, Walked};
-use super::stat::found;
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
 use crate::layer::{Leave, New, Over, WriteAt};
@@ -103,7 +102,7 @@ impl Shared {
                 let file = upper.create(new, at, over)?;
                 let meta = match &file {
                     Some(file) => file.meta(),
-                    None => found(upper, &handle, name),
+                    None => upper.created_meta(&handle, name),
                 };
                 (file, meta)
             }

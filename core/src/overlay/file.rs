@@ -198,7 +198,13 @@ impl OverlayFile {
         }
         if open.node.upper.get().is_some() {
             let copied = open.node.state.lock().copied.clone();
-            let copied = copied.ok_or_else(|| Error::new(Errno::Io, "the copy was not kept"))?;
+            let copied = match copied {
+                Some(copied) => copied,
+                // It was copied with its directory.
+                None => (open.shared).at_any_name(&open.node, None, |upper, dir, name| {
+                    upper.open_read(dir, name)
+                })?,
+            };
             return Ok(Source::Upper(&**open.upper.get_or_init(|| copied)));
         }
         match &open.lower {
@@ -266,7 +272,10 @@ impl OverlayFile {
                 let below = node.below().ok_or(Errno::Io)?;
                 file.read(below, &shared.stack, read)
             }
-            Source::Upper(file) => read(file),
+            Source::Upper(file) => {
+                self.open.shared.may_call_upper()?;
+                read(file)
+            }
         }
     }
 
@@ -305,6 +314,7 @@ impl OverlayFile {
                 {
                     return Ok(meta);
                 }
+                shared.may_call_upper()?;
                 let mut meta = file.meta()?;
                 if cfg!(feature = "native") {
                     apply_ghost_times(node, &mut meta);

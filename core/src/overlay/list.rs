@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::node::{Child, Node};
+use crate::at_once;
 use crate::error::{Errno, Result};
 use crate::layer::Listed;
 use crate::listing::{Inodes, Listing, NO_INODE};
@@ -30,7 +31,7 @@ impl Shared {
         node.must_live()?;
         let dir = node.dir()?;
         // The directory lock, shared: no name changes until the listing is stored.
-        let names = dir.names.read();
+        let names = at_once::read(&dir.names)?;
         let kept = dir.listing.lock().clone();
         if let Some(listing) = kept {
             return Ok(listing);

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::node::{At, Child, Known, Node, Number, Place, UpperPart};
+use crate::at_once;
 use crate::error::{Errno, Error, Result};
 use crate::keep::Slot;
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -38,6 +39,11 @@ impl Pos {
 /// The longest name that a directory on Linux holds (`NAME_MAX`). Names longer than that are
 /// refused before any layer is asked, so that a cached answer is the same as a fresh one.
 pub(super) const NAME_MAX: usize = 255;
+
+/// What stands for the upper where an identity is made, and for what has a number that is [in use
+/// twice](super::removed). No stack has so many layers.
+const LAYER_OF_UPPER: u32 = u32::MAX;
+const LAYER_OF_REUSE: u32 = u32::MAX - 1;
 
 impl Shared {
     /// What `name` is in `dir`.
@@ -100,7 +106,7 @@ impl Shared {
         (dir, name): At<'_>,
         ask: impl FnOnce(&dyn AnyUpper, &DirHandle) -> Result<T>,
     ) -> Result<T> {
-        let _names = dir.dir()?.names.read();
+        let _names = at_once::read(&dir.dir()?.names)?;
         match dir.known(name)?.0 {
             Known::Upper(found) if Arc::ptr_eq(&found, node) => {}
             _ => return Err(Errno::NoEntry.into()),
@@ -129,7 +135,7 @@ impl Shared {
 
     /// Asks the upper about a name that is not known well enough.
     fn look(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
-        let _names = dir.dir()?.names.read();
+        let _names = at_once::read(&dir.dir()?.names)?;
         self.look_locked(dir, name)
     }
 
@@ -281,7 +287,7 @@ impl Shared {
         place: Place,
         below: Option<Arc<LowerNode>>,
     ) -> Arc<Node> {
-        let part = self.upper_part_of(meta);
+        let part = self.upper_part((meta.device, meta.inode));
         let make = || Arc::new(Node::new(meta.kind, place, below, Some(part)));
         if meta.kind == Kind::Dir {
             return make();
@@ -303,18 +309,31 @@ impl Shared {
         node
     }
 
-    pub(super) fn upper_part_of(&self, meta: &Meta) -> UpperPart {
+    pub(super) fn upper_part(&self, (device, inode): (u64, u64)) -> UpperPart {
         UpperPart {
-            number: Number::of(meta),
-            identity: self.identity_of_upper(meta.device, meta.inode),
+            number: Number::of((device, inode)),
+            identity: self.identity_of_upper(device, inode),
             handle: Slot::default(),
         }
     }
 
-    /// Who a file of the upper is: who it was before copy-up, if it was copied up in this mount.
+    /// Who a file of the upper is: who it was before copy-up, if it was copied up in this mount; and
+    /// nobody that was removed and is held.
     pub(super) fn identity_of_upper(&self, device: u64, inode: u64) -> Identity {
-        let origin = self.origins.lock().get(&(device, inode)).copied();
-        origin.unwrap_or_else(|| self.key.of(u32::MAX, device, inode))
+        let number = (device, inode);
+        let origin = self.origins.lock().get(&number).copied();
+        if let Some(origin) = origin {
+            return origin;
+        }
+        let reuse = self.removed_dirs.lock().reuse(number);
+        match reuse {
+            None => self.key.of(LAYER_OF_UPPER, device, inode),
+            Some(reuse) => {
+                let identity = self.key.of(LAYER_OF_REUSE, device, reuse);
+                // Somebody else may have asked meanwhile: all agree on one.
+                *self.origins.lock().entry(number).or_insert(identity)
+            }
+        }
     }
 
     pub(super) fn identity_of_lower(&self, lower: &LowerNode) -> Identity {
@@ -355,7 +374,7 @@ impl Shared {
             return Ok(node);
         }
         // What the upper has there is not all known: ask, and let nobody change it meanwhile.
-        let _names = dir.dir()?.names.read();
+        let _names = at_once::read(&dir.dir()?.names)?;
         dir.must_live()?;
         let below = dir.below().ok_or(Errno::NoEntry)?;
         match self.look_locked(dir, below.name_of(lower)?)? {
@@ -411,6 +430,7 @@ impl Shared {
             None if sure || is_complete || dir.upper.get().is_none() => {
                 let node = make();
                 children.insert_lower(name, &node);
+                self.count_names(1);
                 node
             }
             Some(Child::Seen { .. }) | None => return Ok(None),

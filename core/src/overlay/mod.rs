@@ -18,7 +18,8 @@
 //!       └─ DirState::names  exclusive: change names; shared: ask the upper, list. Parent before child
 //!          ├─ DirState::children     never held while a layer is called
 //!          ├─ Node::state            never held while a layer is called
-//!          └─ leaves: Node::place, DirState::listing, Shared::{objects, origins, listings, recent_dirs}, Keep
+//!          └─ leaves: Node::place, DirState::listing, Shared::{objects, origins, removed_dirs, listings,
+//!             recent_dirs}, Keep
 //! ```
 //! Builds with debug assertions check it at every lock (`sync::rank`), and `tests/schedules` tries
 //! the orders in which threads can meet there.
@@ -31,6 +32,8 @@ mod builder;
 #[cfg(feature = "native")]
 mod by_copy;
 mod copy_data;
+#[cfg(feature = "native")]
+mod copy_tree;
 mod copy_up;
 mod create;
 mod depth;
@@ -40,6 +43,7 @@ mod dir;
 mod ending;
 mod explain;
 mod file;
+mod freeing;
 mod link;
 mod list;
 mod lookup;
@@ -47,6 +51,7 @@ mod node;
 mod open;
 mod recent;
 mod remove;
+mod removed;
 mod rename;
 mod resolve;
 mod stat;
@@ -63,6 +68,7 @@ pub(crate) use ending::retry_while_ending;
 pub(crate) use explain::Hider;
 pub use file::OverlayFile;
 
+use crate::at_once;
 use crate::budget::Budget;
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
@@ -72,15 +78,16 @@ use crate::layer::Usage;
 use crate::layer::erased::AnyUpper;
 use crate::limits::Limits;
 use crate::log::Warned;
-use crate::meta::{Identity, Timestamp};
+use crate::meta::{Identity, Kind, Timestamp};
 use crate::name::NameBuf;
 #[cfg(feature = "native")]
 use crate::place::registry::InUse;
 use crate::stack::LowerStack;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
-use node::{Child, Node, Place};
+use node::{Node, Place};
 use recent::RecentDirs;
+use removed::RemovedDirs;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -91,9 +98,9 @@ use std::sync::{Arc, Weak};
 /// dropped. A call that a thread is still making holds a descriptor.
 ///
 /// # Dropping
-/// The last drop ends the mount where it happens, and frees what is kept of the tree. That takes the
-/// system calls of an unmount, and about 2 µs for each file of an upper in memory (200 ms for 100,000
-/// of them). Mounting a directory upper again waits for it
+/// The last drop ends the mount where it happens, by the system calls of an unmount. What is kept of the
+/// tree in memory is freed by a thread of the process if it is more than a few hundred files, unless a
+/// million of them wait for that already. Mounting a directory upper again waits for the end of the mount
 /// ([`build`](OverlayBuilder::build)). A failure can only be logged; `close` returns it.
 #[derive(Clone)]
 pub struct Overlay {
@@ -125,14 +132,18 @@ pub(crate) struct Shared {
     /// Who a file of the upper was before it was copied up, by device and inode. Removed with
     /// the file's last name. Guard: its own lock, a leaf.
     origins: Mutex<HashMap<(u64, u64), Identity>>,
+    /// Guard: its own lock, a leaf.
+    removed_dirs: Mutex<RemovedDirs>,
     /// Directories that keep a listing, the oldest first. Guard: its own lock, a leaf.
     listings: Mutex<VecDeque<Weak<Node>>>,
     /// Guard: its own lock, a leaf.
     recent_dirs: Mutex<RecentDirs>,
     /// Directories whose nodes were forgotten before their names were brought to disk.
     forgotten: sync::Unsynced,
-    /// About how many names the directories keep.
+    /// About how many names the directories were given to keep since they were last swept, and how many
+    /// they kept then.
     names: AtomicUsize,
+    names_swept: AtomicUsize,
     /// What listings may hold: `Limits::listing_bytes`.
     listing_bytes: Budget,
     limits: Limits,
@@ -199,6 +210,18 @@ impl Shared {
         self.upper_to_read()
     }
 
+    /// Says that what comes calls a file of the upper.
+    ///
+    /// # Errors
+    /// `would-block` if that may take a while, and this thread must not wait.
+    fn may_call_upper(&self) -> Result<()> {
+        let in_memory = |upper: &dyn AnyUpper| cfg!(feature = "native") && upper.is_in_memory();
+        match at_once::is_on() && !self.upper.as_deref().is_some_and(in_memory) {
+            true => at_once::may_wait(),
+            false => Ok(()),
+        }
+    }
+
     /// How often a move by a copy began or ended.
     fn copies(&self) -> u64 {
         #[cfg(feature = "native")]
@@ -217,9 +240,10 @@ impl Shared {
     /// # Errors
     /// As [`upper`](Self::upper).
     fn begin_change(&self) -> Result<Changing<'_>> {
+        self.may_call_upper()?;
         let changing = Changing {
             #[cfg(feature = "native")]
-            _changes: self.changes.read(),
+            _changes: at_once::read(&self.changes)?,
             #[cfg(not(feature = "native"))]
             _of: std::marker::PhantomData,
         };
@@ -253,27 +277,26 @@ impl Shared {
     }
 }
 
-/// Directories and their children hold one another; the overlay cuts that when it ends, in a
-/// loop and children before their parents.
+/// The mount ends here; what was kept is freed here or [later](freeing).
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
             tracing::warn!(%error, "the upper could not be closed cleanly; the next mount mends it");
         }
-        let mut nodes = vec![Arc::clone(&self.root)];
-        let mut next = 0;
-        while let Some(node) = nodes.get(next) {
-            let children = match &node.dir {
-                Some(dir) => std::mem::take(&mut dir.children.write().map),
-                None => HashMap::default(),
-            };
-            nodes.extend(children.into_values().filter_map(|child| match child {
-                Child::Node(node) => Some(node),
-                Child::Seen { .. } | Child::Hidden | Child::Lower(_) => None,
-            }));
-            next += 1;
+        let kept = self.kept_names();
+        // A tree on a disk is given back now, and its descriptors.
+        let upper = self.upper.take_if(|upper| upper.is_ephemeral());
+        let stored = upper.as_ref().and_then(|upper| upper.usage());
+        let stored = stored.map_or(0, |usage| {
+            usize::try_from(usage.inodes).unwrap_or(usize::MAX)
+        });
+        let root = Node::new(Kind::Dir, Place::Dead, None, None);
+        freeing::Rest {
+            root: std::mem::replace(&mut self.root, Arc::new(root)),
+            upper,
+            files: kept.saturating_add(stored),
         }
-        while nodes.pop().is_some() {}
+        .free();
     }
 }
 
@@ -307,6 +330,13 @@ impl Overlay {
     /// How much the upper holds, against its quota; none where it has no quota of its own.
     pub fn usage(&self) -> Option<Usage> {
         self.shared.upper.as_ref()?.usage()
+    }
+
+    /// Names that the overlay keeps something of in memory, at most: those of its upper, and of lower
+    /// files that were opened. A name takes some 400 bytes. What nobody uses is forgotten when
+    /// [`Limits::kept_nodes`] were added; the names of an upper in memory are not.
+    pub fn kept_names(&self) -> usize {
+        self.shared.kept_names()
     }
 
     /// Ends the mount: what was staged is removed and the upper is given back. The tree can be read

@@ -5,6 +5,7 @@
 use super::Shared;
 use super::depth::KnownDepth;
 use super::sync::Unsynced;
+use crate::at_once;
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
 use crate::keep::Slot;
@@ -69,8 +70,8 @@ pub(super) struct UpperPart {
 pub(super) struct Number(AtomicU64, AtomicU64);
 
 impl Number {
-    pub(super) fn of(meta: &Meta) -> Self {
-        Self(AtomicU64::new(meta.device), AtomicU64::new(meta.inode))
+    pub(super) fn of((device, inode): (u64, u64)) -> Self {
+        Self(AtomicU64::new(device), AtomicU64::new(inode))
     }
 }
 
@@ -103,9 +104,6 @@ pub(super) struct State {
     /// The file in the upper, kept from copy-up on while `opens` is not 0: files that were
     /// opened before read and write through it.
     pub(super) copied: Option<Arc<dyn WriteAt>>,
-    /// The handle of a directory that was removed: while the node is held, the inode number, and
-    /// so the identity, goes to nobody else.
-    pub(super) removed: Option<Arc<DirHandle>>,
     /// How many names a file of the upper has, once somebody counted. Only we change it.
     pub(super) names: Option<u64>,
     /// Times set through a handle, of a file that is removed and was only in a lower layer: ours, or the
@@ -222,6 +220,11 @@ impl Node {
             true => None,
             false => self.below.as_ref(),
         }
+    }
+
+    /// Whether it was only in a lower layer once.
+    pub(super) fn was_lower(&self) -> bool {
+        self.below.is_some()
     }
 
     /// Says that nothing is merged below a directory any more: all its names are its own.
@@ -368,6 +371,7 @@ impl Node {
             if let Some(handle) = self.try_handle(shared)? {
                 return Ok(handle);
             }
+            at_once::may_wait()?;
             // A rename is under way: it moved the directory, and has not said where yet. Its locks
             // cannot be waited for here, since the caller may hold some. It can, however long it
             // takes: what moves a directory waits for nobody then.
@@ -474,10 +478,7 @@ impl Children {
         self.lower_insertions += 1;
         if self.lower_insertions > 64 + self.map.len() / 2 {
             self.lower_insertions = 0;
-            self.map.retain(|_, child| match child {
-                Child::Lower(node) => node.strong_count() > 0,
-                Child::Node(_) | Child::Seen { .. } | Child::Hidden => true,
-            });
+            self.forget_dead();
         }
         let child = Child::Lower(Arc::downgrade(node));
         self.map.insert(name.to_owned(), child);

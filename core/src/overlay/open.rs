@@ -7,6 +7,7 @@ use super::dir::OverlayDir;
 use super::file::{OpenFile, OverlayFile};
 use super::node::{At, Node};
 use super::resolve::{Last, TRIES, Walked};
+use crate::at_once;
 use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Error, Result};
 use crate::layer::New;
@@ -120,6 +121,10 @@ impl OverlayDir {
             }
             step if self.read_only && step != (Step::File { write: false }) => {
                 Err(self.shared.refused_change())
+            }
+            Step::Create | Step::File { write: true } if at_once::is_on() => {
+                at_once::may_wait()?;
+                Err(Errno::WouldBlock.into())
             }
             Step::Create => {
                 let made = self.shared.create(walked, New::File, self.read_only)?;

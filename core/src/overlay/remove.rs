@@ -7,20 +7,12 @@ use super::node::{Child, Node, Place};
 use super::resolve::{self, Walked};
 use super::stat::found;
 use crate::error::{Errno, Error, Result};
-use crate::layer::erased::{AnyAt, DirHandle};
+use crate::layer::erased::AnyAt;
 use crate::layer::{Leave, Over};
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
-
-/// What is known of a file or directory before it loses a name.
-pub(super) struct Last {
-    meta: Meta,
-    /// Of a directory in the upper, which cannot be opened any more once it is gone. As long as it is
-    /// open, its number is not given to another.
-    handle: Option<Arc<DirHandle>>,
-}
 
 impl Shared {
     /// `unlink-file-at`.
@@ -61,8 +53,11 @@ impl Shared {
                     || "the path ends in a slash or `.`: only a name can be removed",
                 ));
             }
-            let node = self.materialize(walked.trail())?;
-            if !self.is_empty(&node)? {
+            // Said before that changes are refused; and a call that fails copies nothing up.
+            let is_in_upper = walked
+                .at()
+                .is_some_and(|(dir, _)| dir.upper.get().is_some());
+            if (read_only || !is_in_upper) && !self.is_empty(&self.materialize(walked.trail())?)? {
                 return Err(Errno::NotEmpty.into());
             }
             self.remove(walked, read_only, |is_dir| match is_dir {
@@ -148,7 +143,7 @@ impl Shared {
         node: &Arc<Node>,
         parent: &Arc<Node>,
         name: Name<'_>,
-    ) -> Result<Last> {
+    ) -> Result<Meta> {
         let known = node.state.lock().meta();
         let meta = match known {
             Some((_, meta)) if node.kind != Kind::Dir => meta,
@@ -157,15 +152,28 @@ impl Shared {
             }
             _ => found(self.upper()?, &*parent.handle(self)?, name)?,
         };
-        let mut handle = None;
-        if node.upper.get().is_some() {
-            match node.kind {
-                Kind::Dir => handle = Some(node.handle(self)?),
-                // Counted before the removal: another name may be removed at the same time.
-                _ => _ = node.state.lock().names.get_or_insert(meta.links),
-            }
+        if node.upper.get().is_some() && node.kind != Kind::Dir {
+            self.keep_open(node, parent, name)?;
+            // Counted before the removal: another name may be removed at the same time.
+            node.state.lock().names.get_or_insert(meta.links);
         }
-        Ok(Last { meta, handle })
+        Ok(meta)
+    }
+
+    /// Opens the copy of a file that came up with its directory, for those who have the file open and did not
+    /// need the copy yet: they cannot open it once it has no name.
+    ///
+    /// Preconditions: the directory lock of `parent` is held, exclusive.
+    fn keep_open(&self, node: &Arc<Node>, parent: &Arc<Node>, name: Name<'_>) -> Result<()> {
+        let needs_copy = {
+            let state = node.state.lock();
+            state.opens > 0 && state.copied.is_none() && node.was_lower()
+        };
+        if needs_copy {
+            let copied = self.upper()?.open_read(&*parent.handle(self)?, name)?;
+            node.state.lock().copied = Some(copied);
+        }
+        Ok(())
     }
 
     /// Puts `now` under `name`, in one step: whoever walks sees what was there or what is.
@@ -191,11 +199,10 @@ impl Shared {
         }
     }
 
-    /// Takes note that `node`, of which `last` was known before, lost one of its names.
+    /// Takes note that `node`, of which `meta` was known before, lost one of its names.
     ///
     /// Preconditions: the directory lock of the name's directory is held, exclusive.
-    pub(super) fn lost_a_name(&self, node: &Arc<Node>, last: Last) {
-        let Last { meta, handle } = last;
+    pub(super) fn lost_a_name(&self, node: &Arc<Node>, meta: Meta) {
         if node.kind != Kind::Dir && node.upper.get().is_some() && node.lost_a_name(meta.links) > 0
         {
             return;
@@ -204,12 +211,14 @@ impl Shared {
             let key = part.number();
             self.origins.lock().remove(&key);
             self.objects.lock().remove(&key);
+            if node.kind == Kind::Dir {
+                self.removed_dirs.lock().insert(key, node);
+            }
         }
         if node.kind == Kind::Dir {
             let version = node.version.load(Ordering::Acquire);
             let mut state = node.state.lock();
             state.set_meta(version, meta);
-            state.removed = handle;
         }
         node.set_place(Place::Dead);
     }

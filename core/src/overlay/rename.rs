@@ -109,9 +109,10 @@ impl Shared {
             self.owner_may(&plan.source, 0o200)?;
         }
         self.check_depth_of_move(&plan.source, &plan.from.0, &plan.to.0)?;
-        self.copy_up(&plan.source, Data::Keep)?;
         if plan.source.kind == Kind::Dir && !self.upper()?.is_ephemeral() {
-            self.copy_up_below(&plan.source)?;
+            self.copy_up_whole(&plan.source)?;
+        } else {
+            self.copy_up(&plan.source, Data::Keep)?;
         }
         self.copy_up(&plan.to.0, Data::Keep)?;
         self.commit(&plan)
@@ -141,10 +142,13 @@ impl Shared {
         })
     }
 
-    /// Copies up all that is below `dir`, in a loop. Once a directory is wholly in the upper it
-    /// stays so: lower layers do not change, and what is moved into it is wholly there too.
-    fn copy_up_below(&self, dir: &Arc<Node>) -> Result<()> {
-        let mut dirs = vec![Arc::clone(dir)];
+    /// Copies up a directory and all that is below it, in a loop. Once a directory is wholly in the
+    /// upper it stays so: lower layers do not change, and what is moved into it is wholly there too.
+    fn copy_up_whole(&self, dir: &Arc<Node>) -> Result<()> {
+        let mut dirs = Vec::new();
+        if !self.copy_up_dir(dir)? {
+            dirs.push(Arc::clone(dir));
+        }
         while let Some(dir) = dirs.pop() {
             if dir.below().is_none() {
                 continue;
@@ -157,10 +161,7 @@ impl Shared {
             for entry in listing.iter() {
                 // Each copy has a node, and one call may make as many as the layers have files.
                 self.trim_if_large();
-                match self.copy_up_entry(&pos, entry.name)? {
-                    Some(child) if child.kind == Kind::Dir => dirs.push(child),
-                    Some(_) | None => {}
-                }
+                dirs.extend(self.copy_up_entry(&pos, entry.name)?);
             }
             if self.keeps_no_order
                 && let Pos::Node(dir) = &pos
@@ -172,19 +173,32 @@ impl Shared {
         Ok(())
     }
 
-    /// Brings what `name` is in `dir` into the upper; none if it was removed meanwhile. That
-    /// something was not found is no proof: what is left out here would be lost.
+    /// Brings a directory into the upper. Returns whether all that is below it came along.
+    fn copy_up_dir(&self, dir: &Arc<Node>) -> Result<bool> {
+        #[cfg(feature = "native")]
+        if self.copy_up_tree(dir)? {
+            return Ok(true);
+        }
+        self.copy_up(dir, Data::Keep)?;
+        Ok(false)
+    }
+
+    /// Brings what `name` is in `dir` into the upper, if it was not removed meanwhile. That
+    /// something was not found is no proof: what is left out here would be lost. Returns a directory
+    /// of which not all came along.
     fn copy_up_entry(&self, dir: &Pos, name: Name<'_>) -> Result<Option<Arc<Node>>> {
         for _ in 0..TRIES {
             let Some(child) = self.step(dir, name)? else {
                 return Ok(None);
             };
-            let copied = self
-                .materialize(&[dir.clone(), child])
-                .and_then(|child| self.copy_up(&child, Data::Keep).map(|_| child));
+            let copy_up = |child: Arc<Node>| match child.kind {
+                Kind::Dir => Ok((!self.copy_up_dir(&child)?).then_some(child)),
+                _ => self.copy_up(&child, Data::Keep).map(|_| None),
+            };
+            let copied = self.materialize(&[dir.clone(), child]).and_then(copy_up);
             match copied {
                 Err(error) if error.is_not_found() => {}
-                copied => return copied.map(Some),
+                copied => return copied,
             }
         }
         let message = format_args!("{name} moved at every attempt to copy it up");

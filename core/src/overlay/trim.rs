@@ -4,11 +4,13 @@
 //! forgotten: nodes of files, nodes of directories that none is left below, and in a directory
 //! with more names than make a table, the names.
 //!
-//! Not in an ephemeral upper: there a moved directory is merged with what only its node
-//! remembers, and the number of nodes is bounded by the upper's own quota.
+//! Of an ephemeral upper nothing is forgotten: there a moved directory is merged with what only its node
+//! remembers, and the number of nodes is bounded by the upper's own quota. Lower files that were
+//! opened leave something in any overlay, which goes.
 
 use super::Shared;
 use super::node::{Child, Children, Node};
+use crate::at_once;
 use crate::meta::Kind;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -19,26 +21,35 @@ impl Shared {
         self.names.fetch_add(more, Ordering::Relaxed);
     }
 
+    /// How many names the directories keep, at most.
+    pub(super) fn kept_names(&self) -> usize {
+        let added = self.names.load(Ordering::Relaxed);
+        added.saturating_add(self.names_swept.load(Ordering::Relaxed))
+    }
+
     /// Forgets what nobody uses, if too many names were counted.
     ///
     /// Preconditions: no lock is held, or the very directory that grows would be passed over.
     pub(super) fn trim_if_large(&self) {
         let most = self.limits.kept_nodes;
+        // A sweep takes milliseconds: whoever asks next where it may wait does it.
+        if at_once::is_on() {
+            return;
+        }
         // One sweep at a time: whoever resets the count does it.
         if self.names.load(Ordering::Relaxed) <= most
             || self.names.swap(0, Ordering::Relaxed) <= most
         {
             return;
         }
-        let upper = self.upper.as_ref();
-        if upper.is_some_and(|upper| !upper.is_ephemeral()) {
-            self.trim();
-        }
+        self.trim();
     }
 
     /// A full sweep, once for every `kept_nodes` new names. Where names change just now nothing
     /// is forgotten.
     fn trim(&self) {
+        let may_forget = (self.upper.as_ref()).is_some_and(|upper| !upper.is_ephemeral());
+        let mut kept = 0;
         let mut dirs = vec![Arc::clone(&self.root)];
         let mut next = 0;
         while let Some(dir) = dirs.get(next).map(Arc::clone) {
@@ -48,14 +59,22 @@ impl Shared {
                 continue;
             };
             let mut children = state.children.write();
-            children.forget_files();
-            if children.map.len() > self.limits.table_entries {
+            children.forget_dead();
+            if may_forget {
+                children.forget_files();
+            }
+            if may_forget && children.map.len() > self.limits.table_entries {
                 children.forget_names();
             }
+            kept += children.map.len();
             dirs.extend(children.map.values().filter_map(|child| match child {
                 Child::Node(node) if node.kind == Kind::Dir => Some(Arc::clone(node)),
                 Child::Node(_) | Child::Seen { .. } | Child::Hidden | Child::Lower(_) => None,
             }));
+        }
+        self.names_swept.store(kept, Ordering::Relaxed);
+        if !may_forget {
+            return;
         }
         // Children before their parents, which they hold.
         while let Some(dir) = dirs.pop() {
@@ -99,6 +118,14 @@ impl Shared {
 }
 
 impl Children {
+    /// Forgets lower files that nobody has open any more.
+    pub(super) fn forget_dead(&mut self) {
+        self.map.retain(|_, child| match child {
+            Child::Lower(node) => node.strong_count() > 0,
+            Child::Node(_) | Child::Seen { .. } | Child::Hidden => true,
+        });
+    }
+
     pub(super) fn forget_files(&mut self) {
         for child in self.map.values_mut() {
             let Child::Node(node) = child else { continue };

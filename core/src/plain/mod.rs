@@ -39,6 +39,9 @@ pub struct Guarantees {
     /// A write that succeeded has its space: closing the file reports no error of its own. A
     /// network filesystem may report a full disk only then.
     pub errors_at_write: bool,
+    /// [`sync_all`](Plain::sync_all) brings the data of every file to disk, and fails if some of it could
+    /// not be written since the tree was made. One in user space need not pass it on.
+    pub syncs_whole: bool,
 }
 
 /// A directory tree on some platform. No method follows a symbolic link.

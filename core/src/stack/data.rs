@@ -7,6 +7,7 @@
 use super::LowerStack;
 use super::lean::Lean;
 use super::node::LowerNode;
+use crate::at_once;
 use crate::error::Result;
 use crate::keep::{Keep, Slot};
 use crate::layer::ReadAt;
@@ -70,6 +71,7 @@ impl LowerStack {
         if self.layer(node.layer()).is_in_memory() {
             return None;
         }
+        at_once::may_wait().ok()?;
         let size = usize::try_from(node.lean.size).ok()?;
         // One byte more than there should be, to see that there is no more.
         let mut bytes = vec![0; size + 1];

@@ -4,6 +4,8 @@ use super::LowerStack;
 #[cfg(feature = "native")]
 use super::data::Data;
 use super::node::{LowerKind, LowerNode};
+#[cfg(feature = "native")]
+use crate::at_once;
 use crate::error::Result;
 use crate::layer::ReadAt;
 use crate::layer::erased::{AnyLayer, DirHandle};
@@ -70,6 +72,10 @@ impl OpenLower {
             && let Some(data) = stack.data_of(node, &kept.data, &*file.0)
         {
             return read(&*data);
+        }
+        #[cfg(feature = "native")]
+        if matches!(self, Self::File(_)) && !stack.layer(node.layer()).is_in_memory() {
+            at_once::may_wait()?;
         }
         #[cfg(not(feature = "native"))]
         let _ = (node, stack); // Nothing is kept.

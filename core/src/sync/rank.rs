@@ -46,6 +46,12 @@ mod checked {
     }
 
     impl Rank {
+        /// Whether nobody calls a layer while holding such a lock, so that who waits for it waits for
+        /// no disk.
+        fn is_short(self) -> bool {
+            self == Self::None || self >= Self::Children
+        }
+
         /// Whether one thread may hold several locks of this rank.
         fn nests(self) -> bool {
             matches!(
@@ -68,6 +74,13 @@ mod checked {
         /// # Panics
         /// If it holds a lock that comes after this one.
         pub(crate) fn wait(&self) -> Held {
+            assert!(
+                self.0.is_short()
+                    || super::super::waiting::is_allowed()
+                    || std::thread::panicking(),
+                "{:?} is waited for where an answer is wanted at once",
+                self.0
+            );
             if self.0 != Rank::None {
                 let highest = with(|held| {
                     let of_this_layer = held.iter().rev().take_while(|rank| **rank != Rank::None);

@@ -332,6 +332,7 @@ fn btrfs_does_not_keep_directory_operations_in_order() {
     world.claims = Some(Guarantees {
         ordered_names: true,
         errors_at_write: true,
+        syncs_whole: true,
     });
     let (report, resets) = world.reset_everywhere();
     println!(

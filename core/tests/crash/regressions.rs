@@ -63,6 +63,7 @@ fn volatile_copy_is_synced_where_closing_it_may_fail() {
         let claims = Guarantees {
             ordered_names: true,
             errors_at_write,
+            syncs_whole: errors_at_write,
         };
         let (mut syncs, mut call) = (0, 0);
         loop {

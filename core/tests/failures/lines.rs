@@ -64,8 +64,13 @@ impl Subscriber for Kept {
     fn exit(&self, _: &Id) {}
 }
 
+/// What tracing keeps of the levels that anybody wants is the process's. While the subscriber of another test
+/// came or went, a line was lost.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// The lines that `call` writes to a log of `level`.
 pub(crate) fn lines_of<T>(level: Level, call: impl FnOnce() -> T) -> (T, Vec<Line>) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let lines = Arc::new(Mutex::new(Vec::new()));
     let kept = Kept {
         level,

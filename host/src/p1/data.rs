@@ -1,7 +1,7 @@
 //! Data between files and guest memory.
 //!
-//! On a thread that may block, a file reads and writes guest memory itself. Guest memory cannot
-//! be lent to another thread, and a shared one not even to a system call, since other threads
+//! On a thread that may block, and where nothing has to be waited for, a file reads and writes guest
+//! memory itself. Guest memory cannot be lent to another thread, and a shared one not even to a system call, since other threads
 //! of the guest may change it meanwhile: there the data goes through a buffer of bounded size.
 //!
 //! All buffers of a call are served, not only the first as in wasmtime-wasi: C libraries write
@@ -145,7 +145,7 @@ pub(super) async fn read(
         done: 0,
         more: true,
     };
-    let direct = blocking == Blocking::Inline && !memory.is_shared_memory();
+    let direct = !memory.is_shared_memory();
     let mut buffer = Vec::new();
     while progress.more {
         // Past the last offset there is an end too.
@@ -153,12 +153,16 @@ pub(super) async fn read(
             break;
         };
         if direct {
-            let Some(span) = spans.take(memory, u32::MAX)? else {
+            let mut ahead = spans.clone();
+            let Some(span) = ahead.take(memory, u32::MAX)? else {
                 break;
             };
             let target = memory.as_slice_mut(span)?.ok_or(Errno::Fault)?;
-            progress.add(span.len(), file.read_at(target, at))?;
-            continue;
+            if let Some(outcome) = blocking.here(|| file.read_at(target, at)) {
+                spans = ahead;
+                progress.add(span.len(), outcome)?;
+                continue;
+            }
         }
         let asked = length_ahead(&spans, memory)?;
         if asked == 0 {
@@ -167,7 +171,7 @@ pub(super) async fn read(
         buffer.resize(asked as usize, 0);
         let file = file.clone();
         let (filled, outcome) = blocking
-            .run(move || {
+            .run_once(move || {
                 let outcome = file.read_at(&mut buffer, at);
                 (buffer, outcome)
             })
@@ -218,17 +222,21 @@ pub(super) async fn write(
         done: 0,
         more: true,
     };
-    let direct = blocking == Blocking::Inline && !memory.is_shared_memory();
+    let direct = !memory.is_shared_memory();
     let mut buffer = Vec::new();
     while progress.more {
         let done = progress.done;
         if direct {
-            let Some(span) = spans.take(memory, u32::MAX)? else {
+            let mut ahead = spans.clone();
+            let Some(span) = ahead.take(memory, u32::MAX)? else {
                 break;
             };
             let data = memory.as_slice(span)?.ok_or(Errno::Fault)?;
-            progress.add(span.len(), place.write(file, data, done))?;
-            continue;
+            if let Some(outcome) = blocking.here(|| place.write(file, data, done)) {
+                spans = ahead;
+                progress.add(span.len(), outcome)?;
+                continue;
+            }
         }
         gather(memory, &mut spans, &mut buffer)?;
         if buffer.is_empty() {
@@ -236,7 +244,7 @@ pub(super) async fn write(
         }
         let file = file.clone();
         let (written, outcome) = blocking
-            .run(move || {
+            .run_once(move || {
                 let outcome = place.write(&file, &buffer, done);
                 (buffer, outcome)
             })

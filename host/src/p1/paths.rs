@@ -46,14 +46,14 @@ pub(super) async fn with_path<R: Send + 'static>(
     memory: &GuestMemory<'_>,
     dir: &Dir,
     path: GuestPtr<str>,
-    call: impl FnOnce(&Dir, &str) -> core::Result<R> + Send + 'static,
+    call: impl Fn(&Dir, &str) -> core::Result<R> + Send + 'static,
 ) -> Result<R, Error> {
     let path = read(name, memory, path)?;
-    let outcome = match blocking {
-        Blocking::Inline => call(dir, &path),
-        Blocking::Pool => {
+    let outcome = match blocking.here(|| call(dir, &path)) {
+        Some(outcome) => outcome,
+        None => {
             let (dir, path) = (dir.clone(), path.into_owned());
-            blocking.run(move || call(&dir, &path)).await
+            blocking.run_once(move || call(&dir, &path)).await
         }
     };
     outcome.map_err(convert::error)
@@ -66,17 +66,17 @@ pub(super) async fn with_paths<R: Send + 'static>(
     memory: &GuestMemory<'_>,
     old: (&Dir, GuestPtr<str>),
     new: (&Dir, GuestPtr<str>),
-    call: impl FnOnce((&Dir, &str), (&Dir, &str)) -> core::Result<R> + Send + 'static,
+    call: impl Fn((&Dir, &str), (&Dir, &str)) -> core::Result<R> + Send + 'static,
 ) -> Result<R, Error> {
     let old_path = read(name, memory, old.1)?;
     let new_path = read(name, memory, new.1)?;
-    let outcome = match blocking {
-        Blocking::Inline => call((old.0, &old_path), (new.0, &new_path)),
-        Blocking::Pool => {
+    let outcome = match blocking.here(|| call((old.0, &old_path), (new.0, &new_path))) {
+        Some(outcome) => outcome,
+        None => {
             let (old_dir, old_path) = (old.0.clone(), old_path.into_owned());
             let (new_dir, new_path) = (new.0.clone(), new_path.into_owned());
             blocking
-                .run(move || call((&old_dir, &old_path), (&new_dir, &new_path)))
+                .run_once(move || call((&old_dir, &old_path), (&new_dir, &new_path)))
                 .await
         }
     };

@@ -35,7 +35,7 @@ impl OverlayP1Ctx {
             Some(listing) if !wants_dots => (0, listing),
             kept => {
                 let held = self.held_listings.clone();
-                let look = move |dir: &Dir| look(dir, &held, wants_dots, kept);
+                let look = move |dir: &Dir| look(dir, &held, wants_dots, kept.as_ref());
                 let mut found = self.blocking().run_on(&open.dir, look.clone()).await;
                 if let Err(error) = &found
                     && error.errno() == core::Errno::InsufficientMemory
@@ -98,10 +98,10 @@ fn look(
     dir: &Dir,
     held: &HeldListings,
     wants_dots: bool,
-    kept: Option<HeldListing>,
+    kept: Option<&HeldListing>,
 ) -> core::Result<(u64, HeldListing)> {
     let listing = match kept {
-        Some(listing) => listing,
+        Some(listing) => listing.clone(),
         None => {
             let listing = held.list(dir)?;
             // Here, where that may block.

@@ -15,7 +15,7 @@ impl OverlayCtxView<'_> {
     async fn on_any<R: Send + 'static>(
         &mut self,
         fd: &Resource<Descriptor>,
-        call: impl FnOnce(&Descriptor) -> Result<R> + Send + 'static,
+        call: impl Fn(&Descriptor) -> Result<R> + Send + 'static,
     ) -> FsResult<R> {
         let descriptor = self.table.get(fd)?;
         Ok(self.ctx.blocking().run_on(descriptor, call).await?)
@@ -25,7 +25,7 @@ impl OverlayCtxView<'_> {
         &mut self,
         fd: &Resource<Descriptor>,
         name: &'static str,
-        call: impl FnOnce(&File) -> Result<R> + Send + 'static,
+        call: impl Fn(&File) -> Result<R> + Send + 'static,
     ) -> FsResult<R> {
         let file = self.table.get(fd)?.file_for(name)?;
         Ok(self.ctx.blocking().run_on(file, call).await?)
@@ -35,7 +35,7 @@ impl OverlayCtxView<'_> {
         &mut self,
         fd: &Resource<Descriptor>,
         name: &'static str,
-        call: impl FnOnce(&Dir) -> Result<R> + Send + 'static,
+        call: impl Fn(&Dir) -> Result<R> + Send + 'static,
     ) -> FsResult<R> {
         let dir = self.table.get(fd)?.dir_for(name)?;
         Ok(self.ctx.blocking().run_on(dir, call).await?)

@@ -56,9 +56,15 @@ impl FileInputStream {
         }
     }
 
+    /// Begins to read at most `size` bytes.
     fn start(&mut self, size: usize) {
-        let (file, position) = (self.file.clone(), self.position);
-        self.state = State::Waiting(Task::start(move || Self::fetch(&file, position, size)));
+        let fetched = self
+            .blocking
+            .here(|| Self::fetch(&self.file, self.position, size));
+        self.state = fetched.unwrap_or_else(|| {
+            let (file, position) = (self.file.clone(), self.position);
+            State::Waiting(Task::start(move || Self::fetch(&file, position, size)))
+        });
     }
 
     async fn wait(&mut self) {
@@ -93,10 +99,7 @@ impl FileInputStream {
 impl InputStream for FileInputStream {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         if matches!(self.state, State::Idle) && size > 0 {
-            match self.blocking {
-                Blocking::Inline => self.state = Self::fetch(&self.file, self.position, size),
-                Blocking::Pool => self.start(size),
-            }
+            self.start(size);
         }
         self.take(size)
     }

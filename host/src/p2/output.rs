@@ -2,7 +2,7 @@
 
 use crate::blocking::{Blocking, Task};
 use crate::data::{Place, STREAM_BYTES};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use std::mem;
 use wasi_overlay_core::{Errno, File};
 use wasmtime_wasi_io::poll::Pollable;
@@ -52,6 +52,24 @@ impl FileOutputStream {
         Ok(place)
     }
 
+    /// Writes what it can on this thread. Returns what came of it; or what is left for the pool.
+    fn store_here(&mut self, bytes: &mut Bytes) -> Option<Result<Place, Errno>> {
+        if bytes.is_empty() {
+            let check = || self.place.check(&self.file);
+            return Some(self.blocking.here(check)?.map(|()| self.place));
+        }
+        while !bytes.is_empty() {
+            let mut place = self.place;
+            let write = || place.write_some(&self.file, bytes);
+            match self.blocking.here(write)? {
+                Ok(written) => bytes.advance(written.min(bytes.len())),
+                Err(code) => return Some(Err(code)),
+            }
+            self.place = place;
+        }
+        Some(Ok(self.place))
+    }
+
     fn finished(&mut self, result: Result<Place, Errno>) {
         self.state = match result {
             Ok(place) => {
@@ -78,7 +96,7 @@ impl FileOutputStream {
 
 #[async_trait::async_trait]
 impl OutputStream for FileOutputStream {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+    fn write(&mut self, mut bytes: Bytes) -> StreamResult<()> {
         match self.state {
             State::Ready if bytes.len() <= STREAM_BYTES => {}
             State::Closed => return Err(StreamError::Closed),
@@ -88,13 +106,12 @@ impl OutputStream for FileOutputStream {
                 ));
             }
         }
-        match self.blocking {
-            Blocking::Inline => {
-                let result = Self::store(&self.file, self.place, &bytes);
+        match self.store_here(&mut bytes) {
+            Some(result) => {
                 self.finished(result);
                 self.permit().map(|_| ())
             }
-            Blocking::Pool => {
+            None => {
                 let (file, place) = (self.file.clone(), self.place);
                 let store = move || Self::store(&file, place, &bytes);
                 self.state = State::Waiting(Task::start(store));
@@ -103,12 +120,17 @@ impl OutputStream for FileOutputStream {
         }
     }
 
-    async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
+    async fn blocking_write_and_flush(&mut self, mut bytes: Bytes) -> StreamResult<()> {
         self.ready().await;
         self.permit()?;
-        let (file, place) = (self.file.clone(), self.place);
-        let store = move || Self::store(&file, place, &bytes);
-        let result = self.blocking.run(store).await;
+        let result = match self.store_here(&mut bytes) {
+            Some(result) => result,
+            None => {
+                let (file, place) = (self.file.clone(), self.place);
+                let store = move || Self::store(&file, place, &bytes);
+                self.blocking.run_once(store).await
+            }
+        };
         self.finished(result);
         self.permit().map(|_| ())
     }

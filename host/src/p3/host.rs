@@ -18,7 +18,7 @@ type Store<U> = Accessor<U, WasiOverlay>;
 fn begin<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
-    call: impl FnOnce(&Descriptor) -> Result<R> + Send + 'static,
+    call: impl Fn(&Descriptor) -> Result<R> + Send + 'static,
 ) -> FsResult<Begun<Result<R>>> {
     store.with(|mut store| {
         let view = store.get();
@@ -30,7 +30,7 @@ fn begin<U, R: Send + 'static>(
 fn on_any<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
-    call: impl FnOnce(&Descriptor) -> Result<R> + Send + 'static,
+    call: impl Fn(&Descriptor) -> Result<R> + Send + 'static,
 ) -> impl Future<Output = FsResult<R>> + Send {
     let begun = begin(store, fd, call);
     async { Ok(begun?.await?) }
@@ -40,7 +40,7 @@ fn on_file<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
     name: &'static str,
-    call: impl FnOnce(&File) -> Result<R> + Send + 'static,
+    call: impl Fn(&File) -> Result<R> + Send + 'static,
 ) -> impl Future<Output = FsResult<R>> + Send {
     on_any(store, fd, move |descriptor| {
         call(descriptor.file_for(name)?)
@@ -51,7 +51,7 @@ fn on_dir<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
     name: &'static str,
-    call: impl FnOnce(&Dir) -> Result<R> + Send + 'static,
+    call: impl Fn(&Dir) -> Result<R> + Send + 'static,
 ) -> impl Future<Output = FsResult<R>> + Send {
     on_any(store, fd, move |descriptor| call(descriptor.dir_for(name)?))
 }
@@ -60,7 +60,7 @@ async fn on_two<U, R: Send + 'static>(
     store: &Store<U>,
     one: &Resource<Descriptor>,
     other: &Resource<Descriptor>,
-    call: impl FnOnce(&Descriptor, &Descriptor) -> Result<R> + Send + 'static,
+    call: impl Fn(&Descriptor, &Descriptor) -> Result<R> + Send + 'static,
 ) -> FsResult<R> {
     let other = store.with(|mut store| FsResult::Ok(store.get().table.get(other)?.clone()))?;
     on_any(store, one, move |one| call(one, &other)).await

@@ -37,9 +37,9 @@ impl EntryProducer {
             Ok(listing) => Ok(DirectoryEntryStream::new(listing)),
             Err(error) => Err(guest_code(&error)),
         };
-        let state = match blocking {
-            Blocking::Inline => State::after(list()),
-            Blocking::Pool => State::Listing(Task::start(list)),
+        let state = match blocking.here(&list) {
+            Some(listed) => State::after(listed),
+            None => State::Listing(Task::start(list)),
         };
         Self { state, outcome }
     }

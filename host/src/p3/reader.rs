@@ -115,9 +115,16 @@ impl<D> StreamProducer<D> for FileProducer {
             // A guest that asks whether it could read: a file always can be.
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        let read = match self.blocking {
-            Blocking::Inline => read_some(&self.file, room, self.position),
-            Blocking::Pool => {
+        // What is under way is waited for; what was stopped before it began is not made.
+        let here = match self.task {
+            None if self.blocking == Blocking::Inline || !finish => self
+                .blocking
+                .here(|| read_some(&self.file, room, self.position)),
+            _ => None,
+        };
+        let read = match here {
+            Some(read) => read,
+            None => {
                 let Some(read) = ready!(self.poll_pool(context, room.len(), finish)) else {
                     return Poll::Ready(Ok(StreamResult::Cancelled));
                 };

@@ -98,9 +98,16 @@ impl<D> StreamConsumer<D> for FileConsumer {
             // A guest that asks whether it could write: to a file it always can.
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        let written = match me.blocking {
-            Blocking::Inline => me.place.write_some(&me.file, bytes),
-            Blocking::Pool => match ready!(me.poll_pool(context, bytes, finish)) {
+        // As in `FileProducer`.
+        let here = match me.task {
+            None if me.blocking == Blocking::Inline || !finish => {
+                me.blocking.here(|| me.place.write_some(&me.file, bytes))
+            }
+            _ => None,
+        };
+        let written = match here {
+            Some(written) => written,
+            None => match ready!(me.poll_pool(context, bytes, finish)) {
                 Some(written) => written,
                 None => return Poll::Ready(Ok(StreamResult::Cancelled)),
             },

@@ -1,9 +1,13 @@
 //! Where a call blocks: on its own thread only if the embedder allows it.
 
 use crate::slow;
-use crate::support::{State, mounted};
+use crate::support::{State, borrow, mounted};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use wasi_overlay::p2::bindings::types::{HostDescriptor, PathFlags};
+use wasi_overlay::p2::bindings::types::{
+    DescriptorFlags, HostDescriptor, HostDirectoryEntryStream, OpenFlags, PathFlags,
+};
 use wasi_overlay::p2::{FsError, FsResult};
 use wasi_overlay::{Errno, FsPerms, OverlayView};
 
@@ -31,4 +35,69 @@ async fn a_call_that_waits_for_a_disk_leaves_the_executors_thread() {
 async fn a_call_stays_on_its_thread_where_that_is_allowed() {
     let stat = stat_beside_another_task(true, Duration::from_millis(50));
     assert!(matches!(stat.await, Err(FsError::Code(Errno::Busy))));
+}
+
+/// What an asynchronous host function answers at its first poll; none if it gives the thread back.
+fn now<T>(call: impl Future<Output = T>) -> Option<T> {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
+}
+
+/// A request: it looks at a file and a link, reads a file, and lists two directories.
+async fn request(state: &mut State) -> FsResult<(u64, String, Vec<u8>, usize)> {
+    let root = state.preopens().remove(0);
+    let fd = || borrow(&root);
+    let mut view = state.overlay();
+    let (follow, none) = (PathFlags::SYMLINK_FOLLOW, OpenFlags::empty());
+    let size = view.stat_at(fd(), follow, "link".into()).await?.size;
+    let target = view.readlink_at(fd(), "link".into()).await?;
+    view.metadata_hash_at(fd(), follow, "dir/inner".into())
+        .await?;
+    let read = DescriptorFlags::READ;
+    let opening = view.open_at(fd(), follow, "dir/inner".into(), none, read);
+    let file = opening.await?;
+    let (data, _) = view.read(borrow(&file), 100, 0).await?;
+    assert_eq!(view.stat(borrow(&file)).await?.size, 6);
+    let mut stream = view.read_via_stream(borrow(&file), 2)?;
+    let stream = view.table.get_mut(&mut stream)?;
+    assert_eq!(stream.blocking_read(100).await.unwrap(), "side");
+    let opening = view.open_at(fd(), follow, "dir".into(), OpenFlags::DIRECTORY, read);
+    let dir = opening.await?;
+    let mut names = 0;
+    for dir in [fd(), dir] {
+        let entries = view.read_directory(dir).await?;
+        while view.read_directory_entry(borrow(&entries))?.is_some() {
+            names += 1;
+        }
+    }
+    Ok((size, target, data, names))
+}
+
+/// Each call of a cold request waits for the layer, and each time the one thread is free to open the gate.
+/// A warm one never waits: it is answered at its first poll, though the layer would not answer.
+#[tokio::test(flavor = "current_thread")]
+async fn a_request_goes_to_the_pool_only_for_what_may_touch_a_disk() {
+    let (overlay, gate) = slow::overlay(Duration::from_secs(60));
+    let mut state = mounted(&overlay, FsPerms::ReadOnly, false);
+    gate.arm();
+    let gave_back = std::cell::Cell::new(0);
+    let expected = (5, "file".to_owned(), b"inside".to_vec(), 4);
+    {
+        let mut cold = pin!(request(&mut state));
+        let cold = std::future::poll_fn(|context| {
+            gate.shut();
+            let polled = cold.as_mut().poll(context);
+            gave_back.set(gave_back.get() + usize::from(polled.is_pending()));
+            gate.open();
+            polled
+        });
+        assert_eq!(cold.await.unwrap(), expected);
+    }
+    assert!(gave_back.get() >= 4, "{gave_back:?}");
+
+    gate.shut();
+    let warm = now(request(&mut state)).expect("all is known");
+    assert_eq!(warm.unwrap(), expected);
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
-use wasi_overlay::engine::layer::{Found, Layer, Listed};
+use wasi_overlay::engine::layer::{Found, Layer, Listed, ReadAt};
 use wasi_overlay::engine::{Meta, Name, Result};
 use wasi_overlay::{Errno, Lower, MemoryLayer, Overlay};
 
@@ -36,6 +36,11 @@ impl Gate {
         }
     }
 
+    /// Lets nobody pass any more.
+    pub(crate) fn shut(&self) {
+        *self.open.lock().unwrap() = false;
+    }
+
     /// Lets all pass that wait.
     pub(crate) fn open(&self) {
         *self.open.lock().unwrap() = true;
@@ -43,9 +48,27 @@ impl Gate {
     }
 }
 
+/// A file of such a layer.
+struct SlowFile {
+    file: <MemoryLayer as Layer>::File,
+    gate: Arc<Gate>,
+}
+
+impl ReadAt for SlowFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        self.gate.wait()?;
+        self.file.read_at(buffer, offset)
+    }
+
+    fn meta(&self) -> Result<Meta> {
+        self.gate.wait()?;
+        self.file.meta()
+    }
+}
+
 impl Layer for Slow {
     type Dir = <MemoryLayer as Layer>::Dir;
-    type File = <MemoryLayer as Layer>::File;
+    type File = SlowFile;
 
     fn root(&self) -> Result<Self::Dir> {
         self.layer.root()
@@ -65,15 +88,21 @@ impl Layer for Slow {
     }
 
     fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir> {
+        self.gate.wait()?;
         self.layer.open_dir(dir, name)
     }
 
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::File> {
         self.gate.wait()?;
-        self.layer.open_file(dir, name)
+        let file = self.layer.open_file(dir, name)?;
+        Ok(SlowFile {
+            file,
+            gate: Arc::clone(&self.gate),
+        })
     }
 
     fn read_link(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Box<[u8]>> {
+        self.gate.wait()?;
         self.layer.read_link(dir, name)
     }
 
@@ -101,7 +130,7 @@ pub(crate) fn overlay(patience: Duration) -> (Overlay, Arc<Gate>) {
     (overlay, gate)
 }
 
-/// Such a layer, with a file of five bytes, in which a call that waits for longer than `patience`
+/// Such a layer, with a file of five bytes, a link to it, and a directory with another, in which a call that waits for longer than `patience`
 /// fails.
 pub(crate) fn lower(patience: Duration) -> (Lower, Arc<Gate>) {
     let gate = Arc::new(Gate {
@@ -112,6 +141,8 @@ pub(crate) fn lower(patience: Duration) -> (Lower, Arc<Gate>) {
     });
     let layer = MemoryLayer::build()
         .file("file", b"hello")
+        .symlink("link", "file")
+        .file("dir/inner", b"inside")
         .finish()
         .unwrap();
     let slow = Slow {

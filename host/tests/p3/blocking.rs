@@ -3,11 +3,13 @@
 
 use crate::slow;
 use crate::state::{State, store};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use wasi_overlay::p3::bindings::types::{HostDescriptorWithStore, PathFlags};
 use wasi_overlay::p3::{FsError, FsResult};
 use wasi_overlay::{Errno, OverlayView, WasiOverlay};
-use wasmtime::component::Accessor;
+use wasmtime::component::{Accessor, Resource};
 
 /// A guest's `stat-at` on the slow layer, beside another task of its store that opens the gate.
 async fn stat_beside_another_task(allow_blocking: bool, patience: Duration) -> FsResult<u64> {
@@ -36,4 +38,27 @@ async fn a_call_that_waits_for_a_disk_stalls_no_other_task() {
 async fn a_call_stays_on_its_thread_where_that_is_allowed() {
     let stat = stat_beside_another_task(true, Duration::from_millis(50));
     assert!(matches!(stat.await, Err(FsError::Code(Errno::Busy))));
+}
+
+/// What was asked before is answered at the first poll, though the layer would not answer.
+#[tokio::test(flavor = "current_thread")]
+async fn what_is_known_does_not_leave_the_thread() {
+    let (overlay, gate) = slow::overlay(Duration::from_secs(60));
+    let (mut store, root) = store(&overlay, false);
+    gate.arm();
+    let ask = async |store: &Accessor<State>| {
+        let view = store.with_getter::<WasiOverlay>(State::overlay);
+        let stat = || {
+            let fd = Resource::new_borrow(root.rep());
+            WasiOverlay::stat_at(&view, fd, PathFlags::empty(), "file".to_owned())
+        };
+        gate.open();
+        assert_eq!(stat().await.unwrap().size, 5);
+        gate.shut();
+        match pin!(stat()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(stat) => stat.unwrap().size,
+            Poll::Pending => panic!("it waits, and nothing is unknown"),
+        }
+    };
+    assert_eq!(store.run_concurrent(ask).await.unwrap(), 5);
 }

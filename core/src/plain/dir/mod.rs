@@ -184,7 +184,14 @@ impl Plain for HostDir {
     }
 
     fn guarantees(&self) -> Guarantees {
-        storage::guarantees(&self.dir, &self.label)
+        let guarantees = storage::guarantees(&self.dir, &self.label);
+        Guarantees {
+            // Before Linux 5.8 `syncfs` did not say what could not be written.
+            syncs_whole: guarantees.syncs_whole
+                && self.is_readable
+                && open::tells_mount_points(self.dir.as_fd()),
+            ..guarantees
+        }
     }
 
     fn meta(&self, dir: &HostHandle, name: Option<Name<'_>>) -> Result<Meta> {
@@ -326,9 +333,12 @@ impl Plain for HostDir {
     }
 
     fn sync_all(&self) -> Result<()> {
-        reopen(&self.dir)
-            .and_then(rustix::fs::syncfs)
-            .map_err(from_errno)
+        // What could not be written since the descriptor was opened is told by it alone.
+        match self.is_readable {
+            true => rustix::fs::syncfs(&self.dir),
+            false => reopen(&self.dir).and_then(rustix::fs::syncfs),
+        }
+        .map_err(from_errno)
     }
 
     fn set_mode(&self, dir: &HostHandle, name: Option<Name<'_>>, mode: u32) -> Result<()> {

@@ -54,6 +54,14 @@ fn compared(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> 
     }
 }
 
+/// Whether the system says of every file if it is a mount point, as Linux does since 5.8.
+pub(super) fn tells_mount_points(dir: BorrowedFd<'_>) -> bool {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
+    let statx = rustix::fs::statx(dir, "", flags, StatxFlags::empty());
+    let mask = statx.map(|statx| statx.stx_attributes_mask);
+    mask.is_ok_and(|mask| mask.contains(StatxAttributes::MOUNT_ROOT))
+}
+
 /// Whether something is mounted on `name`.
 pub(super) fn is_mount_point(dir: BorrowedFd<'_>, name: &[u8]) -> Result<bool> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;

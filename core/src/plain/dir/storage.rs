@@ -11,13 +11,14 @@ struct Known {
 
 const JOURNALED: Guarantees = Guarantees {
     ordered_names: true,
-    errors_at_write: true,
+    ..LOCAL
 };
 
 /// Space is reserved when a write succeeds; what a crash keeps depends on what was synced.
 const LOCAL: Guarantees = Guarantees {
     ordered_names: false,
     errors_at_write: true,
+    syncs_whole: true,
 };
 
 /// The filesystems that are known to guarantee anything. All others are taken to guarantee nothing:

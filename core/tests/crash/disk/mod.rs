@@ -68,6 +68,7 @@ impl Disk {
         self.guarantees = Guarantees {
             ordered_names: temper == Temper::Ordered,
             errors_at_write: true,
+            syncs_whole: true,
         };
         self
     }

@@ -4,7 +4,7 @@
 //! its own.
 
 use guests_p1::{ROOT, raw, wasi};
-use guests_script::works::{DIRS, FILES, SMALL, STEP, WORKS};
+use guests_script::works::{DIRS, FILES, LITTLE, SMALL, STEP, UNPACKED_EACH, WORKS};
 use std::time::Instant;
 
 fn main() {
@@ -55,8 +55,8 @@ struct Bench {
     size: usize,
     /// A file that stays open.
     held: Option<wasi::Fd>,
-    /// How many of the lower layers' files were changed.
-    victims: u32,
+    /// How many names were used.
+    used: u32,
     /// What comes next at random.
     random: u64,
     buffer: Vec<u8>,
@@ -68,7 +68,7 @@ impl Bench {
             base,
             size,
             held: None,
-            victims: 0,
+            used: 0,
             random: 1,
             buffer: vec![7; STEP],
         }
@@ -83,6 +83,7 @@ impl Bench {
                 let file = self.create("work/old");
                 return raw::close(file).expect("it is open");
             }
+            "remove-unpacked" => return self.unpack("work/unpacked"),
             "stat-upper" => {
                 let file = self.create("work/made");
                 self.write(file, SMALL);
@@ -187,16 +188,41 @@ impl Bench {
                 self.rename("work/old", "work/renamed");
                 self.rename("work/renamed", "work/old");
             }
+            "mkdir-rmdir" => {
+                self.mkdir("work/dir");
+                self.rmdir("work/dir");
+            }
+            "create" => {
+                let name = self.next("work/");
+                self.create_empty(&name);
+            }
+            "request" => assert_eq!(self.request("request"), self.size),
+            "unpack" => self.unpack("work/tree"),
+            "remove-unpacked" => {
+                // Beside the files, ten of which are in each directory, the top.
+                let dirs = self.size.div_ceil(UNPACKED_EACH);
+                assert_eq!(self.remove_tree("work/unpacked"), self.size + dirs + 1);
+            }
+            "remove-tree" => assert_eq!(self.remove_tree("removed"), self.size),
+            "rename-dir" => self.rename("moved", "moved-renamed"),
+            "append-spread" => {
+                let name = self.next("spread/dir-") + "/file";
+                self.append(&name);
+            }
+            "rename-spread" => {
+                let name = self.next("spread/dir-") + "/file";
+                self.rename(&name, &format!("{name}.renamed"));
+            }
             "append-lower" | "append-copied" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.append(&name);
             }
             "unlink-lower" | "unlink-marked" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 raw::unlink(self.base, &name).expect("it is there");
             }
             "rename-lower" | "rename-copied" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.rename(&name, &format!("{name}-renamed"));
             }
             "copy-up-large" => self.append("large"),
@@ -224,10 +250,101 @@ impl Bench {
         self.held.expect("it was prepared")
     }
 
-    /// The next file of a lower layer that nothing was done to.
-    fn victim(&mut self) -> String {
-        self.victims += 1;
-        format!("victims/{:04}", self.victims - 1)
+    fn mkdir(&self, name: &str) {
+        raw::mkdir(self.base, name).expect("the name is free");
+    }
+
+    fn rmdir(&self, name: &str) {
+        raw::rmdir(self.base, name).expect("it is empty");
+    }
+
+    fn create_empty(&self, name: &str) {
+        raw::close(self.create(name)).expect("it is open");
+    }
+
+    /// The names in a directory, and whether each is a directory.
+    fn names(&mut self, name: &str) -> Vec<(String, bool)> {
+        let mut names = Vec::new();
+        self.list(name, |name, kind| {
+            let name = std::str::from_utf8(name).expect("names are text");
+            names.push((name.to_owned(), kind == wasi::FILETYPE_DIRECTORY.raw()));
+        });
+        names
+    }
+
+    fn write_little(&self, name: &str) {
+        let file = self.create(name);
+        self.write(file, LITTLE);
+        raw::close(file).expect("it is open");
+    }
+
+    fn read_little(&mut self, name: &str) {
+        let file = raw::open_read(self.base, name).expect("it is there");
+        assert_eq!(self.read(file, LITTLE + 1), LITTLE);
+        raw::close(file).expect("it is open");
+    }
+
+    fn unlink(&self, name: &str) {
+        raw::unlink(self.base, name).expect("it is there");
+    }
+
+    /// Makes as many files as a turn has to find.
+    fn unpack(&self, top: &str) {
+        self.mkdir(top);
+        for file in 0..self.size {
+            let dir = format!("{top}/dir-{:03}", file / UNPACKED_EACH);
+            if file % UNPACKED_EACH == 0 {
+                self.mkdir(&dir);
+            }
+            self.write_little(&format!("{dir}/file-{file:04}"));
+        }
+    }
+
+    /// Removes a directory and all that is in it; gives how many names that were.
+    fn remove_tree(&mut self, top: &str) -> usize {
+        let mut dirs = vec![top.to_owned()];
+        let mut next = 0;
+        let mut files = 0;
+        while let Some(dir) = dirs.get(next).cloned() {
+            next += 1;
+            for (name, is_dir) in self.names(&dir) {
+                let path = format!("{dir}/{name}");
+                if is_dir {
+                    dirs.push(path);
+                } else {
+                    self.unlink(&path);
+                    files += 1;
+                }
+            }
+        }
+        for dir in dirs.iter().rev() {
+            self.rmdir(dir);
+        }
+        files + dirs.len()
+    }
+
+    /// Reads every file below a directory; gives how many there are.
+    fn request(&mut self, top: &str) -> usize {
+        let mut left = vec![top.to_owned()];
+        let mut files = 0;
+        while let Some(dir) = left.pop() {
+            for (name, is_dir) in self.names(&dir) {
+                let path = format!("{dir}/{name}");
+                if is_dir {
+                    left.push(path);
+                } else {
+                    self.read_little(&path);
+                    files += 1;
+                }
+            }
+        }
+        files
+    }
+
+    /// The next name that nothing was done to.
+    fn next(&mut self, prefix: &str) -> String {
+        self.used += 1;
+        format!("{prefix}{:04}", self.used - 1)
     }
 
     /// Where to read next, a whole page within the file.

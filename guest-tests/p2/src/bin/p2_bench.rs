@@ -9,7 +9,7 @@ use guests_p2::{
     Descriptor, DescriptorType, ErrorCode, OpenFlags, PathFlags, StreamError, open, open_dir,
     open_write, root, say, write_file,
 };
-use guests_script::works::{DIRS, FILES, SMALL, STEP, WORKS};
+use guests_script::works::{DIRS, FILES, LITTLE, SMALL, STEP, UNPACKED_EACH, WORKS};
 
 guests_p2::command!(run);
 
@@ -60,8 +60,8 @@ struct Bench {
     size: usize,
     /// A file that stays open.
     held: Option<Descriptor>,
-    /// How many of the lower layers' files were changed.
-    victims: u32,
+    /// How many names were used.
+    used: u32,
     /// What comes next at random.
     random: u64,
     data: Vec<u8>,
@@ -73,7 +73,7 @@ impl Bench {
             base,
             size,
             held: None,
-            victims: 0,
+            used: 0,
             random: 1,
             data: vec![7; STEP],
         }
@@ -85,6 +85,7 @@ impl Bench {
             "fstat" => "a/b/c",
             "random-read" | "random-read-at" => "big",
             "rename" => return drop(self.create("work/old")),
+            "remove-unpacked" => return self.unpack("work/unpacked"),
             "stat-upper" => return self.write("work/made", SMALL),
             _ => return,
         };
@@ -146,16 +147,41 @@ impl Bench {
                 self.rename("work/old", "work/renamed");
                 self.rename("work/renamed", "work/old");
             }
+            "mkdir-rmdir" => {
+                self.mkdir("work/dir");
+                self.rmdir("work/dir");
+            }
+            "create" => {
+                let name = self.next("work/");
+                self.create_empty(&name);
+            }
+            "request" => assert_eq!(self.request("request"), self.size),
+            "unpack" => self.unpack("work/tree"),
+            "remove-unpacked" => {
+                // Beside the files, ten of which are in each directory, the top.
+                let dirs = self.size.div_ceil(UNPACKED_EACH);
+                assert_eq!(self.remove_tree("work/unpacked"), self.size + dirs + 1);
+            }
+            "remove-tree" => assert_eq!(self.remove_tree("removed"), self.size),
+            "rename-dir" => self.rename("moved", "moved-renamed"),
+            "append-spread" => {
+                let name = self.next("spread/dir-") + "/file";
+                self.append(&name);
+            }
+            "rename-spread" => {
+                let name = self.next("spread/dir-") + "/file";
+                self.rename(&name, &format!("{name}.renamed"));
+            }
             "append-lower" | "append-copied" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.append(&name);
             }
             "unlink-lower" | "unlink-marked" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.unlink(&name);
             }
             "rename-lower" | "rename-copied" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.rename(&name, &format!("{name}-renamed"));
             }
             "copy-up-large" => self.append("large"),
@@ -183,10 +209,94 @@ impl Bench {
         self.held.as_ref().expect("it was prepared")
     }
 
-    /// The next file of a lower layer that nothing was done to.
-    fn victim(&mut self) -> String {
-        self.victims += 1;
-        format!("victims/{:04}", self.victims - 1)
+    fn mkdir(&self, name: &str) {
+        self.base
+            .create_directory_at(name)
+            .expect("the name is free");
+    }
+
+    fn rmdir(&self, name: &str) {
+        self.base.remove_directory_at(name).expect("it is empty");
+    }
+
+    fn create_empty(&self, name: &str) {
+        drop(self.create(name));
+    }
+
+    /// The names in a directory, and whether each is a directory.
+    fn names(&self, name: &str) -> Vec<(String, bool)> {
+        let mut names = Vec::new();
+        list(&self.base, name, |entry| {
+            names.push((entry.name, entry.type_ == DescriptorType::Directory));
+        });
+        names
+    }
+
+    fn write_little(&self, name: &str) {
+        self.write(name, LITTLE);
+    }
+
+    fn read_little(&self, name: &str) {
+        assert_eq!(read(&self.base, name), LITTLE);
+    }
+
+    /// Makes as many files as a turn has to find.
+    fn unpack(&self, top: &str) {
+        self.mkdir(top);
+        for file in 0..self.size {
+            let dir = format!("{top}/dir-{:03}", file / UNPACKED_EACH);
+            if file % UNPACKED_EACH == 0 {
+                self.mkdir(&dir);
+            }
+            self.write_little(&format!("{dir}/file-{file:04}"));
+        }
+    }
+
+    /// Removes a directory and all that is in it; gives how many names that were.
+    fn remove_tree(&self, top: &str) -> usize {
+        let mut dirs = vec![top.to_owned()];
+        let mut next = 0;
+        let mut files = 0;
+        while let Some(dir) = dirs.get(next).cloned() {
+            next += 1;
+            for (name, is_dir) in self.names(&dir) {
+                let path = format!("{dir}/{name}");
+                if is_dir {
+                    dirs.push(path);
+                } else {
+                    self.unlink(&path);
+                    files += 1;
+                }
+            }
+        }
+        for dir in dirs.iter().rev() {
+            self.rmdir(dir);
+        }
+        files + dirs.len()
+    }
+
+    /// Reads every file below a directory; gives how many there are.
+    fn request(&self, top: &str) -> usize {
+        let mut left = vec![top.to_owned()];
+        let mut files = 0;
+        while let Some(dir) = left.pop() {
+            for (name, is_dir) in self.names(&dir) {
+                let path = format!("{dir}/{name}");
+                if is_dir {
+                    left.push(path);
+                } else {
+                    self.read_little(&path);
+                    files += 1;
+                }
+            }
+        }
+        files
+    }
+
+    /// The next name that nothing was done to.
+    fn next(&mut self, prefix: &str) -> String {
+        self.used += 1;
+        format!("{prefix}{:04}", self.used - 1)
     }
 
     /// Where to read next, a whole page within the file.

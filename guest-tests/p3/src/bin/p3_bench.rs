@@ -8,7 +8,7 @@ use guests_p3::{
     Descriptor, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags, StreamResult,
     append, open, open_dir, open_write, root, say, sink, write_file,
 };
-use guests_script::works::{DIRS, FILES, SMALL, STEP, WORKS};
+use guests_script::works::{DIRS, FILES, LITTLE, SMALL, STEP, UNPACKED_EACH, WORKS};
 
 guests_p3::command!(run);
 
@@ -65,8 +65,8 @@ struct Bench {
     size: usize,
     /// A file that stays open.
     held: Option<Descriptor>,
-    /// How many of the lower layers' files were changed.
-    victims: u32,
+    /// How many names were used.
+    used: u32,
     /// What comes next at random.
     random: u64,
 }
@@ -77,7 +77,7 @@ impl Bench {
             base,
             size,
             held: None,
-            victims: 0,
+            used: 0,
             random: 1,
         }
     }
@@ -88,6 +88,7 @@ impl Bench {
             "fstat" => "a/b/c",
             "random-read" => "big",
             "rename" => return drop(self.create("work/old").await),
+            "remove-unpacked" => return self.unpack("work/unpacked").await,
             "stat-upper" => return self.write("work/made", SMALL).await,
             _ => return,
         };
@@ -142,16 +143,44 @@ impl Bench {
                 self.rename("work/old", "work/renamed").await;
                 self.rename("work/renamed", "work/old").await;
             }
+            "mkdir-rmdir" => {
+                self.mkdir("work/dir").await;
+                self.rmdir("work/dir").await;
+            }
+            "create" => {
+                let name = self.next("work/");
+                self.create_empty(&name).await;
+            }
+            "request" => assert_eq!(self.request("request").await, self.size),
+            "unpack" => self.unpack("work/tree").await,
+            "remove-unpacked" => {
+                // Beside the files, ten of which are in each directory, the top.
+                let dirs = self.size.div_ceil(UNPACKED_EACH);
+                assert_eq!(
+                    self.remove_tree("work/unpacked").await,
+                    self.size + dirs + 1
+                );
+            }
+            "remove-tree" => assert_eq!(self.remove_tree("removed").await, self.size),
+            "rename-dir" => self.rename("moved", "moved-renamed").await,
+            "append-spread" => {
+                let name = self.next("spread/dir-") + "/file";
+                self.append(&name).await;
+            }
+            "rename-spread" => {
+                let name = self.next("spread/dir-") + "/file";
+                self.rename(&name, &format!("{name}.renamed")).await;
+            }
             "append-lower" | "append-copied" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.append(&name).await;
             }
             "unlink-lower" | "unlink-marked" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.unlink(&name).await;
             }
             "rename-lower" | "rename-copied" => {
-                let name = self.victim();
+                let name = self.next("victims/");
                 self.rename(&name, &format!("{name}-renamed")).await;
             }
             "copy-up-large" => self.append("large").await,
@@ -178,10 +207,95 @@ impl Bench {
         self.held.as_ref().expect("it was prepared")
     }
 
-    /// The next file of a lower layer that nothing was done to.
-    fn victim(&mut self) -> String {
-        self.victims += 1;
-        format!("victims/{:04}", self.victims - 1)
+    async fn mkdir(&self, name: &str) {
+        let made = self.base.create_directory_at(name).await;
+        made.expect("the name is free");
+    }
+
+    async fn rmdir(&self, name: &str) {
+        let removed = self.base.remove_directory_at(name).await;
+        removed.expect("it is empty");
+    }
+
+    async fn create_empty(&self, name: &str) {
+        drop(self.create(name).await);
+    }
+
+    /// The names in a directory, and whether each is a directory.
+    async fn names(&self, name: &str) -> Vec<(String, bool)> {
+        let mut names = Vec::new();
+        list(&self.base, name, |entry| {
+            names.push((entry.name, matches!(entry.type_, DescriptorType::Directory)));
+        })
+        .await;
+        names
+    }
+
+    async fn write_little(&self, name: &str) {
+        self.write(name, LITTLE).await;
+    }
+
+    async fn read_little(&self, name: &str) {
+        assert_eq!(read(&self.base, name).await, LITTLE);
+    }
+
+    /// Makes as many files as a turn has to find.
+    async fn unpack(&self, top: &str) {
+        self.mkdir(top).await;
+        for file in 0..self.size {
+            let dir = format!("{top}/dir-{:03}", file / UNPACKED_EACH);
+            if file % UNPACKED_EACH == 0 {
+                self.mkdir(&dir).await;
+            }
+            self.write_little(&format!("{dir}/file-{file:04}")).await;
+        }
+    }
+
+    /// Removes a directory and all that is in it; gives how many names that were.
+    async fn remove_tree(&self, top: &str) -> usize {
+        let mut dirs = vec![top.to_owned()];
+        let mut next = 0;
+        let mut files = 0;
+        while let Some(dir) = dirs.get(next).cloned() {
+            next += 1;
+            for (name, is_dir) in self.names(&dir).await {
+                let path = format!("{dir}/{name}");
+                if is_dir {
+                    dirs.push(path);
+                } else {
+                    self.unlink(&path).await;
+                    files += 1;
+                }
+            }
+        }
+        for dir in dirs.iter().rev() {
+            self.rmdir(dir).await;
+        }
+        files + dirs.len()
+    }
+
+    /// Reads every file below a directory; gives how many there are.
+    async fn request(&self, top: &str) -> usize {
+        let mut left = vec![top.to_owned()];
+        let mut files = 0;
+        while let Some(dir) = left.pop() {
+            for (name, is_dir) in self.names(&dir).await {
+                let path = format!("{dir}/{name}");
+                if is_dir {
+                    left.push(path);
+                } else {
+                    self.read_little(&path).await;
+                    files += 1;
+                }
+            }
+        }
+        files
+    }
+
+    /// The next name that nothing was done to.
+    fn next(&mut self, prefix: &str) -> String {
+        self.used += 1;
+        format!("{prefix}{:04}", self.used - 1)
     }
 
     /// Where to read next, a whole page within the file.

@@ -19,7 +19,7 @@ use crate::error::{Errno, Result};
 use crate::name::Name;
 
 /// What a walk does in each directory.
-pub(super) trait Visitor {
+pub(crate) trait Visitor {
     /// An open directory, or the same directory of several trees.
     type Dir;
 
@@ -42,7 +42,7 @@ pub(super) trait Visitor {
 }
 
 /// Adds the name of a directory to those that are to be visited.
-pub(super) fn add(names: &mut Vec<u8>, name: Name<'_>) {
+pub(crate) fn add(names: &mut Vec<u8>, name: Name<'_>) {
     names.extend_from_slice(name.as_bytes());
     names.push(0);
 }
@@ -52,7 +52,7 @@ pub(super) fn add(names: &mut Vec<u8>, name: Name<'_>) {
 ///
 /// # Errors
 /// Those of `visitor`; `no-entry` if a directory that must stay is gone.
-pub(super) fn walk<V: Visitor>(visitor: &mut V, root: V::Dir) -> Result<()> {
+pub(crate) fn walk<V: Visitor>(visitor: &mut V, root: V::Dir) -> Result<()> {
     let mut walk = Walk {
         visitor,
         names: Vec::new(),

@@ -1,0 +1,337 @@
+//! Copy-up of a directory with all that is in it, for a rename: the tree is made where no reader sees it,
+//! and appears in one step.
+//!
+//! A file at a time, each copy would have to be on disk before it gets its name, and thousands of syncs
+//! take longer than all the rest. Here they are one.
+//!
+//! ```text
+//!   1. stage      every directory, file and link, in the place of nothing    copy lock of the directory
+//!   2. sync       each file; or, if there are more than a few, all at once
+//!   3. publish    rename to its name                                         tree exclusive
+//!   4. switch     nodes that somebody has, from the top down
+//! ```
+//! Nothing below the directory changes meanwhile: whoever would change it copies the directory up first,
+//! and waits for its copy lock. Files that are open go on with the copies, which they open when they next
+//! need them ([`OverlayFile`](super::OverlayFile)).
+
+use super::Shared;
+use super::copy_data::copy_data;
+use super::copy_up::{Data, never_copied};
+use super::node::{Child, Children, Node, Place};
+use crate::error::{Errno, Error, Result};
+use crate::hash::HashMap;
+use crate::layer::erased::{AnyAt, AnyUpper, DirHandle};
+use crate::layer::{Attributes, Copied, New, WriteAt};
+use crate::log;
+use crate::meta::{Identity, Kind};
+use crate::name::{Name, NameBuf};
+use crate::stack::{LowerNode, Merge};
+use crate::walk::{self, Visitor};
+use std::sync::Arc;
+
+/// So many files are synced one by one. A sync of the whole filesystem waits for what others have written
+/// too, and takes longer than those.
+const FEW: usize = 8;
+
+/// A copy of a whole directory in the making.
+struct Tree<'a> {
+    shared: &'a Shared,
+    upper: &'a dyn AnyUpper,
+    /// Whether one sync can bring all of it to disk.
+    syncs_whole: bool,
+    /// What was copied, by the directory that it is in ([`address`]). A stack keeps its directories.
+    copied: HashMap<usize, Vec<Copy>>,
+    /// Those of the directories that were entered so far.
+    files: usize,
+}
+
+/// Something that was copied.
+struct Copy {
+    name: NameBuf,
+    kind: Kind,
+    /// Device and inode number of the copy.
+    number: (u64, u64),
+    /// Of a directory, what it is a copy of.
+    dir: Option<Arc<LowerNode>>,
+    /// Who it goes on being; none of a file with other names, which go on showing the lower file.
+    identity: Option<Identity>,
+}
+
+fn address(dir: &Arc<LowerNode>) -> usize {
+    Arc::as_ptr(dir).addr()
+}
+
+impl Shared {
+    /// Brings `dir`, a directory, into the upper with all that is in it, unless the upper has it already.
+    /// Returns whether all of it is there now.
+    ///
+    /// # Errors
+    /// As [`copy_up`](Self::copy_up).
+    pub(super) fn copy_up_tree(&self, dir: &Arc<Node>) -> Result<bool> {
+        if dir.upper.get().is_some() {
+            return Ok(false);
+        }
+        let _changing = self.begin_change()?;
+        let _copying = dir.copying.lock();
+        if dir.upper.get().is_some() {
+            return Ok(false);
+        }
+        let upper = self.upper()?;
+        let syncs_whole = upper.syncs_whole();
+        if self.keeps_no_order && !syncs_whole {
+            // Links and directories cannot be synced one by one.
+            return Ok(false);
+        }
+        let lower = dir.below().ok_or(Errno::Io)?;
+        let _copying = log::copying(|| super::path_of(dir), None);
+        let staged = upper.stage(New::Dir { opaque: false })?;
+        let Some(top) = upper.staged_dir(&staged)? else {
+            return Ok(false);
+        };
+        let mut tree = Tree {
+            shared: self,
+            upper,
+            syncs_whole,
+            copied: HashMap::default(),
+            files: 0,
+        };
+        let made = walk::walk(&mut tree, (Arc::clone(lower), top))
+            .and_then(|()| self.dressed(lower, staged))
+            .and_then(|copy| tree.sync().map(|()| copy));
+        // Of a mount that ended meanwhile: what was staged went with it.
+        let copy = made.map_err(|error| self.upper().err().unwrap_or(error))?;
+        self.copy_up_above(dir)?;
+
+        let _tree = self.tree.write();
+        self.publish_locked(dir, copy)?;
+        self.switch_below(dir, &tree);
+        Ok(true)
+    }
+
+    /// Has all nodes below `dir` know that the upper has them, and where. Nothing here can fail.
+    ///
+    /// Preconditions: the tree lock is held, exclusive; `dir` was just published.
+    fn switch_below(&self, dir: &Arc<Node>, tree: &Tree<'_>) {
+        tree.identify();
+        let mut dirs = vec![(Arc::clone(dir), None)];
+        while let Some((dir, number)) = dirs.pop() {
+            let (Some(state), Some(below)) = (&dir.dir, dir.below()) else {
+                continue;
+            };
+            let copies = tree.copied.get(&address(below));
+            let copies = copies.map_or(&[][..], Vec::as_slice);
+            let _names = state.names.write();
+            let mut children = state.children.write();
+            children.insert_copies(copies, |name, copy| {
+                if tree.is_synced_whole() {
+                    return None;
+                }
+                // What a sync of a file in a directory has to bring to disk, its node knows.
+                let place = Place::At(Arc::clone(&dir), name.to_owned());
+                Some(Arc::new(Node::lower(place, copy.dir.as_ref()?)))
+            });
+            self.count_names(copies.len());
+            for copy in copies {
+                let Some(Child::Node(node)) = children.map.get(&copy.name) else {
+                    continue;
+                };
+                match node.kind {
+                    Kind::Dir => dirs.push((Arc::clone(node), Some(copy.number))),
+                    _ => self.switch(node, copy.number),
+                }
+            }
+            if copies.len() > self.limits.table_entries {
+                children.forget_names();
+            }
+            drop(children);
+            // Files with several names are others now.
+            let listing = state.listing.lock().take();
+            drop(listing);
+            if !tree.is_synced_whole() {
+                state.unsynced.mark();
+            }
+            if let Some(number) = number {
+                self.switch(&dir, number);
+            }
+        }
+    }
+
+    /// Has a node know that the upper has it, under this number.
+    fn switch(&self, node: &Node, number: (u64, u64)) {
+        let part = self.upper_part(number);
+        let _state = node.state.lock();
+        node.touch();
+        if node.upper.set(part).is_err() {
+            debug_assert!(false, "the copy lock of the directory admits one");
+        }
+    }
+}
+
+impl Children {
+    /// Takes note that the upper has copies of all that is here: nodes that somebody has are the copies',
+    /// and `make` may make others.
+    fn insert_copies(
+        &mut self,
+        copies: &[Copy],
+        mut make: impl FnMut(Name<'_>, &Copy) -> Option<Arc<Node>>,
+    ) {
+        for copy in copies {
+            let name = copy.name.as_name();
+            let node = match self.map.get(name.as_bytes()) {
+                Some(Child::Lower(node)) => node.upgrade(),
+                Some(Child::Node(_) | Child::Seen { .. } | Child::Hidden) | None => None,
+            };
+            let child = match node.or_else(|| make(name, copy)) {
+                Some(node) => Child::Node(node),
+                None => Child::Seen {
+                    kind: copy.kind,
+                    inode: copy.number.1,
+                },
+            };
+            self.map.insert(copy.name.clone(), child);
+        }
+        self.complete = true;
+    }
+}
+
+impl Tree<'_> {
+    /// Whether all of it is synced at once.
+    fn is_synced_whole(&self) -> bool {
+        let is_better = self.files > FEW || self.shared.keeps_no_order;
+        self.shared.syncs_copies && is_better && self.syncs_whole
+    }
+
+    /// Has all of it survive a crash of the machine that keeps what comes next.
+    fn sync(&self) -> Result<()> {
+        match self.is_synced_whole() {
+            true => self.upper.sync_all(),
+            false => Ok(()),
+        }
+    }
+
+    /// Keeps who each of the copies is.
+    fn identify(&self) {
+        let mut origins = self.shared.origins.lock();
+        for copy in self.copied.values().flatten() {
+            if let Some(identity) = copy.identity {
+                origins.insert(copy.number, identity);
+            }
+        }
+    }
+
+    /// Copies what is `name` in a lower directory to `to`.
+    fn copy(&mut self, dir: &Arc<LowerNode>, to: &DirHandle, name: Name<'_>) -> Result<Copy> {
+        let shared = self.shared;
+        let lower = child(shared, dir, name)?;
+        let kind = lower.kind();
+        let mut fill = |_: &dyn WriteAt| Ok(());
+        let at = AnyAt {
+            dir: to,
+            name,
+            modified: None,
+        };
+        let meta = match kind {
+            Kind::Dir => {
+                let copied = Copied {
+                    new: New::Dir { opaque: false },
+                    attributes: Attributes::default(),
+                    fill: &mut fill,
+                    sync: false,
+                };
+                self.upper.copy_into(at, copied)?
+            }
+            Kind::Symlink => {
+                let copied = Copied {
+                    new: New::Symlink(lower.target(&shared.stack)?),
+                    attributes: shared.attributes(&lower, Data::Keep, None)?,
+                    fill: &mut fill,
+                    sync: false,
+                };
+                self.upper.copy_into(at, copied)?
+            }
+            Kind::File => {
+                let mut xattrs = None;
+                let from = lower.open_by(&shared.stack, &mut |layer, dir, name| {
+                    let (file, names) = layer.open_to_copy(dir, name)?;
+                    xattrs = Some(names);
+                    Ok(file)
+                })?;
+                let mut fill = |to: &dyn WriteAt| copy_data(&lower.meta(), from.as_file(), to);
+                let copied = Copied {
+                    new: New::File,
+                    attributes: shared.attributes(&lower, Data::Keep, xattrs)?,
+                    fill: &mut fill,
+                    sync: shared.syncs_copies && !self.is_synced_whole(),
+                };
+                self.upper.copy_into(at, copied)?
+            }
+            Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
+                return Err(never_copied());
+            }
+        };
+        let is_one = kind == Kind::Dir || lower.meta().links < 2;
+        Ok(Copy {
+            name: name.to_owned(),
+            kind,
+            number: (meta.device, meta.inode),
+            identity: is_one.then(|| shared.identity_of_lower(&lower)),
+            dir: (kind == Kind::Dir).then_some(lower),
+        })
+    }
+}
+
+/// What is `name` in a lower directory, of which that was just listed.
+fn child(shared: &Shared, dir: &Arc<LowerNode>, name: Name<'_>) -> Result<Arc<LowerNode>> {
+    let child = dir.child(&shared.stack, name)?.ok_or_else(|| {
+        let message = "a lower directory lists what is not there: was the layer changed?";
+        Error::new(Errno::Io, message)
+    })?;
+    Ok(child.into_owned())
+}
+
+impl Visitor for Tree<'_> {
+    /// A lower directory, and its copy.
+    type Dir = (Arc<LowerNode>, DirHandle);
+    const LEAVES: bool = true;
+
+    fn open(&self, (dir, to): &Self::Dir, name: Name<'_>) -> Result<Option<Self::Dir>> {
+        let opened = (
+            child(self.shared, dir, name)?,
+            self.upper.open_dir(to, name)?,
+        );
+        Ok(Some(opened))
+    }
+
+    fn enter(&mut self, (dir, to): &Self::Dir, names: &mut Vec<u8>) -> Result<()> {
+        let mut merge = Merge::new(usize::MAX);
+        dir.list(&self.shared.stack, &mut merge)?;
+        let (bytes, records) = merge.finish(|_, _| {});
+        // Counted before the first is copied: of many, none is synced by itself.
+        self.files += records
+            .iter()
+            .filter(|record| record.kind == Some(Kind::File))
+            .count();
+        let mut copies = Vec::with_capacity(records.len());
+        for record in &records {
+            let name = Name::checked(record.name(&bytes));
+            let copy = self.copy(dir, to, name)?;
+            if copy.kind == Kind::Dir {
+                walk::add(names, name);
+            }
+            copies.push(copy);
+        }
+        self.copied.insert(address(dir), copies);
+        Ok(())
+    }
+
+    fn leave(&mut self, (dir, to): &Self::Dir, name: Name<'_>) -> Result<()> {
+        let lower = child(self.shared, dir, name)?;
+        let at = AnyAt {
+            dir: to,
+            name,
+            modified: None,
+        };
+        let attributes = self.shared.attributes(&lower, Data::Keep, None)?;
+        self.upper.dress_dir(at, attributes)
+    }
+}
