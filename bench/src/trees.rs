@@ -314,12 +314,18 @@ mod tests {
             names(&trees.layer(index), "", &mut merged);
         }
         assert!(plain == merged);
-        let walked = |path: &&String| path.contains("/file-");
+        let walked = |path: &&String| path.starts_with("/tree/") && path.contains("/file-");
         assert_eq!(plain.iter().filter(walked).count(), 1000);
 
         // And again after something was changed.
         std::fs::write(trees.plain().join("work/new"), "new").unwrap();
         std::fs::remove_file(trees.plain().join("victims/0003")).unwrap();
+        std::fs::remove_dir_all(trees.plain().join("removed")).unwrap();
+        let rename = |from: &str, to: &str| {
+            std::fs::rename(trees.plain().join(from), trees.plain().join(to)).unwrap();
+        };
+        rename("moved", "moved-renamed");
+        rename("spread/dir-0003/file", "spread/dir-0003/file.renamed");
         std::fs::write(trees.upper().join("new"), "new").unwrap();
         trees.restore().unwrap();
         let mut restored = BTreeSet::new();

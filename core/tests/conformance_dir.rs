@@ -53,7 +53,7 @@ macro_rules! passes {
 
 passes! {
     Directories::upper =>
-    names creates staging publishes removes removed_objects renames links sequences writes sizes
+    names creates staging publishes copies removes removed_objects renames links sequences writes sizes
     sparse times modes xattrs threads
 }
 
@@ -67,7 +67,7 @@ mod on_demand {
 
     passes! {
         upper =>
-        names creates staging publishes removes removed_objects renames links sequences writes
+        names creates staging publishes copies removes removed_objects renames links sequences writes
         sizes sparse times modes xattrs threads
     }
 
@@ -93,7 +93,7 @@ mod by_path {
 
     passes! {
         upper =>
-        names creates staging publishes removes removed_objects renames links sequences writes
+        names creates staging publishes copies removes removed_objects renames links sequences writes
         sizes sparse times modes xattrs threads
     }
 }

@@ -18,7 +18,7 @@ macro_rules! passes {
 }
 
 passes! {
-    names creates staging publishes removes removed_objects renames sequences links writes sizes sparse
+    names creates staging publishes copies removes removed_objects renames sequences links writes sizes sparse
     times modes xattrs threads
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cut.rs` | every operation of the matrix, cut after each change |
 //! | `power.rs` | the same and random plans, with unsynced data lost or torn, and unsynced names lost from the end (ext4, xfs) or anywhere (btrfs) |
+//! | `directories.rs` | the rename of a directory of many files, with the power lost at every moment of it |
 //! | `fault.rs` | every operation of the matrix, with each call of a layer failing once |
 //! | `plans.rs` | random plans on real directories, cut and faulted |
 //! | `host.rs` | some of the matrix on real directories |
@@ -16,6 +17,7 @@
 
 mod cell;
 mod cut;
+mod directories;
 mod disk;
 mod fault;
 mod history;
@@ -61,7 +63,7 @@ mod the_disk_in_memory {
     use super::*;
 
     passes! {
-        names creates staging publishes removes removed_objects renames links sequences writes
+        names creates staging publishes copies removes removed_objects renames links sequences writes
         sizes times modes xattrs threads
     }
 }

@@ -1,8 +1,8 @@
 //! What is whole at birth is made in place.
 
 use super::kit::{
-    Mounted, Seen, Was, age, at, fails, listing, make_dir, moved, name, ok, read_all, root, seen,
-    write_all,
+    Mounted, Seen, Was, age, at, fails, listing, make_dir, meta, moved, name, ok, read_all, root,
+    seen, write_all,
 };
 use crate::error::Errno;
 use crate::layer::{Leave, New, Over, Upper};
@@ -49,6 +49,15 @@ fn makes<U: Upper>(upper: &U, dir: &U::Dir, text: &str, new: New<'_>, was: Was) 
         New::Dir { opaque } => Seen::Dir { opaque },
     };
     assert_eq!(seen(upper, dir, name), expected, "created over {was:?}");
+    let (told, found) = (
+        ok("created_meta", upper.created_meta(dir, name)),
+        meta(upper, dir, name),
+    );
+    assert_eq!(
+        (told.kind, told.inode, told.size, told.links),
+        (found.kind, found.inode, found.size, found.links),
+        "created_meta is not what find tells"
+    );
     match (new, file) {
         (New::File, Some(file)) => {
             write_all(&file, b"new data", 0);

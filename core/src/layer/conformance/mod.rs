@@ -16,6 +16,7 @@
 //! the call has to fail and lose nothing.
 
 mod attributes;
+mod copies;
 mod create;
 mod data;
 mod fixture;
@@ -31,6 +32,7 @@ mod sequences;
 mod threads;
 
 pub use attributes::{modes, times, xattrs};
+pub use copies::copies;
 pub use create::creates;
 pub use data::{sizes, sparse, writes};
 pub use fixture::{Entry, fixture, plant};
@@ -60,6 +62,7 @@ pub fn upper<U: Upper>(make: &dyn Fn() -> U) {
     creates(make);
     staging(make);
     publishes(make);
+    copies(make);
     removes(make);
     removed_objects(make);
     renames(make);

@@ -421,8 +421,9 @@ impl Bench {
         const PAGE: usize = 4096;
         let dir = raw::open_dir(self.base, name).expect("it is there");
         let mut cookie = 0;
+        let mut page = [0; PAGE];
         loop {
-            let page = &mut self.buffer[..PAGE];
+            let page = &mut page[..];
             // SAFETY: the buffer is as long as is said, and outlives the call.
             let used = unsafe { wasi::fd_readdir(dir, page.as_mut_ptr(), PAGE, cookie) }
                 .expect("it can be listed");

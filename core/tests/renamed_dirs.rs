@@ -1,0 +1,150 @@
+//! A directory of a layer is renamed with all that is in it: who has something of it open notices nothing.
+#![cfg(feature = "dir")]
+
+use cap_std::ambient_authority;
+use wasi_overlay_core::{Dir, File, Lower, OpenHow, Opened, Overlay};
+
+const READ: OpenHow = OpenHow {
+    follow: true,
+    create: false,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    read: true,
+    write: false,
+};
+const WRITE: OpenHow = OpenHow {
+    write: true,
+    ..READ
+};
+
+fn file(root: &Dir, path: &str, how: OpenHow) -> File {
+    match root.open_at(path, how).unwrap() {
+        Opened::File(file) => file,
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    }
+}
+
+fn dir(root: &Dir, path: &str) -> Dir {
+    match root.open_at(path, READ).unwrap() {
+        Opened::Dir(dir) => dir,
+        Opened::File(_) => panic!("{path} is a file"),
+    }
+}
+
+fn data(file: &File) -> String {
+    String::from_utf8(file.read_vec_at(100, 0).unwrap()).unwrap()
+}
+
+/// An overlay on a layer with `from`, in which and below which are so many files.
+fn overlay(temp: &tempfile::TempDir, files: usize) -> Overlay {
+    let low = temp.path().join("low");
+    for dir in ["from/inner/empty", "up"] {
+        std::fs::create_dir_all(low.join(dir)).unwrap();
+    }
+    std::fs::create_dir_all(temp.path().join("up")).unwrap();
+    for file in 0..files {
+        let dir = ["from", "from/inner"][file % 2];
+        std::fs::write(low.join(format!("{dir}/{file}")), format!("lower {file}")).unwrap();
+    }
+    // Files with two names are each a file of their own, once they are copied.
+    std::fs::hard_link(low.join("from/0"), low.join("from/linked")).unwrap();
+    let open = |name| {
+        let path = temp.path().join(name);
+        cap_std::fs::Dir::open_ambient_dir(path, ambient_authority()).unwrap()
+    };
+    Overlay::builder()
+        .lower(Lower::dir("low", open("low")).unwrap())
+        .upper_dir("up", open("up"))
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn what_is_open_goes_on_with_the_copies() {
+    // Synced one by one, and at once.
+    for files in [6, 30] {
+        let temp = tempfile::tempdir().unwrap();
+        let overlay = overlay(&temp, files);
+        let root = overlay.root();
+        let read = file(&root, "from/2", READ);
+        let removed = file(&root, "from/inner/3", READ);
+        let replaced = file(&root, "from/4", READ);
+        let untouched = file(&root, "from/inner/1", READ);
+        let (held, empty) = (dir(&root, "from/inner"), dir(&root, "from/inner/empty"));
+        let paths = ["from", "from/2", "from/inner", "from/inner/5"];
+        let who = |paths: &[String]| -> Vec<_> {
+            let who = paths
+                .iter()
+                .map(|path| root.identity_at(path, true).unwrap());
+            who.collect()
+        };
+        let before = who(&paths.map(str::to_owned));
+        let listed = |dir: &Dir| -> Vec<_> {
+            let names = dir.list().unwrap();
+            names.iter().map(|entry| entry.name.to_string()).collect()
+        };
+        let names = listed(&held);
+
+        root.rename_at("from", &root, "to").unwrap();
+        assert_eq!(who(&paths.map(|path| path.replace("from", "to"))), before);
+        assert_eq!(listed(&held), names);
+        assert_eq!(data(&read), "lower 2");
+        for path in ["to/2", "to/inner/3", "to/4"] {
+            file(&root, path, WRITE).write_at(b"UPPER", 0).unwrap();
+        }
+        assert_eq!(data(&read), "UPPER 2");
+        // Nobody read these since they were copied, and their names go.
+        root.unlink_file_at("to/inner/3").unwrap();
+        root.rename_at("to/2", &root, "to/4").unwrap();
+        assert_eq!(
+            (data(&removed), data(&replaced)),
+            ("UPPER 3".into(), "UPPER 4".into())
+        );
+        assert_eq!(removed.stat().unwrap().links, 0);
+        assert_eq!(data(&untouched), "lower 1");
+
+        // Directories that were open are the copies.
+        file(
+            &held,
+            "new",
+            OpenHow {
+                create: true,
+                ..WRITE
+            },
+        );
+        empty.create_directory_at("made").unwrap();
+        for path in ["to/inner/new", "to/inner/empty/made"] {
+            root.stat_at(path, true).unwrap();
+        }
+        file(&root, "to/linked", WRITE)
+            .write_at(b"OTHER", 0)
+            .unwrap();
+        assert_eq!(data(&file(&root, "to/0", READ)), "lower 0");
+        drop((root, held, empty, read, removed, replaced, untouched));
+        overlay.close().unwrap();
+        assert!(!temp.path().join("up/from").exists());
+        let left = std::fs::read(temp.path().join("up/to/inner/1")).unwrap();
+        assert_eq!(left, b"lower 1");
+    }
+}
+
+/// A full disk, say: the copy goes, and nothing has changed.
+#[test]
+fn a_directory_that_cannot_be_copied_stays() {
+    let temp = tempfile::tempdir().unwrap();
+    let overlay = overlay(&temp, 20);
+    let root = overlay.root();
+    let fifo = temp.path().join("low/from/inner/fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let error = root.rename_at("from", &root, "to").unwrap_err();
+    assert_eq!(error.errno(), wasi_overlay_core::Errno::Unsupported);
+    assert!(error.to_string().contains("fifo"), "{error}");
+    assert_eq!(dir(&root, "from").list().unwrap().len(), 12);
+    assert!(root.stat_at("to", true).is_err());
+    drop(root);
+    overlay.close().unwrap();
+    let left: Vec<_> = std::fs::read_dir(temp.path().join("up")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
