@@ -206,16 +206,17 @@ impl Trees {
         for index in 0..VICTIMS {
             self.put_deep(index % self.layers, &spread(index), &[7; SMALL])?;
         }
+        // What is in a directory of these comes with it, as a package's files do.
         for (index, path) in (0..).zip(self.removed()) {
-            self.put_deep(index % self.layers, &path, &[7; LITTLE])?;
+            self.put_deep(index / REMOVED_FILES % self.layers, &path, &[7; LITTLE])?;
         }
         for index in 0..self.sizes.tree_files {
             let path = format!("moved/dir-{:03}/file-{index:04}", index / 50);
-            self.put_deep(index % self.layers, &path, &[7; LITTLE])?;
+            self.put_deep(index / 50 % self.layers, &path, &[7; LITTLE])?;
         }
         for index in 0..REQUESTED {
             let path = format!("request/dir-{:02}/file-{index:03}", index / 20);
-            self.put_deep(index % self.layers, &path, &[7; LITTLE])?;
+            self.put_deep(index / 20 % self.layers, &path, &[7; LITTLE])?;
         }
         (0..self.sizes.files).try_for_each(|file| self.put_walked(file))
     }

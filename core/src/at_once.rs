@@ -9,8 +9,12 @@
 //! A question changes nothing, so it can be asked twice. What changes something is not tried, but for
 //! the data of a file of an upper in memory: that is one call of the layer, made or not.
 
-use crate::error::{Errno, Error, Result};
-use crate::sync::{RwLock, RwLockReadGuard, waiting};
+use crate::error::Result;
+#[cfg(feature = "native")]
+use crate::error::{Errno, Error};
+#[cfg(feature = "native")]
+use crate::sync::waiting;
+use crate::sync::{RwLock, RwLockReadGuard};
 
 /// Asks a question of a [`Dir`](crate::Dir) or a [`File`](crate::File) on a thread that must not
 /// block. None if that would take a call of a layer that is not [in
@@ -35,10 +39,10 @@ pub fn at_once<T>(ask: impl FnOnce() -> T) -> Option<T> {
     waiting::without(ask)
 }
 
-/// Whether this thread must not wait.
-#[inline]
+/// Whether this thread must not wait. A component's never has to hurry.
+#[cfg(feature = "native")]
 pub(crate) fn is_on() -> bool {
-    cfg!(feature = "native") && !waiting::is_allowed()
+    !waiting::is_allowed()
 }
 
 /// Says that what comes may take a while.
@@ -47,10 +51,11 @@ pub(crate) fn is_on() -> bool {
 /// `would-block` if this thread must not wait. Nobody is told of it: there is no answer then.
 #[inline]
 pub(crate) fn may_wait() -> Result<()> {
-    match is_on() {
-        true => Err(refused()),
-        false => Ok(()),
+    #[cfg(feature = "native")]
+    if is_on() {
+        return Err(refused());
     }
+    Ok(())
 }
 
 /// The lock, shared. Others may hold it while they call a layer.
@@ -58,17 +63,22 @@ pub(crate) fn may_wait() -> Result<()> {
 /// # Errors
 /// As [`may_wait`], if somebody has it alone.
 pub(crate) fn read<T: ?Sized>(lock: &RwLock<T>) -> Result<RwLockReadGuard<'_, T>> {
-    match is_on() {
-        true => lock.try_read().ok_or_else(refused),
-        false => Ok(lock.read()),
+    #[cfg(feature = "native")]
+    if is_on() {
+        return lock.try_read().ok_or_else(refused);
     }
+    Ok(lock.read())
 }
 
 /// Whether there will be no answer, whatever the call says.
 pub(crate) fn gave_up() -> bool {
-    cfg!(feature = "native") && waiting::gave_up()
+    #[cfg(feature = "native")]
+    return waiting::gave_up();
+    #[cfg(not(feature = "native"))]
+    false
 }
 
+#[cfg(feature = "native")]
 #[cold]
 fn refused() -> Error {
     waiting::give_up();

@@ -13,6 +13,7 @@
 //! what thread goes on: `tests/schedules.rs`.
 
 mod rank;
+#[cfg(feature = "native")]
 pub(crate) mod waiting;
 
 #[cfg(not(shuttle))]
@@ -149,6 +150,7 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// The lock, shared, if nobody has it alone.
+    #[cfg(feature = "native")]
     pub(crate) fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         let guard = match self.lock.try_read() {
             Ok(guard) => guard,

@@ -102,7 +102,7 @@ const LARGE: usize = 100_000;
 fn lower() -> Lower {
     let layer = MemoryLayer::build()
         .file("dir/small", b"data")
-        .file("dir/large", &[7; LARGE])
+        .file("dir/large", [7; LARGE])
         .symlink("dir/link", "small")
         .dir("dir/empty")
         .file("top", b"");
@@ -139,6 +139,9 @@ fn asked_twice<T: Debug + PartialEq>(what: &str, ask: impl Fn() -> Result<T>) {
     assert_eq!(again.map_err(|error| error.errno()), answer, "{what}");
 }
 
+/// What it is called, and what asks it.
+type Question<'a> = (&'a str, &'a dyn Fn(&Dir) -> Result<String>);
+
 #[test]
 fn what_was_asked_before_is_answered_at_once() {
     let read = |root: &Dir, path: &str, how: OpenHow| {
@@ -146,7 +149,7 @@ fn what_was_asked_before_is_answered_at_once() {
         file.read_vec_at(10, 1)
     };
     // Each on an overlay of its own, where nobody asked for anything.
-    let ask: [(&str, &dyn Fn(&Dir) -> Result<String>); 9] = [
+    let ask: [Question<'_>; 9] = [
         ("stat", &|root| {
             Ok(format!("{:?}", root.stat_at("dir/small", true)?))
         }),

@@ -122,6 +122,7 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn usage(&self) -> Option<Usage>;
     fn is_ephemeral(&self) -> bool;
     fn keeps_order(&self) -> bool;
+    #[cfg(feature = "native")]
     fn syncs_whole(&self) -> bool;
     fn may_fail_at_close(&self) -> bool;
     fn enforces_modes(&self) -> bool;
@@ -457,6 +458,7 @@ impl<L: Upper> AnyUpper for Erased<L> {
         self.layer.keeps_order()
     }
 
+    #[cfg(feature = "native")]
     fn syncs_whole(&self) -> bool {
         self.layer.syncs_whole()
     }

@@ -40,6 +40,7 @@ mod lower;
 mod mounts;
 mod oci;
 mod prepare;
+#[cfg(feature = "native")]
 mod removal;
 #[cfg(feature = "native")]
 mod staged_tree;

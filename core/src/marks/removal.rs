@@ -8,10 +8,6 @@ use crate::walk::{self, Visitor};
 use std::ops::ControlFlow;
 
 /// What the owner of a directory needs to empty it.
-#[cfg_attr(
-    not(feature = "native"),
-    expect(dead_code, reason = "a component has no modes")
-)]
 pub(super) const OWNER_ALL: u32 = 0o700;
 
 /// Removes what is in a directory.

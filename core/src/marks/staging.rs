@@ -1,8 +1,10 @@
 //! Where things are made that nobody sees yet.
 
 use super::dress::Dressed;
+#[cfg(feature = "native")]
+use super::removal;
 use super::work::{Folder, Work};
-use super::{grant, oci, removal};
+use super::{grant, oci};
 use crate::error::{Errno, Error, Result};
 use crate::layer::{Attributes, New, ReadAt};
 use crate::meta::{Kind, Meta};
@@ -169,5 +171,17 @@ pub(super) fn discard<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>, kind: K
     if kind != Kind::Dir {
         return plain.remove_file(dir, name);
     }
-    removal::remove(plain, dir, name)
+    #[cfg(feature = "native")]
+    return removal::remove(plain, dir, name);
+    // A component stages no trees, and leaves those of another program to it.
+    #[cfg(not(feature = "native"))]
+    {
+        let inside = plain.open_dir(dir, name)?;
+        match plain.remove_file(&inside, oci::opaque()) {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+        plain.remove_dir(dir, name)
+    }
 }

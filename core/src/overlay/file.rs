@@ -198,6 +198,7 @@ impl OverlayFile {
         }
         if open.node.upper.get().is_some() {
             let copied = open.node.state.lock().copied.clone();
+            #[cfg(feature = "native")]
             let copied = match copied {
                 Some(copied) => copied,
                 // It was copied with its directory.
@@ -205,6 +206,8 @@ impl OverlayFile {
                     upper.open_read(dir, name)
                 })?,
             };
+            #[cfg(not(feature = "native"))]
+            let copied = copied.ok_or(Errno::Io)?;
             return Ok(Source::Upper(&**open.upper.get_or_init(|| copied)));
         }
         match &open.lower {

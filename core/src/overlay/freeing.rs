@@ -16,6 +16,7 @@ pub(super) struct Rest {
     /// An upper in memory.
     pub(super) upper: Option<Arc<dyn AnyUpper>>,
     /// About how many files that are.
+    #[cfg(feature = "native")]
     pub(super) files: usize,
 }
 

@@ -326,13 +326,15 @@ impl Shared {
             return origin;
         }
         let reuse = self.removed_dirs.lock().reuse(number);
+        let (layer, of) = match reuse {
+            None => (LAYER_OF_UPPER, inode),
+            Some(reuse) => (LAYER_OF_REUSE, reuse),
+        };
+        let identity = self.key.of(layer, device, of);
         match reuse {
-            None => self.key.of(LAYER_OF_UPPER, device, inode),
-            Some(reuse) => {
-                let identity = self.key.of(LAYER_OF_REUSE, device, reuse);
-                // Somebody else may have asked meanwhile: all agree on one.
-                *self.origins.lock().entry(number).or_insert(identity)
-            }
+            None => identity,
+            // Somebody else may have asked meanwhile: all agree on one.
+            Some(_) => *self.origins.lock().entry(number).or_insert(identity),
         }
     }
 

@@ -68,6 +68,7 @@ pub(crate) use ending::retry_while_ending;
 pub(crate) use explain::Hider;
 pub use file::OverlayFile;
 
+#[cfg(feature = "native")]
 use crate::at_once;
 use crate::budget::Budget;
 use crate::error::{Errno, Error, Result};
@@ -215,11 +216,16 @@ impl Shared {
     /// # Errors
     /// `would-block` if that may take a while, and this thread must not wait.
     fn may_call_upper(&self) -> Result<()> {
-        let in_memory = |upper: &dyn AnyUpper| cfg!(feature = "native") && upper.is_in_memory();
-        match at_once::is_on() && !self.upper.as_deref().is_some_and(in_memory) {
-            true => at_once::may_wait(),
-            false => Ok(()),
+        #[cfg(feature = "native")]
+        if at_once::is_on()
+            && !self
+                .upper
+                .as_ref()
+                .is_some_and(|upper| upper.is_in_memory())
+        {
+            return at_once::may_wait();
         }
+        Ok(())
     }
 
     /// How often a move by a copy began or ended.
@@ -228,6 +234,19 @@ impl Shared {
         return self.copies.load(Ordering::SeqCst);
         #[cfg(not(feature = "native"))]
         0
+    }
+
+    /// About how many files the overlay keeps in memory.
+    #[cfg(feature = "native")]
+    fn kept_files(&self) -> usize {
+        let usage = match &self.upper {
+            Some(upper) if upper.is_ephemeral() => upper.usage(),
+            Some(_) | None => None,
+        };
+        let stored = usage.map_or(0, |usage| {
+            usize::try_from(usage.inodes).unwrap_or(usize::MAX)
+        });
+        self.kept_names().saturating_add(stored)
     }
 
     /// Whether changes are refused.
@@ -283,18 +302,16 @@ impl Drop for Shared {
         if let Err(error) = self.close() {
             tracing::warn!(%error, "the upper could not be closed cleanly; the next mount mends it");
         }
-        let kept = self.kept_names();
+        #[cfg(feature = "native")]
+        let files = self.kept_files();
         // A tree on a disk is given back now, and its descriptors.
         let upper = self.upper.take_if(|upper| upper.is_ephemeral());
-        let stored = upper.as_ref().and_then(|upper| upper.usage());
-        let stored = stored.map_or(0, |usage| {
-            usize::try_from(usage.inodes).unwrap_or(usize::MAX)
-        });
         let root = Node::new(Kind::Dir, Place::Dead, None, None);
         freeing::Rest {
             root: std::mem::replace(&mut self.root, Arc::new(root)),
             upper,
-            files: kept.saturating_add(stored),
+            #[cfg(feature = "native")]
+            files,
         }
         .free();
     }

@@ -223,6 +223,7 @@ impl Node {
     }
 
     /// Whether it was only in a lower layer once.
+    #[cfg(feature = "native")]
     pub(super) fn was_lower(&self) -> bool {
         self.below.is_some()
     }

@@ -122,11 +122,8 @@ impl OverlayDir {
             step if self.read_only && step != (Step::File { write: false }) => {
                 Err(self.shared.refused_change())
             }
-            Step::Create | Step::File { write: true } if at_once::is_on() => {
-                at_once::may_wait()?;
-                Err(Errno::WouldBlock.into())
-            }
             Step::Create => {
+                at_once::may_wait()?;
                 let made = self.shared.create(walked, New::File, self.read_only)?;
                 let Some((node, Some(file))) = made else {
                     return Err(Errno::Io.into());
@@ -136,6 +133,9 @@ impl OverlayDir {
                 Ok(Opened::File(OverlayFile::from(open).into()))
             }
             Step::File { write } => {
+                if write {
+                    at_once::may_wait()?;
+                }
                 let node = self.shared.materialize(walked.trail())?;
                 let opened = self.open_file(Arc::clone(&node), walked.at(), how, write)?;
                 // See `descend_and_open`.

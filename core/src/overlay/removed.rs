@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 /// Directories that were removed, by device and inode.
 #[derive(Default)]
 pub(super) struct RemovedDirs {
-    nodes: HashMap<(u64, u64), Vec<Weak<Node>>>,
+    nodes: HashMap<(u64, u64), Weak<Node>>,
     /// How many numbers were in use twice so far.
     reused: u64,
 }
@@ -19,21 +19,22 @@ pub(super) struct RemovedDirs {
 const SOME: usize = 64;
 
 impl RemovedDirs {
-    /// Takes note that a directory is about to be removed.
+    /// Takes note that a directory is removed.
     pub(super) fn insert(&mut self, number: (u64, u64), node: &Arc<Node>) {
-        if self.nodes.len() >= SOME && self.nodes.len().is_power_of_two() {
-            self.nodes.retain(|_, nodes| nodes.iter().any(is_held));
+        // If another of that number is held, this one's identity was not made of the number.
+        if self.nodes.get(&number).is_some_and(is_held) {
+            return;
         }
-        let nodes = self.nodes.entry(number).or_default();
-        nodes.retain(is_held);
-        nodes.push(Arc::downgrade(node));
+        if self.nodes.len() >= SOME && self.nodes.len().is_power_of_two() {
+            self.nodes.retain(|_, node| is_held(node));
+        }
+        self.nodes.insert(number, Arc::downgrade(node));
     }
 
     /// Whether somebody holds a directory that had this number: which of those that were in use twice
     /// it is.
     pub(super) fn reuse(&mut self, number: (u64, u64)) -> Option<u64> {
-        let nodes = self.nodes.get(&number)?;
-        if !nodes.iter().any(is_held) {
+        if !is_held(self.nodes.get(&number)?) {
             self.nodes.remove(&number);
             return None;
         }

@@ -1,5 +1,8 @@
 //! What two calls do to one another, with the second one put where it hurts most.
 
+mod at_once;
+mod kept;
+
 use super::Overlay;
 use super::node::Node;
 use super::resolve::Last;
@@ -184,76 +187,6 @@ fn a_change_that_waits_behind_close_changes_nothing() {
         assert_eq!(error.errno(), Errno::Io);
     });
     overlay.shared.closed.store(false, Ordering::Release);
-}
-
-/// The number of a directory that was removed is given to what is made next. It was the same directory
-/// then, for who compares the two.
-#[test]
-fn what_gets_the_number_of_a_removed_directory_is_another() {
-    let overlay = in_memory();
-    let (root, shared) = (overlay.root(), &overlay.shared);
-    let remove = |hold: bool| {
-        root.create_directory_at("new").unwrap();
-        let node = node(&overlay, "new");
-        let part = node.upper_part().unwrap();
-        let (number, identity) = (part.number(), part.identity);
-        root.remove_directory_at("new").unwrap();
-        (number, identity, hold.then_some(node))
-    };
-    let ((device, inode), before, held) = remove(true);
-    let now = shared.identity_of_upper(device, inode);
-    assert_ne!(now, before);
-    assert_eq!(shared.identity_of_upper(device, inode), now);
-    assert_eq!(held.unwrap().identity(shared), before);
-
-    let ((device, inode), before, _) = remove(false);
-    assert_eq!(shared.identity_of_upper(device, inode), before);
-
-    // What nobody holds is forgotten.
-    for _ in 0..1000 {
-        remove(false);
-    }
-    assert!(shared.removed_dirs.lock().len() <= 64);
-}
-
-/// Who changes a directory holds its lock while it calls layers, so who must not wait does not wait for
-/// that lock.
-#[test]
-fn what_is_asked_at_once_waits_for_no_change() {
-    let overlay = in_memory();
-    let root = overlay.root();
-    let file = open(&root, "d/f", WRITE);
-    let ask: [&dyn Fn() -> crate::Result<()>; 3] = [
-        &|| root.stat_at("d/f", true).map(drop),
-        &|| root.stat_at("d/none", true).map(drop),
-        &|| match root.open_at("d", OpenHow::default())? {
-            Opened::Dir(dir) => dir.list().map(drop),
-            Opened::File(_) => panic!("it is a directory"),
-        },
-    ];
-    let dir = node(&overlay, "d");
-    // One that everybody knows needs no lock.
-    let answers = |locked: [bool; 3]| {
-        for (ask, is_locked) in ask.iter().zip(locked) {
-            assert_eq!(crate::at_once(ask).is_none(), is_locked);
-        }
-    };
-    answers([false; 3]);
-    let names = dir.dir().unwrap().names.write();
-    answers([false, false, true]);
-    // The names that the upper has there are not known any more.
-    dir.dir().unwrap().children.write().forget_names();
-    answers([false, true, true]);
-    drop(names);
-    answers([false; 3]);
-
-    let changes = overlay.shared.changes.write();
-    assert!(crate::at_once(|| file.write_at(b"x", 0)).is_none());
-    drop(changes);
-    assert_eq!(
-        crate::at_once(|| file.write_at(b"x", 0)).unwrap().unwrap(),
-        1
-    );
 }
 
 /// A copy-up puts the times of its directory back. What a guest set between looking and putting

@@ -10,6 +10,7 @@
 
 use super::Shared;
 use super::node::{Child, Children, Node};
+#[cfg(feature = "native")]
 use crate::at_once;
 use crate::meta::Kind;
 use crate::sync::atomic::Ordering;
@@ -33,6 +34,7 @@ impl Shared {
     pub(super) fn trim_if_large(&self) {
         let most = self.limits.kept_nodes;
         // A sweep takes milliseconds: whoever asks next where it may wait does it.
+        #[cfg(feature = "native")]
         if at_once::is_on() {
             return;
         }
@@ -49,6 +51,10 @@ impl Shared {
     /// is forgotten.
     fn trim(&self) {
         let may_forget = (self.upper.as_ref()).is_some_and(|upper| !upper.is_ephemeral());
+        if cfg!(not(feature = "native")) && !may_forget {
+            // A component has no files of lower layers open that its guest has not.
+            return;
+        }
         let mut kept = 0;
         let mut dirs = vec![Arc::clone(&self.root)];
         let mut next = 0;
@@ -59,7 +65,9 @@ impl Shared {
                 continue;
             };
             let mut children = state.children.write();
-            children.forget_dead();
+            if cfg!(feature = "native") {
+                children.forget_dead();
+            }
             if may_forget {
                 children.forget_files();
             }

@@ -38,15 +38,14 @@ fn layer() -> Moment {
     }
     root.symlink_at("inner/1", "from/link").unwrap();
     overlay.close().unwrap();
-    let now = disk.journal().now().clone();
-    now
+    Moment::clone(disk.journal().now())
 }
 
 /// Loses the power at each moment of the rename and of a sync after it; returns how often the old name was left, and the new.
 fn lose(temper: Temper, mode: Mode) -> [usize; 2] {
-    let layer = layer();
+    let layers = [layer()];
     let disk = Disk::default().that_says(temper);
-    let overlay = mount(disks(&[layer.clone()]), mode.upper(disk.clone()), false).unwrap();
+    let overlay = mount(disks(&layers), mode.upper(disk.clone()), false).unwrap();
     let root = overlay.root();
     let before = without_dir_times(tree(&root));
     disk.journal().record();
@@ -60,7 +59,7 @@ fn lose(temper: Temper, mode: Mode) -> [usize; 2] {
         for _ in 0..DRAWS {
             let left = disk.journal().lose_power(at, temper, &mut random);
             let again = Disk::of(&left).that_says(temper);
-            let overlay = mount(disks(&[layer.clone()]), mode.upper(again.clone()), false).unwrap();
+            let overlay = mount(disks(&layers), mode.upper(again.clone()), false).unwrap();
             let found = without_dir_times(tree(&overlay.root()));
             let name = [&before, &after]
                 .into_iter()

@@ -60,8 +60,8 @@ async fn request(state: &mut State) -> FsResult<(u64, String, Vec<u8>, usize)> {
     let file = opening.await?;
     let (data, _) = view.read(borrow(&file), 100, 0).await?;
     assert_eq!(view.stat(borrow(&file)).await?.size, 6);
-    let mut stream = view.read_via_stream(borrow(&file), 2)?;
-    let stream = view.table.get_mut(&mut stream)?;
+    let stream = view.read_via_stream(borrow(&file), 2)?;
+    let stream = view.table.get_mut(&stream)?;
     assert_eq!(stream.blocking_read(100).await.unwrap(), "side");
     let opening = view.open_at(fd(), follow, "dir".into(), OpenFlags::DIRECTORY, read);
     let dir = opening.await?;
