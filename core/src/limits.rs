@@ -49,9 +49,10 @@ pub struct Limits {
     /// small files: these are for several programs, and little beside the memory of one guest.
     /// Where there are no threads (a component) nothing is kept.
     pub kept_data: usize,
-    /// Names that an overlay keeps for its upper before it forgets those that nobody uses, and
-    /// reads them again when they are wanted. An upper in memory forgets none: its own quota is
-    /// the bound.
+    /// Names that an overlay keeps for its upper, and for lower files that were opened, before it
+    /// forgets those that nobody uses, and reads them again when they are wanted. Those of an upper in
+    /// memory are not forgotten: its own quota is the bound. [`Overlay::kept_names`](crate::Overlay::kept_names)
+    /// tells how many there are.
     pub kept_nodes: usize,
     /// Listings (snapshots of directories) that an overlay keeps for later streams.
     pub kept_listings: usize,

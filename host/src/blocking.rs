@@ -64,11 +64,19 @@ impl Blocking {
         }
     }
 
-    /// The answer of `call`, if it may be made on this thread: it may block, or need not wait.
+    /// The answer of `call`, if it may be made on this thread: it may block, or need not wait. An
+    /// asynchronous function [takes turns](Self::take_turns) after it.
     pub(crate) fn here<R>(self, call: impl FnOnce() -> R) -> Option<R> {
         match self {
             Self::Inline => Some(call()),
             Self::Pool => at_once(call),
+        }
+    }
+
+    /// Lets others have their turn on a thread that must not block, now and then.
+    pub(crate) async fn take_turns(self) {
+        if self == Self::Pool {
+            coop::consume_budget().await;
         }
     }
 }

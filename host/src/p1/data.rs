@@ -1,8 +1,9 @@
 //! Data between files and guest memory.
 //!
 //! On a thread that may block, and where nothing has to be waited for, a file reads and writes guest
-//! memory itself. Guest memory cannot be lent to another thread, and a shared one not even to a system call, since other threads
-//! of the guest may change it meanwhile: there the data goes through a buffer of bounded size.
+//! memory itself. Guest memory cannot be lent to another thread, and a shared one not even to a system
+//! call, since other threads of the guest may change it meanwhile: there the data goes through a buffer
+//! of bounded size.
 //!
 //! All buffers of a call are served, not only the first as in wasmtime-wasi: C libraries write
 //! in two pieces and would come back for the second.
@@ -161,6 +162,7 @@ pub(super) async fn read(
             if let Some(outcome) = blocking.here(|| file.read_at(target, at)) {
                 spans = ahead;
                 progress.add(span.len(), outcome)?;
+                blocking.take_turns().await;
                 continue;
             }
         }
@@ -235,6 +237,7 @@ pub(super) async fn write(
             if let Some(outcome) = blocking.here(|| place.write(file, data, done)) {
                 spans = ahead;
                 progress.add(span.len(), outcome)?;
+                blocking.take_turns().await;
                 continue;
             }
         }

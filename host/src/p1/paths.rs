@@ -50,7 +50,10 @@ pub(super) async fn with_path<R: Send + 'static>(
 ) -> Result<R, Error> {
     let path = read(name, memory, path)?;
     let outcome = match blocking.here(|| call(dir, &path)) {
-        Some(outcome) => outcome,
+        Some(outcome) => {
+            blocking.take_turns().await;
+            outcome
+        }
         None => {
             let (dir, path) = (dir.clone(), path.into_owned());
             blocking.run_once(move || call(&dir, &path)).await
@@ -71,7 +74,10 @@ pub(super) async fn with_paths<R: Send + 'static>(
     let old_path = read(name, memory, old.1)?;
     let new_path = read(name, memory, new.1)?;
     let outcome = match blocking.here(|| call((old.0, &old_path), (new.0, &new_path))) {
-        Some(outcome) => outcome,
+        Some(outcome) => {
+            blocking.take_turns().await;
+            outcome
+        }
         None => {
             let (old_dir, old_path) = (old.0.clone(), old_path.into_owned());
             let (new_dir, new_path) = (new.0.clone(), new_path.into_owned());
