@@ -174,10 +174,13 @@ impl Keep {
     }
 }
 
-/// What is kept goes with its stack or upper, though a slot may be held for longer.
+/// Descriptors go with their stack or upper, though a slot may be held for longer.
+#[cfg(feature = "dir")]
 impl Drop for Keep {
     fn drop(&mut self) {
-        self.clear();
+        if self.holds_descriptors() {
+            self.clear();
+        }
     }
 }
 

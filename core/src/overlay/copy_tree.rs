@@ -122,7 +122,7 @@ impl Shared {
             let copies = copies.map_or(&[][..], Vec::as_slice);
             let _names = state.names.write();
             let mut children = state.children.write();
-            children.insert_copies(copies, |name, copy| {
+            let nodes = children.insert_copies(copies, |name, copy| {
                 if tree.is_synced_whole() {
                     return None;
                 }
@@ -131,13 +131,10 @@ impl Shared {
                 Some(Arc::new(Node::lower(place, copy.dir.as_ref()?)))
             });
             self.count_names(copies.len());
-            for copy in copies {
-                let Some(Child::Node(node)) = children.map.get(&copy.name) else {
-                    continue;
-                };
+            for (node, number) in nodes {
                 match node.kind {
-                    Kind::Dir => dirs.push((Arc::clone(node), Some(copy.number))),
-                    _ => self.switch(node, copy.number),
+                    Kind::Dir => dirs.push((node, Some(number))),
+                    _ => self.switch(&node, number),
                 }
             }
             if copies.len() > self.limits.table_entries {
@@ -169,28 +166,30 @@ impl Shared {
 
 impl Children {
     /// Takes note that the upper has copies of all that is here: nodes that somebody has are the copies',
-    /// and `make` may make others.
+    /// and `make` may make others. Returns the nodes, with the numbers of their copies.
     fn insert_copies(
         &mut self,
         copies: &[Copy],
         mut make: impl FnMut(Name<'_>, &Copy) -> Option<Arc<Node>>,
-    ) {
+    ) -> Vec<(Arc<Node>, (u64, u64))> {
+        let mut nodes = Vec::new();
         for copy in copies {
-            let name = copy.name.as_name();
-            let node = match self.map.get(name.as_bytes()) {
+            let seen = Child::Seen {
+                kind: copy.kind,
+                inode: copy.number.1,
+            };
+            let node = match self.map.insert(copy.name.clone(), seen) {
                 Some(Child::Lower(node)) => node.upgrade(),
                 Some(Child::Node(_) | Child::Seen { .. } | Child::Hidden) | None => None,
             };
-            let child = match node.or_else(|| make(name, copy)) {
-                Some(node) => Child::Node(node),
-                None => Child::Seen {
-                    kind: copy.kind,
-                    inode: copy.number.1,
-                },
-            };
-            self.map.insert(copy.name.clone(), child);
+            if let Some(node) = node.or_else(|| make(copy.name.as_name(), copy)) {
+                let child = Child::Node(Arc::clone(&node));
+                self.map.insert(copy.name.clone(), child);
+                nodes.push((node, copy.number));
+            }
         }
         self.complete = true;
+        nodes
     }
 }
 

@@ -7,26 +7,47 @@
 
 use super::node::{Child, Node};
 use crate::hash::HashMap;
+#[cfg(feature = "native")]
 use crate::layer::erased::AnyUpper;
 use std::sync::Arc;
 
 /// What is left of an overlay that ended.
 pub(super) struct Rest {
-    pub(super) root: Arc<Node>,
+    root: Arc<Node>,
     /// An upper in memory.
-    pub(super) upper: Option<Arc<dyn AnyUpper>>,
-    /// About how many files that are.
     #[cfg(feature = "native")]
-    pub(super) files: usize,
+    upper: Option<Arc<dyn AnyUpper>>,
 }
 
 impl Rest {
-    /// Frees it, here or in the thread.
-    pub(super) fn free(self) {
-        // A schedule test has threads of its own alone, and a component has none.
-        #[cfg(all(feature = "native", not(shuttle)))]
-        thread::free(self);
+    pub(super) fn of(root: Arc<Node>) -> Self {
+        Self {
+            root,
+            #[cfg(feature = "native")]
+            upper: None,
+        }
     }
+
+    /// Frees it, here or in the thread: it is about so many files. `take` gives the upper, if that is in
+    /// memory; it is not called for few.
+    #[cfg(feature = "native")]
+    pub(super) fn free(mut self, files: usize, take: impl FnOnce() -> Option<Arc<dyn AnyUpper>>) {
+        // A schedule test has threads of its own alone.
+        if files > FEW && cfg!(not(shuttle)) {
+            self.upper = take();
+            thread::free(self, files);
+        }
+    }
+}
+
+/// Who drops an overlay frees so many files: it takes less than a millisecond.
+#[cfg(feature = "native")]
+const FEW: usize = 256;
+
+/// How many files the thread was given to free by this one.
+#[cfg(test)]
+pub(super) fn handed() -> usize {
+    thread::HANDED.get()
 }
 
 /// Directories and their children hold one another; that is cut in a loop, and children go before
@@ -47,11 +68,12 @@ impl Drop for Rest {
             next += 1;
         }
         while nodes.pop().is_some() {}
+        #[cfg(feature = "native")]
         drop(self.upper.take());
     }
 }
 
-#[cfg(all(feature = "native", not(shuttle)))]
+#[cfg(feature = "native")]
 mod thread {
     use super::Rest;
     use std::sync::OnceLock;
@@ -59,39 +81,39 @@ mod thread {
     use std::sync::mpsc::{self, Sender};
     use std::thread;
 
-    /// Who drops an overlay frees so many files: it takes less than a millisecond.
-    const FEW: usize = 256;
-
     /// Most files that wait to be freed.
     const MOST: usize = 1 << 20;
+
+    #[cfg(test)]
+    thread_local! {
+        /// How many this thread had freed by the other one.
+        pub(super) static HANDED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
 
     /// How many do. It guards no other memory.
     static WAITING: AtomicUsize = AtomicUsize::new(0);
 
     /// Frees it, here or in the thread.
-    pub(super) fn free(rest: Rest) {
-        let files = rest.files;
-        if files <= FEW {
-            return;
-        }
+    pub(super) fn free(rest: Rest, files: usize) {
         let waiting = WAITING.fetch_add(files, Ordering::Relaxed);
         if waiting.saturating_add(files) <= MOST
             && let Some(thread) = started()
-            && thread.send(rest).is_ok()
+            && thread.send((rest, files)).is_ok()
         {
+            #[cfg(test)]
+            HANDED.set(HANDED.get() + files);
             return;
         }
         WAITING.fetch_sub(files, Ordering::Relaxed);
     }
 
     /// The thread that frees; none if it could not be started.
-    fn started() -> Option<&'static Sender<Rest>> {
-        static THREAD: OnceLock<Option<Sender<Rest>>> = OnceLock::new();
+    fn started() -> Option<&'static Sender<(Rest, usize)>> {
+        static THREAD: OnceLock<Option<Sender<(Rest, usize)>>> = OnceLock::new();
         let start = || {
-            let (sender, rests) = mpsc::channel::<Rest>();
+            let (sender, rests) = mpsc::channel::<(Rest, usize)>();
             let free = move || {
-                for rest in rests {
-                    let files = rest.files;
+                for (rest, files) in rests {
                     drop(rest);
                     WAITING.fetch_sub(files, Ordering::Relaxed);
                 }

@@ -79,7 +79,7 @@ use crate::layer::Usage;
 use crate::layer::erased::AnyUpper;
 use crate::limits::Limits;
 use crate::log::Warned;
-use crate::meta::{Identity, Kind, Timestamp};
+use crate::meta::{Identity, Timestamp};
 use crate::name::NameBuf;
 #[cfg(feature = "native")]
 use crate::place::registry::InUse;
@@ -302,18 +302,14 @@ impl Drop for Shared {
         if let Err(error) = self.close() {
             tracing::warn!(%error, "the upper could not be closed cleanly; the next mount mends it");
         }
+        let rest = freeing::Rest::of(Arc::clone(&self.root));
         #[cfg(feature = "native")]
-        let files = self.kept_files();
-        // A tree on a disk is given back now, and its descriptors.
-        let upper = self.upper.take_if(|upper| upper.is_ephemeral());
-        let root = Node::new(Kind::Dir, Place::Dead, None, None);
-        freeing::Rest {
-            root: std::mem::replace(&mut self.root, Arc::new(root)),
-            upper,
-            #[cfg(feature = "native")]
-            files,
-        }
-        .free();
+        rest.free(self.kept_files(), || {
+            // A tree on a disk is given back now.
+            self.upper.take_if(|upper| upper.is_ephemeral())
+        });
+        #[cfg(not(feature = "native"))]
+        drop(rest);
     }
 }
 

@@ -332,26 +332,26 @@ impl Node {
     }
 
     /// What is known of a name, and whether every name that the upper has here is known.
+    #[inline]
     pub(super) fn known(&self, name: Name<'_>) -> Result<(Known, bool)> {
-        self.known_with(name, Weak::upgrade)
+        self.find_known(name, true)
     }
 
     /// As [`known`](Self::known), for who needs no node of a lower file.
+    #[inline]
     pub(super) fn known_in_upper(&self, name: Name<'_>) -> Result<(Known, bool)> {
-        self.known_with(name, |_| None)
+        self.find_known(name, false)
     }
 
-    fn known_with(
-        &self,
-        name: Name<'_>,
-        of_lower: impl FnOnce(&Weak<Self>) -> Option<Arc<Self>>,
-    ) -> Result<(Known, bool)> {
+    /// One function for both, so that the lookup in the table is part of it.
+    fn find_known(&self, name: Name<'_>, wants_lower: bool) -> Result<(Known, bool)> {
         let children = self.dir()?.children.read();
         let known = match children.map.get(name.as_bytes()) {
             Some(Child::Node(node)) => Known::Upper(Arc::clone(node)),
             Some(Child::Seen { .. }) => Known::Seen,
             Some(Child::Hidden) => Known::Hidden,
-            Some(Child::Lower(node)) => Known::Lower(of_lower(node)),
+            Some(Child::Lower(node)) if wants_lower => Known::Lower(node.upgrade()),
+            Some(Child::Lower(_)) => Known::Lower(None),
             None => Known::Nothing,
         };
         Ok((known, children.complete))
