@@ -103,6 +103,10 @@ impl Shared {
         self.copy_up_above(dir)?;
 
         let _tree = self.tree.write();
+        if dir.upper.get().is_some() {
+            // It came with a directory above it, which was copied meanwhile, and so did all below it.
+            return Ok(true);
+        }
         self.publish_locked(dir, copy)?;
         self.switch_below(dir, &tree);
         Ok(true)
