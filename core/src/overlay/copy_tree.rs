@@ -82,7 +82,13 @@ impl Shared {
             // Links and directories cannot be synced one by one.
             return Ok(false);
         }
-        let lower = dir.below().ok_or(Errno::Io)?;
+        let Some(lower) = dir.below() else {
+            // As below, and what it came with has moved since.
+            return match dir.upper.get() {
+                Some(_) => Ok(true),
+                None => Err(Errno::Io.into()),
+            };
+        };
         let _copying = log::copying(|| super::path_of(dir), None);
         let staged = upper.stage(New::Dir { opaque: false })?;
         let Some(top) = upper.staged_dir(&staged)? else {

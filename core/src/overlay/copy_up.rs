@@ -54,7 +54,11 @@ impl Shared {
         if node.upper.get().is_some() {
             return Ok(None);
         }
-        let staged = self.stage_copy(node, data)?;
+        let staged = match self.stage_copy(node, data) {
+            // It came with its directory meanwhile, and may be elsewhere by now.
+            Err(_) if node.upper.get().is_some() => return Ok(None),
+            staged => staged?,
+        };
         self.copy_up_above(node)?;
         self.publish_copy(node, staged)
     }
@@ -73,7 +77,10 @@ impl Shared {
         while let Some(ancestor) = missing.pop() {
             let _copying = ancestor.copying.lock();
             if ancestor.upper.get().is_none() {
-                let staged = self.stage_copy(&ancestor, Data::Keep)?;
+                let staged = match self.stage_copy(&ancestor, Data::Keep) {
+                    Err(_) if ancestor.upper.get().is_some() => continue,
+                    staged => staged?,
+                };
                 self.publish_copy(&ancestor, staged)?;
             }
         }
