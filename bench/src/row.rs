@@ -137,7 +137,7 @@ impl Row {
             misses.push(format!("{at}: {micros:.1} µs, not at most {most}"));
         }
         if let (Some(most), Some(calls)) = (self.work.most_calls, &self.ours_calls)
-            && self.subject.side == Side::Overlay
+            && matches!(self.subject.side, Side::Overlay | Side::Pool)
         {
             let calls: f64 = calls.values().sum();
             // What is left of chance after the difference of two runs.

@@ -12,9 +12,6 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// The engine's spans of such copies.
-pub(crate) const TARGET: &str = "wasi_overlay::copies";
-
 /// Has the user told of each copy that takes longer than a second.
 pub(crate) struct Copies {
     patience: Duration,
@@ -91,6 +88,7 @@ mod tests {
     use std::sync::Mutex;
     use tracing::subscriber::with_default;
     use tracing_subscriber::layer::SubscriberExt as _;
+    use wasi_overlay::engine::log::COPIES;
 
     static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -104,7 +102,7 @@ mod tests {
         let long = copies(Duration::from_millis(1));
         with_default(tracing_subscriber::registry().with(long), || {
             let span = tracing::info_span!(
-                target: TARGET, "copy-up", path = tracing::field::display("usr/big"),
+                target: COPIES, "copy-up", path = tracing::field::display("usr/big"),
                 bytes = 3_u64 << 30
             );
             let _copying = span.entered();
@@ -112,14 +110,14 @@ mod tests {
                 std::thread::yield_now();
             }
             let dir = tracing::field::display("usr/lib");
-            let _of_dir = tracing::info_span!(target: TARGET, "copy-up", path = dir).entered();
+            let _of_dir = tracing::info_span!(target: COPIES, "copy-up", path = dir).entered();
             while TOLD.lock().unwrap().len() < 2 {
                 std::thread::yield_now();
             }
         });
         let short = copies(Duration::from_secs(3600));
         with_default(tracing_subscriber::registry().with(short), || {
-            drop(tracing::info_span!(target: TARGET, "copy-up", path = "short").entered());
+            drop(tracing::info_span!(target: COPIES, "copy-up", path = "short").entered());
         });
         assert_eq!(
             *TOLD.lock().unwrap(),

@@ -34,7 +34,8 @@ pub(crate) fn init(common: &mut CommonOptions) -> Result<()> {
                 "error,wasi_overlay=warn,wasi_overlay_core=warn",
             ));
         let copies = is_terminal.then(|| {
-            let targets = Targets::new().with_target(crate::copies::TARGET, LevelFilter::INFO);
+            let targets =
+                Targets::new().with_target(wasi_overlay::engine::log::COPIES, LevelFilter::INFO);
             Copies::default().with_filter(targets)
         });
         registry().with(lines).with(copies).init();

@@ -2,7 +2,7 @@
 //!
 //! Most of what guests ask is answered from memory, and a trip to a thread that may block takes
 //! many times as long as the answer. Whether a question can be answered so is known only once
-//! somebody tries. So a host tries on its own thread first: where the engine would have to call a
+//! the call is tried. So a host tries on its own thread first: where the engine would have to call a
 //! layer that may touch a disk, or wait for a lock that others hold while they call one, it gives up
 //! instead, and the host asks again where it may block.
 //!
@@ -48,7 +48,7 @@ pub(crate) fn is_on() -> bool {
 /// Says that what comes may take a while.
 ///
 /// # Errors
-/// `would-block` if this thread must not wait. Nobody is told of it: there is no answer then.
+/// `would-block` if this thread must not wait. No caller sees the error: there is no answer then.
 #[inline]
 pub(crate) fn may_wait() -> Result<()> {
     #[cfg(feature = "native")]
@@ -61,7 +61,7 @@ pub(crate) fn may_wait() -> Result<()> {
 /// The lock, shared. Others may hold it while they call a layer.
 ///
 /// # Errors
-/// As [`may_wait`], if somebody has it alone.
+/// As [`may_wait`], if another thread holds it exclusively.
 pub(crate) fn read<T: ?Sized>(lock: &RwLock<T>) -> Result<RwLockReadGuard<'_, T>> {
     #[cfg(feature = "native")]
     if is_on() {

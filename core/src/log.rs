@@ -123,7 +123,7 @@ impl Failed<'_> {
 
 /// The target of the spans of copies that may take long.
 #[cfg(feature = "native")]
-const COPIES: &str = "wasi_overlay::copies";
+pub const COPIES: &str = "wasi_overlay::copies";
 
 /// Bytes of a file whose copy may take long.
 #[cfg(feature = "native")]

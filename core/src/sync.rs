@@ -149,7 +149,7 @@ impl<T: ?Sized> RwLock<T> {
         }
     }
 
-    /// The lock, shared, if nobody has it alone.
+    /// The lock, shared, if no thread holds it exclusively.
     #[cfg(feature = "native")]
     pub(crate) fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         let guard = match self.lock.try_read() {

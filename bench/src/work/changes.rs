@@ -4,8 +4,8 @@ use super::{ANY, Found, Work};
 use crate::subject::Side;
 
 /// A change of small files of the lower layers, each of which is changed once. Warm, another one
-/// in their directory was changed before, so that the directory is in the upper and merged; nobody
-/// looked at the files.
+/// in their directory was changed before, so that the directory is in the upper and merged; the
+/// files were not looked up.
 const OF_LOWER: Work = Work {
     unit: "file",
     turns: 100,
@@ -107,7 +107,7 @@ pub(super) const WORKS: &[Work] = &[
         most: &[("0.1", 1.5), ("0.2", 1.5), ("0.3", 1.5)],
         ..ONCE
     },
-    // Each in a directory of its own, which nobody looked at.
+    // Each in a directory of its own, of which nothing is known yet.
     Work {
         name: "append-lower-spread",
         does: "append-spread",

@@ -25,7 +25,7 @@ pub(crate) struct Work {
     pub(crate) turns: u32,
     /// Turns in one counted run, where each system call costs a stop; 0 if none is counted.
     pub(crate) counted_turns: u32,
-    /// Whether stock is counted as well: it can make so many calls that nobody waits for them.
+    /// Whether stock is counted as well: it can make so many calls that counting them takes too long.
     pub(crate) counts_stock: bool,
     /// Whether one turn is done before the clock starts.
     pub(crate) warm: bool,

@@ -129,6 +129,9 @@ pub trait Layer: Send + Sync + 'static {
 
     /// Whether reading a file costs no more than copying memory. Of all other layers the engine
     /// keeps the data of small files.
+    ///
+    /// If so, no method of the layer may block: they are called on threads of an asynchronous runtime too
+    /// (`at_once`).
     fn is_in_memory(&self) -> bool {
         false
     }

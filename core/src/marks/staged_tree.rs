@@ -3,7 +3,7 @@
 use super::dress::Dressed;
 use super::staging::Staged;
 use super::upper::MarkedUpper;
-use crate::error::{Errno, Result};
+use crate::error::Result;
 use crate::layer::{At, Attributes, Copied, New, ReadAt, WriteAt};
 use crate::meta::{Kind, Meta};
 use crate::plain::Plain;
@@ -55,9 +55,6 @@ impl<P: Plain> MarkedUpper<P> {
     pub(super) fn dress_copy(&self, at: At<'_, P::Dir>, attributes: Attributes) -> Result<()> {
         let plain = self.plain();
         let meta = plain.meta(at.dir, Some(at.name))?;
-        if meta.kind != Kind::Dir {
-            return Err(Errno::NotDirectory.into());
-        }
         let copy = Dressed {
             plain,
             dir: at.dir,

@@ -4,6 +4,8 @@ use super::Shared;
 use super::copy_up::Data;
 use super::dir::OverlayDir;
 use super::node::{At, Node};
+#[cfg(feature = "native")]
+use super::resolve::TRIES;
 use super::stat::{apply_ghost_times, lower_meta, set_ghost_times, stat_of};
 use crate::descriptor::not_open_for;
 #[cfg(feature = "dir")]
@@ -121,6 +123,34 @@ impl OpenFile {
         Ok(())
     }
 
+    /// The copy of a file that was copied up while it was open.
+    #[cfg(feature = "native")]
+    fn copied(&self) -> Result<Arc<dyn WriteAt>> {
+        for _ in 0..TRIES {
+            let copied = self.node.state.lock().copied.clone();
+            if let Some(copied) = copied {
+                return Ok(copied);
+            }
+            // It was copied with its directory. A removal opens the copy before the name goes.
+            let opened = (self.shared).at_any_name(&self.node, None, |upper, dir, name| {
+                upper.open_read(dir, name)
+            });
+            match opened {
+                Err(error) if error.is_not_found() => {}
+                opened => return opened,
+            }
+        }
+        let message = "the file moved at every attempt to open its copy";
+        Err(Error::new(Errno::Busy, message))
+    }
+
+    /// The copy of a file that was copied up while it was open.
+    #[cfg(not(feature = "native"))]
+    fn copied(&self) -> Result<Arc<dyn WriteAt>> {
+        let copied = self.node.state.lock().copied.clone();
+        copied.ok_or_else(|| Errno::Io.into())
+    }
+
     /// Runs a change of data.
     pub(super) fn change<T>(&self, change: impl FnOnce(&dyn WriteAt) -> Result<T>) -> Result<T> {
         let _changing = self.shared.begin_change()?;
@@ -197,17 +227,7 @@ impl OverlayFile {
             return Ok(Source::Upper(&**upper));
         }
         if open.node.upper.get().is_some() {
-            let copied = open.node.state.lock().copied.clone();
-            #[cfg(feature = "native")]
-            let copied = match copied {
-                Some(copied) => copied,
-                // It was copied with its directory.
-                None => (open.shared).at_any_name(&open.node, None, |upper, dir, name| {
-                    upper.open_read(dir, name)
-                })?,
-            };
-            #[cfg(not(feature = "native"))]
-            let copied = copied.ok_or(Errno::Io)?;
+            let copied = open.copied()?;
             return Ok(Source::Upper(&**open.upper.get_or_init(|| copied)));
         }
         match &open.lower {

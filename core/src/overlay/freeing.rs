@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// What is left of an overlay that ended.
 pub(super) struct Rest {
     root: Arc<Node>,
-    /// An upper in memory.
+    /// An upper in memory, which is freed after the nodes.
     #[cfg(feature = "native")]
     upper: Option<Arc<dyn AnyUpper>>,
 }
@@ -68,8 +68,6 @@ impl Drop for Rest {
             next += 1;
         }
         while nodes.pop().is_some() {}
-        #[cfg(feature = "native")]
-        drop(self.upper.take());
     }
 }
 

@@ -346,8 +346,8 @@ impl Overlay {
     }
 
     /// Names that the overlay keeps something of in memory, at most: those of its upper, and of lower
-    /// files that were opened. A name takes some 400 bytes. What nobody uses is forgotten when
-    /// [`Limits::kept_nodes`] were added; the names of an upper in memory are not.
+    /// files that were opened. What is not in use is forgotten when [`Limits::kept_nodes`] were added; the
+    /// names of an upper in memory are not.
     pub fn kept_names(&self) -> usize {
         self.shared.kept_names()
     }

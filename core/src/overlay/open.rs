@@ -67,6 +67,7 @@ impl OverlayDir {
         if !may_descend || how.create || how.truncate {
             return Ok(None);
         }
+        self.shared.trim_if_large()?;
         let opened = self.shared.descend(&self.node, path, |seen| match seen {
             Some(Seen::Lower(file, dir)) if file.kind() == Kind::File => {
                 self.open_seen(self.node_in(dir, file), None, how)

@@ -160,7 +160,7 @@ impl Shared {
             let pos = Pos::Node(dir);
             for entry in listing.iter() {
                 // Each copy has a node, and one call may make as many as the layers have files.
-                self.trim_if_large();
+                self.trim_if_large()?;
                 dirs.extend(self.copy_up_entry(&pos, entry.name)?);
             }
             if self.keeps_no_order

@@ -238,7 +238,7 @@ impl Shared {
         path: &'p str,
         last: Last,
     ) -> Result<Walked<'p>> {
-        self.trim_if_large();
+        self.trim_if_large()?;
         let path = path.as_bytes();
         if path.is_empty() {
             return Err(Errno::NoEntry.into());

@@ -2,6 +2,8 @@
 
 mod at_once;
 mod kept;
+#[cfg(all(feature = "dir", not(shuttle)))]
+mod renamed_dirs;
 
 use super::Overlay;
 use super::node::Node;

@@ -1,6 +1,6 @@
 //! The bound on what an overlay keeps of its upper.
 //!
-//! What nobody holds can be learned again from the upper, so when there is too much it is
+//! What is not in use can be learned again from the upper, so when there is too much it is
 //! forgotten: nodes of files, nodes of directories that none is left below, and in a directory
 //! with more names than make a table, the names.
 //!
@@ -10,8 +10,8 @@
 
 use super::Shared;
 use super::node::{Child, Children, Node};
-#[cfg(feature = "native")]
 use crate::at_once;
+use crate::error::Result;
 use crate::meta::Kind;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -31,26 +31,40 @@ impl Shared {
     /// Forgets what nobody uses, if too many names were counted.
     ///
     /// Preconditions: no lock is held, or the very directory that grows would be passed over.
-    pub(super) fn trim_if_large(&self) {
-        let most = self.limits.kept_nodes;
-        // A sweep takes milliseconds: whoever asks next where it may wait does it.
-        #[cfg(feature = "native")]
-        if at_once::is_on() {
-            return;
+    ///
+    /// # Errors
+    /// `would-block` if that is to be done, and this thread must not wait: a sweep takes milliseconds.
+    #[inline]
+    pub(super) fn trim_if_large(&self) -> Result<()> {
+        match self.names.load(Ordering::Relaxed) > self.limits.kept_nodes {
+            true => self.trim_once(),
+            false => Ok(()),
         }
-        // One sweep at a time: whoever resets the count does it.
-        if self.names.load(Ordering::Relaxed) <= most
-            || self.names.swap(0, Ordering::Relaxed) <= most
-        {
-            return;
-        }
-        self.trim();
     }
 
-    /// A full sweep, once for every `kept_nodes` new names. Where names change just now nothing
-    /// is forgotten.
-    fn trim(&self) {
+    /// A full sweep, once for every `kept_nodes` new names. Where nearly all names stay it comes less often,
+    /// so that a large tree does not cost the square of its names.
+    #[cold]
+    fn trim_once(&self) -> Result<()> {
         let may_forget = (self.upper.as_ref()).is_some_and(|upper| !upper.is_ephemeral());
+        let stay = match may_forget {
+            true => 0,
+            false => self.names_swept.load(Ordering::Relaxed),
+        };
+        let most = self.limits.kept_nodes.max(stay);
+        if self.names.load(Ordering::Relaxed) <= most {
+            return Ok(());
+        }
+        at_once::may_wait()?;
+        // One sweep at a time: whoever resets the count does it.
+        if self.names.swap(0, Ordering::Relaxed) > most {
+            self.trim(may_forget);
+        }
+        Ok(())
+    }
+
+    /// Where names change just now nothing is forgotten.
+    fn trim(&self, may_forget: bool) {
         if cfg!(not(feature = "native")) && !may_forget {
             // A component has no files of lower layers open that its guest has not.
             return;

@@ -60,7 +60,7 @@ impl LowerNode {
         self.find_child(dir, stack, name)
     }
 
-    /// [`child`](Self::child) of a name that nobody looked at yet, at this place of the table.
+    /// [`child`](Self::child) of a name that was not looked up before, at this place of the table.
     #[inline(never)]
     fn make_at<'a>(
         self: &Arc<Self>,

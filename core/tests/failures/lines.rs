@@ -21,9 +21,20 @@ impl Line {
     }
 }
 
+#[derive(Clone)]
 struct Kept {
     level: Level,
     lines: Arc<Mutex<Vec<Line>>>,
+    /// Those of spans: where they began.
+    spans: Arc<Mutex<Vec<Line>>>,
+}
+
+fn keep(lines: &Mutex<Vec<Line>>, metadata: &Metadata<'_>, record: impl FnOnce(&mut Fields<'_>)) {
+    let mut fields = BTreeMap::new();
+    record(&mut Fields(&mut fields));
+    let level = *metadata.level();
+    let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.push(Line { level, fields });
 }
 
 struct Fields<'a>(&'a mut BTreeMap<&'static str, String>);
@@ -43,7 +54,10 @@ impl Subscriber for Kept {
         *metadata.level() <= self.level && metadata.target().starts_with("wasi_overlay")
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        keep(&self.spans, attributes.metadata(), |fields| {
+            attributes.record(fields);
+        });
         Id::from_u64(1)
     }
 
@@ -52,11 +66,7 @@ impl Subscriber for Kept {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut fields = BTreeMap::new();
-        event.record(&mut Fields(&mut fields));
-        let level = *event.metadata().level();
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(Line { level, fields });
+        keep(&self.lines, event.metadata(), |fields| event.record(fields));
     }
 
     fn enter(&self, _: &Id) {}
@@ -70,13 +80,23 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 /// The lines that `call` writes to a log of `level`.
 pub(crate) fn lines_of<T>(level: Level, call: impl FnOnce() -> T) -> (T, Vec<Line>) {
+    let (answer, kept) = kept_of(level, call);
+    let lines = std::mem::take(&mut *kept.lines.lock().unwrap());
+    (answer, lines)
+}
+
+/// The spans that begin in `call`, of a log of `level`.
+pub(crate) fn spans_of(level: Level, call: impl FnOnce()) -> Vec<Line> {
+    let ((), kept) = kept_of(level, call);
+    std::mem::take(&mut *kept.spans.lock().unwrap())
+}
+
+fn kept_of<T>(level: Level, call: impl FnOnce() -> T) -> (T, Kept) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let lines = Arc::new(Mutex::new(Vec::new()));
     let kept = Kept {
         level,
-        lines: Arc::clone(&lines),
+        lines: Arc::default(),
+        spans: Arc::default(),
     };
-    let answer = with_default(kept, call);
-    let lines = std::mem::take(&mut *lines.lock().unwrap());
-    (answer, lines)
+    (with_default(kept.clone(), call), kept)
 }

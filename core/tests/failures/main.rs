@@ -10,7 +10,7 @@ mod lines;
 mod table;
 mod warnings;
 
-use lines::{Line, lines_of};
+use lines::{Line, lines_of, spans_of};
 use std::path::Path;
 use tracing::Level;
 use wasi_overlay_core::{AbsoluteSymlinks, Dir, Errno, File, OpenHow, Opened};

@@ -147,6 +147,41 @@ fn a_full_upper_in_memory_is_warned_of_once_a_mount() {
     assert!(line.get("remedy").contains("memory:SIZE"), "{line:?}");
 }
 
+/// A guest waits for the copy of a large file, and of a directory that it renames: a program that shows what
+/// goes on is told of both, and of no copy that is short.
+#[test]
+fn a_copy_that_may_take_long_is_a_span() {
+    let folder = tempfile::tempdir().unwrap();
+    for dir in ["layer/dir", "upper"] {
+        fs::create_dir_all(folder.path().join(dir)).unwrap();
+    }
+    let layer = folder.path().join("layer");
+    for (name, size) in [("large", 16 << 20), ("small", (16 << 20) - 1)] {
+        let file = fs::File::create(layer.join(name)).unwrap();
+        file.set_len(size).unwrap();
+    }
+    fs::write(layer.join("dir/file"), "data").unwrap();
+    let overlay = Overlay::builder()
+        .lower(lower(&layer))
+        .upper_dir("upper", capability(&folder.path().join("upper")))
+        .build()
+        .unwrap();
+    let root = overlay.root();
+    let spans = spans_of(Level::INFO, || {
+        file(&root, "small", WRITE);
+        file(&root, "large", WRITE);
+        root.rename_at("dir", &root, "moved").unwrap();
+    });
+    let told: Vec<_> = spans
+        .iter()
+        .map(|span| (span.level, span.get("path"), span.get("bytes")))
+        .collect();
+    assert_eq!(
+        told,
+        [(Level::INFO, "large", "16777216"), (Level::INFO, "dir", "")]
+    );
+}
+
 /// Guests that share a mount on many threads: one of them warns.
 #[test]
 fn one_thread_of_many_warns() {

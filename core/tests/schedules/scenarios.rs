@@ -43,6 +43,16 @@ pub(crate) const SCENARIOS: &[&[&[&str]]] = &[
     &[&["open d/f", "times", "look"], &["unlink d/f"]],
     &[&["open d/f", "times", "look"], &["write d/f A"]],
     &[&["open d/f", "read", "same e/f"], &["rename d/f e/f"]],
+    // The copy came with its directory, and its name goes.
+    &[&["open d/f", "read", "read"], &["rename d x", "unlink x/f"]],
+    &[
+        &["open d/f", "read", "read"],
+        &["rename d x", "rename x/f e/f"],
+    ],
+    &[
+        &["open d/f", "times", "look"],
+        &["rename d x", "unlink x/f"],
+    ],
     &[&["write d/f A"], &["link d/f e/l"]],
     &[&["link d/f e/l"], &["unlink d/f"]],
     &[&["link d/f e/l"], &["link d/f e/l"]],

@@ -7,7 +7,7 @@ use super::kit::{
 use crate::layer::{At, Attributes, Copied, New, Over, Upper};
 use crate::meta::{Meta, SetTime, SetTimes};
 
-/// Stages a directory with copies in it, which nobody sees; publishes one, and drops another. An upper
+/// Stages a directory with copies in it, which no reader sees; publishes one, and drops another. An upper
 /// that cannot do that has nothing to pass.
 ///
 /// # Panics

@@ -1,7 +1,7 @@
 //! What is asked at once while others hold locks.
 
-use super::{WRITE, in_memory, node, open};
-use crate::{OpenHow, Opened, at_once};
+use super::{CREATE, READ, WRITE, in_memory, lower, node, open};
+use crate::{Limits, OpenHow, Opened, Overlay, at_once};
 
 /// Who changes a directory holds its lock while it calls layers, so who must not wait does not wait for
 /// that lock.
@@ -38,4 +38,56 @@ fn what_is_asked_at_once_waits_for_no_change() {
     assert!(at_once(|| file.write_at(b"x", 0)).is_none());
     drop(changes);
     assert_eq!(at_once(|| file.write_at(b"x", 0)).unwrap().unwrap(), 1);
+}
+
+/// Where all calls are answered at once, what they leave is forgotten too: the call that finds too much of
+/// it is made where it may wait.
+#[test]
+fn what_is_answered_at_once_is_forgotten_too() {
+    let limits = Limits {
+        kept_nodes: 2,
+        ..Limits::default()
+    };
+    let overlay = Overlay::builder().lower(lower()).limits(limits);
+    let overlay = overlay.build().unwrap();
+    let (shared, root) = (&overlay.shared, overlay.root());
+    let paths = [
+        ("d/f", "a straight path"),
+        ("d/../d/f", "one that is walked"),
+    ];
+    for (path, what) in paths {
+        // As many opened files do.
+        shared.count_names(3);
+        let ask = || root.open_at(path, READ).map(drop);
+        assert!(at_once(ask).is_none(), "{what}");
+        ask().unwrap();
+        assert!(shared.kept_names() <= 2, "{what}");
+        assert!(at_once(ask).is_some(), "{what}");
+    }
+}
+
+/// All names of an upper in memory stay, so they are looked through when there are twice as many, and not
+/// whenever a few were added.
+#[test]
+fn names_that_stay_are_looked_through_less_and_less_often() {
+    let limits = Limits {
+        kept_nodes: 2,
+        ..Limits::default()
+    };
+    let overlay = Overlay::builder().limits(limits).upper_memory(1 << 20);
+    let overlay = overlay.build().unwrap();
+    let (shared, root) = (&overlay.shared, overlay.root());
+    let swept = || {
+        shared
+            .names_swept
+            .load(crate::sync::atomic::Ordering::Relaxed)
+    };
+    let (mut sweeps, mut before) = (0, 0);
+    for file in 0..1000 {
+        open(&root, &format!("{file}"), CREATE);
+        sweeps += usize::from(swept() != before);
+        before = swept();
+    }
+    assert!((5..=10).contains(&sweeps), "{sweeps} sweeps");
+    assert!(shared.kept_names() >= 1000);
 }

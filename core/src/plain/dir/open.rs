@@ -10,6 +10,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags};
 use rustix::io::{Errno as Os, Result};
 use rustix::path::Arg;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `openat`, which everything here opens with: where no descriptor is left, those that are only cached
@@ -54,12 +55,17 @@ fn compared(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> 
     }
 }
 
-/// Whether the system says of every file if it is a mount point, as Linux does since 5.8.
+/// Whether the system says of every file if it is a mount point, as Linux does since 5.8. It is asked once,
+/// at `dir`.
 pub(super) fn tells_mount_points(dir: BorrowedFd<'_>) -> bool {
-    let flags = AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
-    let statx = rustix::fs::statx(dir, "", flags, StatxFlags::empty());
-    let mask = statx.map(|statx| statx.stx_attributes_mask);
-    mask.is_ok_and(|mask| mask.contains(StatxAttributes::MOUNT_ROOT))
+    static TELLS: OnceLock<bool> = OnceLock::new();
+    let ask = || {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
+        let statx = rustix::fs::statx(dir, "", flags, StatxFlags::empty());
+        let mask = statx.map(|statx| statx.stx_attributes_mask);
+        mask.is_ok_and(|mask| mask.contains(StatxAttributes::MOUNT_ROOT))
+    };
+    *TELLS.get_or_init(ask)
 }
 
 /// Whether something is mounted on `name`.

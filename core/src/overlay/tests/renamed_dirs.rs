@@ -1,29 +1,8 @@
 //! A directory of a layer is renamed with all that is in it: who has something of it open notices nothing.
-#![cfg(feature = "dir")]
 
+use super::{CREATE, READ, WRITE, open};
+use crate::{Dir, Errno, File, Lower, Opened, Overlay};
 use cap_std::ambient_authority;
-use wasi_overlay_core::{Dir, File, Lower, OpenHow, Opened, Overlay};
-
-const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
-const WRITE: OpenHow = OpenHow {
-    write: true,
-    ..READ
-};
-
-fn file(root: &Dir, path: &str, how: OpenHow) -> File {
-    match root.open_at(path, how).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
-}
 
 fn dir(root: &Dir, path: &str) -> Dir {
     match root.open_at(path, READ).unwrap() {
@@ -49,13 +28,13 @@ fn overlay(temp: &tempfile::TempDir, files: usize) -> Overlay {
     }
     // Files with two names are each a file of their own, once they are copied.
     std::fs::hard_link(low.join("from/0"), low.join("from/linked")).unwrap();
-    let open = |name| {
+    let capability = |name| {
         let path = temp.path().join(name);
         cap_std::fs::Dir::open_ambient_dir(path, ambient_authority()).unwrap()
     };
     Overlay::builder()
-        .lower(Lower::dir("low", open("low")).unwrap())
-        .upper_dir("up", open("up"))
+        .lower(Lower::dir("low", capability("low")).unwrap())
+        .upper_dir("up", capability("up"))
         .build()
         .unwrap()
 }
@@ -67,10 +46,10 @@ fn what_is_open_goes_on_with_the_copies() {
         let temp = tempfile::tempdir().unwrap();
         let overlay = overlay(&temp, files);
         let root = overlay.root();
-        let read = file(&root, "from/2", READ);
-        let removed = file(&root, "from/inner/3", READ);
-        let replaced = file(&root, "from/4", READ);
-        let untouched = file(&root, "from/inner/1", READ);
+        let read = open(&root, "from/2", READ);
+        let removed = open(&root, "from/inner/3", READ);
+        let replaced = open(&root, "from/4", READ);
+        let untouched = open(&root, "from/inner/1", READ);
         let (held, empty) = (dir(&root, "from/inner"), dir(&root, "from/inner/empty"));
         let paths = ["from", "from/2", "from/inner", "from/inner/5"];
         let who = |paths: &[String]| -> Vec<_> {
@@ -91,10 +70,10 @@ fn what_is_open_goes_on_with_the_copies() {
         assert_eq!(listed(&held), names);
         assert_eq!(data(&read), "lower 2");
         for path in ["to/2", "to/inner/3", "to/4"] {
-            file(&root, path, WRITE).write_at(b"UPPER", 0).unwrap();
+            open(&root, path, WRITE).write_at(b"UPPER", 0).unwrap();
         }
         assert_eq!(data(&read), "UPPER 2");
-        // Nobody read these since they were copied, and their names go.
+        // Not read since they were copied, and their names go.
         root.unlink_file_at("to/inner/3").unwrap();
         root.rename_at("to/2", &root, "to/4").unwrap();
         assert_eq!(
@@ -105,22 +84,15 @@ fn what_is_open_goes_on_with_the_copies() {
         assert_eq!(data(&untouched), "lower 1");
 
         // Directories that were open are the copies.
-        file(
-            &held,
-            "new",
-            OpenHow {
-                create: true,
-                ..WRITE
-            },
-        );
+        open(&held, "new", CREATE);
         empty.create_directory_at("made").unwrap();
         for path in ["to/inner/new", "to/inner/empty/made"] {
             root.stat_at(path, true).unwrap();
         }
-        file(&root, "to/linked", WRITE)
+        open(&root, "to/linked", WRITE)
             .write_at(b"OTHER", 0)
             .unwrap();
-        assert_eq!(data(&file(&root, "to/0", READ)), "lower 0");
+        assert_eq!(data(&open(&root, "to/0", READ)), "lower 0");
         drop((root, held, empty, read, removed, replaced, untouched));
         overlay.close().unwrap();
         assert!(!temp.path().join("up/from").exists());
@@ -139,7 +111,7 @@ fn a_directory_that_cannot_be_copied_stays() {
     let made = std::process::Command::new("mkfifo").arg(&fifo).status();
     assert!(made.unwrap().success());
     let error = root.rename_at("from", &root, "to").unwrap_err();
-    assert_eq!(error.errno(), wasi_overlay_core::Errno::Unsupported);
+    assert_eq!(error.errno(), Errno::Unsupported);
     assert!(error.to_string().contains("fifo"), "{error}");
     assert_eq!(dir(&root, "from").list().unwrap().len(), 12);
     assert!(root.stat_at("to", true).is_err());
