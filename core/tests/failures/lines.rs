@@ -1,11 +1,16 @@
-//! A subscriber that keeps the lines of failed calls.
+//! A subscriber that collects the log lines and the spans of a thread.
+//!
+//! It is the subscriber of the whole process. A subscriber for each test, with
+//! `tracing::subscriber::with_default`, lost lines: tracing caches for each callsite whether any subscriber
+//! wants it, and a callsite that one thread registered while another installed its subscriber stayed off.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Once;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::with_default;
+use tracing::subscriber::{Interest, set_global_default};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// A line: its level, and its fields as they would be printed.
@@ -21,20 +26,31 @@ impl Line {
     }
 }
 
-#[derive(Clone)]
-struct Kept {
-    level: Level,
-    lines: Arc<Mutex<Vec<Line>>>,
-    /// Those of spans: where they began.
-    spans: Arc<Mutex<Vec<Line>>>,
+thread_local! {
+    /// What the test of this thread wants to see.
+    static COLLECTED: RefCell<Option<Collected>> = const { RefCell::new(None) };
 }
 
-fn keep(lines: &Mutex<Vec<Line>>, metadata: &Metadata<'_>, record: impl FnOnce(&mut Fields<'_>)) {
+/// The lines and spans of a thread, from `level` up.
+struct Collected {
+    level: Level,
+    lines: Vec<Line>,
+    /// One line for each span, with the fields that it began with.
+    spans: Vec<Line>,
+}
+
+/// The subscriber of the process: what a thread does not collect is dropped.
+struct ToThread;
+
+fn line(metadata: &Metadata<'_>, record: impl FnOnce(&mut Fields<'_>)) -> Line {
     let mut fields = BTreeMap::new();
     record(&mut Fields(&mut fields));
     let level = *metadata.level();
-    let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-    lines.push(Line { level, fields });
+    Line { level, fields }
+}
+
+fn with_collected(push: impl FnOnce(&mut Collected)) {
+    COLLECTED.with_borrow_mut(|collected| collected.as_mut().map(push));
 }
 
 struct Fields<'a>(&'a mut BTreeMap<&'static str, String>);
@@ -49,15 +65,24 @@ impl Visit for Fields<'_> {
     }
 }
 
-impl Subscriber for Kept {
+impl Subscriber for ToThread {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        // The answer differs from thread to thread, so it must not be cached.
+        Interest::sometimes()
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level && metadata.target().starts_with("wasi_overlay")
+        metadata.target().starts_with("wasi_overlay")
+            && COLLECTED.with_borrow(|collected| {
+                collected
+                    .as_ref()
+                    .is_some_and(|collected| *metadata.level() <= collected.level)
+            })
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        keep(&self.spans, attributes.metadata(), |fields| {
-            attributes.record(fields);
-        });
+        let span = line(attributes.metadata(), |fields| attributes.record(fields));
+        with_collected(|collected| collected.spans.push(span));
         Id::from_u64(1)
     }
 
@@ -66,7 +91,8 @@ impl Subscriber for Kept {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        keep(&self.lines, event.metadata(), |fields| event.record(fields));
+        let line = line(event.metadata(), |fields| event.record(fields));
+        with_collected(|collected| collected.lines.push(line));
     }
 
     fn enter(&self, _: &Id) {}
@@ -74,29 +100,28 @@ impl Subscriber for Kept {
     fn exit(&self, _: &Id) {}
 }
 
-/// What tracing keeps of the levels that anybody wants is the process's. While the subscriber of another test
-/// came or went, a line was lost.
-static ALONE: Mutex<()> = Mutex::new(());
-
 /// The lines that `call` writes to a log of `level`.
 pub(crate) fn lines_of<T>(level: Level, call: impl FnOnce() -> T) -> (T, Vec<Line>) {
-    let (answer, kept) = kept_of(level, call);
-    let lines = std::mem::take(&mut *kept.lines.lock().unwrap());
-    (answer, lines)
+    let (answer, collected) = collect(level, call);
+    (answer, collected.lines)
 }
 
 /// The spans that begin in `call`, of a log of `level`.
 pub(crate) fn spans_of(level: Level, call: impl FnOnce()) -> Vec<Line> {
-    let ((), kept) = kept_of(level, call);
-    std::mem::take(&mut *kept.spans.lock().unwrap())
+    let ((), collected) = collect(level, call);
+    collected.spans
 }
 
-fn kept_of<T>(level: Level, call: impl FnOnce() -> T) -> (T, Kept) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let kept = Kept {
+fn collect<T>(level: Level, call: impl FnOnce() -> T) -> (T, Collected) {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| set_global_default(ToThread).expect("no other subscriber"));
+    let collected = Collected {
         level,
-        lines: Arc::default(),
-        spans: Arc::default(),
+        lines: Vec::new(),
+        spans: Vec::new(),
     };
-    (with_default(kept.clone(), call), kept)
+    COLLECTED.set(Some(collected));
+    let answer = call();
+    let collected = COLLECTED.take().expect("a call collects once");
+    (answer, collected)
 }
