@@ -23,6 +23,8 @@
 
 mod at_once;
 mod budget;
+#[doc(hidden)]
+pub mod cache;
 mod cell;
 mod descriptor;
 #[cfg(feature = "dir")]
@@ -30,7 +32,6 @@ mod descriptors;
 mod error;
 mod hash;
 mod identity;
-mod keep;
 pub mod layer;
 mod limits;
 mod listing;

@@ -9,7 +9,7 @@
 //! nothing is closed, while one is held.
 
 use super::limit;
-use crate::keep::Cache;
+use crate::cache::Clock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -19,10 +19,10 @@ static CACHED: AtomicUsize = AtomicUsize::new(0);
 
 /// The caches of the process. Not `crate::sync::Mutex`: it outlives the runs of the schedule tests,
 /// and no thread can be switched while it is held.
-static CACHES: Mutex<Vec<Weak<Cache>>> = Mutex::new(Vec::new());
+static CACHES: Mutex<Vec<Weak<Clock>>> = Mutex::new(Vec::new());
 
 /// Adds a cache to those that are asked to shrink.
-pub(crate) fn register(cache: &Arc<Cache>) {
+pub(crate) fn register(cache: &Arc<Clock>) {
     let mut caches = CACHES.lock().unwrap_or_else(PoisonError::into_inner);
     if caches.len() == caches.capacity() {
         // Paid for by the caches that were added since the list last grew.
@@ -64,7 +64,7 @@ fn shrink() {
         return;
     }
     let mut caches = caches();
-    caches.retain(|cache| cache.weight() > 0);
+    caches.retain(|cache| cache.entries() > 0);
     let share = (budget - budget / 4) / caches.len().max(1);
     for cache in caches {
         cache.shrink(share);
@@ -81,7 +81,7 @@ pub(super) fn release() {
     limit::now();
 }
 
-fn caches() -> Vec<Arc<Cache>> {
+fn caches() -> Vec<Arc<Clock>> {
     let caches = CACHES.lock().unwrap_or_else(PoisonError::into_inner);
     caches.iter().filter_map(Weak::upgrade).collect()
 }

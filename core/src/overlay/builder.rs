@@ -3,10 +3,10 @@
 use super::node::{Node, Number, Place};
 use super::{Overlay, Shared};
 use crate::budget::Budget;
+use crate::cache::{Bound, ClockCache, KeyedCache, WeakMap};
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
 use crate::identity::IdentityKey;
-use crate::keep::Keep;
 use crate::layer::erased::{AnyLayer, AnyUpper, Erased};
 use crate::layer::{Durability, MemoryLayer, Upper};
 use crate::limits::{Limits, MAX_LAYERS};
@@ -16,7 +16,6 @@ use crate::place::registry::{self, InUse, Role};
 use crate::stack::{Lower, LowerStack};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, Rank, RwLock};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What an absolute symbolic link means. Real root filesystems have them.
@@ -210,22 +209,22 @@ impl OverlayBuilder {
             .upper
             .as_deref()
             .map(|upper| -> &dyn AnyLayer { upper });
-        let keep = Keep::of_handles(self.limits.kept_handles, upper);
+        let handles = ClockCache::of_handles(self.limits.kept_handles, upper);
         let shared = Shared {
             stack,
             upper: self.upper,
             root: Arc::new(root),
             tree: RwLock::ranked(Rank::Tree, ()),
             key,
-            keep,
+            handles,
             moves: AtomicU64::new(0),
             #[cfg(feature = "native")]
             copies: AtomicU64::new(0),
-            objects: Mutex::ranked(Rank::Leaf, HashMap::default()),
+            objects: Mutex::ranked(Rank::Leaf, WeakMap::default()),
             origins: Mutex::ranked(Rank::Leaf, HashMap::default()),
             removed_dirs: Mutex::ranked(Rank::Leaf, super::RemovedDirs::default()),
-            listings: Mutex::ranked(Rank::Leaf, VecDeque::new()),
-            recent_dirs: Mutex::ranked(Rank::Leaf, super::recent::RecentDirs::default()),
+            listings: ClockCache::new(Bound::entries(self.limits.kept_listings)),
+            recent_dirs: KeyedCache::new(Bound::entries(self.limits.recent_dirs)),
             forgotten: super::sync::Unsynced::default(),
             names: AtomicUsize::new(0),
             names_swept: AtomicUsize::new(0),
@@ -272,7 +271,6 @@ fn upper_root(upper: &dyn AnyUpper, key: &IdentityKey) -> Result<(super::node::U
     let part = super::node::UpperPart {
         number: Number::of((meta.device, meta.inode)),
         identity: key.of(u32::MAX, meta.device, meta.inode),
-        handle: crate::keep::Slot::default(),
     };
     Ok((part, upper.is_opaque(&root)?))
 }

@@ -6,7 +6,8 @@
 //! of a directory) may see a directory of before; what they learn is forgotten here.
 
 use super::Shared;
-use super::node::{Child, Node};
+use super::children::Child;
+use super::node::Node;
 use crate::error::Result;
 use crate::hash::HashMap;
 use crate::layer::erased::{AnyAt, AnyUpper};
@@ -52,10 +53,7 @@ impl Below {
                     locks.push(dir.names.write());
                 }
                 let children = dir.children.read();
-                deeper.extend(children.map.values().filter_map(|child| match child {
-                    Child::Node(node) if node.kind == Kind::Dir => Some(Arc::clone(node)),
-                    Child::Node(_) | Child::Seen { .. } | Child::Hidden | Child::Lower(_) => None,
-                }));
+                deeper.extend(children.upper_dirs().cloned());
             }
             is_source = false;
             level = level.deeper.get_or_init(|| Box::new(Self::new(deeper)));
@@ -109,7 +107,7 @@ impl Shared {
         let copying = Copying::new(&self.copies);
         let moved = upper.rename_by_copy(from, to, how, &path);
         // Also where it failed: the directory may have been removed and put back.
-        self.keep.clear();
+        self.handles.clear();
         drop(copying);
         let is_moved = moved.is_ok();
         let renumbered = moved.as_deref().unwrap_or_default();
@@ -135,7 +133,7 @@ impl Shared {
             drop(origins);
             let mut objects = self.objects.lock();
             if let Some(node) = objects.remove(&file.before) {
-                objects.insert(file.after, node);
+                objects.insert(file.after, &node);
             }
         }
     }
@@ -166,7 +164,7 @@ fn renumber(dir: &Arc<Node>, numbers: &HashMap<(u64, u64), Renumbered>) {
                 };
                 if file.is_shared {
                     // A file of its own now, as at a copy-up. Its other names keep the node.
-                    let seen = Child::Seen {
+                    let seen = Child::Unread {
                         kind: node.kind,
                         inode: file.after.1,
                     };
@@ -175,17 +173,17 @@ fn renumber(dir: &Arc<Node>, numbers: &HashMap<(u64, u64), Renumbered>) {
                     part.set_number(file.after);
                 }
             }
-            Child::Seen { inode, .. } => {
+            Child::Unread { inode, .. } => {
                 if let Some(file) = numbers.get(&(device, *inode)) {
                     *inode = file.after.1;
                 }
             }
-            Child::Node(_) | Child::Hidden | Child::Lower(_) => {}
+            Child::Node(_) | Child::Whiteout | Child::Lower(_) => {}
         }
     }
     drop(children);
     drop(parted);
-    *state.listing.lock() = None;
+    state.listing.clear();
 }
 
 /// The names that lead to a directory, from the root down.

@@ -15,9 +15,10 @@
 //! need them ([`OverlayFile`](super::OverlayFile)).
 
 use super::Shared;
+use super::children::{Child, Children};
 use super::copy_data::copy_data;
 use super::copy_up::{Data, never_copied};
-use super::node::{Child, Children, Node, Place};
+use super::node::{Node, Place};
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
 use crate::layer::erased::{AnyAt, AnyUpper, DirHandle};
@@ -152,8 +153,7 @@ impl Shared {
             }
             drop(children);
             // Files with several names are others now.
-            let listing = state.listing.lock().take();
-            drop(listing);
+            state.listing.clear();
             if !tree.is_synced_whole() {
                 state.unsynced.mark();
             }
@@ -184,13 +184,13 @@ impl Children {
     ) -> Vec<(Arc<Node>, (u64, u64))> {
         let mut nodes = Vec::new();
         for copy in copies {
-            let seen = Child::Seen {
+            let seen = Child::Unread {
                 kind: copy.kind,
                 inode: copy.number.1,
             };
             let node = match self.map.insert(copy.name.clone(), seen) {
                 Some(Child::Lower(node)) => node.upgrade(),
-                Some(Child::Node(_) | Child::Seen { .. } | Child::Hidden) | None => None,
+                Some(Child::Node(_) | Child::Unread { .. } | Child::Whiteout) | None => None,
             };
             if let Some(node) = node.or_else(|| make(copy.name.as_name(), copy)) {
                 let child = Child::Node(Arc::clone(&node));

@@ -9,8 +9,9 @@
 //! A call that fails before 3 has changed nothing that can be seen, and what was staged is gone.
 
 use super::Shared;
+use super::children::Child;
 use super::copy_data::copy_data;
-use super::node::{Child, Node};
+use super::node::Node;
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::{AnyAt, AnyUpper, StagedHandle};
 use crate::layer::{Attributes, New, Over, WriteAt, XattrNames};
@@ -201,7 +202,7 @@ impl Shared {
         let (parent, name) = node.parent().ok_or(Errno::NoEntry)?;
         let dir = parent.dir()?;
         let _names = dir.names.write();
-        if node.is_dead() || parent.is_dead() {
+        if node.is_removed() || parent.is_removed() {
             return Err(Errno::NoEntry.into());
         }
         let handle = parent.handle(self)?;
@@ -214,7 +215,7 @@ impl Shared {
         let file = upper.publish(staged, at, Over::Nothing, true)?;
         // Whoever asks meanwhile may see the time that the step left, and remember it.
         let version = parent.version.fetch_add(1, Ordering::Release) + 1;
-        parent.remember(version, above);
+        parent.cache_meta(version, above);
         let lower_links = node.below().map_or(1, |lower| lower.meta().links);
         if node.kind == Kind::Dir || lower_links < 2 {
             self.origins
@@ -222,7 +223,7 @@ impl Shared {
                 .insert((meta.device, meta.inode), node.first_seen(self));
         } else {
             // Its other names go on showing the lower file, so it is another one from here on.
-            *dir.listing.lock() = None;
+            dir.listing.clear();
         }
         if let Some(dir) = &node.dir {
             dir.children.write().complete = true;

@@ -1,7 +1,8 @@
 //! New files, directories and symbolic links.
 
 use super::Shared;
-use super::node::{Child, Node, Place};
+use super::children::Child;
+use super::node::{Node, Place};
 use super::resolve::{Last, Walked};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
@@ -79,11 +80,11 @@ impl Shared {
         let upper = self.upper()?;
         let dir = parent.dir()?;
         let _names = dir.names.write();
-        parent.must_live()?;
-        if self.look_locked(&parent, name)?.is_some() {
+        parent.check_not_removed()?;
+        if self.lookup_locked(&parent, name)?.is_some() {
             return Err(Errno::Exist.into());
         }
-        let mark = self.has_mark_locked(&parent, name)?;
+        let mark = self.has_whiteout_locked(&parent, name)?;
         let over = if mark { Over::Mark } else { Over::Nothing };
         let handle = parent.handle(self)?;
         let at = AnyAt {
@@ -184,7 +185,7 @@ impl Shared {
 
     /// `access` where the mode of a directory does not have all of `bits`.
     pub(super) fn owner_may(&self, dir: &Arc<Node>, bits: u32) -> Result<()> {
-        dir.must_live()?;
+        dir.check_not_removed()?;
         if !cfg!(feature = "native") || !self.obeys_modes {
             return Ok(());
         }

@@ -14,7 +14,8 @@
 //! moved to, and no more.
 
 use super::Shared;
-use super::node::{Child, Node};
+use super::children::Child;
+use super::node::Node;
 use crate::error::{Errno, Error, Result};
 use crate::meta::Kind;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -128,7 +129,7 @@ fn has_fewer_levels(dir: &Arc<Node>, most: usize) -> bool {
                 let child = match child {
                     Child::Node(node) => Some(Arc::clone(node)),
                     Child::Lower(node) => node.upgrade(),
-                    Child::Seen { .. } | Child::Hidden => None,
+                    Child::Unread { .. } | Child::Whiteout => None,
                 };
                 child.filter(|child| child.kind == Kind::Dir)
             }));

@@ -4,7 +4,7 @@ use super::Shared;
 use super::copy_up::Data;
 use super::node::Node;
 use super::resolve::Last;
-use super::stat::{Told, set_ghost_times};
+use super::stat::{Query, set_ghost_times};
 use crate::descriptor::other_mount;
 use crate::error::{Errno, Error, Result};
 use crate::listing::Listing;
@@ -42,7 +42,7 @@ impl OverlayDir {
     /// up while a thread reads it, that of either layer.
     #[cfg(feature = "dir")]
     pub(crate) fn descriptors_per_file(&self) -> usize {
-        usize::from(self.shared.keep.holds_descriptors())
+        usize::from(self.shared.handles.holds_descriptors())
             + usize::from(self.shared.stack.holds_descriptors())
     }
 
@@ -52,11 +52,11 @@ impl OverlayDir {
     }
 
     pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
-        self.shared.tell_at(&self.node, path, last(follow))
+        self.shared.query_at(&self.node, path, last(follow))
     }
 
     pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
-        self.shared.tell_at(&self.node, path, last(follow))
+        self.shared.query_at(&self.node, path, last(follow))
     }
 
     pub(crate) fn stat_and_identity_at(
@@ -64,7 +64,7 @@ impl OverlayDir {
         path: &str,
         follow: bool,
     ) -> Result<(Stat, Identity)> {
-        self.shared.tell_at(&self.node, path, last(follow))
+        self.shared.query_at(&self.node, path, last(follow))
     }
 
     pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
@@ -139,7 +139,7 @@ impl OverlayDir {
     }
 
     pub(crate) fn stat(&self) -> Result<Stat> {
-        Told::of_node(&self.shared, &self.node, None)
+        Query::of_node(&self.shared, &self.node, None)
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {
@@ -154,7 +154,7 @@ impl OverlayDir {
             return Err(self.shared.refused_change());
         }
         times.check()?;
-        if self.node.is_dead() {
+        if self.node.is_removed() {
             set_ghost_times(&self.node, times, self.shared.clock);
             return Ok(());
         }
@@ -165,7 +165,7 @@ impl OverlayDir {
     pub(crate) fn sync(&self, data_only: bool) -> Result<()> {
         // Names are the data of a directory: there is nothing less to bring to disk.
         let _ = data_only;
-        if self.shared.volatile || self.node.is_dead() {
+        if self.shared.volatile || self.node.is_removed() {
             return Ok(());
         }
         self.shared.sync_names(&self.node)?;

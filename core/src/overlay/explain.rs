@@ -4,9 +4,10 @@
 //! line then tells of the tree as it is now.
 
 use super::Shared;
+use super::children::Child;
 use super::dir::{OverlayDir, last};
-use super::lookup::Pos;
-use super::node::{Known, Node};
+use super::lookup::MergedFile;
+use super::node::Node;
 use super::resolve::Walked;
 use crate::error::{Errno, Error, Result};
 use crate::layer::Found;
@@ -22,7 +23,7 @@ impl OverlayDir {
 
     /// Why nothing is at `path`, or why the directory itself is not there; none if it is.
     pub(crate) fn why_missing(&self, path: Option<(&str, bool)>) -> Option<Error> {
-        if self.node.is_dead() {
+        if self.node.is_removed() {
             return Some(Error::new(Errno::NoEntry, "the directory was removed"));
         }
         let (path, follow) = path?;
@@ -39,14 +40,14 @@ impl OverlayDir {
 
 impl Shared {
     /// The error of a walk that found nothing called `name` in the last of `trail`.
-    pub(super) fn absent(&self, trail: &[Pos], name: Name<'_>) -> Error {
+    pub(super) fn absent(&self, trail: &[MergedFile<'_>], name: Name<'_>) -> Error {
         match trail.last() {
             Some(dir) if log::is_on() => self.why_absent(trail, dir, name),
             Some(_) | None => Errno::NoEntry.into(),
         }
     }
 
-    fn why_absent(&self, trail: &[Pos], dir: &Pos, name: Name<'_>) -> Error {
+    fn why_absent(&self, trail: &[MergedFile<'_>], dir: &MergedFile<'_>, name: Name<'_>) -> Error {
         let path = self.path_of_name(trail, name);
         let path = Shown::new(&path);
         let missing = |reason: std::fmt::Arguments<'_>| Error::new(Errno::NoEntry, reason);
@@ -58,8 +59,8 @@ impl Shared {
         // What cannot be found out is left out: the call has failed already, for another reason.
         let upper = self.hider_in_upper(dir, name).unwrap_or_default();
         let below = match dir {
-            Pos::Lower(lower) => Some(lower),
-            Pos::Node(node) => node.below(),
+            MergedFile::Lower(lower) => Some(&**lower),
+            MergedFile::Node(node) => node.below(),
         };
         let below = below.map(|below| below.why_absent(&self.stack, name));
         let (lower, has) = below.transpose().ok().flatten().unwrap_or_default();
@@ -81,17 +82,17 @@ impl Shared {
     }
 
     /// What hides `name` in the upper's part of `dir`.
-    fn hider_in_upper(&self, dir: &Pos, name: Name<'_>) -> Result<Option<Hider>> {
-        let (Pos::Node(node), Some(upper)) = (dir, &self.upper) else {
+    fn hider_in_upper(&self, dir: &MergedFile<'_>, name: Name<'_>) -> Result<Option<Hider>> {
+        let (MergedFile::Node(node), Some(upper)) = (dir, &self.upper) else {
             return Ok(None);
         };
         if node.upper.get().is_none() {
             return Ok(None);
         }
-        let is_hidden = match node.known(name)?.0 {
-            Known::Hidden => true,
-            Known::Upper(_) | Known::Seen | Known::Lower(_) => false,
-            Known::Nothing => upper.find(&*node.handle(self)?, name)? == Found::Hidden,
+        let is_hidden = match node.lookup(name)? {
+            Some(Child::Whiteout) => true,
+            Some(Child::Node(_) | Child::Unread { .. } | Child::Lower(_)) => false,
+            None => upper.find(&*node.handle(self)?, name)? == Found::Hidden,
         };
         Ok(is_hidden.then(|| Hider {
             what: "a whiteout in the upper".to_owned(),
@@ -100,16 +101,16 @@ impl Shared {
     }
 
     /// The path of `name` in the last of `trail`, from the root of the mount.
-    fn path_of_name(&self, trail: &[Pos], name: Name<'_>) -> Vec<u8> {
+    fn path_of_name(&self, trail: &[MergedFile<'_>], name: Name<'_>) -> Vec<u8> {
         let mut names = Vec::new();
         let mut from = Vec::new();
         for pos in trail.iter().rev() {
             match pos {
-                Pos::Node(node) => {
+                MergedFile::Node(node) => {
                     from = super::path_of(node).unwrap_or_else(|| b"(removed)".to_vec());
                     break;
                 }
-                Pos::Lower(lower) => names.push(lower.own_name()),
+                MergedFile::Lower(lower) => names.push(lower.own_name()),
             }
         }
         for name in names.into_iter().rev().flatten() {
@@ -123,7 +124,7 @@ impl Shared {
     /// made on the root of the mount.
     pub(super) fn refused_link(
         &self,
-        trail: &[Pos],
+        trail: &[MergedFile<'_>],
         name: Name<'_>,
         target: &[u8],
         from_root: bool,

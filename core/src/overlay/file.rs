@@ -1,9 +1,10 @@
 //! An open file. It follows the file that it is: through copy-up, rename and removal.
 
 use super::Shared;
+use super::children::At;
 use super::copy_up::Data;
 use super::dir::OverlayDir;
-use super::node::{At, Node};
+use super::node::Node;
 #[cfg(feature = "native")]
 use super::resolve::TRIES;
 use super::stat::{apply_ghost_times, lower_meta, set_ghost_times, stat_of};
@@ -113,7 +114,7 @@ impl OpenFile {
         };
         // Nobody but us gives a file of the upper such bits.
         if cfg!(feature = "native") {
-            let mode = match shared.kept_meta(node) {
+            let mode = match shared.cached_meta(node) {
                 Some((_, meta)) => meta.mode,
                 None => file.meta()?.mode,
             };
@@ -332,7 +333,7 @@ impl OverlayFile {
             Source::Lower(_) => lower_meta(node),
             Source::Upper(file) => {
                 let version = node.version.load(Ordering::Acquire);
-                if let Some((at, meta)) = shared.kept_meta(node)
+                if let Some((at, meta)) = shared.cached_meta(node)
                     && at == version
                 {
                     return Ok(meta);
@@ -342,7 +343,7 @@ impl OverlayFile {
                 if cfg!(feature = "native") {
                     apply_ghost_times(node, &mut meta);
                 }
-                node.remember(version, meta);
+                node.cache_meta(version, meta);
                 Ok(meta)
             }
         }
@@ -350,7 +351,7 @@ impl OverlayFile {
 
     pub(crate) fn stat(&self) -> Result<Stat> {
         let mut meta = self.meta()?;
-        if self.open.node.is_dead() {
+        if self.open.node.is_removed() {
             meta.links = 0;
         }
         Ok(stat_of(&meta))
@@ -376,7 +377,7 @@ impl OverlayFile {
         times.check()?;
         match shared.copy_up(node, Data::Keep) {
             Ok(_) => {}
-            Err(error) if error.is_not_found() && node.is_dead() => {
+            Err(error) if error.is_not_found() && node.is_removed() => {
                 set_ghost_times(node, times, shared.clock);
                 return Ok(());
             }
@@ -394,7 +395,7 @@ impl OverlayFile {
                     Err(error)
                         if cfg!(feature = "native")
                             && error.errno() == Errno::Exist
-                            && node.is_dead() =>
+                            && node.is_removed() =>
                     {
                         set_ghost_times(node, times, shared.clock);
                         return Ok(());

@@ -5,7 +5,8 @@
 //! whoever drops the overlay: often a thread that serves requests. What waits to be freed is memory, so
 //! there is a bound on it; past that, who drops frees.
 
-use super::node::{Child, Node};
+use super::children::Child;
+use super::node::Node;
 use crate::hash::HashMap;
 #[cfg(feature = "native")]
 use crate::layer::erased::AnyUpper;
@@ -63,7 +64,7 @@ impl Drop for Rest {
             };
             nodes.extend(children.into_values().filter_map(|child| match child {
                 Child::Node(node) => Some(node),
-                Child::Seen { .. } | Child::Hidden | Child::Lower(_) => None,
+                Child::Unread { .. } | Child::Whiteout | Child::Lower(_) => None,
             }));
             next += 1;
         }

@@ -1,9 +1,10 @@
 //! `link-at`: another name for a file.
 
 use super::Shared;
+use super::children::Child;
 use super::copy_up::Data;
-use super::lookup::Pos;
-use super::node::{Child, Node};
+use super::lookup::MergedFile;
+use super::node::Node;
 use super::resolve::{Last, TRIES, Walked};
 use crate::error::{Errno, Error, Result};
 use crate::layer::Over;
@@ -42,7 +43,7 @@ impl Shared {
             new.existing()?;
         }
         let source = old.existing()?;
-        new.could_be_asked()?;
+        new.check_reachable()?;
         if new.found().is_some() {
             return Err(Errno::Exist.into());
         }
@@ -65,15 +66,15 @@ impl Shared {
             true => None,
             false => Some(new_dir.dir()?.names.write()),
         };
-        new_dir.must_live()?;
-        match self.look_locked(&old_dir, old_name)? {
-            Some(Pos::Node(node)) if Arc::ptr_eq(&node, &source) => {}
+        new_dir.check_not_removed()?;
+        match self.lookup_locked(&old_dir, old_name)? {
+            Some(MergedFile::Node(node)) if Arc::ptr_eq(&node, &source) => {}
             Some(_) | None => return Err(Errno::NoEntry.into()),
         }
-        if self.look_locked(&new_dir, new_name)?.is_some() {
+        if self.lookup_locked(&new_dir, new_name)?.is_some() {
             return Err(Errno::Exist.into());
         }
-        let over = match self.has_mark_locked(&new_dir, new_name)? {
+        let over = match self.has_whiteout_locked(&new_dir, new_name)? {
             true => Over::Mark,
             false => Over::Nothing,
         };
@@ -90,12 +91,10 @@ impl Shared {
         };
         upper.link(from, to, over)?;
         let part = source.upper.get().ok_or_else(|| Error::from(Errno::Io))?;
-        self.objects
-            .lock()
-            .insert(part.number(), Arc::downgrade(&source));
+        self.objects.lock().insert(part.number(), &source);
         let child = Child::Node(Arc::clone(&source));
-        self.hang_locked(&new_dir, new_name, Some(child));
-        source.got_a_name();
+        self.set_child_locked(&new_dir, new_name, Some(child));
+        source.link_added();
         new_dir.names_changed();
         Ok(())
     }

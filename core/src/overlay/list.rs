@@ -1,7 +1,8 @@
 //! The merged listing of a directory.
 
 use super::Shared;
-use super::node::{Child, Node};
+use super::children::Child;
+use super::node::Node;
 use crate::at_once;
 use crate::error::{Errno, Result};
 use crate::layer::Listed;
@@ -9,7 +10,7 @@ use crate::listing::{Inodes, Listing, NO_INODE};
 use crate::name::Name;
 use crate::stack::{Hidden, Merge, UPPER};
 use std::ops::ControlFlow;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 impl Shared {
     /// The names in a directory as they are now, in the order of their bytes.
@@ -18,9 +19,9 @@ impl Shared {
     /// `no-entry` if the directory was removed; those of the layers.
     pub(super) fn list(&self, node: &Arc<Node>) -> Result<Arc<Listing>> {
         match self.list_once(node) {
-            // Listings that are only kept for later make room for one that is asked for.
+            // Cached listings make room. Those that guests hold stay.
             Err(error) if error.errno() == Errno::InsufficientMemory => {
-                self.forget_listings();
+                self.listings.clear();
                 self.list_once(node)
             }
             listed => listed,
@@ -28,30 +29,27 @@ impl Shared {
     }
 
     fn list_once(&self, node: &Arc<Node>) -> Result<Arc<Listing>> {
-        node.must_live()?;
+        node.check_not_removed()?;
         let dir = node.dir()?;
         // The directory lock, shared: no name changes until the listing is stored.
         let names = at_once::read(&dir.names)?;
-        let kept = dir.listing.lock().clone();
-        if let Some(listing) = kept {
+        if let Some(listing) = dir.listing.get() {
             return Ok(listing);
         }
         let merge = Merge::charged(self.listing_bytes.charge());
         let listing = Arc::new(self.list_locked(node, merge)?);
-        *dir.listing.lock() = Some(Arc::clone(&listing));
+        let listing = self.listings.put(dir.listing.slot(), listing, 1);
         drop(names);
-        self.bound_listings(node);
         Ok(listing)
     }
 
     /// As [`list`](Self::list), for a rename that copies what it lists. What guests hold in listings must
     /// not fail it, so the bytes are not counted; the listing is gone with the call.
     pub(super) fn list_for_change(&self, node: &Arc<Node>) -> Result<Arc<Listing>> {
-        node.must_live()?;
+        node.check_not_removed()?;
         let dir = node.dir()?;
         let _names = dir.names.read();
-        let kept = dir.listing.lock().clone();
-        match kept {
+        match dir.listing.get() {
             Some(listing) => Ok(listing),
             None => Ok(Arc::new(self.list_locked(node, Merge::new(usize::MAX))?)),
         }
@@ -72,8 +70,8 @@ impl Shared {
                 for (name, child) in &children.map {
                     let (kind, inode) = match child {
                         Child::Node(child) => (Some(child.kind), child.identity(self).lower),
-                        Child::Seen { kind, inode } => (Some(*kind), inode_of(*inode)),
-                        Child::Hidden => (None, 0),
+                        Child::Unread { kind, inode } => (Some(*kind), inode_of(*inode)),
+                        Child::Whiteout => (None, 0),
                         Child::Lower(_) => continue,
                     };
                     let listed = match kind {
@@ -123,7 +121,7 @@ impl Shared {
     /// # Errors
     /// `no-entry` if the directory was removed; those of the layers.
     pub(super) fn is_empty(&self, node: &Arc<Node>) -> Result<bool> {
-        node.must_live()?;
+        node.check_not_removed()?;
         let dir = node.dir()?;
         let _names = dir.names.read();
         self.is_empty_locked(node)
@@ -135,8 +133,7 @@ impl Shared {
     /// Preconditions: the directory lock of `node` is held.
     pub(super) fn is_empty_locked(&self, node: &Arc<Node>) -> Result<bool> {
         let dir = node.dir()?;
-        let kept = dir.listing.lock().clone();
-        if let Some(listing) = kept {
+        if let Some(listing) = dir.listing.get() {
             return Ok(listing.is_empty());
         }
         if cfg!(not(feature = "native")) {
@@ -163,8 +160,8 @@ impl Shared {
         } else if self.complete_locked(node)? {
             for (name, child) in &dir.children.read().map {
                 let is_here = match child {
-                    Child::Node(_) | Child::Seen { .. } => true,
-                    Child::Hidden => false,
+                    Child::Node(_) | Child::Unread { .. } => true,
+                    Child::Whiteout => false,
                     Child::Lower(_) => continue,
                 };
                 if see(name.as_name(), is_here).is_break() {
@@ -182,35 +179,6 @@ impl Shared {
         match below {
             Some(below) if is_empty => below.is_empty_without(&self.stack, hidden),
             _ => Ok(is_empty),
-        }
-    }
-
-    /// Drops the listings that are kept for later. Those that guests hold stay with them.
-    fn forget_listings(&self) {
-        let listings = std::mem::take(&mut *self.listings.lock());
-        for dir in listings.iter().filter_map(Weak::upgrade) {
-            if let Some(dir) = &dir.dir {
-                let listing = dir.listing.lock().take();
-                drop(listing);
-            }
-        }
-    }
-
-    /// Keeps the number of kept listings within its bound: the oldest goes.
-    fn bound_listings(&self, node: &Arc<Node>) {
-        let mut listings = self.listings.lock();
-        listings.push_back(Arc::downgrade(node));
-        let oldest = match listings.len() > self.limits.kept_listings {
-            true => listings.pop_front(),
-            false => None,
-        };
-        drop(listings);
-        // If the directory listed anew meanwhile it loses a listing that it may want: no harm.
-        if let Some(dir) = oldest.and_then(|oldest| oldest.upgrade())
-            && !Arc::ptr_eq(&dir, node)
-            && let Some(dir) = &dir.dir
-        {
-            *dir.listing.lock() = None;
         }
     }
 }

@@ -1,10 +1,18 @@
-//! One name in one directory.
+//! Lookup of one name in one directory of the merged tree.
+//!
+//! ```text
+//!   1. the directory's table   Child::Node → that node      Child::Whiteout → not found
+//!                              Child::Lower → step 3        Child::Unread, or no entry → step 2
+//!   2. the upper               an entry → its node          a whiteout → not found     nothing → step 3
+//!   3. the lower stack
+//! ```
+//! Step 1 takes no lock that is held while a layer is called. Step 2 holds the directory lock, shared.
 
 use super::Shared;
-use super::node::{At, Child, Known, Node, Number, Place, UpperPart};
+use super::children::{At, Child};
+use super::node::{Node, Number, Place, UpperPart};
 use crate::at_once;
 use crate::error::{Errno, Error, Result};
-use crate::keep::Slot;
 use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::layer::{Found, Listed};
 use crate::meta::{Identity, Kind, Meta};
@@ -14,16 +22,21 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// A file of the merged tree.
+/// A file of the merged tree, as a lookup finds it. The variant says what a caller may do next.
 #[derive(Clone)]
-pub(crate) enum Pos {
-    /// One with a node.
-    Node(Arc<Node>),
-    /// One that is only in lower layers, as are all its ancestors down from the nearest node.
-    Lower(Arc<LowerNode>),
+pub(crate) enum MergedFile<'a> {
+    /// The file has a node: it can be opened and changed.
+    Node(Cow<'a, Arc<Node>>),
+    /// Only lower layers have the file and its directories, down from the nearest one with a node. It can
+    /// be read; to open or change it, [`Shared::materialize`] makes its node.
+    Lower(Cow<'a, Arc<LowerNode>>),
 }
 
-impl Pos {
+impl<'a> MergedFile<'a> {
+    pub(super) fn node(node: Arc<Node>) -> Self {
+        Self::Node(Cow::Owned(node))
+    }
+
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Node(node) => node.kind,
@@ -36,18 +49,25 @@ impl Pos {
     }
 }
 
-/// The longest name that a directory on Linux holds (`NAME_MAX`). Names longer than that are
-/// refused before any layer is asked, so that a cached answer is the same as a fresh one.
+/// The longest name that a directory on Linux holds (`NAME_MAX`). Longer names are refused before any layer
+/// is asked, so that a cached answer is the same as a fresh one.
 pub(super) const NAME_MAX: usize = 255;
 
-/// What stands for the upper where an identity is made, and for what has a number that is [in use
+/// The layer number of the upper in an identity, and that of a file whose inode number is [in use
 /// twice](super::removed). No stack has so many layers.
 const LAYER_OF_UPPER: u32 = u32::MAX;
 const LAYER_OF_REUSE: u32 = u32::MAX - 1;
 
 impl Shared {
-    /// What `name` is in `dir`.
-    pub(super) fn step(&self, dir: &Pos, name: Name<'_>) -> Result<Option<Pos>> {
+    /// Looks up `name` in `dir`. None: there is no such name.
+    ///
+    /// # Errors
+    /// `name-too-long`; any error returned by a layer.
+    pub(super) fn lookup(
+        &self,
+        dir: &MergedFile<'_>,
+        name: Name<'_>,
+    ) -> Result<Option<MergedFile<'static>>> {
         if name.as_bytes().len() > NAME_MAX {
             return Err(Error::because(
                 Errno::NameTooLong,
@@ -58,35 +78,67 @@ impl Shared {
             return Ok(None);
         }
         match dir {
-            Pos::Lower(lower) => self.child_below(Some(lower), name),
-            Pos::Node(node) => self.step_node(node, name),
+            MergedFile::Lower(lower) => self.lookup_below(Some(lower), name),
+            MergedFile::Node(node) => self.lookup_in_node(node, name),
         }
     }
 
-    fn step_node(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
-        // Before what is known: what moves with its directory is known there before the directory
-        // parts from what is below.
+    fn lookup_in_node(
+        &self,
+        dir: &Arc<Node>,
+        name: Name<'_>,
+    ) -> Result<Option<MergedFile<'static>>> {
+        // Read before the table: a child that moves with its directory enters the table before the directory
+        // is detached from its lower part.
         let below = dir.below();
-        let (known, complete) = dir.known(name)?;
-        match known {
-            Known::Upper(node) | Known::Lower(Some(node)) => return Ok(Some(Pos::Node(node))),
-            Known::Hidden => return Ok(None),
-            Known::Seen => return self.look(dir, name),
-            Known::Lower(None) => {}
-            Known::Nothing if complete || dir.upper.get().is_none() => {}
-            Known::Nothing => return self.look(dir, name),
+        match dir.lookup(name)? {
+            Some(Child::Node(node)) => Ok(Some(MergedFile::node(node))),
+            Some(Child::Whiteout) => Ok(None),
+            Some(Child::Lower(node)) => match node.upgrade() {
+                Some(node) => Ok(Some(MergedFile::node(node))),
+                None => self.lookup_below(below, name),
+            },
+            Some(Child::Unread { .. }) | None => {
+                let _names = at_once::read(&dir.dir()?.names)?;
+                self.lookup_locked(dir, name)
+            }
         }
-        self.child_below(below, name)
     }
 
-    fn child_below(&self, dir: Option<&Arc<LowerNode>>, name: Name<'_>) -> Result<Option<Pos>> {
+    fn lookup_below(
+        &self,
+        dir: Option<&Arc<LowerNode>>,
+        name: Name<'_>,
+    ) -> Result<Option<MergedFile<'static>>> {
         let Some(dir) = dir else { return Ok(None) };
         let child = dir.child(&self.stack, name)?;
-        Ok(child.map(|child| Pos::Lower(child.into_owned())))
+        Ok(child.map(|child| MergedFile::Lower(Cow::Owned(child.into_owned()))))
     }
 
-    /// Whether `name` exists in the lower layers of `dir`: asked of them now, never read off a
-    /// node, since an upper file or an opaque directory never looked below.
+    /// [`lookup`](Self::lookup) for a caller that changes names, and where the table cannot tell.
+    ///
+    /// Preconditions: the directory lock of `dir` is held, shared or exclusive.
+    pub(super) fn lookup_locked(
+        &self,
+        dir: &Arc<Node>,
+        name: Name<'_>,
+    ) -> Result<Option<MergedFile<'static>>> {
+        if dir.upper.get().is_some() {
+            self.complete_locked(dir)?;
+        }
+        match dir.lookup(name)? {
+            Some(Child::Node(node)) => Ok(Some(MergedFile::node(node))),
+            Some(Child::Whiteout) => Ok(None),
+            Some(Child::Lower(node)) => match node.upgrade() {
+                Some(node) => Ok(Some(MergedFile::node(node))),
+                None => self.lookup_below(dir.below(), name),
+            },
+            Some(Child::Unread { .. }) | None => self.ask_upper_locked(dir, name),
+        }
+    }
+
+    /// Whether `name` exists in the lower layers of `dir`. Asks the layers now: a node does not know, because
+    /// an upper file or an opaque directory was never looked up below.
     pub(super) fn exists_below(&self, dir: &Node, name: Name<'_>) -> Result<bool> {
         match dir.below() {
             Some(below) => below.has(&self.stack, name),
@@ -94,33 +146,33 @@ impl Shared {
         }
     }
 
-    /// Calls `ask` with the upper and its directory `dir` while `name` there is `node`'s: names
-    /// do not change meanwhile. The mount may have been closed, which is for `ask` to see if it
-    /// changes anything ([`upper`](Self::upper)).
+    /// Calls `act` with the upper and the handle of `dir`, while `name` there is `node`'s: no name changes
+    /// meanwhile. Also after the mount was closed; an `act` that changes something asks for the upper
+    /// [itself](Self::upper).
     ///
     /// # Errors
-    /// `no-entry` if the name is gone, or another file's by now; those of `ask`.
+    /// `no-entry` if the name is gone or is another file's by now; any error that `act` returns.
     pub(super) fn at_name<T>(
         &self,
         node: &Arc<Node>,
         (dir, name): At<'_>,
-        ask: impl FnOnce(&dyn AnyUpper, &DirHandle) -> Result<T>,
+        act: impl FnOnce(&dyn AnyUpper, &DirHandle) -> Result<T>,
     ) -> Result<T> {
         let _names = at_once::read(&dir.dir()?.names)?;
-        match dir.known(name)?.0 {
-            Known::Upper(found) if Arc::ptr_eq(&found, node) => {}
+        match dir.lookup(name)? {
+            Some(Child::Node(found)) if Arc::ptr_eq(&found, node) => {}
             _ => return Err(Errno::NoEntry.into()),
         }
-        ask(self.upper_to_read()?, &*dir.handle(self)?)
+        act(self.upper_to_read()?, &*dir.handle(self)?)
     }
 
-    /// As [`at_name`](Self::at_name), `at` the name where `node` was found, or at its place if that is
-    /// not known: the copy-up came after the walk, or there was none.
+    /// As [`at_name`](Self::at_name), `at` the name where `node` was found. Without one, `node`'s own place
+    /// is taken: a copy-up came after the walk, or there was no walk.
     pub(super) fn at_any_name<T>(
         &self,
         node: &Arc<Node>,
         at: Option<At<'_>>,
-        ask: impl FnOnce(&dyn AnyUpper, &DirHandle, Name<'_>) -> Result<T>,
+        act: impl FnOnce(&dyn AnyUpper, &DirHandle, Name<'_>) -> Result<T>,
     ) -> Result<T> {
         let placed;
         let (dir, name) = match at {
@@ -130,53 +182,25 @@ impl Shared {
                 (&placed.0, placed.1.as_name())
             }
         };
-        self.at_name(node, (dir, name), |upper, dir| ask(upper, dir, name))
-    }
-
-    /// Asks the upper about a name that is not known well enough.
-    fn look(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
-        let _names = at_once::read(&dir.dir()?.names)?;
-        self.look_locked(dir, name)
-    }
-
-    /// [`step`](Self::step) for who changes names.
-    ///
-    /// Preconditions: the directory lock of `dir` is held, shared or exclusive.
-    pub(super) fn look_locked(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
-        if dir.upper.get().is_some() && !self.complete_locked(dir)? {
-            // Too many names for a table: probe for this one.
-            let (known, _) = dir.known(name)?;
-            if !matches!(known, Known::Upper(_) | Known::Hidden) {
-                return self.probe_locked(dir, name);
-            }
-        }
-        let (known, _) = dir.known(name)?;
-        match known {
-            Known::Upper(node) | Known::Lower(Some(node)) => Ok(Some(Pos::Node(node))),
-            Known::Hidden => Ok(None),
-            Known::Seen => self.probe_locked(dir, name),
-            Known::Lower(None) | Known::Nothing => self.child_below(dir.below(), name),
-        }
+        self.at_name(node, (dir, name), |upper, dir| act(upper, dir, name))
     }
 
     /// Whether the upper itself hides `name` in `dir`.
     ///
     /// Preconditions: the directory lock of `dir` is held, and it is in the upper.
-    pub(super) fn has_mark_locked(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<bool> {
-        let (known, complete) = dir.known(name)?;
-        match known {
-            Known::Hidden => Ok(true),
-            Known::Upper(_) | Known::Seen | Known::Lower(_) => Ok(false),
-            Known::Nothing if complete => Ok(false),
-            Known::Nothing => {
+    pub(super) fn has_whiteout_locked(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<bool> {
+        match dir.lookup(name)? {
+            Some(Child::Whiteout) => Ok(true),
+            Some(Child::Node(_) | Child::Unread { .. } | Child::Lower(_)) => Ok(false),
+            None => {
                 let handle = dir.handle(self)?;
                 Ok(self.upper_to_read()?.find(&handle, name)? == Found::Hidden)
             }
         }
     }
 
-    /// Lists the upper's names in `dir` once, if they are not too many. Returns whether all are
-    /// known.
+    /// Fills the table of `dir` from one listing of the upper, unless the names are too many. Returns whether
+    /// the table is complete.
     ///
     /// Preconditions: the directory lock of `dir` is held, and it is in the upper.
     pub(super) fn complete_locked(&self, dir: &Arc<Node>) -> Result<bool> {
@@ -195,14 +219,15 @@ impl Shared {
         let most = self.limits.table_entries;
         let listed = self.upper_to_read()?.list(&handle, &mut |name, listed| {
             names.push((name.to_owned(), listed));
-            match names.len() > most {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            if names.len() > most {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
         });
         match listed {
             Ok(()) => {}
-            // It cannot be listed, but names can still be looked up.
+            // The directory cannot be listed, but its names can still be looked up.
             Err(error) if error.is_of_listing() => {
                 state.children.write().too_large = true;
                 return Ok(false);
@@ -217,14 +242,14 @@ impl Shared {
         self.count_names(names.len());
         for (name, listed) in names {
             let child = match listed {
-                Listed::Here { kind, inode } => Child::Seen { kind, inode },
-                Listed::Hidden => Child::Hidden,
+                Listed::Here { kind, inode } => Child::Unread { kind, inode },
+                Listed::Hidden => Child::Whiteout,
             };
             match children.map.get(&name) {
-                // What is known is at least as good. An entry beats a mark of its name.
-                Some(Child::Node(_) | Child::Seen { .. }) => {}
-                Some(Child::Hidden) if matches!(child, Child::Hidden) => {}
-                Some(Child::Hidden | Child::Lower(_)) | None => {
+                // The table knows at least as much. An entry beats a whiteout of its name.
+                Some(Child::Node(_) | Child::Unread { .. }) => {}
+                Some(Child::Whiteout) if matches!(child, Child::Whiteout) => {}
+                Some(Child::Whiteout | Child::Lower(_)) | None => {
                     children.map.insert(name, child);
                 }
             }
@@ -233,23 +258,22 @@ impl Shared {
         Ok(true)
     }
 
-    /// Makes the node of a name that the upper may have.
+    /// Asks the upper for `name`, and makes the node of what it has. What the upper does not have is looked up
+    /// below.
     ///
     /// Preconditions: the directory lock of `dir` is held, and it is in the upper.
-    fn probe_locked(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<Option<Pos>> {
+    fn ask_upper_locked(
+        &self,
+        dir: &Arc<Node>,
+        name: Name<'_>,
+    ) -> Result<Option<MergedFile<'static>>> {
         let handle = dir.handle(self)?;
-        let found = self.upper_to_read()?.find(&handle, name)?;
-        let (meta, opaque) = match found {
+        let (meta, opaque) = match self.upper_to_read()?.find(&handle, name)? {
             Found::Here { meta, opaque } => (meta, opaque),
             Found::Hidden => return Ok(None),
-            Found::Absent => {
-                if let (Known::Lower(Some(node)), _) = dir.known(name)? {
-                    return Ok(Some(Pos::Node(node)));
-                }
-                return self.child_below(dir.below(), name);
-            }
+            Found::Absent => return self.lookup_below(dir.below(), name),
         };
-        if cfg!(feature = "native") && meta.kind == Kind::Dir {
+        if meta.kind == Kind::Dir {
             self.check_depth_below(dir, 1)?;
         }
         let below = match (meta.kind, opaque) {
@@ -259,18 +283,18 @@ impl Shared {
         let node = self.adopt(&meta, Place::At(Arc::clone(dir), name.to_owned()), below);
         let mut children = dir.dir()?.children.write();
         if let Some(Child::Node(node)) = children.map.get(name.as_bytes()) {
-            return Ok(Some(Pos::Node(Arc::clone(node))));
+            return Ok(Some(MergedFile::node(Arc::clone(node))));
         }
         children
             .map
             .insert(name.to_owned(), Child::Node(Arc::clone(&node)));
         drop(children);
         self.count_names(1);
-        Ok(Some(Pos::Node(node)))
+        Ok(Some(MergedFile::node(node)))
     }
 
-    /// The directory of that name in the lower layers of `dir`, which an upper directory that
-    /// is not opaque merges with.
+    /// The directory called `name` in the lower layers of `dir`: an upper directory that is not opaque merges
+    /// with it.
     fn dir_below(&self, dir: &Node, name: Name<'_>) -> Result<Option<Arc<LowerNode>>> {
         let Some(below) = dir.below() else {
             return Ok(None);
@@ -280,7 +304,7 @@ impl Shared {
         Ok(dir.map(Cow::into_owned))
     }
 
-    /// The node of a file that the upper has: the same one for all names of a file.
+    /// Returns the node of a file that the upper has: one node for all names of the file.
     pub(super) fn adopt(
         &self,
         meta: &Meta,
@@ -294,18 +318,15 @@ impl Shared {
         }
         let mut objects = self.objects.lock();
         let key = (meta.device, meta.inode);
-        // One that has a single name now may have had more, and be open since.
-        if let Some(node) = objects.get(&key).and_then(std::sync::Weak::upgrade) {
+        // A file with one name now may have had more, and be open under one of those.
+        if let Some(node) = objects.get(&key) {
             return node;
         }
         if meta.links < 2 {
             return make();
         }
-        if objects.len() >= 64 && objects.len().is_power_of_two() {
-            objects.retain(|_, node| node.strong_count() > 0);
-        }
         let node = make();
-        objects.insert(key, Arc::downgrade(&node));
+        objects.insert(key, &node);
         node
     }
 
@@ -313,12 +334,11 @@ impl Shared {
         UpperPart {
             number: Number::of((device, inode)),
             identity: self.identity_of_upper(device, inode),
-            handle: Slot::default(),
         }
     }
 
-    /// Who a file of the upper is: who it was before copy-up, if it was copied up in this mount; and
-    /// nobody that was removed and is held.
+    /// The identity of a file of the upper: the one it had before copy-up, if it was copied up in this mount.
+    /// Never that of a removed directory that is still held under the same inode number.
     pub(super) fn identity_of_upper(&self, device: u64, inode: u64) -> Identity {
         let number = (device, inode);
         let origin = self.origins.lock().get(&number).copied();
@@ -333,7 +353,7 @@ impl Shared {
         let identity = self.key.of(layer, device, of);
         match reuse {
             None => identity,
-            // Somebody else may have asked meanwhile: all agree on one.
+            // Another thread may have made one meanwhile: the first one stays.
             Some(_) => *self.origins.lock().entry(number).or_insert(identity),
         }
     }
@@ -343,52 +363,55 @@ impl Shared {
         self.key.of(u32::from(lower.layer()), device, inode)
     }
 
-    /// The node of the last of `walked`, made for it and for each that leads there if they have
-    /// none. The first of `walked` must be one with a node.
-    pub(super) fn materialize(&self, walked: &[Pos]) -> Result<Arc<Node>> {
-        let from = walked.iter().rposition(|pos| matches!(pos, Pos::Node(_)));
+    /// Makes the node of the last of `walked`, and of each file on the way that has none. The first of
+    /// `walked` must have a node.
+    pub(super) fn materialize(&self, walked: &[MergedFile<'_>]) -> Result<Arc<Node>> {
+        let from = walked
+            .iter()
+            .rposition(|file| matches!(file, MergedFile::Node(_)));
         let mut lowers = walked.iter().skip(from.unwrap_or(0));
-        let Some(Pos::Node(node)) = lowers.next() else {
+        let Some(MergedFile::Node(node)) = lowers.next() else {
             debug_assert!(false, "a walk begins at a node");
             return Err(Errno::Io.into());
         };
         let mut node = Arc::clone(node);
-        if cfg!(feature = "native") {
-            // Not as deep as in its layer, where a directory above it was moved.
-            let dirs = lowers.clone().filter(|lower| lower.is_dir()).count();
-            if dirs > 0 {
-                self.check_depth_below(&node, dirs)?;
-            }
+        // A directory above may have moved, so the depth is not that of the layer.
+        let dirs = lowers.clone().filter(|lower| lower.is_dir()).count();
+        if dirs > 0 {
+            self.check_depth_below(&node, dirs)?;
         }
-        for pos in lowers {
-            let Pos::Lower(lower) = pos else { break };
+        for file in lowers {
+            let MergedFile::Lower(lower) = file else {
+                break;
+            };
             node = self.child_node(&node, lower)?;
         }
         Ok(node)
     }
 
-    /// The node of `lower`, which was seen in `dir` a moment ago.
+    /// Makes the node of `lower`, which was found in `dir` a moment ago.
     ///
     /// # Errors
-    /// `no-entry` if it is not what it was any more: whoever walks again finds what there is.
+    /// `no-entry` if `dir` no longer shows `lower` under its name: a caller that walks again finds what is
+    /// there now.
     pub(super) fn child_node(&self, dir: &Arc<Node>, lower: &Arc<LowerNode>) -> Result<Arc<Node>> {
         if let Some(node) = self.make_node(dir, lower, false)? {
             return Ok(node);
         }
-        // What the upper has there is not all known: ask, and let nobody change it meanwhile.
+        // The table does not have all names of the upper: ask, and let no name change meanwhile.
         let _names = at_once::read(&dir.dir()?.names)?;
-        dir.must_live()?;
+        dir.check_not_removed()?;
         let below = dir.below().ok_or(Errno::NoEntry)?;
-        match self.look_locked(dir, below.name_of(lower)?)? {
-            Some(Pos::Node(node)) => Ok(node),
-            Some(Pos::Lower(_)) => self.child_node_locked(dir, lower),
+        match self.lookup_locked(dir, below.name_of(lower)?)? {
+            Some(MergedFile::Node(node)) => Ok(node.into_owned()),
+            Some(MergedFile::Lower(_)) => self.child_node_locked(dir, lower),
             None => Err(Errno::NoEntry.into()),
         }
     }
 
     /// As [`child_node`](Self::child_node).
     ///
-    /// Preconditions: the directory lock of `dir` is held, and `lower` was seen there since.
+    /// Preconditions: the directory lock of `dir` is held, and `lower` was found there since.
     pub(super) fn child_node_locked(
         &self,
         dir: &Arc<Node>,
@@ -398,16 +421,16 @@ impl Shared {
         node.ok_or_else(|| Errno::Io.into())
     }
 
-    /// The node of `lower`; none if the upper may have something under that name, or hide it, and
-    /// it is not `sure` that it does not.
+    /// Makes the node of `lower`. None if the upper may have the name or hide it; with `is_shown` the caller
+    /// knows that it does not.
     fn make_node(
         &self,
         dir: &Arc<Node>,
         lower: &Arc<LowerNode>,
-        sure: bool,
+        is_shown: bool,
     ) -> Result<Option<Arc<Node>>> {
         let mut children = dir.dir()?.children.write();
-        // The directory may be another one by now, or have parted from what is below.
+        // `dir` may have been replaced, or detached from its lower part.
         let Some(below) = dir.below().filter(|below| lower.is_in(below)) else {
             return Err(Errno::NoEntry.into());
         };
@@ -418,24 +441,24 @@ impl Shared {
         };
         let is_complete = children.complete;
         let node = match children.map.get_mut(name.as_bytes()) {
-            // Somebody was faster, with the same file or with another one.
+            // Another thread was faster, with the same file or with another one.
             Some(Child::Node(node)) => return Ok(Some(Arc::clone(node))),
-            Some(Child::Lower(known)) => match known.upgrade() {
+            Some(Child::Lower(held)) => match held.upgrade() {
                 Some(node) => return Ok(Some(node)),
                 None => {
                     let node = make();
-                    *known = Arc::downgrade(&node);
+                    *held = Arc::downgrade(&node);
                     node
                 }
             },
-            Some(Child::Hidden) => return Err(Errno::NoEntry.into()),
-            None if sure || is_complete || dir.upper.get().is_none() => {
+            Some(Child::Whiteout) => return Err(Errno::NoEntry.into()),
+            None if is_shown || is_complete || dir.upper.get().is_none() => {
                 let node = make();
                 children.insert_lower(name, &node);
                 self.count_names(1);
                 node
             }
-            Some(Child::Seen { .. }) | None => return Ok(None),
+            Some(Child::Unread { .. }) | None => return Ok(None),
         };
         Ok(Some(node))
     }

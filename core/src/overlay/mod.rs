@@ -18,8 +18,7 @@
 //!       └─ DirState::names  exclusive: change names; shared: ask the upper, list. Parent before child
 //!          ├─ DirState::children     never held while a layer is called
 //!          ├─ Node::state            never held while a layer is called
-//!          └─ leaves: Node::place, DirState::listing, Shared::{objects, origins, removed_dirs, listings,
-//!             recent_dirs}, Keep
+//!          └─ leaves: Node::place, Shared::{objects, origins, removed_dirs}, the locks of the caches
 //! ```
 //! Builds with debug assertions check it at every lock (`sync::rank`), and `tests/schedules` tries
 //! the orders in which threads can meet there.
@@ -31,17 +30,18 @@
 mod builder;
 #[cfg(feature = "native")]
 mod by_copy;
+mod children;
 mod copy_data;
 #[cfg(feature = "native")]
 mod copy_tree;
 mod copy_up;
 mod create;
 mod depth;
-mod descend;
 mod dir;
 #[cfg(feature = "native")]
 mod ending;
 mod explain;
+mod fast_walk;
 mod file;
 mod freeing;
 mod link;
@@ -49,7 +49,6 @@ mod list;
 mod lookup;
 mod node;
 mod open;
-mod recent;
 mod remove;
 mod removed;
 mod rename;
@@ -71,10 +70,10 @@ pub use file::OverlayFile;
 #[cfg(feature = "native")]
 use crate::at_once;
 use crate::budget::Budget;
+use crate::cache::{ClockCache, KeyedCache, WeakMap};
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
 use crate::identity::IdentityKey;
-use crate::keep::Keep;
 use crate::layer::Usage;
 use crate::layer::erased::AnyUpper;
 use crate::limits::Limits;
@@ -87,11 +86,9 @@ use crate::stack::LowerStack;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
 use node::{Node, Place};
-use recent::RecentDirs;
 use removed::RemovedDirs;
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// A mounted overlay. A clone is the same overlay.
 ///
@@ -120,7 +117,7 @@ pub(crate) struct Shared {
     tree: RwLock<()>,
     key: IdentityKey,
     /// Handles of the upper's directories.
-    keep: Keep,
+    handles: ClockCache,
     /// Counts when a directory begins to move and when it has moved: odd while one does.
     moves: AtomicU64,
     /// Counts when a move by a copy begins and ends: odd while there is one. A handle that was opened
@@ -129,16 +126,18 @@ pub(crate) struct Shared {
     copies: AtomicU64,
     /// Files of the upper with several names, by device and inode, so that all names find one
     /// node. Guard: its own lock, a leaf.
-    objects: Mutex<HashMap<(u64, u64), Weak<Node>>>,
+    objects: Mutex<WeakMap<(u64, u64), Node>>,
     /// Who a file of the upper was before it was copied up, by device and inode. Removed with
     /// the file's last name. Guard: its own lock, a leaf.
     origins: Mutex<HashMap<(u64, u64), Identity>>,
     /// Guard: its own lock, a leaf.
     removed_dirs: Mutex<RemovedDirs>,
-    /// Directories that keep a listing, the oldest first. Guard: its own lock, a leaf.
-    listings: Mutex<VecDeque<Weak<Node>>>,
-    /// Guard: its own lock, a leaf.
-    recent_dirs: Mutex<RecentDirs>,
+    /// Listings of directories, in [`DirState::listing`](children::DirState).
+    listings: ClockCache,
+    /// Nodes of lower directories in which something was opened lately, by [`LowerNode::address`]: nothing
+    /// else may hold such a node, and a program opens files in few directories at a time. A node keeps the
+    /// table and the listing of its directory. An address is unique while the node over it is cached.
+    recent_dirs: KeyedCache<usize, Node>,
     /// Directories whose nodes were forgotten before their names were brought to disk.
     forgotten: sync::Unsynced,
     /// About how many names the directories were given to keep since they were last swept, and how many
@@ -394,7 +393,7 @@ fn path_of(node: &Arc<Node>) -> Option<Vec<u8>> {
         let place = node.place.lock().clone();
         match place {
             Place::Root => break,
-            Place::Dead => return None,
+            Place::Removed => return None,
             Place::At(parent, name) => {
                 names.push(name);
                 node = parent;

@@ -3,21 +3,17 @@
 //! What is only in lower layers and not open has no node: it is served from the shared stack.
 
 use super::Shared;
-use super::depth::KnownDepth;
-use super::sync::Unsynced;
+use super::children::DirState;
 use crate::at_once;
 use crate::error::{Errno, Error, Result};
-use crate::hash::HashMap;
-use crate::keep::Slot;
 use crate::layer::WriteAt;
 use crate::layer::erased::DirHandle;
-use crate::listing::Listing;
 use crate::meta::{Identity, Kind, Meta, SetTimes};
-use crate::name::{Name, NameBuf};
+use crate::name::NameBuf;
 use crate::stack::LowerNode;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{Mutex, Rank, RwLock, pause, yield_now};
-use std::sync::{Arc, OnceLock, Weak};
+use crate::sync::{Mutex, Rank, pause, yield_now};
+use std::sync::{Arc, OnceLock};
 
 /// A file of an overlay.
 pub(crate) struct Node {
@@ -28,13 +24,13 @@ pub(crate) struct Node {
     /// Where it hangs. Of a file with several names in the upper, one of them.
     /// Guard: its own lock, a leaf; changed under the directory lock of the parent.
     pub(super) place: Mutex<Place>,
-    /// Whether `place` is [`Place::Dead`], for who does not want its lock. Set under that.
-    dead: AtomicBool,
+    /// Whether `place` is [`Place::Removed`], for who does not want its lock. Set under that.
+    removed: AtomicBool,
     /// A directory: what is merged below it, unless it has parted from that. Anything else: what
     /// it is copied up from.
     below: Option<Arc<LowerNode>>,
     /// Whether a directory has parted from what is below. Set under the tree lock, exclusive.
-    has_parted: AtomicBool,
+    is_detached: AtomicBool,
     /// What the upper has. Set once, under the directory lock of the parent.
     pub(super) upper: OnceLock<UpperPart>,
     /// The copy lock: who holds it may copy the file up.
@@ -55,15 +51,13 @@ pub(super) enum Place {
     /// Under this name in this directory.
     At(Arc<Node>, NameBuf),
     /// It was removed.
-    Dead,
+    Removed,
 }
 
 /// What the upper has of a node.
 pub(super) struct UpperPart {
     pub(super) number: Number,
     pub(super) identity: Identity,
-    /// The handle of a directory.
-    pub(super) handle: Slot<DirHandle>,
 }
 
 /// The device and inode number of a file, which change where a directory moves by a copy.
@@ -111,73 +105,6 @@ pub(super) struct State {
     pub(super) ghost_times: Option<Box<SetTimes>>,
 }
 
-/// What only a directory has.
-pub(super) struct DirState {
-    /// The directory lock: exclusive while names change, shared while the upper is asked.
-    pub(super) names: RwLock<()>,
-    /// Guard: its own lock, below the directory lock; never held while a layer is called.
-    pub(super) children: RwLock<Children>,
-    /// A listing that is still right. Guard: its own lock, a leaf.
-    pub(super) listing: Mutex<Option<Arc<Listing>>>,
-    /// Changes of names, times and attributes that may not be on disk.
-    pub(super) unsynced: Unsynced,
-    pub(super) depth: KnownDepth,
-}
-
-impl Default for DirState {
-    fn default() -> Self {
-        Self {
-            names: RwLock::ranked(Rank::Names, ()),
-            children: RwLock::ranked(Rank::Children, Children::default()),
-            listing: Mutex::ranked(Rank::Leaf, None),
-            unsynced: Unsynced::default(),
-            depth: KnownDepth::default(),
-        }
-    }
-}
-
-/// What is known of the names in a directory.
-#[derive(Default)]
-pub(super) struct Children {
-    pub(super) map: HashMap<NameBuf, Child>,
-    /// Whether every name that the upper has here is in `map`.
-    pub(super) complete: bool,
-    /// Whether the upper has too many names here to keep them all.
-    pub(super) too_large: bool,
-    /// Insertions of `Child::Lower` since dead ones were last removed.
-    lower_insertions: usize,
-}
-
-/// What is known of a name.
-pub(super) enum Child {
-    /// The upper has it. For a moment of its copy-up [`Node::upper`] does not say so yet, to who does
-    /// not hold the directory lock.
-    Node(Arc<Node>),
-    /// The upper has it, and nobody looked closer yet.
-    Seen { kind: Kind, inode: u64 },
-    /// The upper hides it.
-    Hidden,
-    /// The upper has nothing there. Somebody has the lower file open, or had it.
-    Lower(Weak<Node>),
-}
-
-/// A directory, and a name in it.
-pub(super) type At<'a> = (&'a Arc<Node>, Name<'a>);
-
-/// What is known of a name at a moment: a [`Child`], in the hand of who asked.
-pub(super) enum Known {
-    /// The upper has it.
-    Upper(Arc<Node>),
-    /// The upper has it, and nobody looked closer yet.
-    Seen,
-    /// The upper hides it.
-    Hidden,
-    /// The upper has nothing there; and the node of the lower file if somebody has it open.
-    Lower(Option<Arc<Node>>),
-    /// Nothing. If the upper's names are all known, it has nothing there.
-    Nothing,
-}
-
 impl Node {
     /// A node that is only in lower layers.
     #[inline]
@@ -197,9 +124,9 @@ impl Node {
             kind,
             first_seen: OnceLock::new(),
             place: Mutex::ranked(Rank::Leaf, place),
-            dead: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
             below,
-            has_parted: AtomicBool::new(false),
+            is_detached: AtomicBool::new(false),
             upper: upper.map(OnceLock::from).unwrap_or_default(),
             copying: Mutex::ranked(Rank::Copying, ()),
             dir: (kind == Kind::Dir).then(Box::default),
@@ -216,7 +143,7 @@ impl Node {
 
     /// A directory: what is merged below it. Anything else: what it is copied up from.
     pub(super) fn below(&self) -> Option<&Arc<LowerNode>> {
-        match self.has_parted.load(Ordering::Acquire) {
+        match self.is_detached.load(Ordering::Acquire) {
             true => None,
             false => self.below.as_ref(),
         }
@@ -231,28 +158,28 @@ impl Node {
     /// Says that nothing is merged below a directory any more: all its names are its own.
     ///
     /// Preconditions: the tree lock is held, exclusive.
-    pub(super) fn part_locked(&self) {
-        self.has_parted.store(true, Ordering::Release);
+    pub(super) fn detach_lower_locked(&self) {
+        self.is_detached.store(true, Ordering::Release);
     }
 
     /// Puts the node elsewhere.
     pub(super) fn set_place(&self, place: Place) {
         // Whoever held the last reference to the parent takes the lock of its place: not below ours.
         let mut now = self.place.lock();
-        let is_dead = matches!(place, Place::Dead);
+        let is_removed = matches!(place, Place::Removed);
         let before = std::mem::replace(&mut *now, place);
-        self.dead.store(is_dead, Ordering::Release);
+        self.removed.store(is_removed, Ordering::Release);
         drop(now);
         drop(before);
     }
 
-    pub(super) fn is_dead(&self) -> bool {
-        self.dead.load(Ordering::Acquire)
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
     }
 
     /// `no-entry` for a directory that was removed.
-    pub(super) fn must_live(&self) -> Result<()> {
-        match self.is_dead() {
+    pub(super) fn check_not_removed(&self) -> Result<()> {
+        match self.is_removed() {
             true => Err(Errno::NoEntry.into()),
             false => Ok(()),
         }
@@ -261,7 +188,7 @@ impl Node {
     pub(super) fn parent(&self) -> Option<(Arc<Node>, NameBuf)> {
         match &*self.place.lock() {
             Place::At(parent, name) => Some((Arc::clone(parent), name.clone())),
-            Place::Root | Place::Dead => None,
+            Place::Root | Place::Removed => None,
         }
     }
 
@@ -269,7 +196,7 @@ impl Node {
     pub(super) fn above(&self) -> Option<Arc<Node>> {
         match &*self.place.lock() {
             Place::At(parent, _) => Some(Arc::clone(parent)),
-            Place::Root | Place::Dead => None,
+            Place::Root | Place::Removed => None,
         }
     }
 
@@ -295,7 +222,7 @@ impl Node {
     }
 
     /// Keeps what `stat` shows, read when the node had `version`, unless it changed meanwhile.
-    pub(super) fn remember(&self, version: u64, meta: Meta) {
+    pub(super) fn cache_meta(&self, version: u64, meta: Meta) {
         let mut state = self.state.lock();
         if self.version.load(Ordering::Acquire) == version {
             state.set_meta(version, meta);
@@ -304,16 +231,16 @@ impl Node {
 
     /// Says that a file has a name more. A [`remember`](Self::remember) of before is either seen
     /// here or sees the new version, so no old number stays in what `stat` shows.
-    pub(super) fn got_a_name(&self) {
+    pub(super) fn link_added(&self) {
         self.touch();
         let mut state = self.state.lock();
         state.meta = None;
         state.names = state.names.map(|names| names.saturating_add(1));
     }
 
-    /// As [`got_a_name`](Self::got_a_name), of a name less. Returns how many are left, where
+    /// As [`link_added`](Self::link_added), of a name less. Returns how many are left, where
     /// there were `before` if nobody counted yet.
-    pub(super) fn lost_a_name(&self, before: u64) -> u64 {
+    pub(super) fn link_removed(&self, before: u64) -> u64 {
         self.touch();
         let mut state = self.state.lock();
         state.meta = None;
@@ -325,36 +252,10 @@ impl Node {
     /// Says that names in this directory changed.
     pub(super) fn names_changed(&self) {
         if let Some(dir) = &self.dir {
-            *dir.listing.lock() = None;
+            dir.listing.clear();
             dir.unsynced.mark();
         }
         self.touch();
-    }
-
-    /// What is known of a name, and whether every name that the upper has here is known.
-    #[inline]
-    pub(super) fn known(&self, name: Name<'_>) -> Result<(Known, bool)> {
-        self.find_known(name, true)
-    }
-
-    /// As [`known`](Self::known), for who needs no node of a lower file.
-    #[inline]
-    pub(super) fn known_in_upper(&self, name: Name<'_>) -> Result<(Known, bool)> {
-        self.find_known(name, false)
-    }
-
-    /// One function for both, so that the lookup in the table is part of it.
-    fn find_known(&self, name: Name<'_>, wants_lower: bool) -> Result<(Known, bool)> {
-        let children = self.dir()?.children.read();
-        let known = match children.map.get(name.as_bytes()) {
-            Some(Child::Node(node)) => Known::Upper(Arc::clone(node)),
-            Some(Child::Seen { .. }) => Known::Seen,
-            Some(Child::Hidden) => Known::Hidden,
-            Some(Child::Lower(node)) if wants_lower => Known::Lower(node.upgrade()),
-            Some(Child::Lower(_)) => Known::Lower(None),
-            None => Known::Nothing,
-        };
-        Ok((known, children.complete))
     }
 
     /// The handle of the directory in the upper.
@@ -401,20 +302,20 @@ impl Node {
         let mut missing = Vec::new();
         let mut node = Arc::clone(self);
         let mut handle = loop {
-            if let Some(handle) = node.upper_part()?.handle.get() {
+            if let Some(handle) = node.dir()?.handle.get() {
                 break handle;
             }
             let place = node.place.lock().clone();
             match place {
                 Place::Root => {
-                    let slot = &node.upper_part()?.handle;
-                    break shared.keep.get(slot, || upper.root())?;
+                    let slot = node.dir()?.handle.slot();
+                    break shared.handles.get(slot, || upper.root())?;
                 }
                 Place::At(parent, name) => {
                     missing.push((node, name));
                     node = parent;
                 }
-                Place::Dead => return Err(Errno::NoEntry.into()),
+                Place::Removed => return Err(Errno::NoEntry.into()),
             }
         };
         while let Some((node, name)) = missing.pop() {
@@ -430,17 +331,17 @@ impl Node {
             // One that was removed and made anew is another, too: then the node is dead.
             let stood_still = || {
                 let now = shared.moves.load(Ordering::SeqCst);
-                now == moves && moves.is_multiple_of(2) && !node.is_dead()
+                now == moves && moves.is_multiple_of(2) && !node.is_removed()
             };
             if (meta.device, meta.inode) != part.number() && !stood_still() {
                 return Ok(None);
             }
             handle = Arc::new(opened);
             if copies.is_multiple_of(2) {
-                handle = shared.keep.put(&part.handle, handle, 1);
+                handle = shared.handles.put(node.dir()?.handle.slot(), handle, 1);
                 if shared.copies() != copies {
                     // It may be kept for a directory that was moved by a copy since.
-                    shared.keep.clear();
+                    shared.handles.clear();
                 }
             }
         }
@@ -473,26 +374,13 @@ impl State {
     }
 }
 
-impl Children {
-    /// Takes note of a lower file that somebody opened, and of which nothing is known.
-    pub(super) fn insert_lower(&mut self, name: Name<'_>, node: &Arc<Node>) {
-        self.lower_insertions += 1;
-        if self.lower_insertions > 64 + self.map.len() / 2 {
-            self.lower_insertions = 0;
-            self.forget_dead();
-        }
-        let child = Child::Lower(Arc::downgrade(node));
-        self.map.insert(name.to_owned(), child);
-    }
-}
-
 /// A node holds its parents: a chain of them is let go in a loop, however deep it is.
 impl Drop for Node {
     fn drop(&mut self) {
-        let mut place = std::mem::replace(self.place.get_mut(), Place::Dead);
+        let mut place = std::mem::replace(self.place.get_mut(), Place::Removed);
         while let Place::At(parent, _) = place {
             place = match Arc::into_inner(parent) {
-                Some(mut parent) => std::mem::replace(parent.place.get_mut(), Place::Dead),
+                Some(mut parent) => std::mem::replace(parent.place.get_mut(), Place::Removed),
                 None => return,
             };
         }

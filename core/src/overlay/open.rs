@@ -1,11 +1,12 @@
 //! `open-at`: what to do is decided first, from what was found and what is asked for.
 
+use super::children::At;
 use super::copy_up::Data;
 use super::create::is_openable;
-use super::descend::{In, Seen};
 use super::dir::OverlayDir;
 use super::file::{OpenFile, OverlayFile};
-use super::node::{At, Node};
+use super::lookup::MergedFile;
+use super::node::Node;
 use super::resolve::{Last, TRIES, Walked};
 use crate::at_once;
 use crate::descriptor::{OpenHow, Opened};
@@ -34,7 +35,7 @@ impl OverlayDir {
                 || "`directory` excludes `create`, `exclusive` and `truncate`",
             ));
         }
-        if let Some(opened) = self.descend_and_open(path, how)? {
+        if let Some(opened) = self.fast_open(path, how)? {
             return Ok(opened);
         }
         let last = match how.create {
@@ -58,45 +59,44 @@ impl OverlayDir {
         ))
     }
 
-    /// Opens a file for reading where the way to it is straight, and the directory of a lower one
-    /// has a node. None means that it has to be walked to, which also finds out why a node could not
-    /// be made here.
-    fn descend_and_open(&self, path: &str, how: OpenHow) -> Result<Option<Opened>> {
-        // A component is to be small.
-        let may_descend = cfg!(feature = "native") && !how.write && !how.directory;
-        if !may_descend || how.create || how.truncate {
+    /// Opens a file for reading, where [`fast_walk`](Shared::fast_walk) leads to it and its directory has a
+    /// node. None: [`resolve`](Shared::resolve) has to find it. It also finds why a node could not be made.
+    fn fast_open(&self, path: &str, how: OpenHow) -> Result<Option<Opened>> {
+        if how.write || how.directory || how.create || how.truncate {
             return Ok(None);
         }
         self.shared.trim_if_large()?;
-        let opened = self.shared.descend(&self.node, path, |seen| match seen {
-            Some(Seen::Lower(file, dir)) if file.kind() == Kind::File => {
-                self.open_seen(self.node_in(dir, file), None, how)
-            }
-            Some(Seen::Node(node, at)) if node.kind == Kind::File => {
-                self.open_seen(Some(Arc::clone(node)), Some(at), how)
-            }
-            Some(_) => Ok(None),
-            None => Err(Errno::NoEntry.into()),
-        })?;
+        let opened = self
+            .shared
+            .fast_walk(&self.node, path, |walked| match walked {
+                Some((MergedFile::Lower(file), at)) if file.kind() == Kind::File => {
+                    self.open_found(self.node_of(&file, at), None, how)
+                }
+                Some((MergedFile::Node(node), at)) if node.kind == Kind::File => {
+                    self.open_found(Some(node.into_owned()), at, how)
+                }
+                Some(_) => Ok(None),
+                None => Err(Errno::NoEntry.into()),
+            })?;
         opened.unwrap_or(Ok(None))
     }
 
-    /// The node of the lower `file` in `dir`, if that has one.
-    fn node_in(&self, dir: In<'_>, file: &Arc<LowerNode>) -> Option<Arc<Node>> {
+    /// Makes the node of the lower `file`, if the node of its directory is at hand.
+    fn node_of(&self, file: &Arc<LowerNode>, at: Option<At<'_>>) -> Option<Arc<Node>> {
         let recent;
-        let dir = match dir {
-            In::Node(dir) => dir,
-            In::Lower(dir) => {
-                recent = self.shared.recent_dirs.lock().get(dir)?;
+        let dir = match at {
+            Some((dir, _)) => dir,
+            None => {
+                recent = self.shared.recent_dirs.get(&file.parent_address()?)?;
                 &recent
             }
         };
         self.shared.child_node(dir, file).ok()
     }
 
-    /// Opens a node for reading that was found a moment ago. None if there is none, or if it was
-    /// removed meanwhile: another may be there now.
-    fn open_seen(
+    /// Opens `node` for reading, which was found a moment ago. None if there is none, or if it was removed
+    /// meanwhile: its name may have another file now.
+    fn open_found(
         &self,
         node: Option<Arc<Node>>,
         at: Option<At<'_>>,
@@ -139,11 +139,7 @@ impl OverlayDir {
                 }
                 let node = self.shared.materialize(walked.trail())?;
                 let opened = self.open_file(Arc::clone(&node), walked.at(), how, write)?;
-                // See `descend_and_open`.
-                if cfg!(feature = "native")
-                    && !write
-                    && let Some((dir, _)) = node.parent()
-                {
+                if !write && let Some((dir, _)) = node.parent() {
                     self.keep_dir(&dir);
                 }
                 Ok(opened)
@@ -151,15 +147,14 @@ impl OverlayDir {
         }
     }
 
-    /// Keeps the node of a directory that the upper does not have, with what it knows, for who
-    /// comes next.
+    /// Caches the node of a directory that the upper does not have, with what it holds, for the next open in
+    /// it.
     fn keep_dir(&self, dir: &Arc<Node>) {
-        if dir.upper.get().is_none() {
-            let most = self.shared.limits.recent_dirs;
-            let mut recent = self.shared.recent_dirs.lock();
-            let oldest = recent.keep(Arc::clone(dir), most);
-            drop(recent);
-            drop(oldest);
+        if dir.upper.get().is_none()
+            && let Some(below) = dir.below()
+        {
+            let recent = &self.shared.recent_dirs;
+            recent.get_or_insert(below.address(), Arc::clone(dir), 1);
         }
     }
 
@@ -173,7 +168,7 @@ impl OverlayDir {
         write: bool,
     ) -> Result<()> {
         let shared = &self.shared;
-        if !cfg!(feature = "native") || !shared.obeys_modes {
+        if !shared.obeys_modes {
             return Ok(());
         }
         let in_upper = node.upper.get().is_some();

@@ -1,9 +1,10 @@
 //! Names taken away: files by `unlink-file-at`, directories by `remove-directory-at`.
 
 use super::Shared;
+use super::children::Child;
 use super::copy_up::Data;
-use super::lookup::Pos;
-use super::node::{Child, Node, Place};
+use super::lookup::MergedFile;
+use super::node::{Node, Place};
 use super::resolve::{self, Walked};
 use super::stat::found;
 use crate::error::{Errno, Error, Result};
@@ -90,13 +91,13 @@ impl Shared {
         let _tree = self.tree.read();
         let upper = self.upper()?;
         let _names = parent.dir()?.names.write();
-        parent.must_live()?;
-        let pos = self.look_locked(parent, name)?.ok_or(Errno::NoEntry)?;
+        parent.check_not_removed()?;
+        let pos = self.lookup_locked(parent, name)?.ok_or(Errno::NoEntry)?;
         check(pos.is_dir())?;
         let node = match &pos {
-            Pos::Node(node) => Some(Arc::clone(node)),
-            Pos::Lower(dir) if pos.is_dir() => Some(self.child_node_locked(parent, dir)?),
-            Pos::Lower(_) => None,
+            MergedFile::Node(node) => Some(Arc::clone(node)),
+            MergedFile::Lower(dir) if pos.is_dir() => Some(self.child_node_locked(parent, dir)?),
+            MergedFile::Lower(_) => None,
         };
         // Parent before child: nothing is made in the directory while it goes.
         let inside = node.as_ref().and_then(|node| node.dir.as_ref());
@@ -125,9 +126,9 @@ impl Shared {
         // Whoever asked meanwhile may have seen the time of a step that was taken back.
         let removed = upper.remove(at, what, leave);
         removed.inspect_err(|_| parent.touch())?;
-        self.hang_locked(parent, name, hidden(leave));
+        self.set_child_locked(parent, name, hidden(leave));
         if let (Some(node), Some(last)) = (&node, last) {
-            self.lost_a_name(node, last);
+            self.link_removed(node, last);
         }
         parent.names_changed();
         Ok(())
@@ -181,7 +182,7 @@ impl Shared {
     /// Puts `now` under `name`, in one step: whoever walks sees what was there or what is.
     ///
     /// Preconditions: the directory lock of `dir` is held, exclusive.
-    pub(super) fn hang_locked(&self, dir: &Arc<Node>, name: Name<'_>, now: Option<Child>) {
+    pub(super) fn set_child_locked(&self, dir: &Arc<Node>, name: Name<'_>, now: Option<Child>) {
         let Some(dir) = &dir.dir else { return };
         let is_kept = now.is_some();
         let mut children = dir.children.write();
@@ -194,7 +195,7 @@ impl Shared {
         if let Some(Child::Lower(node)) = before
             && let Some(node) = node.upgrade()
         {
-            node.set_place(Place::Dead);
+            node.set_place(Place::Removed);
         }
         if is_kept {
             self.count_names(1);
@@ -204,8 +205,8 @@ impl Shared {
     /// Takes note that `node`, of which `meta` was known before, lost one of its names.
     ///
     /// Preconditions: the directory lock of the name's directory is held, exclusive.
-    pub(super) fn lost_a_name(&self, node: &Arc<Node>, meta: Meta) {
-        if node.kind != Kind::Dir && node.upper.get().is_some() && node.lost_a_name(meta.links) > 0
+    pub(super) fn link_removed(&self, node: &Arc<Node>, meta: Meta) {
+        if node.kind != Kind::Dir && node.upper.get().is_some() && node.link_removed(meta.links) > 0
         {
             return;
         }
@@ -222,14 +223,14 @@ impl Shared {
             let mut state = node.state.lock();
             state.set_meta(version, meta);
         }
-        node.set_place(Place::Dead);
+        node.set_place(Place::Removed);
     }
 }
 
 /// What is known of a name from which something was taken away.
 pub(super) fn hidden(leave: Leave) -> Option<Child> {
     match leave {
-        Leave::Mark => Some(Child::Hidden),
+        Leave::Mark => Some(Child::Whiteout),
         Leave::Nothing => None,
     }
 }

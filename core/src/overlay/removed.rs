@@ -1,40 +1,33 @@
-//! Directories of the upper that were removed while somebody may hold them.
+//! Directories of the upper that were removed while something holds them.
 //!
-//! Who holds one goes on seeing who it was. Its inode number, which that was made of, the filesystem
-//! gives to the next thing that is made; that is another one then, and has to look like it.
+//! A holder still sees the directory's identity, which was made of its inode number. The filesystem gives that
+//! number to the next file that is made, which then needs an identity of another origin.
 
 use super::node::Node;
-use crate::hash::HashMap;
-use std::sync::{Arc, Weak};
+use crate::cache::WeakMap;
+use std::sync::Arc;
 
-/// Directories that were removed, by device and inode.
+/// Removed directories, by device and inode number.
 #[derive(Default)]
 pub(super) struct RemovedDirs {
-    nodes: HashMap<(u64, u64), Weak<Node>>,
+    nodes: WeakMap<(u64, u64), Node>,
     /// How many numbers were in use twice so far.
     reused: u64,
 }
 
-/// So many are kept before those that nobody holds are looked for.
-const SOME: usize = 64;
-
 impl RemovedDirs {
-    /// Takes note that a directory is removed.
+    /// Adds a directory that is being removed.
     pub(super) fn insert(&mut self, number: (u64, u64), node: &Arc<Node>) {
-        // If another of that number is held, this one's identity was not made of the number.
-        if self.nodes.get(&number).is_some_and(is_held) {
-            return;
+        // If another directory of that number is held, this one's identity was not made of the number.
+        if self.nodes.get(&number).is_none() {
+            self.nodes.insert(number, node);
         }
-        if self.nodes.len() >= SOME && self.nodes.len().is_power_of_two() {
-            self.nodes.retain(|_, node| is_held(node));
-        }
-        self.nodes.insert(number, Arc::downgrade(node));
     }
 
-    /// Whether somebody holds a directory that had this number: which of those that were in use twice
-    /// it is.
+    /// If a removed directory with this number is held: a count that is new for each file that got such a
+    /// number.
     pub(super) fn reuse(&mut self, number: (u64, u64)) -> Option<u64> {
-        if !is_held(self.nodes.get(&number)?) {
+        if self.nodes.get(&number).is_none() {
             self.nodes.remove(&number);
             return None;
         }
@@ -48,8 +41,4 @@ impl RemovedDirs {
     pub(super) fn len(&self) -> usize {
         self.nodes.len()
     }
-}
-
-fn is_held(node: &Weak<Node>) -> bool {
-    node.strong_count() > 0
 }

@@ -7,9 +7,10 @@
 use super::Shared;
 #[cfg(feature = "native")]
 use super::by_copy::Below;
+use super::children::Child;
 use super::copy_up::Data;
-use super::lookup::Pos;
-use super::node::{Child, Node, Place};
+use super::lookup::MergedFile;
+use super::node::{Node, Place};
 use super::remove::{hidden, over_of};
 use super::resolve::{TRIES, Walked};
 use crate::error::{Errno, Error, Result};
@@ -126,7 +127,7 @@ impl Shared {
             ));
         };
         let source = old.there()?;
-        new.could_be_asked()?;
+        new.check_reachable()?;
         if !source.is_dir() && (old.wants_dir || new.wants_dir) {
             return Err(old.no_directory());
         }
@@ -157,14 +158,14 @@ impl Shared {
                 Err(error) if error.is_not_found() => continue,
                 listing => listing?,
             };
-            let pos = Pos::Node(dir);
+            let pos = MergedFile::node(dir);
             for entry in listing.iter() {
                 // Each copy has a node, and one call may make as many as the layers have files.
                 self.trim_if_large()?;
                 dirs.extend(self.copy_up_entry(&pos, entry.name)?);
             }
             if self.keeps_no_order
-                && let Pos::Node(dir) = &pos
+                && let MergedFile::Node(dir) = &pos
             {
                 // At its new name the directory has no lower to show what a crash of the machine lost.
                 self.sync_names(dir)?;
@@ -186,9 +187,9 @@ impl Shared {
     /// Brings what `name` is in `dir` into the upper, if it was not removed meanwhile. That
     /// something was not found is no proof: what is left out here would be lost. Returns a directory
     /// of which not all came along.
-    fn copy_up_entry(&self, dir: &Pos, name: Name<'_>) -> Result<Option<Arc<Node>>> {
+    fn copy_up_entry(&self, dir: &MergedFile<'_>, name: Name<'_>) -> Result<Option<Arc<Node>>> {
         for _ in 0..TRIES {
-            let Some(child) = self.step(dir, name)? else {
+            let Some(child) = self.lookup(dir, name)? else {
                 return Ok(None);
             };
             let copy_up = |child: Arc<Node>| match child.kind {
@@ -221,10 +222,10 @@ impl Shared {
             true => None,
             false => Some(new_dir.dir()?.names.write()),
         };
-        old_dir.must_live()?;
-        new_dir.must_live()?;
-        if !is_node(self.look_locked(old_dir, *old_name)?, Some(source))
-            || !is_node(self.look_locked(new_dir, *new_name)?, target.as_ref())
+        old_dir.check_not_removed()?;
+        new_dir.check_not_removed()?;
+        if !is_node(self.lookup_locked(old_dir, *old_name)?, Some(source))
+            || !is_node(self.lookup_locked(new_dir, *new_name)?, target.as_ref())
         {
             return Ok(false);
         }
@@ -247,7 +248,7 @@ impl Shared {
         }
         let over = match target {
             Some(target) => over_of(target),
-            None if self.has_mark_locked(new_dir, *new_name)? => Over::Mark,
+            None if self.has_whiteout_locked(new_dir, *new_name)? => Over::Mark,
             None => Over::Nothing,
         };
         let leave = match self.exists_below(old_dir, *old_name)? {
@@ -299,7 +300,7 @@ impl Shared {
         let _moving = moving;
         if source.kind == Kind::Dir && !upper.handles_follow_rename() {
             // The paths of all below it are others now, and its new one may have been another's.
-            self.keep.clear();
+            self.handles.clear();
         }
         // Whoever asked meanwhile may have seen the times of steps that were taken back.
         renamed.inspect_err(|_| {
@@ -311,11 +312,11 @@ impl Shared {
         }
         // The new name first, so that the file is always under one.
         let moved = Child::Node(Arc::clone(source));
-        self.hang_locked(new_dir, *new_name, Some(moved));
-        self.hang_locked(old_dir, *old_name, hidden(leave));
+        self.set_child_locked(new_dir, *new_name, Some(moved));
+        self.set_child_locked(old_dir, *old_name, hidden(leave));
         source.set_place(Place::At(Arc::clone(new_dir), Name::to_owned(*new_name)));
         if let (Some(target), Some(last)) = (target, last) {
-            self.lost_a_name(target, last);
+            self.link_removed(target, last);
         }
         source.touch();
         old_dir.names_changed();
@@ -373,9 +374,9 @@ fn is_above(above: &Arc<Node>, node: &Arc<Node>) -> bool {
     }
 }
 
-fn is_node(pos: Option<Pos>, node: Option<&Arc<Node>>) -> bool {
+fn is_node(pos: Option<MergedFile<'_>>, node: Option<&Arc<Node>>) -> bool {
     match (pos, node) {
-        (Some(Pos::Node(found)), Some(node)) => Arc::ptr_eq(&found, node),
+        (Some(MergedFile::Node(found)), Some(node)) => Arc::ptr_eq(&found, node),
         (None, None) => true,
         (Some(_), _) | (None, Some(_)) => false,
     }
@@ -392,12 +393,9 @@ fn part_from_below(dir: &Arc<Node>) {
         if dir.below().is_none() {
             continue;
         }
-        dir.part_locked();
+        dir.detach_lower_locked();
         let Some(state) = &dir.dir else { continue };
         let children = state.children.read();
-        dirs.extend(children.map.values().filter_map(|child| match child {
-            Child::Node(node) if node.kind == Kind::Dir => Some(Arc::clone(node)),
-            Child::Node(_) | Child::Seen { .. } | Child::Hidden | Child::Lower(_) => None,
-        }));
+        dirs.extend(children.upper_dirs().cloned());
     }
 }

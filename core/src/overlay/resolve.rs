@@ -3,8 +3,9 @@
 //! Symbolic links are followed here and nowhere else, since a link in one layer may lead into
 //! another. Nothing recurses: path, links and depth are the guest's.
 
-use super::lookup::{NAME_MAX, Pos};
-use super::node::{At, Node};
+use super::children::At;
+use super::lookup::{MergedFile, NAME_MAX};
+use super::node::Node;
 use super::{AbsoluteSymlinks, Shared};
 use crate::error::{Errno, Error, Result};
 use crate::log::Shown;
@@ -20,7 +21,7 @@ pub(super) const TRIES: usize = 64;
 pub(super) struct Walked<'p> {
     /// The directories from the base down to the one that the last name is in; with the file
     /// itself at the end if it was found, as [`Shared::materialize`] wants it.
-    trail: Vec<Pos>,
+    trail: Vec<MergedFile<'static>>,
     /// The name in the last place, none where the path ends in `.` or `..` or is a base.
     name: Option<Cow<'p, [u8]>>,
     /// Whether `name` was found, and so is the end of `trail`.
@@ -33,7 +34,7 @@ pub(super) struct Walked<'p> {
 
 impl Walked<'_> {
     /// What the path names, if it is there.
-    pub(super) fn found(&self) -> Option<&Pos> {
+    pub(super) fn found(&self) -> Option<&MergedFile<'_>> {
         match self.found || self.name.is_none() {
             true => self.trail.last(),
             false => None,
@@ -44,7 +45,7 @@ impl Walked<'_> {
     ///
     /// # Errors
     /// `no-entry`; `not-directory` where the path says that it means a directory.
-    pub(super) fn existing(&self) -> Result<&Pos> {
+    pub(super) fn existing(&self) -> Result<&MergedFile<'_>> {
         let found = self.there()?;
         match self.wants_dir && !found.is_dir() {
             true => Err(self.no_directory()),
@@ -56,13 +57,13 @@ impl Walked<'_> {
     ///
     /// # Errors
     /// `no-entry`; `name-too-long`.
-    pub(super) fn there(&self) -> Result<&Pos> {
+    pub(super) fn there(&self) -> Result<&MergedFile<'_>> {
         self.found()
             .ok_or_else(|| self.refused.map_or(Errno::NoEntry.into(), refusal))
     }
 
     /// `name-too-long`, or `no-entry` in a directory that was removed: no name can be there.
-    pub(super) fn could_be_asked(&self) -> Result<()> {
+    pub(super) fn check_reachable(&self) -> Result<()> {
         match self.refused {
             Some(errno) => Err(refusal(errno)),
             None => Ok(()),
@@ -76,7 +77,7 @@ impl Walked<'_> {
 
     /// The walk from the base to the directory of the last name. Means nothing where there is no
     /// such name.
-    pub(super) fn parents(&self) -> &[Pos] {
+    pub(super) fn parents(&self) -> &[MergedFile<'_>] {
         match self.found {
             true => &self.trail[..self.trail.len() - 1],
             false => &self.trail,
@@ -84,20 +85,20 @@ impl Walked<'_> {
     }
 
     /// The directory of the last name.
-    pub(super) fn parent(&self) -> Result<&Pos> {
+    pub(super) fn parent(&self) -> Result<&MergedFile<'_>> {
         self.parents().last().ok_or_else(|| Errno::Io.into())
     }
 
     /// Where the last name was looked up, if its directory has a node.
     pub(super) fn at(&self) -> Option<At<'_>> {
         match self.parents().last()? {
-            Pos::Node(dir) => Some((dir, self.name()?)),
-            Pos::Lower(_) => None,
+            MergedFile::Node(dir) => Some((dir, self.name()?)),
+            MergedFile::Lower(_) => None,
         }
     }
 
     /// The walk from the base to what the path names.
-    pub(super) fn trail(&self) -> &[Pos] {
+    pub(super) fn trail(&self) -> &[MergedFile<'_>] {
         &self.trail
     }
 }
@@ -226,7 +227,7 @@ impl Shared {
         last: Last,
     ) -> Result<Walked<'p>> {
         let walked = self.walk(base, path, last)?;
-        walked.could_be_asked()?;
+        walked.check_reachable()?;
         Ok(walked)
     }
 
@@ -256,7 +257,7 @@ impl Shared {
             ));
         }
         let mut trail = Vec::with_capacity(8);
-        trail.push(Pos::Node(Arc::clone(base)));
+        trail.push(MergedFile::node(Arc::clone(base)));
         let mut pending = Pending {
             path: Rest::new(Cow::Borrowed(path)),
             links: Vec::new(),
@@ -308,13 +309,13 @@ impl Shared {
             // A removed directory has no names, which is found out where one is asked for. All
             // others on the way were found alive, and the root always is.
             let may_be_dead = trail.len() == 1 && !Arc::ptr_eq(base, &self.root);
-            let refused = match may_be_dead && base.is_dead() {
+            let refused = match may_be_dead && base.is_removed() {
                 true => Some(Errno::NoEntry),
                 false => (component.len() > NAME_MAX).then_some(Errno::NameTooLong),
             };
             let found = match refused {
                 Some(_) => None,
-                None => self.step(dir, Name::checked(&component))?,
+                None => self.lookup(dir, Name::checked(&component))?,
             };
             let Some(found) = found else {
                 if !at_end {
@@ -399,7 +400,7 @@ impl Shared {
 
     /// Walks two paths whose last names are to be changed. Both ways are walked before either name
     /// is asked for, which is where a directory that was removed is missed: who goes on asks
-    /// whether [it could be asked](Walked::could_be_asked).
+    /// whether [it could be asked](Walked::check_reachable).
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve), but for that.
@@ -468,14 +469,19 @@ impl Shared {
     }
 
     /// The target of the link that was found as `name` in `dir`.
-    pub(super) fn target_of(&self, dir: &Pos, link: &Pos, name: Name<'_>) -> Result<Vec<u8>> {
+    pub(super) fn target_of(
+        &self,
+        dir: &MergedFile<'_>,
+        link: &MergedFile<'_>,
+        name: Name<'_>,
+    ) -> Result<Vec<u8>> {
         match (link, dir) {
-            (Pos::Lower(lower), _) => Ok(lower.target(&self.stack)?.to_vec()),
-            (Pos::Node(node), Pos::Node(dir)) if node.upper.get().is_some() => {
+            (MergedFile::Lower(lower), _) => Ok(lower.target(&self.stack)?.to_vec()),
+            (MergedFile::Node(node), MergedFile::Node(dir)) if node.upper.get().is_some() => {
                 let handle = dir.handle(self)?;
                 Ok(self.upper_to_read()?.read_link(&handle, name)?.into())
             }
-            (Pos::Node(node), _) => match node.below() {
+            (MergedFile::Node(node), _) => match node.below() {
                 Some(lower) => Ok(lower.target(&self.stack)?.to_vec()),
                 None => Err(Errno::Io.into()),
             },

@@ -1,11 +1,11 @@
-//! What is told of a file, and its times.
+//! Metadata of files, and setting their times.
 
 use super::Shared;
-use super::descend::Seen;
+use super::children::At;
 use super::dir::last;
-use super::lookup::Pos;
-use super::node::{At, Node};
-use super::resolve::{Last, Walked};
+use super::lookup::MergedFile;
+use super::node::Node;
+use super::resolve::Last;
 use crate::error::{Errno, Result};
 use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::layer::{Found, Leave};
@@ -32,19 +32,19 @@ pub(super) fn stat_of(meta: &Meta) -> Stat {
     }
 }
 
-/// What a guest may ask to be told of a file: no more is found out.
-pub(super) trait Told: Sized {
-    /// Of one that is only in lower layers.
+/// Metadata that a query can return; only what is requested is computed.
+pub(super) trait Query: Sized {
+    /// The metadata of a file that is only in lower layers.
     fn of_lower(shared: &Shared, lower: &LowerNode) -> Self;
 
-    /// Of one with a node. `at` is where it was found, if that is known.
+    /// The metadata of a file with a node. `at` is where the node was found, if that is known.
     ///
     /// # Errors
-    /// Those of the upper.
+    /// Any error returned by the upper.
     fn of_node(shared: &Shared, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Self>;
 }
 
-impl Told for Stat {
+impl Query for Stat {
     fn of_lower(_: &Shared, lower: &LowerNode) -> Self {
         stat_of(&lower.meta())
     }
@@ -54,7 +54,7 @@ impl Told for Stat {
     }
 }
 
-impl Told for Identity {
+impl Query for Identity {
     fn of_lower(shared: &Shared, lower: &LowerNode) -> Self {
         shared.identity_of_lower(lower)
     }
@@ -64,7 +64,7 @@ impl Told for Identity {
     }
 }
 
-impl<A: Told, B: Told> Told for (A, B) {
+impl<A: Query, B: Query> Query for (A, B) {
     fn of_lower(shared: &Shared, lower: &LowerNode) -> Self {
         (A::of_lower(shared, lower), B::of_lower(shared, lower))
     }
@@ -76,25 +76,27 @@ impl<A: Told, B: Told> Told for (A, B) {
 
 impl Shared {
     /// `stat-at`, `metadata-hash-at`, or both.
-    pub(super) fn tell_at<T: Told>(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<T> {
-        let told = self.descend(base, path, |seen| match seen {
-            Some(Seen::Lower(file, _)) => Some(Ok(T::of_lower(self, file))),
-            // It may have lost the name since: then what has it now is to be told of.
-            Some(Seen::Node(node, at)) => match T::of_node(self, node, Some(at)) {
+    pub(super) fn query_at<T: Query>(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<T> {
+        let answer = self.fast_walk(base, path, |walked| match walked {
+            Some((file, at)) => match self.query(&file, at) {
+                // The node may have lost its name since: `resolve` finds what has the name now.
                 Err(error) if error.is_not_found() => None,
-                told => Some(told),
+                answer => Some(answer),
             },
             None => Some(Err(Errno::NoEntry.into())),
         })?;
-        let walk = || self.at_path(base, path, last, |walked| self.tell(walked));
-        told.flatten().unwrap_or_else(walk)
+        let resolve = || {
+            self.at_path(base, path, last, |walked| {
+                self.query(walked.existing()?, walked.at())
+            })
+        };
+        answer.flatten().unwrap_or_else(resolve)
     }
 
-    /// What is told of what a path led to.
-    fn tell<T: Told>(&self, walked: &Walked) -> Result<T> {
-        match walked.existing()? {
-            Pos::Lower(lower) => Ok(T::of_lower(self, lower)),
-            Pos::Node(node) => T::of_node(self, node, walked.at()),
+    fn query<T: Query>(&self, file: &MergedFile<'_>, at: Option<At<'_>>) -> Result<T> {
+        match file {
+            MergedFile::Lower(lower) => Ok(T::of_lower(self, lower)),
+            MergedFile::Node(node) => T::of_node(self, node, at),
         }
     }
 
@@ -105,18 +107,18 @@ impl Shared {
             return lower_meta(node);
         }
         let version = node.version.load(Ordering::Acquire);
-        if let Some((of, meta)) = self.kept_meta(node)
-            && (of == version || node.is_dead())
+        if let Some((of, meta)) = self.cached_meta(node)
+            && (of == version || node.is_removed())
         {
             return Ok(meta);
         }
         let meta = self.read_meta(node, at)?;
-        node.remember(version, meta);
+        node.cache_meta(version, meta);
         Ok(meta)
     }
 
     /// What is kept of a node's metadata in the upper, and the version that it is of.
-    pub(super) fn kept_meta(&self, node: &Node) -> Option<(u64, Meta)> {
+    pub(super) fn cached_meta(&self, node: &Node) -> Option<(u64, Meta)> {
         // Names change by our calls alone, so what is kept of a directory is as good as ever.
         if node.kind != Kind::Dir && self.written_past.load(Ordering::Acquire) {
             return None;
@@ -133,7 +135,7 @@ impl Shared {
             return None;
         }
         let version = dir.version.load(Ordering::Acquire);
-        let kept = self.kept_meta(dir).filter(|(at, _)| *at == version);
+        let kept = self.cached_meta(dir).filter(|(at, _)| *at == version);
         kept.map(|(_, meta)| meta.modified)
     }
 
@@ -216,7 +218,7 @@ pub(super) fn lower_meta(node: &Node) -> Result<Meta> {
 
 /// Applies times that were [set](set_ghost_times) after the file was removed.
 pub(super) fn apply_ghost_times(node: &Node, meta: &mut Meta) {
-    if node.is_dead()
+    if node.is_removed()
         && let Some(ghost) = &node.state.lock().ghost_times
     {
         apply(meta, **ghost);
@@ -226,7 +228,7 @@ pub(super) fn apply_ghost_times(node: &Node, meta: &mut Meta) {
 /// Sets times of a file that is removed and that no layer can be asked to change: they stay with
 /// the handles.
 pub(super) fn set_ghost_times(node: &Node, times: SetTimes, clock: fn() -> Timestamp) {
-    debug_assert!(node.is_dead());
+    debug_assert!(node.is_removed());
     let now = clock();
     let fixed = |time| match time {
         SetTime::Now => SetTime::To(now),

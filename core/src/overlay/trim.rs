@@ -9,7 +9,8 @@
 //! opened leave something in any overlay, which goes.
 
 use super::Shared;
-use super::node::{Child, Children, Node};
+use super::children::{Child, Children};
+use super::node::Node;
 use crate::at_once;
 use crate::error::Result;
 use crate::meta::Kind;
@@ -89,10 +90,7 @@ impl Shared {
                 children.forget_names();
             }
             kept += children.map.len();
-            dirs.extend(children.map.values().filter_map(|child| match child {
-                Child::Node(node) if node.kind == Kind::Dir => Some(Arc::clone(node)),
-                Child::Node(_) | Child::Seen { .. } | Child::Hidden | Child::Lower(_) => None,
-            }));
+            dirs.extend(children.upper_dirs().cloned());
         }
         self.names_swept.store(kept, Ordering::Relaxed);
         if !may_forget {
@@ -128,7 +126,7 @@ impl Shared {
             self.forgotten.mark();
         }
         if children.complete {
-            let seen = Child::Seen {
+            let seen = Child::Unread {
                 kind: dir.kind,
                 inode: part.number().1,
             };
@@ -144,7 +142,7 @@ impl Children {
     pub(super) fn forget_dead(&mut self) {
         self.map.retain(|_, child| match child {
             Child::Lower(node) => node.strong_count() > 0,
-            Child::Node(_) | Child::Seen { .. } | Child::Hidden => true,
+            Child::Node(_) | Child::Unread { .. } | Child::Whiteout => true,
         });
     }
 
@@ -154,7 +152,7 @@ impl Children {
             if let (1, Some(part)) = (Arc::strong_count(node), node.upper.get())
                 && node.kind != Kind::Dir
             {
-                *child = Child::Seen {
+                *child = Child::Unread {
                     kind: node.kind,
                     inode: part.number().1,
                 };
@@ -169,7 +167,7 @@ impl Children {
         self.map.retain(|_, child| match child {
             Child::Node(_) => true,
             Child::Lower(node) => node.strong_count() > 0,
-            Child::Seen { .. } | Child::Hidden => false,
+            Child::Unread { .. } | Child::Whiteout => false,
         });
         self.map.shrink_to_fit();
     }

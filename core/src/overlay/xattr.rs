@@ -2,7 +2,7 @@
 
 use super::copy_up::Data;
 use super::dir::{OverlayDir, last};
-use super::lookup::Pos;
+use super::lookup::MergedFile;
 use super::node::Node;
 use super::resolve::Walked;
 use crate::error::{Errno, Result, is_there};
@@ -19,8 +19,8 @@ impl OverlayDir {
     /// Those of POSIX path resolution; those of the layer.
     pub fn xattrs_at(&self, path: &str, follow: bool) -> Result<Vec<Box<[u8]>>> {
         let mut names = self.at_path(path, follow, |walked, found| match found {
-            Pos::Lower(lower) => lower.xattrs(&self.shared.stack),
-            Pos::Node(node) => match (node.upper.get(), node.below()) {
+            MergedFile::Lower(lower) => lower.xattrs(&self.shared.stack),
+            MergedFile::Node(node) => match (node.upper.get(), node.below()) {
                 (None, Some(lower)) => lower.xattrs(&self.shared.stack),
                 (_, _) => self.in_upper(node, walked, |upper, dir, name| upper.xattrs(dir, name)),
             },
@@ -84,11 +84,16 @@ impl OverlayDir {
     }
 
     /// The value of an attribute of `found`, to which `walked` led.
-    fn xattr(&self, walked: &Walked, found: &Pos, attribute: &[u8]) -> Result<Option<Vec<u8>>> {
+    fn xattr(
+        &self,
+        walked: &Walked,
+        found: &MergedFile<'_>,
+        attribute: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
         not_of_overlays(attribute)?;
         match found {
-            Pos::Lower(lower) => lower.xattr(&self.shared.stack, attribute),
-            Pos::Node(node) => match (node.upper.get(), node.below()) {
+            MergedFile::Lower(lower) => lower.xattr(&self.shared.stack, attribute),
+            MergedFile::Node(node) => match (node.upper.get(), node.below()) {
                 (None, Some(lower)) => lower.xattr(&self.shared.stack, attribute),
                 (_, _) => self.in_upper(node, walked, |upper, dir, name| {
                     upper.xattr(dir, name, attribute)
@@ -126,7 +131,7 @@ impl OverlayDir {
         &self,
         path: &str,
         follow: bool,
-        act: impl Fn(&Walked, &Pos) -> Result<T>,
+        act: impl Fn(&Walked, &MergedFile<'_>) -> Result<T>,
     ) -> Result<T> {
         let act = |walked: &Walked| act(walked, walked.existing()?);
         self.shared.at_path(&self.node, path, last(follow), act)

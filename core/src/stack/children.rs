@@ -1,9 +1,9 @@
 //! What is in a directory of the merged lower tree: all names at once, or one at a time.
 
 use super::LowerStack;
+use super::looked_up::LookedUp;
 use super::merge::Merge;
 use super::node::{LowerDir, LowerKind, LowerName, LowerNode, Part};
-use super::probe::Probes;
 use super::table::Table;
 use crate::error::Result;
 use crate::hash::HashMap;
@@ -20,8 +20,8 @@ pub(super) enum Children {
     /// All of them.
     Table(Table),
     /// Too many for a table: what was asked for lately.
-    Probes {
-        probes: Box<Probes>,
+    LookedUp {
+        names: Box<LookedUp>,
         /// Of so many of the directory's parts, the topmost ones. One of them hides the others.
         parts_seen: usize,
     },
@@ -94,8 +94,8 @@ impl LowerNode {
                 Some(at) => self.make_at(stack, table, at, name),
                 None => Ok(None),
             },
-            Children::Probes { probes, parts_seen } => {
-                let child = probes.child(name, || {
+            Children::LookedUp { names, parts_seen } => {
+                let child = names.child(name, || {
                     let layers: Vec<_> = dir.parts[..*parts_seen]
                         .iter()
                         .map(|part| part.layer)
@@ -115,7 +115,7 @@ impl LowerNode {
     pub(crate) fn has(self: &Arc<Self>, stack: &LowerStack, name: Name<'_>) -> Result<bool> {
         match self.children(stack)? {
             Children::Table(table) => Ok(table.has(name, &stack.hasher)),
-            Children::Probes { .. } => Ok(self.child(stack, name)?.is_some()),
+            Children::LookedUp { .. } => Ok(self.child(stack, name)?.is_some()),
         }
     }
 
@@ -128,7 +128,7 @@ impl LowerNode {
     pub(crate) fn table(&self) -> Option<&Table> {
         match self.dir().ok()?.children.get()? {
             Children::Table(table) => Some(table),
-            Children::Probes { .. } => None,
+            Children::LookedUp { .. } => None,
         }
     }
 
@@ -139,7 +139,7 @@ impl LowerNode {
                 table.list(into);
                 Ok(())
             }
-            Children::Probes { .. } => self.read(stack, into).map(drop),
+            Children::LookedUp { .. } => self.read(stack, into).map(drop),
         }
     }
 
@@ -151,7 +151,7 @@ impl LowerNode {
     ) -> Result<bool> {
         let parts_seen = match self.children(stack)? {
             Children::Table(table) => return Ok(table.is_covered_by(&hidden)),
-            Children::Probes { parts_seen, .. } => *parts_seen,
+            Children::LookedUp { parts_seen, .. } => *parts_seen,
         };
         let mut marks = Vec::new();
         let mut is_empty = true;
@@ -196,8 +196,8 @@ impl LowerNode {
         };
         let children = match is_table {
             true => Children::Table(Table::new(merge, &stack.hasher)),
-            false => Children::Probes {
-                probes: Box::new(Probes::new(stack.table_entries)),
+            false => Children::LookedUp {
+                names: Box::new(LookedUp::new(stack.table_entries)),
                 parts_seen: self.parts_seen(stack)?,
             },
         };
@@ -314,7 +314,7 @@ impl LowerNode {
         if let LowerKind::Dir(dir) = &mut self.kind {
             match dir.children.take() {
                 Some(Children::Table(table)) => into.extend(table.into_nodes()),
-                Some(Children::Probes { mut probes, .. }) => probes.take_nodes(into),
+                Some(Children::LookedUp { mut names, .. }) => names.take_dirs(into),
                 None => {}
             }
         }

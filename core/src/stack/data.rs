@@ -5,11 +5,11 @@
 //! meanwhile would take the process with it.
 
 use super::LowerStack;
-use super::lean::Lean;
 use super::node::LowerNode;
+use super::packed_meta::PackedMeta;
 use crate::at_once;
+use crate::cache::{Bound, ClockCache, Slot};
 use crate::error::Result;
-use crate::keep::{Keep, Slot};
 use crate::layer::ReadAt;
 use crate::meta::Meta;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const BESIDE: usize = 256;
 
 /// What a stack keeps of the data of its files.
 pub(super) struct Kept {
-    keep: Keep,
+    cache: ClockCache,
     /// Most bytes of all files.
     most: usize,
 }
@@ -37,15 +37,17 @@ pub(crate) struct Data {
 impl Kept {
     pub(super) fn new(most: usize) -> Self {
         Self {
-            keep: Keep::new(most),
+            cache: ClockCache::new(Bound::weight(most)),
             most,
         }
     }
 
     /// Whether the data of a file would be kept. Not that of one with holes, which a copy is to
     /// have too, and not where nothing seems to be in it: a file of procfs says so of itself.
-    fn takes(&self, lean: &Lean) -> bool {
-        (1..=SMALL).contains(&lean.size) && !lean.sparse && weight(lean.size as usize) <= self.most
+    fn takes(&self, packed: &PackedMeta) -> bool {
+        (1..=SMALL).contains(&packed.size)
+            && !packed.sparse
+            && weight(packed.size as usize) <= self.most
     }
 }
 
@@ -62,7 +64,7 @@ impl LowerStack {
         slot: &Slot<Data>,
         file: &dyn ReadAt,
     ) -> Option<Arc<Data>> {
-        if !self.data.takes(&node.lean) {
+        if !self.data.takes(&node.packed) {
             return None;
         }
         if let Some(data) = slot.get() {
@@ -72,7 +74,7 @@ impl LowerStack {
             return None;
         }
         at_once::may_wait().ok()?;
-        let size = usize::try_from(node.lean.size).ok()?;
+        let size = usize::try_from(node.packed.size).ok()?;
         // One byte more than there should be, to see that there is no more.
         let mut bytes = vec![0; size + 1];
         let mut done = 0;
@@ -93,7 +95,7 @@ impl LowerStack {
             bytes: bytes.into(),
             meta: node.meta(),
         });
-        Some(self.data.keep.put(slot, data, weight(done)))
+        Some(self.data.cache.put(slot, data, weight(done)))
     }
 }
 

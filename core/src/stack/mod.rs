@@ -9,19 +9,19 @@
 //! down borrows them.
 //!
 //! # Lock order
-//! `Shard` (a probe cache) → the ring of a `Keep`. Both are leaves for the engine: no layer is called
-//! while one is held.
+//! All locks are leaves: those of the caches, and `Shard::dirs` of a directory too large for a table. No layer
+//! is called while one is held.
 
-mod ask;
+mod attributes;
 mod children;
 #[cfg(feature = "native")]
 mod data;
 mod explain;
-mod lean;
+mod looked_up;
 mod merge;
 mod node;
 mod open;
-mod probe;
+mod packed_meta;
 mod table;
 
 pub(crate) use children::Hidden;
@@ -30,9 +30,9 @@ pub(crate) use node::LowerNode;
 pub(crate) use open::OpenLower;
 pub(crate) use table::Table;
 
+use crate::cache::ClockCache;
 use crate::error::{Errno, Error, Result};
 use crate::hash::RandomState;
-use crate::keep::Keep;
 use crate::layer::Layer;
 use crate::layer::erased::{AnyLayer, DirHandle, Erased};
 use crate::limits::{Limits, MAX_LAYERS};
@@ -96,7 +96,7 @@ pub struct LowerStack {
     /// The bottom one first.
     layers: Vec<Arc<dyn AnyLayer>>,
     root: Option<Arc<LowerNode>>,
-    keep: Keep,
+    handles: ClockCache,
     #[cfg(feature = "native")]
     data: data::Kept,
     table_entries: usize,
@@ -127,11 +127,12 @@ impl LowerStack {
         }
         #[cfg(feature = "native")]
         let in_use = use_layers(&layers)?;
-        let keep = Keep::of_handles(limits.kept_handles, layers.iter().map(|layer| &**layer));
+        let handles =
+            ClockCache::of_handles(limits.kept_handles, layers.iter().map(|layer| &**layer));
         let mut stack = Self {
             layers,
             root: None,
-            keep,
+            handles,
             #[cfg(feature = "native")]
             data: data::Kept::new(limits.kept_data),
             table_entries: limits.table_entries,
@@ -162,7 +163,7 @@ impl LowerStack {
     /// Whether an open file may hold a descriptor of the process.
     #[cfg(feature = "dir")]
     pub(crate) fn holds_descriptors(&self) -> bool {
-        self.keep.holds_descriptors()
+        self.handles.holds_descriptors()
     }
 
     fn layer(&self, index: u16) -> &dyn AnyLayer {

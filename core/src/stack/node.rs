@@ -2,10 +2,10 @@
 
 use super::LowerStack;
 use super::children::Children;
-use super::lean::Lean;
 use super::open::FileHandle;
+use super::packed_meta::PackedMeta;
+use crate::cache::Slot;
 use crate::error::{Errno, Error, Result};
-use crate::keep::Slot;
 use crate::layer::erased::DirHandle;
 use crate::meta::{Kind, Meta};
 use crate::name::Name;
@@ -22,7 +22,7 @@ pub(crate) struct LowerNode {
     parent: Option<Weak<LowerNode>>,
     name: LowerName,
     /// The metadata in the topmost layer that has the file, and that layer.
-    pub(super) lean: Lean,
+    pub(super) packed: PackedMeta,
     pub(super) kind: LowerKind,
 }
 
@@ -90,7 +90,7 @@ impl LowerNode {
             Arc::new(Self {
                 parent: None,
                 name: LowerName::Own(Box::default()),
-                lean: Lean::new(&meta, layer),
+                packed: PackedMeta::new(&meta, layer),
                 kind: LowerKind::dir(parts, 0),
             })
         }))
@@ -113,29 +113,29 @@ impl LowerNode {
             LowerName::Own(name) => Ok(Name::checked(name)),
             LowerName::At(at) => match self.dir()?.children.get() {
                 Some(Children::Table(table)) => Ok(table.name(*at)),
-                Some(Children::Probes { .. }) | None => Err(Errno::Io.into()),
+                Some(Children::LookedUp { .. }) | None => Err(Errno::Io.into()),
             },
         }
     }
 
     pub(crate) fn kind(&self) -> Kind {
-        self.lean.kind
+        self.packed.kind
     }
 
     /// The topmost layer that has the file.
     pub(crate) fn layer(&self) -> u16 {
-        self.lean.layer
+        self.packed.layer
     }
 
     /// Device and inode number in that layer.
     pub(crate) fn place(&self) -> (u64, u64) {
-        (self.lean.device, self.lean.inode)
+        (self.packed.device, self.packed.inode)
     }
 
     /// The metadata in that layer, less what nobody asks of a lower file: the number of a device,
     /// and how much less than its size one with holes takes.
     pub(crate) fn meta(&self) -> Meta {
-        self.lean.meta()
+        self.packed.meta()
     }
 
     /// The error with the path of this directory in front: a layer knows the name that it was
@@ -172,6 +172,16 @@ impl LowerNode {
                 Err(Errno::NotDirectory.into())
             }
         }
+    }
+
+    /// Identifies the node while anything holds it.
+    pub(crate) fn address(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// The [`address`](Self::address) of the directory that it is in; none of the root.
+    pub(crate) fn parent_address(&self) -> Option<usize> {
+        Some(self.parent.as_ref()?.as_ptr().addr())
     }
 
     /// Whether it was found in `dir`.
@@ -211,7 +221,7 @@ impl LowerNode {
         Arc::new(Self {
             parent: Some(Arc::downgrade(self)),
             name,
-            lean: Lean::new(&meta, layer),
+            packed: PackedMeta::new(&meta, layer),
             kind,
         })
     }
@@ -256,7 +266,7 @@ impl LowerNode {
             match (slot.get(), node.parent()?) {
                 (Some(handle), _) => break (handle, node),
                 (None, None) => {
-                    let handle = stack.keep.get(slot, || stack.root_handle(layer))?;
+                    let handle = stack.handles.get(slot, || stack.root_handle(layer))?;
                     break (handle, node);
                 }
                 (None, Some(parent)) => missing.push(std::mem::replace(&mut node, parent)),
@@ -266,7 +276,7 @@ impl LowerNode {
             let name = dir.name_of(&node)?;
             let slot = &node.part(layer)?.handle;
             let opened = stack
-                .keep
+                .handles
                 .get(slot, || stack.layer(layer).open_dir(&handle, name));
             handle = opened.map_err(|error| dir.located(error))?;
             dir = node;
@@ -303,7 +313,7 @@ impl Part {
             ..Self::new(layer)
         };
         if let Some(handle) = handle {
-            stack.keep.put(&part.handle, Arc::new(handle), 1);
+            stack.handles.put(&part.handle, Arc::new(handle), 1);
         }
         part
     }

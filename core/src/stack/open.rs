@@ -45,7 +45,7 @@ impl LowerNode {
         if let Some(data) = file.data.get() {
             return Ok(OpenLower::Data(data));
         }
-        Ok(OpenLower::File(stack.keep.get(&file.handle, open)?))
+        Ok(OpenLower::File(stack.handles.get(&file.handle, open)?))
     }
 }
 

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `imports` | the 46 functions: table, convert, call, convert |
 //! | `delegate` | those of them that have nothing to do with files |
-//! | `fd_table`, `listings` | what descriptors stand for |
+//! | `fd_table` | what descriptors stand for |
 //! | `data` | `fd_read`, `fd_write` and their kin, between files and guest memory |
 //! | `paths` | paths from guest memory to the engine |
 //! | `readdir`, `poll` | `fd_readdir`, `poll_oneoff` |
@@ -22,7 +22,6 @@ mod delegate;
 mod fd_table;
 mod imports;
 mod linking;
-mod listings;
 mod paths;
 mod poll;
 mod readdir;
@@ -32,11 +31,10 @@ use wasmtime_wasi::p1::{types, wasi_snapshot_preview1};
 
 use crate::blocking::Blocking;
 use crate::ctx::OverlayCtx;
-use crate::held_listings::HeldListings;
+use crate::held_listings::{HeldListing, HeldListings};
 use fd_table::{Entry, FdTable};
-use listings::Listings;
 use types::{Errno, Error, Fd};
-use wasi_overlay_core::Limits;
+use wasi_overlay_core::cache::KeyedCache;
 use wasi_snapshot_preview1::WasiSnapshotPreview1 as Preview1;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
@@ -63,10 +61,10 @@ pub struct OverlayP1Ctx {
     /// Arguments, environment, clocks, random numbers, the standard streams.
     wasi: WasiP1Ctx,
     table: FdTable,
-    listings: Listings,
-    /// Those and all others that the guest holds.
+    /// Snapshots that the guest is in the middle of reading, by the directory's id: see `readdir`.
+    listings: KeyedCache<u64, HeldListing>,
+    /// All listings that the guest holds, `listings` included.
     held_listings: HeldListings,
-    limits: Limits,
     /// Where calls of an asynchronous linker may block.
     blocking: Blocking,
     /// Whether the call at hand came through the synchronous linker.
@@ -95,9 +93,8 @@ impl OverlayP1Ctx {
         Ok(Self {
             wasi,
             table: FdTable::new(files.preopens()),
-            listings: Listings::default(),
+            listings: KeyedCache::new(readdir::bound(files.limits())),
             held_listings: files.listings().clone(),
-            limits: files.limits().clone(),
             blocking: files.blocking(),
             synchronous: false,
             fuel: 0,
@@ -147,7 +144,7 @@ impl OverlayP1Ctx {
                 self.wasi.fd_close(memory, inner).await
             }
             Entry::Dir(dir) => {
-                self.listings.forget(dir.id);
+                self.listings.remove(&dir.id);
                 Ok(())
             }
             Entry::File(_) => Ok(()),

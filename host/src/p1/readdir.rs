@@ -1,14 +1,29 @@
 //! `fd_readdir`.
+//!
+//! The call hands a directory out in pieces of the guest's size. All pieces come from one snapshot, taken at
+//! cookie 0: entries keep their cookies whatever changes meanwhile, and a directory of any size is listed
+//! once.
 
 use super::types::{Dirent, Errno, Error, Fd, Filetype};
-use super::{Listings, OverlayP1Ctx, convert};
+use super::{OverlayP1Ctx, convert};
 use crate::descriptor::not_utf8;
 use crate::held_listings::{HeldListing, HeldListings};
-use wasi_overlay_core::{self as core, Dir};
+use std::sync::Arc;
+use wasi_overlay_core::cache::Bound;
+use wasi_overlay_core::{self as core, Dir, Limits};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
 /// Entries before those of the listing: `.` and `..`, which preview 1 has.
 const DOTS: u64 = 2;
+
+/// The bound on the snapshots of one guest. The one that was read last is kept whatever its size, or it would be
+/// taken anew at each call.
+pub(super) fn bound(limits: &Limits) -> Bound {
+    Bound {
+        entries: limits.half_read_listings,
+        weight: limits.half_read_bytes,
+    }
+}
 
 impl OverlayP1Ctx {
     /// Writes entries from `cookie` on, until the buffer is full or the directory ends. The last
@@ -27,7 +42,7 @@ impl OverlayP1Ctx {
         let kept = if cookie == 0 {
             None
         } else {
-            self.listings.get(id)
+            self.listings.get(&id).map(|listing| (*listing).clone())
         };
         // The inode numbers of `.` and `..` are the directory's, as in wasmtime-wasi.
         let wants_dots = cookie < DOTS;
@@ -41,11 +56,13 @@ impl OverlayP1Ctx {
                     && error.errno() == core::Errno::InsufficientMemory
                 {
                     // Snapshots that are only half read make room for one that is asked for.
-                    self.listings = Listings::default();
+                    self.listings.clear();
                     found = self.blocking().run_on(&open.dir, look).await;
                 }
                 let found = found.map_err(convert::error)?;
-                self.listings.put(id, found.1.clone(), &self.limits);
+                let listing = Arc::new(found.1.clone());
+                let bytes = listing.bytes();
+                self.listings.replace(id, listing, bytes);
                 found
             }
         };
@@ -166,5 +183,47 @@ impl Output<'_, '_> {
         self.header(0, 0, Filetype::Unknown, self.buffer.len())?;
         self.used = self.buffer.len();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasi_overlay_core::Overlay;
+    use wasi_overlay_core::cache::KeyedCache;
+
+    /// A listing of so many names of 255 bytes.
+    fn long_names(count: usize) -> Arc<HeldListing> {
+        let overlay = Overlay::builder().upper_memory(1 << 20).build().unwrap();
+        let root = overlay.root();
+        for at in 0..count {
+            let name = format!("{at:0>255}");
+            root.create_directory_at(&name).unwrap();
+        }
+        Arc::new(HeldListings::new(&Limits::default()).list(&root).unwrap())
+    }
+
+    /// A name was counted as 64 bytes, whatever its length.
+    #[test]
+    fn snapshots_count_by_their_bytes_and_the_last_one_stays() {
+        let listing = long_names(10);
+        let bytes = listing.bytes();
+        assert!(bytes > 10 * 255);
+        let mut limits = Limits::default();
+        (limits.half_read_listings, limits.half_read_bytes) = (64, 2 * bytes);
+        let cache = KeyedCache::new(bound(&limits));
+        for id in 0..3 {
+            cache.replace(id, Arc::clone(&listing), bytes);
+        }
+        assert!(cache.get(&0).is_none() && cache.get(&2).is_some());
+        let large = long_names(30);
+        cache.replace(3, Arc::clone(&large), large.bytes());
+        assert!(cache.get(&3).is_some() && cache.get(&1).is_none());
+        // A snapshot that is taken anew counts once.
+        for _ in 0..9 {
+            cache.replace(4, Arc::clone(&listing), bytes);
+        }
+        cache.replace(5, Arc::clone(&listing), bytes);
+        assert!(cache.get(&4).is_some());
     }
 }

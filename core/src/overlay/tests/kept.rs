@@ -2,8 +2,8 @@
 
 use super::{CREATE, READ, in_memory, node, open};
 use crate::layer::MemoryLayer;
+use crate::overlay::children::Child;
 use crate::overlay::freeing::handed;
-use crate::overlay::node::Child;
 use crate::{Limits, Lower, Overlay};
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use crate::meta::{Kind, Meta, Timestamp};
 
 /// What is kept of a [`Meta`].
 #[derive(Clone, Copy)]
-pub(super) struct Lean {
+pub(super) struct PackedMeta {
     pub(super) size: u64,
     pub(super) device: u64,
     pub(super) inode: u64,
@@ -24,7 +24,7 @@ pub(super) struct Lean {
 /// system has no user of this number (it means *leave it* where a user is set).
 const NONE: u32 = u32::MAX;
 
-impl Lean {
+impl PackedMeta {
     pub(super) fn new(meta: &Meta, layer: u16) -> Self {
         let times = [meta.accessed, meta.modified, meta.changed];
         Self {
@@ -100,7 +100,7 @@ mod tests {
             ..all
         };
         for meta in [all, nothing, sparse] {
-            assert_eq!(Lean::new(&meta, 7).meta(), meta);
+            assert_eq!(PackedMeta::new(&meta, 7).meta(), meta);
         }
     }
 }

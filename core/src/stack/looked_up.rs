@@ -1,6 +1,7 @@
-//! A merged directory too large for a table: answers about single names, in a bounded cache.
+//! Bounded cache of single names of a merged directory that is too large for a table.
 
 use super::node::LowerNode;
+use crate::cache::{Bound, KeyedCache};
 use crate::error::Result;
 use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
@@ -12,43 +13,33 @@ use std::sync::Arc;
 /// Threads that look up different names seldom meet in one of so many shards.
 const SHARDS: usize = 16;
 
-pub(super) struct Probes {
-    shards: [Mutex<Shard>; SHARDS],
-    /// Answers in one shard, at most.
-    most: usize,
+/// The names of a directory that were looked up one by one.
+pub(super) struct LookedUp {
+    shards: [Shard; SHARDS],
     hasher: RandomState,
 }
 
-#[derive(Default)]
 struct Shard {
-    /// Directories, which a stack keeps: there are no more than the layers have, and what is
-    /// looked up below one has to be able to rely on it.
-    dirs: HashMap<NameBuf, Arc<LowerNode>>,
-    /// What was answered about any other name: none if it is not there.
-    answers: HashMap<NameBuf, Option<Arc<LowerNode>>>,
+    /// Directories stay as long as the stack: what is looked up below one relies on that, and there are no
+    /// more than the layers have. Guard: its own lock, a leaf.
+    dirs: Mutex<HashMap<NameBuf, Arc<LowerNode>>>,
+    /// Any other name: none if it does not exist.
+    others: KeyedCache<NameBuf, Option<Arc<LowerNode>>, RandomState>,
 }
 
-impl Shard {
-    /// What was answered about `name`, if it was asked for lately.
-    fn get(&self, name: Name<'_>) -> Option<Option<Arc<LowerNode>>> {
-        if let Some(answer) = self.answers.get(name.as_bytes()) {
-            return Some(answer.clone());
-        }
-        self.dirs.get(name.as_bytes()).cloned().map(Some)
-    }
-}
-
-impl Probes {
-    /// Keeps about `most` answers.
+impl LookedUp {
+    /// Caches about `most` names besides the directories.
     pub(super) fn new(most: usize) -> Self {
         Self {
-            shards: std::array::from_fn(|_| Mutex::new(Shard::default())),
-            most: (most / SHARDS).max(1),
+            shards: std::array::from_fn(|_| Shard {
+                dirs: Mutex::default(),
+                others: KeyedCache::new(Bound::entries((most / SHARDS).max(1))),
+            }),
             hasher: RandomState::new(),
         }
     }
 
-    /// The node of `name`, by `look` if it is not known.
+    /// The node of `name`; what `look` returns, if the name is not cached.
     pub(super) fn child(
         &self,
         name: Name<'_>,
@@ -56,40 +47,31 @@ impl Probes {
     ) -> Result<Option<Arc<LowerNode>>> {
         let hash = self.hasher.hash_one(name.as_bytes());
         let shard = &self.shards[hash as usize % SHARDS];
-        if let Some(known) = shard.lock().get(name) {
-            return Ok(known);
+        if let Some(child) = shard.others.get(name.as_bytes()) {
+            return Ok((*child).clone());
         }
-        let answer = look()?;
-        let mut evicted = None;
-        let mut known = shard.lock();
-        // Somebody else looked meanwhile: all agree on one node.
-        if let Some(known) = known.get(name) {
-            return Ok(known);
+        if let Some(dir) = shard.dirs.lock().get(name.as_bytes()) {
+            return Ok(Some(Arc::clone(dir)));
         }
-        match &answer {
+        // Another thread may look it up meanwhile: the first answer stays.
+        match look()? {
             Some(dir) if dir.kind() == Kind::Dir => {
-                known.dirs.insert(name.to_owned(), Arc::clone(dir));
+                let mut dirs = shard.dirs.lock();
+                let dir = dirs.entry(name.to_owned()).or_insert(dir);
+                Ok(Some(Arc::clone(dir)))
             }
-            Some(_) | None => {
-                if known.answers.len() >= self.most {
-                    // A map is iterated in random order, so this is random eviction: it needs no
-                    // flag on a hit, and a guest cannot aim it.
-                    let victim = known.answers.keys().next().cloned();
-                    evicted = victim.and_then(|victim| known.answers.remove(&victim));
-                }
-                known.answers.insert(name.to_owned(), answer.clone());
+            child => {
+                let child = Arc::new(child);
+                let child = shard.others.get_or_insert(name.to_owned(), child, 1);
+                Ok((*child).clone())
             }
         }
-        drop(known);
-        drop(evicted);
-        Ok(answer)
     }
 
-    pub(super) fn take_nodes(&mut self, into: &mut Vec<Arc<LowerNode>>) {
+    /// Takes the nodes of directories: what is below one may be deep.
+    pub(super) fn take_dirs(&mut self, into: &mut Vec<Arc<LowerNode>>) {
         for shard in &mut self.shards {
-            let Shard { dirs, answers } = std::mem::take(shard.get_mut());
-            into.extend(dirs.into_values());
-            into.extend(answers.into_values().flatten());
+            into.extend(std::mem::take(shard.dirs.get_mut()).into_values());
         }
     }
 }
