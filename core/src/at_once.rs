@@ -1,13 +1,14 @@
-//! Questions that are answered without waiting: for a host whose thread must not block.
+//! Non-blocking attempts at calls, for a host whose thread must not block.
 //!
-//! Most of what guests ask is answered from memory, and a trip to a thread that may block takes
-//! many times as long as the answer. Whether a question can be answered so is known only once
-//! the call is tried. So a host tries on its own thread first: where the engine would have to call a
-//! layer that may touch a disk, or wait for a lock that others hold while they call one, it gives up
-//! instead, and the host asks again where it may block.
+//! The engine answers most calls of guests from memory, and a trip to a thread that may block takes
+//! many times as long as the answer. Only an attempt shows whether a call can be answered that way.
+//! So the host first tries the call on its own thread. Where the engine would have to call a layer that
+//! may touch a disk, or wait for a lock that another thread may hold during such a call, it gives up,
+//! and the host repeats the call on a thread that may block.
 //!
-//! A question changes nothing, so it can be asked twice. What changes something is not tried, but for
-//! the data of a file of an upper in memory: that is one call of the layer, made or not.
+//! A query changes nothing, so it can be made twice. Calls that change something are not attempted,
+//! except a change of the data of a file in an upper in memory: that is one call of the layer, which is
+//! either made or not.
 
 use crate::error::Result;
 #[cfg(feature = "native")]
@@ -16,10 +17,10 @@ use crate::error::{Errno, Error};
 use crate::sync::waiting;
 use crate::sync::{RwLock, RwLockReadGuard};
 
-/// Asks a question of a [`Dir`](crate::Dir) or a [`File`](crate::File) on a thread that must not
-/// block. None if that would take a call of a layer that is not [in
-/// memory](crate::layer::Layer::is_in_memory), or a wait for a thread that makes one: then nothing
-/// has changed, and the same question can be asked where blocking is allowed.
+/// Runs a query of a [`Dir`](crate::Dir) or a [`File`](crate::File) on a thread that must not
+/// block. Returns `None` if the query has to call a layer that is not [in
+/// memory](crate::layer::Layer::is_in_memory), or wait for a thread that does: then nothing
+/// has changed, and the caller can repeat the query on a thread that may block.
 ///
 /// ```
 /// # use wasi_overlay_core::{Lower, Overlay, at_once, layer::MemoryLayer};
@@ -33,22 +34,24 @@ use crate::sync::{RwLock, RwLockReadGuard};
 /// # }
 /// ```
 ///
-/// What changes something gives none, but for data of a file that is open and in memory.
+/// A call that changes something returns `None`, except a change of the data of an open file that is in
+/// memory.
 #[cfg(feature = "native")]
-pub fn at_once<T>(ask: impl FnOnce() -> T) -> Option<T> {
-    waiting::without(ask)
+pub fn at_once<T>(query: impl FnOnce() -> T) -> Option<T> {
+    waiting::without(query)
 }
 
-/// Whether this thread must not wait. A component's never has to hurry.
+/// Whether this thread must not wait. The thread of a component always may.
 #[cfg(feature = "native")]
 pub(crate) fn is_on() -> bool {
     !waiting::is_allowed()
 }
 
-/// Says that what comes may take a while.
+/// Checks that this thread may wait, before a step that may take long.
 ///
 /// # Errors
-/// `would-block` if this thread must not wait. No caller sees the error: there is no answer then.
+/// `would-block` if this thread must not wait. No caller of the engine sees the error: [`at_once`]
+/// returns `None` then.
 #[inline]
 pub(crate) fn may_wait() -> Result<()> {
     #[cfg(feature = "native")]
@@ -58,7 +61,7 @@ pub(crate) fn may_wait() -> Result<()> {
     Ok(())
 }
 
-/// The lock, shared. Others may hold it while they call a layer.
+/// Takes a lock, shared, that another thread may hold while it calls a layer.
 ///
 /// # Errors
 /// As [`may_wait`], if another thread holds it exclusively.
@@ -70,7 +73,7 @@ pub(crate) fn read<T: ?Sized>(lock: &RwLock<T>) -> Result<RwLockReadGuard<'_, T>
     Ok(lock.read())
 }
 
-/// Whether there will be no answer, whatever the call says.
+/// Whether the attempt gave up, so that whatever the call returns is discarded.
 pub(crate) fn gave_up() -> bool {
     #[cfg(feature = "native")]
     return waiting::gave_up();

@@ -1,9 +1,8 @@
-//! A shared place for an `Arc` that may be replaced while others read it.
+//! `ArcCell`: a shared cell for an `Arc` that one thread may replace while others read it.
 //!
-//! Where there are threads it is that of `arc-swap`, which is read without a lock. The feature
-//! `native` brings that in; without it there are no threads to speak of (a component), a lock costs
-//! nothing, and the code is a tenth. Where orders of threads are tried (shuttle) the lock is one more
-//! place at which they can change.
+//! With the feature `native` it is the cell of `arc-swap`, which is read without a lock. Without the
+//! feature (a component) there is one thread, so a lock costs nothing and takes a tenth of the code. The
+//! schedule tests (shuttle) use the lock too: it is one more point at which threads can switch.
 
 #[cfg(all(feature = "native", not(shuttle)))]
 pub(crate) use arc_swap::ArcSwapOption as ArcCell;
@@ -16,7 +15,7 @@ mod locked {
     use crate::sync::Mutex;
     use std::sync::Arc;
 
-    /// As `arc_swap::ArcSwapOption`, as far as it is used here.
+    /// The subset of `arc_swap::ArcSwapOption` that the engine uses.
     pub(crate) struct ArcCell<T>(Mutex<Option<Arc<T>>>);
 
     impl<T> ArcCell<T> {

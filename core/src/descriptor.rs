@@ -1,8 +1,8 @@
-//! What a guest's descriptor stands for: a directory or a file of some mount.
+//! [`Dir`] and [`File`]: the directory or file of a mount that a guest's descriptor refers to.
 //!
-//! Hosts hold these and nothing else of the engine. A method is one WASI call: path resolution,
-//! checks and error codes are done here, once for all versions of WASI. So are the log lines of calls
-//! that fail ([`failed`]).
+//! Hosts hold these and nothing else of the engine. Each method is one WASI call. The engine resolves
+//! paths, checks arguments and chooses error codes once for all versions of WASI, and writes the log
+//! lines of failed calls ([`failed`]).
 
 mod failed;
 
@@ -16,27 +16,28 @@ pub(crate) use failed::{not_open_for, other_mount};
 #[cfg(feature = "dir")]
 use std::sync::Arc;
 
-/// How to open: `path-flags`, `open-flags` and `descriptor-flags` of `wasi:filesystem`, less
-/// what means nothing to a filesystem.
+/// The flags of `open-at`: `path-flags`, `open-flags` and `descriptor-flags` of `wasi:filesystem`,
+/// without those that do not concern a filesystem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct OpenHow {
     /// Follow a symbolic link in the last place.
     pub follow: bool,
-    /// Make the file if it is not there.
+    /// Create the file if it does not exist.
     pub create: bool,
     /// Fail unless it is a directory.
     pub directory: bool,
-    /// With `create`, fail if there is anything.
+    /// With `create`, fail if anything exists at the path.
     pub exclusive: bool,
-    /// Cut the file to nothing.
+    /// Truncate the file to zero bytes.
     pub truncate: bool,
-    /// For reading. Neither `read` nor `write` is for reading too, as in wasmtime-wasi.
+    /// Open for reading. With neither `read` nor `write` the file is open for reading too, as in
+    /// wasmtime-wasi.
     pub read: bool,
-    /// For writing.
+    /// Open for writing.
     pub write: bool,
 }
 
-/// What an open gave: what a guest's descriptor stands for.
+/// The result of `open-at`: what a guest's descriptor refers to.
 #[derive(Clone, Debug)]
 pub enum Opened {
     /// A regular file.
@@ -45,19 +46,20 @@ pub enum Opened {
     Dir(Dir),
 }
 
-/// A directory of a mount. A clone is the same directory.
+/// A directory of a mount. A clone refers to the same directory.
 ///
-/// It stays the directory that it is when that is renamed. Once it is removed, calls that take
-/// a path fail with `no-entry`, `stat` works.
+/// It refers to the same directory after a rename. Once the directory is removed, calls that take
+/// a path fail with `no-entry`; `stat` still works.
 ///
-/// Paths are relative to the directory, components between `/`. One that is absolute or leads
-/// above the directory is `not-permitted`; an empty one `no-entry`; 40 symbolic links `loop`.
+/// Paths are relative to the directory, with `/` between components. A path that is absolute or leads
+/// above the directory fails with `not-permitted`, an empty path with `no-entry`, and a path through
+/// more than 40 symbolic links with `loop`.
 #[derive(Clone, Debug)]
 pub struct Dir {
     repr: DirRepr,
-    /// Whether it was opened for changes in it.
+    /// Whether it was opened with `mutate-directory`.
     pub(crate) mutate_directory: bool,
-    /// What it counts as of its guest's handles. None where no guest is counted.
+    /// Its entry in the count of the guest's open handles. `None` where handles are not counted.
     #[cfg(feature = "dir")]
     handle: Option<Arc<Handle>>,
 }
@@ -69,9 +71,9 @@ enum DirRepr {
     Live(LiveDir),
 }
 
-/// An open regular file. A clone is the same open file.
+/// An open regular file. A clone refers to the same open file.
 ///
-/// It stays the file that it is: through copy-up, rename, and removal of its last name.
+/// It refers to the same file after copy-up, after a rename, and after removal of its last name.
 #[derive(Clone, Debug)]
 pub struct File(FileRepr);
 
@@ -82,7 +84,8 @@ enum FileRepr {
     Live(LiveFile),
 }
 
-/// A call. That of a live mount always asks the system.
+/// Calls a method of the directory, whichever kind of mount it is in. On a live mount the call always
+/// goes to the system.
 macro_rules! dir {
     ($self:expr, $dir:ident => $call:expr) => {
         match &$self.repr {
@@ -103,8 +106,8 @@ macro_rules! file {
     };
 }
 
-/// A call of a live mount, which always asks the system. Apart, so that calls of overlays are as quick as if
-/// there were no other mounts.
+/// Makes a call on a live mount, which always goes to the system. It is a function of its own, not
+/// inlined, so that calls on overlays are as fast as if there were no other kind of mount.
 #[cfg(feature = "dir")]
 #[inline(never)]
 fn ask_system<T>(call: impl FnOnce() -> crate::Result<T>) -> crate::Result<T> {
@@ -112,15 +115,15 @@ fn ask_system<T>(call: impl FnOnce() -> crate::Result<T>) -> crate::Result<T> {
     call()
 }
 
-/// A call that is not made where an answer is wanted [at once](crate::at_once()): it changes something,
-/// or is about a disk.
+/// Makes a call that changes something or goes to a disk: it is never made in an attempt that [must not
+/// block](crate::at_once()).
 macro_rules! change {
     ($call:expr) => {
         $crate::at_once::may_wait().and_then(|()| $call)
     };
 }
 
-/// The answer of a call, after the line of the log if it failed.
+/// Returns the result of a call, and writes a log line if the call failed.
 macro_rules! logged {
     ($of:expr, $call:literal, $named:expr, $answer:expr) => {{
         let mut answer = $answer;
@@ -133,11 +136,11 @@ macro_rules! logged {
     }};
 }
 
-// Below the macros, which are theirs.
+// Declared below the macros, which these modules use.
 mod dir;
 mod file;
 
-/// A mount's root is open for changes in it.
+/// A mount's root directory counts as opened with `mutate-directory`.
 impl From<DirRepr> for Dir {
     fn from(repr: DirRepr) -> Self {
         Self {
@@ -177,14 +180,15 @@ impl From<LiveFile> for File {
 
 #[cfg(feature = "dir")]
 impl Opened {
-    /// What was just opened, which counts as `handle` for as long as anything holds it.
+    /// Attaches `handle` to a file or directory that was just opened: it counts for as long as anything
+    /// holds that file or directory.
     fn counted(mut self, mut handle: Handle) -> Self {
         match &mut self {
             Self::File(File(FileRepr::Overlay(file))) => file.count(handle),
             Self::File(File(FileRepr::Live(file))) => file.count(handle),
             Self::Dir(dir) => {
                 if let DirRepr::Overlay(_) = dir.repr {
-                    // Its handles are cached, and opened anew.
+                    // Its descriptors belong to the cache, which can close and reopen them.
                     handle.keep_descriptors(0);
                 }
                 dir.handle = Some(Arc::new(handle));

@@ -1,4 +1,4 @@
-//! The one error of the engine: a code that the guest may see, and details that it may not.
+//! The error type of the engine: a code for the guest, and details for the embedder only.
 
 use crate::log::{self, Warning};
 use std::borrow::Cow;
@@ -8,8 +8,8 @@ use std::io;
 /// The result of every engine call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a guest is told: one variant for each `error-code` of `wasi:filesystem/types@0.2`, and one that
-/// only WASI 0.1 has.
+/// The error code that a guest gets: one variant for each `error-code` of `wasi:filesystem/types@0.2`,
+/// and one that only WASI 0.1 has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Errno {
     /// `access`: permission denied (`EACCES`).
@@ -85,14 +85,14 @@ pub enum Errno {
     /// `text-file-busy` (`ETXTBSY`).
     TextFileBusy,
     /// `mfile` of WASI 0.1: too many open files (`EMFILE`, `ENFILE`). WASI 0.2 and 0.3 have no such
-    /// code: `io`, as wasmtime-wasi has it.
+    /// code: there it becomes `io`, as in wasmtime-wasi.
     TooManyFiles,
     /// `cross-device` (`EXDEV`).
     CrossDevice,
 }
 
-/// Words besides the code. A component has no log that they could go to: there, this is nothing, and
-/// an error is a byte.
+/// The details besides the code. A component has no log to write them to: there the type is empty, and
+/// an error is one byte.
 #[cfg(feature = "native")]
 type Words = Box<Detail>;
 #[cfg(not(feature = "native"))]
@@ -100,11 +100,11 @@ type Words = std::convert::Infallible;
 
 /// Why a call failed.
 ///
-/// A guest gets [`Error::errno`] and nothing else. What `Display` and `source` add (the
-/// operation, the layer, the system's own words) is for the embedder's log: it may name host paths.
+/// A guest gets [`Error::errno`] and nothing else. `Display` and `source` add the operation, the layer
+/// and the system's own message for the embedder's log: they may name host paths.
 ///
-/// An error without details is two words and allocates nothing, since a missing name is an
-/// everyday answer.
+/// An error without details takes two machine words and allocates nothing, since a missing name is an
+/// ordinary answer.
 pub struct Error {
     errno: Errno,
     words: Option<Words>,
@@ -117,7 +117,7 @@ struct Detail {
     source: Option<io::Error>,
     remedy: Option<String>,
     warning: Option<Warning>,
-    /// Whether a log has it already.
+    /// Whether a log line was written for it.
     is_logged: bool,
 }
 
@@ -127,13 +127,13 @@ impl Error {
         self.errno
     }
 
-    /// An error with words for the embedder: what happened, and what to do about it.
+    /// An error with a message for the embedder: what happened, and what to do about it.
     pub fn new(errno: Errno, message: impl fmt::Display) -> Self {
         Self::from(errno).context(message)
     }
 
-    /// The code of an everyday answer, with the `reason` where a log wants to know it (level `DEBUG`).
-    /// Elsewhere nothing is called or allocated.
+    /// An ordinary answer: the code, with the `reason` only if a log wants it (level `DEBUG`). Otherwise
+    /// `reason` is not called and nothing is allocated.
     #[inline]
     pub fn because<R: fmt::Display>(errno: Errno, reason: impl FnOnce() -> R) -> Self {
         if log::is_on() {
@@ -142,7 +142,7 @@ impl Error {
         errno.into()
     }
 
-    /// Says what to do about it, where anything is said at all.
+    /// Adds what to do about the error, if it has details at all.
     #[must_use]
     pub fn with_remedy<R: fmt::Display>(mut self, remedy: impl FnOnce() -> R) -> Self {
         if self.has_details()
@@ -153,7 +153,7 @@ impl Error {
         self
     }
 
-    /// Says that it concerns every guest of the mount.
+    /// Marks an error that concerns every guest of the mount.
     #[must_use]
     pub(crate) fn with_warning(mut self, warning: Warning) -> Self {
         if let Some(detail) = self.say() {
@@ -162,7 +162,7 @@ impl Error {
         self
     }
 
-    /// Where words go, if they go anywhere.
+    /// The details, created if there are none yet. `None` where errors have no details.
     #[cfg(feature = "native")]
     fn say(&mut self) -> Option<&mut Detail> {
         Some(self.words.get_or_insert_default())
@@ -173,7 +173,7 @@ impl Error {
         None
     }
 
-    /// What was said.
+    /// The details, if there are any.
     #[cfg(feature = "native")]
     fn said(&self) -> Option<&Detail> {
         self.words.as_deref()
@@ -193,10 +193,10 @@ impl Error {
         self
     }
 
-    /// Adds the layer in which it happened, unless one is named already.
+    /// Adds the layer in which the error occurred, unless it has one already.
     #[must_use]
     pub fn in_layer(mut self, layer: impl FnOnce() -> String) -> Self {
-        // A bare code is an answer, not a fault: it needs no place, unless a log asks for it.
+        // A bare code is an ordinary answer: it needs no layer, unless a log wants it.
         if (self.has_details() || log::is_on())
             && let Some(detail) = self.say()
         {
@@ -205,7 +205,7 @@ impl Error {
         self
     }
 
-    /// Says what was being done, in front of what is already said.
+    /// Puts what was being done in front of the message.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
         if let Some(detail) = self.say() {
@@ -217,18 +217,18 @@ impl Error {
         self
     }
 
-    /// Whether there is more to say than the code.
+    /// Whether there is more than the code.
     pub fn has_details(&self) -> bool {
         self.words.is_some()
     }
 
-    /// Whether a directory cannot be listed, but may still be open to lookups: its mode allows
-    /// nothing else (0311), or its layer cannot express the names.
+    /// Whether the error of a listing leaves lookups possible: the mode of the directory allows search
+    /// but not reading (0311), or the layer cannot express some of the names.
     pub(crate) fn is_of_listing(&self) -> bool {
         matches!(self.errno, Errno::Access | Errno::IllegalByteSequence)
     }
 
-    /// Whether a log has a line of it already.
+    /// Whether a log line was written for the error.
     pub fn is_logged(&self) -> bool {
         self.said().is_some_and(|detail| detail.is_logged)
     }
@@ -241,18 +241,18 @@ impl Error {
         }
     }
 
-    /// Whether it says more than its code and the layer.
+    /// Whether it has a message or a source besides its code and the layer.
     pub(crate) fn has_reason(&self) -> bool {
         self.said()
             .is_some_and(|detail| detail.message.is_some() || detail.source.is_some())
     }
 
-    /// The layer in which it happened.
+    /// The layer in which the error occurred.
     pub(crate) fn layer(&self) -> Option<&str> {
         self.said()?.layer.as_deref()
     }
 
-    /// What happened, without the layer and the remedy.
+    /// The message, without the layer and the remedy.
     pub(crate) fn reason(&self) -> Cow<'_, str> {
         let detail = self.said();
         match detail.map(|detail| (&detail.message, &detail.source)) {
@@ -263,7 +263,7 @@ impl Error {
         }
     }
 
-    /// What to do about it.
+    /// What to do about the error.
     pub(crate) fn remedy(&self) -> Option<&str> {
         self.said()?.remedy.as_deref()
     }
@@ -272,16 +272,16 @@ impl Error {
         self.said()?.warning
     }
 
-    /// Whether the name is simply not there. Any other error is an error, never an absence.
+    /// Whether the name does not exist. No other error means absence.
     pub fn is_not_found(&self) -> bool {
         self.errno == Errno::NoEntry
     }
 }
 
-/// Whether what was asked for is there. Any error but *not found* is an error, never an absence.
+/// Turns the result of a lookup into whether the name exists. Only *not found* means absence.
 ///
 /// # Errors
-/// That of the question.
+/// Any other error of the lookup.
 pub fn is_there<T>(answer: Result<T>) -> Result<bool> {
     match answer {
         Ok(_) => Ok(true),

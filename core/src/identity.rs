@@ -1,7 +1,8 @@
-//! What makes an [`Identity`] out of where a file was first seen.
+//! The keyed hash that makes an [`Identity`] from the layer, device and inode number at which a file was
+//! first found.
 //!
-//! By SipHash-1-3 of 128 bits. Without the feature `native` it is twice the standard library's of 64,
-//! which is there anyway, in a component that is to be small.
+//! It is SipHash-1-3 with 128 bits. Without the feature `native` it is two 64-bit hashes of the standard
+//! library, which the component, which must be small, contains anyway.
 
 use crate::meta::Identity;
 #[cfg(feature = "native")]
@@ -10,9 +11,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// The key of one mount's identities.
 ///
-/// A guest sees identities, so they are a keyed hash: it learns nothing of the host's devices and
-/// inode numbers, and nothing of one file in two mounts. 128 bits, so that two files of one mount
-/// are never taken for one by accident.
+/// Guests see identities, so they are a keyed hash: a guest learns nothing about the host's devices and
+/// inode numbers, and cannot recognise one file in two mounts. They have 128 bits, so that two files of
+/// one mount never share an identity by accident.
 #[derive(Clone, Debug)]
 pub(crate) struct IdentityKey {
     #[cfg(feature = "native")]
@@ -22,9 +23,9 @@ pub(crate) struct IdentityKey {
 }
 
 impl IdentityKey {
-    /// A key that nothing else has.
+    /// A new random key.
     pub(crate) fn new() -> Self {
-        // Each `RandomState` has a key of its own, from the system's random numbers.
+        // Each `RandomState` has its own key, from the system's random numbers.
         let state = RandomState::new();
         Self {
             #[cfg(feature = "native")]
@@ -34,7 +35,7 @@ impl IdentityKey {
         }
     }
 
-    /// The identity of the file that is `inode` on `device` in `layer`.
+    /// The identity of the file with number `inode` on `device` in `layer`.
     #[cfg(feature = "native")]
     pub(crate) fn of(&self, layer: u32, device: u64, inode: u64) -> Identity {
         let mut hasher = self.hasher;
@@ -48,7 +49,7 @@ impl IdentityKey {
         }
     }
 
-    /// The identity of the file that is `inode` on `device` in `layer`.
+    /// The identity of the file with number `inode` on `device` in `layer`.
     #[cfg(not(feature = "native"))]
     pub(crate) fn of(&self, layer: u32, device: u64, inode: u64) -> Identity {
         let mut hasher = self.state.build_hasher();
@@ -56,8 +57,8 @@ impl IdentityKey {
         hasher.write_u64(inode);
         hasher.write_u32(layer);
         let lower = hasher.finish();
-        // The hash of something longer. Its state is of 256 bits, so that two places with one
-        // lower half have two upper halves.
+        // Hashes a longer input. The state has 256 bits, so two files with equal lower halves have
+        // different upper halves.
         hasher.write_u32(1);
         Identity {
             lower,
@@ -72,7 +73,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn one_place_has_one_identity_in_a_mount() {
+    fn equal_inputs_have_equal_identities_in_a_mount() {
         let key = IdentityKey::new();
         assert_eq!(key.of(1, 2, 3), key.clone().of(1, 2, 3));
         let places = [
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn mounts_share_no_identity_and_the_halves_are_two() {
+    fn mounts_share_no_identity_and_the_halves_differ() {
         let (a, b) = (IdentityKey::new(), IdentityKey::new());
         assert_ne!(a.of(0, 1, 2), b.of(0, 1, 2));
         assert_ne!(a.of(0, 1, 2).lower, a.of(0, 1, 2).upper);

@@ -1,7 +1,7 @@
-//! Every size that a guest controls has a bound, and all bounds are here.
+//! [`Limits`]: the bounds on every size that a guest controls.
 
-/// Bounds on what guests can make an overlay hold. Past one, a call fails with the code named
-/// here; nothing is allocated first.
+/// Bounds on the resources that guests can make an overlay hold. A call that would exceed a bound fails
+/// with the code named here, before it allocates anything.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
@@ -13,66 +13,67 @@ pub struct Limits {
     /// and a bound, since a call may take a step for each level above, in the engine and in the
     /// system.
     ///
-    /// A directory cannot be made deeper or be moved deeper, nor be moved so that a directory below it
-    /// that is in use would lie deeper. One that lies deeper on disk or in a layer is listed, and
-    /// cannot be entered, renamed or removed, until one above it is moved up. A [`LowerStack`](crate::LowerStack)
-    /// has the limit that it was made with.
+    /// A directory cannot be created or moved deeper, nor moved so that a directory below it that is in
+    /// use would lie deeper. A directory that already lies deeper on disk or in a layer is listed, but
+    /// cannot be entered, renamed or removed until a directory above it is moved up. A
+    /// [`LowerStack`](crate::LowerStack) has the limit that it was created with.
     ///
-    /// A component checks only directories that are made and the places that they are moved to.
+    /// A component checks only new directories and the destinations of moved ones.
     pub depth: usize,
-    /// Entries of one directory that are listed at once and kept as a table. A larger directory
-    /// is asked for single names, and its answers are kept in a cache of this many, beside the
-    /// directories that were found in it.
+    /// Entries of one directory that are listed at once and cached as a table. A larger directory is
+    /// queried for single names; the results are kept in a cache of this many, beside the directories
+    /// that were found in it.
     pub table_entries: usize,
-    /// Host descriptors that a stack or an upper keeps for later use. A lower directory has one from
-    /// when it is first looked at. All stacks and uppers of the process together keep at most half of
-    /// the descriptors that it may have (`RLIMIT_NOFILE`), and close them where one is needed.
+    /// Host descriptors that a stack or an upper caches. A lower directory holds one from its first
+    /// lookup on. All stacks and uppers of the process together cache at most half of the descriptors
+    /// that the process may have (`RLIMIT_NOFILE`), and close them when one is needed.
     pub kept_handles: usize,
     /// Files and directories that a guest may have open at once: `mfile` in WASI 0.1, where POSIX says
-    /// `EMFILE`, and `io` in 0.2 and 0.3, which have no such code. A stream counts as the file that it
-    /// is of; the standard streams and the directories that a guest begins with do not. The usual limit of
-    /// a process on Linux, so programs expect no more. It is the only bound on the descriptors of WASI 0.1.
+    /// `EMFILE`, and `io` in 0.2 and 0.3, which have no such code. A stream counts as its file; the
+    /// standard streams and preopened directories do not count. The default is the usual limit of a
+    /// process on Linux, so programs expect no more. It is the only bound on the descriptors of WASI 0.1.
     ///
-    /// Set through `OverlayCtxBuilder::limits` of the plugin, or given to an `OpenHandles`. In
+    /// Set it through `OverlayCtxBuilder::limits` of the plugin, or give it to an `OpenHandles`. In
     /// `OverlayBuilder::limits` it has no effect: an overlay does not know its guests.
     ///
-    /// Besides, the handles of all guests of the process may hold its descriptors (`RLIMIT_NOFILE`) but
-    /// for an eighth, which is 32 at least and 256 at most: those are for the engine's own calls, for
+    /// In addition, the handles of all guests of the process may hold its descriptors (`RLIMIT_NOFILE`)
+    /// except for an eighth, at least 32 and at most 256: those are for the engine's own calls, for
     /// mounts, and for the embedder. One guest alone may hold half of that. Files of mounts that are
     /// all in memory take no descriptors, nor do directories of overlays; a lower file that may be copied
     /// up while it is open counts as two. So a guest in a process with the usual limit of 1024 can have
     /// 448 files open, or 224 of lower layers; raise the limit for more
     /// (`raise_descriptor_limit`).
     pub open_handles: usize,
-    /// Bytes of the data of small lower files that a stack keeps, so that a file that was read once
-    /// is opened and read without a call to the system. A program that starts reads a few hundred
-    /// small files: these are for several programs, and little beside the memory of one guest.
-    /// Where there are no threads (a component) nothing is kept.
+    /// Bytes of the data of small lower files that a stack caches, so that opening and reading a file
+    /// again takes no system call. A program reads a few hundred small files at its start: the default
+    /// has room for several programs, and is small beside the memory of one guest. Where there are no
+    /// threads (a component) nothing is cached.
     pub kept_data: usize,
-    /// Names that an overlay keeps for its upper, and for lower files that were opened, before it
-    /// forgets those that nobody uses, and reads them again when they are wanted. Those of an upper in
-    /// memory are not forgotten: its own quota is the bound. [`Overlay::kept_names`](crate::Overlay::kept_names)
-    /// tells how many there are.
+    /// Names that an overlay caches for its upper, and for lower files that were opened. Past this number
+    /// it drops those that are not in use, and reads them again when they are needed. It does not drop
+    /// names of an upper in memory, which has its own quota.
+    /// [`Overlay::kept_names`](crate::Overlay::kept_names) returns the current number.
     pub kept_nodes: usize,
-    /// Listings (snapshots of directories) that an overlay keeps for later streams.
+    /// Listings (snapshots of directories) that an overlay caches for later streams.
     pub kept_listings: usize,
-    /// Bytes of all listings of an overlay or a live mount, those that guests hold included:
-    /// `insufficient-memory`. A stream holds the directory as it was, so each change between two
-    /// streams makes another listing. Room for two million names of usual length. Listings that
-    /// are only kept for later go first. A component counts none: its host bounds its memory.
+    /// Bytes of all listings of an overlay or a live mount, including those that guests hold:
+    /// `insufficient-memory`. A stream holds a snapshot of its directory, so each change between two
+    /// streams makes another listing. The default has room for two million names of usual length.
+    /// Listings that are only cached are dropped first. A component counts none: its host bounds its
+    /// memory.
     ///
     /// In `OverlayCtxBuilder::limits` of the plugin it also bounds each guest, which may hold listings of
     /// half of it, in all its mounts together.
     pub listing_bytes: usize,
-    /// Lower directories whose nodes an overlay keeps because something was opened in them lately.
+    /// Lower directories whose nodes an overlay keeps because a file was opened in them recently.
     /// Programs open files in few directories at a time.
     pub recent_dirs: usize,
-    /// Listings that a guest of WASI 0.1 is in the middle of: `fd_readdir` names no stream, so the
-    /// host keeps the snapshot between calls. Past it a directory is listed anew. A recursive walk
-    /// has as many directories half read as it is deep.
+    /// Listings that a guest of WASI 0.1 has partly read: `fd_readdir` names no stream, so the
+    /// host keeps the snapshot between calls. Past this number a directory is listed anew. A recursive
+    /// walk has one partly read listing for each level of depth.
     pub half_read_listings: usize,
-    /// Bytes of these listings. The one that was read last is kept whatever its size, or it would be
-    /// listed anew at each call.
+    /// Bytes of these listings. The one read last is kept whatever its size; otherwise each call would
+    /// list the directory anew.
     pub half_read_bytes: usize,
 }
 
@@ -96,5 +97,6 @@ impl Default for Limits {
     }
 }
 
-/// Layers of one overlay, the upper included. As in Linux's overlayfs (`OVL_MAX_STACK`).
+/// The maximum number of layers of one overlay, including the upper, as in Linux's overlayfs
+/// (`OVL_MAX_STACK`).
 pub const MAX_LAYERS: usize = 500;

@@ -1,4 +1,4 @@
-//! The entries of a directory, as a guest is given them.
+//! [`Listing`]: a snapshot of the entries of a directory, as a guest reads them.
 
 use crate::budget::Charge;
 use crate::error::Result;
@@ -11,42 +11,42 @@ use std::sync::{Arc, OnceLock};
 
 /// The entries of a directory at one instant, each name once, without `.` and `..`.
 ///
-/// One of a directory that only lower layers have shares its names with their stack, which it keeps for
-/// as long as it is kept itself.
+/// The listing of a directory that only lower layers have shares its names with their stack, and keeps
+/// the stack alive.
 #[derive(Debug)]
 pub struct Listing(Entries);
 
 #[derive(Debug)]
 enum Entries {
-    /// This listing's own.
+    /// Entries that the listing owns.
     Own(Own),
-    /// Those of a directory of which the upper has nothing: the stack keeps them in any case.
+    /// The entries of a directory of which the upper has nothing: the stack caches them in any case.
     Lower(LowerNames),
 }
 
-/// Entries in the making, none of them a whiteout.
+/// Entries that a listing owns, or a listing under construction. None of them is a whiteout.
 #[derive(Debug, Default)]
 pub(crate) struct Own {
     /// All names, in any order.
     names: Vec<u8>,
     records: Vec<Record>,
-    /// The bytes of both, given back when the listing is dropped.
+    /// The bytes of both, released when the listing is dropped.
     charge: Option<Charge>,
 }
 
 struct LowerNames {
-    /// A directory whose names are in a table.
+    /// A directory with a table of its names.
     dir: Arc<LowerNode>,
     stack: Arc<LowerStack>,
     key: IdentityKey,
-    /// What is shown as their inode numbers, once somebody asked: WASI 0.1 alone shows them.
+    /// The inode numbers shown for the entries, computed at the first query: only WASI 0.1 shows them.
     inodes: OnceLock<Box<[u64]>>,
 }
 
 /// One entry of a [`Listing`].
 #[derive(Clone, Copy)]
 pub struct ListingEntry<'a> {
-    /// The name. A host may have names that are no UTF-8.
+    /// The name. A host may have names that are not UTF-8.
     pub name: Name<'a>,
     /// The type.
     pub kind: Kind,
@@ -59,21 +59,21 @@ enum Inode<'a> {
     Lower(&'a LowerNames, usize),
 }
 
-/// The inode numbers that are shown of what lower layers have in a directory.
+/// Computes the inode numbers shown for the entries that lower layers have in a directory.
 pub(crate) struct Inodes<'a> {
     dir: &'a Arc<LowerNode>,
     stack: &'a LowerStack,
     key: &'a IdentityKey,
-    /// The layer that was asked last, and its device: many come from one, one after the other.
+    /// The layer of the last query and its device: consecutive entries often come from one layer.
     known: Option<(u16, u64)>,
 }
 
-/// What a listing has for the number of a file where it has none, and shows: WASI's C library takes
-/// it for *ask*.
+/// The number in a listing for a file whose number is not known. WASI's C library takes it as a request
+/// to call `stat`.
 pub(crate) const NO_INODE: u64 = 0;
 
 impl Listing {
-    /// How many entries there are.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         match &self.0 {
             Entries::Own(own) => own.records.len(),
@@ -81,7 +81,7 @@ impl Listing {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -107,11 +107,11 @@ impl Listing {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
-    /// Works out the [inode numbers](ListingEntry::inode) of all entries, for who must not wait for the
-    /// layers later.
+    /// Computes the [inode numbers](ListingEntry::inode) of all entries, for a caller that must not wait
+    /// for the layers later.
     ///
     /// # Errors
-    /// Those of the layers.
+    /// Any error returned by the layers.
     pub fn find_inodes(&self) -> Result<()> {
         match &self.0 {
             Entries::Own(_) => Ok(()),
@@ -119,7 +119,7 @@ impl Listing {
         }
     }
 
-    /// Bytes of memory that this listing holds for itself: what it shares with others is not in it.
+    /// Bytes of memory that this listing holds for itself, without those that it shares with others.
     pub fn bytes(&self) -> usize {
         match &self.0 {
             Entries::Own(own) => own.names.len() + own.records.len() * size_of::<Record>(),
@@ -127,7 +127,7 @@ impl Listing {
         }
     }
 
-    /// Whether every name is UTF-8, so that WASI can say it.
+    /// Whether every name is UTF-8, so that WASI can express it.
     pub fn is_utf8(&self) -> bool {
         let is_ascii = match &self.0 {
             Entries::Own(own) => own.names.is_ascii(),
@@ -146,8 +146,8 @@ impl Listing {
         .into()
     }
 
-    /// The listing of `dir`, a directory of `stack` of which the upper has nothing; none where it has
-    /// too many names for a table.
+    /// The listing of `dir`, a directory of `stack` of which the upper has nothing. `None` if it has too
+    /// many names for a table.
     pub(crate) fn lower(
         dir: &Arc<LowerNode>,
         stack: &Arc<LowerStack>,
@@ -167,7 +167,7 @@ impl Listing {
 
 impl From<Own> for Listing {
     fn from(mut own: Own) -> Self {
-        // What a vector has room for beyond its length is in no charge.
+        // The charge does not include unused capacity.
         own.names.shrink_to_fit();
         own.records.shrink_to_fit();
         if let Some(charge) = &mut own.charge {
@@ -186,7 +186,7 @@ impl Default for Listing {
 
 #[cfg(feature = "dir")]
 impl Own {
-    /// No entries yet; the bytes of those to come are counted.
+    /// An empty list that charges the bytes of its entries to `charge`.
     pub(crate) fn charged(charge: Charge) -> Self {
         Self {
             charge: Some(charge),
@@ -194,7 +194,7 @@ impl Own {
         }
     }
 
-    /// Adds an entry. Returns whether there were bytes for it.
+    /// Adds an entry. Returns false if the budget has no bytes left for it.
     #[must_use]
     pub(crate) fn push(&mut self, name: Name<'_>, kind: Kind, inode: u64) -> bool {
         let name = name.as_bytes();
@@ -216,14 +216,14 @@ impl Own {
 }
 
 impl ListingEntry<'_> {
-    /// The lower half of the file's [`Identity`](crate::Identity); 0 where that is not known without a
-    /// `stat`, as WASI 0.1 has it.
+    /// The lower half of the file's [`Identity`](crate::Identity); 0 where it is not known without a
+    /// `stat`, as in WASI 0.1.
     ///
-    /// The first call on a listing may ask the layers, and block;
+    /// The first call on a listing may query the layers, and block;
     /// [`find_inodes`](Listing::find_inodes) does so beforehand, after which this never fails.
     ///
     /// # Errors
-    /// Those of the layers. A failure is not cached: the next call asks again.
+    /// Any error returned by the layers. A failure is not cached: the next call queries them again.
     #[inline]
     pub fn inode(&self) -> Result<u64> {
         match self.inode {
@@ -246,7 +246,7 @@ impl LowerNames {
         self.inodes().map(|inodes| inodes[index])
     }
 
-    /// What failed is not kept: it is asked again.
+    /// The inode numbers, computed at the first call. A failure is not cached.
     fn inodes(&self) -> Result<&[u64]> {
         if let Some(inodes) = self.inodes.get() {
             return Ok(inodes);
@@ -269,10 +269,10 @@ impl<'a> Inodes<'a> {
         }
     }
 
-    /// What is shown of the file that `layer` has, there called `inode`.
+    /// The number shown for the file with number `inode` in `layer`.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     pub(crate) fn shown(&mut self, layer: u16, inode: u64) -> Result<u64> {
         if inode == NO_INODE {
             return Ok(NO_INODE);

@@ -1,14 +1,15 @@
-//! Log lines of failed calls: what a guest is not told and the embedder wants to know.
+//! Log lines of failed calls, for the embedder: they contain details that the guest must not see.
 //!
 //! Every call of a guest is a method of [`Dir`](crate::Dir) or [`File`](crate::File), whatever the
 //! version of WASI. A method that fails writes one line at level `DEBUG`: the call, the path, the layer,
 //! the reason, and the remedy if there is one. A kind of failure that concerns every guest of a mount
-//! (`Warning`) is a line at level `WARN`, once a mount.
+//! (`Warning`) is logged at level `WARN`, once for each mount.
 //!
-//! Where no log wants a line nothing is formatted or allocated: an error gets its words only
-//! where they are read.
+//! If no subscriber wants a line, nothing is formatted or allocated: errors get their details only when
+//! somebody reads them.
 //!
-//! A guest chooses paths, names and targets of links. So control characters are escaped, and texts are cut.
+//! Guests choose paths, names and link targets. So control characters are escaped, and long texts are
+//! truncated.
 
 use crate::error::{Errno, Error};
 use std::fmt;
@@ -19,15 +20,16 @@ use tracing::level_filters::{LevelFilter, STATIC_MAX_LEVEL};
 /// The target of the lines: `WASMTIME_LOG=wasi_overlay=debug` includes it.
 const TARGET: &str = "wasi_overlay::calls";
 
-/// Most bytes of a path, a link's target or a layer that are shown, of its beginning and of its end.
+/// The maximum number of bytes shown of a path, a link's target or a layer: of its beginning and of its
+/// end.
 const NAME_BYTES: [usize; 2] = [384, 128];
-/// The same of a reason or a remedy.
+/// The same for a reason or a remedy.
 const TEXT_BYTES: [usize; 2] = [1024, 256];
 
-/// Whether somebody wants to know why calls fail.
+/// Whether a subscriber wants the lines of failed calls.
 ///
-/// One relaxed read of the highest level that any subscriber wants; more only where that is `DEBUG` or
-/// lower. A component has no log.
+/// It costs one relaxed read of the most verbose level that any subscriber wants; more only where that
+/// is `DEBUG` or below. A component has no log.
 #[inline]
 pub(crate) fn is_on() -> bool {
     cfg!(feature = "native")
@@ -46,28 +48,28 @@ fn is_enabled() -> bool {
 pub(crate) enum Warning {
     /// A layer has an absolute symbolic link, and the mount refuses those.
     AbsoluteLink = 1,
-    /// A layer has a whiteout that no tool writes.
+    /// A layer has a malformed whiteout.
     BrokenWhiteout = 2,
-    /// A layer has what only the kernel's overlayfs could read.
+    /// A layer uses a feature that only the kernel's overlayfs can read.
     ForeignLayer = 4,
     /// The upper in memory is full.
     FullUpper = 8,
 }
 
-/// The kinds of failure of which a mount has warned.
+/// The kinds of failure that a mount has already warned about.
 #[derive(Debug, Default)]
 pub(crate) struct Warned(AtomicU8);
 
 impl Warned {
-    /// Whether a warning of that kind is still to be given, and somebody wants warnings.
+    /// Whether a warning of this kind has not been given yet, and a subscriber wants warnings.
     pub(crate) fn is_due(&self, warning: Warning) -> bool {
-        // The bits order nothing else, so relaxed accesses do.
+        // The bits order no other memory, so relaxed accesses suffice.
         cfg!(feature = "native")
             && self.0.load(Ordering::Relaxed) & warning as u8 == 0
             && tracing::enabled!(target: TARGET, tracing::Level::WARN)
     }
 
-    /// As [`is_due`](Self::is_due), for the caller who gives the warning.
+    /// As [`is_due`](Self::is_due), and marks the warning as given: the caller must give it.
     fn take(&self, warning: Warning) -> bool {
         let bit = warning as u8;
         self.is_due(warning) && self.0.fetch_or(bit, Ordering::Relaxed) & bit == 0
@@ -76,9 +78,9 @@ impl Warned {
 
 /// A call that failed.
 pub(crate) struct Failed<'a> {
-    /// As WASI 0.2 names it.
+    /// The name of the call in WASI 0.2.
     pub(crate) call: &'static str,
-    /// From the root of the mount.
+    /// The path from the root of the mount.
     pub(crate) path: Option<&'a [u8]>,
     /// The second path of a call that has two.
     pub(crate) to: Option<&'a [u8]>,
@@ -87,7 +89,8 @@ pub(crate) struct Failed<'a> {
 }
 
 impl Failed<'_> {
-    /// Writes the line, at the level that the error deserves in a mount that has `warned` before.
+    /// Writes the line: at level `WARN` if `error` has a warning that the mount has not given yet
+    /// (`warned`), otherwise at `DEBUG`.
     #[cold]
     pub(crate) fn write(&self, error: &Error, warned: Option<&Warned>) {
         // Optional fields are left out of the line.
@@ -109,7 +112,7 @@ impl Failed<'_> {
             tracing::warn!(
                 target: TARGET,
                 call, path, to, error = code, layer, reason, remedy,
-                "a call failed, and others may for the same reason (shown once for each mount)"
+                "a call failed, and others may fail for the same reason (shown once for each mount)"
             );
         } else {
             tracing::debug!(
@@ -121,17 +124,17 @@ impl Failed<'_> {
     }
 }
 
-/// The target of the spans of copies that may take long.
+/// The target of the spans of long copies.
 #[cfg(feature = "native")]
 pub const COPIES: &str = "wasi_overlay::copies";
 
-/// Bytes of a file whose copy may take long.
+/// The size in bytes from which a file's copy gets a span.
 #[cfg(feature = "native")]
 pub(crate) const LARGE: u64 = 16 << 20;
 
-/// A span of the copy-up of what is at `path`, a file of so many `bytes` or a directory, for as long as the
-/// answer is held: so that a program that shows what goes on can tell what a guest waits for. Nothing
-/// where no subscriber wants it.
+/// Enters a span for the copy-up of the file (of `bytes` bytes) or directory at `path`, until the result
+/// is dropped: a program that shows progress can show what a guest waits for. `None` if no subscriber
+/// wants the span.
 #[cfg(feature = "native")]
 pub(crate) fn copying(
     path: impl FnOnce() -> Option<Vec<u8>>,
@@ -145,8 +148,8 @@ pub(crate) fn copying(
     Some(tracing::info_span!(target: COPIES, "copy-up", path, bytes).entered())
 }
 
-/// Writes the line of a call that a host refuses where it has no directory or file to call, such as one on
-/// a descriptor that is not open.
+/// Writes the line of a call that the host refuses without a directory or file to call, for example a call
+/// on a descriptor that is not open.
 #[doc(hidden)]
 #[inline]
 pub fn refused<R: fmt::Display>(call: &'static str, code: Errno, reason: impl FnOnce() -> R) {
@@ -155,7 +158,7 @@ pub fn refused<R: fmt::Display>(call: &'static str, code: Errno, reason: impl Fn
     }
 }
 
-/// Writes the line of an error that no call has written, of which nothing else is known.
+/// Writes the line of an error that was not logged by its call. The line does not name the call.
 #[doc(hidden)]
 pub fn rest(error: &Error) {
     if error.has_details() && !error.is_logged() && is_on() {
@@ -189,7 +192,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// A text that somebody else chose, for a line of a log: no control characters, and not too long.
+/// Untrusted text in a log line: control characters are escaped, and long text is truncated.
 pub(crate) struct Shown<'a> {
     bytes: &'a [u8],
     most: [usize; 2],
@@ -197,7 +200,7 @@ pub(crate) struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    /// A path, a name or a link's target, as part of a message.
+    /// A path, a name or a link's target inside a message.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
@@ -235,7 +238,7 @@ fn escape(f: &mut fmt::Formatter<'_>, bytes: &[u8], escapes_backslash: bool) -> 
     Ok(())
 }
 
-/// The same between quotes.
+/// The same in quotes.
 struct Quoted<'a>(Shown<'a>);
 
 impl<'a> Quoted<'a> {
@@ -246,7 +249,7 @@ impl<'a> Quoted<'a> {
         })
     }
 
-    /// A message, in which names may be escaped already.
+    /// A message, in which names may already be escaped.
     fn text(text: &'a str) -> Self {
         Self(Shown {
             most: TEXT_BYTES,
@@ -266,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_guest_chose_stays_on_its_line() {
+    fn guest_text_cannot_break_out_of_its_line() {
         let table = [
             (&b"a b'c"[..], r#""a b'c""#),
             (b"a\nWARN b", r#""a\nWARN b""#),
@@ -283,12 +286,12 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_in_the_middle() {
+    fn long_text_is_truncated_in_the_middle() {
         let long = [b'a'; 4000];
         let shown = Quoted::path(&long).to_string();
         assert!(shown.contains("…(3488 bytes)…"), "{shown}");
         assert!(shown.len() < 600);
-        // Each byte of a text of nothing but escapes takes some letters, and no more.
+        // Escapes make each byte a few characters longer, so even text of escapes alone stays bounded.
         assert!(Quoted::path(&[0xff; 65_536]).to_string().len() < 2200);
         assert!(Quoted::text(&"\u{1}".repeat(65_536)).to_string().len() < 8000);
     }

@@ -1,4 +1,4 @@
-//! What is known of a file: its type, times, size, identity.
+//! Metadata of files: type, times, size and identity.
 
 use crate::error::{Errno, Error, Result};
 use std::time::SystemTime;
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 /// The set-user-id and set-group-id bits of a mode.
 pub(crate) const SET_ID: u32 = 0o6000;
 
-/// The extended attribute that gives a program capabilities of its own, as set-user-id gives it a
+/// The extended attribute that gives a program capabilities when it is executed, as set-user-id gives it a
 /// user (`capabilities(7)`).
 pub(crate) const CAPABILITY: &[u8] = b"security.capability";
 
@@ -31,18 +31,18 @@ pub enum Kind {
 
 /// A point in time: seconds since 1970-01-01T00:00:00Z, and nanoseconds after that second.
 ///
-/// Wider than WASI's timestamps (unsigned seconds in 0.2, unsigned nanoseconds in 0.1), since
-/// a file on a host may be older than 1970.
+/// The range is wider than that of WASI's timestamps (unsigned seconds in 0.2, unsigned nanoseconds in
+/// 0.1), since a file on a host may be older than 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp {
     /// Whole seconds, negative before 1970.
     pub seconds: i64,
-    /// Nanoseconds, below 1,000,000,000, always counted forward.
+    /// Nanoseconds, below 1,000,000,000, always counted forwards.
     pub nanoseconds: u32,
 }
 
 impl Timestamp {
-    /// The system's clock, where there is one. Without one (wasm32-unknown-unknown), 1970.
+    /// The time of the system's clock; 1970 where there is no clock (wasm32-unknown-unknown).
     pub fn now() -> Self {
         if cfg!(all(target_family = "wasm", target_os = "unknown")) {
             return Self::default();
@@ -60,16 +60,16 @@ impl Timestamp {
 /// A change of one timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SetTime {
-    /// Leave it.
+    /// Leave it unchanged.
     #[default]
     Keep,
-    /// The time of the call, by the clock of what stores the file.
+    /// Set it to the time of the call, by the clock of the storage.
     Now,
-    /// This time.
+    /// Set it to this time.
     To(Timestamp),
 }
 
-/// A change of a file's times. Both `Keep` changes nothing, and copies nothing up.
+/// A change of a file's times. If both are `Keep`, it changes nothing and causes no copy-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct SetTimes {
     /// When the data was last read.
@@ -79,27 +79,27 @@ pub struct SetTimes {
 }
 
 impl SetTimes {
-    /// Whether nothing is to change.
+    /// Whether it changes nothing.
     pub fn is_noop(&self) -> bool {
         *self == Self::default()
     }
 
-    /// What the system answers to a time that is none, before any change.
+    /// Rejects an invalid time before any change, as the system does.
     ///
     /// # Errors
-    /// `invalid` for a second or more in nanoseconds.
+    /// `invalid` for 1,000,000,000 nanoseconds or more.
     pub(crate) fn check(&self) -> Result<()> {
-        let is_none = |time| matches!(time, SetTime::To(time) if time.nanoseconds >= 1_000_000_000);
-        match is_none(self.accessed) || is_none(self.modified) {
-            true => Err(Error::because(
+        let is_bad = |time| matches!(time, SetTime::To(time) if time.nanoseconds >= 1_000_000_000);
+        if is_bad(self.accessed) || is_bad(self.modified) {
+            return Err(Error::because(
                 Errno::Invalid,
-                || "a time has a second or more in nanoseconds",
-            )),
-            false => Ok(()),
+                || "a time has 1,000,000,000 nanoseconds or more",
+            ));
         }
+        Ok(())
     }
 
-    /// Sets both to the times of `meta`.
+    /// A change of both times to those of `meta`.
     pub fn of(meta: &Meta) -> Self {
         Self {
             accessed: SetTime::To(meta.accessed),
@@ -108,14 +108,14 @@ impl SetTimes {
     }
 }
 
-/// What a layer knows of one of its files.
+/// The metadata of a file in a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// The type.
     pub kind: Kind,
     /// Bytes of data; of a symbolic link, of its target.
     pub size: u64,
-    /// Bytes of storage in use, where the layer knows it. Less than `size` in a file with holes.
+    /// Bytes of storage in use, if the layer knows them. Less than `size` in a file with holes.
     pub allocated: Option<u64>,
     /// Number of names.
     pub links: u64,
@@ -123,23 +123,23 @@ pub struct Meta {
     pub accessed: Timestamp,
     /// When the data was last changed (`mtime`).
     pub modified: Timestamp,
-    /// When anything was last changed (`ctime`).
+    /// When data or metadata was last changed (`ctime`).
     pub changed: Timestamp,
-    /// The device, with `inode` unique in the layer while the file lives.
+    /// The device. Together with `inode` it is unique in the layer while the file exists.
     pub device: u64,
     /// The inode number.
     pub inode: u64,
-    /// Permission bits (`07777`); none where the layer has no such thing.
+    /// Permission bits (`07777`); `None` if the layer has no modes.
     pub mode: Option<u32>,
-    /// User and group; none where the layer has no such thing.
+    /// User and group; `None` if the layer has no owners.
     pub owner: Option<(u32, u32)>,
-    /// The number of a device (`st_rdev`); 0 of anything else.
+    /// The number of a device (`st_rdev`); 0 for any other file.
     pub rdev: u64,
 }
 
-/// What tells one file from another for the life of a mount: 128 bits, keyed per mount.
+/// The identity of a file for the life of a mount: 128 bits, keyed per mount.
 ///
-/// It outlives copy-up and rename, and is equal for two names of one file.
+/// It is stable across copy-up and rename, and equal for two names of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The lower 64 bits. WASI 0.1 shows them as the inode number.
@@ -148,7 +148,7 @@ pub struct Identity {
     pub upper: u64,
 }
 
-/// What a guest is told of a file.
+/// The metadata that a guest sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// The type.
@@ -162,6 +162,6 @@ pub struct Stat {
     pub accessed: Timestamp,
     /// When the data was last changed.
     pub modified: Timestamp,
-    /// When anything was last changed.
+    /// When data or metadata was last changed.
     pub changed: Timestamp,
 }

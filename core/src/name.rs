@@ -1,13 +1,13 @@
-//! Names that were checked once, so that no layer has to.
+//! [`Name`]: a path component that was checked once, so that no layer has to check it.
 
 use crate::error::{Errno, Result};
 use std::borrow::Borrow;
 use std::fmt;
 
-/// One component of a path: bytes, never empty, `.` or `..`, never holding `/` or NUL.
+/// One component of a path: bytes, never empty, `.` or `..`, and without `/` or NUL.
 ///
-/// A layer is only ever given a `Name`, so it cannot be led out of a directory. Names longer
-/// than a layer can hold are possible: that layer answers [`Errno::NameTooLong`].
+/// The engine passes only `Name`s to layers, so no name can lead a layer out of a directory. A name may be
+/// longer than a layer can store: that layer returns [`Errno::NameTooLong`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name<'a>(&'a [u8]);
 
@@ -15,7 +15,7 @@ impl<'a> Name<'a> {
     /// Checks `bytes`.
     ///
     /// # Errors
-    /// [`Errno::Invalid`] if they are no name.
+    /// [`Errno::Invalid`] if they are not a name.
     pub fn new(bytes: &'a [u8]) -> Result<Self> {
         let reserved = matches!(bytes, b"" | b"." | b"..");
         if reserved || bytes.iter().any(|&b| b == b'/' || b == 0) {
@@ -24,18 +24,18 @@ impl<'a> Name<'a> {
         Ok(Self(bytes))
     }
 
-    /// Bytes that were a name before.
+    /// A name from bytes that were checked before.
     pub(crate) fn checked(bytes: &'a [u8]) -> Self {
         debug_assert!(Self::new(bytes).is_ok());
         Self(bytes)
     }
 
-    /// Whether it belongs to the whiteout format: invisible, and not for guests to make.
+    /// Whether the whiteout format reserves the name: guests neither see nor create such names.
     pub(crate) fn is_reserved(self) -> bool {
         self.0.starts_with(b".wh.")
     }
 
-    /// The bytes, as they stand on disk.
+    /// The bytes, as on disk.
     pub fn as_bytes(self) -> &'a [u8] {
         self.0
     }
@@ -43,7 +43,7 @@ impl<'a> Name<'a> {
     /// The name as a guest may see it: WASI names are UTF-8.
     ///
     /// # Errors
-    /// [`Errno::IllegalByteSequence`] if the host's name is not.
+    /// [`Errno::IllegalByteSequence`] if the host's name is not UTF-8.
     pub fn to_str(self) -> Result<&'a str> {
         std::str::from_utf8(self.0).map_err(|_| Errno::IllegalByteSequence.into())
     }
@@ -77,7 +77,7 @@ impl NameBuf {
     }
 }
 
-/// A `NameBuf` hashes as its bytes do, so that maps keyed by it can be asked with a slice.
+/// A `NameBuf` hashes like its bytes, so that a slice is a key for lookups in a map of `NameBuf`s.
 impl Borrow<[u8]> for NameBuf {
     fn borrow(&self) -> &[u8] {
         &self.0
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_what_could_lead_elsewhere() {
+    fn refuses_names_that_lead_out_of_the_directory() {
         for bad in [&b""[..], b".", b"..", b"/", b"a/b", b"a/", b"a\0b", b"\0"] {
             assert!(Name::new(bad).is_err(), "{}", bad.escape_ascii());
         }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_name_may_be_no_utf8() {
+    fn a_host_name_may_be_other_than_utf8() {
         let name = Name::new(b"\xff").unwrap();
         assert_eq!(
             name.to_str().unwrap_err().errno(),

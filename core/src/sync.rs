@@ -1,16 +1,16 @@
-//! Locks that a panic elsewhere does not take out of use, and that are taken in order.
+//! Locks without poisoning, with a checked lock order.
 //!
-//! The standard locks answer every later caller with an error once a thread panicked while it
-//! held one. Here that would let a single fault fail each guest on the same overlay from then
-//! on. Every section in this crate leaves its data whole at each step that can panic, so the
-//! data behind a poisoned lock is as good as before, and the guard is given out regardless.
+//! A standard lock returns an error to every later caller once a thread has panicked while it
+//! held the lock. Here a single fault would then fail each guest on the same overlay from that moment
+//! on. Every critical section in this crate leaves its data consistent at each step that can panic, so the
+//! data behind a poisoned lock is still valid, and these locks ignore poisoning.
 //!
-//! A lock that was made with a [`Rank`] has a place in the lock order of `overlay/mod.rs`. In
-//! builds with debug assertions, a thread that takes one out of order panics at once, whether or
-//! not another thread is there to wait for ([`rank`]).
+//! A lock that is created with a [`Rank`] has a position in the lock order of `overlay/mod.rs`. In
+//! builds with debug assertions, a thread that takes one out of order panics at once, even if no other
+//! thread holds a lock ([`rank`]).
 //!
-//! With `--cfg shuttle` the locks are those of the crate shuttle, which decides at each of them
-//! what thread goes on: `tests/schedules.rs`.
+//! With `--cfg shuttle` the locks are those of the crate shuttle, which decides at each lock operation
+//! which thread runs next: `tests/schedules.rs`.
 
 mod rank;
 #[cfg(feature = "native")]
@@ -39,13 +39,13 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{PoisonError, TryLockError};
 
-/// Lets other threads run, for a millisecond.
+/// Sleeps for a millisecond, so that other threads can run.
 #[cfg(not(shuttle))]
 pub(crate) fn pause() {
     std::thread::sleep(std::time::Duration::from_millis(1));
 }
 
-/// A lock that is held, and for how long it counts as held.
+/// The guard of a held lock. The lock counts as held in the lock order until the guard is dropped.
 pub(crate) struct Guard<G> {
     guard: G,
     _held: Held,
@@ -76,12 +76,12 @@ pub(crate) struct Mutex<T: ?Sized> {
 }
 
 impl<T> Mutex<T> {
-    /// A new lock, free, outside the order.
+    /// A new lock outside the lock order.
     pub(crate) const fn new(value: T) -> Self {
         Self::ranked(Rank::None, value)
     }
 
-    /// A new lock, free, with its place in the order.
+    /// A new lock with a position in the lock order.
     pub(crate) const fn ranked(rank: Rank, value: T) -> Self {
         Self {
             rank: Ranked::new(rank),
@@ -100,7 +100,7 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// The value, which no one else can have.
+    /// The value, without locking: `&mut self` shows that nothing else uses the lock.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.lock.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,12 +125,12 @@ pub(crate) struct RwLock<T: ?Sized> {
 }
 
 impl<T> RwLock<T> {
-    /// A new lock, free, outside the order.
+    /// A new lock outside the lock order.
     pub(crate) const fn new(value: T) -> Self {
         Self::ranked(Rank::None, value)
     }
 
-    /// A new lock, free, with its place in the order.
+    /// A new lock with a position in the lock order.
     pub(crate) const fn ranked(rank: Rank, value: T) -> Self {
         Self {
             rank: Ranked::new(rank),
@@ -140,7 +140,7 @@ impl<T> RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Waits for the lock, shared.
+    /// Waits for the lock and takes it shared.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
         let held = self.rank.wait();
         Guard {
@@ -149,7 +149,7 @@ impl<T: ?Sized> RwLock<T> {
         }
     }
 
-    /// The lock, shared, if no thread holds it exclusively.
+    /// Takes the lock shared, unless a thread holds it exclusively.
     #[cfg(feature = "native")]
     pub(crate) fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         let guard = match self.lock.try_read() {
@@ -161,7 +161,7 @@ impl<T: ?Sized> RwLock<T> {
         Some(Guard { guard, _held: held })
     }
 
-    /// The lock, alone, if nobody has it.
+    /// Takes the lock exclusively, unless a thread holds it.
     pub(crate) fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
         let guard = match self.lock.try_write() {
             Ok(guard) => guard,
@@ -172,7 +172,7 @@ impl<T: ?Sized> RwLock<T> {
         Some(Guard { guard, _held: held })
     }
 
-    /// Waits for the lock, alone.
+    /// Waits for the lock and takes it exclusively.
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
         let held = self.rank.wait();
         Guard {
@@ -181,7 +181,7 @@ impl<T: ?Sized> RwLock<T> {
         }
     }
 
-    /// The value, which no one else can have.
+    /// The value, without locking: `&mut self` shows that nothing else uses the lock.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.lock.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_works_on_after_a_panic() {
+    fn a_lock_still_works_after_its_holder_panicked() {
         let mutex = Mutex::new(1);
         let rwlock = RwLock::new(2);
         std::thread::scope(|scope| {

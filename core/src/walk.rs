@@ -1,37 +1,38 @@
-//! Depth-first walk over a tree of directories, in bounded stack and memory.
+//! Depth-first walk over a tree of directories, without recursion and with few open directories.
 //!
-//! A guest chose the tree, so neither its depth nor its width may cost more than it has
-//! directories. The walk has a stack of its own:
+//! A guest chose the tree, so the cost of its depth and width must not exceed the number of its
+//! directories. The walk has its own stack:
 //!
 //! ```text
 //!   names    … b\0 c\0 │ e\0 f\0 │ h\0     c and f lie on the way down, h is visited next
 //!   starts   0 ────────┘─────────┘
 //! ```
-//! Of a directory that waits there is its name and nothing else. Of the directories on the way down a
-//! few are open: of the levels whose number is divisible by 2, but not by 4, the one that was entered
-//! last, and likewise for each power of two. When the walk comes back to a directory that was closed,
-//! it is opened anew, from the nearest above it that is open. That is `n` levels away only after the
-//! walk went down, or came back up, by `n / 2` levels or more, so each level takes as many opens as it
-//! has powers of two, at worst. At 100,000 levels, each with a child to come back for, it is fewer than
-//! five opens and 18 open directories; in the trees of programs it is hardly more than one.
+//! For a directory not yet visited, the stack holds its name and nothing else. Of the directories on the
+//! way down a few are open: of the levels whose number is divisible by 2 but not by 4, the one that was
+//! entered last, and likewise for each power of two. When the walk comes back to a directory that was
+//! closed, it reopens the directory from the nearest open directory above it. That one is `n` levels away
+//! only after the walk went down, or came back up, by `n / 2` levels or more, so in the worst case each
+//! level takes one open for each power of two up to the depth. At 100,000 levels, each with a child to come
+//! back for, that is fewer than five opens for each level and 18 open directories; in the trees of programs it
+//! is hardly more than one.
 
 use crate::error::{Errno, Result};
 use crate::name::Name;
 
-/// What a walk does in each directory.
+/// The actions of a walk in each directory.
 pub(crate) trait Visitor {
     /// An open directory, or the same directory of several trees.
     type Dir;
 
-    /// Whether the walk calls [`leave`](Self::leave). Then no directory may go during the walk but
-    /// by that call.
+    /// Whether the walk calls [`leave`](Self::leave). Then only that call may remove directories during
+    /// the walk.
     const LEAVES: bool;
 
-    /// Opens the directory `name` in `dir`; none if the walk passes it over.
+    /// Opens the directory `name` in `dir`. `None` makes the walk skip it.
     fn open(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Option<Self::Dir>>;
 
-    /// Visits a directory before everything in it, and adds the names of those directories in it to
-    /// `names` that are to be visited, a NUL after each.
+    /// Visits a directory before everything in it, and appends to `names` the names of the directories in
+    /// it that the walk should visit, each followed by a NUL.
     fn enter(&mut self, dir: &Self::Dir, names: &mut Vec<u8>) -> Result<()>;
 
     /// Visits the directory `name` in `dir` after everything in it.
@@ -41,7 +42,7 @@ pub(crate) trait Visitor {
     }
 }
 
-/// Adds the name of a directory to those that are to be visited.
+/// Appends the name of a directory that the walk should visit.
 pub(crate) fn add(names: &mut Vec<u8>, name: Name<'_>) {
     names.extend_from_slice(name.as_bytes());
     names.push(0);
@@ -51,7 +52,7 @@ pub(crate) fn add(names: &mut Vec<u8>, name: Name<'_>) {
 /// [left](Visitor::leave).
 ///
 /// # Errors
-/// Those of `visitor`; `no-entry` if a directory that must stay is gone.
+/// Those of `visitor`; `no-entry` if a directory that must not be removed is gone.
 pub(crate) fn walk<V: Visitor>(visitor: &mut V, root: V::Dir) -> Result<()> {
     let mut walk = Walk {
         visitor,
@@ -70,27 +71,27 @@ pub(crate) fn walk<V: Visitor>(visitor: &mut V, root: V::Dir) -> Result<()> {
         } else if walk.enter_last()? {
             continue;
         }
-        // What the last name stands for was visited, or was removed meanwhile.
+        // The directory of the last name was visited, or was removed meanwhile.
         walk.names.truncate(last_start(&walk.names));
     }
     Ok(())
 }
 
-/// Where the walk stands.
+/// The state of a walk.
 struct Walk<'a, V: Visitor> {
     visitor: &'a mut V,
-    /// Directories to visit, and at each level but the last the one that leads down. After each
-    /// name stands a NUL, which no name has.
+    /// Names of directories to visit, and at each level but the last, at its end, the name of the directory
+    /// that leads down. A NUL, which no name contains, follows each name.
     names: Vec<u8>,
-    /// Where the names of each level begin, from the root down. The end of those before is the
-    /// name of the level's own directory.
+    /// The offset in `names` at which the names of each level begin, from the root down. The name just
+    /// before the offset is that of the level's own directory.
     starts: Vec<usize>,
     /// Open directories and their levels, from the root down.
     open: Vec<(usize, V::Dir)>,
 }
 
 impl<V: Visitor> Walk<'_, V> {
-    /// Visits a directory, and makes it the last level.
+    /// Visits a directory and makes it the last level.
     fn enter(&mut self, dir: V::Dir) -> Result<()> {
         let level = self.starts.len();
         self.starts.push(self.names.len());
@@ -99,13 +100,13 @@ impl<V: Visitor> Walk<'_, V> {
         Ok(())
     }
 
-    /// Keeps the directory of a level open, which is below all that are.
+    /// Adds the directory of a level, which is below all open ones, to the open directories.
     fn keep(&mut self, level: usize, dir: V::Dir) {
         self.close(level);
         self.open.push((level, dir));
     }
 
-    /// Closes the directory of a level, or the one that is open in its place.
+    /// Closes the open directory of a level, or of the other level that shares its slot.
     fn close(&mut self, level: usize) {
         let zeros = level.trailing_zeros();
         let kept = |(level, _): &(usize, _)| level.trailing_zeros() == zeros;
@@ -114,16 +115,16 @@ impl<V: Visitor> Walk<'_, V> {
         }
     }
 
-    /// Visits the directory of the last name; returns whether it was there.
+    /// Visits the directory of the last name. Returns false if it is gone.
     fn enter_last(&mut self) -> Result<bool> {
         loop {
-            // The root is open as long as there are names.
+            // The root stays open as long as there are names.
             let Some((level, _)) = self.open.last() else {
                 return Ok(false);
             };
             let next = level + 1;
             let Some(opened) = self.open_below()? else {
-                // What is below a directory went with it.
+                // The directories below it went with it.
                 let end = self.starts.get(next).copied();
                 self.names.truncate(end.unwrap_or(self.names.len()));
                 self.starts.truncate(next);
@@ -153,7 +154,7 @@ impl<V: Visitor> Walk<'_, V> {
         }
     }
 
-    /// Opens the directory that leads down from the lowest that is open.
+    /// Opens the directory that leads down from the lowest open directory.
     fn open_below(&self) -> Result<Option<V::Dir>> {
         let Some((level, dir)) = self.open.last() else {
             return Ok(None);
@@ -166,7 +167,7 @@ impl<V: Visitor> Walk<'_, V> {
     }
 }
 
-/// Where the last of `names` begins.
+/// The offset at which the last of `names` begins.
 fn last_start(names: &[u8]) -> usize {
     let before = names.split_last().map_or(names, |(_nul, before)| before);
     let nul = before.iter().rposition(|&byte| byte == 0);

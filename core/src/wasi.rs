@@ -1,16 +1,15 @@
-//! Conversions between the engine's types and those that bindings of `wasi:filesystem` generate.
+//! Conversions between the engine's types and the types that bindings of `wasi:filesystem` generate.
 //!
-//! Every crate of ours has bindings of its own, equal but for their path; the conversions are here
-//! once. [`wasi_conversions!`](crate::wasi_conversions) is for 0.2 and
-//! [`wasi_conversions_p3!`](crate::wasi_conversions_p3) for 0.3; each adds what its version has
-//! otherwise (times, and a code or two) to what both have alike. Every match is exhaustive: a code or a kind that is added to the engine has to be given its
-//! meaning here.
+//! Each crate that serves WASI generates its own bindings, which differ only in their path, so the
+//! conversions are macros. [`wasi_conversions!`](crate::wasi_conversions) is for 0.2 and
+//! [`wasi_conversions_p3!`](crate::wasi_conversions_p3) for 0.3; each adds what its version has of its own
+//! (times, and an error code or two) to the conversions that both share. Every match is exhaustive: a code
+//! or a kind added to the engine needs its conversion here.
 
 use crate::error::Errno;
 use crate::meta::Timestamp;
 
-/// What may be done through a descriptor: `descriptor-flags`, less the sync flags that no open
-/// accepts.
+/// The access that a descriptor gives: `descriptor-flags` without the sync flags, which no open accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     /// Data can be read, or a directory listed.
@@ -21,14 +20,14 @@ pub struct Access {
     pub mutate_directory: bool,
 }
 
-/// The seconds of a time as WASI 0.2 has them: without sign. None where they do not fit, which is
-/// what wasmtime-wasi answers for a file older than 1970.
+/// The seconds of a time for WASI 0.2, which has unsigned seconds. `None` before 1970, as in
+/// wasmtime-wasi.
 #[doc(hidden)]
 pub fn unsigned_seconds(time: Timestamp) -> Option<u64> {
     u64::try_from(time.seconds).ok()
 }
 
-/// A time that a guest gave: nanoseconds past the second are carried over, as in wasmtime-wasi.
+/// A time that a guest passed. Nanoseconds past the second are carried over, as in wasmtime-wasi.
 #[doc(hidden)]
 pub fn timestamp(seconds: u64, nanoseconds: u32) -> Result<Timestamp, Errno> {
     signed_timestamp(
@@ -37,8 +36,8 @@ pub fn timestamp(seconds: u64, nanoseconds: u32) -> Result<Timestamp, Errno> {
     )
 }
 
-/// The same as WASI 0.3 has it: seconds with a sign, and nanoseconds that lead forwards in time
-/// before 1970 too, as the WIT says. wasmtime-wasi takes those the other way there.
+/// The same for WASI 0.3: signed seconds, and nanoseconds that count forwards in time before 1970 too, as
+/// the WIT says. wasmtime-wasi counts them backwards there.
 #[doc(hidden)]
 pub fn signed_timestamp(seconds: i64, nanoseconds: u32) -> Result<Timestamp, Errno> {
     const NANOSECONDS: u32 = 1_000_000_000;
@@ -49,8 +48,8 @@ pub fn signed_timestamp(seconds: i64, nanoseconds: u32) -> Result<Timestamp, Err
     })
 }
 
-/// From [`Errno`] to a generated `error-code`, with another code for those that are missing there; for
-/// `both` also back.
+/// Implements the conversion from [`Errno`] to a generated `error-code`, with another code in place of each
+/// missing one. With `both` it also implements the conversion back.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! wasi_error_codes {
@@ -132,8 +131,8 @@ macro_rules! wasi_conversions_p3 {
                 $crate::wasi::signed_timestamp(time.seconds, time.nanoseconds)
             }
 
-            // 0.3 has no `would-block`: nothing is asked not to wait there. What else a system
-            // may say it of is a failure.
+            // 0.3 has no `would-block`, since no call there is non-blocking. If a system returns it for
+            // another reason, that is a failure.
             $crate::wasi_error_codes! { types:
                 Access Already BadDescriptor Busy Deadlock Quota Exist
                 FileTooLarge IllegalByteSequence InProgress Interrupted Invalid Io
@@ -149,7 +148,7 @@ macro_rules! wasi_conversions_p3 {
     };
 }
 
-/// What both versions have alike.
+/// Implements the conversions that both versions share.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! wasi_conversions_alike {
@@ -260,7 +259,7 @@ macro_rules! wasi_conversions_alike {
         }
 
         impl $types::OpenFlags {
-            /// The three arguments of `open-at` that say how.
+            /// The flags of `open-at` from its three arguments.
             ///
             /// As in wasmtime-wasi, no sync flag is accepted, and `mutate-directory` is reported but
             /// not enforced.
@@ -315,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_before_1970_is_no_time_in_0_2() {
+    fn a_time_before_1970_has_no_value_in_0_2() {
         let old = Timestamp {
             seconds: -1,
             nanoseconds: 5,
@@ -325,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guests_time_is_carried_or_refused_but_never_wraps() {
+    fn guest_times_are_carried_or_refused_but_never_wrap() {
         let carried = timestamp(7, u32::MAX).unwrap();
         assert_eq!((carried.seconds, carried.nanoseconds), (11, 294_967_295));
         assert_eq!(timestamp(u64::MAX, 1_000_000_000), Err(Errno::Overflow));

@@ -1,4 +1,4 @@
-//! The calls on a directory.
+//! The methods of [`Dir`]: one for each WASI call on a directory.
 
 #[cfg(feature = "dir")]
 use super::other_mount;
@@ -17,8 +17,8 @@ impl Dir {
     /// # Errors
     /// Those of POSIX `openat`. `exist` with `exclusive` on anything that exists, a symbolic
     /// link included; `is-directory` to write a directory; `invalid` for `directory` together
-    /// with `create`, `exclusive` or `truncate`; `unsupported` for what is neither file nor
-    /// directory; `read-only`; `mfile` if the guest has as much open as it may
+    /// with `create`, `exclusive` or `truncate`; `unsupported` for anything that is neither a file nor
+    /// a directory; `read-only`; `mfile` if the guest has reached its limit of open handles
     /// ([`counted`](Self::counted)).
     pub fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
         let open = || {
@@ -41,9 +41,8 @@ impl Dir {
         Ok(opened)
     }
 
-    /// The same directory for a guest that may have so many handles open: of all that is opened from
-    /// it on, through it and through directories that are opened from it. The directory itself does not
-    /// count.
+    /// Returns the same directory with the handles of `guest` counted: those opened through it, and
+    /// through directories that are opened from it. The directory itself does not count.
     #[cfg(feature = "dir")]
     #[must_use]
     pub fn counted(&self, guest: &OpenHandles) -> Self {
@@ -53,7 +52,7 @@ impl Dir {
         }
     }
 
-    /// Most descriptors of the process that an open file of the mount may hold.
+    /// The maximum number of descriptors of the process that one open file of the mount holds.
     #[cfg(feature = "dir")]
     fn descriptors_per_file(&self) -> usize {
         match &self.repr {
@@ -152,13 +151,13 @@ impl Dir {
     ///
     /// # Errors
     /// Those of POSIX `readlinkat`; `not-permitted` for an absolute target, unless the mount
-    /// resolves those; `illegal-byte-sequence` for one that is no UTF-8.
+    /// resolves those; `illegal-byte-sequence` for a target that is not UTF-8.
     pub fn readlink_at(&self, path: &str) -> Result<String> {
         let answer = dir!(self, dir => dir.readlink_at(path));
         logged!(self, "readlink-at", Named::Path(path, false), answer)
     }
 
-    /// `link-at`, without following.
+    /// `link-at`. A symbolic link at `path` is not followed.
     ///
     /// # Errors
     /// Those of POSIX `linkat`; `not-permitted` for a directory; `cross-device` between mounts;
@@ -202,7 +201,7 @@ impl Dir {
         )
     }
 
-    /// `read-directory`: the entries as they are now, each name once, without `.` and `..`.
+    /// `read-directory`: a snapshot of the entries, each name once, without `.` and `..`.
     ///
     /// # Errors
     /// Those of POSIX `getdents`.
@@ -214,7 +213,7 @@ impl Dir {
     /// `stat`.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     pub fn stat(&self) -> Result<Stat> {
         let answer = dir!(self, dir => dir.stat());
         logged!(self, "stat", Named::Nothing, answer)
@@ -223,7 +222,7 @@ impl Dir {
     /// `metadata-hash`.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     pub fn identity(&self) -> Result<Identity> {
         let answer = dir!(self, dir => dir.identity());
         logged!(self, "metadata-hash", Named::Nothing, answer)
@@ -238,7 +237,7 @@ impl Dir {
         logged!(self, "set-times", Named::Nothing, answer)
     }
 
-    /// `sync`, and with `data_only` `sync-data`: the names in the directory, on disk.
+    /// `sync`, or `sync-data` with `data_only`: flushes the names in the directory to disk.
     ///
     /// # Errors
     /// Those of POSIX `fsync`.
@@ -247,7 +246,8 @@ impl Dir {
         logged!(self, "sync", Named::Nothing, answer)
     }
 
-    /// The directory as one of an overlay, for what WASI has no call for; none of a live mount.
+    /// The directory as an [`OverlayDir`], for operations that WASI has no call for. `None` for a
+    /// directory of a live mount.
     pub fn as_overlay(&self) -> Option<&OverlayDir> {
         match &self.repr {
             DirRepr::Overlay(dir) => Some(dir),
@@ -256,7 +256,7 @@ impl Dir {
         }
     }
 
-    /// Whether the mount takes changes.
+    /// Whether the mount is writable.
     pub fn is_writable(&self) -> bool {
         match &self.repr {
             DirRepr::Overlay(dir) => dir.is_writable(),
@@ -265,8 +265,8 @@ impl Dir {
         }
     }
 
-    /// What `get-flags` has to say of `mutate-directory`: whether the directory was opened for changes
-    /// in it, or is a mount's root, and the mount takes changes.
+    /// The flag `mutate-directory` for `get-flags`: set if the mount is writable and the directory was
+    /// opened with the flag or is the mount's root.
     pub fn reports_mutable(&self) -> bool {
         self.mutate_directory && self.is_writable()
     }

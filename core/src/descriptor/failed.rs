@@ -1,32 +1,33 @@
-//! The log line of a call that failed, for every method of [`Dir`] and [`File`].
+//! Log lines of failed calls, for every method of [`Dir`] and [`File`].
 //!
-//! A layer knows why *it* refused, and says so in the error ([`Error::because`]). That nothing has a name
-//! is no refusal: there, the path is looked at a second time, slowly, once it is known that a log wants
-//! the reason.
+//! A layer that refuses a call puts the reason into the error ([`Error::because`]). A missing name is an
+//! ordinary answer, for which no layer has a reason. There the engine resolves the path a second time,
+//! slowly, and only if a log wants the reason.
 
 use super::{Dir, DirRepr, File, FileRepr};
 use crate::at_once;
 use crate::error::{Errno, Error};
 use crate::log::{self, Failed, Warned};
 
-/// What a call named besides its directory.
+/// The paths that a call names besides its directory.
 pub(super) enum Named<'a> {
-    /// Nothing: the call is about the directory itself.
+    /// None: the call concerns the directory or file itself.
     Nothing,
-    /// A path, and whether a symbolic link in the last place is followed.
+    /// A path, and whether a symbolic link as its last component is followed.
     Path(&'a str, bool),
-    /// Two paths, the second one from another directory.
+    /// Two paths, the second relative to another directory.
     Two(&'a str, &'a Dir, &'a str),
 }
 
-/// Whether a log may want a line of `error`. What concerns every guest has words, whatever the level.
+/// Whether a log may want a line for `error`. An error that concerns every guest has details at any
+/// level.
 #[inline]
 pub(super) fn is_wanted(error: &Error) -> bool {
     cfg!(feature = "native") && (error.has_details() || log::is_on()) && !at_once::gave_up()
 }
 
 impl Dir {
-    /// Writes the line of a call on this directory that failed.
+    /// Writes the log line of a failed call on this directory.
     #[cold]
     #[inline(never)]
     pub(super) fn log_failure(&self, call: &'static str, named: Named<'_>, error: &mut Error) {
@@ -40,7 +41,7 @@ impl Dir {
         };
         let explained = self.explained(&named, error);
         if at_once::gave_up() {
-            // Why, is found out where it may take a while; the call is made again there.
+            // The host repeats the call on a thread that may block, where the reason can be found.
             return;
         }
         let error_logged = explained.as_ref().unwrap_or(error);
@@ -55,7 +56,8 @@ impl Dir {
         error.set_logged();
     }
 
-    /// The error of a call that a host refuses before it reaches this directory; a log has it.
+    /// The error of a call that the host refuses before it reaches this directory. It is logged like
+    /// the engine's own.
     #[doc(hidden)]
     #[cold]
     pub fn refused(&self, call: &'static str, code: Errno, reason: &str) -> Error {
@@ -66,7 +68,7 @@ impl Dir {
         error
     }
 
-    /// What a log calls `path` in this directory, or the directory itself.
+    /// The path that a log line shows for `path` in this directory, or for the directory itself.
     fn path_to(&self, path: Option<&str>) -> Vec<u8> {
         let mut whole = match &self.repr {
             DirRepr::Overlay(dir) => dir.path().unwrap_or_else(|| b"(removed)".to_vec()),
@@ -85,7 +87,7 @@ impl Dir {
         whole
     }
 
-    /// The layer of all that is in the directory, where there is only one.
+    /// The layer that holds everything in the directory, if there is only one.
     fn layer(&self) -> Option<String> {
         match &self.repr {
             DirRepr::Overlay(_) => None,
@@ -94,7 +96,7 @@ impl Dir {
         }
     }
 
-    /// What the mount has warned of.
+    /// The warnings that the mount has given.
     fn warned(&self) -> Option<&Warned> {
         match &self.repr {
             DirRepr::Overlay(dir) => Some(dir.warned()),
@@ -103,8 +105,8 @@ impl Dir {
         }
     }
 
-    /// The error of a second look at what was named, where the first one says no more than that
-    /// something is not there.
+    /// Resolves the named paths again to find the reason of a bare `no-entry`. `None` for any other
+    /// error, or if no reason is found.
     fn explained(&self, named: &Named<'_>, error: &Error) -> Option<Error> {
         if error.errno() != Errno::NoEntry || error.has_reason() {
             return None;
@@ -121,7 +123,8 @@ impl Dir {
 }
 
 impl File {
-    /// The error of a call that a host refuses before it reaches this file; a log has it.
+    /// The error of a call that the host refuses before it reaches this file. It is logged like the
+    /// engine's own.
     #[doc(hidden)]
     #[cold]
     pub fn refused(&self, call: &'static str, code: Errno, reason: &str) -> Error {
@@ -132,7 +135,7 @@ impl File {
         error
     }
 
-    /// What a log calls the file; none once it has no name.
+    /// The path that a log line shows for the file. `None` once the file has no name.
     fn path(&self) -> Option<Vec<u8>> {
         match &self.0 {
             FileRepr::Overlay(file) => file.path(),
@@ -149,7 +152,7 @@ impl File {
         }
     }
 
-    /// What the mount has warned of.
+    /// The warnings that the mount has given.
     fn warned(&self) -> Option<&Warned> {
         match &self.0 {
             FileRepr::Overlay(file) => Some(file.warned()),
@@ -158,7 +161,7 @@ impl File {
         }
     }
 
-    /// Writes the line of a call on this file that failed.
+    /// Writes the log line of a failed call on this file.
     #[cold]
     #[inline(never)]
     pub(super) fn log_failure(&self, call: &'static str, named: Named<'_>, error: &mut Error) {
@@ -178,14 +181,14 @@ impl File {
     }
 }
 
-/// The error of a call that needs a file to be open in another way.
+/// The error of a call that the file was not opened for.
 pub(crate) fn not_open_for(what: &str) -> Error {
     Error::because(Errno::BadDescriptor, || {
         format!("the file was not opened for {what}")
     })
 }
 
-/// The error of a call with two paths of two mounts.
+/// The error of a call whose two paths lie in different mounts.
 pub(crate) fn other_mount() -> Error {
     let reason = || "the two paths lie in different mounts";
     Error::because(Errno::CrossDevice, reason)

@@ -1,4 +1,4 @@
-//! The calls on a file.
+//! The methods of [`File`]: one for each WASI call on a file.
 
 #[cfg(feature = "dir")]
 use super::not_open_for;
@@ -19,14 +19,15 @@ impl File {
         logged!(self, "read", Named::Nothing, answer)
     }
 
-    /// [`read_at`](Self::read_at) of at most `length` bytes into a buffer of its own, which need not
-    /// be filled with zeroes first.
+    /// As [`read_at`](Self::read_at), but returns at most `length` bytes in a new buffer, which need not
+    /// be zeroed first.
     ///
     /// # Errors
     /// As [`read_at`](Self::read_at).
     ///
     /// # Panics
-    /// Where there is no room for all of `length`: what a guest asks for is to be bounded before.
+    /// If a buffer of `length` bytes cannot be allocated: the caller must bound a length that a guest
+    /// chose.
     pub fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
         let answer = file!(self, file => file.read_vec_at(length, offset));
         logged!(self, "read", Named::Nothing, answer)
@@ -53,7 +54,7 @@ impl File {
     /// `set-size`.
     ///
     /// # Errors
-    /// `read-only`; `invalid` if the file was not opened for writing, as POSIX `ftruncate`;
+    /// `read-only`; `invalid` if the file was not opened for writing, as in POSIX `ftruncate`;
     /// `file-too-large`.
     pub fn set_size(&self, size: u64) -> Result<()> {
         let answer = file!(self, file => file.set_size(size));
@@ -63,7 +64,7 @@ impl File {
     /// `stat`.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     pub fn stat(&self) -> Result<Stat> {
         let answer = file!(self, file => file.stat());
         logged!(self, "stat", Named::Nothing, answer)
@@ -72,7 +73,7 @@ impl File {
     /// `metadata-hash`.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     pub fn identity(&self) -> Result<Identity> {
         let answer = file!(self, file => file.identity());
         logged!(self, "metadata-hash", Named::Nothing, answer)
@@ -87,7 +88,7 @@ impl File {
         logged!(self, "set-times", Named::Nothing, answer)
     }
 
-    /// `sync`, and with `data_only` `sync-data`.
+    /// `sync`, or `sync-data` with `data_only`.
     ///
     /// # Errors
     /// Those of POSIX `fsync`.
@@ -105,11 +106,11 @@ impl File {
         logged!(self, "advise", Named::Nothing, answer)
     }
 
-    /// The layer's own handle ([`native`](crate::layer::ReadAt::native)) of what is read now, for
-    /// a host that can hand such a handle on, such as a stream. None where the layer has none,
-    /// and of a live mount.
+    /// The layer's own handle ([`native`](crate::layer::ReadAt::native)) to the file that reads go to
+    /// now, for a host that can pass it on, for example as a stream. `None` where the layer has no such
+    /// handle, and on a live mount.
     ///
-    /// A copy-up changes what is read: a handle of before goes on showing the file as it was.
+    /// After a copy-up, reads go to another file: a handle from before still reads the lower file.
     ///
     /// # Errors
     /// `bad-descriptor` if the file was not opened for reading.
@@ -122,12 +123,12 @@ impl File {
         logged!(self, "read-via-stream", Named::Nothing, answer)
     }
 
-    /// The layer's own handle of what is written, for a host that can hand such a handle on, such
-    /// as a stream. None where the layer has none, and of a live mount.
+    /// The layer's own handle to the file that writes go to, for a host that can pass it on, for example
+    /// as a stream. `None` where the layer has no such handle, and on a live mount.
     ///
-    /// The engine does not see what is written through it. So once it gave one out, it asks the
-    /// upper at every `stat` of a file, for as long as the overlay is mounted. Set-id bits are
-    /// taken off now, as at the first write.
+    /// The engine does not see writes through this handle. So once it has returned one, it queries the
+    /// upper at every `stat` of a file, for as long as the overlay is mounted. The call clears set-id
+    /// bits, as the first write does.
     ///
     /// # Errors
     /// `bad-descriptor` if the file was not opened for writing; `io` after the mount was closed.
@@ -159,7 +160,8 @@ impl File {
     }
 }
 
-/// The answer about a handle of a live mount, which has none to give.
+/// The native handle of a file on a live mount: always `None`, or an error if the file was not opened
+/// for it.
 #[cfg(feature = "dir")]
 fn or_bad_descriptor<'a>(may: bool, what: &str) -> Result<Option<&'a dyn Any>> {
     if may {

@@ -1,31 +1,31 @@
-//! The descriptors that the caches of all stacks and uppers hold, and their common budget.
+//! The common budget of the descriptors in the caches of all stacks and uppers.
 //!
-//! Each cache evicts within its own bound. Only when all together are past the budget, each shrinks
-//! to its share: so an idle mount lets a busy one have what it does not use, and one mount after the
-//! other can be made. They shrink below the budget, by a quarter, so that passing over all caches is
-//! paid for by as many descriptors that were opened since.
+//! Each cache evicts within its own bound. Only when all caches together exceed the budget does each
+//! shrink to its share. So an idle mount leaves unused descriptors to a busy one, and a process can
+//! create one mount after the other. The caches shrink to a quarter below the budget, so that a
+//! pass over all caches is amortized over as many newly opened descriptors.
 //!
-//! Lock order: `CACHES`, then the ring of one cache, each held for a moment: no layer is called, and
-//! nothing is closed, while one is held.
+//! Lock order: `CACHES`, then the ring of one cache. Each is held briefly: no layer is called, and
+//! nothing is closed, under either.
 
 use super::limit;
 use crate::cache::Clock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// Descriptors in all caches. Changed with the lock of the ring that they are in; it guards no other
-/// memory.
+/// The number of descriptors in all caches. It changes under the lock of the ring that holds them, and
+/// orders no other memory.
 static CACHED: AtomicUsize = AtomicUsize::new(0);
 
 /// The caches of the process. Not `crate::sync::Mutex`: it outlives the runs of the schedule tests,
 /// and no thread can be switched while it is held.
 static CACHES: Mutex<Vec<Weak<Clock>>> = Mutex::new(Vec::new());
 
-/// Adds a cache to those that are asked to shrink.
+/// Adds a cache to the list of caches that share the budget.
 pub(crate) fn register(cache: &Arc<Clock>) {
     let mut caches = CACHES.lock().unwrap_or_else(PoisonError::into_inner);
     if caches.len() == caches.capacity() {
-        // Paid for by the caches that were added since the list last grew.
+        // Amortized over the caches that were added since the list last grew.
         caches.retain(|cache| cache.strong_count() > 0);
         let more = caches.len().max(8);
         caches.reserve(more);
@@ -33,7 +33,7 @@ pub(crate) fn register(cache: &Arc<Clock>) {
     caches.push(Arc::downgrade(cache));
 }
 
-/// Counts what one cache holds now, and not any more what it held before.
+/// Replaces the number of descriptors that one cache held `before` by the number that it holds `now`.
 ///
 /// Preconditions: the cache's ring is locked.
 pub(crate) fn count(before: usize, now: usize) {
@@ -44,12 +44,12 @@ pub(crate) fn count(before: usize, now: usize) {
     }
 }
 
-/// How many all caches may hold.
+/// The number of descriptors that all caches together may hold.
 fn budget(limit: usize) -> usize {
     limit / 2
 }
 
-/// Has all caches shrink if they are past the budget.
+/// Shrinks all caches if together they exceed the budget.
 pub(crate) fn keep_to_budget() {
     if CACHED.load(Ordering::Relaxed) > budget(limit::last()) {
         shrink();
@@ -58,7 +58,7 @@ pub(crate) fn keep_to_budget() {
 
 #[cold]
 fn shrink() {
-    // It may have been raised.
+    // The process may have raised its limit.
     let budget = budget(limit::now());
     if CACHED.load(Ordering::Relaxed) <= budget {
         return;
@@ -71,13 +71,13 @@ fn shrink() {
     }
 }
 
-/// Closes all that is cached.
+/// Closes all cached descriptors.
 #[cold]
 pub(super) fn release() {
     for cache in caches() {
         cache.shrink(0);
     }
-    // If it was lowered, the next ones are fewer.
+    // Refreshes the limit: if the process has lowered it, the budget is smaller from now on.
     limit::now();
 }
 

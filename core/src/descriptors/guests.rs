@@ -1,8 +1,8 @@
-//! What guests hold open: each its own number of handles, and all together no more descriptors than
-//! leave some for the engine's own calls.
+//! Limits on the handles that guests hold open: a number for each guest, and a number of descriptors for
+//! all guests together that leaves some for the engine's own calls.
 //!
-//! A handle is counted before it is opened, so that a call that fails has changed nothing, and for as
-//! long as anything holds it: a stream of a file that the guest has closed holds it too.
+//! A handle counts from before it is opened, so that a refused call has changed nothing, until the last
+//! holder drops it: a stream on a file that the guest has closed still holds it.
 
 use super::limit;
 use crate::error::{Errno, Error, Result};
@@ -10,47 +10,48 @@ use crate::limits::Limits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Descriptors that the handles of all guests may hold at most. As all counters here it guards no
-/// other memory.
+/// The number of descriptors that the handles of all guests may hold. Like all counters here it orders
+/// no other memory.
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
-/// Handles that one guest holds open, and how many it may. A clone is the same guest.
+/// The count of handles that one guest holds open, and its limit. A clone is for the same guest.
 ///
-/// It is given to a guest with the directories that it begins with
-/// ([`Dir::counted`](crate::Dir::counted)): all that is opened from there on is counted.
+/// An embedder attaches it to the guest's preopened directories ([`Dir::counted`](crate::Dir::counted)):
+/// everything that the guest opens from them counts.
 #[derive(Clone, Debug)]
 pub struct OpenHandles(Arc<Guest>);
 
 #[derive(Debug)]
 struct Guest {
-    /// Most handles: `Limits::open_handles`.
+    /// The maximum number of handles: `Limits::open_handles`.
     most: usize,
     handles: AtomicUsize,
-    /// Descriptors that the handles may hold at most.
+    /// The number of descriptors that the handles may hold.
     descriptors: AtomicUsize,
 }
 
-/// A handle that counts until it is dropped.
+/// One open handle of a guest, which counts until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Handle {
     guest: OpenHandles,
-    /// One, or none for a directory that a guest has from the start.
+    /// 1, or 0 for a preopened directory.
     handles: usize,
     descriptors: usize,
 }
 
-/// How many descriptors the handles of all guests may hold. The rest is for what calls open for a
-/// moment, for mounts, and for the embedder.
+/// The number of descriptors that the handles of all guests may hold. The rest is for short-lived
+/// descriptors of single calls, for mounts, and for the embedder.
 fn most_of_all(limit: usize) -> usize {
     limit - (limit / 8).clamp(32, 256).min(limit / 2)
 }
 
-/// How many those of one guest may hold, so that one alone leaves as many to the others.
+/// The number of descriptors that the handles of one guest may hold: half, so that one guest leaves as
+/// many to the others.
 fn most_of_one(limit: usize) -> usize {
     most_of_all(limit) / 2
 }
 
-/// Adds to a counter, unless that makes it more than `most`.
+/// Adds to a counter, unless the sum would exceed `most`. Returns whether it did.
 fn add(counter: &AtomicUsize, more: usize, most: usize) -> bool {
     if counter
         .fetch_add(more, Ordering::Relaxed)
@@ -64,7 +65,7 @@ fn add(counter: &AtomicUsize, more: usize, most: usize) -> bool {
 }
 
 impl OpenHandles {
-    /// A guest that has nothing open, and may have [`Limits::open_handles`].
+    /// The count for a new guest, which may have [`Limits::open_handles`] handles open.
     pub fn new(limits: &Limits) -> Self {
         Self(Arc::new(Guest {
             most: limits.open_handles,
@@ -73,12 +74,12 @@ impl OpenHandles {
         }))
     }
 
-    /// How many handles the guest has open now.
+    /// The number of handles that the guest has open now.
     pub fn count(&self) -> usize {
         self.0.handles.load(Ordering::Relaxed)
     }
 
-    /// A directory that the guest has from the start.
+    /// The handle of a preopened directory, which does not count.
     pub(crate) fn preopened(&self) -> Handle {
         Handle {
             guest: self.clone(),
@@ -87,10 +88,10 @@ impl OpenHandles {
         }
     }
 
-    /// Counts a handle that is about to be opened, and may hold so many descriptors.
+    /// Counts a handle that is about to be opened and may hold up to `descriptors` descriptors.
     ///
     /// # Errors
-    /// `mfile` if the guest, or all guests together, have as many as they may.
+    /// `mfile` if the guest, or all guests together, have reached their limit.
     pub(crate) fn open(&self, descriptors: usize) -> Result<Handle> {
         let guest = &*self.0;
         if !add(&guest.handles, 1, guest.most) {
@@ -113,7 +114,7 @@ impl OpenHandles {
             if !handle.hold_descriptors(descriptors, limit::now()) {
                 return Err(Error::new(
                     Errno::TooManyFiles,
-                    "guests hold as many descriptors as they may of those that the process can have",
+                    "guests have reached their share of the descriptors of the process (RLIMIT_NOFILE)",
                 )
                 .with_remedy(|| {
                     "have the program close some files, or raise the hard limit with `ulimit -Hn` \
@@ -126,7 +127,7 @@ impl OpenHandles {
 }
 
 impl Handle {
-    /// The guest whose handle it is.
+    /// The guest that holds the handle.
     pub(crate) fn guest(&self) -> &OpenHandles {
         &self.guest
     }
@@ -144,7 +145,7 @@ impl Handle {
         true
     }
 
-    /// Counts so many descriptors at most: what was opened holds no more.
+    /// Lowers the count to at most `most` descriptors, once it is known that the handle holds no more.
     pub(crate) fn keep_descriptors(&mut self, most: usize) {
         let less = self.descriptors.saturating_sub(most);
         let own = &self.guest.0.descriptors;

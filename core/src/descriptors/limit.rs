@@ -1,14 +1,14 @@
-//! How many descriptors the process may have.
+//! The limit on the descriptors of the process (`RLIMIT_NOFILE`).
 
 use crate::error::Result;
 use crate::plain::dir::errno::from_errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The limit when it was last asked for; 0 before. It guards no other memory.
+/// The limit as it was last read; 0 before the first read. It orders no other memory.
 static LAST: AtomicUsize = AtomicUsize::new(0);
 
-/// The limit as it was when it was last asked for: no call to the system but for the first.
+/// The limit as it was last read. Only the first call makes a system call.
 pub(super) fn last() -> usize {
     match LAST.load(Ordering::Relaxed) {
         0 => now(),
@@ -16,7 +16,7 @@ pub(super) fn last() -> usize {
     }
 }
 
-/// The limit as it is.
+/// Reads the limit from the system.
 #[cold]
 pub(super) fn now() -> usize {
     let soft = getrlimit(Resource::Nofile).current;
@@ -28,9 +28,9 @@ pub(super) fn now() -> usize {
     limit
 }
 
-/// Raises the number of descriptors that the process may have (`RLIMIT_NOFILE`) as far as it may
-/// raise it itself: the soft limit to the hard one. For a program at its start; a library leaves that to
-/// the program, since `select` cannot count past 1024. Programs that the process starts inherit it.
+/// Raises the soft limit on descriptors of the process (`RLIMIT_NOFILE`) to the hard limit. For a program
+/// to call at its start: a library should leave the decision to the program, since `select` cannot handle
+/// descriptors past 1024. Child processes inherit the limit.
 ///
 /// # Errors
 /// Those of POSIX `setrlimit`.

@@ -1,4 +1,4 @@
-//! Descriptors of the process, of which the system gives it a limited number (`RLIMIT_NOFILE`).
+//! The budget of the descriptors of the process, which the system limits (`RLIMIT_NOFILE`).
 //!
 //! ```text
 //!   0                          1/2 of the limit                  limit - reserve     limit
@@ -7,12 +7,12 @@
 //!   │                                      the engine's own calls, the embedder's files ┤
 //! ```
 //!
-//! What is cached can be closed at any time, so both counts may overlap: a call that the system refuses
-//! a descriptor closes all that is cached, and is made once more ([`retry`]).
+//! Cached descriptors can be closed at any time, so both counts may overlap: where the system refuses a
+//! descriptor, the engine closes all cached descriptors and repeats the call once ([`retry`]).
 //!
-//! | | bound | past it |
+//! | | bound | past the bound |
 //! |---|---|---|
-//! | cached by one stack or upper | `Limits::kept_handles` | the one unused for longest is closed |
+//! | cached by one stack or upper | `Limits::kept_handles` | one that was not used lately is closed |
 //! | cached by all | half of the limit | each cache shrinks to its share ([`cached`]) |
 //! | held by one guest | `Limits::open_handles`, and its share ([`guests`]) | `mfile` |
 //! | held by all guests | the limit less a reserve | `mfile` |
@@ -27,20 +27,20 @@ pub use limit::raise_descriptor_limit;
 use crate::error::{Errno, Result};
 use rustix::io::Errno as Os;
 
-/// Closes every descriptor that is only cached, of all stacks and uppers of the process. They are
-/// opened again when they are needed.
+/// Closes every cached descriptor of all stacks and uppers of the process. The engine reopens them when
+/// it needs them.
 ///
-/// The engine does this by itself when the system refuses it a descriptor. It is for an embedder, or
-/// a [layer](crate::layer::Layer), that is refused one: call it, and try again.
+/// The engine does this by itself when the system refuses it a descriptor. An embedder or a
+/// [layer](crate::layer::Layer) that the system refuses a descriptor can call it and try again.
 pub fn close_cached_descriptors() {
     cached::release();
 }
 
-/// Makes a call of the system that opens something. Where the process, or the system, has no
-/// descriptor left, closes all that are only cached, and makes it once more.
+/// Makes a system call that opens a descriptor. If the process or the system has no descriptor left,
+/// closes all cached descriptors and repeats the call once.
 ///
-/// The caller may hold any lock of the engine: the caches have leaf locks, and whoever holds one
-/// of those makes no such call.
+/// The caller may hold any lock of the engine: the locks of the caches are leaf locks, and no code that
+/// holds one makes such a call.
 pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Os>) -> Result<T, Os> {
     match call() {
         Err(os) if is_exhausted(os) => {
@@ -51,7 +51,7 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Os>) -> Result<T, Os>
     }
 }
 
-/// [`retry`] of a whole operation, which changes nothing where it fails for want of a descriptor.
+/// As [`retry`], for a whole operation, which must change nothing when it fails for lack of a descriptor.
 pub(crate) fn retry_operation<T>(mut operation: impl FnMut() -> Result<T>) -> Result<T> {
     match operation() {
         Err(error) if error.errno() == Errno::TooManyFiles => {

@@ -1,4 +1,5 @@
-//! Changes of names: each is the kernel's own call in the directory that a path leads to.
+//! Changes of names on a live mount: create, remove, link, rename. The kernel makes each in one call on the
+//! path.
 
 use super::dir::LiveDir;
 use super::from_io;
@@ -22,15 +23,15 @@ pub(super) fn symlink(dir: &LiveDir, target: &str, path: &str) -> Result<()> {
     cap::symlink(target.as_ref(), dir.file(), path.as_ref()).map_err(from_io)
 }
 
-/// Between two mounts as between two directories: the host says what it can.
+/// Two mounts are treated like two directories of one: the host decides whether the call is possible.
 pub(super) fn link(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &str) -> Result<()> {
     cap::hard_link(dir.file(), path.as_ref(), new_dir.file(), new_path.as_ref()).map_err(from_io)
 }
 
-/// Between two mounts as between two directories: the host says what it can.
+/// Two mounts are treated like two directories of one: the host decides whether the call is possible.
 pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &str) -> Result<()> {
-    // A slash behind either name demands that a directory is moved. cap-primitives reads it
-    // off the old name only.
+    // A slash at the end of either name requires that the moved file is a directory. cap-primitives
+    // checks only the old name.
     let path = if new_path.ends_with('/') && !path.is_empty() && !path.ends_with('/') {
         Cow::Owned(format!("{path}/"))
     } else {

@@ -1,4 +1,4 @@
-//! A directory of a live mount: each call goes to the file that has the operation.
+//! [`LiveDir`]: a directory of a live mount. Each method calls the file that has the operation.
 
 use super::stat::{self, Place};
 use super::{Mount, change, from_io, list, open, read_only, times};
@@ -12,15 +12,15 @@ use crate::plain::dir::reopen;
 use std::fs::File;
 use std::sync::{Arc, OnceLock};
 
-/// A directory of a live mount. A clone is the same directory.
+/// A directory of a live mount. A clone refers to the same directory.
 #[derive(Clone, Debug)]
 pub struct LiveDir(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// The directory; a handle that can be listed or one that only stands for a path.
+    /// The directory: a handle that can be listed, or an `O_PATH` handle.
     file: File,
-    /// Where it is, once that was asked.
+    /// Its device and inode number, from the first query on.
     place: OnceLock<Place>,
     mount: Arc<Mount>,
 }
@@ -46,7 +46,7 @@ impl LiveDir {
         &self.0.mount.key
     }
 
-    /// Where the directory is. That never changes, whatever becomes of its name.
+    /// The device and inode number. They never change, even if the directory is renamed or removed.
     pub(super) fn place(&self) -> Result<Place> {
         if let Some(place) = self.0.place.get() {
             return Ok(*place);
@@ -59,7 +59,7 @@ impl LiveDir {
         !self.0.mount.read_only
     }
 
-    /// Where it is on the host, for a log.
+    /// The path on the host, for a log.
     pub(crate) fn host_path(&self) -> Option<String> {
         super::host_path(self.file())
     }
@@ -166,7 +166,7 @@ impl LiveDir {
 
     pub(crate) fn stat(&self) -> Result<Stat> {
         let meta = stat::of_file(self.file())?;
-        // Whoever wants to know who it is too, as WASI 0.1 does, need not ask again.
+        // WASI 0.1 asks for the identity next, which then takes no system call.
         self.0.place.get_or_init(|| Place::of(&meta));
         Ok(stat::shown(&meta))
     }
@@ -189,7 +189,7 @@ impl LiveDir {
             }
         };
         match sync(self.file()) {
-            // A handle that only stands for a path.
+            // An `O_PATH` handle.
             Err(rustix::io::Errno::BADF) => reopen(self.file())
                 .and_then(|dir| sync(&dir.into()))
                 .map_err(from_errno),

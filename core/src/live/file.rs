@@ -1,5 +1,4 @@
-//! An open file of a live mount: one system call a method, straight from and to the caller's
-//! buffer.
+//! [`LiveFile`]: an open file of a live mount. Each method is one system call on the caller's buffer.
 
 use super::stat::{self, Place};
 use super::{Mount, times};
@@ -18,7 +17,7 @@ use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-/// An open file of a live mount. A clone is the same open file.
+/// An open file of a live mount. A clone refers to the same open file.
 #[derive(Clone, Debug)]
 pub struct LiveFile(Arc<Inner>);
 
@@ -29,7 +28,7 @@ struct Inner {
     mount: Arc<Mount>,
     readable: bool,
     writable: bool,
-    /// What it counts as of its guest's handles.
+    /// Its entry in the count of the guest's open handles.
     handle: Option<Handle>,
 }
 
@@ -51,9 +50,9 @@ impl LiveFile {
         }))
     }
 
-    /// Counts as `handle` for as long as it is open.
+    /// Attaches `handle`, which counts for as long as the file is open.
     ///
-    /// Preconditions: it was just opened, so nothing else has it.
+    /// Preconditions: the file was just opened, so it has no other holder.
     pub(crate) fn count(&mut self, handle: Handle) {
         let inner = Arc::get_mut(&mut self.0);
         debug_assert!(inner.is_some(), "the file is shared already");
@@ -68,7 +67,7 @@ impl LiveFile {
 
     pub(crate) fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
         if length == 0 {
-            // Nothing to read into; the system says what is wrong with the file all the same.
+            // Nothing to read, but the system still reports what is wrong with the file.
             self.read_at(&mut [], offset)?;
             return Ok(Vec::new());
         }
@@ -89,8 +88,8 @@ impl LiveFile {
         }
     }
 
-    /// Appends through a second opening of the file. Changing the flags of the first for a
-    /// moment, as wasmtime-wasi does, would make the writes of other threads append too.
+    /// Appends through a second descriptor of the file. Setting `O_APPEND` on the first for a moment, as
+    /// wasmtime-wasi does, would make the writes of other threads append too.
     fn append_reopened(&self, buffer: &[u8]) -> Result<usize> {
         if !self.0.writable {
             return Err(not_open_for("writing"));
@@ -145,7 +144,7 @@ impl LiveFile {
             .map_err(from_errno)
     }
 
-    /// Where it is on the host, for a log.
+    /// The path on the host, for a log.
     pub(crate) fn host_path(&self) -> Option<String> {
         super::host_path(&self.0.file)
     }

@@ -1,4 +1,4 @@
-//! Listing a directory: types and inode numbers come with the names.
+//! Listings of live directories, with types and inode numbers from `getdents64`.
 
 use super::dir::LiveDir;
 use crate::error::Result;
@@ -14,13 +14,14 @@ pub(super) fn list(dir: &LiveDir) -> Result<Arc<Listing>> {
     let mut entries = Own::charged(dir.mount().listing_bytes.charge());
     let mut has_room = true;
     list::list(dir.file().as_fd(), &mut |name, kind, inode| {
-        // Where another filesystem is mounted, this is the directory below the mount: asking
-        // for every name, to be right about those, is what makes listings slow elsewhere.
+        // For a mount point this is the number of the directory below the mount: a `stat` of every name,
+        // to be right about mount points, would make listings slow.
         let identity = dir.key().of(0, device, inode);
         has_room = entries.push(name, kind, identity.lower);
-        match has_room {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
+        if has_room {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
         }
     })?;
     if !has_room {
@@ -29,7 +30,7 @@ pub(super) fn list(dir: &LiveDir) -> Result<Arc<Listing>> {
     Ok(Arc::new(entries.into()))
 }
 
-/// Whether there is no entry.
+/// Whether a directory is empty.
 pub(super) fn is_empty(dir: &File) -> Result<bool> {
     let mut empty = true;
     list::list(dir.as_fd(), &mut |_, _, _| {

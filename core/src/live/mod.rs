@@ -1,16 +1,15 @@
-//! A live mount: a host directory as it is, what `--dir` means to wasmtime.
+//! Live mounts: host directories without layers, like wasmtime's `--dir`.
 //!
-//! Nothing is merged, hidden or remembered: other processes may change the directory, and what
-//! they change is seen at once. Whole paths go to cap-primitives, which hands them to the kernel
-//! (`openat2` with `RESOLVE_BENEATH`), so that no path leads outside and no answer is older than
-//! the call.
+//! Nothing is merged, hidden or cached: other processes may change the directory, and guests see their
+//! changes at once. Whole paths go to cap-primitives, which passes them to the kernel (`openat2` with
+//! `RESOLVE_BENEATH`), so that no path leads outside and no answer is older than the call.
 //!
-//! Answers are those of wasmtime-wasi, less three differences:
-//! - what a read-only mount refuses is `read-only`, and only where the call would have succeeded
-//!   otherwise ([`read_only`]);
-//! - an error has its own code wherever WASI has one for it, `cross-device` above all;
-//! - a fifo, socket or device is `unsupported`. It is opened without waiting, since no system call looks
-//!   at the type first, and then refused (SECURITY.md).
+//! Answers are those of wasmtime-wasi, with three differences:
+//! - a change on a read-only mount fails with `read-only`, but only where it would otherwise have
+//!   succeeded ([`read_only`]);
+//! - an error has its own code wherever WASI has one for it, above all `cross-device`;
+//! - a fifo, socket or device is `unsupported`. It is opened without blocking, since no system call checks
+//!   the type first, and then refused (SECURITY.md).
 
 mod change;
 mod dir;
@@ -38,29 +37,29 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 
-/// A live mount: a host directory as it is, shared with other processes. A clone is the same
+/// A live mount: a host directory without layers, shared with other processes. A clone refers to the same
 /// mount.
 ///
-/// The directory is the capability: nothing outside it can be reached, and nothing is asked
-/// before it is used.
+/// The directory is the capability: guests can reach nothing outside it, and no check is made
+/// separately before the call that it is for.
 #[derive(Clone, Debug)]
 pub struct Live {
     root: LiveDir,
 }
 
-/// What all descriptors of a mount share.
+/// The state that all descriptors of a mount share.
 #[derive(Debug)]
 struct Mount {
     read_only: bool,
     key: IdentityKey,
-    /// The descriptor that holds the lock, once it was taken.
+    /// The descriptor that holds the lock, if the lock was taken.
     locked: OnceLock<OwnedFd>,
-    /// What listings may hold: `Limits::listing_bytes`.
+    /// The budget for listings: `Limits::listing_bytes`.
     listing_bytes: Budget,
 }
 
 impl Drop for Mount {
-    /// Unlocks explicitly, as the directory of a layer does.
+    /// Unlocks explicitly, as `HostDir` does.
     fn drop(&mut self) {
         if let Some(dir) = self.locked.get() {
             lock::release(dir.as_fd(), "live");
@@ -91,9 +90,9 @@ impl Live {
         }
     }
 
-    /// Keeps overlays of any process from using the directory as their upper, as long as the mount
-    /// or a descriptor of it is there. Other writable mounts may have it too; a read-only one needs
-    /// no lock and takes none, and where the directory cannot be read or locked, neither does another.
+    /// Keeps overlays of all processes from using the directory as their upper, as long as the mount
+    /// or a descriptor of it exists. Other writable live mounts may use it too. A read-only mount needs
+    /// no lock and takes none; nor does a mount of a directory that cannot be read or locked.
     ///
     /// # Errors
     /// `busy` if the directory is the upper of an overlay.
@@ -109,7 +108,7 @@ impl Live {
         };
         match lock::take_shared(dir.as_fd()) {
             Ok(()) => {
-                let _ = mount.locked.set(dir); // Another thread may have set it, to the same lock.
+                let _ = mount.locked.set(dir); // Another thread may have taken the same lock.
                 Ok(())
             }
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(
@@ -124,7 +123,8 @@ impl Live {
         }
     }
 
-    /// Bounds on what guests can make the mount hold: of them, `listing_bytes` is about live mounts.
+    /// Sets the bounds on what guests can make the mount hold. Only `listing_bytes` applies to a live
+    /// mount.
     #[must_use]
     pub fn limits(self, limits: &Limits) -> Self {
         let budget = &self.root.mount().listing_bytes;
@@ -138,7 +138,7 @@ impl Live {
     }
 }
 
-/// What the system calls an open file. None where procfs is not mounted.
+/// The path of an open file on the host. `None` where procfs is not mounted.
 fn host_path(file: &File) -> Option<String> {
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
     let path = rustix::fs::readlinkat(CWD, link, Vec::new()).ok()?;
@@ -151,12 +151,12 @@ fn refused() -> Error {
         .with_remedy(|| "mount it without `::ro` (`FsPerms::ReadWrite`)")
 }
 
-/// What cap-primitives answers, as the engine's error.
+/// Converts an error of cap-primitives.
 fn from_io(error: io::Error) -> Error {
     match rustix::io::Errno::from_io_error(&error) {
         Some(os) => from_errno(os),
-        // An error of its own: a path that leads outside is "permission denied", without a
-        // number of the system.
+        // An error of cap-primitives itself: a path that leads outside is "permission denied", without an
+        // errno.
         None => {
             let errno = Errno::from(&error);
             Error::because(errno, || error)

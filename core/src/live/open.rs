@@ -1,4 +1,4 @@
-//! `open-at`: one system call to open, one to learn what was opened.
+//! `open-at` on a live mount: one system call to open, one to find the type.
 
 use super::dir::LiveDir;
 use super::file::LiveFile;
@@ -18,8 +18,8 @@ pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened>
             || "`directory` excludes `create`, `exclusive` and `truncate`",
         ));
     }
-    // As in wasmtime-wasi: to create or to truncate is to write, and what is not asked to be
-    // written is read.
+    // As in wasmtime-wasi: `create` and `truncate` imply `write`, and without `write` in the request the
+    // file is opened for reading.
     let write = how.write || how.create || how.truncate;
     let read = how.read || !how.write;
     if write && !dir.is_writable() {
@@ -35,12 +35,12 @@ pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened>
         .create(how.create)
         .create_new(how.create && how.exclusive)
         ._cap_fs_ext_follow(stat::following(how.follow));
-    // What is neither file nor directory is seen to be so only once it is open. These let that
-    // happen without waiting for the other end of a fifo, or taking a terminal.
+    // The type is known only once the file is open. These flags keep the open from waiting for the other
+    // end of a fifo, and from making a terminal the controlling one.
     options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
     let file = cap_primitives::fs::open(dir.file(), path.as_ref(), &options).map_err(|error| {
         match rustix::io::Errno::from_io_error(&error) {
-            // The answer of sockets, and of fifos that nobody reads.
+            // The error for sockets, and for fifos without a reader.
             Some(rustix::io::Errno::NXIO) => unsupported(),
             _ => from_io(error),
         }

@@ -1,18 +1,18 @@
-//! What can be told of a path without asking the kernel.
+//! Checks of a path that need no system call.
 
-/// Whether `path` is one name in the directory itself: the kernel needs no sandbox for that,
-/// as long as it does not follow what the name stands for.
+/// Whether `path` is a single name in the directory itself: looking it up needs no sandbox, as long as
+/// a symbolic link is not followed.
 pub(super) fn is_one_name(path: &str) -> bool {
     !path.contains('/') && !matches!(path, "" | "." | "..")
 }
 
-/// Whether `path` ends in something else than a name: `/`, `.` or `..`. Such a path stands for
-/// a directory as it is, never for an entry that could be made or removed.
+/// Whether `path` does not end in a name but in `/`, `.` or `..`. Such a path refers to a directory, and
+/// never to an entry that could be created or removed.
 pub(super) fn ends_in_no_name(path: &str) -> bool {
     matches!(path.rsplit('/').next(), None | Some("" | "." | ".."))
 }
 
-/// `path` without slashes at its end, if anything is left.
+/// `path` without trailing slashes, unless it has nothing else.
 pub(super) fn without_slashes(path: &str) -> &str {
     match path.trim_end_matches('/') {
         "" => path,
@@ -20,7 +20,8 @@ pub(super) fn without_slashes(path: &str) -> &str {
     }
 }
 
-/// The directory that `path` names an entry of; none if that is the one it is relative to.
+/// The directory that holds the entry at `path`. `None` if it is the directory that the path is relative
+/// to.
 pub(super) fn parent(path: &str) -> Option<&str> {
     if ends_in_no_name(path) {
         return Some(path);
@@ -33,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_bare_name_is_one_name() {
+    fn only_a_bare_name_is_a_single_name() {
         for yes in ["a", "...", ".a", "a b"] {
             assert!(is_one_name(yes), "{yes}");
         }
@@ -43,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_are_what_holds_the_last_name() {
+    fn the_parent_holds_the_last_name() {
         let table = [
             ("a", None),
             ("a/b", Some("a/")),
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn slashes_at_the_end_go_but_the_root_stays() {
+    fn trailing_slashes_are_removed_except_from_the_root() {
         for (path, expected) in [
             ("a//", "a"),
             ("a", "a"),

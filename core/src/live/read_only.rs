@@ -1,9 +1,10 @@
-//! What a change would have answered, had the mount not been read-only.
+//! The checks of a change on a read-only live mount, which precede the error `read-only`.
 //!
-//! A function here succeeds where the change would have been made: the caller then answers
-//! `read-only`. What it finds first is what the guest is told: a path that does not resolve, then
-//! `no-entry`, `not-directory`, `is-directory`, `exist`, `not-empty`. wasmtime-wasi answers before
-//! it looks; a program that makes a directory unless it exists needs to hear that it exists.
+//! A function here succeeds where the change would succeed on a writable mount: the caller then returns
+//! `read-only`. Otherwise it returns the first error that it finds: that of a path that does not resolve,
+//! then `no-entry`, `not-directory`, `is-directory`, `exist`, `not-empty`. wasmtime-wasi returns
+//! its error without these checks; but a program that creates a directory unless it exists needs to get
+//! `exist`.
 
 use super::dir::LiveDir;
 use super::path::{ends_in_no_name, parent, without_slashes};
@@ -26,12 +27,13 @@ const LINK_HOPS: usize = 40;
 pub(super) fn open(dir: &LiveDir, path: &str, how: OpenHow) -> Result<()> {
     let exclusive = how.create && how.exclusive;
     let follow = how.follow && !exclusive;
-    let path = match how.create && follow {
-        true => followed(dir, path)?,
-        false => Cow::Borrowed(path),
+    let path = if how.create && follow {
+        followed(dir, path)?
+    } else {
+        Cow::Borrowed(path)
     };
     if how.create && path.ends_with('/') && !ends_in_no_name(without_slashes(&path)) {
-        // The kernel does not look further: a file cannot be made at such a name.
+        // The kernel goes no further: a file cannot be created at such a name.
         parent_exists(dir, without_slashes(&path))?;
         return Err(Errno::IsDirectory.into());
     }
@@ -49,8 +51,8 @@ pub(super) fn open(dir: &LiveDir, path: &str, how: OpenHow) -> Result<()> {
     }
 }
 
-/// Where a file at `path` would be created: beyond the links in the last place, of which each is
-/// resolved where it stands. What ends in a slash is not looked at.
+/// The path at which a file at `path` would be created: follows symbolic links in the last component, each
+/// relative to its own directory. A path that ends in a slash is returned as it is.
 fn followed<'a>(dir: &LiveDir, path: &'a str) -> Result<Cow<'a, str>> {
     let mut path = Cow::Borrowed(path);
     for _ in 0..LINK_HOPS {
@@ -73,7 +75,7 @@ fn followed<'a>(dir: &LiveDir, path: &'a str) -> Result<Cow<'a, str>> {
             Ok(target) => {
                 path = Cow::Owned(format!("{}{target}", parent(&path).unwrap_or_default()));
             }
-            // The kernel is asked what that leads to.
+            // The caller's `stat` of the link lets the kernel follow it.
             Err(_) => return Ok(path),
         }
     }
@@ -92,10 +94,10 @@ pub(super) fn symlink(dir: &LiveDir, target: &str, path: &str) -> Result<()> {
         ));
     }
     parent_exists(dir, path)?;
-    match target.is_empty() {
-        true => Err(Errno::NoEntry.into()),
-        false => new_name(dir, path),
+    if target.is_empty() {
+        return Err(Errno::NoEntry.into());
     }
+    new_name(dir, path)
 }
 
 pub(super) fn remove_directory(dir: &LiveDir, path: &str) -> Result<()> {
@@ -137,7 +139,7 @@ pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &st
         return Err(Errno::Busy.into());
     }
     let source = stat::of_path(dir.file(), path, false)?;
-    // Both names are asked for before they are compared, and one may be too long.
+    // The kernel looks up both names before it compares them, and one may be too long.
     let target = match stat::of_path(new_dir.file(), new_path, false) {
         Ok(target) => Some(target),
         Err(error) if error.is_not_found() => None,
@@ -168,7 +170,7 @@ pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &st
     }
 }
 
-/// Whether the directory at `above` holds the name at `path`, at any depth.
+/// Whether the directory `above` contains `path`, at any depth.
 fn is_above(above: Place, dir: &LiveDir, path: &str) -> Result<bool> {
     let mut at = stat::open_path(dir.file(), parent(path).unwrap_or("."), true)?;
     let mut place = Place::of(&stat::of_file(&at)?);
@@ -176,8 +178,8 @@ fn is_above(above: Place, dir: &LiveDir, path: &str) -> Result<bool> {
         if place == above {
             return Ok(true);
         }
-        // Beyond the mount's root there may be directories that cannot be searched. Nothing is
-        // looked at but what they are.
+        // Above the mount's root there may be directories that cannot be searched. Only their device and
+        // inode numbers are read.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let up = match open_at(&at, c"..", flags, Mode::empty()) {
             Ok(up) => up,
@@ -193,7 +195,7 @@ fn is_above(above: Place, dir: &LiveDir, path: &str) -> Result<bool> {
     }
 }
 
-/// Something could be made at `path`.
+/// Checks that a file could be created at `path`.
 fn new_name(dir: &LiveDir, path: &str) -> Result<()> {
     match stat::of_path(dir.file(), path, false) {
         Ok(_) => Err(Errno::Exist.into()),
@@ -202,7 +204,7 @@ fn new_name(dir: &LiveDir, path: &str) -> Result<()> {
     }
 }
 
-/// The directory that `path` names an entry of is there.
+/// Checks that the directory that would hold the entry at `path` exists.
 fn parent_exists(dir: &LiveDir, path: &str) -> Result<()> {
     if path.is_empty() {
         return Err(Errno::NoEntry.into());
@@ -214,19 +216,20 @@ fn parent_exists(dir: &LiveDir, path: &str) -> Result<()> {
     if meta.kind != Kind::Dir {
         return Err(Errno::NotDirectory.into());
     }
-    // Nothing can be made in a directory that was removed while it was open.
+    // Nothing can be created in a directory that was removed while it was open.
     if meta.links == 0 {
         return Err(Errno::NoEntry.into());
     }
     Ok(())
 }
 
+/// Checks that the directory at `path` is empty.
 fn empty(dir: &LiveDir, path: &str) -> Result<()> {
     let target = stat::open_path(dir.file(), path, false)?;
     match list::is_empty(&target) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Errno::NotEmpty.into()),
-        // It may be removed without being read: whether it is empty cannot be told.
+        // Removal does not need permission to read, so whether it is empty is unknown.
         Err(error) if error.errno() == Errno::Access => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! Looking at files: one system call for a name, three for a path.
+//! `stat` on a live mount: one system call for a name, three for a path.
 
 use super::from_io;
 use super::path::is_one_name;
@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 use std::fs::File;
 use std::os::fd::AsFd;
 
-/// The place of a file on the host, which its identity is made of.
+/// The device and inode number of a file on the host, from which its identity is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) device: u64,
@@ -32,15 +32,15 @@ impl Place {
     }
 }
 
-/// What an open file is.
+/// The metadata of an open file.
 pub(super) fn of_file(file: &File) -> Result<Meta> {
     meta(file.as_fd(), None)
 }
 
-/// What `path` is.
+/// The metadata of the file at `path`.
 pub(super) fn of_path(start: &File, path: &str, follow: bool) -> Result<Meta> {
     if is_one_name(path) {
-        // A name that is no link is the file itself, whether links are followed or not.
+        // If it is not a symbolic link, following links makes no difference.
         let meta = meta(start.as_fd(), Some(Name::new(path.as_bytes())?))?;
         if !follow || meta.kind != Kind::Symlink {
             return Ok(meta);
@@ -49,8 +49,8 @@ pub(super) fn of_path(start: &File, path: &str, follow: bool) -> Result<Meta> {
     of_file(&open_path(start, path, follow)?)
 }
 
-/// A handle on whatever `path` is. It cannot be read or written, and getting it neither blocks
-/// nor asks for permissions on the file.
+/// Opens the file at `path`, of any type, as an `O_PATH` handle. It cannot be read or written; opening it
+/// neither blocks nor needs permissions on the file.
 pub(super) fn open_path(start: &File, path: &str, follow: bool) -> Result<File> {
     let mut options = OpenOptions::new();
     options
@@ -68,7 +68,7 @@ pub(super) fn following(follow: bool) -> FollowSymlinks {
     }
 }
 
-/// What a guest is told.
+/// The metadata that a guest sees.
 pub(super) fn shown(meta: &Meta) -> Stat {
     Stat {
         kind: meta.kind,

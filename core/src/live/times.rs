@@ -21,11 +21,11 @@ pub(super) fn of_path(start: &File, path: &str, follow: bool, times: SetTimes) -
     of_file(&stat::open_path(start, path, follow)?, times)
 }
 
-/// `futimens`, on a handle of any sort: one that stands for a path only is no less good.
+/// `futimens`, on any handle, including an `O_PATH` handle.
 pub(super) fn of_file(file: &File, times: SetTimes) -> Result<()> {
     let times = timestamps(times)?;
     match rustix::fs::utimensat(file, c"", &times, AtFlags::EMPTY_PATH) {
-        // Linux before 5.8 has the flag for other calls only.
+        // Linux before 5.8 does not accept the flag in this call.
         Err(Os::INVAL) => through_proc(file, &times),
         result => result.map_err(from_errno),
     }

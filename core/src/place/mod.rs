@@ -1,8 +1,8 @@
-//! Where trees are stored, and which of them this process uses as layers.
+//! [`Place`]: where a tree is stored, and the registry of the places that this process uses as layers.
 //!
-//! An upper that is a lower layer, contains one or lies inside one changes what must never change.
-//! Each layer says where it is stored ([`Place`]), and [`registry`] keeps the places of all
-//! layers of all overlays of the process.
+//! An upper that is a lower layer, contains one or lies inside one would change data that must never
+//! change. Each layer returns its place, and [`registry`] holds the places of all layers of all overlays of
+//! the process.
 
 #[cfg(feature = "native")]
 pub(crate) mod registry;
@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Where a tree is stored: tells whether two trees share any of their files.
+/// Where a tree is stored. Comparing two places shows whether their trees share files.
 ///
 /// A clone is the same place.
 #[derive(Clone)]
@@ -22,16 +22,16 @@ pub struct Place(Stored);
 
 #[derive(Clone)]
 enum Stored {
-    /// Storage that nothing else can lie in.
+    /// Storage that cannot contain another tree.
     Unique(u64),
     #[cfg(feature = "dir")]
     Dir(Arc<DirPlace>),
 }
 
-/// How one place lies to another.
+/// The relation of one place to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
-    /// Both are one place.
+    /// Both are the same place.
     Same,
     /// It lies inside the other.
     Inside,
@@ -40,8 +40,8 @@ pub enum Relation {
 }
 
 impl Place {
-    /// A new place, related to its own clones alone: storage such as memory, in which no other
-    /// tree can lie. A layer makes one when it is created and returns a clone of it from then on.
+    /// A new place that is related only to its own clones: storage such as memory, which cannot contain
+    /// another tree. A layer creates one for itself and returns clones of it.
     pub fn unique() -> Self {
         // Not one of `crate::sync`, whose atomics belong to one run of a schedule test.
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -51,9 +51,9 @@ impl Place {
     /// The place of an open directory of the host, without the filesystems that are mounted
     /// inside it. With `crosses_mounts` those belong to it too.
     ///
-    /// Directories are compared by device and inode number of all their ancestors, so neither
-    /// `..` nor a symbolic link hides that one lies in another. Bind mounts are seen through, as
-    /// far as `/proc/self/mountinfo` tells where in its filesystem a mount begins; on NFS it does
+    /// Directories are compared by the device and inode numbers of all their ancestors, so neither
+    /// `..` nor a symbolic link hides that one lies in another. Bind mounts are resolved as
+    /// far as `/proc/self/mountinfo` shows which directory of its filesystem a mount shows; for NFS it does
     /// not.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Place {
         Ok(Self(Stored::Dir(Arc::new(place))))
     }
 
-    /// As [`of_dir`](Self::of_dir), for a directory that stays open as long as the place is used.
+    /// As [`of_dir`](Self::of_dir), for a directory that stays open as long as the place exists.
     #[cfg(feature = "dir")]
     pub(crate) fn of_open_dir(
         dir: &Arc<std::os::fd::OwnedFd>,
@@ -74,7 +74,7 @@ impl Place {
         Ok(Self(Stored::Dir(Arc::new(place))))
     }
 
-    /// Whether comparing it takes no system call for the directory.
+    /// Whether a comparison needs no system call on the directory.
     #[cfg(feature = "native")]
     pub(crate) fn is_resolved(&self) -> bool {
         match &self.0 {
@@ -84,7 +84,7 @@ impl Place {
         }
     }
 
-    /// Looks up what comparisons of `places` need.
+    /// Looks up the ancestors of `places`, which comparisons need.
     ///
     /// # Errors
     /// `mfile` if the process has no descriptor left.
@@ -99,10 +99,10 @@ impl Place {
         })
     }
 
-    /// How this place lies to `other`; none if they are apart.
+    /// The relation of this place to `other`. `None` if they share no files.
     ///
-    /// [`Inside`](Relation::Inside) where the system does not tell (the process has no descriptor left):
-    /// refusing a layer that lies apart harms less than changing one.
+    /// [`Inside`](Relation::Inside) if the system cannot tell, because the process has no descriptor left:
+    /// refusing an unrelated layer does less harm than changing a layer.
     pub fn relation(&self, other: &Self) -> Option<Relation> {
         match (&self.0, &other.0) {
             (Stored::Unique(one), Stored::Unique(two)) => (one == two).then_some(Relation::Same),

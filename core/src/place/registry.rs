@@ -1,7 +1,7 @@
-//! The places of all layers that this process has in use: an upper is used once and by nothing
-//! else, a lower by any number of stacks.
+//! The registry of the places of all layers that this process uses. An upper has one user; a lower layer
+//! may have any number of stacks.
 //!
-//! Lock order: `IN_USE` is a leaf. No layer and no system is called while it is held.
+//! Lock order: `IN_USE` is a leaf. No call of a layer or of the system is made while it is held.
 
 use super::{Place, Relation, Stored};
 use crate::error::{Errno, Error, Result};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Not `crate::sync::Mutex`: it outlives the runs of the schedule tests, each of which has its own
-/// world of locks, and no thread can be switched while it is held.
+/// locks, and threads cannot switch while it is held.
 static IN_USE: Mutex<BTreeMap<Key, Entry>> = Mutex::new(BTreeMap::new());
 
 /// What a place is used for.
@@ -23,7 +23,7 @@ pub(crate) enum Role {
     Upper,
 }
 
-/// One storage.
+/// The key of a place in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Unique(u64),
@@ -34,20 +34,20 @@ enum Key {
 
 struct Entry {
     place: Place,
-    /// The label of the first of its users.
+    /// The label of its first user.
     label: String,
     uppers: usize,
     lowers: usize,
 }
 
-/// A place in use, until this is dropped.
+/// A registered use of a place, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct InUse {
     key: Key,
     role: Role,
 }
 
-/// Without directories there are no mounts to tell apart.
+/// Stands in for the table of mounts where there are no directories.
 #[cfg(not(feature = "dir"))]
 #[derive(Default)]
 struct LazyMounts;
@@ -63,11 +63,11 @@ impl LazyMounts {
     }
 }
 
-/// Uses `place`. `label` names the layer in errors.
+/// Registers a use of `place`. `label` names the layer in errors.
 ///
 /// # Errors
 /// `busy` if it shares storage with a layer in use and either of the two is an upper; `mfile` if
-/// the process has no descriptor left to find that out; those of the system.
+/// the process has no descriptor left for the comparison; those of the system.
 pub(crate) fn take(place: &Place, role: Role, label: &str) -> Result<InUse> {
     let key = key(place);
     let mounts = LazyMounts::default();
@@ -103,7 +103,7 @@ impl Entry {
         }
     }
 
-    /// Whether it keeps another layer that shares its storage from being used as `role`.
+    /// Whether its use forbids that a layer that shares its storage is used as `role`.
     fn excludes(&self, role: Role) -> bool {
         role == Role::Upper || self.uppers > 0
     }
@@ -120,17 +120,17 @@ impl Drop for InUse {
         let is_unused = entry.uppers == 0 && entry.lowers == 0;
         let removed = is_unused.then(|| in_use.remove(&self.key));
         drop(in_use);
-        // May close the directory.
+        // Dropped after the lock: it may close the directory.
         drop(removed);
     }
 }
 
-/// Every section leaves the map whole, so a panic in one takes nothing out of use.
+/// Locks the map. Every critical section leaves it consistent, so a poisoned lock is ignored.
 fn lock() -> MutexGuard<'static, BTreeMap<Key, Entry>> {
     IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks the map when all places that `place` is going to be compared with are resolved, so that
+/// Locks the map once all places that `place` must be compared with are resolved, so that
 /// no system call on a layer's directory is made under the lock.
 fn lock_to_compare(place: &Place, role: Role) -> Result<MutexGuard<'static, BTreeMap<Key, Entry>>> {
     loop {
@@ -160,7 +160,7 @@ fn key(place: &Place) -> Key {
     }
 }
 
-/// A layer in use that shares storage with `place` and excludes it as `role`.
+/// Finds a layer in use that shares storage with `place` and forbids its use as `role`.
 fn conflict<'a>(
     in_use: &'a BTreeMap<Key, Entry>,
     place: &Place,
@@ -201,7 +201,7 @@ fn refused(role: Role, relation: Relation, other: &Entry) -> Error {
         ),
         Role::Upper => format!(
             "{relation} {label}, which is in use as a lower layer and must never change: give the \
-             upper a place of its own, outside every layer"
+             upper a directory of its own, outside every layer"
         ),
         Role::Lower => format!(
             "{relation} {label}, which is in use as the upper of a mount, and a lower layer must \
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_free_again_when_its_last_user_ends() {
+    fn a_place_is_free_once_its_last_user_is_dropped() {
         let place = Place::unique();
         let lower = take(&place, Role::Lower, "one").unwrap();
         let again = take(&place, Role::Lower, "two").unwrap();

@@ -1,9 +1,9 @@
-//! A plain tree whose directory handles are paths, to test what relies on more.
+//! [`ByPath`]: a plain tree for tests whose directory handles are paths and whose inode numbers change.
 //!
-//! Some platforms have nothing better: a handle there is where the directory was when it was
-//! opened. Once it, or one above it, is renamed, the handle leads nowhere, or to another one.
-//! Nor do they have inode numbers: instead of one there is a hash, which for a directory here
-//! changes with what is in it, and a listing has none at all.
+//! Some platforms have nothing better: there a handle is the path at which the directory was
+//! opened. After a rename of the directory, or of one above it, the handle leads nowhere or to another
+//! directory. Nor do they have inode numbers: in their place is a hash, which here changes with the content
+//! of a directory, and listings have no numbers.
 
 use crate::error::Result;
 use crate::layer::XattrNames;
@@ -27,7 +27,7 @@ impl<P: Plain> ByPath<P> {
         Self(plain)
     }
 
-    /// What the path leads to now.
+    /// Opens the directory that the path leads to now.
     fn at(&self, dir: &PathHandle) -> Result<P::Dir> {
         let root = self.0.root()?;
         dir.0

@@ -1,15 +1,15 @@
-//! Whether a thread may wait.
+//! A flag of each thread: whether it may wait for locks and layers.
 
 use std::cell::Cell;
 
-/// How a thread asks.
+/// What the thread may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     /// It may wait.
     Waits,
-    /// It wants an answer at once.
+    /// It must not wait.
     AtOnce,
-    /// It wanted one, and there is none.
+    /// It must not wait, and came to a step that would.
     GaveUp,
 }
 
@@ -17,19 +17,19 @@ thread_local! {
     static MODE: Cell<Mode> = const { Cell::new(Mode::Waits) };
 }
 
-/// What `ask` answers on a thread that does not wait meanwhile; none if it [gave up](give_up).
-pub(crate) fn without<T>(ask: impl FnOnce() -> T) -> Option<T> {
-    /// Puts the mode back, also if `ask` panics.
-    struct Asking(Mode);
+/// Runs `query` while this thread must not wait. Returns its answer, or `None` if it [gave up](give_up).
+pub(crate) fn without<T>(query: impl FnOnce() -> T) -> Option<T> {
+    /// Restores the mode, also if `query` panics.
+    struct Restore(Mode);
 
-    impl Drop for Asking {
+    impl Drop for Restore {
         fn drop(&mut self) {
             MODE.set(self.0);
         }
     }
 
-    let _asking = Asking(MODE.replace(Mode::AtOnce));
-    let answer = ask();
+    let _restore = Restore(MODE.replace(Mode::AtOnce));
+    let answer = query();
     (MODE.get() == Mode::AtOnce).then_some(answer)
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn gave_up() -> bool {
     MODE.get() == Mode::GaveUp
 }
 
-/// Says that there is no answer without waiting.
+/// Records that the query cannot be answered without waiting.
 pub(crate) fn give_up() {
     MODE.set(Mode::GaveUp);
 }

@@ -1,4 +1,4 @@
-//! Copying between two files inside the kernel.
+//! Copies between two files inside the kernel: reflink and `copy_file_range`.
 
 use super::errno::from_errno;
 use super::file::HostFile;
@@ -7,15 +7,15 @@ use crate::layer::ReadAt;
 use rustix::io::{Errno as Os, retry_on_intr};
 use std::ops::Range;
 
-/// Bytes asked for in one `copy_file_range`: few calls for a large file, and yet none that
+/// Bytes requested in one `copy_file_range`: few calls for a large file, and yet none that
 /// runs for seconds on a slow disk.
 const STEP: u64 = 64 << 20;
 
-/// Copies `range` to the same place: a reflink of the whole file where the filesystem has
-/// them, else `copy_file_range`, which reflinks parts where it can. Returns how many bytes from
-/// the start of `range` are done.
+/// Copies `range` to the same offset: by a reflink of the whole file where the filesystem supports
+/// that, else by `copy_file_range`, which reflinks parts where it can. Returns the number of bytes that were
+/// copied, from the start of `range`.
 pub(super) fn copy(from: &HostFile, to: &HostFile, range: Range<u64>) -> Result<u64> {
-    // FICLONERANGE has no safe binding; `copy_file_range` does as well for parts of a file.
+    // FICLONERANGE has no safe binding; `copy_file_range` serves parts of a file just as well.
     if range.start == 0 && range.end == from.meta()?.size && clone(from, to)? {
         return Ok(range.end);
     }
@@ -31,7 +31,7 @@ pub(super) fn copy(from: &HostFile, to: &HostFile, range: Range<u64>) -> Result<
                 length,
             )
         }) {
-            // The end, or a file (of procfs, say) that has data but no size.
+            // The end of the file, or a file that has data but no size (in procfs, for example).
             Ok(0) => break,
             Ok(_) => {}
             Err(os) if is_no_such_way(os) => break,
@@ -41,7 +41,7 @@ pub(super) fn copy(from: &HostFile, to: &HostFile, range: Range<u64>) -> Result<
     Ok(read - range.start)
 }
 
-/// Reflinks the whole file, or says that it cannot be done.
+/// Reflinks the whole file. Returns false if that is not possible here.
 fn clone(from: &HostFile, to: &HostFile) -> Result<bool> {
     match rustix::fs::ioctl_ficlone(to.fd(), from.fd()) {
         Ok(()) => Ok(true),
@@ -50,8 +50,8 @@ fn clone(from: &HostFile, to: &HostFile) -> Result<bool> {
     }
 }
 
-/// Whether `os` says that there is no such way here, rather than that the copy failed. Network
-/// and FUSE filesystems and seccomp filters answer in many tongues.
+/// Whether `os` means that this kind of copy is not possible here, rather than that the copy failed.
+/// Network and FUSE filesystems and seccomp filters use many different codes for it.
 fn is_no_such_way(os: Os) -> bool {
     matches!(
         os,

@@ -1,18 +1,18 @@
-//! What the system answers, as the engine's codes: one table for layers and live mounts.
+//! Conversion of the system's error numbers to the engine's codes, for layers and live mounts.
 
 use crate::error::{Errno, Error};
 use crate::log;
 use rustix::io::Errno as Os;
 use std::io;
 
-/// Turns an answer of the system into an [`Error`].
+/// Turns an error number of the system into an [`Error`].
 ///
-/// Answers of everyday life (a missing name, a directory where a file was expected) are bare
-/// codes and allocate nothing, unless a log wants to know of them. Faults of the place (a full disk, a
-/// device that fails) keep the system's own words, so that the embedder's log can name the layer.
+/// Ordinary answers (a missing name, a directory where a file was expected) become bare codes and allocate
+/// nothing, unless a log wants them. Faults of the storage (a full disk, a failing device) keep the system's
+/// message, so that the embedder's log can name the layer.
 pub(crate) fn from_errno(os: Os) -> Error {
     let (errno, fault) = table(os);
-    // That a name is missing is explained where it is known which one, and in which layers.
+    // A missing name is explained by callers that know the name and the layers.
     if fault || (log::is_on() && os != Os::NOENT) {
         Error::with_source(Error::from(errno), io::Error::from(os))
     } else {
@@ -20,7 +20,7 @@ pub(crate) fn from_errno(os: Os) -> Error {
     }
 }
 
-/// For errors that reach a host from elsewhere, such as its standard streams.
+/// For errors that a host gets from other sources, such as its standard streams.
 impl From<&io::Error> for Errno {
     fn from(error: &io::Error) -> Self {
         if let Some(os) = Os::from_io_error(error) {
@@ -36,10 +36,10 @@ impl From<&io::Error> for Errno {
     }
 }
 
-/// The code, and whether it is a fault of the place.
+/// The code, and whether it is a fault of the storage.
 ///
-/// Stock wasmtime answers `io` for EROFS, EXDEV, EDQUOT, ETXTBSY, EAGAIN, ENODEV, ENXIO,
-/// EDEADLK and ENOLCK, though the WIT has a code for each: here each gets its own.
+/// Stock wasmtime returns `io` for EROFS, EXDEV, EDQUOT, ETXTBSY, EAGAIN, ENODEV, ENXIO,
+/// EDEADLK and ENOLCK, though the WIT has a code for each: here each gets its own code.
 fn table(os: Os) -> (Errno, bool) {
     // EWOULDBLOCK is EAGAIN, EDEADLOCK is EDEADLK and ENOTSUP is EOPNOTSUPP on Linux.
     match os {
@@ -81,8 +81,8 @@ fn table(os: Os) -> (Errno, bool) {
         Os::NOTTY => (Errno::NoTty, true),
         Os::PIPE => (Errno::Pipe, true),
         Os::MFILE | Os::NFILE => (Errno::TooManyFiles, true),
-        // EIO, and what WASI has no code for: ESTALE, ENOTCONN of a network
-        // filesystem. `Errno` of rustix is a number, so the table cannot end without this.
+        // EIO, and numbers that WASI has no code for, such as ESTALE and ENOTCONN of a network
+        // filesystem. rustix's `Errno` is an integer, so the match needs this arm.
         _ => (Errno::Io, true),
     }
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_that_the_wit_has_are_told_apart() {
+    fn errors_with_a_code_in_the_wit_get_that_code() {
         let expected = [
             (Os::ROFS, Errno::ReadOnly),
             (Os::XDEV, Errno::CrossDevice),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_keep_the_words_of_the_system_and_answers_do_not() {
+    fn faults_keep_the_systems_message_and_ordinary_answers_do_not() {
         use std::error::Error as _;
         assert!(from_errno(Os::NOSPC).source().is_some());
         assert!(from_errno(Os::IO).source().is_some());

@@ -1,4 +1,4 @@
-//! An open regular file of the host.
+//! [`HostFile`]: an open regular file of the host.
 
 use super::errno::from_errno;
 use super::{copy, open, stat};
@@ -17,15 +17,16 @@ use std::io::IoSlice;
 use std::num::NonZeroU64;
 use std::ops::Range;
 
-/// The end of the longest file that the system can have.
+/// The maximum size of a file on the system.
 const MAX_SIZE: u64 = i64::MAX as u64;
 
 /// An open regular file of the host: one descriptor and nothing else.
 #[derive(Debug)]
 pub struct HostFile(OwnedFd);
 
-/// How a file is opened. `O_NONBLOCK` and `O_NOCTTY` make that harmless where something else took
-/// its name: it neither waits for the other end of a fifo nor takes a terminal.
+/// The flags to open a file with. With `O_NONBLOCK` and `O_NOCTTY` the open is harmless even if another
+/// type of file has taken the name: it neither waits for the other end of a fifo nor makes a terminal the
+/// controlling one.
 pub(super) fn flags(access: Access) -> OFlags {
     let how = match access {
         Access::Read => OFlags::RDONLY,
@@ -34,7 +35,7 @@ pub(super) fn flags(access: Access) -> OFlags {
     how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
 }
 
-/// The error of what is neither file nor directory.
+/// The error of opening a file that is neither a regular file nor a directory.
 pub(crate) fn unsupported() -> Error {
     Error::because(
         Errno::Unsupported,
@@ -43,10 +44,9 @@ pub(crate) fn unsupported() -> Error {
 }
 
 impl HostFile {
-    /// A regular file that was opened with these [`flags`], and nothing else.
+    /// The result of an open with these [`flags`], if it is a regular file.
     ///
-    /// The descriptor is asked what it is, since the name may have changed hands before the
-    /// open.
+    /// The type is read from the descriptor, since another file may have taken the name before the open.
     pub(super) fn of(opened: Result<OwnedFd, Os>) -> Result<Self> {
         let fd = opened.map_err(|os| match os {
             // A socket, or a device without a driver.
@@ -61,7 +61,7 @@ impl HostFile {
         }
     }
 
-    /// Makes an empty file where there is nothing.
+    /// Creates an empty file. Fails if the name exists.
     pub(super) fn create(dir: BorrowedFd<'_>, name: Name<'_>, mode: u32) -> Result<Self> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -75,19 +75,19 @@ impl HostFile {
     }
 }
 
-/// How much of `length` bytes at `offset` can be asked for: the system refuses a range that ends past
-/// what any file can have. Nothing is there.
+/// The part of `length` bytes at `offset` that can be requested: the system refuses a range that ends past
+/// the maximum file size. No file has data there.
 fn readable(length: usize, offset: u64) -> usize {
     let room = MAX_SIZE.saturating_sub(offset);
     usize::try_from(room).map_or(length, |room| length.min(room))
 }
 
-/// `pread` of at most `length` bytes, which are some, into memory that nobody wrote to before.
+/// `pread` of at most `length` bytes (at least 1) into a new buffer that is not zeroed first.
 pub(crate) fn read_vec_at(file: impl AsFd, length: usize, offset: u64) -> Result<Vec<u8>> {
     let mut buffer = Vec::with_capacity(length);
     retry_on_intr(|| rustix::io::pread(&file, spare_capacity(&mut buffer), offset))
         .map_err(from_errno)?;
-    // A vector may have more room than it was asked for.
+    // The capacity of a vector may exceed the requested one.
     buffer.truncate(length);
     Ok(buffer)
 }
@@ -117,11 +117,11 @@ impl ReadAt for HostFile {
         if offset > MAX_SIZE {
             return Ok(None);
         }
-        // The calls move the descriptor's own position, which nothing else here looks at.
+        // The calls move the descriptor's file position, which nothing else here uses.
         let start = match rustix::fs::seek(&self.0, SeekFrom::Data(offset)) {
             Ok(start) => start,
             Err(Os::NXIO) => return Ok(None),
-            // A filesystem that does not know its holes.
+            // A filesystem that does not report holes.
             Err(Os::INVAL | Os::OPNOTSUPP) => {
                 let size = self.meta()?.size;
                 return Ok((offset < size).then_some(offset..size));
@@ -130,7 +130,7 @@ impl ReadAt for HostFile {
         };
         match rustix::fs::seek(&self.0, SeekFrom::Hole(start)) {
             Ok(end) if end > start => Ok(Some(start..end)),
-            // Cut or punched meanwhile.
+            // Truncated or punched meanwhile.
             Ok(_) | Err(Os::NXIO) => Ok(None),
             Err(os) => Err(from_errno(os)),
         }
@@ -204,8 +204,8 @@ impl WriteAt for HostFile {
 }
 
 impl HostFile {
-    /// Appends where the system has no call for it. One lock for all files is enough: systems
-    /// so old are rare, and an upper has no other writer than this process.
+    /// Appends on a system that has no call for it. One lock for all files suffices: such old systems are
+    /// rare, and no other process writes to an upper.
     pub(super) fn append_locked(&self, buffer: &[u8]) -> Result<usize> {
         static APPENDING: Mutex<()> = Mutex::new(());
         let _appending = APPENDING.lock();

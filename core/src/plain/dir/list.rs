@@ -1,4 +1,4 @@
-//! Listing a directory.
+//! Listing of host directories with `getdents64`.
 
 use super::errno::from_errno;
 use super::{reopen, stat};
@@ -9,14 +9,13 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::RawDir;
 use std::ops::ControlFlow;
 
-/// Bytes asked for in one `getdents64`: about a thousand short names, as glibc does.
+/// Bytes requested in one `getdents64`: about a thousand short names, as in glibc.
 const BUFFER: usize = 32 * 1024;
 
-/// Calls `each` for every name but `.` and `..`, until it breaks.
+/// Calls `each` for every name except `.` and `..`, until it breaks.
 ///
-/// Types come with the names where the filesystem has them there, else from a `statx` a name.
-/// The inode number of a directory on which something is mounted is that of the directory
-/// below the mount, as `getdents64` has it.
+/// Types come with the names if the filesystem stores them there, else from one `statx` for each name.
+/// The inode number of a mount point is that of the directory below the mount, as in `getdents64`.
 pub(crate) fn list(
     dir: BorrowedFd<'_>,
     each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
@@ -24,7 +23,7 @@ pub(crate) fn list(
     list_open(reopen(dir).map_err(from_errno)?.as_fd(), each)
 }
 
-/// [`list`] of a descriptor that stands at the start and can be read from.
+/// As [`list`], for a readable descriptor whose position is at the start.
 pub(super) fn list_open(
     dir: BorrowedFd<'_>,
     each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
@@ -33,7 +32,7 @@ pub(super) fn list_open(
     let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
     while let Some(entry) = entries.next() {
         let entry = entry.map_err(from_errno)?;
-        // What is no name is `.` or `..`: the kernel gives nothing else.
+        // Only `.` and `..` are not a `Name`: the kernel returns no other such entry.
         let Ok(name) = Name::new(entry.file_name().to_bytes()) else {
             continue;
         };

@@ -1,12 +1,12 @@
-//! `flock` on a directory: tells other processes what it is used for.
+//! `flock` on a directory, which shows other processes what the directory is used for.
 //!
 //! | used as | lock |
 //! |---|---|
 //! | the upper of an overlay | exclusive |
 //! | a lower layer, a writable live mount | shared |
 //!
-//! Layers of this process are told apart by their places too (`crate::place`), which also finds
-//! directories inside each other; a lock is on one directory.
+//! Within this process, layers are also compared by their places (`crate::place`), which finds
+//! directories inside each other too; a lock covers one directory only.
 
 use super::errno::from_errno;
 use super::{HostDir, reopen};
@@ -19,7 +19,7 @@ use rustix::io::Errno as Os;
 /// A lock that is held.
 #[derive(Debug)]
 pub(super) struct Held {
-    /// The descriptor that holds it, where the tree's own cannot.
+    /// The descriptor that holds the lock, if the tree's own cannot.
     own: Option<OwnedFd>,
 }
 
@@ -32,9 +32,10 @@ pub(super) fn exclusive(host: &HostDir) -> Result<()> {
     if locked.is_some() {
         return Err(in_use(host, false));
     }
-    let own = match host.is_readable {
-        true => None,
-        false => Some(reopen(&host.dir).map_err(from_errno)?),
+    let own = if host.is_readable {
+        None
+    } else {
+        Some(reopen(&host.dir).map_err(from_errno)?)
     };
     let held = Held { own };
     match rustix::fs::flock(held.fd(host), Operation::NonBlockingLockExclusive) {
@@ -49,8 +50,8 @@ pub(super) fn exclusive(host: &HostDir) -> Result<()> {
     }
 }
 
-/// Locks the directory as a lower layer. Where the directory cannot be read, or its filesystem
-/// has no locks, there is none to take: an upper could not be there either.
+/// Locks the directory as a lower layer. Takes no lock if the directory cannot be read or its filesystem
+/// has no locks: it could not be an upper either.
 ///
 /// # Errors
 /// `busy` if it is the upper of a mount.
@@ -77,7 +78,7 @@ pub(super) fn shared(host: &HostDir) -> Result<()> {
     }
 }
 
-/// Takes the shared lock that a reader, or a writer beside others, has.
+/// Takes the shared lock of a lower layer or a writable live mount.
 pub(crate) fn take_shared(dir: BorrowedFd<'_>) -> rustix::io::Result<()> {
     rustix::fs::flock(dir, Operation::NonBlockingLockShared)
 }
@@ -106,10 +107,10 @@ impl Held {
     }
 }
 
-/// Whether those who have the lock have it shared. Only the words of an error depend on it.
+/// Whether the present holders of the lock share it. Only the text of an error depends on it.
 fn is_shared(held: &Held, host: &HostDir) -> bool {
     let shared = take_shared(held.fd(host)).is_ok();
-    // Fails only if it was not taken.
+    // Unlocking fails only if the lock was not taken.
     shared && rustix::fs::flock(held.fd(host), Operation::Unlock).is_ok()
 }
 

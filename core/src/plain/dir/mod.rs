@@ -1,9 +1,9 @@
-//! A directory of the host, by one system call a method where it can be.
+//! [`HostDir`]: a directory tree of the host, with one system call for each method where possible.
 //!
-//! A `cap_std::fs::Dir` is the capability that an embedder hands in. From there on the calls are
-//! made with rustix, on descriptors: every name is checked before it gets here and no call
-//! follows a symbolic link, so a sandboxed path walk would add nothing but system calls, and it
-//! would refuse links to absolute targets, which a layer may hold.
+//! The embedder passes a `cap_std::fs::Dir` as the capability. Below it, calls are made with rustix on
+//! descriptors: every name was checked before and no call follows a symbolic link, so a sandboxed path
+//! walk would only add system calls, and it would refuse links with absolute targets, which a layer may
+//! contain.
 //!
 //! Only this folder and `live` name cap-std or rustix.
 
@@ -37,31 +37,33 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A directory of the host and what lies below it, as a [`Plain`] tree.
+/// A directory of the host and everything below it, as a [`Plain`] tree.
 #[derive(Debug)]
 pub struct HostDir {
-    /// Readable where the directory may be read, so that it can be locked and synced without
-    /// another descriptor; else as the embedder opened it.
+    /// A readable descriptor if the directory may be read, so that it can be locked and synced without
+    /// another descriptor; else the descriptor from the embedder.
     dir: Arc<OwnedFd>,
     is_readable: bool,
-    /// Why it is not known whether it can be read: no descriptor was left. It cannot be used then.
+    /// Set if no descriptor was left to test whether the directory is readable. The tree cannot be used
+    /// then.
     refused: Option<Os>,
     label: String,
     crosses_mounts: bool,
-    /// How attributes of a name are reached.
+    /// The way to access the attributes of a name.
     xattrs: xattr::Route,
     /// The `flock`, while it is held. Guard: its own lock, a leaf.
     locked: Mutex<Option<lock::Held>>,
 }
 
-/// A directory below a [`HostDir`]: a descriptor, which keeps the directory itself through renames.
+/// A directory below a [`HostDir`]: a descriptor, which refers to the same directory after renames.
 #[derive(Debug)]
 pub struct HostHandle {
     fd: OwnedFd,
-    /// Whether it is more than an `O_PATH` descriptor, which an unreadable directory has too.
+    /// Whether the descriptor is readable. Otherwise it is an `O_PATH` descriptor, which an unreadable
+    /// directory has too.
     is_readable: bool,
-    /// Whether the descriptor stands where it was opened, before the first name: who lists the
-    /// directory takes that, and all others open one of their own.
+    /// Whether the position of the descriptor is still before the first name: the first listing uses the
+    /// descriptor, and every further one opens its own.
     is_at_start: AtomicBool,
 }
 
@@ -69,7 +71,7 @@ impl HostDir {
     /// The tree below `dir`. `label` names it in messages to the embedder, such as its path.
     pub fn new(dir: cap_std::fs::Dir, label: impl Into<String>) -> Self {
         let dir = OwnedFd::from(dir.into_std_file());
-        // A directory that cannot be read can be a lower layer all the same.
+        // A directory that cannot be read can still be a lower layer.
         let (dir, is_readable, refused) = match reopen(&dir) {
             Ok(readable) => (readable, true, None),
             Err(os) => (dir, false, Some(os).filter(|os| is_exhausted(*os))),
@@ -87,9 +89,9 @@ impl HostDir {
 }
 
 impl HostDir {
-    /// Whether filesystems that are mounted inside the directory belong to the tree, and files that
-    /// others are bind-mounted on. By default they do not: a mount point is listed and can be looked
-    /// at, by what is mounted there, and entering it is `cross-device` (`not-permitted` in a layer).
+    /// Sets whether filesystems that are mounted inside the directory, and files that are bind-mounted
+    /// there, belong to the tree. By default they do not: a mount point is listed, and `stat` shows the
+    /// mounted directory or file, but entering it is `cross-device` (`not-permitted` in a layer).
     /// An automount point is neither entered nor mounted.
     ///
     /// Not for uppers: no name can be moved from one filesystem to another.
@@ -99,7 +101,7 @@ impl HostDir {
         self
     }
 
-    /// Opens what is at `name`, and stays in the mount unless it may leave it.
+    /// Opens `name`. Fails at a mount point, unless the tree crosses mounts.
     fn open(&self, dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd, Os> {
         if self.crosses_mounts {
             open::at(dir, name, flags, Mode::empty())
@@ -110,25 +112,25 @@ impl HostDir {
 }
 
 impl Drop for HostDir {
-    /// Unlocks explicitly: closing does not while a child process that is being started has a copy
-    /// of the descriptor.
+    /// Unlocks explicitly: closing the descriptor does not unlock while a child process that is just being
+    /// started has a copy of it.
     fn drop(&mut self) {
         lock::unlock(self);
     }
 }
 
-/// The directory as a descriptor that can be read, synced and locked.
+/// Opens the directory again, as a descriptor that can be read, synced and locked.
 pub(crate) fn reopen(dir: impl AsFd) -> Result<OwnedFd, Os> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     open::at(dir, ".", flags, Mode::empty())
 }
 
-/// `name`, or what stands for the directory itself in calls that have no `AT_EMPTY_PATH`.
+/// The path of `name`, or of the directory itself, for calls without `AT_EMPTY_PATH`.
 fn name_or_dot<'a>(name: Option<Name<'a>>) -> &'a [u8] {
     name.map_or(b".", Name::as_bytes)
 }
 
-/// `name`, or what stands for the directory itself in calls that have `AT_EMPTY_PATH`: those
+/// The path and flags of `name`, or of the directory itself, for calls with `AT_EMPTY_PATH`: those
 /// need no permission on the directory.
 fn name_or_empty<'a>(name: Option<Name<'a>>) -> (&'a [u8], AtFlags) {
     match name {
@@ -186,7 +188,7 @@ impl Plain for HostDir {
     fn guarantees(&self) -> Guarantees {
         let guarantees = storage::guarantees(&self.dir, &self.label);
         Guarantees {
-            // Before Linux 5.8 `syncfs` did not say what could not be written.
+            // Before Linux 5.8 `syncfs` did not report failed writes.
             syncs_whole: guarantees.syncs_whole
                 && self.is_readable
                 && open::tells_mount_points(self.dir.as_fd()),
@@ -206,8 +208,8 @@ impl Plain for HostDir {
     }
 
     fn may_search(&self, dir: &HostHandle) -> Result<bool> {
-        // By a name that is there, which takes the permission to search: the call that asks for it
-        // by that of whoever acts (`faccessat2`) is refused in sandboxes that do not know it.
+        // Looks up a name that exists, which needs the permission to search: the call that checks it
+        // for the effective user (`faccessat2`) is refused in sandboxes that do not know it.
         match rustix::fs::statx(dir.fd(), ".", AtFlags::NO_AUTOMOUNT, StatxFlags::empty()) {
             Ok(_) => Ok(true),
             Err(Os::ACCESS) => Ok(false),
@@ -220,7 +222,7 @@ impl Plain for HostDir {
         Ok(HostHandle::new(opened.map_err(from_errno)?, false))
     }
 
-    /// Readable, where it may be read.
+    /// Opens a readable descriptor if the directory may be read.
     fn open_to_list(&self, dir: &HostHandle, name: Name<'_>) -> Result<HostHandle> {
         match self.open(dir.fd(), name.as_bytes(), HostHandle::READABLE) {
             Err(Os::ACCESS) => self.open_dir(dir, name),
@@ -239,8 +241,8 @@ impl Plain for HostDir {
     fn create_empty(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<()> {
         let (bytes, bits) = (name.as_bytes(), stat::mode(mode));
         match rustix::fs::mknodat(dir.fd(), bytes, FileType::RegularFile, bits, 0) {
-            // A filesystem in user space that makes files by opening them only, or a sandbox
-            // without the call. What else may be wrong is wrong with the other way too.
+            // A filesystem in user space that creates files only by opening them, or a sandbox
+            // without the call. If the error has another cause, `create_file` fails too.
             Err(Os::NOSYS | Os::PERM | Os::OPNOTSUPP | Os::INVAL) => {
                 self.create_file(dir, name, mode).map(drop)
             }
@@ -303,11 +305,12 @@ impl Plain for HostDir {
         dir: &HostHandle,
         each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
     ) -> Result<()> {
-        // In a directory that changes, filesystems show who opened it what was there at that time.
-        // Those are opened without a place to read on from (`open_dir`).
-        match dir.is_at_start.swap(false, Ordering::Relaxed) {
-            true => list::list_open(dir.fd(), each),
-            false => list::list(dir.fd(), each),
+        // Some filesystems fix the listing when the directory is opened. So directories that change are
+        // opened without a readable descriptor (`open_dir`), and each listing opens its own.
+        if dir.is_at_start.swap(false, Ordering::Relaxed) {
+            list::list_open(dir.fd(), each)
+        } else {
+            list::list(dir.fd(), each)
         }
     }
 
@@ -315,7 +318,7 @@ impl Plain for HostDir {
         let times = stat::timestamps(times)?;
         let (path, flags) = name_or_empty(name);
         match rustix::fs::utimensat(dir.fd(), path, &times, flags) {
-            // Before Linux 5.8 there was no AT_EMPTY_PATH here.
+            // Before Linux 5.8 the call has no AT_EMPTY_PATH.
             Err(Os::INVAL | Os::NOENT) if name.is_none() => {
                 rustix::fs::utimensat(dir.fd(), ".", &times, AtFlags::empty())
             }
@@ -326,17 +329,18 @@ impl Plain for HostDir {
 
     fn sync_dir(&self, dir: &HostHandle) -> Result<()> {
         match reopen(dir.fd()).and_then(rustix::fs::fsync) {
-            // The filesystem has no `fsync` for directories: it keeps names by itself, or not at all.
+            // The filesystem has no `fsync` for directories: it persists names by itself, or never.
             Err(Os::INVAL) => Ok(()),
             synced => synced.map_err(from_errno),
         }
     }
 
     fn sync_all(&self) -> Result<()> {
-        // What could not be written since the descriptor was opened is told by it alone.
-        match self.is_readable {
-            true => rustix::fs::syncfs(&self.dir),
-            false => reopen(&self.dir).and_then(rustix::fs::syncfs),
+        // Only the long-lived descriptor reports writes that failed since it was opened.
+        if self.is_readable {
+            rustix::fs::syncfs(&self.dir)
+        } else {
+            reopen(&self.dir).and_then(rustix::fs::syncfs)
         }
         .map_err(from_errno)
     }
@@ -353,7 +357,7 @@ impl Plain for HostDir {
         name: Option<Name<'_>>,
         (user, group): (u32, u32),
     ) -> Result<()> {
-        // To the system, this number means "leave it".
+        // To the system, this number means "leave it unchanged".
         if user == u32::MAX || group == u32::MAX {
             return Err(Errno::Invalid.into());
         }

@@ -1,4 +1,4 @@
-//! The mounts of this process, as `/proc/self/mountinfo` tells of them (proc(5)).
+//! The table of mounts of this process, from `/proc/self/mountinfo` (proc(5)).
 
 use super::open;
 use rustix::fd::{AsRawFd, BorrowedFd};
@@ -7,31 +7,34 @@ use rustix::io::{Errno as Os, Result, retry_on_intr};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// The table of mounts, by number. Empty where there is no procfs.
+/// The table of mounts, by mount ID. Empty where there is no procfs.
 pub(super) struct Mounts(HashMap<u64, Mount>);
 
 /// A mount.
 #[derive(Debug, PartialEq, Eq)]
 struct Mount {
-    /// The filesystem's device number as text. All subvolumes of a btrfs have one here.
+    /// The filesystem's device number as text. All subvolumes of a btrfs share one here.
     filesystem: Vec<u8>,
-    /// The path in the filesystem of what is mounted.
+    /// The path of the mounted directory in its filesystem.
     root: Vec<u8>,
-    /// Where it is mounted.
+    /// The mount point.
     point: Vec<u8>,
 }
 
-/// A directory by its path in its filesystem.
+/// The path of a directory in its filesystem.
 pub(super) struct Located<'a> {
     pub(super) filesystem: &'a [u8],
     pub(super) names: Vec<&'a [u8]>,
 }
 
 impl Mounts {
+    /// Reads the table.
+    ///
     /// # Errors
-    /// Those of the system, if there is a table: without it a layer may seem to lie apart from another.
+    /// Those of the system, if there is a table: an incomplete one could make related layers seem
+    /// unrelated.
     pub(super) fn read() -> Result<Self> {
-        // Without procfs, directories of several mounts are told apart by their numbers alone.
+        // Without procfs, directories of different mounts are compared by device and inode number alone.
         let table = read("/proc/self/mountinfo")?.unwrap_or_default();
         Ok(Self::parse(&table))
     }
@@ -41,7 +44,7 @@ impl Mounts {
         Self(lines.filter_map(line).collect())
     }
 
-    /// Where in its filesystem the directory at `path` of the process lies, which is in `mount`.
+    /// The path, in its filesystem, of the directory at `path` of this process, which is in `mount`.
     pub(super) fn locate<'a>(&'a self, mount: u64, path: &'a [u8]) -> Option<Located<'a>> {
         let mount = self.0.get(&mount)?;
         let inside = names(path);
@@ -56,7 +59,7 @@ impl Mounts {
     }
 }
 
-/// The number of the mount that a descriptor is of, as procfs tells it.
+/// The ID of the mount that a descriptor belongs to, from procfs.
 ///
 /// # Errors
 /// Those of the system, if there is procfs.
@@ -71,8 +74,8 @@ fn mount_of_info(info: &[u8]) -> Option<u64> {
     std::str::from_utf8(number).ok()?.trim().parse().ok()
 }
 
-/// A mount and its number. None of a filesystem that does not tell the path of what is mounted, and
-/// of a directory that was removed while it was mounted.
+/// Parses a line into a mount ID and its mount. `None` for a filesystem that does not show the path of the
+/// mounted directory, and for a directory that was removed while it was mounted.
 fn line(line: &[u8]) -> Option<(u64, Mount)> {
     let mut fields = line.split(|&byte| byte == b' ');
     let number = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
@@ -81,9 +84,9 @@ fn line(line: &[u8]) -> Option<(u64, Mount)> {
     let root = unescape(fields.next()?);
     let point = unescape(fields.next()?);
     let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-    // NFS shows "/" whatever is mounted, control groups a path within a namespace.
-    let is_told = !kind.starts_with(b"nfs") && !kind.starts_with(b"cgroup");
-    if !is_told || root.ends_with(b"//deleted") {
+    // NFS always shows "/", control groups a path within a namespace.
+    let shows_root = !kind.starts_with(b"nfs") && !kind.starts_with(b"cgroup");
+    if !shows_root || root.ends_with(b"//deleted") {
         return None;
     }
     let mount = Mount {
@@ -100,7 +103,7 @@ fn names(path: &[u8]) -> Vec<&[u8]> {
         .collect()
 }
 
-/// Turns `\040` and its like back into bytes.
+/// Turns octal escapes such as `\040` back into bytes.
 fn unescape(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -118,7 +121,7 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A whole file of procfs; none where that is not mounted, or hidden from this process.
+/// Reads a whole file of procfs. `None` if procfs is not mounted, or the file is hidden from this process.
 fn read(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>> {
     const STEP: usize = 16 * 1024;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -161,7 +164,7 @@ nonsense
         assert_eq!(located(22, "/"), at(""));
         assert_eq!(located(22, "/srv/x"), at("srv/x"));
         assert_eq!(located(40, r"/mnt/a\b/c"), at("sub volume/a/c"));
-        // What is not below its mount point was moved meanwhile.
+        // A path outside its mount point: the mount was moved meanwhile.
         assert_eq!(located(40, "/mnt/other"), None);
     }
 
@@ -173,7 +176,7 @@ nonsense
     }
 
     #[test]
-    fn only_octal_escapes_are_undone() {
+    fn only_octal_escapes_are_decoded() {
         assert_eq!(unescape(br"a\040b\134\043"), br"a b\#");
         assert_eq!(unescape(br"\04"), br"\04");
         assert_eq!(unescape(br"\999\"), br"\999\");

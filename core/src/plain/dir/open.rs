@@ -1,8 +1,8 @@
-//! Opening a name of a directory, in the directory's own mount.
+//! Opening of names without crossing mount points.
 //!
-//! A layer is one filesystem unless its owner says otherwise: where something else is mounted on a
-//! name, that is no part of the layer. `openat2` refuses it (`EXDEV`) at the price of an `openat`.
-//! Subvolumes of a btrfs are in one mount, bind mounts of one filesystem are not.
+//! A layer is one filesystem unless the embedder says otherwise: a filesystem mounted inside it is not part
+//! of the layer. `openat2` refuses a mount point (`EXDEV`) at the price of an `openat`. All subvolumes of a
+//! btrfs are in one mount; bind mounts of one filesystem are different mounts.
 
 use super::place;
 use crate::descriptors;
@@ -13,8 +13,8 @@ use rustix::path::Arg;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// `openat`, which everything here opens with: where no descriptor is left, those that are only cached
-/// are closed first.
+/// `openat`. If no descriptor is left, it closes all cached descriptors and tries again. All opens in this
+/// folder go through it.
 pub(crate) fn at(
     dir: impl AsFd,
     name: impl Arg + Copy,
@@ -24,7 +24,7 @@ pub(crate) fn at(
     descriptors::retry(|| rustix::fs::openat(&dir, name, flags, mode))
 }
 
-/// Opens `name`, which is not made: `XDEV` where something is mounted on it.
+/// Opens `name` without creating it: `XDEV` at a mount point.
 pub(super) fn within_mount(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
     /// Whether the system has no `openat2`, which came with Linux 5.6.
     static IS_MISSING: AtomicBool = AtomicBool::new(false);
@@ -34,7 +34,7 @@ pub(super) fn within_mount(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> R
     let resolve = ResolveFlags::NO_XDEV;
     let open = || rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve);
     match descriptors::retry(open) {
-        // A sandbox that does not know the call says PERM, as files say that may not be changed.
+        // A sandbox that does not know the call returns PERM, as does the open of an immutable file.
         Err(os @ (Os::NOSYS | Os::PERM)) => {
             let opened = compared(dir, name, flags);
             if os == Os::NOSYS || opened.is_ok() {
@@ -49,14 +49,14 @@ pub(super) fn within_mount(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> R
 /// [`within_mount`] without `openat2`.
 fn compared(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
     let opened = at(dir, name, flags, Mode::empty())?;
-    match place::is_one_mount(dir, opened.as_fd())? {
-        true => Ok(opened),
-        false => Err(Os::XDEV),
+    if place::is_one_mount(dir, opened.as_fd())? {
+        Ok(opened)
+    } else {
+        Err(Os::XDEV)
     }
 }
 
-/// Whether the system says of every file if it is a mount point, as Linux does since 5.8. It is asked once,
-/// at `dir`.
+/// Whether `statx` reports mount points, as on Linux since 5.8. Tested once for the process, on `dir`.
 pub(super) fn tells_mount_points(dir: BorrowedFd<'_>) -> bool {
     static TELLS: OnceLock<bool> = OnceLock::new();
     let ask = || {
@@ -68,7 +68,7 @@ pub(super) fn tells_mount_points(dir: BorrowedFd<'_>) -> bool {
     *TELLS.get_or_init(ask)
 }
 
-/// Whether something is mounted on `name`.
+/// Whether `name` is a mount point.
 pub(super) fn is_mount_point(dir: BorrowedFd<'_>, name: &[u8]) -> Result<bool> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
     let statx = rustix::fs::statx(dir, name, flags, StatxFlags::empty())?;
@@ -93,7 +93,7 @@ mod tests {
 
     const FLAGS: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-    /// `/proc` is mounted wherever these tests run, and its own directories are not.
+    /// Relies on `/proc` being a mount point, and its directories not.
     #[test]
     fn mount_points_are_found_with_and_without_openat2() {
         let root = std::fs::File::open("/").unwrap();

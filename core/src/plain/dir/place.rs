@@ -1,4 +1,4 @@
-//! Where a directory lies in its filesystem.
+//! [`DirPlace`]: the position of a directory among its ancestors, in its mount and in its filesystem.
 //!
 //! ```text
 //!   mount 42, which begins at /srv of its filesystem
@@ -7,7 +7,7 @@
 //!   ├ .        the mount's root               ┘
 //!   │ /srv, /                                   compared by name: no descriptor leads there
 //!   mount 1
-//!   └ where the mount is attached, up to /      counts only for a layer that crosses mounts
+//!   └ the mount point of 42, up to /            counts only for a layer that crosses mounts
 //! ```
 
 use super::mounts::{self, Mounts};
@@ -22,28 +22,28 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
-/// Where a directory lies.
+/// The position of a directory.
 pub(crate) struct DirPlace {
     /// Device and inode number.
     id: Id,
-    /// The number of its mount, where the system tells.
+    /// The ID of its mount, if the system reports it.
     mount: Option<u64>,
     /// Whether filesystems that are mounted inside it belong to it.
     crosses_mounts: bool,
-    /// Found when it is first needed, from `dir`.
+    /// Computed from `dir` when it is first needed.
     ancestry: OnceLock<Ancestry>,
-    /// None if the ancestry was found at once.
+    /// `None` if the ancestry was computed at the start.
     dir: Option<Arc<OwnedFd>>,
 }
 
-/// What is above a directory.
+/// The ancestors of a directory.
 struct Ancestry {
     /// Device and inode number of the directory and of its ancestors up to the process's root,
     /// itself first.
     ids: Box<[Id]>,
-    /// How many of these are in its own mount; all where mounts cannot be told apart.
+    /// The number of these that are in its own mount; all if the system does not report mounts.
     in_mount: usize,
-    /// Its path from the process's root, where procfs tells.
+    /// Its path from the process's root, if procfs shows it.
     path: Option<Vec<u8>>,
 }
 
@@ -66,7 +66,8 @@ impl LazyMounts {
         table
     }
 
-    /// Whether a comparison missed the table: its answer means nothing then.
+    /// Whether a comparison needed the table before it was read. The result of that comparison is not
+    /// valid.
     pub(crate) fn is_missing(&self) -> bool {
         self.is_missing.get()
     }
@@ -83,11 +84,11 @@ impl LazyMounts {
     }
 }
 
-/// A directory, and the number of its mount.
+/// A directory, and the ID of its mount.
 type Step = (Id, Option<u64>);
 
-/// Walks up from directories: layers are often beside one another, so a walk goes no further than to
-/// where one before it went.
+/// Walks from directories up to the root. Layers are often siblings, so a walk stops where it meets an
+/// earlier one.
 #[derive(Default)]
 pub(crate) struct Walks(Vec<Vec<Step>>);
 
@@ -96,7 +97,7 @@ impl Walks {
     fn walk(&mut self, dir: BorrowedFd<'_>, first: Step) -> Result<&[Step]> {
         let mut steps = vec![first];
         let mut at = up(dir)?;
-        // A directory that may not be searched ends the walk: what is above it is compared by path.
+        // A directory that may not be searched ends the walk: its ancestors are compared by path.
         while let Some(dir) = at {
             let Ok(found) = identify(dir.as_fd()) else {
                 break;
@@ -116,8 +117,8 @@ impl Walks {
         Ok(self.0.last().map_or(&[], Vec::as_slice))
     }
 
-    /// What is above a directory, if a walk came through it. One of two mounts may be shown at two
-    /// places, so that nothing is known where they cannot be told apart.
+    /// The ancestors of a directory, if an earlier walk passed through it. A directory may be visible in two
+    /// mounts with different ancestors, so `None` if the system does not report mounts.
     fn above(&self, step: Step) -> Option<&[Step]> {
         step.1?;
         let mut walks = self.0.iter();
@@ -139,8 +140,8 @@ impl Ancestry {
         })
     }
 
-    /// Whether the walk went beyond the directory's own mount, so that all its ancestors in there
-    /// are known, or to the process's root.
+    /// Whether the walk left the directory's own mount, so that all its ancestors in the mount
+    /// are known, or reached the process's root.
     fn reaches_root(&self) -> bool {
         let is_root = self.path.as_deref().is_some_and(|path| {
             let names = path.split(|&byte| byte == b'/');
@@ -151,7 +152,7 @@ impl Ancestry {
 }
 
 impl DirPlace {
-    /// The place of a directory that may be closed afterwards.
+    /// The position of a directory that may be closed afterwards.
     pub(crate) fn of(dir: BorrowedFd<'_>, crosses_mounts: bool) -> Result<Self> {
         let place = Self::without_ancestry(dir, crosses_mounts)?;
         let own = (place.id, place.mount);
@@ -162,8 +163,8 @@ impl DirPlace {
         })
     }
 
-    /// The place of a directory that stays open as long as the place: its ancestors are looked up
-    /// only when it is compared with another place, which a lower layer is only if there are uppers.
+    /// The position of a directory that this value keeps open: its ancestors are looked up only for a
+    /// comparison, which a lower layer needs only if there are uppers.
     pub(crate) fn of_open(dir: &Arc<OwnedFd>, crosses_mounts: bool) -> Result<Self> {
         let place = Self::without_ancestry(dir.as_fd(), crosses_mounts)?;
         Ok(Self {
@@ -186,7 +187,7 @@ impl DirPlace {
         })
     }
 
-    /// Whether comparing it takes no system call for the directory.
+    /// Whether a comparison needs no system call on the directory.
     pub(crate) fn is_resolved(&self) -> bool {
         self.ancestry.get().is_some()
     }
@@ -198,13 +199,13 @@ impl DirPlace {
     pub(crate) fn resolve(&self, walks: &mut Walks) -> Result<()> {
         if let (None, Some(dir)) = (self.ancestry.get(), &self.dir) {
             let found = Ancestry::of(dir.as_fd(), (self.id, self.mount), walks)?;
-            // Another thread may have found the same.
+            // Another thread may have set the same value.
             self.ancestry.get_or_init(|| found);
         }
         Ok(())
     }
 
-    /// None if it cannot be looked up.
+    /// The ancestors. `None` if they cannot be looked up.
     fn ancestry(&self) -> Option<&Ancestry> {
         self.resolve(&mut Walks::default()).ok()?;
         self.ancestry.get()
@@ -219,7 +220,7 @@ impl DirPlace {
         self.crosses_mounts
     }
 
-    /// How this directory lies to `other`; none if they are apart.
+    /// The relation of this directory to `other`. `None` if neither contains the other.
     pub(crate) fn relation(&self, other: &Self, mounts: &LazyMounts) -> Option<Relation> {
         if self.id() == other.id() {
             Some(Relation::Same)
@@ -234,7 +235,7 @@ impl DirPlace {
 
     fn is_inside(&self, outer: &Self, mounts: &LazyMounts) -> bool {
         let Some(Ancestry { ids, in_mount, .. }) = self.ancestry() else {
-            // Refusing a layer that lies apart harms less than changing one.
+            // Refusing an unrelated layer does less harm than changing a layer.
             return true;
         };
         let reach = if outer.crosses_mounts {
@@ -247,7 +248,7 @@ impl DirPlace {
     }
 
     /// Whether `outer` is an ancestor in the filesystem that the walk did not reach: above the root
-    /// of this directory's mount, or behind a directory that may not be searched.
+    /// of this directory's mount, or above a directory that may not be searched.
     fn is_inside_by_path(&self, outer: &Self, mounts: &LazyMounts) -> bool {
         let Some(ancestry) = self.ancestry() else {
             return true;
@@ -278,23 +279,23 @@ impl fmt::Debug for DirPlace {
     }
 }
 
-/// Fails for a directory without links that was removed: it can still be opened and looks empty,
-/// and nothing can be made in it.
+/// Fails if a directory with a link count of 0 was removed: it can still be opened and looks empty,
+/// but nothing can be created in it.
 fn check_not_removed(dir: BorrowedFd<'_>) -> Result<()> {
-    // Some filesystems in user space count no links; listing tells, where it is permitted.
+    // Some filesystems in user space do not count links; a listing shows it, where permitted.
     match list::list(dir, &mut |_, _, _| ControlFlow::Break(())) {
         Err(error) if error.is_not_found() => Err(Error::new(
             Errno::NoEntry,
-            "the directory was removed: open one that is there",
+            "the directory was removed: open one that exists",
         )),
         _ => Ok(()),
     }
 }
 
-/// The directory above; none if it cannot be opened.
+/// Opens the parent directory. `None` if it cannot be opened.
 ///
 /// # Errors
-/// `mfile`: that no descriptor was left says nothing about the directory.
+/// `mfile`: a lack of descriptors says nothing about the directory.
 fn up(dir: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match open::at(dir, "..", flags, Mode::empty()) {
@@ -304,10 +305,10 @@ fn up(dir: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// What the system says of an open directory.
+/// What `statx` reports about an open directory.
 struct DirInfo {
     id: Id,
-    /// The number of its mount, where the system tells.
+    /// The ID of its mount, if the system reports it.
     mount: Option<u64>,
     links: u32,
 }
@@ -334,7 +335,7 @@ fn identify(dir: BorrowedFd<'_>) -> rustix::io::Result<Step> {
     dir_info(dir).map(|found| (found.id, found.mount))
 }
 
-/// Whether both are in one mount; where the system does not tell, whether they are on one device.
+/// Whether both are in one mount, or, if the system does not report mounts, on one device.
 pub(super) fn is_one_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> rustix::io::Result<bool> {
     let (one, other) = (identify(one)?, identify(other)?);
     Ok(match (one.1, other.1) {
@@ -343,7 +344,7 @@ pub(super) fn is_one_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> rustix
     })
 }
 
-/// The path by which procfs shows a descriptor.
+/// The path that procfs shows for a descriptor.
 fn path_of(dir: BorrowedFd<'_>) -> Option<Vec<u8>> {
     let link = format!("/proc/self/fd/{}", dir.as_raw_fd());
     let path = rustix::fs::readlinkat(CWD, link, Vec::new()).ok()?;

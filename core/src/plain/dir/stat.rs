@@ -1,4 +1,4 @@
-//! Metadata, times and modes.
+//! Reading of metadata with `statx`, and setting of times and modes.
 
 use super::errno::from_errno;
 use super::{name_or_dot, name_or_empty};
@@ -11,7 +11,7 @@ use rustix::fs::{
     UTIME_NOW, UTIME_OMIT,
 };
 
-/// What is known of `name`, or of the file that `fd` is itself.
+/// The metadata of `name`, or of the file behind `fd` itself.
 pub(crate) fn meta(fd: BorrowedFd<'_>, name: Option<Name<'_>>) -> Result<Meta> {
     let (path, flags) = name_or_empty(name);
     let flags = flags | AtFlags::NO_AUTOMOUNT;
@@ -21,12 +21,12 @@ pub(crate) fn meta(fd: BorrowedFd<'_>, name: Option<Name<'_>>) -> Result<Meta> {
 
 fn from_statx(statx: &Statx) -> Result<Meta> {
     let file_type = FileType::from_raw_mode(statx.stx_mode.into());
-    // No file has any other type, so a layer with one is broken.
+    // No file has any other type: the layer is damaged.
     let kind = kind(file_type).ok_or(Errno::Io)?;
     Ok(Meta {
         kind,
         size: statx.stx_size,
-        // Blocks of 512 bytes, whatever the filesystem's own are.
+        // Always in blocks of 512 bytes.
         allocated: Some(statx.stx_blocks.saturating_mul(512)),
         links: statx.stx_nlink.into(),
         accessed: timestamp(statx.stx_atime),
@@ -40,7 +40,7 @@ fn from_statx(statx: &Statx) -> Result<Meta> {
     })
 }
 
-/// The type; none where the system did not say.
+/// The type. `None` if the system did not report it.
 pub(super) fn kind(file_type: FileType) -> Option<Kind> {
     Some(match file_type {
         FileType::RegularFile => Kind::File,
@@ -73,7 +73,7 @@ fn timespec(time: SetTime) -> Result<Timespec> {
     let (tv_sec, tv_nsec) = match time {
         SetTime::Keep => (0, UTIME_OMIT),
         SetTime::Now => (0, UTIME_NOW),
-        // UTIME_NOW and UTIME_OMIT are such numbers too.
+        // UTIME_NOW and UTIME_OMIT are in this range too.
         SetTime::To(time) if time.nanoseconds >= 1_000_000_000 => {
             return Err(Errno::Invalid.into());
         }
@@ -87,10 +87,10 @@ pub(super) fn mode(mode: u32) -> Mode {
     Mode::from_raw_mode(mode & 0o7777)
 }
 
-/// `fchmodat` without following, which Linux has only since 6.6: the file is opened first.
+/// `fchmodat` without following symbolic links. Linux has it only since 6.6, so the file is opened first.
 ///
-/// A directory needs to be searchable for it, a file readable. What is neither has no mode that
-/// counts, and keeps it.
+/// A directory must be searchable for this, a file readable. The mode of any other type has no effect, and
+/// is left unchanged.
 pub(super) fn set_mode(
     dir: BorrowedFd<'_>,
     name: Option<Name<'_>>,

@@ -1,9 +1,9 @@
-//! What the filesystem of a directory guarantees, by its type.
+//! The guarantees of host filesystems, by their type.
 
 use crate::plain::Guarantees;
 use rustix::fd::AsFd;
 
-/// What is known of a type of filesystem (`f_type` of `statfs(2)`).
+/// The guarantees of one type of filesystem (`f_type` of `statfs(2)`).
 struct Known {
     magic: u32,
     guarantees: Guarantees,
@@ -14,25 +14,25 @@ const JOURNALED: Guarantees = Guarantees {
     ..LOCAL
 };
 
-/// Space is reserved when a write succeeds; what a crash keeps depends on what was synced.
+/// A successful write has reserved its space; what survives a crash depends on what was synced.
 const LOCAL: Guarantees = Guarantees {
     ordered_names: false,
     errors_at_write: true,
     syncs_whole: true,
 };
 
-/// The filesystems that are known to guarantee anything. All others are taken to guarantee nothing:
-/// those of a network or in user space pass the question on to a filesystem that is not seen here.
+/// The filesystems that are known to guarantee anything. All others are assumed to guarantee nothing:
+/// a filesystem over a network or in user space depends on another filesystem that is not visible here.
 ///
 /// btrfs keeps the order only up to the last `fsync`: it then logs the file or directory that was
-/// synced, and what it has logged is replayed without the changes that it has not. f2fs rolls single
-/// files forward in the same way. bcachefs is young, and the worst is assumed.
+/// synced, and replays the log without the changes that are not in it. f2fs rolls single
+/// files forward in the same way. bcachefs is young, so the worst is assumed.
 const KNOWN: [Known; 7] = [
     // ext3 and ext4, with their journal.
     Known::new(0xEF53, JOURNALED),
     // xfs
     Known::new(0x5846_5342, JOURNALED),
-    // tmpfs and ramfs: a crash keeps nothing, in whatever order.
+    // tmpfs and ramfs: nothing survives a crash, so the order is kept trivially.
     Known::new(0x0102_1994, JOURNALED),
     Known::new(0x8584_58F6, JOURNALED),
     // btrfs
@@ -49,7 +49,7 @@ impl Known {
     }
 }
 
-/// What the filesystem of `dir` guarantees.
+/// The guarantees of the filesystem of `dir`.
 pub(super) fn guarantees(dir: impl AsFd, label: &str) -> Guarantees {
     match rustix::fs::fstatfs(dir) {
         // The type is a `long`, and some platforms extend the sign of its 32 bits.
@@ -57,7 +57,7 @@ pub(super) fn guarantees(dir: impl AsFd, label: &str) -> Guarantees {
         Err(os) => {
             tracing::debug!(
                 layer = label, error = %os,
-                "cannot ask for the type of the filesystem; syncing as if it guaranteed nothing"
+                "cannot read the type of the filesystem; syncing as if it guaranteed nothing"
             );
             Guarantees::default()
         }

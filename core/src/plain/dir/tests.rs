@@ -1,4 +1,4 @@
-//! What the trait promises, on a real directory.
+//! Tests of [`Plain`] on a real directory.
 
 use super::*;
 use crate::layer::{ReadAt, WriteAt};
@@ -147,7 +147,7 @@ fn appends_from_two_descriptors_do_not_overwrite_each_other() {
 }
 
 #[test]
-fn what_no_file_can_hold_is_too_large() {
+fn writes_past_the_maximum_file_size_are_too_large() {
     let (_temp, host) = host();
     let root = host.root().unwrap();
     let file = host.create_file(&root, name("file"), 0o600).unwrap();
@@ -164,7 +164,7 @@ fn what_no_file_can_hold_is_too_large() {
 }
 
 #[test]
-fn an_empty_file_is_made_only_where_there_is_nothing() {
+fn create_empty_refuses_an_existing_name() {
     let (temp, host) = host();
     let root = host.root().unwrap();
     symlink("nowhere", temp.path().join("link")).unwrap();
@@ -224,7 +224,7 @@ fn times_are_kept_set_or_now() {
         assert_eq!(after.modified, then);
         assert_eq!(after.accessed, before.accessed);
     }
-    // The number that means "now" to the system is no count of nanoseconds.
+    // The number that means "now" to the system is not a valid count of nanoseconds.
     let trap = SetTimes {
         accessed: SetTime::Keep,
         modified: SetTime::To(Timestamp {
@@ -236,7 +236,7 @@ fn times_are_kept_set_or_now() {
 }
 
 #[test]
-fn modes_go_to_files_and_directories_and_never_through_a_link() {
+fn modes_are_set_on_files_and_directories_but_never_through_a_link() {
     let (temp, host) = host();
     std::fs::write(temp.path().join("file"), "").unwrap();
     std::fs::create_dir(temp.path().join("dir")).unwrap();
@@ -272,7 +272,7 @@ fn link_targets_are_bytes() {
 }
 
 #[test]
-fn attributes_by_either_route() {
+fn attributes_are_the_same_by_either_route() {
     let (_temp, mut host) = host();
     let root = host.root().unwrap();
     host.create_file(&root, name("file"), 0o600).unwrap();
@@ -301,7 +301,7 @@ fn attributes_by_either_route() {
                 Errno::NoEntry
             );
         }
-        // A link has attributes of its own, not those of what it names.
+        // A symbolic link has its own attributes, not those of its target.
         host.set_xattr(&root, Some(name("file")), b"user.a", b"1")
             .unwrap();
         assert_eq!(
@@ -320,8 +320,7 @@ fn attributes_by_either_route() {
     }
 }
 
-/// Who opens a directory to list it need not be allowed to: then it can be asked for names, as by
-/// any other handle.
+/// `open_to_list` needs no permission to read the directory: names can be looked up in the handle anyway.
 #[test]
 fn a_directory_that_may_not_be_read_can_be_entered() {
     let (_temp, host) = host();
@@ -346,7 +345,7 @@ fn a_directory_that_may_not_be_read_can_be_entered() {
     assert_eq!(errno(host.open_to_list(&dir, name("none"))), Errno::NoEntry);
 }
 
-/// A descriptor has one place to read on from, and two may list by it.
+/// A descriptor has one file position, and two listings may use the descriptor.
 #[test]
 fn a_directory_that_was_opened_to_be_listed_is_listed_whole_each_time() {
     let (_temp, host) = host();
@@ -379,7 +378,7 @@ fn a_directory_that_was_opened_to_be_listed_is_listed_whole_each_time() {
 }
 
 #[test]
-fn a_second_lock_is_refused_with_words_that_help() {
+fn a_second_lock_is_refused_with_a_remedy() {
     let (temp, first) = host();
     let second = at(&temp);
     first.lock().unwrap();
@@ -395,7 +394,7 @@ fn a_second_lock_is_refused_with_words_that_help() {
 }
 
 #[test]
-fn a_handle_stays_the_directory_that_it_is() {
+fn a_handle_follows_renames_and_removal_of_its_directory() {
     let (temp, host) = host();
     let root = host.root().unwrap();
     host.create_dir(&root, name("a"), 0o700).unwrap();
@@ -416,7 +415,7 @@ fn a_handle_stays_the_directory_that_it_is() {
 }
 
 #[test]
-fn a_write_moves_the_time_of_change() {
+fn a_write_updates_the_time_of_change() {
     let (_temp, host) = host();
     let root = host.root().unwrap();
     let file = host.create_file(&root, name("file"), 0o600).unwrap();
@@ -434,7 +433,7 @@ fn a_write_moves_the_time_of_change() {
 /// there, since it syncs the directories above the file too.
 #[test]
 fn syncing_a_directory_that_has_no_fsync_does_nothing() {
-    // procfs has none, whose directory it is.
+    // The directories of procfs have none.
     let Ok(dir) = cap_std::fs::Dir::open_ambient_dir("/proc/self", cap_std::ambient_authority())
     else {
         println!("skipped: there is no procfs");

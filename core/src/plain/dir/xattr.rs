@@ -1,17 +1,16 @@
-//! Extended attributes.
+//! Extended attributes of host files.
 //!
-//! Linux before 6.13 has no `getxattrat`, and an `O_PATH` descriptor has no `fgetxattr`. But for the
-//! names of what is open to be read, two ways are left:
+//! Linux before 6.13 has no `getxattrat`, and `fgetxattr` does not work on an `O_PATH` descriptor. Except for
+//! listing the attributes of a readable descriptor, two ways are left:
 //!
-//! - [`Route::Procfs`]: the `l*xattr` calls on `/proc/self/fd/N/name`. One call, for anything
-//!   that has a name, without permission to open it (root filesystems hold empty files that only
-//!   root may read, and each could be a whiteout). The path begins at our own descriptor
-//!   and its last part is not followed, so it leads nowhere else.
-//! - [`Route::Open`], where no procfs is mounted: open the file, then the `f*xattr` calls. Regular
-//!   files and directories only, and only those that may be read. Anything else has no
-//!   attributes then.
+//! - [`Route::Procfs`]: the `l*xattr` calls on `/proc/self/fd/N/name`. This is one call, works for any file
+//!   with a name, and needs no permission to open the file (root filesystems contain empty files that only
+//!   root may read, and each could be a whiteout). The path begins at the engine's own descriptor
+//!   and its last component is not followed, so it leads nowhere else.
+//! - [`Route::Open`], where no procfs is mounted: open the file, then the `f*xattr` calls. This works only
+//!   for regular files and directories that may be read. Any other file then has no attributes.
 //!
-//! What the system does not show cannot be seen either way: without `CAP_SYS_ADMIN` it hides
+//! Neither way shows attributes that the system hides: without `CAP_SYS_ADMIN` it hides
 //! `trusted.*` (as if there were none), and a symbolic link has no `user.*`.
 
 use super::errno::from_errno;
@@ -24,14 +23,14 @@ use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, XattrFlags};
 use rustix::io::Errno as Os;
 
-/// Linux's `XATTR_NAME_MAX`. The kernel answers ERANGE for a longer one, as for a small buffer.
+/// Linux's `XATTR_NAME_MAX`. The kernel returns ERANGE for a longer name, as for a small buffer.
 const MAX_NAME: usize = 255;
-/// Linux's `XATTR_SIZE_MAX` and `XATTR_LIST_MAX`: nothing that can be read is larger.
+/// Linux's `XATTR_SIZE_MAX` and `XATTR_LIST_MAX`: the maximum size of a value or a list.
 const MAX_SIZE: usize = 64 * 1024;
-/// What is tried first: a list of attributes or a value is rarely longer.
+/// The size of the first buffer: a list of attributes or a value is rarely longer.
 const FIRST: usize = 256;
 
-/// How attributes are reached.
+/// The way to access attributes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Route {
     Procfs,
@@ -42,7 +41,7 @@ impl Route {
     pub(super) fn find() -> Self {
         match rustix::fs::statfs("/proc/self/fd") {
             Ok(stat) if stat.f_type == PROC_SUPER_MAGIC => Self::Procfs,
-            // Not mounted, or not ours to look at.
+            // Not mounted, or not accessible.
             Ok(_) | Err(_) => Self::Open,
         }
     }
@@ -96,7 +95,7 @@ impl Route {
             Reached::Nothing => Err(Os::OPNOTSUPP),
         }
         .map_err(|os| match os {
-            // The value is longer than any attribute, or than this filesystem's.
+            // The value is larger than the system or this filesystem allows.
             Os::TOOBIG | Os::RANGE => Error::new(
                 Errno::InsufficientSpace,
                 "the extended attribute is larger than the filesystem can hold",
@@ -150,7 +149,7 @@ impl Route {
     }
 }
 
-/// Names of the attributes of a file that is open to be read.
+/// The names of the attributes of a readable descriptor.
 pub(super) fn list_open(file: BorrowedFd<'_>) -> Result<XattrNames> {
     names(|buffer| rustix::fs::flistxattr(file, buffer))
 }
@@ -169,16 +168,16 @@ fn names(call: impl FnMut(&mut [u8]) -> Result<usize, Os>) -> Result<XattrNames>
     }
 }
 
-/// Where the calls on one name's attributes go.
+/// The target of the system calls on one file's attributes.
 enum Reached {
-    /// A path whose last part is the name, not to be followed.
+    /// A path whose last component is the name, which is not followed.
     Path(Vec<u8>),
-    /// A path whose last part is the descriptor's own link, to be followed: it needs no
+    /// A path whose last component is procfs's link of the descriptor, which is followed: this needs no
     /// permission to search the directory.
     Itself(Vec<u8>),
     /// An open file.
     File(OwnedFd),
-    /// No way leads there.
+    /// None: the attributes cannot be accessed.
     Nothing,
 }
 
@@ -189,7 +188,7 @@ fn check(attribute: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Reads into a buffer that grows until the answer fits.
+/// Reads into a buffer that grows until the result fits.
 fn read(mut call: impl FnMut(&mut [u8]) -> Result<usize, Os>) -> Result<Vec<u8>, Os> {
     let mut buffer = vec![0; FIRST];
     loop {

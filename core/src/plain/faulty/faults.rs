@@ -1,4 +1,4 @@
-//! Which calls fail.
+//! [`Faults`]: the control that selects which calls of a faulty tree fail.
 
 use crate::error::{Errno, Error, Result};
 use crate::sync::Mutex;
@@ -6,21 +6,21 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Says which calls fail. A clone speaks to the same trees.
+/// Selects which calls fail. A clone controls the same trees.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Changes asked for since the last command.
+    /// Changes since the last command.
     changes: u64,
-    /// Calls of any kind asked for since the last command.
+    /// Calls of any kind since the last command.
     calls: u64,
-    /// The same, by their names.
+    /// The same, by the name of the call.
     by_name: BTreeMap<&'static str, u64>,
     /// The calls that fail.
     plan: Plan,
-    /// What was asked for when a call was last failed.
+    /// The name of the call that failed last.
     failed: Option<&'static str>,
 }
 
@@ -30,56 +30,56 @@ enum Plan {
     Nothing,
     /// These changes, counted from the command.
     Changes(Range<u64>),
-    /// This call of any kind, with this code.
+    /// The call of any kind with this number, with this code.
     Call(u64, Errno),
-    /// Every call that is called so, with this code.
+    /// Every call of this name, with this code.
     Every(&'static str, Errno),
 }
 
 impl Faults {
-    /// Lets `count` changes be made, and none from then on.
+    /// Lets `count` changes succeed, and fails all later ones.
     pub fn cut_after(&self, count: u64) {
         self.command(Plan::Changes(count..u64::MAX));
     }
 
-    /// Lets `count` changes be made, fails the next, and lets the rest be made.
+    /// Lets `count` changes succeed, fails the next, and lets the rest succeed.
     pub fn fail_at(&self, count: u64) {
         self.command(Plan::Changes(count..count.saturating_add(1)));
     }
 
-    /// Lets `count` calls of any kind be made, fails the next with `errno`, and lets the rest be
-    /// made.
+    /// Lets `count` calls of any kind succeed, fails the next with `errno`, and lets the rest
+    /// succeed.
     pub fn fail_call(&self, count: u64, errno: Errno) {
         self.command(Plan::Call(count, errno));
     }
 
-    /// Fails every call of the name that [`failed`](Self::failed) has for it (`chown`, say) with
-    /// `errno`, as where this process lacks a right, and lets all others be made.
+    /// Fails every call of one name, as in [`failed`](Self::failed) (`chown`, for example), with
+    /// `errno`, as if the process lacked the permission, and lets all others succeed.
     pub fn refuse(&self, what: &'static str, errno: Errno) {
         self.command(Plan::Every(what, errno));
     }
 
-    /// Lets all calls be made.
+    /// Lets all calls succeed.
     pub fn never(&self) {
         self.command(Plan::Nothing);
     }
 
-    /// How many changes were asked for since the last command, failed ones included.
+    /// The number of changes since the last command, including failed ones.
     pub fn asked(&self) -> u64 {
         self.0.lock().changes
     }
 
-    /// How many calls of any kind were asked for since the last command, failed ones included.
+    /// The number of calls of any kind since the last command, including failed ones.
     pub fn calls(&self) -> u64 {
         self.0.lock().calls
     }
 
-    /// How many calls of that name were asked for since the last command, failed ones included.
+    /// The number of calls of one name since the last command, including failed ones.
     pub fn calls_of(&self, what: &str) -> u64 {
         self.0.lock().by_name.get(what).copied().unwrap_or_default()
     }
 
-    /// What was asked for by the call that failed last, if one did since the last command.
+    /// The name of the call that failed last since the last command.
     pub fn failed(&self) -> Option<&'static str> {
         self.0.lock().failed
     }
@@ -91,12 +91,12 @@ impl Faults {
         };
     }
 
-    /// A call that changes something, or brings it to disk.
+    /// Counts a call that changes something or syncs it to disk, and fails if the plan says so.
     pub(super) fn change(&self, what: &'static str) -> Result<()> {
         self.ask(what, true)
     }
 
-    /// Any other call.
+    /// Counts any other call, and fails if the plan says so.
     pub(super) fn look(&self, what: &'static str) -> Result<()> {
         self.ask(what, false)
     }

@@ -1,4 +1,4 @@
-//! Open files of a faulty tree.
+//! [`FaultyFile`]: an open file of a faulty tree.
 
 use super::Faults;
 use crate::error::Result;

@@ -1,13 +1,12 @@
-//! A plain tree that fails on command, to test what an upper leaves behind.
+//! [`Faulty`]: a plain tree whose calls fail on command, for tests of the state that an upper is left in.
 //!
-//! Every call is counted; those that change something, or bring it to disk, are also counted by
-//! themselves.
+//! Every call is counted; those that change something or sync it to disk also have a count of their own.
 //!
 //! ```text
-//!   cut_after(2)    ✓ ✓ ✗ ✗ ✗ …     the power goes: what came before stays
-//!   fail_at(2)      ✓ ✓ ✗ ✓ ✓ …     one change fails: what comes after can still mend
-//!   fail_call(2)    ✓ ✓ ✗ ✓ ✓ …     the same, looks included
-//!   refuse("chown") ✓ ✓ ✗ ✓ ✗ …     each call of that name, as without the right to make it
+//!   cut_after(2)    ✓ ✓ ✗ ✗ ✗ …     a power cut: earlier changes stay
+//!   fail_at(2)      ✓ ✓ ✗ ✓ ✓ …     one change fails: later ones can still repair
+//!   fail_call(2)    ✓ ✓ ✗ ✓ ✓ …     the same, counting calls that change nothing too
+//!   refuse("chown") ✓ ✓ ✗ ✓ ✗ …     each call of that name fails, as without the permission
 //! ```
 
 mod faults;
@@ -31,19 +30,19 @@ use std::sync::Arc;
 pub struct Faulty<P> {
     plain: P,
     faults: Faults,
-    /// What it guarantees, where that is not what the tree does.
+    /// The guarantees to report in place of those of the tree.
     guarantees: Option<Guarantees>,
-    /// Which directories cannot be renamed.
+    /// The directories that cannot be renamed.
     fixed: Fixed,
 }
 
-/// Which directories cannot be renamed.
+/// The directories that cannot be renamed.
 #[derive(Clone, Debug)]
 enum Fixed {
     None,
     /// Those with these inode numbers.
     Numbers(Arc<BTreeSet<u64>>),
-    /// All but those that the engine made and did not publish yet.
+    /// All except those that the engine created and has not published yet.
     Published,
 }
 
@@ -58,21 +57,20 @@ impl<P: Plain> Faulty<P> {
         }
     }
 
-    /// The same tree, which claims other guarantees than it has: to see what relies on them.
+    /// The same tree, but reporting other guarantees than it has, to test what relies on them.
     pub fn claiming(mut self, guarantees: Guarantees) -> Self {
         self.guarantees = Some(guarantees);
         self
     }
 
-    /// The same tree, in which renaming a directory with one of these inode numbers is `cross-device`:
-    /// as on the kernel's overlayfs, where they came with the image.
+    /// The same tree, but renaming a directory with one of these inode numbers is `cross-device`, as for
+    /// directories of lower layers on the kernel's overlayfs.
     pub fn with_fixed_dirs(mut self, inodes: impl IntoIterator<Item = u64>) -> Self {
         self.fixed = Fixed::Numbers(Arc::new(inodes.into_iter().collect()));
         self
     }
 
-    /// The same tree, in which renaming any directory is `cross-device`, unless it is one of the work
-    /// folder.
+    /// The same tree, but renaming any directory is `cross-device`, unless it is in the work directory.
     pub fn with_all_dirs_fixed(mut self) -> Self {
         self.fixed = Fixed::Published;
         self
@@ -220,9 +218,9 @@ impl<P: Plain> Plain for Faulty<P> {
     ) -> Result<()> {
         let failed = self.faults.look("getdents");
         if failed.is_err() {
-            // The first part of a long listing came well.
+            // The first part of a long listing succeeds.
             self.plain.list(dir, &mut |name, kind, inode| {
-                let _ = each(name, kind, inode); // The call fails, wherever it was to end.
+                let _ = each(name, kind, inode); // The call fails even if `each` breaks.
                 ControlFlow::Break(())
             })?;
         }
