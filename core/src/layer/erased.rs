@@ -1,5 +1,7 @@
-//! Layers of any type behind one type, for the engine. The only `Any` of the engine is here, so
-//! that a layer's author never meets it and never gets another layer's handle.
+//! [`AnyLayer`] and [`AnyUpper`]: object-safe forms of [`Layer`] and [`Upper`], for the engine.
+//!
+//! Handles are type-erased only here, so that authors of layers need not deal with `Any`, and never get a
+//! handle of another layer.
 
 use super::{
     At, Attributes, Durability, Entered, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper,
@@ -21,7 +23,7 @@ use std::sync::Arc;
 /// A directory handle of some layer.
 pub(crate) struct DirHandle(Box<dyn Any + Send + Sync>);
 
-/// Something staged in the upper.
+/// A staged file, directory or link of the upper.
 pub(crate) struct StagedHandle(Box<dyn Any + Send + Sync>);
 
 /// A name in a directory of the upper.
@@ -33,7 +35,7 @@ pub(crate) struct AnyAt<'a> {
     pub(crate) modified: Option<Timestamp>,
 }
 
-/// [`Layer`], erased.
+/// [`Layer`] with type-erased handles.
 pub(crate) trait AnyLayer: Send + Sync {
     fn label(&self) -> &str;
     fn root(&self) -> Result<DirHandle>;
@@ -69,7 +71,7 @@ pub(crate) trait AnyLayer: Send + Sync {
     ) -> Result<Option<Vec<u8>>>;
 }
 
-/// [`Upper`], erased.
+/// [`Upper`] with type-erased handles.
 pub(crate) trait AnyUpper: AnyLayer {
     fn mount(&self, durability: Durability) -> Result<()>;
     fn unmount(&self) -> Result<()>;
@@ -129,7 +131,7 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn handles_follow_rename(&self) -> bool;
 }
 
-/// A layer with the name that messages call it by.
+/// A layer with its label for messages.
 pub(crate) struct Erased<L> {
     layer: L,
     label: String,
@@ -140,10 +142,10 @@ impl<L: Layer> Erased<L> {
         Self { layer, label }
     }
 
-    /// The layer, to call it: no longer than for one call.
+    /// The layer, for one call.
     ///
     /// # Errors
-    /// `would-block` if the call may take a while, and this thread must not wait.
+    /// `would-block` if the layer may block, and this thread must not wait.
     fn layer(&self) -> Result<Called<'_, L>> {
         if !self.layer.is_in_memory() {
             at_once::may_wait()?;
@@ -159,7 +161,7 @@ impl<L: Layer> Erased<L> {
     }
 }
 
-/// A layer while it is called.
+/// A layer for the duration of one call.
 struct Called<'a, L> {
     layer: &'a L,
     _within: Within,
@@ -171,21 +173,25 @@ impl<'a, L> Called<'a, L> {
     }
 }
 
-/// Names the layer in an error. One function for all types of layers and results.
+/// Names the layer in an error. Not generic, so that there is one copy for all types.
 fn said(error: Error, label: &str) -> Error {
     error.in_layer(|| label.to_owned())
 }
 
 impl<L: Layer> Erased<L> {
-    /// The handle as what this layer gave out.
+    /// The handle as this layer's own type.
     fn dir<'a>(&self, dir: &'a DirHandle) -> Result<&'a L::Dir> {
         dir.0.downcast_ref().ok_or_else(foreign)
     }
 }
 
-/// The engine never mixes handles; if it did, the call fails and nothing else happens.
+/// The error of a call with a handle of another layer. The engine never mixes handles; if it did, only the
+/// call would fail.
 fn foreign() -> Error {
-    debug_assert!(false, "a handle was given to a layer that did not make it");
+    debug_assert!(
+        false,
+        "a handle was passed to a layer that did not create it"
+    );
     Error::new(Errno::Io, "a handle belongs to another layer")
 }
 
@@ -367,7 +373,7 @@ impl<L: Upper> AnyUpper for Erased<L> {
 
     #[cfg(feature = "native")]
     fn copy_into(&self, to: AnyAt<'_>, copied: Copied<'_>) -> Result<Meta> {
-        // What fills it calls other layers, which name themselves.
+        // `fill` calls other layers, which put their own labels into their errors.
         let layer = self.layer()?;
         self.say(layer.get().copy_into(self.at(to)?, copied))
     }

@@ -1,4 +1,4 @@
-//! Open files of a layer.
+//! [`ReadAt`] and [`WriteAt`]: the traits for open files of a layer.
 
 use crate::error::Result;
 use crate::meta::{Meta, SetTimes};
@@ -11,17 +11,17 @@ pub trait ReadAt: Send + Sync + 'static {
     /// read, 0 only at or past the end or for an empty buffer.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize>;
 
-    /// [`read_at`](Self::read_at) of at most `length` bytes into a buffer of its own, which a file
-    /// that can need not fill with zeroes first.
+    /// As [`read_at`](Self::read_at), but returns at most `length` bytes in a new buffer. An implementation
+    /// may avoid zeroing the buffer first.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     ///
     /// # Panics
-    /// Where there is no room for all of `length`.
+    /// If a buffer of `length` bytes cannot be allocated.
     fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
         let mut buffer = vec![0; length];
         let read = self.read_at(&mut buffer, offset)?;
@@ -29,32 +29,32 @@ pub trait ReadAt: Send + Sync + 'static {
         Ok(buffer)
     }
 
-    /// What is known of the file now.
+    /// The current metadata of the file.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn meta(&self) -> Result<Meta>;
 
-    /// The next stretch at or after `offset` that may hold data; none if only a hole is left.
+    /// The next range at or after `offset` that may hold data. `None` if only a hole is left.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
         let size = self.meta()?.size;
         Ok((offset < size).then_some(offset..size))
     }
 
-    /// Says how the file will be read. A hint, by default ignored.
+    /// Advises how the file will be read. A hint, ignored by default.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        let _ = (offset, length, advice); // Named for those who implement it.
+        let _ = (offset, length, advice); // Named for implementers.
         Ok(())
     }
 
-    /// The file as what it is: for a layer of the same kind that can copy from it cheaply, and
-    /// for a host that can hand it on ([`File::native_reader`](crate::File::native_reader)).
+    /// The file as its concrete type: for a layer of the same type that can copy from it cheaply, and
+    /// for a host that can pass it on ([`File::native_reader`](crate::File::native_reader)).
     fn native(&self) -> Option<&dyn Any> {
         None
     }
@@ -83,49 +83,49 @@ pub trait WriteAt: ReadAt {
     /// A gap between the old end and `offset` reads as zeroes.
     ///
     /// # Errors
-    /// `file-too-large` where `offset + buffer.len()` is more than the layer can hold; those
-    /// of the layer.
+    /// `file-too-large` if `offset + buffer.len()` exceeds the maximum file size of the layer; any error
+    /// returned by the layer.
     fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize>;
 
-    /// Writes at the end, in one step with finding it.
+    /// Finds the end and writes there, in one atomic step.
     ///
     /// # Errors
     /// As [`write_at`](Self::write_at).
     fn append(&self, buffer: &[u8]) -> Result<usize>;
 
-    /// Cuts the file, or extends it with zeroes.
+    /// Truncates the file, or extends it with zeroes.
     ///
     /// # Errors
-    /// `file-too-large`; those of the layer.
+    /// `file-too-large`; any error returned by the layer.
     fn set_size(&self, size: u64) -> Result<()>;
 
     /// Sets times.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn set_times(&self, times: SetTimes) -> Result<()>;
 
     /// Sets the permission bits.
     ///
     /// # Errors
-    /// Those of the layer. One that has no such bits succeeds and does nothing.
+    /// Any error returned by the layer. A layer without permission bits does nothing and succeeds.
     fn set_mode(&self, mode: u32) -> Result<()>;
 
-    /// Brings the data to disk, and unless `data_only` everything else about the file.
+    /// Syncs the data to disk, and unless `data_only` all metadata.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn sync(&self, data_only: bool) -> Result<()>;
 
-    /// Copies `range` of `from` to the same place here by a way cheaper than reading and
-    /// writing (a reflink, a copy inside the kernel). Returns how many bytes from the start of
-    /// `range` are done; the caller copies the rest.
+    /// Copies `range` of `from` to the same offset in this file if there is a cheaper way than reading and
+    /// writing (a reflink, a copy inside the kernel). Returns the number of bytes copied from the start of
+    /// `range`; the caller copies the rest.
     ///
     /// # Errors
-    /// Those that reading and writing would meet too, such as a full disk. That there is no
-    /// cheaper way is `Ok(0)`.
+    /// Those that reading and writing would return too, such as a full disk. If there is no cheaper way,
+    /// it returns `Ok(0)`.
     fn copy_from(&self, from: &dyn ReadAt, range: Range<u64>) -> Result<u64> {
-        let _ = (from, range); // Named for those who implement it.
+        let _ = (from, range); // Named for implementers.
         Ok(0)
     }
 }

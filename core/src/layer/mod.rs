@@ -1,15 +1,15 @@
-//! The contract between the engine and the trees that it merges.
+//! [`Layer`] and [`Upper`]: the traits for the trees that the engine merges, and a layer in memory.
 //!
-//! A [`Layer`] can be read and can say that a name is hidden; an [`Upper`] also takes changes.
-//! [`MemoryLayer`] implements both directly; [`Marked`](crate::marks::Marked) makes them of any
-//! [`Plain`](crate::plain::Plain) tree. A layer of your own is done when
-//! `wasi_overlay_core::layer::conformance` (feature `conformance`) passes on it.
+//! A [`Layer`] can be read and can contain whiteouts; an [`Upper`] can also be changed.
+//! [`MemoryLayer`] implements both directly; [`Marked`](crate::marks::Marked) implements them for any
+//! [`Plain`](crate::plain::Plain) tree. Validate a layer of your own with the conformance suite
+//! (`wasi_overlay_core::layer::conformance`, feature `conformance`).
 //!
 //! ```text
-//!   overlay ──asks──► Layer / Upper        one checked name at a time, relative to a
-//!                       │                  directory handle that the layer gave out itself
+//!   overlay ──calls─► Layer / Upper        one checked name at a time, relative to a
+//!                       │                  directory handle from the layer itself
 //!             ┌─────────┼──────────┐
-//!          memory     Marked ──► Plain     a tree that never heard of overlays
+//!          memory     Marked ──► Plain     a tree without whiteouts
 //! ```
 
 #[cfg(feature = "conformance")]
@@ -33,15 +33,15 @@ use std::ops::ControlFlow;
 
 /// A tree of files that an overlay can read.
 ///
-/// A layer is asked about one checked [`Name`] at a time and never sees a path, so it cannot be
-/// led outside itself. It never follows a symbolic link: the engine does, because a link in one
+/// The engine passes a layer one checked [`Name`] at a time and never a path, so no path can lead
+/// outside the layer. A layer never follows a symbolic link: the engine does, because a link in one
 /// layer may lead into another. Methods may run concurrently.
 ///
-/// Every method fails with [`Errno::NoEntry`](crate::Errno::NoEntry) where the name (or the
-/// directory itself) is gone, and only then: an answer that is not known is an error, never an
+/// Every method fails with [`Errno::NoEntry`](crate::Errno::NoEntry) if the name (or the
+/// directory itself) does not exist, and only then: if a layer cannot tell, it returns another error, never
 /// absence.
 pub trait Layer: Send + Sync + 'static {
-    /// A directory of this layer. Dropping it gives back whatever it holds.
+    /// A directory of this layer. Dropping it releases the resources that it holds.
     type Dir: Send + Sync + 'static;
     /// A regular file of this layer, open for reading.
     type File: ReadAt;
@@ -49,57 +49,57 @@ pub trait Layer: Send + Sync + 'static {
     /// The top directory.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn root(&self) -> Result<Self::Dir>;
 
-    /// What is known of a directory.
+    /// The metadata of a directory.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta>;
 
-    /// Whether a directory lets nothing below show through, however it was opened. What
-    /// [`list`](Self::list) reports as hidden in its parent need not count here.
+    /// Whether a directory is opaque: it hides everything below it, however it was opened. It need not
+    /// take into account what [`list`](Self::list) reports as hidden in its parent.
     ///
-    /// Asked after the names of a directory were, where it can be: a layer whose mark lies among them
-    /// need not look for it then.
+    /// Where possible the engine calls it after it has listed the directory: a layer whose opaque whiteout
+    /// is an entry of the directory then need not look for it.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn is_opaque(&self, dir: &Self::Dir) -> Result<bool>;
 
-    /// Says what `name` is in `dir`, in this layer alone.
+    /// Looks up `name` in `dir`, in this layer alone.
     ///
     /// # Errors
-    /// Those of the layer. A name that is not there is `Ok(Found::Absent)`.
+    /// Any error returned by the layer. A name that does not exist is `Ok(Found::Absent)`.
     fn find(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Found>;
 
     /// Opens a directory.
     ///
     /// # Errors
-    /// `not-directory` if it is none; a symbolic link is none.
+    /// `not-directory` if it is not a directory, for a symbolic link too.
     fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir>;
 
-    /// [`find`](Self::find) and [`open_dir`](Self::open_dir) of a name that was listed as a
-    /// directory, and not as hidden. None of a layer that cannot save calls by that: it is asked for
-    /// one after the other.
+    /// [`find`](Self::find) and [`open_dir`](Self::open_dir) in one call, for a name that was listed as a
+    /// directory and not as hidden. A layer that cannot save calls this way returns `None`: the engine then
+    /// calls the two methods.
     ///
     /// # Errors
-    /// As those two. A name that is not there is `no-entry`.
+    /// As those two. A name that does not exist is `no-entry`.
     fn enter(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Option<Entered<Self::Dir>>> {
-        let _ = (dir, name); // Named for those who implement it.
+        let _ = (dir, name); // Named for implementers.
         Ok(None)
     }
 
     /// Opens a regular file for reading. Never blocks.
     ///
     /// # Errors
-    /// `is-directory` for a directory, `loop` for a symbolic link, `unsupported` for anything
-    /// else that is no regular file.
+    /// `is-directory` for a directory, `loop` for a symbolic link, `unsupported` for any other
+    /// file that is not a regular one.
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::File>;
 
-    /// [`open_file`](Self::open_file) of one that is about to be copied, and the names of its
-    /// [`xattrs`](Self::xattrs). For a layer that looks at those to open it, and can save a call.
+    /// [`open_file`](Self::open_file) for a file that will be copied, and the names of its
+    /// [`xattrs`](Self::xattrs). A layer that reads these to open the file can save a call.
     ///
     /// # Errors
     /// As those two.
@@ -107,74 +107,74 @@ pub trait Layer: Send + Sync + 'static {
         Ok((self.open_file(dir, name)?, self.xattrs(dir, Some(name))?))
     }
 
-    /// The target of a symbolic link, as it was written.
+    /// The target of a symbolic link, unchanged.
     ///
     /// # Errors
-    /// `invalid` if it is no symbolic link.
+    /// `invalid` if it is not a symbolic link.
     fn read_link(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Box<[u8]>>;
 
-    /// Calls `each` once for every name, hidden ones included, in any order, until it breaks.
+    /// Calls `each` once for every name, including hidden ones, in any order, until it breaks.
     ///
-    /// A layer whose format can hold an entry and a mark of one name reports both; the entry
-    /// counts. What is listed is relied on: a directory is merged by the type that is listed here, which
-    /// has to be the one that [`find`](Self::find) tells.
+    /// A layer whose format can hold an entry and a whiteout of one name reports both; the entry
+    /// counts. The engine merges directories by the types listed here, which must be those that
+    /// [`find`](Self::find) returns.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn list(
         &self,
         dir: &Self::Dir,
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()>;
 
-    /// Whether reading a file costs no more than copying memory. Of all other layers the engine
-    /// keeps the data of small files.
+    /// Whether reading a file costs no more than copying memory. For all other layers the engine caches
+    /// the data of small files.
     ///
-    /// If so, no method of the layer may block: they are called on threads of an asynchronous runtime too
-    /// (`at_once`).
+    /// If so, no method of the layer may block: the engine also calls them on threads of an asynchronous
+    /// runtime (`at_once`).
     fn is_in_memory(&self) -> bool {
         false
     }
 
-    /// Where the layer is stored, so that an upper is refused that shares storage with another layer.
-    /// None of a layer that cannot tell, or that no other layer can share anything with.
+    /// Where the layer is stored, so that the engine can refuse an upper that shares storage with another
+    /// layer. `None` if the layer cannot tell, or cannot share storage with any other layer.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn place(&self) -> Result<Option<Place>> {
         Ok(None)
     }
 
-    /// Tells other processes that the layer is in use as a lower, from now until it is dropped. Called
-    /// when a stack is made of it.
+    /// Shows other processes that the layer is in use as a lower, until it is dropped (with a lock, for
+    /// example). Called when a stack is built from it.
     ///
     /// # Errors
-    /// `busy` if another process has it as an upper; those of the layer.
+    /// `busy` if another process uses it as an upper; any error returned by the layer.
     fn mount_lower(&self) -> Result<()> {
         Ok(())
     }
 
-    /// Names of the extended attributes of `name`, or of `dir` itself where that is none.
-    /// Those that mean something to a mark format are left out.
+    /// The names of the extended attributes of `name`, or of `dir` itself if `name` is `None`, without
+    /// those that belong to a format of whiteouts.
     ///
     /// # Errors
-    /// Those of the layer. One that has no attributes answers an empty list.
+    /// Any error returned by the layer. A layer without attributes returns an empty list.
     fn xattrs(&self, dir: &Self::Dir, name: Option<Name<'_>>) -> Result<XattrNames> {
-        let _ = (dir, name); // Named for those who implement it.
+        let _ = (dir, name); // Named for implementers.
         Ok(Vec::new())
     }
 
-    /// The value of an extended attribute; none if there is no such attribute.
+    /// The value of an extended attribute. `None` if there is no such attribute.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn xattr(
         &self,
         dir: &Self::Dir,
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        let _ = (dir, name, attribute); // Named for those who implement it.
+        let _ = (dir, name, attribute); // Named for implementers.
         Ok(None)
     }
 }
@@ -182,18 +182,18 @@ pub trait Layer: Send + Sync + 'static {
 /// Names of extended attributes.
 pub type XattrNames = Vec<Box<[u8]>>;
 
-/// What a layer says about a name.
+/// The result of looking up a name in a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Nothing here: ask the next layer down.
+    /// The layer has nothing at this name: the engine looks in the next layer below.
     Absent,
-    /// Nothing here, and nothing below may show through (a whiteout).
+    /// A whiteout: the layer has no entry, and hides the name in the layers below.
     Hidden,
-    /// This.
+    /// An entry.
     Here {
-        /// What is known of it.
+        /// Its metadata.
         meta: Meta,
-        /// Whether it is a directory that lets nothing below show through.
+        /// Whether it is an opaque directory.
         opaque: bool,
     },
 }
@@ -203,14 +203,14 @@ pub enum Found {
 pub struct Entered<D> {
     /// The directory.
     pub dir: D,
-    /// What is known of it.
+    /// Its metadata.
     pub meta: Meta,
-    /// Whether it is known to let nothing below show through. If not,
-    /// [`is_opaque`](Layer::is_opaque) is asked when it matters.
+    /// Whether it is known to be opaque. If not, the engine calls [`is_opaque`](Layer::is_opaque) when it
+    /// matters.
     pub opaque: bool,
 }
 
-/// What a layer's listing says about a name.
+/// An item of a layer's listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
     /// A whiteout.
@@ -219,7 +219,7 @@ pub enum Listed {
     Here {
         /// The type.
         kind: Kind,
-        /// The inode number, equal to the one in [`Meta`]; 0 where the layer's listing has none.
+        /// The inode number, equal to the one in [`Meta`]; 0 if the layer's listing has none.
         inode: u64,
     },
 }

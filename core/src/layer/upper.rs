@@ -1,4 +1,4 @@
-//! The contract of the writable upper layer, and the types that its methods take.
+//! [`Upper`]: the trait for the writable upper layer, and the types of its arguments.
 
 use super::{Found, Layer, WriteAt};
 use crate::error::Result;
@@ -7,75 +7,76 @@ use crate::name::Name;
 #[cfg(feature = "native")]
 use crate::name::NameBuf;
 
-/// The one layer that takes changes. The engine has it for itself while it is mounted, and calls
-/// no two changes of one directory at the same time.
+/// The layer that all changes go to. The engine has exclusive use of it while it is mounted, and never
+/// makes two changes of one directory at the same time.
 ///
-/// Every name that a method is given says what the upper holds there ([`Over`]), since the
-/// engine knows; a method need not look again.
+/// For every name that a method replaces or removes, the engine passes what the upper holds there
+/// ([`Over`]): a method need not look it up again.
 ///
 /// # Crash safety
-/// `create`, `publish`, `remove`, `rename` and `link` are all or nothing: cut at any point
-/// inside one, the next mount shows the tree as before the call or as after it, never between.
-/// Likewise a call that fails changed nothing that can be seen. What is left to do once the
-/// change is visible (a superfluous mark) cannot fail the call: it is logged, and mended at the
-/// latest by the next [`mount`](Self::mount). `plain::faulty` (feature `conformance`) helps to try every
-/// cut.
+/// `create`, `publish`, `remove`, `rename` and `link` are all or nothing: after a crash at any point
+/// inside one, the next mount shows the tree as before the call or as after it, never a state between.
+/// Likewise a call that fails has made no visible change. Cleanup after the change is visible (of a
+/// superfluous whiteout) cannot fail the call: a failure is logged, and repaired by the next
+/// [`mount`](Self::mount) at the latest. `plain::faulty` (feature `conformance`) helps to test a crash at
+/// every point.
 ///
-/// A file that was opened for reading refuses to be written with `bad-descriptor`, but its times
-/// can be set, as by `futimens`.
+/// Writing to a file that was opened for reading fails with `bad-descriptor`, but its times can be set, as
+/// with `futimens`.
 pub trait Upper: Layer<File: WriteAt> {
-    /// Something being made where no reader can see it. Dropped unpublished, it is gone.
+    /// A file, directory or link under construction, invisible to readers. Dropping it unpublished
+    /// removes it.
     type Staged: Send + Sync + 'static;
     /// A file open for reading and writing.
     type Writable: WriteAt;
 
-    /// Takes the upper for this mount alone, and mends what the last mount left if it was cut:
-    /// staging is removed and leftover marks are reduced to the steady state.
+    /// Takes the upper for the exclusive use of this mount, and repairs what a crashed mount left: it
+    /// removes the staging area and superfluous whiteouts.
     ///
     /// With [`Durability::Volatile`] the upper need not survive a crash of the machine, so it
     /// never waits for the disk.
     ///
     /// # Errors
-    /// `busy` if another mount has it; `unsupported` if it holds what this format cannot be.
+    /// `busy` if another mount uses it; `unsupported` if its content does not fit this format.
     fn mount(&self, durability: Durability) -> Result<()>;
 
-    /// Ends the mount: removes the staging folder and gives the upper back. Called once, last.
+    /// Ends the mount: removes the staging area and releases the upper. Called once, as the last method.
     ///
     /// # Errors
-    /// Those of the layer; the upper is given back in any case.
+    /// Any error returned by the layer; the upper is released in any case.
     fn unmount(&self) -> Result<()>;
 
-    /// Begins something new, invisible until it is published.
+    /// Creates a file, directory or link that stays invisible until it is published.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn stage(&self, new: New<'_>) -> Result<Self::Staged>;
 
-    /// The data of a staged file; none of a directory or link.
+    /// The data of a staged file. `None` for a directory or link.
     fn staged_file<'a>(&self, staged: &'a Self::Staged) -> Option<&'a dyn WriteAt>;
 
-    /// Gives something staged the attributes of what it copies, times last.
+    /// Sets the attributes of a staged file, directory or link to those of its original, times last.
     ///
-    /// An upper that cannot give it the owner leaves out what that owner granted: the bits 06000 of
-    /// the mode and the attribute `security.capability`.
+    /// An upper that cannot set the owner leaves out the rights that come with the owner: the bits 06000
+    /// of the mode and the attribute `security.capability`.
     ///
     /// # Errors
-    /// Where an attribute that must be kept ([`Attributes`] says which) cannot be set.
+    /// If an attribute that must be kept ([`Attributes`] says which) cannot be set.
     fn dress(&self, staged: &Self::Staged, attributes: &Attributes) -> Result<()>;
 
-    /// What will be known of something staged once it has its name: type, number, times and
-    /// attributes as they are now, and one name. Asked before, so that nothing is left to fail
-    /// after.
+    /// The metadata that a staged file, directory or link will have once it is published: type, inode
+    /// number, times and attributes as they are now, and a link count of 1. The engine calls it before
+    /// publishing, so that no step that can fail is left afterwards.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn staged_meta(&self, staged: &Self::Staged) -> Result<Meta>;
 
-    /// Moves something staged to its name. Where it is a copy (`keep_times`), the directory's
-    /// own times stay as they were, so that nobody can tell. Returns the file, still open.
+    /// Moves a staged file, directory or link to its name. For a copy (`keep_times`) the directory's
+    /// own times are preserved, so that the copy-up is not visible. Returns the file, still open.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn publish(
         &self,
         staged: Self::Staged,
@@ -84,11 +85,11 @@ pub trait Upper: Layer<File: WriteAt> {
         keep_times: bool,
     ) -> Result<Option<Self::Writable>>;
 
-    /// Makes something that is whole at birth, in place: an empty file, a symbolic link, a
+    /// Creates in place what needs no further step to be complete: an empty file, a symbolic link, a
     /// directory that need not be opaque. Returns the file, open.
     ///
     /// # Errors
-    /// `exist` if there is an entry after all; those of the layer.
+    /// `exist` if there is an entry despite `over`; any error returned by the layer.
     fn create(
         &self,
         new: New<'_>,
@@ -96,19 +97,19 @@ pub trait Upper: Layer<File: WriteAt> {
         over: Over,
     ) -> Result<Option<Self::Writable>>;
 
-    /// Removes `what` stands at a name in the upper, if anything, and with [`Leave::Mark`]
-    /// hides what lies below.
+    /// Removes `what` the upper holds at a name, if anything, and with [`Leave::Mark`]
+    /// hides the name in the layers below.
     ///
     /// # Errors
-    /// `name-too-long`, before any change, if a mark is asked for and cannot be spelled;
-    /// those of the layer.
+    /// `name-too-long`, before any change, if the whiteout would need a name that is too long;
+    /// any error returned by the layer.
     fn remove(&self, at: At<'_, Self::Dir>, what: Over, leave: Leave) -> Result<()>;
 
-    /// Moves an entry, replacing what the upper holds at the target. A directory that has to
-    /// hide something at its new name was made opaque before.
+    /// Moves an entry, replacing what the upper holds at the target. The engine has made a directory
+    /// opaque beforehand if it must hide something at its new name.
     ///
     /// # Errors
-    /// As [`remove`](Self::remove), for the mark left at the source.
+    /// As [`remove`](Self::remove), for the whiteout left at the source.
     fn rename(
         &self,
         from: At<'_, Self::Dir>,
@@ -117,48 +118,50 @@ pub trait Upper: Layer<File: WriteAt> {
         leave: Leave,
     ) -> Result<()>;
 
-    /// The inside of a directory that is staged, to put copies into: they appear with it. None of an
-    /// upper that cannot do that: it is given one file at a time.
+    /// A handle of a staged directory, to put copies into: they appear together with it. An upper that
+    /// cannot do that returns `None`: the engine then copies one file at a time.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     #[cfg(feature = "native")]
     fn staged_dir(&self, staged: &Self::Staged) -> Result<Option<Self::Dir>> {
-        let _ = staged; // Named for those who implement it.
+        let _ = staged; // Named for implementers.
         Ok(None)
     }
 
-    /// Makes a copy inside of a [staged directory](Self::staged_dir), or of a directory that was made in it
-    /// so. Returns what is known of it; its attributes may be those of before.
+    /// Creates a copy in a [staged directory](Self::staged_dir), or in a directory that was created there
+    /// by this method. Returns its metadata, which may be from before the attributes were set.
     ///
     /// # Errors
-    /// Those of the layer, and of what fills it; as [`dress`](Self::dress).
+    /// Any error returned by the layer, or by [`Copied::fill`]; as [`dress`](Self::dress).
     #[cfg(feature = "native")]
     fn copy_into(&self, to: At<'_, Self::Dir>, copied: Copied<'_>) -> Result<Meta> {
-        let _ = (to, copied); // Named for those who implement it.
+        let _ = (to, copied); // Named for implementers.
         Err(crate::Errno::Unsupported.into())
     }
 
-    /// Gives a directory that was [made in a staged one](Self::copy_into) its attributes, once all is in it.
+    /// Sets the attributes of a directory that was [created in a staged one](Self::copy_into), once it has
+    /// all its entries.
     ///
     /// # Errors
     /// As [`dress`](Self::dress).
     #[cfg(feature = "native")]
     fn dress_dir(&self, at: At<'_, Self::Dir>, attributes: Attributes) -> Result<()> {
-        let _ = (at, attributes); // Named for those who implement it.
+        let _ = (at, attributes); // Named for implementers.
         Err(crate::Errno::Unsupported.into())
     }
 
-    /// [`rename`](Self::rename) of a directory to which that answered `cross-device`: by a copy, which
-    /// takes the place of the directory in one step as far as a later mount can see. `path` leads to the
+    /// Renames a directory for which [`rename`](Self::rename) failed with `cross-device`: by a copy, which
+    /// replaces the directory in one step as far as a later mount can see. `path` leads to the
     /// directory from the root. Until this returns, the caller uses no handle of
-    /// it or of a directory in it; afterwards it opens new ones.
+    /// the directory or of a directory in it; afterwards it opens new ones.
     ///
-    /// Returns which files have another number now.
+    /// Returns the files whose inode number changed.
     ///
     /// # Errors
-    /// `cross-device` where that cannot be done, or the upper does not do it; otherwise as
-    /// [`rename`](Self::rename). What the directory shows is as before, but it may be another one.
+    /// `cross-device` if that is not possible, or the upper does not support it; otherwise as
+    /// [`rename`](Self::rename). After an error the directory has the same content as before, but it may be
+    /// a new directory.
     #[cfg(feature = "native")]
     fn rename_by_copy(
         &self,
@@ -167,14 +170,15 @@ pub trait Upper: Layer<File: WriteAt> {
         (over, leave): (Over, Leave),
         path: &[NameBuf],
     ) -> Result<Vec<Renumbered>> {
-        let _ = (from, to, over, leave, path); // Named for those who implement it.
+        let _ = (from, to, over, leave, path); // Named for implementers.
         Err(crate::Errno::CrossDevice.into())
     }
 
-    /// What is known of what was just made at a name: of a directory nobody has to ask what it hides.
+    /// The metadata of an entry that was just created. For a directory it need not check for an opaque
+    /// whiteout.
     ///
     /// # Errors
-    /// As [`Layer::find`]; `no-entry` if it is gone.
+    /// As [`Layer::find`]; `no-entry` if it does not exist any more.
     fn created_meta(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Meta> {
         match self.find(dir, name)? {
             Found::Here { meta, .. } => Ok(meta),
@@ -185,31 +189,31 @@ pub trait Upper: Layer<File: WriteAt> {
     /// Gives a file of the upper another name.
     ///
     /// # Errors
-    /// `too-many-links`; those of the layer.
+    /// `too-many-links`; any error returned by the layer.
     fn link(&self, from: At<'_, Self::Dir>, to: At<'_, Self::Dir>, over: Over) -> Result<()>;
 
-    /// Lets nothing below show through `dir`. Without a change of its times.
+    /// Makes `dir` opaque, without a change of its times.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn set_opaque(&self, dir: &Self::Dir) -> Result<()>;
 
     /// Opens a regular file for reading and writing.
     ///
     /// # Errors
-    /// As [`Layer::open_file`]; `access` where the file's mode forbids it.
+    /// As [`Layer::open_file`]; `access` if the file's mode forbids it.
     fn open_write(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Writable>;
 
-    /// Sets the times of `name`, or of `dir` itself where that is none. Follows no link.
+    /// Sets the times of `name`, or of `dir` itself if `name` is `None`. Does not follow symbolic links.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn set_times(&self, dir: &Self::Dir, name: Option<Name<'_>>, times: SetTimes) -> Result<()>;
 
-    /// Sets an extended attribute of `name`, or of `dir` itself where that is none.
+    /// Sets an extended attribute of `name`, or of `dir` itself if `name` is `None`.
     ///
     /// # Errors
-    /// `unsupported` where there are none of that kind.
+    /// `unsupported` if the layer has no attributes of that kind.
     fn set_xattr(
         &self,
         dir: &Self::Dir,
@@ -218,73 +222,73 @@ pub trait Upper: Layer<File: WriteAt> {
         value: &[u8],
     ) -> Result<()>;
 
-    /// Removes an extended attribute of `name`, or of `dir` itself where that is none.
+    /// Removes an extended attribute of `name`, or of `dir` itself if `name` is `None`.
     ///
     /// # Errors
-    /// `no-entry` where it has no such attribute.
+    /// `no-entry` if it has no such attribute.
     fn remove_xattr(&self, dir: &Self::Dir, name: Option<Name<'_>>, attribute: &[u8])
     -> Result<()>;
 
-    /// Brings the names in `dir` to disk.
+    /// Syncs the names in `dir` to disk.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn sync_dir(&self, dir: &Self::Dir) -> Result<()>;
 
-    /// Brings the whole upper to disk.
+    /// Syncs the whole upper to disk.
     ///
     /// # Errors
-    /// Those of the layer.
+    /// Any error returned by the layer.
     fn sync_all(&self) -> Result<()>;
 
-    /// How much is stored, against the quota; none where the layer has no quota of its own.
+    /// The storage in use, and the quota. `None` if the layer has no quota of its own.
     fn usage(&self) -> Option<Usage> {
         None
     }
 
-    /// Whether the upper ends with the mount, and nothing but the overlay ever reads it. The engine
-    /// then keeps in memory what it would have to write on rename: a moved directory goes on showing the
-    /// lower directory that it came from, and the upper by itself does not hold what is in it. So a second
-    /// [`mount`](Self::mount) of such an upper has to fail.
+    /// Whether the upper ends with the mount, and only the overlay ever reads it. The engine then keeps in
+    /// memory what a rename would otherwise write: a moved directory still shows the content of its lower
+    /// directory, which the upper alone does not hold. So a second [`mount`](Self::mount) of such an upper
+    /// must fail.
     fn is_ephemeral(&self) -> bool {
         false
     }
 
-    /// Whether a crash of the machine keeps changes of names in the order in which they were made,
-    /// as [`Guarantees::ordered_names`](crate::plain::Guarantees::ordered_names) has it. Where it
-    /// does not, the engine syncs the names in a directory before a step that relies on them.
+    /// Whether changes of names survive a crash of the machine in the order in which they were made, as
+    /// in [`Guarantees::ordered_names`](crate::plain::Guarantees::ordered_names). If not, the engine syncs
+    /// the names in a directory before a step that relies on them.
     fn keeps_order(&self) -> bool {
         true
     }
 
-    /// Whether [`sync_all`](Self::sync_all) brings all data to disk and says what it could not, as
-    /// [`Guarantees::syncs_whole`](crate::plain::Guarantees::syncs_whole) has it. Of many copies not each
-    /// is synced then.
+    /// Whether [`sync_all`](Self::sync_all) brings all data to disk and reports failed writes, as
+    /// in [`Guarantees::syncs_whole`](crate::plain::Guarantees::syncs_whole). The engine then need not sync
+    /// each of many copies.
     fn syncs_whole(&self) -> bool {
         false
     }
 
-    /// Whether closing a file may report an error of an earlier write, as
-    /// [`Guarantees::errors_at_write`](crate::plain::Guarantees::errors_at_write) has it. Then a
-    /// volatile overlay syncs a copy as well before it publishes it.
+    /// Whether closing a file may report an error of an earlier write: the opposite of
+    /// [`Guarantees::errors_at_write`](crate::plain::Guarantees::errors_at_write). If so, a
+    /// volatile overlay too syncs a copy before it publishes it.
     fn may_fail_at_close(&self) -> bool {
         false
     }
 
-    /// Whether the upper itself refuses to open a file whose mode forbids that. The engine does it for
-    /// one that does not.
+    /// Whether the upper itself refuses to open a file whose mode forbids it. If not, the engine checks
+    /// the mode.
     fn enforces_modes(&self) -> bool {
         true
     }
 
-    /// Whether a handle stays that of its directory when it, or one above it, is renamed, as
-    /// [`Plain::handles_follow_rename`](crate::plain::Plain::handles_follow_rename) has it.
+    /// Whether a handle still refers to its directory after the directory, or one above it, is renamed, as
+    /// in [`Plain::handles_follow_rename`](crate::plain::Plain::handles_follow_rename).
     fn handles_follow_rename(&self) -> bool {
         true
     }
 }
 
-/// A file that has another number since [`Upper::rename_by_copy`].
+/// A file whose inode number changed in [`Upper::rename_by_copy`].
 #[cfg(feature = "native")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renumbered {
@@ -292,20 +296,21 @@ pub struct Renumbered {
     pub before: (u64, u64),
     /// Device and inode number now.
     pub after: (u64, u64),
-    /// Whether names elsewhere kept the number: the file is another one than theirs now.
+    /// Whether other names of the file, outside the directory, kept the old number: they now refer to
+    /// another file.
     pub is_shared: bool,
 }
 
-/// A copy that is made inside of a staged directory.
+/// A copy to create in a staged directory.
 #[cfg(feature = "native")]
 pub struct Copied<'a> {
-    /// What it is. A directory gets its attributes [later](Upper::dress_dir).
+    /// The type. A directory gets its attributes [later](Upper::dress_dir).
     pub new: New<'a>,
     /// Its attributes.
     pub attributes: Attributes,
-    /// Fills a file.
+    /// Writes the data of a file.
     pub fill: &'a mut dyn FnMut(&dyn WriteAt) -> Result<()>,
-    /// Whether a file is synced.
+    /// Whether to sync a file.
     pub sync: bool,
 }
 
@@ -320,10 +325,10 @@ impl std::fmt::Debug for Copied<'_> {
     }
 }
 
-/// What an upper has to survive.
+/// The crashes that an upper must survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// A crash of the machine: what was synced is there, and no change is there by half.
+    /// A crash of the machine: synced data survives, and no change survives in part.
     Durable,
     /// A crash of the process.
     Volatile,
@@ -336,13 +341,13 @@ pub struct At<'a, D> {
     pub dir: &'a D,
     /// The name in it.
     pub name: Name<'a>,
-    /// When names in the directory last changed (its `mtime`), where who calls knows: a layer
-    /// that has to put that time back then need not ask.
+    /// The directory's `mtime`, if the caller knows it: a layer that must restore it then need not read
+    /// it.
     pub modified: Option<Timestamp>,
 }
 
 impl<'a, D> At<'a, D> {
-    /// A name in a directory of which nothing is known.
+    /// A name in a directory whose `mtime` the caller does not know.
     pub fn new(dir: &'a D, name: Name<'a>) -> Self {
         Self {
             dir,
@@ -360,21 +365,21 @@ impl<D> Clone for At<'_, D> {
 
 impl<D> Copy for At<'_, D> {}
 
-/// Something to make.
+/// The type of a new file, directory or link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum New<'a> {
     /// An empty regular file.
     File,
     /// An empty directory.
     Dir {
-        /// Whether it hides what lies below its name.
+        /// Whether it is opaque.
         opaque: bool,
     },
     /// A symbolic link with this target.
     Symlink(&'a [u8]),
 }
 
-/// What the upper itself holds at a name, which a change puts something over.
+/// What the upper itself holds at a name that a change replaces or removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
     /// Nothing.
@@ -383,23 +388,23 @@ pub enum Over {
     Mark,
     /// Anything but a directory.
     File,
-    /// A directory that shows no entries; it may hold marks.
+    /// A directory that shows no entries; it may contain whiteouts.
     EmptyDir,
 }
 
 /// What a removal leaves at the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leave {
-    /// Nothing: nothing of that name lies below.
+    /// Nothing: no layer below has the name.
     Nothing,
-    /// A whiteout, since something lies below.
+    /// A whiteout, since a layer below has the name.
     Mark,
 }
 
-/// The attributes of a file that its copy takes over.
+/// The attributes of a file that are copied with it.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes {
-    /// Permission bits. Must be kept, but for set-id bits without the owner.
+    /// Permission bits. Must be kept, except set-id bits if the owner is not.
     pub mode: Option<u32>,
     /// User and group. Kept where permitted.
     pub owner: Option<(u32, u32)>,
@@ -410,42 +415,42 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// What of them is left to be set of a copy that is as `made`.
+    /// The attributes that are left to set on a copy with the metadata `made`.
     pub(crate) fn beyond(mut self, made: &Meta) -> Self {
         if self.owner.is_none() && made.owner.is_some() {
-            // Granted by an owner who is not known, and so cannot be kept.
+            // These rights come with an owner that is not known, so they cannot be kept.
             self.revoke_rights();
         }
         self.owner = self.owner.filter(|owner| Some(*owner) != made.owner);
-        // A new owner takes bits of the mode away, and an attribute may be an ACL, which sets some.
+        // Changing the owner clears bits of the mode, and an attribute may be an ACL, which sets some.
         if self.owner.is_none() && self.xattrs.is_empty() {
             self.mode = self.mode.filter(|mode| Some(*mode) != made.mode);
         }
         self
     }
 
-    /// Whether they give who runs the file the rights of its owner, or more.
+    /// Whether they give a user who runs the file the rights of its owner, or more.
     pub(crate) fn grant_rights(&self) -> bool {
         self.mode.is_some_and(|mode| mode & SET_ID != 0)
             || self.xattrs.iter().any(|(name, _)| **name == *CAPABILITY)
     }
 
-    /// Takes that away.
+    /// Removes the attributes that give such rights.
     pub(crate) fn revoke_rights(&mut self) {
         self.mode = self.mode.map(|mode| mode & !SET_ID);
         self.xattrs.retain(|(name, _)| **name != *CAPABILITY);
     }
 }
 
-/// What an upper holds, against what it may hold.
+/// The storage that an upper uses, and its quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes of data stored.
     pub bytes: u64,
-    /// Most bytes of data.
+    /// Maximum bytes of data.
     pub max_bytes: u64,
     /// Files, directories and links stored.
     pub inodes: u64,
-    /// Most of them.
+    /// Maximum number of files, directories and links.
     pub max_inodes: u64,
 }

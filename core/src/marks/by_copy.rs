@@ -1,8 +1,8 @@
-//! Rename of a directory that the storage cannot rename, by a copy.
+//! Rename by a copy, for a directory that the storage cannot rename.
 //!
-//! The kernel's overlayfs answers `cross-device` for a directory that came with an image. So the
-//! directory is built anew in the work folder: directories are made, and everything else gets a second
-//! name there (a hard link), so that no data is copied and files stay the files that they are.
+//! The kernel's overlayfs fails with `cross-device` for a directory of a lower layer. So the engine
+//! rebuilds the directory in the work folder: it creates directories, and gives everything else a second
+//! name there (a hard link), so that no data is copied and files keep their identity.
 //!
 //! ```text
 //!   copied       upper/a/f              upper/.wh..wh.work/TREE/f
@@ -12,11 +12,11 @@
 //!   done         upper/b/f
 //! ```
 //! The rename out of the work folder is the step at which the call happens. As long as both the tree and
-//! the record are in the work folder, it has not: whatever is missing of `a` is linked back from the
-//! tree, after a failure at once and after a cut at the next mount ([`recover`]). The tree without the
+//! the record are in the work folder, it has not happened: missing entries of `a` are linked back from the
+//! tree, at once after a failure and at the next mount after a crash ([`recover`]). A tree without a
 //! record is dropped, since then nothing of `a` was removed.
 //!
-//! Nobody may look into the directory meanwhile.
+//! No other thread may read the directory meanwhile.
 
 use super::dress::Dressed;
 use super::kernel::is_never_copied;
@@ -34,13 +34,15 @@ use crate::name::{Name, NameBuf};
 use crate::plain::{Access, Plain};
 use crate::walk::{self, Visitor};
 
-/// The copy. A version that does not know these names refuses the upper, since it would drop them.
+/// The name of the copy. A version that does not know these names refuses the upper, since it would
+/// otherwise drop them.
 const TREE: &[u8] = b"wasi-overlay-2-tree";
-/// The path of the directory that is removed: each name with a NUL after it.
+/// The name of the record: the path of the directory that is removed, each component followed by a NUL.
 const RECORD: &[u8] = b"wasi-overlay-2-record";
 
-/// Files of which the storage would make several if each of their names were linked: the kernel's
-/// overlayfs, where they have several names in the image. The first link of each, by its number.
+/// The name of a folder with a link to each file of which the storage would make several files if each of its
+/// names were linked. This happens on the kernel's overlayfs, with files that have several names in a lower
+/// layer. It holds the first link of each file, named by the file's number.
 const SHARED: &[u8] = b"wasi-overlay-2-shared";
 
 fn tree() -> Name<'static> {
@@ -55,7 +57,7 @@ fn record() -> Name<'static> {
     Name::checked(RECORD)
 }
 
-/// Whether a name in the work folder is one of these.
+/// Whether a name in the work folder is one of these three.
 pub(super) fn is_ours(name: Name<'_>) -> bool {
     matches!(name.as_bytes(), TREE | RECORD | SHARED)
 }
@@ -77,7 +79,7 @@ impl<P: Plain> MarkedUpper<P> {
         let renumbered = match staged {
             Ok(renumbered) => renumbered,
             Err(error) => {
-                // The record first: with it, the tree would be the newer one.
+                // The record first: with a record, the tree would count as complete.
                 let dropped = site.drop_record().and_then(|()| site.drop_tree());
                 if dropped.is_err() {
                     self.half_moved.note();
@@ -101,7 +103,7 @@ impl<P: Plain> MarkedUpper<P> {
             self.afterwards(from.name, restored);
             return Err(error);
         }
-        // Without the record, the tree would be lost if its new name were.
+        // Without the record, losing the new name would lose the tree.
         let dropped = site.barrier(to.dir).and_then(|()| site.drop_record());
         self.afterwards(to.name, dropped);
         Ok(renumbered)
@@ -139,8 +141,8 @@ impl<P: Plain> MarkedUpper<P> {
     }
 }
 
-/// The answer where something in the directory cannot have a second name: that of the storage to the
-/// rename.
+/// The error if something in the directory cannot have a second name: `cross-device`, as the storage
+/// returned for the rename.
 fn refused(error: Error) -> Error {
     match error.errno() {
         Errno::Access
@@ -158,11 +160,11 @@ fn refused(error: Error) -> Error {
     }
 }
 
-/// Finishes what was under way when the last mount was cut: the directory is at one of its two
-/// names, and whole. What was in the upper before has to be on disk already.
+/// Completes or undoes a rename that a crash interrupted: afterwards the directory is complete, at one of
+/// its two names. The upper must have been synced before.
 ///
 /// # Errors
-/// Those of the tree.
+/// Any error returned by the tree.
 pub(super) fn recover<P: Plain>(
     site: &Site<'_, P>,
     root: impl FnOnce() -> Result<P::Dir>,
@@ -182,7 +184,7 @@ pub(super) fn recover<P: Plain>(
         for name in names {
             match plain.open_dir(&dir, Name::new(name)?) {
                 Ok(next) => dir = next,
-                // Its last name was removed by then, and with it what was left of the directory.
+                // The directory's last name, and with it the rest of the directory, was already removed.
                 Err(error) if matches!(error.errno(), Errno::NoEntry | Errno::NotDirectory) => {
                     is_there = false;
                     break;
@@ -198,7 +200,8 @@ pub(super) fn recover<P: Plain>(
 }
 
 impl<P: Plain> Site<'_, P> {
-    /// Copies the directory `from` to `to`. Where it is put back (`is_restored`), what is there is left.
+    /// Copies the directory `from` to `to`. When it restores a directory (`is_restored`), existing entries
+    /// are left as they are.
     fn copy(
         &self,
         from: (&P::Dir, Name<'_>),
@@ -224,12 +227,12 @@ impl<P: Plain> Site<'_, P> {
         Ok(copy.end())
     }
 
-    /// Puts back what is missing of a directory that was being removed.
+    /// Restores the missing entries of a directory whose removal was interrupted.
     fn restore(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
         self.copy((self.work, tree()), (dir, name), true).map(drop)
     }
 
-    /// Removes the copy, if it is there.
+    /// Removes the copy, if it exists.
     pub(super) fn drop_tree(&self) -> Result<()> {
         self.drop_dir(shared())?;
         self.drop_dir(tree())
@@ -245,7 +248,7 @@ impl<P: Plain> Site<'_, P> {
     /// Moves the copy to its name.
     fn publish(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
         let plain = self.plain;
-        // A move needs the permission to write in what is moved, since its `..` changes.
+        // Moving a directory needs permission to write in it, since its `..` changes.
         let granted = grant::write(plain, self.work, Some(tree()))?;
         let moved = plain.rename(self.work, tree(), dir, name);
         if moved.is_ok() {
@@ -291,7 +294,7 @@ impl<P: Plain> Site<'_, P> {
         }
     }
 
-    /// Removes the record, if it is there.
+    /// Removes the record, if it exists.
     fn drop_record(&self) -> Result<()> {
         match self.plain.remove_file(self.work, record()) {
             Err(error) if error.is_not_found() => Ok(()),
@@ -306,7 +309,7 @@ struct Copy<'a, P: Plain> {
     is_restored: bool,
     /// The folder [`SHARED`], once there is such a file.
     shared: Option<P::Dir>,
-    /// These files by their numbers: how many names they had, and how many were linked.
+    /// These files by their numbers: how many names they had, and how many of those were linked.
     broken: HashMap<Number, (u64, u64)>,
     renumbered: Vec<Renumbered>,
 }
@@ -319,7 +322,7 @@ fn number(meta: &Meta) -> Number {
 }
 
 impl<P: Plain> Copy<'_, P> {
-    /// Makes a directory that only its owner can use, until it has its attributes.
+    /// Creates a directory that only its owner can use, until it gets its attributes.
     fn make(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
         self.unless_there(self.site.plain.create_dir(dir, name, OWNER_ALL))
     }
@@ -380,7 +383,7 @@ impl<P: Plain> Copy<'_, P> {
         }
     }
 
-    /// The files that have other numbers.
+    /// The files whose numbers changed.
     fn end(self) -> Vec<Renumbered> {
         let mut renumbered = self.renumbered;
         for file in &mut renumbered {
@@ -390,7 +393,7 @@ impl<P: Plain> Copy<'_, P> {
         renumbered
     }
 
-    /// Gives a directory the attributes of what it copies, now that everything is in it.
+    /// Copies the attributes of a directory, once all its entries are copied.
     fn finish(&mut self, from: (&P::Dir, Name<'_>), to: (&P::Dir, Name<'_>)) -> Result<()> {
         let plain = self.site.plain;
         let before = plain.meta(from.0, Some(from.1))?;

@@ -1,8 +1,8 @@
 //! The steps of each change of an upper.
 //!
-//! `●` is the step at which a call happens. What comes before is taken back if the call fails;
-//! what comes after cannot fail it any more: it is logged, and mended when the mount ends.
-//! Where there is more than one of them, the work folder is there (`work.rs`).
+//! `●` is the step at which a call happens. Earlier steps are undone if the call fails. Later steps cannot
+//! fail the call any more: a failure is logged, and repaired when the mount ends.
+//! The work folder exists during every change that has more than one step (`work.rs`).
 
 use super::kernel;
 use super::mounts;
@@ -98,7 +98,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                 self.plain().create_dir(to.dir, to.name, 0o777)?;
                 None
             }
-            // It hides something, so it is not whole without its mark.
+            // It hides something, so it is not complete without its opaque whiteout.
             New::Dir { .. } => {
                 let staged = self.stage(New::Dir { opaque: true })?;
                 return self.publish(staged, to, over, false);
@@ -123,7 +123,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                     return Ok(());
                 };
                 self.begin(false)?;
-                // ● The mark hides nothing: with it or without, the name is not there.
+                // ● The whiteout hides nothing: the name does not exist, with or without it.
                 oci::clear(self.plain(), at.dir, mark.name())
             }
             (Over::Nothing | Over::Mark, Leave::Mark) => {
@@ -151,7 +151,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
             (Over::EmptyDir, _) => {
                 if leave == Leave::Nothing {
                     self.begin(false)?;
-                    // ● Most have no marks that would have to go first.
+                    // ● Most have no whiteouts that would have to be removed first.
                     match self.plain().remove_dir(at.dir, at.name) {
                         Err(error) if is_not_empty(&error) => {}
                         removed => return removed,
@@ -314,7 +314,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     }
 }
 
-/// Whether a directory was not removed for what is in it. POSIX has two codes for that.
+/// Whether a directory was not removed because it is not empty. POSIX allows two codes for that.
 fn is_not_empty(error: &Error) -> bool {
     matches!(error.errno(), Errno::NotEmpty | Errno::Exist)
 }

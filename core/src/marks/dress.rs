@@ -1,4 +1,4 @@
-//! The attributes of a copy.
+//! Setting the attributes of a copy: owner, extended attributes, mode, times.
 
 use super::kernel::is_never_copied;
 use crate::error::{Errno, Error, Result};
@@ -7,25 +7,25 @@ use crate::meta::{CAPABILITY, Kind, Meta, SET_ID};
 use crate::name::Name;
 use crate::plain::Plain;
 
-/// A copy that gets its attributes.
+/// A copy whose attributes are set.
 pub(super) struct Dressed<'a, P: Plain> {
     pub(super) plain: &'a P,
     pub(super) dir: &'a P::Dir,
     pub(super) name: Name<'a>,
     pub(super) kind: Kind,
-    /// It, if it is an open file.
+    /// The open file, if it is one.
     pub(super) file: Option<&'a P::File>,
 }
 
 impl<P: Plain> Dressed<'_, P> {
-    /// Takes over the attributes of what is copied.
+    /// Sets the attributes of the copy to those of the original.
     ///
     /// The order matters: a change of owner clears set-id bits and capabilities, an ACL comes
-    /// with mode bits, and every one of these steps moves a time.
+    /// with mode bits, and each of these steps updates a time.
     ///
-    /// Where the owner cannot be kept, set-id bits and capabilities are left out: the lower's owner
-    /// granted them, and they would give the rights of another user. So does `cp -p`, for
-    /// directories too, since the group that a set-group-id directory hands on is another one.
+    /// If the owner cannot be kept, set-id bits and capabilities are left out: the lower's owner
+    /// granted them, and they would give the rights of another user. `cp -p` does the same, for
+    /// directories too, since a set-group-id directory would pass on another group.
     pub(super) fn dress(&self, attributes: &Attributes) -> Result<()> {
         if cfg!(feature = "native") {
             self.set_rights(attributes)?;
@@ -71,8 +71,8 @@ impl<P: Plain> Dressed<'_, P> {
         Ok(())
     }
 
-    /// Gives it an owner, where that is permitted. Returns whether it has that owner, as far as
-    /// `attributes` grant something with it.
+    /// Sets the owner, if permitted. Returns whether the copy has that owner, which is checked only if
+    /// `attributes` grant rights with it.
     fn set_owner(&self, owner: (u32, u32), attributes: &Attributes) -> Result<bool> {
         let name = Some(self.name);
         let is_set = where_permitted(self.plain.set_owner(self.dir, name, owner))?;
@@ -104,8 +104,8 @@ impl<P: Plain> Dressed<'_, P> {
     }
 }
 
-/// Lets a refusal pass: only root may give files away, and not every filesystem has every
-/// attribute. A fault (a full disk) stays one. Returns whether it was permitted.
+/// Accepts a refusal: only root may change the owner, and not every filesystem has every
+/// attribute. A fault (a full disk) remains an error. Returns whether the step was permitted.
 fn where_permitted(result: Result<()>) -> Result<bool> {
     match result {
         Ok(()) => Ok(true),

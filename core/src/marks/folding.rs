@@ -1,13 +1,13 @@
-//! Uppers whose filesystem folds case: `.WH.x` is the whiteout of `x` there, and names that differ in
-//! case alone are one. An overlay cannot work on either, so such an upper is refused.
+//! Refusal of uppers whose filesystem folds case: there `.WH.x` is the whiteout of `x`, and names that
+//! differ only in case are one name. An overlay cannot work with either.
 
 use crate::error::{Errno, Error, Result};
 use crate::name::Name;
 use crate::plain::Plain;
 
-/// Fails if `root` finds its entry `name` by `other`, which is the same in another case.
+/// Fails if `root` finds its entry `name` under `other`, the same name in another case.
 ///
-/// Where case counts, this is one look at a name that is not there.
+/// On a case-sensitive filesystem this is one lookup of a name that does not exist.
 pub(super) fn check<P: Plain>(
     plain: &P,
     root: &P::Dir,
@@ -20,15 +20,15 @@ pub(super) fn check<P: Plain>(
         Err(error) => return Err(error),
     };
     let own = plain.meta(root, Some(name))?;
-    // Where case counts, there may be another of that name.
+    // A case-sensitive filesystem may have another file of that name.
     if (own.device, own.inode) != (other.device, other.inode) {
         return Ok(());
     }
     Err(Error::new(
         Errno::Unsupported,
-        "the filesystem takes names that differ in case alone for one name, as vfat and \
-         directories with ext4's casefold do, so a guest could make whiteouts: give an upper on \
-         a filesystem where case counts",
+        "the filesystem takes names that differ only in case for one name, as vfat and \
+         directories with ext4's casefold do, so a guest could make whiteouts: use an upper on \
+         a case-sensitive filesystem",
     )
     .in_layer(|| plain.label()))
 }

@@ -1,9 +1,9 @@
-//! What nobody is to notice is done even where nobody may write.
+//! Temporary write permission for the owner of a directory, so that internal steps succeed.
 //!
-//! A copy gets to its name, and a mark into or out of its directory, in directories without the
-//! owner's write bit too: a plain directory would allow the guest's call, since it needs neither.
-//! Our own user owns the directories of an upper; it grants itself the bit for the time of the
-//! step. Cut in between, the bit stays set.
+//! The engine publishes a copy, and creates or removes a whiteout, even in a directory without the
+//! owner's write bit: a plain directory would allow the guest's call, since that needs neither step.
+//! The process owns the directories of an upper, so it sets the bit for the duration of the
+//! step. After a crash in between, the bit stays set.
 
 use crate::error::{Errno, Result};
 use crate::name::Name;
@@ -11,10 +11,11 @@ use crate::plain::Plain;
 
 const OWNER_WRITES: u32 = 0o200;
 
-/// The mode that a directory has to go back to.
+/// The mode to restore on a directory.
 pub(super) struct Granted(u32);
 
-/// Lets the owner write in `name`, or in `dir` itself where that is none; none where it may.
+/// Adds the owner's write bit to `name`, or to `dir` itself if `name` is `None`. Returns `None` if it is
+/// set already.
 pub(super) fn write<P: Plain>(
     plain: &P,
     dir: &P::Dir,
@@ -32,7 +33,7 @@ pub(super) fn write<P: Plain>(
     }
 }
 
-/// Takes it back.
+/// Restores the mode.
 pub(super) fn take_back<P: Plain>(
     plain: &P,
     dir: &P::Dir,
@@ -45,12 +46,12 @@ pub(super) fn take_back<P: Plain>(
     {
         tracing::warn!(
             layer = %plain.label(), %error,
-            "cannot take back the permission to write in a directory, which a step needed"
+            "cannot restore the mode of a directory, to which a step added write permission"
         );
     }
 }
 
-/// Does `step` in `dir`, and if that is forbidden, once more with permission.
+/// Runs `step` in `dir`, and if it is denied, once more with write permission.
 pub(super) fn within<P: Plain, T>(
     plain: &P,
     dir: &P::Dir,

@@ -1,4 +1,4 @@
-//! Moves by a copy that failed and could not be taken back at once.
+//! [`HalfMoved`]: a flag for a rename by copy that failed and could not be undone at once.
 //!
 //! Lock order: `recovering`, which is held across calls of the tree; then the work folder's state.
 
@@ -10,14 +10,14 @@ use crate::sync::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a move failed, and what was removed could not be put back: on a full disk, say.
+/// Whether a rename failed and the removed entries could not be restored, on a full disk for example.
 ///
-/// It is put back before the next change: a name that a guest removes meanwhile would come back with the
-/// others. And before the next directory is opened: it may be one of those that are missing.
+/// They are restored before the next change: otherwise a name that a guest removes meanwhile would come
+/// back with them. They are also restored before the next open of a directory, which may be a missing one.
 #[derive(Debug, Default)]
 pub(super) struct HalfMoved {
     is: AtomicBool,
-    /// Held while it is put back.
+    /// Held during the restoration.
     recovering: Mutex<()>,
 }
 
@@ -26,18 +26,19 @@ impl HalfMoved {
         self.is.store(true, Ordering::Release);
     }
 
-    /// Puts back what a move left out.
+    /// Restores entries that a failed rename removed, if there are any.
     ///
     /// # Errors
-    /// Those of the tree: the next change tries again.
+    /// Any error returned by the tree: the next change tries again.
     #[inline]
     pub(super) fn end<P: Plain>(
         &self,
         folder: impl FnOnce() -> Result<Arc<Folder<P>>>,
     ) -> Result<()> {
-        match self.is.load(Ordering::Acquire) {
-            true => self.put_back(&folder()?),
-            false => Ok(()),
+        if self.is.load(Ordering::Acquire) {
+            self.put_back(&folder()?)
+        } else {
+            Ok(())
         }
     }
 

@@ -1,4 +1,4 @@
-//! The form of Linux's overlayfs and of fuse-overlayfs, recognized in lowers.
+//! The whiteout format of Linux's overlayfs and fuse-overlayfs, recognized in lowers.
 //!
 //! See [overlayfs] on whiteouts, opaque directories, `redirect_dir` and `metacopy`.
 //!
@@ -12,22 +12,22 @@ use crate::name::Name;
 use crate::plain::Plain;
 use std::ops::ControlFlow;
 
-/// Where overlays keep their own attributes: the kernel's as root and with `userxattr`, and
-/// fuse-overlayfs's.
+/// The namespaces of overlay attributes: those of the kernel's overlayfs as root and with `userxattr`, and
+/// that of fuse-overlayfs.
 const NAMESPACES: [&[u8]; 3] = [
     b"trusted.overlay.",
     b"user.overlay.",
     b"user.fuseoverlayfs.",
 ];
 
-/// What an attribute means to an overlay.
+/// The meaning of an overlay attribute.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Opaque,
     Whiteout,
     Redirect,
     Metacopy,
-    /// Bookkeeping (`origin`, `impure`, `uuid`, …) that changes nothing for a reader.
+    /// Bookkeeping (`origin`, `impure`, `uuid`, …) without a meaning for readers.
     None,
 }
 
@@ -44,7 +44,7 @@ fn meaning(attribute: &[u8]) -> Option<Meaning> {
     })
 }
 
-/// Whether the attribute belongs to an overlay: such are never shown, copied or set.
+/// Whether the attribute belongs to an overlay. Such attributes are never shown, copied or set.
 pub(crate) fn is_overlay_attribute(attribute: &[u8]) -> bool {
     meaning(attribute).is_some()
 }
@@ -66,15 +66,15 @@ fn visible(mut attributes: XattrNames) -> XattrNames {
     attributes
 }
 
-/// Whether the file is a whiteout by its type: a character device 0:0.
+/// Whether the file is a whiteout by its type, a character device 0:0.
 pub(super) fn is_mark(meta: &Meta) -> bool {
     meta.kind == Kind::CharDevice && meta.rdev == 0
 }
 
 /// Whether a regular file is a whiteout by its attribute.
 ///
-/// An ordinary file costs no call: a whiteout is empty, and a file whose data the kernel left
-/// in another layer (`metacopy`) has less storage than bytes.
+/// For an ordinary file this makes no call: a whiteout is empty, and a file whose data the kernel left
+/// in another layer (`metacopy`) has less storage than its size.
 pub(super) fn is_attribute_mark<P: Plain>(
     plain: &P,
     dir: &P::Dir,
@@ -98,11 +98,10 @@ pub(super) fn is_attribute_mark<P: Plain>(
     Ok(whiteout)
 }
 
-/// Refuses a file whose data lies in another layer, and that could be opened as `file`. Returns the
-/// attributes that a reader may see.
+/// Refuses an open `file` whose data lies in another layer. Returns the attributes that a reader may see.
 ///
-/// Its storage told already in most cases, but a file's attributes may take blocks of their own
-/// (ext4, xfs), and those count like blocks of data: a small file without data looks whole.
+/// In most cases the storage of the file has shown it before. But a file's attributes may take blocks of
+/// their own (ext4, xfs), which count like blocks of data: a small file without data then looks complete.
 pub(super) fn check_data<P: Plain>(
     plain: &P,
     file: &P::File,
@@ -121,33 +120,33 @@ pub(super) fn check_data<P: Plain>(
     }
 }
 
-/// What the attributes of a directory mean.
+/// The meaning of a directory's overlay attributes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct DirMarks {
-    /// Whether it hides what lies below.
+    /// Whether it is opaque.
     pub(super) opaque: bool,
-    /// Whether files in it may be whiteouts by attribute, as far as listings go: the kernel marks
-    /// such a directory (`opaque=x`), so that other listings need not look at each file.
+    /// Whether a listing must expect files that are whiteouts by attribute: the kernel flags such a
+    /// directory (`opaque=x`), so that listings of other directories need not check each file.
     pub(super) holds_marks: bool,
 }
 
-/// The marks of the directory `name` in `dir`.
+/// The overlay attributes of the directory `name` in `dir`.
 pub(super) fn marks_of<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<DirMarks> {
     read_marks(plain, dir, Some(name), Some(name))
 }
 
-/// The marks of `dir`, which its parent has as `name`.
+/// The overlay attributes of `dir`, which has the name `name` in its parent.
 pub(super) fn marks_inside<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<DirMarks> {
     read_marks(plain, dir, None, Some(name))
 }
 
-/// The marks of the root of a layer, which has no place that it could have moved from.
+/// The overlay attributes of the root of a layer, for which a redirect has no meaning.
 pub(super) fn marks_of_root<P: Plain>(plain: &P, root: &P::Dir) -> Result<DirMarks> {
     read_marks(plain, root, None, None)
 }
 
-/// The marks of the directory `name`, or of `dir` itself where that is none. One that is called
-/// something has its content in this layer, or is refused.
+/// The overlay attributes of the directory `name`, or of `dir` itself if `name` is `None`. A directory with
+/// a name (`called`) is refused if its content lies in another layer.
 fn read_marks<P: Plain>(
     plain: &P,
     dir: &P::Dir,
@@ -160,7 +159,7 @@ fn read_marks<P: Plain>(
         match (meaning(&attribute), called) {
             (Some(Meaning::Opaque), _) => {
                 let value = plain.xattr(dir, name, &attribute).map_err(named)?;
-                // It was listed: what cannot be had is withheld.
+                // The attribute was listed, so if it has no value, access is denied.
                 let value = value.ok_or_else(|| named(Errno::Access.into()))?;
                 marks.opaque |= value == b"y";
                 marks.holds_marks |= value == b"x";
@@ -173,7 +172,7 @@ fn read_marks<P: Plain>(
     Ok(marks)
 }
 
-/// How an entry is listed; none if it went away.
+/// The form in which an entry is listed. `None` if it was removed meanwhile.
 pub(super) fn listed<P: Plain>(
     plain: &P,
     dir: &P::Dir,
@@ -197,8 +196,8 @@ pub(super) fn listed<P: Plain>(
     Ok(Some(if hidden { Listed::Hidden } else { here }))
 }
 
-/// Refuses an upper whose root shows that another overlay wrote it. Whiteouts deeper down are
-/// refused when they are met.
+/// Refuses an upper whose root shows that another overlay filesystem wrote it. Whiteouts deeper down are
+/// refused when they are found.
 pub(super) fn check_upper<P: Plain>(plain: &P, root: &P::Dir) -> Result<()> {
     let mut devices = Vec::new();
     plain.list(root, &mut |name, kind, _| {
@@ -223,7 +222,7 @@ pub(super) fn check_upper<P: Plain>(plain: &P, root: &P::Dir) -> Result<()> {
     }
 }
 
-/// The error that refuses an upper for a whiteout of another form.
+/// The error that refuses an upper because of a whiteout in another format.
 pub(super) fn foreign_upper<P: Plain>(plain: &P, name: Name<'_>) -> Error {
     refused_upper(plain, format_args!("holds the whiteout {name}"))
 }
@@ -284,8 +283,8 @@ fn foreign<P: Plain>(plain: &P, name: Name<'_>, attribute: &[u8]) -> Error {
     .in_layer(|| plain.label())
 }
 
-/// Whether a copy must not take over the attribute: it belongs to an overlay, or the system's
-/// security modules set it on every file anew.
+/// Whether the attribute must not be copied: it belongs to an overlay, or the system's
+/// security modules set it anew on every file.
 pub(crate) fn is_never_copied(attribute: &[u8]) -> bool {
     matches!(
         attribute,

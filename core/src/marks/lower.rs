@@ -1,4 +1,4 @@
-//! A plain tree as a lower layer: what its marks mean.
+//! [`Marked`]: a plain tree as a lower layer, with whiteouts in any format.
 
 use super::kernel::{self, DirMarks};
 use super::mounts;
@@ -14,10 +14,10 @@ use crate::plain::{Access, Plain};
 use once_cell::race::OnceBool;
 use std::ops::ControlFlow;
 
-/// A plain tree as a read-only layer, with marks in any form.
+/// A plain tree as a read-only layer, with whiteouts in any format.
 ///
-/// Attributes are read as this process may read them: without `CAP_SYS_ADMIN` Linux hides
-/// `trusted.*`, so opaque directories of a kernel overlay made by root look merged then.
+/// The layer reads attributes with the permissions of this process: without `CAP_SYS_ADMIN` Linux hides
+/// `trusted.*`, so opaque directories of a kernel overlay that root created are merged then.
 #[derive(Debug)]
 pub struct Marked<P> {
     plain: P,
@@ -29,30 +29,30 @@ impl<P: Plain> Marked<P> {
         Self { plain }
     }
 
-    /// `plain` as an upper layer, in OCI form.
+    /// `plain` as an upper layer, with whiteouts in OCI format.
     pub fn upper(plain: P) -> MarkedUpper<P> {
         MarkedUpper::new(plain, Presence::Mounted)
     }
 
-    /// `plain` as an upper layer, for a program that ends without saying so and never unmounts.
+    /// `plain` as an upper layer, for a program that ends without notice and never unmounts.
     ///
-    /// That the last mount was cut is told by a work folder in the upper, which
-    /// [`upper`](Self::upper) keeps there from mount to unmount. Here it is there only while a
-    /// change of more than one step is under way, or something is staged. A change costs some
-    /// calls more, and the folder is made and removed at the root: its times are put back, but
-    /// one of them may be lost where another thread changes names in the root at that moment.
+    /// A work folder in the upper shows that the last mount was interrupted. [`upper`](Self::upper) keeps
+    /// it from mount to unmount. Here it exists only while a change of more than one step is in progress,
+    /// or something is staged. A change then takes a few more calls, and the folder is created and removed
+    /// in the root: the root's times are restored, but an update may be lost if another thread changes
+    /// names in the root at the same moment.
     pub fn upper_on_demand(plain: P) -> MarkedUpper<P> {
         MarkedUpper::new(plain, Presence::OnDemand)
     }
 }
 
-/// A directory of a [`Marked`] layer, with the marks that are its own.
+/// A directory of a [`Marked`] layer, with its overlay attributes.
 #[derive(Debug)]
 pub struct MarkedDir<D> {
     plain: D,
     by_attribute: DirMarks,
     is_root: bool,
-    /// Whether the mark that makes it opaque lies in it, once its listing told.
+    /// Whether it contains an opaque whiteout, once it has been listed.
     has_mark: OnceBool,
 }
 
@@ -95,11 +95,12 @@ impl<P: Plain> Layer for Marked<P> {
         }
         match (dir.has_mark.get(), dir.is_root) {
             (Some(true), _) => Ok(true),
-            // One that may be listed, and not searched, is opaque as any other that may not be.
+            // A directory that may be listed but not searched is opaque, like any other that may not be
+            // searched.
             (Some(false), false) => Ok(!self.plain.may_search(&dir.plain)?),
             (Some(false), true) => Ok(false),
             (None, false) => oci::has_opaque_mark(&self.plain, &dir.plain),
-            // A root that nothing may be found in is an error, and not a tree.
+            // A root without search permission is an error, not an opaque directory.
             (None, true) => oci::exists(&self.plain, &dir.plain, oci::opaque()),
         }
     }
@@ -119,7 +120,8 @@ impl<P: Plain> Layer for Marked<P> {
             Kind::File if kernel::is_attribute_mark(&self.plain, dir, name, &meta)? => {
                 return Ok(Found::Hidden);
             }
-            // Every form is asked, since a foreign directory is refused even where it is opaque.
+            // Both formats are checked, since a directory with foreign content is refused even if it is
+            // opaque.
             Kind::Dir => {
                 kernel::marks_of(&self.plain, dir, name)?.opaque
                     || oci::is_opaque(&self.plain, dir, name)?
@@ -137,7 +139,8 @@ impl<P: Plain> Layer for Marked<P> {
         Ok(MarkedDir::new(dir, marks, false))
     }
 
-    /// A mark beside it would have been listed, and one in it will be.
+    /// Checks attributes only: a whiteout beside the directory would have been listed, and the listing of
+    /// the directory will show an opaque whiteout in it.
     fn enter(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Option<Entered<Self::Dir>>> {
         let dir = self.open_dir(dir, name)?;
         Ok(Some(Entered {
@@ -199,7 +202,7 @@ impl<P: Plain> Layer for Marked<P> {
             flow
         })?;
         if has_mark || is_whole {
-            let _ = dir.has_mark.set(has_mark); // Whoever was faster saw the same.
+            let _ = dir.has_mark.set(has_mark); // A faster thread has set the same value.
         }
         failed.map_or(Ok(()), Err)
     }

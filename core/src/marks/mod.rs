@@ -1,30 +1,30 @@
-//! Whiteout formats: what turns a plain tree into a layer.
+//! Whiteout formats, with which [`Marked`] makes a layer of a plain tree.
 //!
 //! | form | a deleted name | an opaque directory | where |
 //! |---|---|---|---|
 //! | OCI | a file `.wh.NAME` beside it | a file `.wh..wh..opq` inside it | lowers and uppers |
 //! | the kernel's | a character device 0:0, or an attribute on an empty file | an attribute | lowers |
 //!
-//! All forms are recognized in a lower at once, since tools mix them (fuse-overlayfs writes
-//! both). An upper is written in OCI form and holds nothing else.
+//! A lower may contain all forms at once, since tools mix them (fuse-overlayfs writes
+//! both). The engine writes an upper in OCI form, and refuses other forms there.
 //!
-//! One rule makes every order of steps safe: **an entry beats a mark of its name in its own
-//! layer** (the [image spec] applies whiteouts to lower layers only), and a directory with a mark
+//! One rule makes every order of steps safe: **an entry takes precedence over a whiteout of its name in its
+//! own layer** (the [image spec] applies whiteouts to lower layers only), and a directory with a whiteout
 //! beside it is opaque.
 //!
 //! [image spec]: https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md#whiteouts
 //!
 //! ```text
-//!   lower.rs    a lower
-//!   upper.rs    an upper: mounting and reading it
-//!   change.rs   the steps of each change, prepare.rs what comes before them
-//!   by_copy.rs  a directory that cannot be renamed
-//!   folding.rs  uppers where case does not count
-//!   mounts.rs   what is mounted inside a layer
-//!   target.rs   an empty directory that is about to be replaced or removed
-//!   staging.rs  what nobody sees yet, dress.rs its attributes, staged_tree.rs a whole directory
-//!   work.rs     the folder for it, which also says that something is under way
-//!   sweep.rs    after a cut
+//!   lower.rs        reading a lower
+//!   upper.rs        mounting and reading an upper
+//!   change.rs       the steps of each change, prepare.rs those before the change happens
+//!   by_copy.rs      rename by a copy, where the storage cannot rename a directory
+//!   folding.rs      refusal of case-insensitive uppers
+//!   mounts.rs       mount points inside a layer
+//!   target.rs       empty directories that will be replaced or removed
+//!   staging.rs      staged files, dress.rs their attributes, staged_tree.rs staged directories
+//!   work.rs         the work folder, which holds staged files and shows that a change is in progress
+//!   sweep.rs        repair after a crash
 //! ```
 
 #[cfg(feature = "native")]

@@ -1,11 +1,11 @@
-//! Mounts inside a layer. A layer is one filesystem: a name on which another is mounted can be
-//! listed and looked at, and nothing in it can be reached.
+//! Errors for mount points inside a layer. A layer is one filesystem: a mount point can be listed and
+//! queried with `stat`, but nothing in it can be reached.
 
 use crate::error::{Errno, Error, Result};
 use crate::name::Name;
 use crate::plain::Plain;
 
-/// Turns the answer of a tree that does not cross mounts into that of a lower layer.
+/// Converts the result of opening `name`, in a tree that does not cross mounts, for a lower layer.
 pub(super) fn in_lower<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>) -> Result<T> {
     refuse(
         plain,
@@ -16,7 +16,7 @@ pub(super) fn in_lower<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>
     )
 }
 
-/// Turns the answer of a tree that does not cross mounts into that of an upper.
+/// Converts the result of opening `name`, in a tree that does not cross mounts, for an upper.
 pub(super) fn in_upper<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>) -> Result<T> {
     refuse(
         plain,
@@ -26,7 +26,7 @@ pub(super) fn in_upper<T, P: Plain>(plain: &P, name: Name<'_>, opened: Result<T>
     )
 }
 
-/// Fails where something is mounted on `name`, for calls that change what they find by name.
+/// Fails if `name` is a mount point, for calls that would change the mounted file or directory by name.
 pub(super) fn check_not_mounted<P: Plain>(
     plain: &P,
     dir: &P::Dir,

@@ -1,4 +1,4 @@
-//! The form of the OCI image spec, as files beside and inside.
+//! The whiteout format of the OCI image spec: files beside the hidden name and inside opaque directories.
 
 use super::grant;
 use crate::error::{Errno, Error, Result, is_there};
@@ -8,33 +8,33 @@ use crate::meta::SetTimes;
 use crate::name::Name;
 use crate::plain::Plain;
 
-/// What every reserved name begins with.
+/// The prefix of every reserved name.
 const PREFIX: &[u8] = b".wh.";
-/// What every name begins with that is reserved and hides nothing: aufs and its heirs keep
-/// their own state under such names.
+/// The prefix of reserved names that hide nothing: aufs and its successors store their own state under
+/// such names.
 const SPECIAL: &[u8] = b".wh..wh.";
-/// The mark inside an opaque directory.
+/// The name of the opaque whiteout inside an opaque directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// Bytes of the longest name on ext4, xfs, btrfs and tmpfs (`NAME_MAX`).
+/// The maximum length in bytes of a name on ext4, xfs, btrfs and tmpfs (`NAME_MAX`).
 const MAX_NAME: usize = 255;
 
-/// The mark inside an opaque directory.
+/// The name of the opaque whiteout inside an opaque directory.
 pub(super) fn opaque() -> Name<'static> {
     Name::checked(OPAQUE)
 }
 
-/// How a name on disk is read.
+/// The meaning of a name on disk.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Spelled<'a> {
-    /// A file of the layer.
+    /// An entry of the layer.
     Entry,
-    /// The mark that hides this name.
+    /// The whiteout of this name.
     Mark(Name<'a>),
-    /// The mark that makes its directory opaque.
+    /// The opaque whiteout of its directory.
     Opaque,
-    /// Somebody's state: neither shown nor hiding anything.
+    /// State of some tool: neither shown nor hiding anything.
     Reserved,
-    /// A mark that would hide a directory's own `.` or `..`. No tool writes one, and some
+    /// A whiteout that would hide a directory's own `.` or `..`. No tool writes one, and some
     /// delete the whole tree when they read one.
     Broken,
 }
@@ -56,12 +56,12 @@ pub(super) fn spelled(name: Name<'_>) -> Spelled<'_> {
     }
 }
 
-/// Whether no guest may use the name: the marks are spelled so.
+/// Whether the name is reserved for whiteouts, so that no guest may use it.
 pub(super) fn is_reserved(name: Name<'_>) -> bool {
     name.is_reserved()
 }
 
-/// Checks a name that is looked up: reserved ones are not there.
+/// Checks a name for a lookup: a reserved name does not exist.
 pub(super) fn lookup(name: Name<'_>) -> Result<()> {
     if is_reserved(name) {
         return Err(Errno::NoEntry.into());
@@ -69,7 +69,7 @@ pub(super) fn lookup(name: Name<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Checks a name that is made: reserved ones cannot be.
+/// Checks a name for creation: a reserved name cannot be created.
 pub(super) fn creation(name: Name<'_>) -> Result<()> {
     if is_reserved(name) {
         return Err(Errno::NotPermitted.into());
@@ -77,15 +77,17 @@ pub(super) fn creation(name: Name<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The spelling of the mark that hides a name.
+/// The name of the whiteout that hides a name.
 pub(super) struct MarkName {
     bytes: [u8; MAX_NAME],
     length: usize,
 }
 
 impl MarkName {
+    /// The name of the whiteout of `name`.
+    ///
     /// # Errors
-    /// `name-too-long` if no filesystem could hold it: the name is longer than 251 bytes.
+    /// `name-too-long` if `name` is longer than 251 bytes, so that no filesystem could store the whiteout.
     pub(super) fn of(name: Name<'_>) -> Result<Self> {
         let name = name.as_bytes();
         let length = PREFIX.len() + name.len();
@@ -109,7 +111,7 @@ impl MarkName {
     }
 }
 
-/// Whether `name` has a mark beside it. One that is too long for a mark has none.
+/// Whether `name` has a whiteout beside it. A name that is too long for a whiteout has none.
 pub(super) fn is_marked<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
     match MarkName::of(name) {
         Ok(mark) => exists(plain, dir, mark.name()),
@@ -117,7 +119,7 @@ pub(super) fn is_marked<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Re
     }
 }
 
-/// The answer about a name that has no entry.
+/// The result of `find` for a name that has no entry.
 pub(super) fn hidden<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<Found> {
     Ok(if is_marked(plain, dir, name)? {
         Found::Hidden
@@ -126,7 +128,7 @@ pub(super) fn hidden<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Resul
     })
 }
 
-/// Whether the directory `name` hides what lies below it.
+/// Whether the directory `name` is opaque.
 pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
     if is_marked(plain, dir, name)? {
         return Ok(true);
@@ -134,14 +136,14 @@ pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Re
     unsearchable_is_opaque(plain.has_inside(dir, name, opaque()))
 }
 
-/// Whether a directory holds the mark that hides what lies below it.
+/// Whether a directory contains an opaque whiteout, or may not be searched.
 pub(super) fn has_opaque_mark<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
     unsearchable_is_opaque(exists(plain, dir, opaque()))
 }
 
-/// Without the permission to search the directory nobody gets past it to what lies below, and that
-/// is what opaque means. Root's own directories in a root filesystem are such to everybody else,
-/// and stat works on them. Likewise a mount point, which is not entered.
+/// Treats a directory without search permission as opaque: no lookup can pass it to the layers below, which
+/// is what opaque means. An example is a directory of a root filesystem that only root may search, on which
+/// other users can still call `stat`. The same holds for a mount point, which is not entered.
 fn unsearchable_is_opaque(has_mark: Result<bool>) -> Result<bool> {
     match has_mark {
         Err(error) if matches!(error.errno(), Errno::Access | Errno::CrossDevice) => Ok(true),
@@ -149,12 +151,12 @@ fn unsearchable_is_opaque(has_mark: Result<bool>) -> Result<bool> {
     }
 }
 
-/// Whether there is anything of that name, of whatever type.
+/// Whether the name exists, of whatever type.
 pub(super) fn exists<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
     is_there(plain.meta(dir, Some(name)))
 }
 
-/// Makes an empty file as a mark. Returns whether it is new.
+/// Creates a whiteout, an empty file. Returns false if it exists already.
 pub(super) fn make<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<bool> {
     match plain.create_empty(dir, mark, 0o644) {
         Ok(()) => Ok(true),
@@ -163,7 +165,8 @@ pub(super) fn make<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<
     }
 }
 
-/// Puts the opaque mark inside a directory without moving its times. Returns whether it is new.
+/// Creates the opaque whiteout in a directory without changing its times. Returns false if it exists
+/// already.
 pub(super) fn make_opaque<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
     if exists(plain, dir, opaque())? {
         return Ok(false);
@@ -171,13 +174,13 @@ pub(super) fn make_opaque<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
     let times = SetTimes::of(&plain.meta(dir, None)?);
     let is_new = grant::within(plain, dir, || make(plain, dir, opaque()))?;
     if let Err(error) = plain.set_times(dir, None, times) {
-        // The directory is opaque already; its time is not worth the call.
-        tracing::warn!(layer = %plain.label(), %error, "cannot keep the time of a directory");
+        // The directory is opaque already: a failure to restore its time must not fail the call.
+        tracing::warn!(layer = %plain.label(), %error, "cannot restore the time of a directory");
     }
     Ok(is_new)
 }
 
-/// Removes a mark, if it is there.
+/// Removes a whiteout, if it exists.
 pub(super) fn clear<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<()> {
     match grant::within(plain, dir, || plain.remove_file(dir, mark)) {
         Err(error) if !error.is_not_found() => Err(error),
@@ -194,7 +197,7 @@ pub(super) fn refused<P: Plain>(plain: &P, name: Name<'_>) -> Error {
              layer is broken"
         ),
     )
-    .with_remedy(|| "remove the file, or make the layer again")
+    .with_remedy(|| "remove the file, or create the layer again")
     .with_warning(Warning::BrokenWhiteout)
     .in_layer(|| plain.label())
 }
@@ -208,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_as_the_image_spec_has_them() {
+    fn names_are_read_as_the_image_spec_defines() {
         let name = |bytes: &'static str| Name::new(bytes.as_bytes()).unwrap();
         assert_eq!(read("a"), Spelled::Entry);
         assert_eq!(read(".wh"), Spelled::Entry);
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_name_with_a_mark_has_251_bytes() {
+    fn the_longest_name_with_a_whiteout_has_251_bytes() {
         let bytes = [b'x'; 252];
         let long = Name::new(&bytes[..251]).unwrap();
         let mark = MarkName::of(long).ok().unwrap();

@@ -1,4 +1,4 @@
-//! What is done before a change of an upper happens, and how it is taken back.
+//! The steps before a change of an upper happens, and their undoing.
 
 use super::oci::{self, MarkName};
 use super::staging::Staged;
@@ -9,12 +9,12 @@ use crate::layer::{At, Leave, Over};
 use crate::meta::{Kind, SetTime, SetTimes};
 use crate::plain::Plain;
 
-/// A mark that is taken back unless the call happens.
+/// A whiteout that is removed again if the call fails.
 pub(super) struct Mark<'a, P: Plain> {
     upper: &'a MarkedUpper<P>,
     dir: &'a P::Dir,
     name: MarkName,
-    /// The directory's times before, where the mark is new.
+    /// The directory's times before, if the whiteout is new.
     before: Option<SetTimes>,
 }
 
@@ -30,10 +30,10 @@ impl<P: Plain> Mark<'_, P> {
     }
 }
 
-/// What was done before a rename, to be taken back if it fails.
+/// The steps done before a rename, to be undone if it fails.
 pub(super) struct Prepared<'a, P: Plain> {
     pub(super) target: Option<Cleared<'a, P>>,
-    /// The moved directory, where it was given an opaque mark.
+    /// The moved directory, if it was made opaque.
     pub(super) opaque: Option<P::Dir>,
     pub(super) source: Option<Mark<'a, P>>,
 }
@@ -53,7 +53,7 @@ impl<P: Plain> Prepared<'_, P> {
 }
 
 impl<P: Plain> MarkedUpper<P> {
-    /// Puts a mark beside a name, safe from a crash that keeps what the call does next.
+    /// Creates a whiteout beside a name, so that it survives any crash that keeps the next step.
     pub(super) fn mark<'a>(&'a self, at: At<'a, P::Dir>) -> Result<Mark<'a, P>> {
         let name = MarkName::of(at.name)?;
         let times = self.times_of(at)?;
@@ -71,10 +71,10 @@ impl<P: Plain> MarkedUpper<P> {
         Ok(mark)
     }
 
-    /// The times that a directory is to have again after a step that nobody is to notice.
+    /// The times to restore on a directory after an internal step.
     pub(super) fn times_of(&self, at: At<'_, P::Dir>) -> Result<SetTimes> {
         match at.modified {
-            // No step in a directory sets when it was last read.
+            // No internal step changes the access time of a directory.
             Some(modified) => Ok(SetTimes {
                 accessed: SetTime::Keep,
                 modified: SetTime::To(modified),
@@ -83,7 +83,7 @@ impl<P: Plain> MarkedUpper<P> {
         }
     }
 
-    /// Takes the opaque mark out of a directory again, without moving its times.
+    /// Removes the opaque whiteout from a directory again, without changing its times.
     fn clear_opaque(&self, dir: &P::Dir) -> Result<()> {
         let times = SetTimes::of(&self.plain().meta(dir, None)?);
         oci::clear(self.plain(), dir, oci::opaque())?;
@@ -105,7 +105,8 @@ impl<P: Plain> MarkedUpper<P> {
         let target_is_marked =
             over == Over::Mark || prepared.target.as_ref().is_some_and(Cleared::is_marked);
         if target_is_marked && self.plain().meta(from.dir, Some(from.name))?.kind == Kind::Dir {
-            // The mark that will be beside it is removed, so it needs one inside.
+            // The whiteout beside its new name will be removed, so the directory needs an opaque one
+            // inside.
             let dir = self.plain().open_dir(from.dir, from.name)?;
             let is_new = oci::make_opaque(self.plain(), &dir)?;
             let synced = self.barrier(&dir);
@@ -118,7 +119,7 @@ impl<P: Plain> MarkedUpper<P> {
         Ok(())
     }
 
-    /// Takes away the marks that a rename has made superfluous.
+    /// Removes the whiteouts that a rename has made superfluous.
     pub(super) fn renamed(
         &self,
         prepared: &Prepared<'_, P>,
@@ -134,7 +135,7 @@ impl<P: Plain> MarkedUpper<P> {
         }
     }
 
-    /// Readies the name at which something staged is about to be.
+    /// Prepares a name for publishing.
     pub(super) fn prepare_publish<'a>(
         &'a self,
         staged: &Staged<P>,

@@ -1,4 +1,4 @@
-//! Removing all that is in a directory.
+//! Removal of a directory with everything in it.
 
 use crate::error::Result;
 use crate::meta::Kind;
@@ -7,10 +7,10 @@ use crate::plain::Plain;
 use crate::walk::{self, Visitor};
 use std::ops::ControlFlow;
 
-/// What the owner of a directory needs to empty it.
+/// The mode bits that the owner of a directory needs to empty it.
 pub(super) const OWNER_ALL: u32 = 0o700;
 
-/// Removes what is in a directory.
+/// A walk that removes everything in a directory.
 struct Removal<'a, P: Plain> {
     plain: &'a P,
 }
@@ -50,7 +50,7 @@ impl<P: Plain> Visitor for Removal<'_, P> {
                 is_done = false;
                 plain.remove_file(dir, name)
             })?;
-            // A listing of a directory that is cut down may miss names.
+            // A listing may miss names if the directory is changed meanwhile.
             if is_done {
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! Copies in a directory that is staged, so that a whole tree appears in one step.
+//! Copies in a staged directory, so that a whole tree appears in one step.
 
 use super::dress::Dressed;
 use super::staging::Staged;
@@ -24,7 +24,7 @@ impl<P: Plain> MarkedUpper<P> {
                 plain.symlink(to.dir, to.name, target)?;
                 (Kind::Symlink, None)
             }
-            // Dressed once all is in it.
+            // Its attributes are set once all its entries are copied.
             New::Dir { .. } => {
                 plain.create_dir(to.dir, to.name, 0o777)?;
                 return plain.meta(to.dir, Some(to.name));

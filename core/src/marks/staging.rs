@@ -1,4 +1,4 @@
-//! Where things are made that nobody sees yet.
+//! [`Staged`]: a file, directory or link in the work folder, invisible until it is published.
 
 use super::dress::Dressed;
 #[cfg(feature = "native")]
@@ -12,10 +12,10 @@ use crate::name::{Name, NameBuf};
 use crate::plain::Plain;
 use std::sync::Arc;
 
-/// What names in the work folder begin with: the version of the form.
+/// The prefix of names in the work folder, with the version of its format.
 pub(super) const VERSION: &[u8] = b"wasi-overlay-1-";
 
-/// Makes something new in the work folder.
+/// Creates a file, directory or link in the work folder.
 pub(super) fn stage<P: Plain>(folder: &Arc<Folder<P>>, new: New<'_>) -> Result<Staged<P>> {
     let work = folder.begin()?;
     let mut bytes = VERSION.to_vec();
@@ -43,20 +43,20 @@ pub(super) fn stage<P: Plain>(folder: &Arc<Folder<P>>, new: New<'_>) -> Result<S
         published: false,
         work,
     };
-    // From here on dropping `staged` takes it away again.
+    // From here on, dropping `staged` removes it again.
     if new == (New::Dir { opaque: true }) {
         staged.set_opaque()?;
     }
     Ok(staged)
 }
 
-/// Something in the work folder. Dropped unpublished, it is removed.
+/// A file, directory or link in the work folder. Dropping it unpublished removes it.
 pub struct Staged<P: Plain> {
     name: NameBuf,
     kind: Kind,
     file: Option<P::File>,
     published: bool,
-    /// The last field: the folder goes when nothing of this is open in it.
+    /// The last field, so that the folder is released only after everything in it is closed.
     work: Work<P>,
 }
 
@@ -69,13 +69,13 @@ impl<P: Plain> Staged<P> {
         self.file.as_ref()
     }
 
-    /// The folder that it is in, and its name there.
+    /// The folder that contains it, and its name there.
     #[cfg(feature = "native")]
     pub(super) fn place(&self) -> (&P::Dir, Name<'_>) {
         (self.work.dir(), self.name.as_name())
     }
 
-    /// What is known of it. A name of its own tells it nothing new.
+    /// Its metadata, which publishing does not change.
     pub(super) fn meta(&self) -> Result<Meta> {
         match &self.file {
             Some(file) => file.meta(),
@@ -86,7 +86,7 @@ impl<P: Plain> Staged<P> {
         }
     }
 
-    /// Writes the opaque mark into a staged directory, unless it is there.
+    /// Creates the opaque whiteout in a staged directory, unless it exists.
     pub(super) fn set_opaque(&self) -> Result<()> {
         let plain = self.work.plain();
         let inside = plain.open_dir(self.work.dir(), self.name.as_name())?;
@@ -94,8 +94,8 @@ impl<P: Plain> Staged<P> {
         self.work.barrier(&inside)
     }
 
-    /// Moves it to its name. A copy gets there even where nothing may be made or moved, since
-    /// nobody is to notice it.
+    /// Moves it to its name. A copy is published even in a directory without write permission, since the
+    /// guest's call need not have that permission.
     pub(super) fn publish(
         mut self,
         dir: &P::Dir,
@@ -114,8 +114,8 @@ impl<P: Plain> Staged<P> {
         Ok(self.file.take())
     }
 
-    /// A rename needs permission to write in the directory that it goes to, and in a directory
-    /// that is moved, since its `..` changes.
+    /// Publishes with temporary write permission. A rename needs it in the target directory, and in a
+    /// directory that is moved, since its `..` changes.
     fn publish_guarded(&self, dir: &P::Dir, name: Name<'_>, refused: Error) -> Result<()> {
         let plain = self.work.plain();
         let staged = (self.work.dir(), self.name.as_name());
@@ -135,7 +135,7 @@ impl<P: Plain> Staged<P> {
         moved
     }
 
-    /// Takes over the attributes of what is copied ([`Dressed::dress`]).
+    /// Sets its attributes to those of the original ([`Dressed::dress`]).
     pub(super) fn dress(&self, attributes: &Attributes) -> Result<()> {
         let staged = Dressed {
             plain: self.work.plain(),
@@ -156,24 +156,24 @@ impl<P: Plain> Drop for Staged<P> {
         let (plain, name) = (self.work.plain(), self.name.as_name());
         match discard(plain, self.work.dir(), name, self.kind) {
             Ok(()) => {}
-            // The mount ends just now, and takes the folder along.
+            // The mount is ending, and has removed the folder.
             Err(error) if error.is_not_found() => {}
             Err(error) => tracing::warn!(
                 layer = %plain.label(), %name, %error,
-                "cannot remove what was staged; it goes with the work folder"
+                "cannot remove a staged file; it will be removed with the work folder"
             ),
         }
     }
 }
 
-/// Removes something staged, and all that is in it.
+/// Removes a staged file, directory or link, with everything in it.
 pub(super) fn discard<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>, kind: Kind) -> Result<()> {
     if kind != Kind::Dir {
         return plain.remove_file(dir, name);
     }
     #[cfg(feature = "native")]
     return removal::remove(plain, dir, name);
-    // A component stages no trees, and leaves those of another program to it.
+    // A component stages no trees, and does not remove those of another program.
     #[cfg(not(feature = "native"))]
     {
         let inside = plain.open_dir(dir, name)?;

@@ -1,10 +1,10 @@
-//! Repair of an upper whose last mount was cut.
+//! Repair of an upper whose last mount was interrupted by a crash.
 //!
-//! A cut leaves an entry and a mark of one name at worst. To this program that reads as it
-//! should; to others it does not, so it is reduced to the steady state: beside a file the mark
-//! goes; beside a directory it goes once the directory has the mark inside.
+//! At worst, a crash leaves an entry and a whiteout of one name. This program reads them correctly,
+//! but others do not, so the sweep reduces them to the steady state: it removes the whiteout beside a
+//! file, and the whiteout beside a directory once the directory has an opaque whiteout inside.
 //!
-//! [`walk`](crate::walk) says what that costs.
+//! [`walk`](crate::walk) describes the cost.
 
 use super::kernel;
 use super::oci::{self, MarkName, Spelled};
@@ -15,13 +15,13 @@ use crate::plain::Plain;
 use crate::walk::{self, Visitor};
 use std::ops::ControlFlow;
 
-/// Reduces the whole upper to the steady state. A sweep that is cut itself can be run again.
+/// Reduces the whole upper to the steady state. An interrupted sweep can be run again.
 ///
-/// Where the storage keeps no order (`is_unordered`), a crash of the machine keeps no step of the
-/// sweep without those that it relies on. What was in the upper before has to be on disk already.
+/// Where the storage does not keep the order of changes (`is_unordered`), the sweep syncs each step before
+/// one that relies on it. The upper must have been synced before.
 ///
 /// # Errors
-/// `unsupported` if the upper holds marks of the kernel's form; those of the tree.
+/// `unsupported` if the upper contains whiteouts in the kernel's format; any error returned by the tree.
 pub(super) fn sweep<P: Plain>(plain: &P, root: P::Dir, is_unordered: bool) -> Result<()> {
     let mut sweep = Sweep {
         plain,
@@ -42,7 +42,7 @@ impl<P: Plain> Visitor for Sweep<'_, P> {
     fn open(&self, dir: &P::Dir, name: Name<'_>) -> Result<Option<P::Dir>> {
         match self.plain.open_dir(dir, name) {
             Ok(opened) => Ok(Some(opened)),
-            // A mount point holds nothing of the upper.
+            // A mount point contains nothing of the upper.
             Err(error) if error.is_not_found() || error.errno() == Errno::CrossDevice => Ok(None),
             Err(error) => Err(error),
         }
@@ -53,10 +53,10 @@ impl<P: Plain> Visitor for Sweep<'_, P> {
     }
 }
 
-/// Reduces the names in one directory to the steady state, and adds those of its directories to
-/// `dirs`, a NUL after each.
+/// Reduces the names in one directory to the steady state, and appends those of its directories to
+/// `dirs`, each followed by a NUL.
 fn repair<P: Plain>(plain: &P, dir: &P::Dir, dirs: &mut Vec<u8>, is_unordered: bool) -> Result<()> {
-    // Kept until all are listed: a change during the listing could make it miss others.
+    // Collected first: a change during the listing could make it miss other names.
     let mut doubled = Vec::new();
     let mut looked = Ok(());
     plain.list(dir, &mut |name, kind, _| {
@@ -76,7 +76,7 @@ fn repair<P: Plain>(plain: &P, dir: &P::Dir, dirs: &mut Vec<u8>, is_unordered: b
         if kind == Kind::Dir {
             let inside = match plain.open_dir(dir, name) {
                 Ok(inside) => inside,
-                // A mount point keeps its mark, until nothing is mounted there.
+                // A mount point keeps its whiteout as long as it is mounted.
                 Err(error) if error.errno() == Errno::CrossDevice => continue,
                 Err(error) => return Err(error),
             };
@@ -88,14 +88,14 @@ fn repair<P: Plain>(plain: &P, dir: &P::Dir, dirs: &mut Vec<u8>, is_unordered: b
         oci::clear(plain, dir, MarkName::of(name)?.name())?;
     }
     if is_unordered {
-        // The work folder goes next, and with it what tells the next mount to look here.
+        // The work folder is removed next; without it, the next mount does not repair anything.
         plain.sync_dir(dir)?;
     }
     Ok(())
 }
 
-/// Adds a listed name to `dirs` if it is a directory's, and the name that it hides to `doubled`, with
-/// the kind of its entry, if there is one.
+/// Examines a listed name: appends a directory to `dirs`, and for a whiteout whose hidden name has an entry,
+/// that name and the kind of the entry to `doubled`.
 fn look<P: Plain>(
     plain: &P,
     dir: &P::Dir,

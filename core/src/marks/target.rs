@@ -1,14 +1,14 @@
-//! A directory of the upper that shows nothing and is about to be removed or replaced.
+//! Preparation of a directory of the upper that shows no entries and will be removed or replaced.
 //!
-//! The system takes away only what is really empty, so its marks must go first; and while they
-//! are gone, nothing below may show through. A mark beside the directory sees to that: it is
-//! opaque from then on.
+//! The system removes only a directory that is really empty, so its whiteouts must be removed first; and
+//! without them, the layers below must not show through. A whiteout beside the directory ensures that: it
+//! makes the directory opaque.
 //!
 //! ```text
 //!   d/  .wh.a  .wh..wh..opq      before
-//!   d/  .wh.a  .wh..wh..opq  .wh.d      the mark beside it first
-//!   d/                       .wh.d      then its own are cleared
-//!                            .wh.d      ● and now it can go
+//!   d/  .wh.a  .wh..wh..opq  .wh.d      first the whiteout beside it is created
+//!   d/                       .wh.d      then the whiteouts inside are removed
+//!                            .wh.d      ● now the directory can be removed
 //! ```
 
 use super::oci::{self, MarkName, Spelled};
@@ -21,37 +21,37 @@ use crate::name::{Name, NameBuf};
 use crate::plain::Plain;
 use std::ops::ControlFlow;
 
-/// A directory whose marks were cleared.
+/// A directory whose whiteouts were removed.
 pub(super) struct Cleared<'a, P: Plain> {
     upper: &'a MarkedUpper<P>,
     parent: &'a P::Dir,
     name: Name<'a>,
-    /// What is inside, to be put back; none if nothing had to be cleared.
+    /// The directory and its times before, for the undo. `None` if nothing had to be removed.
     inside: Option<(P::Dir, SetTimes)>,
-    /// The mark beside it.
+    /// The whiteout beside it.
     beside: Option<MarkName>,
-    /// The times of the directory above before, where that mark is new.
+    /// The times of the parent directory before, if that whiteout is new.
     before: Option<SetTimes>,
-    /// Where there was anything to do.
+    /// Held if there was anything to do.
     _work: Option<Work<P>>,
 }
 
-/// When a mark is put beside the directory.
+/// When a whiteout is created beside the directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beside {
-    /// Never: nothing of that name lies below.
+    /// Never: no layer below has the name.
     Never,
-    /// If there is anything to clear; something may lie below.
+    /// If there are whiteouts to remove; a layer below may have the name.
     ToClear,
-    /// Always, and it stays: something lies below.
+    /// Always, and it stays: a layer below has the name.
     Always,
 }
 
-/// Readies the directory `name` to go.
+/// Prepares a directory for removal or replacement.
 ///
 /// # Errors
-/// `not-empty` if it shows something after all; `name-too-long` if it needs a mark that cannot
-/// be spelled. Nothing is changed then.
+/// `not-empty` if it shows an entry after all; `name-too-long` if it needs a whiteout whose name would be
+/// too long. Nothing is changed then.
 pub(super) fn clear<'a, P: Plain>(
     upper: &'a MarkedUpper<P>,
     at: At<'a, P::Dir>,
@@ -98,7 +98,7 @@ pub(super) fn clear<'a, P: Plain>(
     }
 }
 
-/// The marks in a directory.
+/// The whiteouts in a directory.
 fn marks_in<P: Plain>(plain: &P, dir: &P::Dir) -> Result<Vec<NameBuf>> {
     let mut marks = Vec::new();
     let mut shows = false;
@@ -134,13 +134,13 @@ impl<'a, P: Plain> Cleared<'a, P> {
         Err(error)
     }
 
-    /// Whether a mark stands beside the directory now.
+    /// Whether there is a whiteout beside the directory now.
     pub(super) fn is_marked(&self) -> bool {
         self.beside.is_some()
     }
 
-    /// Puts back what was shown before, since the directory stays after all: it was empty to a
-    /// reader, so one opaque mark says all that its marks did.
+    /// Restores what the directory showed before, since it stays after all: to a reader it was empty, so
+    /// one opaque whiteout replaces all its whiteouts.
     pub(super) fn undo(self) {
         self.upper.afterwards(self.name, self.try_undo());
         self.upper.settle(At::new(self.parent, self.name));
@@ -152,7 +152,7 @@ impl<'a, P: Plain> Cleared<'a, P> {
             self.upper.plain().set_times(inside, None, *times)?;
             self.upper.barrier(inside)?;
         }
-        // Only now: until then the mark beside it is what makes the directory opaque.
+        // Only now: until here the whiteout beside it made the directory opaque.
         let (Some(mark), Some(times)) = (&self.beside, self.before) else {
             return Ok(());
         };

@@ -1,11 +1,11 @@
-//! An upper in OCI form: mounting and reading it. How it is changed stands in `change.rs`.
+//! [`MarkedUpper`]: mounting and reading an upper with whiteouts in OCI format. `change.rs` has its changes.
 //!
-//! The order of steps is what makes a cut harmless; `docs/design.md` has it as a table. Where the
+//! The order of steps makes a crash harmless; `docs/design.md` has it as a table. Where the
 //! storage does not keep directory operations in order across a crash of the machine, the upper
 //! syncs the directory between two steps whose order matters ([`MarkedUpper::barrier`]).
 //!
 //! Lock order: `half_moved`, which is held across calls; then the work folder's state. `mounted` is a
-//! leaf: it is held to look or to put something there, never across a call.
+//! leaf: it is held to read or set the value, never across a call.
 
 #[cfg(feature = "native")]
 use super::half_moved::HalfMoved;
@@ -24,14 +24,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A plain tree as an upper layer, with marks in OCI form.
+/// A plain tree as an upper layer, with whiteouts in OCI format.
 ///
-/// Marks of other forms are refused: at the root when it is mounted, elsewhere when they are met.
+/// Whiteouts in other formats are refused: in the root at the mount, elsewhere when they are found.
 pub struct MarkedUpper<P: Plain> {
     plain: Arc<P>,
     presence: Presence,
     /// Whether a crash of the machine could keep a later step of a change and lose an earlier one.
-    /// Set when mounted.
+    /// Set at the mount.
     is_unordered: AtomicBool,
     /// The work folder, while mounted.
     mounted: Mutex<Option<Arc<Folder<P>>>>,
@@ -55,14 +55,14 @@ impl<P: Plain> MarkedUpper<P> {
         &self.plain
     }
 
-    /// The work folder, which need not be there.
+    /// The work folder, which need not exist on disk.
     pub(super) fn folder(&self) -> Result<Arc<Folder<P>>> {
         let mounted = self.mounted.lock().clone();
         mounted.ok_or_else(|| not_mounted(&*self.plain))
     }
 
-    /// Begins a change. One that has more than one step that can be seen gets the work folder: a cut
-    /// between them must not go unnoticed.
+    /// Begins a change. During a change with more than one visible step the work folder exists: the next
+    /// mount must detect a crash between them.
     ///
     /// # Errors
     /// `unsupported` if the upper turns out to fold case, before anything is changed.
@@ -73,25 +73,26 @@ impl<P: Plain> MarkedUpper<P> {
         #[cfg(feature = "native")]
         self.half_moved.end(|| self.folder())?;
         match self.presence {
-            // A guest could make or remove a mark in another spelling by a single step.
+            // On a case-insensitive filesystem a guest could create or remove a whiteout, spelled in
+            // another case, in a single step.
             Presence::OnDemand => self.folder()?.check_case().map(|()| None),
-            // The mount made the folder, and looked.
+            // The mount created the folder, and checked.
             Presence::Mounted => Ok(None),
         }
     }
 
-    /// [`begin`](Self::begin) of a change of several steps.
+    /// As [`begin`](Self::begin), for a change of several steps.
     pub(super) fn begin_change(&self) -> Result<Work<P>> {
         #[cfg(feature = "native")]
         self.half_moved.end(|| self.folder())?;
         self.folder()?.begin_change()
     }
 
-    /// Has the names in `dir` survive a crash of the machine that keeps the next step.
+    /// Ensures that the names in `dir` survive any crash of the machine that keeps the next step.
     ///
-    /// A barrier is needed between two steps of one change if it would be wrong to see the second
-    /// without the first: a whiteout and the removal of what it replaces, an entry and the removal
-    /// of its whiteout. It costs nothing where the storage keeps order, and on volatile uppers.
+    /// A barrier is needed between two steps of one change if the second must not survive without the
+    /// first: a whiteout and the removal of the entry that it replaces, an entry and the removal
+    /// of its whiteout. It costs nothing if the storage keeps the order, and on volatile uppers.
     pub(super) fn barrier(&self, dir: &P::Dir) -> Result<()> {
         if self.is_unordered.load(Ordering::Relaxed) {
             self.plain.sync_dir(dir)?;
@@ -99,15 +100,15 @@ impl<P: Plain> MarkedUpper<P> {
         Ok(())
     }
 
-    /// Has the last step of a change in `dir` survive a crash that keeps the removal of the work
-    /// folder: without the folder, the next mount does not look for what a cut left.
+    /// Ensures that the last step of a change in `dir` survives any crash that keeps the removal of the work
+    /// folder: without the folder, the next mount does not repair anything.
     pub(super) fn settle(&self, at: At<'_, P::Dir>) {
         if !self.is_unordered.load(Ordering::Relaxed) {
             return;
         }
         match self.presence {
             Presence::Mounted => {
-                // The mount is over before the folder goes, and syncs once for all changes.
+                // The folder is removed only at the end of the mount, which syncs once for all changes.
                 let mounted = self.mounted.lock().clone();
                 if let Some(folder) = mounted {
                     folder.note_unsettled();
@@ -117,7 +118,7 @@ impl<P: Plain> MarkedUpper<P> {
         }
     }
 
-    /// Takes the upper, and mends what a cut left.
+    /// Locks the upper, and repairs it after a crash.
     pub(super) fn take(&self, durability: Durability) -> Result<()> {
         self.plain.lock()?;
         let is_unordered =
@@ -141,7 +142,7 @@ impl<P: Plain> MarkedUpper<P> {
         Folder::mount(&self.plain, root, self.presence, (durability, is_unordered))
     }
 
-    /// Leaves the upper in its steady state and gives it back.
+    /// Brings the upper into its steady state and unlocks it.
     pub(super) fn give_back(&self) -> Result<()> {
         let Some(folder) = self.mounted.lock().take() else {
             return Ok(());
@@ -151,7 +152,7 @@ impl<P: Plain> MarkedUpper<P> {
         ended
     }
 
-    /// Logs what went wrong after a call had happened, or had failed and was taken back.
+    /// Logs an error of the cleanup after a call has happened, or has failed and was undone.
     pub(super) fn afterwards(&self, name: Name<'_>, result: Result<()>) {
         if let Err(error) = result {
             let mounted = self.mounted.lock().clone();
@@ -160,12 +161,12 @@ impl<P: Plain> MarkedUpper<P> {
             }
             tracing::warn!(
                 layer = %self.plain.label(), %name, %error,
-                "cannot tidy up after a change; the end of the mount will, or the next"
+                "cannot clean up after a change; the end of this mount will, or the next mount"
             );
         }
     }
 
-    /// Removes the mark that an entry has made superfluous, once the entry is safe.
+    /// Removes the whiteout that an entry has made superfluous, once the entry is safe from a crash.
     pub(super) fn unmark(&self, at: At<'_, P::Dir>) {
         let cleared = self.barrier(at.dir).and_then(|()| {
             let mark = MarkName::of(at.name)?;

@@ -1,20 +1,20 @@
-//! The work folder: what is staged lies in it, and finding it at mount says that the last mount
-//! was cut.
+//! The work folder: it contains staged files, and if it exists at the start of a mount, a crash interrupted
+//! the last mount.
 //!
-//! So it has to be there whenever a cut would leave something to mend: while anything is staged,
-//! and while a change of more than one step is under way. It is at the upper's own root, since a
+//! So it must exist whenever a crash would leave something to repair: while anything is staged,
+//! and during a change of more than one step. It is in the upper's own root, since a
 //! rename works within one mount only.
 //!
 //! ```text
-//!   mount ─── stage … publish ─── mark, unlink ─── unmount
-//!   ═════════════════════════════════════════════════          one that is unmounted
-//!             ═══════════════     ════════════                 one that ends without saying so
+//!   mount ─── stage … publish ─── whiteout, unlink ─── unmount
+//!   ══════════════════════════════════════════════════════     an upper that is unmounted
+//!             ═══════════════     ════════════════             an upper that ends without notice
 //! ```
 //!
-//! Both count who needs the folder; in the first the mount itself is one of them. A guest is not
-//! to notice it, so the root keeps its times.
+//! Both count the users of the folder; in the first the mount itself is one of them. The folder must not be
+//! visible to guests, so the root's times are restored.
 //!
-//! Lock order: `state`, a leaf: nothing but the tree is called while it is held.
+//! Lock order: `state`, a leaf: only the tree is called while it is held.
 
 #[cfg(feature = "native")]
 use super::by_copy;
@@ -34,18 +34,18 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The folder. fuse-overlayfs hides it; other tools would show it, hence it goes when the last
-/// who needs it is done.
+/// The name of the folder. fuse-overlayfs hides it; other tools would show it, so the folder is removed
+/// once it has no users.
 const FOLDER: &[u8] = b".wh..wh.work";
-/// The folder where case does not count.
+/// The same name in another case.
 const FOLDED: &[u8] = b".WH..WH.WORK";
 
-/// How long the folder is there.
+/// When the folder exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     /// From mount to unmount.
     Mounted,
-    /// While something is under way.
+    /// While a change is in progress or something is staged.
     OnDemand,
 }
 
@@ -53,37 +53,37 @@ pub(super) enum Presence {
 pub(super) struct Folder<P: Plain> {
     pub(super) plain: Arc<P>,
     root: P::Dir,
-    /// The number of the next thing that is staged.
+    /// The number of the next staged file.
     next: AtomicU64,
-    /// What the upper has to survive.
+    /// The crashes that the upper must survive.
     #[cfg(feature = "native")]
     durability: Durability,
     /// Whether the storage may keep the removal of the folder and lose an earlier change.
     is_unordered: bool,
-    /// Whether something could not be tidied up, so that the upper is not in its steady state.
+    /// Whether a cleanup failed, so that the upper is not in its steady state.
     untidy: AtomicBool,
-    /// Whether the last step of a change may be lost by a crash that keeps the folder's removal.
+    /// Whether a crash that keeps the folder's removal may lose the last step of a change.
     unsettled: AtomicBool,
-    /// Whether the upper is known to tell names apart by case.
+    /// Whether the upper is known to be case-sensitive.
     counts_case: AtomicBool,
-    /// Held while the folder is made and removed, so that nobody is given one that goes.
+    /// Held while the folder is created and removed, so that no user gets a folder that is being removed.
     state: Mutex<State<P>>,
 }
 
 struct State<P: Plain> {
-    /// How many need it.
+    /// The number of users.
     users: usize,
-    /// Whether it is there.
+    /// Whether it exists.
     is_there: bool,
-    /// Whether a crash of the machine keeps it, if its storage keeps no order.
+    /// Whether it survives a crash of the machine on a storage that does not keep the order of changes.
     is_durable: bool,
-    /// Its handle, once somebody needed it.
+    /// Its handle, once it was opened.
     dir: Option<Arc<P::Dir>>,
-    /// Whether the mount has ended: the folder may be another mount's now.
+    /// Whether the mount has ended: the folder may belong to another mount now.
     has_ended: bool,
 }
 
-/// The folder, open, and how it is used.
+/// The open folder, with the properties of the upper that its users need.
 #[cfg(feature = "native")]
 pub(super) struct Site<'a, P: Plain> {
     pub(super) plain: &'a P,
@@ -106,7 +106,7 @@ impl<P: Plain> Site<'_, P> {
     }
 }
 
-/// The folder stays as long as this does.
+/// A user of the folder, which exists until this is dropped.
 pub(super) struct Work<P: Plain> {
     folder: Arc<Folder<P>>,
     dir: Arc<P::Dir>,
@@ -117,7 +117,7 @@ fn name() -> Name<'static> {
 }
 
 impl<P: Plain> Folder<P> {
-    /// Mends what a cut mount left, if it was cut.
+    /// Opens the folder of a new mount, and repairs the upper if a crash interrupted the last one.
     pub(super) fn mount(
         plain: &Arc<P>,
         root: P::Dir,
@@ -125,7 +125,7 @@ impl<P: Plain> Folder<P> {
         (durability, is_unordered): (Durability, bool),
     ) -> Result<Arc<Self>> {
         #[cfg(not(feature = "native"))]
-        let _ = durability; // What needs it is left out of a component.
+        let _ = durability; // A component has no code that needs it.
         let was_cut = oci::exists(&**plain, &root, name())?;
         let folder = Arc::new(Self {
             plain: Arc::clone(plain),
@@ -134,7 +134,7 @@ impl<P: Plain> Folder<P> {
             #[cfg(feature = "native")]
             durability,
             is_unordered,
-            // Until it is mended, the folder must stay whatever happens.
+            // Until the upper is repaired, the folder must stay, whatever happens.
             untidy: AtomicBool::new(was_cut),
             unsettled: AtomicBool::new(false),
             counts_case: AtomicBool::new(false),
@@ -153,8 +153,8 @@ impl<P: Plain> Folder<P> {
         if was_cut {
             folder.check(&work)?;
             if is_unordered {
-                // The last steps of the mount that was cut may not be on disk, with nothing left to
-                // see of them. The folder goes only after them.
+                // The last steps of the interrupted mount may not be on disk yet, and nothing would show
+                // that they are missing. They must be on disk before the folder is removed.
                 plain.sync_all()?;
             }
             #[cfg(feature = "native")]
@@ -169,12 +169,12 @@ impl<P: Plain> Folder<P> {
         Ok(folder)
     }
 
-    /// Leaves the upper in its steady state, without the folder.
+    /// Brings the upper into its steady state, and removes the folder.
     pub(super) fn end(&self) -> Result<()> {
         let mut state = self.state.lock();
         state.has_ended = true;
         if self.untidy.swap(false, Ordering::Relaxed) {
-            // If this fails, the folder stays, and has the next mount try again.
+            // If this fails, the folder stays, so that the next mount tries again.
             #[cfg(feature = "native")]
             if state.is_there {
                 let work = self.plain.open_dir(&self.root, name())?;
@@ -183,19 +183,21 @@ impl<P: Plain> Folder<P> {
             sweep::sweep(&*self.plain, self.plain.root()?, self.is_unordered)?;
         }
         if self.unsettled.swap(false, Ordering::Relaxed) {
-            // If this fails, the folder stays, and has the next mount look.
+            // If this fails, the folder stays, so that the next mount repairs.
             self.plain.sync_all()?;
         }
-        match state.is_there {
-            true => self.remove(&mut state),
-            false => Ok(()),
+        if state.is_there {
+            self.remove(&mut state)
+        } else {
+            Ok(())
         }
     }
 
-    /// Has the folder be there from here on, for something that a cut must not go unnoticed in.
+    /// Adds a user of the folder, and creates the folder if it does not exist. Call it before a step after
+    /// which a crash must be detected.
     ///
     /// # Errors
-    /// `invalid` if the mount has ended; those of the tree. Nothing was begun then.
+    /// `invalid` if the mount has ended; any error returned by the tree. The folder then has no new user.
     pub(super) fn begin(self: &Arc<Self>) -> Result<Work<P>> {
         let mut state = self.state.lock();
         if state.has_ended {
@@ -223,20 +225,20 @@ impl<P: Plain> Folder<P> {
         })
     }
 
-    /// Finds out, once a mount, whether names that differ in case alone are two names in the upper. The
-    /// folder tells, and is there for that long.
+    /// Checks once for each mount that the upper is case-sensitive. The check uses the name of the folder,
+    /// which is created for it.
     ///
     /// # Errors
-    /// `unsupported` if they are one; those of [`begin`](Self::begin).
+    /// `unsupported` if it is not; those of [`begin`](Self::begin).
     pub(super) fn check_case(self: &Arc<Self>) -> Result<()> {
-        match self.counts_case.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => self.begin().map(drop),
+        if self.counts_case.load(Ordering::Relaxed) {
+            return Ok(());
         }
+        self.begin().map(drop)
     }
 
-    /// [`begin`](Self::begin) for a change of several steps: a crash of the machine that keeps any of
-    /// them has to keep the folder too.
+    /// As [`begin`](Self::begin), for a change of several steps: the folder must survive any crash of the
+    /// machine that keeps one of the steps.
     ///
     /// # Errors
     /// As [`begin`](Self::begin).
@@ -252,26 +254,26 @@ impl<P: Plain> Folder<P> {
         Ok(work)
     }
 
-    /// Notes that the upper has to be synced before the folder goes.
+    /// Records that the upper must be synced before the folder is removed.
     pub(super) fn note_unsettled(&self) {
         self.unsettled.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that something could not be tidied up: the folder stays until that is done.
+    /// Records that a cleanup failed: the folder stays until the upper is repaired.
     pub(super) fn note_untidy(&self) {
         self.untidy.store(true, Ordering::Relaxed);
     }
 
-    /// Does `change` while the folder neither comes nor goes, which sets the root's times.
+    /// Runs `change` while the folder is neither created nor removed, since both set the root's times.
     pub(super) fn beside<T>(&self, change: impl FnOnce() -> T) -> T {
         let _state = self.state.lock();
         change()
     }
 
-    /// Makes the folder, or takes over the one that is there.
+    /// Creates the folder, or opens the existing one.
     fn make(&self, state: &mut State<P>) -> Result<Arc<P::Dir>> {
         let times = SetTimes::of(&self.plain.meta(&self.root, None)?);
-        // Nobody but the owner looks in: what is staged has not got its mode yet.
+        // Only the owner may enter it: staged files do not have their final modes yet.
         match self.plain.create_dir(&self.root, name(), 0o700) {
             Ok(()) => self.put_back(times),
             Err(error) if error.errno() == Errno::Exist => {}
@@ -283,9 +285,9 @@ impl<P: Plain> Folder<P> {
         Ok(dir)
     }
 
-    /// Removes the folder, and what is left in it.
+    /// Removes the folder and everything left in it.
     fn remove(&self, state: &mut State<P>) -> Result<()> {
-        // If this fails, whoever comes next begins with what is there by then.
+        // The handle is given up even if this fails: the next user opens the folder again.
         let dir = state.dir.take();
         let times = SetTimes::of(&self.plain.meta(&self.root, None)?);
         match self.plain.remove_dir(&self.root, name()) {
@@ -304,11 +306,11 @@ impl<P: Plain> Folder<P> {
         Ok(())
     }
 
-    /// Gives the root the times that it had, since a guest made nothing there.
+    /// Restores the times of the root, since no change of a guest set them.
     fn put_back(&self, times: SetTimes) {
         if let Err(error) = self.plain.set_times(&self.root, None, times) {
-            // The folder has come or gone; a time is not worth the call.
-            tracing::warn!(layer = %self.plain.label(), %error, "cannot keep the time of the root");
+            // The folder was created or removed: a failure to restore a time must not fail the call.
+            tracing::warn!(layer = %self.plain.label(), %error, "cannot restore the time of the root");
         }
     }
 
@@ -322,7 +324,7 @@ impl<P: Plain> Folder<P> {
         }
     }
 
-    /// Fails if the folder holds what this version did not make.
+    /// Fails if the folder contains anything that this version did not create.
     fn check(&self, work: &Work<P>) -> Result<()> {
         let mut foreign = None;
         self.plain.list(&work.dir, &mut |name, _, _| {
@@ -338,7 +340,7 @@ impl<P: Plain> Folder<P> {
         Err(Error::new(
             Errno::Unsupported,
             format_args!(
-                "the work folder {} holds {}, which this version did not make: mount the upper \
+                "the work folder {} contains {}, which this version did not create: mount the upper \
                  with the program that did, or remove the folder if nothing in it is needed",
                 name(),
                 foreign.as_name()
@@ -349,7 +351,7 @@ impl<P: Plain> Folder<P> {
 
     /// Removes everything in the folder.
     fn clear(&self, dir: &P::Dir) -> Result<()> {
-        // Names first: what a listing shows while it is cut down is not defined.
+        // Names are collected first: a listing is not defined while entries are removed.
         let mut names = Vec::new();
         self.plain.list(dir, &mut |name, kind, _| {
             names.push((name.to_owned(), kind));
@@ -371,13 +373,13 @@ impl<P: Plain> Folder<P> {
     }
 }
 
-/// Whether a name in the folder is of a directory that is moved by a copy.
+/// Whether a name in the folder belongs to a rename by copy.
 fn is_by_copy(name: Name<'_>) -> bool {
     #[cfg(feature = "native")]
     return by_copy::is_ours(name);
     #[cfg(not(feature = "native"))]
     {
-        // A component does not move in this way, and cannot finish it for another.
+        // A component does not rename by copy, and cannot complete it for another program.
         let _ = name;
         false
     }
@@ -393,8 +395,8 @@ impl<P: Plain> Work<P> {
         &self.folder.plain
     }
 
-    /// Has the names in `dir` survive a crash of the machine that keeps the next step, as
-    /// [`MarkedUpper::barrier`](super::upper::MarkedUpper::barrier) does.
+    /// Ensures that the names in `dir` survive any crash of the machine that keeps the next step, as
+    /// [`MarkedUpper::barrier`](super::upper::MarkedUpper::barrier).
     pub(super) fn barrier(&self, dir: &P::Dir) -> Result<()> {
         if self.folder.is_unordered {
             self.plain().sync_dir(dir)?;
@@ -412,12 +414,12 @@ impl<P: Plain> Work<P> {
         self.folder.site(&self.dir)
     }
 
-    /// A number that nothing else staged in this mount has.
+    /// A number that is unique among the staged files of this mount.
     pub(super) fn number(&self) -> u64 {
         self.folder.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether the mount has ended, and taken the folder along.
+    /// Whether the mount has ended, and removed the folder.
     pub(super) fn has_ended(&self) -> bool {
         self.folder.state.lock().has_ended
     }

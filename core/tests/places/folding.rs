@@ -150,7 +150,7 @@ fn upper_that_folds_case_is_refused() {
     let message = refused.to_string();
     assert!(message.starts_with("folds: "), "{message}");
     assert!(
-        message.contains("names that differ in case alone"),
+        message.contains("names that differ only in case"),
         "{message}"
     );
     assert!(names(&path).is_empty(), "{:?}", names(&path));

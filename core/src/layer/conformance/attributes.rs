@@ -1,4 +1,4 @@
-//! Times, permission bits and extended attributes.
+//! Checks of times, permission bits and extended attributes.
 
 use super::kit::{
     LATER, LONG_AGO, Mounted, at, both, fails, make_dir, make_file, meta, name, ok, root,
@@ -10,7 +10,7 @@ use crate::meta::{SetTime, SetTimes, Timestamp};
 /// Sets times of files, directories and links, by name and by handle.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn times<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -27,7 +27,7 @@ pub fn times<U: Upper>(make: &dyn Fn() -> U) {
             (meta.accessed, meta.modified)
         });
     }
-    // Setting a link's times is not setting those of what it names.
+    // Setting the times of a symbolic link does not change those of its target.
     ok("set_times", file.set_times(both(LONG_AGO)));
     let set = upper.set_times(&top, Some(name("link")), both(LATER));
     ok("set_times of a link", set);
@@ -46,7 +46,7 @@ pub fn times<U: Upper>(make: &dyn Fn() -> U) {
     let none = upper.set_times(&top, Some(name("none")), both(LATER));
     fails("set_times of nothing", none, Errno::NoEntry);
 
-    // Hiding what lies below is no change of the directory's own.
+    // Making a directory opaque does not change its own times.
     let dir = ok("open_dir", upper.open_dir(&top, name("dir")));
     ok("set_times", upper.set_times(&dir, None, both(LONG_AGO)));
     ok("set_opaque", upper.set_opaque(&dir));
@@ -73,7 +73,7 @@ fn set_and_check(set: &dyn Fn(SetTimes), get: &dyn Fn() -> (Timestamp, Timestamp
 /// Sets permission bits, where there are any.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn modes<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let top = root(&*upper);
@@ -90,7 +90,7 @@ pub fn modes<U: Upper>(make: &dyn Fn() -> U) {
         let staged = ok("stage", upper.stage(new));
         let attributes = Attributes {
             mode: Some(0o6755),
-            // No user of a usual system; the last number means "leave it" to `chown`.
+            // Not a user of a usual system. The maximum means "leave it unchanged" to `chown`.
             owner: Some((u32::MAX - 2, u32::MAX - 2)),
             ..Attributes::default()
         };
@@ -107,7 +107,7 @@ pub fn modes<U: Upper>(make: &dyn Fn() -> U) {
 /// Sets extended attributes, where there are any.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn xattrs<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;

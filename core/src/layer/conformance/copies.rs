@@ -1,4 +1,4 @@
-//! A whole tree appears with the directory that is staged.
+//! Checks of copies in a staged directory, which appear together with it.
 
 use super::kit::{
     LATER, LONG_AGO, Mounted, Seen, age, at, listing, make_dir, meta, moved, name, ok, pattern,
@@ -7,11 +7,11 @@ use super::kit::{
 use crate::layer::{At, Attributes, Copied, New, Over, Upper};
 use crate::meta::{Meta, SetTime, SetTimes};
 
-/// Stages a directory with copies in it, which no reader sees; publishes one, and drops another. An upper
-/// that cannot do that has nothing to pass.
+/// Stages directories with copies in them, which no reader sees; publishes one, and drops another. An upper
+/// that does not support this passes.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn copies<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -50,7 +50,7 @@ fn dressed() -> Attributes {
     }
 }
 
-/// Copies a file, a link, and a directory with another file. Returns what was told of the first.
+/// Copies a file, a link, and a directory with another file. Returns the metadata of the first.
 fn fill<U: Upper>(upper: &U, dir: &U::Dir) -> Meta {
     let copy = |to: At<'_, U::Dir>, new: New<'_>, data: &[u8]| {
         let copied = Copied {
@@ -98,7 +98,7 @@ fn is_whole<U: Upper>(upper: &U, above: &U::Dir, file: &Meta) {
     assert_eq!(
         (found.device, found.inode),
         (file.device, file.inode),
-        "the copy has another number than was told"
+        "the copy's inode number differs from the one that copy_into returned"
     );
     let inside = ok("open_dir", upper.open_dir(&tree, name("dir")));
     assert_eq!(

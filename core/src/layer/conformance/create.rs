@@ -1,4 +1,4 @@
-//! What is whole at birth is made in place.
+//! Checks of `create`, which makes files, links and directories in place.
 
 use super::kit::{
     Mounted, Seen, Was, age, at, fails, listing, make_dir, meta, moved, name, ok, read_all, root,
@@ -7,10 +7,10 @@ use super::kit::{
 use crate::error::Errno;
 use crate::layer::{Leave, New, Over, Upper};
 
-/// Creates files, links and directories, over nothing, over marks, and over what is there.
+/// Creates files, links and directories over nothing, over whiteouts, and over entries.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn creates<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let root = root(&*upper);
@@ -26,7 +26,7 @@ pub fn creates<U: Upper>(make: &dyn Fn() -> U) {
                 (Was::Nothing, _) | (Was::Mark, New::File | New::Symlink(_)) => {
                     makes(&*upper, &dir, name, new, was);
                 }
-                // A directory over a mark has to be opaque, so it is staged.
+                // A directory over a whiteout must be opaque, so the engine stages it.
                 (Was::Mark, New::Dir { .. }) => {}
                 _ => refuses(&*upper, &dir, name, new),
             }
@@ -40,7 +40,7 @@ fn makes<U: Upper>(upper: &U, dir: &U::Dir, text: &str, new: New<'_>, was: Was) 
     let file = ok("create", upper.create(new, at(dir, text), was.over()));
     assert!(
         moved(upper, dir),
-        "create did not move the directory's time"
+        "create did not update the directory's time"
     );
 
     let expected = match new {
@@ -56,7 +56,7 @@ fn makes<U: Upper>(upper: &U, dir: &U::Dir, text: &str, new: New<'_>, was: Was) 
     assert_eq!(
         (told.kind, told.inode, told.size, told.links),
         (found.kind, found.inode, found.size, found.links),
-        "created_meta is not what find tells"
+        "created_meta differs from find"
     );
     match (new, file) {
         (New::File, Some(file)) => {
@@ -68,7 +68,7 @@ fn makes<U: Upper>(upper: &U, dir: &U::Dir, text: &str, new: New<'_>, was: Was) 
         (_, file) => assert!(file.is_none(), "an open file came with something else"),
     }
 
-    // The mark was replaced, not covered.
+    // The whiteout was replaced, not covered.
     let what = match new {
         New::Dir { .. } => Over::EmptyDir,
         New::File | New::Symlink(_) => Over::File,

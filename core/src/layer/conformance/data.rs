@@ -1,4 +1,5 @@
-//! Bytes: what is written is read, what is not is zero, and no offset is too strange to ask for.
+//! Checks of file data: reads return what was written, holes read as zeroes, and any offset is accepted or
+//! refused cleanly.
 
 use super::kit::{
     LONG_AGO, Mounted, at, both, fails, make_file, ok, pattern, read_all, root, write_all,
@@ -9,7 +10,7 @@ use crate::layer::{ReadAt, Upper, WriteAt};
 /// Writes, appends, and reads through other handles.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn writes<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -61,14 +62,14 @@ pub fn writes<U: Upper>(make: &dyn Fn() -> U) {
     assert_eq!(
         meta.size,
         expected.len() as u64,
-        "writing nothing changed the size"
+        "an empty write changed the size"
     );
-    assert_eq!(meta.modified, LONG_AGO, "writing nothing moved the time");
+    assert_eq!(meta.modified, LONG_AGO, "an empty write changed the time");
     write_all(&other, b"x", 0);
     assert_ne!(
         ok("meta", file.meta()).modified,
         LONG_AGO,
-        "a write left the time"
+        "a write did not update the time"
     );
     for data_only in [true, false] {
         ok("sync", file.sync(data_only));
@@ -77,10 +78,10 @@ pub fn writes<U: Upper>(make: &dyn Fn() -> U) {
     ok("sync_all", upper.sync_all());
 }
 
-/// Cuts and extends.
+/// Truncates and extends files.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn sizes<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -102,10 +103,10 @@ pub fn sizes<U: Upper>(make: &dyn Fn() -> U) {
     assert_ne!(
         ok("meta", file.meta()).modified,
         LONG_AGO,
-        "set_size left the time"
+        "set_size did not update the time"
     );
 
-    // Past what anything can hold: refused, and nothing happened.
+    // Past the maximum file size: refused without any effect.
     let size = ok("meta", file.meta()).size;
     for huge in [u64::MAX, u64::MAX - 1, i64::MAX as u64 + 1] {
         fails(
@@ -129,10 +130,10 @@ pub fn sizes<U: Upper>(make: &dyn Fn() -> U) {
     );
 }
 
-/// Leaves holes, and asks where the data is.
+/// Leaves holes, and queries where the data is.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn sparse<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -167,10 +168,7 @@ pub fn sparse<U: Upper>(make: &dyn Fn() -> U) {
         );
         offset = stretch.end;
         stretches.push(stretch);
-        assert!(
-            stretches.len() < 10_000,
-            "next_data does not come to an end"
-        );
+        assert!(stretches.len() < 10_000, "next_data does not end");
     }
     for (from, length) in islands {
         let mut at = from;

@@ -1,15 +1,15 @@
-//! A small tree that has one of everything.
+//! [`fixture`]: a small tree with one of every kind of entry.
 
 use super::kit::{at, make_dir, make_file, mark, ok, root};
 use crate::layer::{New, Over, Upper};
 use crate::name::Name;
 
-/// A part of a tree. Paths are relative to its root; directories come before what lies in them.
+/// An entry of a tree. Paths are relative to its root; a directory comes before its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A directory.
     Dir(Vec<u8>),
-    /// A directory that hides what lies below it.
+    /// An opaque directory.
     OpaqueDir(Vec<u8>),
     /// A regular file and its data.
     File(Vec<u8>, Vec<u8>),
@@ -31,7 +31,7 @@ impl Entry {
         }
     }
 
-    /// The path of the directory that it lies in, and its name.
+    /// The path of its parent directory, and its name.
     pub(super) fn split(&self) -> (&[u8], &[u8]) {
         let path = self.path();
         match path.iter().rposition(|&byte| byte == b'/') {
@@ -41,7 +41,7 @@ impl Entry {
     }
 }
 
-/// What [`reads`](super::reads) expects of a layer.
+/// The tree that [`reads`](super::reads) expects in a layer.
 pub fn fixture() -> Vec<Entry> {
     let file = |path: &[u8], data: &[u8]| Entry::File(path.to_vec(), data.to_vec());
     let link = |path: &[u8], target: &[u8]| Entry::Symlink(path.to_vec(), target.to_vec());
@@ -49,7 +49,7 @@ pub fn fixture() -> Vec<Entry> {
         file(b"empty", b""),
         file(b"file", b"some data\n"),
         file(b"large", &super::kit::pattern(1, 300_001)),
-        // Names that a careless layer takes for something else.
+        // Names that a careless layer misinterprets.
         file(b"...", b"dots"),
         file(b"-rf", b"dash"),
         file(b"a b\tc\nd", b"blanks"),
@@ -73,10 +73,10 @@ pub fn fixture() -> Vec<Entry> {
     ]
 }
 
-/// Makes `entries` in an upper that is mounted and has none of them.
+/// Creates `entries` in an upper that is mounted and has none of them.
 ///
 /// # Panics
-/// Where the upper cannot.
+/// If a call of the upper fails.
 pub fn plant<U: Upper>(upper: &U, entries: &[Entry]) {
     for entry in entries {
         let (above, name) = entry.split();

@@ -1,4 +1,4 @@
-//! What the parts of the suite share.
+//! Helpers that the parts of the suite share.
 
 use crate::error::{Errno, Result};
 use crate::layer::{
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::{ControlFlow, Deref};
 
-/// A mounted upper; the mount ends with it.
+/// A mounted upper, unmounted on drop.
 pub(super) struct Mounted<U: Upper>(U);
 
 impl<U: Upper> Mounted<U> {
@@ -42,7 +42,7 @@ impl<U: Upper> Drop for Mounted<U> {
     }
 }
 
-/// Long ago, so that any change of a time shows without waiting.
+/// A time long ago, so that any update of a time shows without waiting.
 pub(super) const LONG_AGO: Timestamp = Timestamp {
     seconds: 1_000_000_000,
     nanoseconds: 123_456_000,
@@ -72,8 +72,12 @@ pub(super) fn ok<T>(what: &str, result: Result<T>) -> T {
 #[track_caller]
 pub(super) fn fails<T>(what: &str, result: Result<T>, expected: Errno) {
     match result {
-        Ok(_) => panic!("{what} succeeded; it has to fail: {expected}"),
-        Err(error) => assert_eq!(error.errno(), expected, "{what} failed otherwise: {error}"),
+        Ok(_) => panic!("{what} succeeded; it must fail with {expected}"),
+        Err(error) => assert_eq!(
+            error.errno(),
+            expected,
+            "{what} failed differently: {error}"
+        ),
     }
 }
 
@@ -124,7 +128,7 @@ pub(super) fn write_all(file: &dyn WriteAt, mut data: &[u8], mut offset: u64) {
     }
 }
 
-/// All bytes, read in odd steps.
+/// Reads all bytes, in steps of odd sizes.
 #[track_caller]
 pub(super) fn read_all(file: &dyn ReadAt) -> Vec<u8> {
     let mut data = Vec::new();
@@ -142,7 +146,7 @@ pub(super) fn read_all(file: &dyn ReadAt) -> Vec<u8> {
     }
 }
 
-/// What a name stands for.
+/// What a layer has at a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     Absent,
@@ -153,7 +157,7 @@ pub(super) enum Seen {
     Other(Kind),
 }
 
-/// What `name` is by every way to ask, which have to agree.
+/// What the layer has at `name`, by every method that tells, all of which must agree.
 #[track_caller]
 pub(super) fn seen<L: Layer>(layer: &L, dir: &L::Dir, name: Name<'_>) -> Seen {
     let found = ok("find", layer.find(dir, name));
@@ -227,12 +231,12 @@ pub(super) fn seen<L: Layer>(layer: &L, dir: &L::Dir, name: Name<'_>) -> Seen {
 
 #[track_caller]
 pub(super) fn assert_same(what: &str, a: &Meta, b: &Meta) {
-    // Reading may move the access time, and directories may be counted differently.
+    // Reading may update the access time, and layers may count the links of directories differently.
     let key = |meta: &Meta| (meta.kind, meta.device, meta.inode, meta.modified, meta.mode);
     assert_eq!(key(a), key(b), "{what} disagree");
 }
 
-/// What is known of an entry.
+/// The metadata of an entry.
 #[track_caller]
 pub(super) fn meta<L: Layer>(layer: &L, dir: &L::Dir, name: Name<'_>) -> Meta {
     match ok("find", layer.find(dir, name)) {
@@ -241,7 +245,7 @@ pub(super) fn meta<L: Layer>(layer: &L, dir: &L::Dir, name: Name<'_>) -> Meta {
     }
 }
 
-/// The names of a directory. An entry beats a mark of its name.
+/// The names of a directory. An entry takes precedence over a whiteout of its name.
 #[track_caller]
 pub(super) fn listing<L: Layer>(layer: &L, dir: &L::Dir) -> BTreeMap<Vec<u8>, Listed> {
     let mut names = BTreeMap::new();
@@ -262,7 +266,7 @@ pub(super) fn listing<L: Layer>(layer: &L, dir: &L::Dir) -> BTreeMap<Vec<u8>, Li
     names
 }
 
-/// What stood at a name before a change.
+/// What the upper has at a name before a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Was {
     Nothing,
@@ -325,7 +329,7 @@ pub(super) fn mark<U: Upper>(upper: &U, at: At<'_, U::Dir>) {
     ok("hide a name", marked);
 }
 
-/// Sets a directory's times to long ago, and gives them.
+/// Sets a directory's times to long ago, and returns its metadata.
 #[track_caller]
 pub(super) fn age<U: Upper>(upper: &U, dir: &U::Dir) -> Meta {
     let set = upper.set_times(dir, None, both(LONG_AGO));
@@ -333,13 +337,13 @@ pub(super) fn age<U: Upper>(upper: &U, dir: &U::Dir) -> Meta {
     ok("dir_meta", upper.dir_meta(dir))
 }
 
-/// Whether a directory's `modified` moved since [`age`].
+/// Whether a directory's `modified` changed since [`age`].
 #[track_caller]
 pub(super) fn moved<U: Upper>(upper: &U, dir: &U::Dir) -> bool {
     ok("dir_meta", upper.dir_meta(dir)).modified != LONG_AGO
 }
 
-/// Bytes that show where they are from.
+/// A pattern of bytes that shows misplaced data.
 pub(super) fn pattern(seed: u64, length: usize) -> Vec<u8> {
     (0..length as u64)
         .map(|i| ((i ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)

@@ -1,4 +1,4 @@
-//! Two names of one file.
+//! Checks of `link`: several names of one file.
 
 use super::kit::{
     Mounted, Seen, age, at, fails, make_dir, make_file, mark, meta, moved, name, ok, root, seen,
@@ -7,10 +7,10 @@ use super::kit::{
 use crate::error::Errno;
 use crate::layer::{Leave, Over, ReadAt, Upper};
 
-/// Links over nothing and over a mark; counts names.
+/// Links over nothing and over a whiteout, and checks link counts.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn links<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -27,7 +27,10 @@ pub fn links<U: Upper>(make: &dyn Fn() -> U) {
         }
         age(upper, dir);
         ok("link", upper.link(at(&top, "a"), at(dir, text), over));
-        assert!(moved(upper, dir), "link did not move the directory's time");
+        assert!(
+            moved(upper, dir),
+            "link did not update the directory's time"
+        );
         assert_eq!(seen(upper, dir, name(text)), Seen::File(b"data".to_vec()));
         assert_eq!(ok("meta", file.meta()).links, count);
         let (one, two) = (meta(upper, &top, name("a")), meta(upper, dir, name(text)));

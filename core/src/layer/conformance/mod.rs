@@ -1,8 +1,8 @@
-//! What a layer has to pass.
+//! The conformance suite for layers.
 //!
-//! Each function takes a closure that makes an empty upper, and panics with the promise that was
-//! broken. [`upper`] runs all of them but [`mounting`], which needs two uppers on one storage.
-//! A layer that cannot be written is filled with [`fixture`] by other means, then given to
+//! Each function takes a closure that creates an empty upper, and panics at the first violation of the
+//! contract. [`upper`] runs all of them except [`mounting`], which needs two uppers on one storage.
+//! For a layer that cannot be written, create [`fixture`] in it by other means, and pass it to
 //! [`reads`].
 //!
 //! ```
@@ -11,9 +11,9 @@
 //! conformance::upper(&|| MemoryLayer::with_capacity(64 << 20));
 //! ```
 //!
-//! The suite calls an upper as the engine does: what it says of a name is true, and no two
-//! changes of one directory are made at a time. Where it does say something false of a name,
-//! the call has to fail and lose nothing.
+//! The suite calls an upper as the engine does: the [`Over`](crate::layer::Over) of a name is right, and no
+//! two changes of one directory run at the same time. Where the suite passes a wrong one on purpose, the
+//! call must fail and lose nothing.
 
 mod attributes;
 mod copies;
@@ -48,10 +48,10 @@ pub use threads::threads;
 
 use crate::layer::Upper;
 
-/// Runs the suite on uppers that `make` makes, each empty and not mounted.
+/// Runs the suite on uppers from `make`, which returns an empty upper that is not mounted.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn upper<U: Upper>(make: &dyn Fn() -> U) {
     {
         let upper = kit::Mounted::new(make);

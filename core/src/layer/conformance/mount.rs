@@ -1,4 +1,4 @@
-//! An upper belongs to one mount at a time, and keeps what that mount wrote.
+//! Checks of `mount`: one mount at a time, whose changes persist.
 
 use super::kit::{
     Mounted, Seen, at, fails, listing, make_dir, make_file, mark, name, ok, root, seen,
@@ -6,17 +6,17 @@ use super::kit::{
 use crate::error::Errno;
 use crate::layer::{Durability, New, Over, Upper};
 
-/// Mounts one storage twice. `pair` makes two uppers on it, which may be one for an upper that
-/// has no storage of its own. An ephemeral upper has to refuse the second mount, since it need not hold
-/// what its overlay showed.
+/// Mounts one storage twice. `pair` returns two uppers on it, which may be clones of one if the upper
+/// has no storage of its own. An ephemeral upper must refuse the second mount, since it need not hold
+/// everything that its overlay showed.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn mounting<U: Upper>(pair: &dyn Fn() -> (U, U)) {
     let (one, two) = pair();
     let first = Mounted::of(one);
     fails(
-        "mount of what is mounted",
+        "mount of a mounted upper",
         two.mount(Durability::Durable),
         Errno::Busy,
     );

@@ -1,4 +1,4 @@
-//! How long a name may be.
+//! Checks of the maximum length of names.
 
 use super::kit::{Mounted, Seen, at, fails, listing, make_dir, make_file, name, ok, root, seen};
 use crate::error::Errno;
@@ -7,7 +7,7 @@ use crate::layer::{Leave, New, Over, Upper};
 /// Names of 255 bytes work; longer ones are refused before anything changes.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn names<U: Upper>(make: &dyn Fn() -> U) {
     longest(&*Mounted::new(make));
     too_long(&*Mounted::new(make));
@@ -28,7 +28,7 @@ fn longest<U: Upper>(upper: &U) {
     let file = Seen::File(b"data".to_vec());
     assert_eq!(seen(upper, &dir, name(&two)), file);
 
-    // A mark is spelled with the name in it, which a format may have no room for.
+    // The name of a whiteout contains the name that it hides, and may be too long for a format.
     match upper.remove(at(&dir, &two), Over::File, Leave::Mark) {
         Ok(()) => assert_eq!(seen(upper, &dir, name(&two)), Seen::Hidden),
         Err(error) => {

@@ -1,4 +1,4 @@
-//! Nothing appears at its name before it is whole.
+//! Checks of staging and `publish`: nothing is visible before it is complete.
 
 use super::kit::{
     LATER, LONG_AGO, Mounted, Seen, Was, age, at, both, fails, listing, make_dir, meta, moved,
@@ -8,10 +8,10 @@ use crate::error::Errno;
 use crate::layer::{Attributes, Leave, New, Over, Upper};
 use crate::meta::{Kind, Meta, SetTime, SetTimes};
 
-/// What is staged cannot be seen, and is gone when it is dropped.
+/// Staged files, links and directories are invisible, and gone once they are dropped.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn staging<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -48,10 +48,10 @@ pub fn staging<U: Upper>(make: &dyn Fn() -> U) {
     assert_eq!(upper.usage(), before.1, "something dropped is still stored");
 }
 
-/// Publishes over everything that may be there.
+/// Publishes over everything that may be at the name.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn publishes<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let top = root(&*upper);
@@ -127,14 +127,14 @@ fn file<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
     not_marked(upper, dir, "file", Over::File);
 }
 
-/// Whether something is at its name what it was said to be there.
+/// Checks that the metadata after publishing is what `staged_meta` returned before.
 fn is_foretold(found: &Meta, foretold: &Meta) {
     let known = |meta: &Meta| (meta.kind, meta.device, meta.inode, meta.mode, meta.owner);
-    assert_eq!(known(found), known(foretold), "it was foretold otherwise");
-    assert_eq!(found.modified, foretold.modified, "its time was foretold");
+    assert_eq!(known(found), known(foretold), "staged_meta was wrong");
+    assert_eq!(found.modified, foretold.modified, "staged_meta: wrong time");
     if found.kind != Kind::Dir {
         let known = |meta: &Meta| (meta.size, meta.links);
-        assert_eq!(known(found), known(foretold), "its size was foretold");
+        assert_eq!(known(found), known(foretold), "staged_meta: wrong size");
     }
 }
 
@@ -172,7 +172,7 @@ fn link<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
 fn directory<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
     for opaque in [false, true] {
         if !opaque && was != Was::Nothing {
-            // It would have to hide something, so the engine never asks for this.
+            // It would have to hide something, so the engine never makes this call.
             continue;
         }
         let text = if opaque { "opaque" } else { "dir" };
@@ -217,13 +217,13 @@ fn directory<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
     }
 }
 
-/// After something was put over a mark and removed, the mark is not back.
+/// After an entry was put over a whiteout and removed, the whiteout is not back.
 fn not_marked<U: Upper>(upper: &U, dir: &U::Dir, text: &str, what: Over) {
     ok("remove", upper.remove(at(dir, text), what, Leave::Nothing));
     assert_eq!(
         seen(upper, dir, name(text)),
         Seen::Absent,
-        "an old mark came back"
+        "an old whiteout came back"
     );
 }
 
@@ -235,7 +235,7 @@ fn at_the_root<U: Upper>(upper: &U) {
         let staged = ok("stage", upper.stage(new));
         let published = upper.publish(staged, at(&dir, &text), Over::Nothing, true);
         ok("publish", published);
-        assert!(!moved(upper, &dir), "a copy moved the time of the root");
+        assert!(!moved(upper, &dir), "a copy changed the time of the root");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is read is what is there, by every way to ask.
+//! Checks of every method that reads a layer.
 
 use super::fixture::{Entry, fixture, walk};
 use super::kit::{Seen, fails, listing, name, ok, read_all, root, seen};
@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 /// Reads a layer that holds [`fixture`] and nothing else.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the layer violates the contract.
 pub fn reads<L: Layer>(layer: &L) {
     entries(layer);
     listings(layer);
@@ -63,9 +63,9 @@ fn listings<L: Layer>(layer: &L) {
             ControlFlow::Break(())
         });
         ok("list", stopped);
-        assert!(calls <= 1, "a listing went on after it was told to stop");
+        assert!(calls <= 1, "a listing continued after a break");
 
-        // A caller may ask the layer from inside a listing.
+        // A caller may call the layer from inside a listing.
         let nested = layer.list(&dir, &mut |name, listed| {
             let found = ok("find inside a listing", layer.find(&dir, name));
             assert_eq!(listed == Listed::Hidden, found == Found::Hidden);
@@ -75,7 +75,7 @@ fn listings<L: Layer>(layer: &L) {
     }
 }
 
-/// Who enters a directory gets what others find and open.
+/// `enter` returns what `find` and `open_dir` return.
 fn entering<L: Layer>(layer: &L) {
     for entry in fixture() {
         let opaque = match &entry {
@@ -96,14 +96,14 @@ fn entering<L: Layer>(layer: &L) {
                 break;
             };
             let expected = ok("dir_meta", layer.dir_meta(&opened));
-            assert_eq!(entered.meta, expected, "enter tells of another directory");
+            assert_eq!(entered.meta, expected, "enter returns another directory");
             if listed_first {
                 assert_eq!(listing(layer, &entered.dir), names);
             }
             let asked = ok("is_opaque", layer.is_opaque(&entered.dir));
             assert!(
                 (entered.opaque || asked) == opaque,
-                "{} is opaque to who enters it, or to who finds it, but not to both",
+                "enter and find disagree whether {} is opaque",
                 last.escape_ascii()
             );
             assert_eq!(listing(layer, &entered.dir), names);
@@ -156,7 +156,7 @@ fn absence<L: Layer>(layer: &L) {
             Errno::NoEntry,
         );
     }
-    // What is hidden in one directory is so in no other.
+    // A whiteout hides its name in its own directory only.
     let bare = walk(layer, b"bare");
     assert_eq!(seen(layer, &bare, name("gone")), Seen::Absent);
 }
@@ -176,12 +176,12 @@ fn offsets<L: Layer>(layer: &L) {
         while done < length {
             let offset = (from + done) as u64;
             let count = ok("read_at", file.read_at(&mut buffer[done..], offset));
-            assert!(count > 0, "read_at gave nothing before the end");
+            assert!(count > 0, "read_at returned 0 before the end");
             done += count;
         }
         assert!(
             buffer == data[from..from + length],
-            "read_at({from}) gave other bytes"
+            "read_at({from}) returned other bytes"
         );
     }
     for past in [300_001, 300_002, 1 << 40, i64::MAX as u64, u64::MAX] {
@@ -208,7 +208,7 @@ fn offsets<L: Layer>(layer: &L) {
         assert_eq!(count == 0, bytes.is_empty(), "{length} bytes at {offset}");
         assert!(
             bytes.len() <= length,
-            "read_vec_at gave more than was asked for"
+            "read_vec_at returned more than was requested"
         );
         assert!(
             bytes[..both] == buffer[..both],

@@ -1,4 +1,4 @@
-//! What is removed is gone, and what lies below it is hidden where that is asked for.
+//! Checks of `remove`, with and without a whiteout, and of handles on removed files and directories.
 
 use super::kit::{
     Mounted, Seen, Was, age, at, fails, listing, make_dir, make_file, moved, name, ok, read_all,
@@ -8,10 +8,10 @@ use crate::error::{Errno, Result};
 use crate::layer::{Found, Leave, New, Over, ReadAt, Upper};
 use std::ops::ControlFlow;
 
-/// Removes everything that may be there, with and without a mark.
+/// Removes everything that may be at a name, with and without a whiteout.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn removes<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -38,11 +38,11 @@ pub fn removes<U: Upper>(make: &dyn Fn() -> U) {
             if !matches!(was, Was::Nothing | Was::Mark) {
                 assert!(
                     moved(upper, &dir),
-                    "remove {text} did not move the directory's time"
+                    "remove {text} did not update the directory's time"
                 );
             }
 
-            // What is made anew is new.
+            // A new directory of the same name is empty.
             if leave == Leave::Mark {
                 ok(
                     "remove",
@@ -63,7 +63,7 @@ pub fn removes<U: Upper>(make: &dyn Fn() -> U) {
         }
     }
     assert!(listing(upper, &top).is_empty());
-    assert_eq!(upper.usage(), before, "what was removed is still stored");
+    assert_eq!(upper.usage(), before, "removed entries are still stored");
     full_directory(upper);
 }
 
@@ -90,10 +90,10 @@ fn full_directory<U: Upper>(upper: &U) {
     }
 }
 
-/// What was removed and is still open goes on: a file whole, a directory as one that is gone.
+/// Handles on removed files still read and write; handles on removed directories report that they are gone.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn removed_objects<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -131,7 +131,7 @@ fn removed_directory<U: Upper>(upper: &U, top: &U::Dir, leave: Leave) {
     drop(dir);
     removed_answers(upper, top, &gone);
 
-    // Another directory of its name does not revive it.
+    // A new directory of its name does not revive the handle.
     if leave == Leave::Mark {
         ok(
             "remove",
@@ -168,9 +168,12 @@ fn removed_answers<U: Upper>(upper: &U, top: &U::Dir, gone: &U::Dir) {
     fails("open_file in a removed directory", opened, Errno::NoEntry);
     let opened = upper.open_dir(gone, name("name"));
     fails("open_dir in a removed directory", opened, Errno::NoEntry);
-    // A host answers both with the same code.
+    // A host returns the same code for both.
     let found = upper.find(gone, name("name"));
-    assert!(absent(&found), "find in a removed directory gave {found:?}");
+    assert!(
+        absent(&found),
+        "find in a removed directory returned {found:?}"
+    );
     let mut names = 0;
     let listed = upper.list(gone, &mut |_, _| {
         names += 1;

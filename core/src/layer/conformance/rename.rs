@@ -1,4 +1,4 @@
-//! An entry moves whole, to whatever may be at its new name.
+//! Checks of `rename`, of everything over everything.
 
 use super::kit::{
     LONG_AGO, Mounted, Seen, Was, age, at, fails, make_dir, make_file, mark, meta, moved, name, ok,
@@ -8,7 +8,7 @@ use crate::error::Errno;
 use crate::layer::{Leave, New, Over, Upper};
 use crate::meta::Kind;
 
-/// What moves.
+/// What is renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
     File,
@@ -17,10 +17,10 @@ enum What {
     FullDir,
 }
 
-/// Moves everything over everything, in one directory and across two.
+/// Renames everything over everything, in one directory and across two.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn renames<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -96,9 +96,12 @@ fn moves<U: Upper>(
     assert_eq!(after.inode, before.inode, "{text}: another object arrived");
     assert_eq!(
         after.modified, before.modified,
-        "{text}: its own time moved"
+        "{text}: its own time changed"
     );
-    assert!(moved(upper, &here), "{text}: the source's time stayed");
+    assert!(
+        moved(upper, &here),
+        "{text}: the source's time did not change"
+    );
     assert_eq!(
         moved(upper, &there),
         across,
@@ -110,7 +113,7 @@ fn moves<U: Upper>(
         assert_eq!(
             seen(upper, &dir, name("hidden")),
             Seen::Hidden,
-            "{text}: a mark inside"
+            "{text}: a whiteout inside"
         );
         let inner = ok("open_dir", upper.open_dir(&dir, name("inner")));
         assert_eq!(
@@ -118,7 +121,7 @@ fn moves<U: Upper>(
             Seen::File(b"deep".to_vec())
         );
     } else {
-        // The mark at the target was replaced, not covered.
+        // The whiteout at the target was replaced, not covered.
         let over = match what {
             What::EmptyDir => Over::EmptyDir,
             _ => Over::File,
@@ -127,12 +130,12 @@ fn moves<U: Upper>(
         assert_eq!(
             seen(upper, target, to.name),
             Seen::Absent,
-            "{text}: an old mark is back"
+            "{text}: an old whiteout is back"
         );
     }
 }
 
-/// Handles follow what they are open on, whatever it is called.
+/// Handles refer to the same file or directory after a rename.
 fn open_files<U: Upper>(upper: &U) {
     let top = make_dir(upper, at(&root(upper), "open files"));
     let moving = make_file(upper, at(&top, "a"), &pattern(4, 5000));
@@ -163,7 +166,7 @@ fn open_files<U: Upper>(upper: &U) {
     assert_eq!(seen(upper, &again, name("file")), expected);
 }
 
-/// A name of a file with two is moved over something else.
+/// Renames one name of a file with two names over another file.
 fn two_names<U: Upper>(upper: &U) {
     let top = make_dir(upper, at(&root(upper), "two names"));
     drop(make_file(upper, at(&top, "a"), b"data"));
@@ -211,6 +214,6 @@ fn refusals<U: Upper>(upper: &U) {
     let own = ok("dir_meta", upper.dir_meta(&top));
     assert_eq!(
         own.modified, LONG_AGO,
-        "a failed rename moved the directory's time"
+        "a failed rename changed the directory's time"
     );
 }

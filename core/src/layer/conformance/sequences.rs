@@ -1,25 +1,25 @@
-//! Long sequences of changes, as the engine makes them, against a model of the tree.
+//! Long random sequences of changes, compared with a model of the tree.
 
 use super::kit::{Mounted, Seen, at, listing, name, ok, root, seen, write_all};
 use crate::layer::{At, Leave, New, Over, Upper};
 use std::collections::BTreeMap;
 
-/// Names, few so that they collide.
+/// The names, few so that they collide.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// Sequences, each on an upper of its own.
+/// The number of sequences, each on an upper of its own.
 const SEQUENCES: u64 = 8;
 
-/// Changes of one sequence.
+/// The number of changes in one sequence.
 const CHANGES: usize = 200;
 
-/// Directories that a tree may have, so that names collide.
+/// The maximum number of directories in a tree, few so that names collide.
 const DIRS: usize = 8;
 
 /// Makes random changes, the same on every run, and compares the whole tree after each.
 ///
 /// # Panics
-/// Where the tree is another than the model's; the message has the changes that led there.
+/// If the tree differs from the model; the message lists the changes that led there.
 pub fn sequences<U: Upper>(make: &dyn Fn() -> U) {
     for seed in 1..=SEQUENCES {
         let upper = Mounted::new(make);
@@ -40,13 +40,13 @@ pub fn sequences<U: Upper>(make: &dyn Fn() -> U) {
 struct Run<'a, U: Upper> {
     upper: &'a U,
     state: u64,
-    /// The root first. Those removed stay, so that an index means one directory.
+    /// The root first. Removed directories stay in the list, so that an index means one directory.
     dirs: Vec<Dir<U>>,
     files: Vec<Vec<u8>>,
     log: Vec<String>,
 }
 
-/// A directory, by the handle that it was first opened with, if handles follow it.
+/// A directory, by the handle that it was first opened with, if handles follow renames.
 struct Dir<U: Upper> {
     handle: U::Dir,
     slots: BTreeMap<&'static str, Slot>,
@@ -70,10 +70,10 @@ impl<U: Upper> Dir<U> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
     Mark,
-    /// With its place in `Run::files`.
+    /// With its index in `Run::files`.
     File(usize),
     Link,
-    /// With its place in `Run::dirs`.
+    /// With its index in `Run::dirs`.
     Dir(usize),
 }
 
@@ -94,7 +94,7 @@ impl<U: Upper> Run<'_, U> {
         (0..self.dirs.len()).filter(|&dir| self.dirs[dir].alive)
     }
 
-    /// Any name, with something there or not.
+    /// Any name, with an entry or without.
     fn spot(&mut self) -> Spot {
         let dirs: Vec<_> = self.alive().collect();
         Spot(
@@ -103,7 +103,7 @@ impl<U: Upper> Run<'_, U> {
         )
     }
 
-    /// A name at which there is something that fits; none if there is none.
+    /// A name with an entry that fits. `None` if there is none.
     fn entry(&mut self, fits: impl Fn(&Self, Spot) -> bool) -> Option<Spot> {
         let entries: Vec<_> = self
             .alive()
@@ -135,7 +135,7 @@ impl<U: Upper> Run<'_, U> {
             .all(|slot| *slot == Slot::Mark)
     }
 
-    /// What the engine would say of a name; none of a directory that is not empty.
+    /// The `Over` that the engine would pass for a name. `None` for a directory that is not empty.
     fn over(&self, spot: Spot) -> Option<Over> {
         match self.slot(spot) {
             None => Some(Over::Nothing),
@@ -284,7 +284,7 @@ impl<U: Upper> Run<'_, U> {
         }
     }
 
-    /// Opens all directories by the names that they have now.
+    /// Reopens all directories by their present names.
     fn open_anew(&mut self) {
         let mut next = vec![0];
         while let Some(above) = next.pop() {
@@ -339,7 +339,7 @@ impl<U: Upper> Run<'_, U> {
         }
     }
 
-    /// Compares the tree as it is found from the root.
+    /// Compares the whole tree, from the root, with the model.
     fn compare(&self) {
         let log = || self.log.join("\n");
         let mut rest = vec![(0, root(self.upper))];

@@ -1,22 +1,22 @@
-//! Methods run concurrently.
+//! Checks of concurrent calls.
 
 use super::kit::{Mounted, at, listing, make_dir, make_file, name, ok, read_all, root, write_all};
 use crate::layer::{Leave, Over, Upper, WriteAt};
 use std::thread;
 
-/// Threads that work at a time, each in a directory of its own.
+/// The number of threads, each in a directory of its own.
 const THREADS: usize = 4;
 
-/// Changes of one thread.
+/// The number of changes of one thread.
 const ROUNDS: usize = 50;
 
-/// Bytes of a record that is appended.
+/// Bytes of an appended record.
 const RECORD: usize = 16;
 
-/// Changes directories side by side, and appends to one file from all.
+/// Changes directories concurrently, and appends to one file from all threads.
 ///
 /// # Panics
-/// Where a promise is broken.
+/// If the upper violates the contract.
 pub fn threads<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
@@ -35,10 +35,7 @@ pub fn threads<U: Upper>(make: &dyn Fn() -> U) {
     let mut counts = [0; THREADS];
     let records = read_all(&shared);
     for record in records.chunks(RECORD) {
-        assert!(
-            record == [record[0]; RECORD],
-            "two records ran into each other"
-        );
+        assert!(record == [record[0]; RECORD], "two records overlap");
         counts[usize::from(record[0])] += 1;
     }
     assert_eq!(counts, [ROUNDS; THREADS], "records are lost");

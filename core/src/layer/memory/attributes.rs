@@ -1,4 +1,4 @@
-//! What is known and set of every node: times, permission bits, owner, extended attributes.
+//! The attributes of a node: times, permission bits, owner, link count, extended attributes.
 
 use super::entries::MAX_NAME;
 use super::node::Node;
@@ -7,13 +7,13 @@ use crate::error::{Errno, Result};
 use crate::meta::{CAPABILITY, SetTime, SetTimes, Timestamp};
 use std::collections::BTreeMap;
 
-/// What an extended attribute costs beside its name and value: about what keeping it takes.
+/// Bytes charged for an extended attribute besides its name and value: about the overhead of storing it.
 const XATTR_COST: u64 = 64;
 
-/// Most bytes of an extended attribute's value, as in Linux (`XATTR_SIZE_MAX`).
+/// The maximum size in bytes of an extended attribute's value, as in Linux (`XATTR_SIZE_MAX`).
 const MAX_XATTR: usize = 65_536;
 
-/// What may be known and set of every node. Guarded by `Node::attrs`.
+/// The attributes of a node. Guarded by `Node::attrs`.
 #[derive(Debug)]
 pub(super) struct Attrs {
     pub(super) accessed: Timestamp,
@@ -21,11 +21,12 @@ pub(super) struct Attrs {
     pub(super) changed: Timestamp,
     pub(super) mode: u32,
     pub(super) owner: Option<(u32, u32)>,
-    /// Names of this node, with a charge for each but the first: a name costs memory too.
+    /// The number of names of this node.
     pub(super) links: u64,
+    /// A charge for each name except the first: a name takes memory too.
     pub(super) more_links: Vec<Charge>,
     xattrs: BTreeMap<Box<[u8]>, Vec<u8>>,
-    /// Bytes that `xattrs` took from the quota.
+    /// Bytes charged to the quota for `xattrs`.
     pub(super) xattr_bytes: u64,
 }
 
@@ -53,10 +54,10 @@ impl Attrs {
 }
 
 impl Node {
-    /// Counts a name more; `another` pays for one beside the first.
+    /// Increments the link count. `another` is the charge for a name besides the first.
     ///
     /// # Errors
-    /// `no-entry` where the last name is gone meanwhile: what was deleted stays deleted.
+    /// `no-entry` if the last name was removed meanwhile: a deleted file stays deleted.
     pub(super) fn linked(&self, another: Option<Charge>) -> Result<()> {
         let mut attrs = self.attrs.lock();
         if let Some(charge) = another {
@@ -70,7 +71,7 @@ impl Node {
         Ok(())
     }
 
-    /// Counts a name less.
+    /// Decrements the link count.
     pub(super) fn unlinked(&self) {
         let mut attrs = self.attrs.lock();
         attrs.links = attrs.links.saturating_sub(1);
@@ -78,18 +79,18 @@ impl Node {
         attrs.changed = Timestamp::now();
     }
 
-    /// Notes that a name of the node changed now.
+    /// Updates the times after a change of the node's name.
     pub(super) fn renamed(&self) {
         self.attrs.lock().changed = Timestamp::now();
     }
 
-    /// Notes that the names in the directory changed now.
+    /// Updates the times after a change of the names in the directory.
     pub(super) fn touch(&self) {
         self.attrs.lock().touch();
     }
 
-    /// Notes that the data changed now. As in Linux, that takes capabilities away, which were given
-    /// to the program that was there before.
+    /// Updates the times after a change of the data. As in Linux, it also removes capabilities, which were
+    /// granted to the old program.
     pub(super) fn data_changed(&self) {
         let mut attrs = self.attrs.lock();
         attrs.touch();
@@ -155,7 +156,7 @@ impl Node {
         Ok(())
     }
 
-    /// Removes an attribute; returns whether it was there.
+    /// Removes an attribute. Returns whether it existed.
     fn take_xattr(&self, attrs: &mut Attrs, attribute: &[u8]) -> bool {
         let Some(old) = attrs.xattrs.remove(attribute) else {
             return false;

@@ -1,4 +1,4 @@
-//! Trees in memory that are made in code.
+//! [`MemoryBuilder`]: builds a tree in memory from code.
 
 use super::{MemoryDir, MemoryLayer};
 use crate::error::{Errno, Result};
@@ -10,11 +10,11 @@ use std::sync::Arc;
 /// Builds a [`MemoryLayer`], path by path.
 ///
 /// A path is relative to the layer's root, which is the empty path; it is never resolved, so
-/// `..` and symbolic links in it are errors. Directories that a path needs are made. Adding a
-/// name leaves the times of its directory alone, so [`times`](Self::times) may be said in any
+/// `..` and symbolic links in it are errors. Missing directories of a path are created. Adding a
+/// name does not change the times of its directory, so [`times`](Self::times) may be called in any
 /// order.
 ///
-/// The first error ends the work; [`finish`](Self::finish) tells it.
+/// After the first error the builder does nothing more; [`finish`](Self::finish) returns the error.
 ///
 /// ```
 /// use wasi_overlay_core::layer::MemoryLayer;
@@ -31,25 +31,25 @@ use std::sync::Arc;
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "a builder makes nothing until it is finished"]
+#[must_use = "a builder has no effect until `finish` is called"]
 pub struct MemoryBuilder {
     made: Result<MemoryLayer>,
 }
 
 impl MemoryBuilder {
-    /// Begins an empty tree without bounds: what the embedder writes in code needs none.
+    /// Begins an empty tree without a quota: a tree from the embedder's code needs none.
     pub(super) fn new() -> Self {
         Self {
             made: Ok(MemoryLayer::new(u64::MAX, u64::MAX)),
         }
     }
 
-    /// A directory. One that is there already is left as it is.
+    /// Adds a directory. One that exists already is left unchanged.
     pub fn dir(self, path: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| layer.make_dir(path).map(|_| ()))
     }
 
-    /// A regular file.
+    /// Adds a regular file.
     pub fn file(self, path: impl AsRef<[u8]>, data: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| {
             let staged = layer.stage(New::File)?;
@@ -62,7 +62,7 @@ impl MemoryBuilder {
         })
     }
 
-    /// A symbolic link.
+    /// Adds a symbolic link.
     pub fn symlink(self, path: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| {
             let node = layer.new_node(New::Symlink(target.as_ref()))?;
@@ -71,7 +71,7 @@ impl MemoryBuilder {
         })
     }
 
-    /// Another name for a file that is there already.
+    /// Adds another name for a file that exists already.
     pub fn link(self, existing: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| {
             let (from, from_name) = layer.place(existing.as_ref())?;
@@ -81,7 +81,7 @@ impl MemoryBuilder {
         })
     }
 
-    /// A fifo, socket or device. Anything else is `invalid`.
+    /// Adds a fifo, socket or device. Any other `kind` is `invalid`.
     pub fn special(self, path: impl AsRef<[u8]>, kind: Kind, rdev: u64) -> Self {
         self.with(path, |layer, path| {
             if matches!(kind, Kind::File | Kind::Dir | Kind::Symlink) {
@@ -93,7 +93,7 @@ impl MemoryBuilder {
         })
     }
 
-    /// A whiteout: hides what lies below the name.
+    /// Adds a whiteout, which hides the name in the layers below.
     pub fn whiteout(self, path: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| {
             let (dir, name) = layer.place(path)?;
@@ -101,7 +101,7 @@ impl MemoryBuilder {
         })
     }
 
-    /// Makes a directory hide what lies below it, and the directory if it is not there.
+    /// Makes a directory opaque, and creates it if it does not exist.
     pub fn opaque(self, path: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| {
             let dir = layer.make_dir(path)?;
@@ -109,7 +109,7 @@ impl MemoryBuilder {
         })
     }
 
-    /// Sets the times of what is at a path.
+    /// Sets the times of the file at a path.
     pub fn times(self, path: impl AsRef<[u8]>, times: SetTimes) -> Self {
         self.with(path, |layer, path| {
             layer.node_at(path)?.set_times(times);
@@ -117,7 +117,7 @@ impl MemoryBuilder {
         })
     }
 
-    /// Sets the permission bits of what is at a path.
+    /// Sets the permission bits of the file at a path.
     pub fn mode(self, path: impl AsRef<[u8]>, mode: u32) -> Self {
         self.with(path, |layer, path| {
             layer.node_at(path)?.set_mode(mode);
@@ -125,7 +125,7 @@ impl MemoryBuilder {
         })
     }
 
-    /// Sets the user and group of what is at a path.
+    /// Sets the user and group of the file at a path.
     pub fn owner(self, path: impl AsRef<[u8]>, user: u32, group: u32) -> Self {
         self.with(path, |layer, path| {
             layer.node_at(path)?.attrs.lock().owner = Some((user, group));
@@ -133,7 +133,7 @@ impl MemoryBuilder {
         })
     }
 
-    /// Sets an extended attribute of what is at a path.
+    /// Sets an extended attribute of the file at a path.
     pub fn xattr(
         self,
         path: impl AsRef<[u8]>,
@@ -147,12 +147,12 @@ impl MemoryBuilder {
         })
     }
 
-    /// The tree.
+    /// Returns the tree.
     ///
     /// # Errors
-    /// The first that there was, with the path: `invalid` for a path that is none, `exist` for
-    /// a name that is taken, `no-entry` for one that is not there, `not-directory` for a path
-    /// that leads through something else.
+    /// The first error, with the path: `invalid` for an invalid path, `exist` for
+    /// a name that is taken, `no-entry` for a name that does not exist, `not-directory` for a path
+    /// that leads through anything other than a directory.
     pub fn finish(self) -> Result<MemoryLayer> {
         self.made
     }
@@ -172,7 +172,7 @@ impl MemoryBuilder {
 }
 
 impl MemoryLayer {
-    /// The directory at `path`, made with all above it where they are missing.
+    /// Returns the directory at `path`, and creates it and its ancestors where they are missing.
     fn make_dir(&self, path: &[u8]) -> Result<MemoryDir> {
         let mut dir = self.root()?;
         if path.is_empty() {
@@ -192,13 +192,13 @@ impl MemoryLayer {
         Ok(dir)
     }
 
-    /// The directory of `path`, made where it is missing, and the last name.
+    /// Returns the parent directory of `path`, created where it is missing, and the last name.
     fn place<'a>(&self, path: &'a [u8]) -> Result<(MemoryDir, Name<'a>)> {
         let (above, last) = split(path);
         Ok((self.make_dir(above)?, Name::new(last)?))
     }
 
-    /// What is at `path`; nothing is made.
+    /// Looks up the node at `path`. Creates nothing.
     fn node_at(&self, path: &[u8]) -> Result<Arc<super::Node>> {
         let mut node = Arc::clone(&self.0.root);
         if path.is_empty() {
@@ -213,7 +213,7 @@ impl MemoryLayer {
 
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&byte| byte == b'/') {
-        // "/a" has an empty name in front, which is no name.
+        // "/a" begins with an empty component, which is not a name.
         Some(0) => (b"/", &path[1..]),
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (b"", path),

@@ -1,8 +1,9 @@
-//! The bytes of a file: sparse, and near the speed of a copy when read or written in order.
+//! [`Data`]: the sparse content of a file, in chunks of 64 KiB. Sequential reads and writes take little more
+//! time than a copy.
 //!
-//! A file is a map of chunks of 64 KiB. A chunk is there only where something was written, and
-//! holds only its front part: what lies behind its end reads as zeroes. So a small file takes
-//! the pages that it fills, a large one few allocations, and a byte written at 2^40 one chunk.
+//! A file is a map of chunks. A chunk exists only where something was written, and stores only the bytes
+//! up to the last one written: the rest reads as zeroes. So a small file takes the pages that it fills, a
+//! large one few allocations, and a byte written at 2^40 one chunk.
 
 use super::quota::Quota;
 use crate::error::{Errno, Result};
@@ -10,20 +11,20 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of a chunk. Large enough that finding it is lost beside copying it, and below the size
-/// from which the usual allocators ask the system for every block.
+/// Bytes of a chunk. Large enough that the lookup costs little beside the copy, and below the size
+/// from which the usual allocators request every block from the system.
 const CHUNK: usize = 64 * 1024;
 
-/// Bytes that storage is counted and allocated by.
+/// The unit in bytes in which storage is charged and allocated.
 const PAGE: usize = 4096;
 
-/// Most bytes of one file: the largest `off_t`, as on Linux's tmpfs.
+/// The maximum size of a file in bytes: the largest `off_t`, as on Linux's tmpfs.
 pub(super) const MAX_FILE_SIZE: u64 = i64::MAX as u64;
 
-/// The bytes of one file.
+/// The content of one file.
 #[derive(Debug)]
 pub(super) struct Data {
-    /// By offset divided by [`CHUNK`]; none of them is empty, and none reaches past `size`.
+    /// By offset divided by [`CHUNK`]. No chunk is empty, and none reaches past `size`.
     chunks: BTreeMap<u64, Chunk>,
     size: u64,
     /// The sum of all `stored`.
@@ -34,7 +35,7 @@ pub(super) struct Data {
 #[derive(Debug, Default)]
 struct Chunk {
     bytes: Vec<u8>,
-    /// Bytes taken from the quota, whole pages, at least `bytes.len()`.
+    /// Bytes charged to the quota: whole pages, at least `bytes.len()`.
     stored: usize,
 }
 
@@ -56,7 +57,7 @@ impl Data {
         self.allocated
     }
 
-    /// Reads into `buffer`; returns how much there was.
+    /// Reads into `buffer`. Returns the number of bytes read.
     pub(super) fn read(&self, buffer: &mut [u8], offset: u64) -> usize {
         let rest = self.size.saturating_sub(offset);
         let length = buffer
@@ -84,7 +85,7 @@ impl Data {
         length
     }
 
-    /// Writes `buffer`, or as much of its front as the quota allows.
+    /// Writes `buffer`, or as much of it as the quota allows, from its start.
     pub(super) fn write(&mut self, buffer: &[u8], offset: u64) -> Result<usize> {
         let end = offset.checked_add(buffer.len() as u64);
         if end.is_none_or(|end| end > MAX_FILE_SIZE) {
@@ -98,11 +99,11 @@ impl Data {
             let part = &buffer[done..buffer.len().min(done + left)];
             match self.write_chunk(at, part) {
                 Ok(()) => done += part.len(),
-                // The last pages of the quota may hold a part of it.
+                // The last pages of the quota may have room for a part of it.
                 Err(_) if step == CHUNK => step = PAGE,
                 Err(error) if done == 0 => return Err(error),
-                // As on a disk that fills up: what was written counts, and the next call,
-                // which has nothing else to write, meets the error.
+                // As on a disk that fills up: the call returns the bytes written so far, and the next
+                // call gets the error.
                 Err(_) => break,
             }
         }
@@ -112,7 +113,7 @@ impl Data {
         Ok(done)
     }
 
-    /// Writes `part`, which lies in one chunk, or nothing of it.
+    /// Writes all of `part`, which lies in one chunk, or nothing.
     fn write_chunk(&mut self, at: u64, part: &[u8]) -> Result<()> {
         let skip = (at % CHUNK as u64) as usize;
         let end = skip + part.len();
@@ -128,7 +129,7 @@ impl Data {
         Ok(())
     }
 
-    /// Cuts or extends. Extending stores nothing.
+    /// Truncates or extends. Extending takes no storage.
     pub(super) fn set_size(&mut self, size: u64) -> Result<()> {
         if size > MAX_FILE_SIZE {
             return Err(Errno::FileTooLarge.into());
@@ -146,7 +147,7 @@ impl Data {
         Ok(())
     }
 
-    /// The next stretch of stored bytes at or after `offset`.
+    /// The next range of stored bytes at or after `offset`.
     pub(super) fn next_data(&self, offset: u64) -> Option<Range<u64>> {
         let mut stretch: Option<Range<u64>> = None;
         for (&index, chunk) in self.chunks.range(index(offset)..) {
@@ -170,14 +171,14 @@ impl Drop for Data {
 }
 
 impl Chunk {
-    /// Makes room up to `end`; returns how many bytes the quota gave.
+    /// Reserves storage up to `end`. Returns the number of bytes newly charged to the quota.
     fn reserve(&mut self, end: usize, quota: &Quota) -> Result<u64> {
         if end <= self.stored {
             return Ok(0);
         }
         let exact = end.next_multiple_of(PAGE);
-        // A file that grows by small pieces is moved a few times only. One written in large
-        // pieces, such as a copy, takes no more than it needs; nor does one in a full layer.
+        // Doubling keeps reallocations few for a file that grows in small pieces. A file written in
+        // large pieces, such as a copy, takes no more than it needs; nor does one in a full layer.
         let ample = exact.max(self.stored * 2).min(CHUNK);
         let mut more = ample - self.stored;
         if let Err(full) = quota.take_bytes(more as u64) {
@@ -196,7 +197,7 @@ impl Chunk {
         Ok(more as u64)
     }
 
-    /// Writes where [`reserve`](Self::reserve) made room.
+    /// Writes into storage that [`reserve`](Self::reserve) has reserved.
     fn write(&mut self, skip: usize, part: &[u8]) {
         if self.bytes.len() < skip {
             self.bytes.resize(skip, 0);
@@ -207,7 +208,7 @@ impl Chunk {
         self.bytes.extend_from_slice(after);
     }
 
-    /// Drops what lies behind `length`; returns how many bytes go back to the quota.
+    /// Truncates to `length`. Returns the number of bytes to return to the quota.
     fn cut(&mut self, length: usize) -> usize {
         self.bytes.truncate(length);
         let keep = self.bytes.len().next_multiple_of(PAGE);

@@ -1,4 +1,4 @@
-//! A file's data against a `Vec<u8>` that does the same.
+//! Tests of [`Data`] against a model: a `Vec<u8>`.
 
 use super::data::{Data, MAX_FILE_SIZE};
 use super::quota::Quota;
@@ -6,7 +6,7 @@ use crate::error::Errno;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-/// Beyond this, past where the window begins, nothing is written: a few chunks and a bit.
+/// The size of the window in which the test writes: a few chunks and a bit.
 const WINDOW: usize = 300_000;
 
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ enum Op {
     Read { at: usize, length: usize },
 }
 
-/// Offsets that lie on and beside the bounds of pages and chunks more often than elsewhere.
+/// Offsets, more of them on and beside the bounds of pages and chunks than elsewhere.
 fn offset() -> impl Strategy<Value = usize> {
     let bound = (
         0_usize..5,
@@ -47,7 +47,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// A window of a file that begins at `base`; all before it is a hole.
+/// A window of a file that begins at `base`. Everything before it is a hole.
 struct Model {
     base: u64,
     bytes: Vec<u8>,
@@ -64,7 +64,7 @@ impl Model {
 }
 
 fn filled(seed: u8, length: usize) -> Vec<u8> {
-    // Never zero, so that a byte that went missing shows.
+    // Never zero, so that a missing byte shows.
     (0..length)
         .map(|index| (index as u8).wrapping_mul(31).wrapping_add(seed) | 1)
         .collect()
@@ -76,11 +76,11 @@ fn write(data: &mut Data, model: &mut Model, at: usize, part: &[u8], room: u64) 
         Ok(done) => {
             assert!(
                 done > 0 || part.is_empty(),
-                "wrote nothing and said nothing"
+                "wrote nothing without an error"
             );
             assert!(
                 done == part.len() || room < u64::MAX,
-                "wrote less with room left"
+                "a short write with quota left"
             );
             model.write(at, &part[..done]);
         }
@@ -89,7 +89,7 @@ fn write(data: &mut Data, model: &mut Model, at: usize, part: &[u8], room: u64) 
         }
         Err(error) => {
             assert_eq!(error.errno(), Errno::InsufficientSpace);
-            assert!(room < u64::MAX, "full, with room left");
+            assert!(room < u64::MAX, "full, with quota left");
         }
     }
 }
@@ -102,7 +102,7 @@ fn check(data: &Data, model: &Model, quota: &Quota) {
     let chunks = model.bytes.len().div_ceil(65_536) as u64 + 1;
     assert!(
         data.allocated() <= chunks * 65_536,
-        "stores what was cut off"
+        "stores bytes that were truncated"
     );
 
     let mut offset = 0;
@@ -133,7 +133,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn data_is_what_a_plain_vector_would_be(
+    fn data_equals_a_plain_vector(
         base in prop_oneof![Just(0), Just(1 << 40), Just(12_345), Just(MAX_FILE_SIZE - 200_000)],
         room in prop_oneof![Just(u64::MAX), Just(100_000_u64), Just(65_536)],
         ops in prop::collection::vec(op(), 1..40),
@@ -175,7 +175,7 @@ proptest! {
 }
 
 #[test]
-fn a_dropped_file_gives_everything_back() {
+fn a_dropped_file_returns_all_its_quota() {
     let quota = Arc::new(Quota::new(1 << 30, 1));
     let mut data = Data::new(Arc::clone(&quota));
     data.write(&filled(1, 100_000), 0).unwrap();
@@ -196,7 +196,7 @@ fn a_small_file_takes_the_pages_that_it_fills() {
 }
 
 #[test]
-fn a_file_grown_byte_by_byte_is_moved_a_few_times_only() {
+fn a_file_grown_byte_by_byte_is_reallocated_only_a_few_times() {
     let quota = Arc::new(Quota::new(u64::MAX, 1));
     let mut data = Data::new(Arc::clone(&quota));
     let mut steps = std::collections::BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The names in a directory.
+//! [`Entries`]: the names in a directory, with their nodes and whiteouts.
 
 use super::node::Node;
 use super::quota::Charge;
@@ -7,28 +7,28 @@ use crate::name::{Name, NameBuf};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Bytes of a name, as on every usual filesystem of Linux.
+/// The maximum length of a name in bytes, as on every usual filesystem of Linux.
 pub(super) const MAX_NAME: usize = 255;
 
 /// The names in a directory. Guarded by `Body::Dir::entries`.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     slots: BTreeMap<NameBuf, Slot>,
-    /// How many slots are entries.
+    /// The number of slots that are entries.
     shown: usize,
     pub(super) opaque: bool,
     removed: bool,
 }
 
-/// What a name stands for.
+/// What a directory holds at a name.
 #[derive(Debug)]
 pub(super) enum Slot {
-    /// A whiteout, which costs an inode.
+    /// A whiteout, which is charged as an inode.
     Mark(#[expect(dead_code, reason = "held for its drop")] Charge),
     Entry(Arc<Node>),
 }
 
-/// Whether a name can be held at all.
+/// Checks the length of a name.
 pub(super) fn check(name: Name<'_>) -> Result<()> {
     if name.as_bytes().len() > MAX_NAME {
         return Err(Errno::NameTooLong.into());
@@ -44,7 +44,7 @@ impl Entries {
         }
     }
 
-    /// Ends a directory that shows nothing.
+    /// Marks a directory without entries as removed.
     pub(super) fn remove(&mut self) -> Result<()> {
         if self.shown > 0 {
             return Err(Errno::NotEmpty.into());
@@ -54,7 +54,7 @@ impl Entries {
         Ok(())
     }
 
-    /// Empties the directory; gives the entries.
+    /// Empties the directory and returns its entries.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Arc<Node>> + use<> {
         self.shown = 0;
         std::mem::take(&mut self.slots)
@@ -65,7 +65,7 @@ impl Entries {
             })
     }
 
-    /// Fails where the directory was removed.
+    /// Fails if the directory was removed.
     pub(super) fn check_live(&self) -> Result<()> {
         if self.removed {
             return Err(Errno::NoEntry.into());
@@ -95,7 +95,7 @@ impl Entries {
         self.shown -= usize::from(matches!(old, Some(Slot::Entry(_))));
     }
 
-    /// The slots whose names come after `name`, in order of their bytes.
+    /// The slots with names after `name`, in byte order.
     pub(super) fn after<'a>(
         &'a self,
         name: Option<&[u8]>,

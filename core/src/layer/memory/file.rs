@@ -1,4 +1,4 @@
-//! Open files of a memory layer.
+//! [`MemoryFile`]: an open file of a memory layer.
 
 use super::data::MAX_FILE_SIZE;
 use super::node::Node;
@@ -22,12 +22,12 @@ impl MemoryFile {
         Ok(Self { node, writable })
     }
 
-    /// The node, of a file that may be written.
+    /// The node, if the file was opened for writing.
     fn writable(&self) -> Result<&Node> {
-        match self.writable {
-            true => Ok(&self.node),
-            false => Err(Errno::BadDescriptor.into()),
+        if !self.writable {
+            return Err(Errno::BadDescriptor.into());
         }
+        Ok(&self.node)
     }
 }
 
@@ -60,7 +60,7 @@ impl WriteAt for MemoryFile {
         let node = self.writable()?;
         let mut data = node.file()?.write();
         let end = data.size();
-        // As on a disk: what still fits is written, and only who meets the end is told.
+        // As on a disk: a write that fits in part is short, and only a write at the limit fails.
         let room = usize::try_from(MAX_FILE_SIZE.saturating_sub(end)).unwrap_or(usize::MAX);
         let fits = match room {
             0 => buffer.len(),

@@ -1,15 +1,15 @@
-//! Layers in memory: uppers, and trees made in code.
+//! [`MemoryLayer`]: a layer in memory, as an upper or as a tree built in code.
 //!
 //! Whiteouts and opaque directories are part of the tree itself, so a change of names is one
-//! step under a lock and there is nothing to mend at a mount. Data is sparse ([`data`]), and
-//! everything that a guest can grow is counted ([`quota`]).
+//! step under a lock and a mount has nothing to repair. Data is sparse ([`data`]), and a quota
+//! counts everything that a guest can grow ([`quota`]).
 //!
-//! There are no users in memory: modes and owners are kept and shown, and forbid nothing. Reading
-//! does not move `accessed`, as on a host mounted `noatime`.
+//! There are no users in memory: modes and owners are stored and shown, but never enforced. Reading
+//! does not update `accessed`, as on a host mounted `noatime`.
 //!
 //! # Lock order
 //! ```text
-//!   Tree::names            where directories lie: moving and removing them
+//!   Tree::names            the parents of directories: moving and removing them
 //!     └─ Body::Dir entries   one at a time without `names`; with it, several in any order
 //!          └─ Body::File data
 //!               └─ Node::attrs, Body::Dir parent
@@ -49,27 +49,27 @@ use std::sync::{Arc, Weak};
 
 /// Bytes of data for which [`MemoryLayer::with_capacity`] allows one inode.
 ///
-/// A file with data takes at least one page of this size, so such files use up the bytes first.
-/// Inodes run out only of empty files, directories, links and whiteouts, which cost a few
-/// hundred bytes each; with what an overlay knows of it and a name of 255 bytes, one costs up to
-/// 1.7 KiB (`tests/exhaustion`). Usual names add an eighth or so to the memory that was asked
-/// for, the longest two fifths.
+/// A file with data takes at least one page of this size, so such files use up the bytes first. Only
+/// empty files, directories, links and whiteouts can use up the inodes. Each takes a few
+/// hundred bytes; with the overlay's node and a name of 255 bytes, up to 1.7 KiB (`tests/exhaustion`).
+/// Usual names add about an eighth to the requested memory, the longest two fifths.
 const BYTES_PER_INODE: u64 = 4096;
 
 /// Inodes that even the smallest layer has: enough for a tree of directories.
 const MIN_INODES: u64 = 1024;
 
-/// Most bytes of a symbolic link's target, as on Linux (`PATH_MAX`, less the final NUL).
+/// The maximum length in bytes of a symbolic link's target, as on Linux (`PATH_MAX` without the final
+/// NUL).
 const MAX_TARGET: usize = 4095;
 
-/// A tree of files in memory, bounded.
+/// A tree of files in memory, with a quota.
 ///
-/// Past a bound, calls fail with `insufficient-space`. A clone is the same tree: keep one to
-/// look at what an overlay wrote, to mount it again, or to make it a layer of other overlays once
-/// that overlay is closed. As with an upper in a directory, what the overlay shows is what this tree
-/// holds on top of the lowers, at any time. So renaming a directory of a lower copies up all that
-/// is in it, which counts against the bounds; an upper that ends with its mount
-/// ([`OverlayBuilder::upper_memory`](crate::OverlayBuilder::upper_memory)) does without.
+/// Past the quota, calls fail with `insufficient-space`. A clone is the same tree: keep one to
+/// inspect what an overlay wrote, to mount it again, or to use it as a layer of other overlays once
+/// that overlay is closed. As with an upper in a directory, the overlay always shows this tree on top of
+/// the lowers. So renaming a directory of a lower copies up everything in it, which counts against the
+/// quota; an upper that ends with its mount
+/// ([`OverlayBuilder::upper_memory`](crate::OverlayBuilder::upper_memory)) needs no such copy.
 ///
 /// ```
 /// use wasi_overlay_core::layer::{Layer, MemoryLayer};
@@ -89,13 +89,13 @@ struct Tree {
     root: Arc<Node>,
     quota: Arc<Quota>,
     device: u64,
-    /// None of a tree that one overlay alone ever sees: nothing else can use it.
+    /// `None` for a tree of a single overlay, which nothing else can use.
     place: Option<Place>,
     next_inode: AtomicU64,
     mounted: AtomicBool,
-    /// Whether one overlay alone ever sees it: see [`Upper::is_ephemeral`](super::Upper::is_ephemeral).
+    /// Whether it is for a single overlay: see [`Upper::is_ephemeral`](super::Upper::is_ephemeral).
     is_ephemeral: bool,
-    /// Guards where directories lie, and lets its holder lock several.
+    /// Guards the parents of directories, and lets its holder lock several directories.
     names: Mutex<()>,
 }
 
@@ -113,7 +113,7 @@ impl MemoryLayer {
     }
 
     fn with(max_bytes: u64, max_inodes: u64, is_ephemeral: bool) -> Self {
-        // Far from the device numbers of a host, whose directories may be layers beside this.
+        // Outside the range of the host's device numbers, since host directories may be layers too.
         static NEXT_DEVICE: AtomicU64 = AtomicU64::new(1 << 63);
         let device = NEXT_DEVICE.fetch_add(1, Ordering::Relaxed);
         let quota = Arc::new(Quota::new(max_bytes, max_inodes));
@@ -131,21 +131,20 @@ impl MemoryLayer {
         }))
     }
 
-    /// An empty tree that holds up to `max_bytes`, and one file for every 4 KiB of them, but at
-    /// least 1024.
+    /// An empty tree that holds up to `max_bytes`, and one inode for every 4 KiB of them, but at
+    /// least 1024 inodes.
     pub fn with_capacity(max_bytes: u64) -> Self {
         Self::new(max_bytes, inodes_for(max_bytes))
     }
 
     /// As [`with_capacity`](Self::with_capacity), for one mount: it cannot be mounted again.
     ///
-    /// The only clone has to be the overlay's own. What the overlay shows of a renamed directory may
-    /// not be in this tree.
+    /// The overlay must hold the only clone: the content of a renamed directory may not be in this tree.
     pub(crate) fn for_one_mount(max_bytes: u64) -> Self {
         Self::with(max_bytes, inodes_for(max_bytes), true)
     }
 
-    /// Begins a tree that is made in code.
+    /// Begins a tree that is built in code.
     pub fn build() -> MemoryBuilder {
         MemoryBuilder::new()
     }

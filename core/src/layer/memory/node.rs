@@ -1,4 +1,4 @@
-//! The objects of a memory layer.
+//! [`Node`]: a file, directory, symbolic link or special file of a memory layer.
 
 use super::attributes::Attrs;
 use super::data::Data;
@@ -10,7 +10,7 @@ use crate::name::Name;
 use crate::sync::{Mutex, Rank, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::sync::{Arc, Weak};
 
-/// A file, directory, symbolic link or special file; its names lie in directories.
+/// A file, directory, symbolic link or special file. Its names are in the directories that hold it.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) inode: u64,
@@ -27,7 +27,7 @@ pub(super) enum Body {
     Dir {
         /// Guards its content.
         entries: RwLock<Entries>,
-        /// Guards its content: where the directory lies. Changes with `Tree::names` held.
+        /// Guards its content: the parent directory. Changes with `Tree::names` held.
         parent: Mutex<Weak<Node>>,
     },
     /// Guards its content.
@@ -118,7 +118,7 @@ impl Node {
         }
     }
 
-    /// The names, of a directory that is still there.
+    /// The names of a directory. Fails if the directory was removed.
     pub(super) fn live(&self) -> Result<RwLockReadGuard<'_, Entries>> {
         let entries = self.entries()?.read();
         entries.check_live()?;
@@ -136,7 +136,7 @@ impl Node {
         self.entries().is_ok_and(|entries| entries.read().opaque)
     }
 
-    /// What stands at `name`, if it is an entry.
+    /// The entry at `name`.
     pub(super) fn child(&self, name: Name<'_>) -> Result<Arc<Node>> {
         check(name)?;
         match self.live()?.get(name) {
@@ -145,14 +145,14 @@ impl Node {
         }
     }
 
-    /// Says that the directory now lies in `parent`.
+    /// Records `into` as the parent of this directory.
     pub(super) fn adopt(&self, into: &Arc<Node>) {
         if let Body::Dir { parent, .. } = &self.body {
             *parent.lock() = Arc::downgrade(into);
         }
     }
 
-    /// The directory that this one lies in; none for the root and for what was never published.
+    /// The parent of this directory. `None` for the root and for a directory that was never published.
     ///
     /// Preconditions: `Tree::names` is held, or the answer may be out of date.
     pub(super) fn parent(&self) -> Option<Arc<Node>> {
@@ -162,7 +162,7 @@ impl Node {
         }
     }
 
-    /// Removes a directory that shows nothing.
+    /// Removes a directory without entries.
     ///
     /// Preconditions: `Tree::names` is held, since the parent is locked as well.
     pub(super) fn remove_dir_locked(&self) -> Result<()> {
@@ -170,7 +170,7 @@ impl Node {
     }
 }
 
-/// A tree is dropped by a worklist: its depth is chosen by a guest, the stack is not.
+/// A tree is dropped with a worklist, since a guest chooses its depth and the stack is limited.
 impl Drop for Node {
     fn drop(&mut self) {
         self.quota.give_bytes(self.attrs.get_mut().xattr_bytes);

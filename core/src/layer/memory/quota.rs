@@ -1,4 +1,4 @@
-//! What a memory layer may hold, and what it holds.
+//! [`Quota`]: the counts of bytes and inodes of a memory layer, and their limits.
 
 use crate::error::{Errno, Error, Result};
 use crate::layer::Usage;
@@ -6,10 +6,10 @@ use crate::log::Warning;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Counts storage against a bound. The counts order nothing else, so they are relaxed.
+/// Counts storage against a limit. The counts order no other memory, so they are relaxed.
 ///
-/// A full layer answers `insufficient-space`, not `quota`: to a guest this is the disk that it
-/// has, and programs handle a full disk (`ENOSPC`) far more often than a quota of a user.
+/// A full layer returns `insufficient-space`, not `quota`: to a guest the layer is a disk, and programs
+/// handle a full disk (`ENOSPC`) far more often than a user's quota.
 #[derive(Debug)]
 pub(super) struct Quota {
     bytes: AtomicU64,
@@ -66,21 +66,21 @@ fn full(max: u64, what: &str) -> Error {
     .with_warning(Warning::FullUpper)
 }
 
-/// One inode of the quota, given back on drop.
+/// One inode charged to the quota, returned on drop.
 #[derive(Debug)]
 pub(super) struct Charge(Arc<Quota>);
 
 impl Charge {
-    /// Takes one.
+    /// Charges one inode.
     pub(super) fn take(quota: &Arc<Quota>) -> Result<Self> {
         take(&quota.inodes, 1, quota.max_inodes)
             .map(|_| Self(Arc::clone(quota)))
             .ok_or_else(|| full(quota.max_inodes, "files, directories and links"))
     }
 
-    /// Takes one though there may be none left: for what takes the place of something, which
-    /// gives its own back once the last handle on it is gone. Were this refused, nothing could
-    /// be deleted from a full layer.
+    /// Charges one inode even if none is left: for an entry or whiteout that replaces another, whose own
+    /// inode is returned once its last handle is gone. If this were refused, nothing could be deleted from
+    /// a full layer.
     pub(super) fn force(quota: &Arc<Quota>) -> Self {
         quota.inodes.fetch_add(1, Relaxed);
         Self(Arc::clone(quota))

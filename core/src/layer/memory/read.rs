@@ -1,4 +1,4 @@
-//! What a memory layer answers.
+//! [`Layer`] for [`MemoryLayer`]: lookups, listings and reads.
 
 use super::entries::{Slot, check};
 use super::node::{Body, Node};
@@ -11,7 +11,7 @@ use crate::place::Place;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Names that a listing takes at a time. Between two batches the directory is not locked.
+/// The number of names that a listing reads under one lock. The directory is unlocked between two batches.
 const BATCH: usize = 128;
 
 impl Layer for MemoryLayer {
@@ -116,7 +116,7 @@ impl Layer for MemoryLayer {
 }
 
 impl MemoryDir {
-    /// What stands at `name`, or the directory itself.
+    /// The entry at `name`, or the directory itself.
     pub(super) fn target(&self, name: Option<Name<'_>>) -> Result<Arc<Node>> {
         match name {
             Some(name) => self.0.child(name),

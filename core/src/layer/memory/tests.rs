@@ -1,4 +1,4 @@
-//! What is particular to layers in memory; the rest is the conformance suite's.
+//! Tests of properties that only layers in memory have. The conformance suite tests the rest.
 
 use super::*;
 use crate::layer::{At, Durability, Found, Layer, Leave, Listed, Over, Upper, WriteAt};
@@ -30,7 +30,7 @@ fn a_byte_far_out_stores_one_chunk() {
 }
 
 #[test]
-fn a_full_layer_says_so_and_works_on_after_something_is_deleted() {
+fn a_full_layer_fails_and_works_again_after_a_deletion() {
     let layer = MemoryLayer::new(8 * 4096, 3);
     let root = layer.root().unwrap();
     let file = new_file(&layer, "f").unwrap();
@@ -52,7 +52,7 @@ fn a_full_layer_says_so_and_works_on_after_something_is_deleted() {
 }
 
 #[test]
-fn an_unlinked_file_is_stored_until_its_last_handle_goes() {
+fn an_unlinked_file_is_stored_until_its_last_handle_is_dropped() {
     let layer = MemoryLayer::new(1 << 20, 10);
     let root = layer.root().unwrap();
     let file = new_file(&layer, "f").unwrap();
@@ -66,7 +66,7 @@ fn an_unlinked_file_is_stored_until_its_last_handle_goes() {
 }
 
 #[test]
-fn a_name_costs_an_inode_whatever_it_stands_for() {
+fn every_name_is_charged_an_inode() {
     let layer = MemoryLayer::new(1 << 20, 4);
     let root = layer.root().unwrap();
     new_file(&layer, "f").unwrap();
@@ -77,7 +77,7 @@ fn a_name_costs_an_inode_whatever_it_stands_for() {
     assert_eq!(layer.usage().inodes, 4);
     let full = layer.mark(at(&root, "n")).unwrap_err();
     assert_eq!(full.errno(), Errno::InsufficientSpace);
-    // In a full layer what is there can still be deleted.
+    // Files can still be deleted from a full layer.
     layer
         .remove(at(&root, "f"), Over::File, Leave::Mark)
         .unwrap();
@@ -130,7 +130,7 @@ fn a_directory_cannot_be_moved_into_itself() {
 }
 
 #[test]
-fn the_builder_makes_what_it_is_told() {
+fn the_builder_creates_every_kind_of_entry() {
     let layer = MemoryLayer::build()
         .file("a/f", b"data")
         .link("a/f", "a/g")
@@ -156,7 +156,7 @@ fn the_builder_makes_what_it_is_told() {
 }
 
 #[test]
-fn the_builder_tells_its_first_error() {
+fn the_builder_returns_its_first_error() {
     for path in ["/a", "a//b", "a/", "../a", "."] {
         let error = MemoryLayer::build().dir(path).file("b", b"").finish();
         let error = error.unwrap_err();
@@ -167,8 +167,8 @@ fn the_builder_tells_its_first_error() {
     assert_eq!(through_a_file.unwrap_err().errno(), Errno::NotDirectory);
 }
 
-/// Threads move, link, remove and make in the same few directories, without the order that the
-/// engine keeps. Nothing blocks for good, and what is counted in the end is what is there.
+/// Threads rename, link, remove and create in the same few directories, without the order that the
+/// engine keeps. No thread deadlocks, and in the end the quota matches the tree.
 #[test]
 fn threads_that_change_the_same_directories_end_and_leave_the_counts_right() {
     let layer = MemoryLayer::new(1 << 30, 1 << 20);
@@ -224,7 +224,7 @@ fn random_changes(layer: &MemoryLayer, seed: u64) {
             4 => layer.link(from, to, over),
             _ => layer.rename(from, to, over, leave),
         };
-        // Most calls describe what is not there; they fail, and that is all they may do.
+        // Most calls pass a wrong `Over`: they must fail without any effect.
         drop(result);
         if let Ok(dir) = layer.open_dir(to.dir, to.name) {
             let dir = if dirs.len() < 8 { dir } else { root.clone() };
@@ -260,7 +260,7 @@ fn a_builder_leaves_the_times_of_directories_alone() {
     assert_eq!(SetTimes::of(&meta), times);
 }
 
-/// What such a layer holds is not all that its overlay showed.
+/// Such a layer need not hold everything that its overlay showed.
 #[test]
 fn layer_for_one_mount_cannot_be_mounted_again() {
     let layer = MemoryLayer::for_one_mount(1 << 20);

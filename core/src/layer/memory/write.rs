@@ -1,7 +1,7 @@
-//! The changes that a memory layer takes.
+//! [`Upper`] for [`MemoryLayer`]: changes.
 //!
-//! Each is checked whole, then done; nothing after the first change can fail. A name that does
-//! not hold what the engine says ([`Over`]) is an error before any change, never lost data.
+//! Each change first makes all its checks; after the first modification nothing can fail. If a name does
+//! not hold what the engine says ([`Over`]), the call fails before any change, and no data is lost.
 
 use super::entries::{Entries, Slot, check};
 use super::node::Node;
@@ -14,7 +14,7 @@ use crate::name::Name;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Something new in a [`MemoryLayer`] that has no name yet.
+/// A staged file, directory or link of a [`MemoryLayer`].
 #[derive(Debug)]
 pub struct MemoryStaged {
     node: Arc<Node>,
@@ -29,14 +29,14 @@ impl Upper for MemoryLayer {
         if self.0.mounted.swap(true, Ordering::AcqRel) {
             return Err(Error::new(
                 Errno::Busy,
-                "this layer in memory is the upper of another mount; give each mount its own",
+                "this layer in memory is the upper of another mount; give each mount its own layer",
             ));
         }
         Ok(())
     }
 
     fn unmount(&self) -> Result<()> {
-        // One for a single mount stays taken.
+        // A layer for a single mount stays taken.
         let is_taken = self.0.is_ephemeral;
         self.0.mounted.store(is_taken, Ordering::Release);
         Ok(())
@@ -124,9 +124,10 @@ impl Upper for MemoryLayer {
             refuse_inside(&node, &to.dir.0)?;
         }
         let mut source = from.dir.0.live_mut()?;
-        let mut other = match across {
-            true => Some(to.dir.0.live_mut()?),
-            false => None,
+        let mut other = if across {
+            Some(to.dir.0.live_mut()?)
+        } else {
+            None
         };
 
         if !source.holds(from.name, &node) {
@@ -135,14 +136,14 @@ impl Upper for MemoryLayer {
         let target = other.as_deref_mut().unwrap_or(&mut source);
         let old = target.replaceable(to.name, over)?;
         if old.as_ref().is_some_and(|old| Arc::ptr_eq(old, &node)) {
-            // Two names of one file: POSIX leaves both.
+            // Two names of one file: POSIX keeps both.
             return Ok(());
         }
         if old
             .as_ref()
             .is_some_and(|old| Arc::ptr_eq(old, &from.dir.0))
         {
-            // It holds the source, and is locked already.
+            // It contains the source, and is locked already.
             return Err(Errno::NotEmpty.into());
         }
         let takes_place = target.get(to.name).is_some();
@@ -229,12 +230,12 @@ impl Upper for MemoryLayer {
 }
 
 impl MemoryLayer {
-    /// Gives something new its name. The directory's times stay.
+    /// Adds a new node under a name. The directory's times do not change.
     pub(super) fn add(&self, node: &Arc<Node>, to: At<'_, MemoryDir>, over: Over) -> Result<()> {
         self.add_name(node, to, over, None)
     }
 
-    /// Gives `node` a name; `another` pays for one beside the first.
+    /// Adds a name of `node`. `another` is the charge for a name besides the first.
     fn add_name(
         &self,
         node: &Arc<Node>,
@@ -253,7 +254,7 @@ impl MemoryLayer {
         Ok(())
     }
 
-    /// Gives a file another name. The directory's times stay.
+    /// Gives a file another name. The directory's times do not change.
     pub(super) fn add_link(
         &self,
         from: At<'_, MemoryDir>,
@@ -268,12 +269,12 @@ impl MemoryLayer {
         self.add_name(&node, to, over, Some(charge))
     }
 
-    /// Hides what lies below a name. The directory's times stay.
+    /// Adds a whiteout. The directory's times do not change.
     pub(super) fn mark(&self, at: At<'_, MemoryDir>) -> Result<()> {
         self.take_away(at, Over::Nothing, Leave::Mark)
     }
 
-    /// As [`Upper::remove`]. The directory's times stay.
+    /// As [`Upper::remove`]. The directory's times do not change.
     fn take_away(&self, at: At<'_, MemoryDir>, what: Over, leave: Leave) -> Result<()> {
         check(at.name)?;
         let _names = (what == Over::EmptyDir).then(|| self.0.names.lock());
@@ -312,7 +313,7 @@ impl Entries {
     }
 }
 
-/// The last step that can fail of a change that replaces something: takes that out of use.
+/// Removes a replaced node from use: the last step of a change that can fail.
 ///
 /// Preconditions: the directory of `old` is locked; if it is a directory, `Tree::names` is held.
 fn retire(old: Option<&Node>) -> Result<()> {
@@ -333,7 +334,7 @@ fn exclusive(over: Over) -> Result<()> {
     }
 }
 
-/// A directory moved into itself would be a tree that nothing leads to.
+/// Fails if `to` lies in the directory `node`: a directory moved into itself would be unreachable.
 ///
 /// Preconditions: `Tree::names` is held.
 fn refuse_inside(node: &Arc<Node>, to: &Arc<Node>) -> Result<()> {

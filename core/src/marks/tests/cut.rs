@@ -1,11 +1,11 @@
-//! Every call is cut after each of its steps, and every step of it fails once.
+//! Tests that interrupt every call after each of its steps, and fail each step once.
 //!
-//! After a cut and a new mount the tree is as before the call or as after it, the upper is in
-//! its steady state, and nothing staged is left. After a step that failed, the call either
-//! failed and the tree is as before, or happened.
+//! After an interruption and a new mount the tree is as before the call or as after it, the upper is in
+//! its steady state, and no staged file is left. After a failed step, either the call
+//! failed and the tree is as before, or the call happened.
 //!
-//! An upper whose work folder is there on demand has it whenever there is anything to mend, and
-//! not after a call that ended well.
+//! An upper with a work folder on demand has the folder whenever there is anything to repair, and
+//! not after a successful call.
 
 use super::*;
 use crate::plain::Plain;
@@ -15,9 +15,9 @@ type Subject = MarkedUpper<Faulty<HostDir>>;
 
 struct Case {
     name: &'static str,
-    /// What the mount did before.
+    /// The calls before.
     given: fn(&Subject) -> Result<()>,
-    /// The call that is tried.
+    /// The tested call.
     when: fn(&Subject) -> Result<()>,
 }
 
@@ -47,7 +47,7 @@ fn remove(upper: &Subject, path: &str, what: Over, leave: Leave) -> Result<()> {
     upper.remove(at(&walk(upper, parent), text), what, leave)
 }
 
-/// `full` in the upper, visibly empty by marks of its own, merged with the lower's.
+/// `full` in the upper, merged with the lower's, which whiteouts in the upper hide completely.
 fn emptied(upper: &Subject) -> Result<()> {
     let staged = upper.stage(New::Dir { opaque: false })?;
     upper.publish(staged, at(&root(upper), "full"), Over::Nothing, true)?;
@@ -71,7 +71,7 @@ fn a_directory_and_an_empty_one(upper: &Subject) -> Result<()> {
     )
 }
 
-/// `full` in the upper with all that it showed, as before a rename.
+/// `full` in the upper with everything that it showed, as before a rename.
 fn copied_whole(upper: &Subject) -> Result<()> {
     let staged = upper.stage(New::Dir { opaque: false })?;
     upper.publish(staged, at(&root(upper), "full"), Over::Nothing, true)?;
@@ -272,7 +272,7 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// More steps than any call has.
+/// More steps than any call takes.
 const MANY: u64 = 64;
 
 /// Both ways to mount.
@@ -318,7 +318,7 @@ impl Run {
         run
     }
 
-    /// The steady state, in which the folder says no more than that the upper is mounted.
+    /// Checks the steady state, in which the folder only shows that the upper is mounted.
     fn assert_between_calls(&self) {
         let path = self.temp.path();
         assert_eq!(unsteady(path), Vec::<String>::new());
@@ -326,11 +326,11 @@ impl Run {
     }
 }
 
-/// Mounts what is left, checks it, and returns what it shows.
+/// Mounts the upper again, checks it, and returns what it shows.
 fn remount(mode: Mode, path: &Path, lower: &Marked<HostDir>) -> View {
     if mode == Mode::OnDemand && !has_folder(path) {
         let unsteady = unsteady(path);
-        assert!(unsteady.is_empty(), "nobody will notice {unsteady:?}");
+        assert!(unsteady.is_empty(), "no mount will repair {unsteady:?}");
     }
     let upper = mode.upper(host(path));
     upper.mount(Durability::Durable).unwrap();
@@ -347,7 +347,7 @@ fn has_folder(path: &Path) -> bool {
     path.join(".wh..wh.work").exists()
 }
 
-/// Entries that have a mark beside them, and what is staged.
+/// Entries that have a whiteout beside them, and staged files.
 fn unsteady(path: &Path) -> Vec<String> {
     let names = raw(path);
     let is_unsteady = |name: &&String| {
@@ -358,7 +358,7 @@ fn unsteady(path: &Path) -> Vec<String> {
     names.iter().filter(is_unsteady).cloned().collect()
 }
 
-/// What the tree shows before and after the call.
+/// The visible tree before and after the call.
 fn expected(mode: Mode, case: &Case, lower: &Marked<HostDir>) -> (View, View) {
     let run = Run::new(mode, case);
     let before = view(&run.upper, lower);
@@ -400,16 +400,16 @@ fn cut(mode: Mode) {
 }
 
 #[test]
-fn a_call_that_is_cut_shows_the_tree_before_or_after() {
+fn an_interrupted_call_shows_the_tree_before_or_after() {
     cut(Mode::Mounted);
 }
 
 #[test]
-fn a_call_that_is_cut_leaves_the_folder_on_demand() {
+fn an_interrupted_call_leaves_the_folder_on_demand() {
     cut(Mode::OnDemand);
 }
 
-/// `unmounts` says whether the mount is ended, or left as it is.
+/// `unmounts` says whether the upper is unmounted.
 fn falter(mode: Mode, unmounts: bool) {
     let (_temp, lower) = lower();
     for case in CASES {
@@ -443,19 +443,19 @@ fn falter(mode: Mode, unmounts: bool) {
 }
 
 #[test]
-fn a_call_of_which_one_step_fails_changes_nothing_or_happens() {
+fn a_call_with_a_failed_step_changes_nothing_or_happens() {
     for mode in MODES {
         falter(mode, true);
     }
 }
 
 #[test]
-fn what_a_step_that_failed_left_is_mended_by_the_next_mount() {
+fn the_next_mount_repairs_what_a_failed_step_left() {
     falter(Mode::OnDemand, false);
 }
 
 #[test]
-fn a_mount_that_is_cut_can_be_made_again() {
+fn an_interrupted_mount_can_be_repeated() {
     for mode in MODES {
         cut_mount(mode);
     }
@@ -464,7 +464,7 @@ fn a_mount_that_is_cut_can_be_made_again() {
 fn cut_mount(mode: Mode) {
     let (_temp, lower) = lower();
     let given = |path: &Path| {
-        // What cuts leave: marks beside a file and beside directories, and things staged.
+        // The remains of crashes: whiteouts beside a file and beside directories, and staged files.
         std::fs::create_dir_all(path.join("full/deep")).unwrap();
         std::fs::write(path.join(".wh.full"), "").unwrap();
         std::fs::write(path.join("file"), "upper").unwrap();

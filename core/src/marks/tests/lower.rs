@@ -1,4 +1,4 @@
-//! A lower is read in every form that others write.
+//! Tests of lowers with whiteouts in every format.
 
 use super::*;
 use crate::error::Errno;
@@ -61,7 +61,7 @@ impl Lower {
         }
     }
 
-    /// Whether it is opaque to who enters it.
+    /// Whether `enter` shows it as opaque.
     fn entered_opaque(&self, text: &str) -> Result<bool> {
         let root = self.layer.root()?;
         let entered = self.layer.enter(&root, name(text))?.unwrap();
@@ -78,7 +78,7 @@ fn is_here(found: &Found) -> bool {
 }
 
 #[test]
-fn marks_of_any_type_and_mode_hide() {
+fn whiteouts_of_any_file_type_and_mode_hide() {
     let lower = Lower::new();
     lower.write(".wh.file", "not even empty");
     lower.dir(".wh.dir");
@@ -99,19 +99,22 @@ fn marks_of_any_type_and_mode_hide() {
 }
 
 #[test]
-fn an_entry_beats_the_mark_beside_it() {
+fn an_entry_takes_precedence_over_a_whiteout_beside_it() {
     let lower = Lower::new();
     lower.write("file", "here");
     lower.write(".wh.file", "");
     lower.dir("dir");
     lower.write(".wh.dir", "");
     assert!(is_here(&lower.find("file").unwrap()));
-    assert!(lower.opaque("dir"), "a mark beside a directory cuts it off");
+    assert!(
+        lower.opaque("dir"),
+        "a whiteout beside a directory makes it opaque"
+    );
     assert!(matches!(lower.listed("")["file"], Listed::Here { .. }));
 }
 
 #[test]
-fn reserved_names_are_not_there() {
+fn reserved_names_are_invisible() {
     let lower = Lower::new();
     lower.write(".wh.file", "");
     lower.write(".wh..wh..opq", "");
@@ -128,7 +131,7 @@ fn reserved_names_are_not_there() {
 }
 
 #[test]
-fn a_mark_that_hides_nothing_nameable_refuses_the_layer() {
+fn a_layer_with_a_malformed_whiteout_is_refused() {
     for broken in [".wh.", ".wh..", ".wh..."] {
         let lower = Lower::new();
         lower.write(broken, "");
@@ -155,7 +158,7 @@ fn a_character_device_0_0_hides() {
         0,
     );
     if made.is_err() {
-        // Old kernels let only root make one.
+        // Old kernels let only root create one.
         return;
     }
     assert_eq!(lower.find("gone").unwrap(), Found::Hidden);
@@ -181,9 +184,9 @@ fn opaque_attributes_of_every_namespace_count() {
     }
 }
 
-/// A listing that was told to stop, or that failed, does not tell that there is no mark.
+/// A listing that was stopped, or that failed, does not show that there is no opaque whiteout.
 #[test]
-fn a_listing_that_is_not_whole_tells_of_no_mark() {
+fn an_incomplete_listing_does_not_prove_the_absence_of_an_opaque_whiteout() {
     let lower = Lower::new();
     lower.dir("dir");
     for file in 0..9 {
@@ -195,9 +198,10 @@ fn a_listing_that_is_not_whole_tells_of_no_mark() {
         let mut names = 0;
         let listed = lower.layer.list(&dir, &mut |_, _| {
             names += 1;
-            match names > most {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            if names > most {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
         });
         assert!(listed.is_ok());
@@ -224,7 +228,7 @@ fn whiteout_attributes_count_on_empty_files() {
     assert_eq!(lower.find("dir/gone").unwrap(), Found::Hidden);
     assert!(is_here(&lower.find("dir/empty").unwrap()));
     assert!(is_here(&lower.find("dir/full").unwrap()));
-    // The kernel looks for them while listing only where the directory says so.
+    // The kernel checks for them in a listing only if the directory has the flag.
     assert!(matches!(lower.listed("dir")["gone"], Listed::Here { .. }));
     lower.attribute("dir", "user.overlay.opaque", "x");
     assert_eq!(lower.listed("dir")["gone"], Listed::Hidden);

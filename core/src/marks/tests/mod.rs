@@ -1,4 +1,4 @@
-//! Marks on real directories.
+//! Tests of whiteouts on real directories.
 
 mod cut;
 mod lower;
@@ -37,7 +37,7 @@ fn walk<L: Layer>(layer: &L, path: &str) -> L::Dir {
     dir
 }
 
-/// Every name of a directory on disk and below, as a path.
+/// Every name in a directory on disk and below it, as a path.
 fn raw(path: &Path) -> BTreeSet<String> {
     fn visit(top: &Path, path: &Path, seen: &mut BTreeSet<String>) {
         for entry in std::fs::read_dir(path).unwrap() {
@@ -54,10 +54,10 @@ fn raw(path: &Path) -> BTreeSet<String> {
     seen
 }
 
-/// What a reader sees of an upper on a lower: path to content.
+/// What a reader sees of an upper on a lower: content by path.
 type View = BTreeMap<String, String>;
 
-/// Merges as the engine does, in as few lines as it takes. The lower has no marks.
+/// Merges as the engine does, in as few lines as possible. The lower has no whiteouts.
 fn view<U: Layer, L: Layer>(upper: &U, lower: &L) -> View {
     let mut seen = View::new();
     let lower_root = lower.root().unwrap();
@@ -114,7 +114,7 @@ fn merge<U: Layer, L: Layer>(
     }
 }
 
-/// One layer's entry and what lies below it.
+/// An entry of one layer and everything below it.
 fn alone<L: Layer>(layer: &L, dir: &L::Dir, text: &str, kind: Kind, path: &str, seen: &mut View) {
     let content = match kind {
         Kind::Dir => {
@@ -141,7 +141,7 @@ fn alone<L: Layer>(layer: &L, dir: &L::Dir, text: &str, kind: Kind, path: &str, 
     seen.insert(path.to_owned(), content);
 }
 
-/// What a layer lists: an entry counts more than a mark of its name.
+/// The listing of a layer. An entry takes precedence over a whiteout of its name.
 fn listed<L: Layer>(layer: &L, dir: &L::Dir) -> BTreeMap<String, Listed> {
     let mut names = BTreeMap::new();
     layer
@@ -156,7 +156,7 @@ fn listed<L: Layer>(layer: &L, dir: &L::Dir) -> BTreeMap<String, Listed> {
     names
 }
 
-/// Makes a file with these bytes in an upper.
+/// Creates a file with `data` in an upper.
 fn put<U: Upper>(upper: &U, to: At<'_, U::Dir>, over: Over, data: &str) -> Result<()> {
     let staged = upper.stage(New::File)?;
     upper

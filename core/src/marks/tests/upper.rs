@@ -1,4 +1,4 @@
-//! What an upper writes, and what it refuses.
+//! Tests of what an upper writes, and what it refuses.
 
 use super::*;
 use crate::error::Errno;
@@ -22,7 +22,7 @@ fn strings(names: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_work_folder_lives_as_long_as_the_mount() {
+fn the_work_folder_exists_from_mount_to_unmount() {
     let (temp, upper) = mounted();
     assert_eq!(raw(temp.path()), strings(&[".wh..wh.work"]));
     let staged = upper.stage(New::Dir { opaque: true }).unwrap();
@@ -78,7 +78,7 @@ fn the_steady_state_is_the_portable_one() {
 }
 
 #[test]
-fn names_too_long_for_a_mark_are_refused_before_any_change() {
+fn names_too_long_for_a_whiteout_are_refused_before_any_change() {
     let (temp, upper) = mounted();
     let root = upper.root().unwrap();
     let long = "n".repeat(252);
@@ -104,7 +104,7 @@ fn names_too_long_for_a_mark_are_refused_before_any_change() {
 }
 
 #[test]
-fn marks_cannot_be_made_by_name() {
+fn whiteouts_cannot_be_created_by_name() {
     let (_temp, upper) = mounted();
     let root = upper.root().unwrap();
     upper
@@ -147,13 +147,13 @@ fn another_overlays_upper_is_refused() {
     let error = upper.mount(Durability::Durable).unwrap_err();
     assert_eq!(error.errno(), Errno::Unsupported);
     assert!(error.to_string().contains("the layer"), "{error}");
-    // The lock was given back.
+    // The lock was released.
     let plain = host(temp.path());
     plain.lock().unwrap();
 }
 
 #[test]
-fn a_work_folder_of_somebody_else_is_refused_and_left_alone() {
+fn a_work_folder_of_another_program_is_refused_and_left_alone() {
     let temp = tempfile::tempdir().unwrap();
     std::fs::create_dir(temp.path().join(".wh..wh.work")).unwrap();
     std::fs::write(temp.path().join(".wh..wh.work/theirs"), "").unwrap();
@@ -165,7 +165,7 @@ fn a_work_folder_of_somebody_else_is_refused_and_left_alone() {
 }
 
 #[test]
-fn kernel_marks_deeper_down_are_refused_when_met() {
+fn kernel_whiteouts_deeper_down_are_refused_when_found() {
     let temp = tempfile::tempdir().unwrap();
     std::fs::create_dir(temp.path().join("dir")).unwrap();
     let dir = std::fs::File::open(temp.path().join("dir")).unwrap();
@@ -182,7 +182,7 @@ fn kernel_marks_deeper_down_are_refused_when_met() {
 }
 
 #[test]
-fn a_copy_takes_over_what_it_must() {
+fn a_copy_gets_the_attributes_that_must_be_kept() {
     let (temp, upper) = mounted();
     let root = upper.root().unwrap();
     let then = Timestamp {
@@ -212,7 +212,7 @@ fn a_copy_takes_over_what_it_must() {
         let Found::Here { meta, .. } = upper.find(&root, name(text)).unwrap() else {
             panic!("{text} is not there");
         };
-        // Only root gives a file away; without its owner it has no set-id bits.
+        // Only root can change the owner; without its owner the file has no set-id bits.
         let is_given = meta.owner == Some((0, 0));
         assert_eq!(meta.mode, Some(if is_given { 0o4711 } else { 0o711 }));
         assert_eq!((meta.accessed, meta.modified), (then, then));
@@ -225,7 +225,7 @@ fn a_copy_takes_over_what_it_must() {
 }
 
 #[test]
-fn a_directory_gets_the_time_back_that_is_known_of_it() {
+fn a_directory_gets_the_time_back_that_the_caller_passed() {
     let (_temp, upper) = mounted();
     let root = upper.root().unwrap();
     let then = Timestamp {
@@ -241,7 +241,7 @@ fn a_directory_gets_the_time_back_that_is_known_of_it() {
     let copied = upper.publish(staged, known("copy"), Over::Nothing, true);
     drop(copied.unwrap());
     assert_eq!(modified(), then);
-    // A mark that is taken back, since there is nothing to remove.
+    // The whiteout is removed again, since there is nothing to remove.
     let removed = upper.remove(known("none"), Over::File, Leave::Mark);
     assert_eq!(errno(removed), Errno::NoEntry);
     assert_eq!(modified(), then);

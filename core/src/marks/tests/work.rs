@@ -1,4 +1,4 @@
-//! When the work folder is there.
+//! Tests of when the work folder exists.
 
 use super::*;
 use crate::meta::{SetTime, SetTimes, Timestamp};
@@ -11,7 +11,7 @@ const THEN: Timestamp = Timestamp {
     nanoseconds: 0,
 };
 
-/// A mounted upper, whose folder is there on demand.
+/// A mounted upper with a work folder on demand.
 fn mounted(faults: &Faults) -> (tempfile::TempDir, MarkedUpper<Faulty<HostDir>>) {
     let temp = tempfile::tempdir().unwrap();
     let upper = Marked::upper_on_demand(Faulty::new(host(temp.path()), faults));
@@ -37,13 +37,13 @@ fn changes_of_one_step_are_one_step() {
     let faults = Faults::default();
     let (_temp, upper) = mounted(&faults);
     let root = upper.root().unwrap();
-    // The first change finds out whether the upper folds case.
+    // The first change checks whether the upper folds case.
     let first = upper.remove(at(&root, "first"), Over::Nothing, Leave::Mark);
     first.unwrap();
     assert_eq!(
         faults.asked(),
         5,
-        "the folder comes and goes, each with times; the mark"
+        "create and remove the folder, each with times; the whiteout"
     );
     let dir = New::Dir { opaque: false };
     let one = |what: &str, change: &dyn Fn() -> Result<()>| {
@@ -116,10 +116,10 @@ fn a_change_that_fails_leaves_no_folder() {
     assert_eq!(raw(temp.path()).len(), 2, "{:?}", raw(temp.path()));
 }
 
-/// Where something could not be tidied up, or the folder not be removed, the next mount is told.
+/// If a cleanup or the removal of the folder failed, the next mount repairs.
 #[test]
-fn the_folder_stays_for_the_next_mount_to_mend() {
-    // Make the folder, its times, the mark, the file, [the mark], [the folder].
+fn the_folder_stays_for_the_next_mount_to_repair() {
+    // Create the folder, its times, the whiteout, the file, [the whiteout], [the folder].
     for (step, left) in [
         (4, vec![FOLDER, ".wh.file", "file"]),
         (5, vec![FOLDER, "file"]),
@@ -136,7 +136,7 @@ fn the_folder_stays_for_the_next_mount_to_mend() {
             .unwrap();
         faults.never();
         assert!(raw(temp.path()).iter().eq(&left), "{:?}", raw(temp.path()));
-        // What comes next goes on with it.
+        // The next change uses the same folder.
         put(&upper, at(&root, "more"), Over::Nothing, "more").unwrap();
         assert_eq!(has_folder(&temp), left.contains(&".wh.file"));
         drop(upper);
@@ -146,7 +146,7 @@ fn the_folder_stays_for_the_next_mount_to_mend() {
     }
 }
 
-/// The root is a directory of the guest's, and the folder is none of its names.
+/// The root is visible to the guest, and the folder is not.
 #[test]
 fn the_root_keeps_its_times() {
     let then = SetTimes {
@@ -172,9 +172,9 @@ fn the_root_keeps_its_times() {
     }
 }
 
-/// What a program still holds when its mount ends does not reach into the next one's folder.
+/// Staged files that outlive their mount do not affect the folder of the next mount.
 #[test]
-fn what_outlives_its_mount_leaves_the_next_one_alone() {
+fn staged_files_that_outlive_their_mount_leave_the_next_one_alone() {
     let temp = tempfile::tempdir().unwrap();
     let upper = Marked::upper_on_demand(host(temp.path()));
     upper.mount(Durability::Durable).unwrap();

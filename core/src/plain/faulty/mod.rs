@@ -70,7 +70,7 @@ impl<P: Plain> Faulty<P> {
         self
     }
 
-    /// The same tree, but renaming any directory is `cross-device`, unless it is in the work directory.
+    /// The same tree, but renaming any directory is `cross-device`, unless it is in the work folder.
     pub fn with_all_dirs_fixed(mut self) -> Self {
         self.fixed = Fixed::Published;
         self
