@@ -97,7 +97,7 @@ pub trait Upper: Layer<File: WriteAt> {
         over: Over,
     ) -> Result<Option<Self::Writable>>;
 
-    /// Removes `what` the upper holds at a name, if anything, and with [`Leave::Mark`]
+    /// Removes `what` the upper holds at a name, if anything, and with [`Leave::Whiteout`]
     /// hides the name in the layers below.
     ///
     /// # Errors
@@ -385,7 +385,7 @@ pub enum Over {
     /// Nothing.
     Nothing,
     /// A whiteout.
-    Mark,
+    Whiteout,
     /// Anything but a directory.
     File,
     /// A directory that shows no entries; it may contain whiteouts.
@@ -398,7 +398,7 @@ pub enum Leave {
     /// Nothing: no layer below has the name.
     Nothing,
     /// A whiteout, since a layer below has the name.
-    Mark,
+    Whiteout,
 }
 
 /// The attributes of a file that are copied with it.

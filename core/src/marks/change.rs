@@ -64,7 +64,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
             None
         };
         let target = self.prepare_publish(&staged, to, over)?;
-        let is_marked = over == Over::Mark || target.as_ref().is_some_and(Cleared::is_marked);
+        let is_marked = over == Over::Whiteout || target.as_ref().is_some_and(Cleared::is_marked);
         // ●
         let file = match staged.publish(to.dir, to.name, keep_times) {
             Ok(file) => file,
@@ -86,7 +86,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
 
     fn create(&self, new: New<'_>, to: At<'_, P::Dir>, over: Over) -> Result<Option<P::File>> {
         oci::creation(to.name)?;
-        let _work = self.begin(over == Over::Mark)?;
+        let _work = self.begin(over == Over::Whiteout)?;
         // ●, in each arm.
         let file = match new {
             New::File => Some(self.plain().create_file(to.dir, to.name, 0o666)?),
@@ -104,7 +104,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                 return self.publish(staged, to, over, false);
             }
         };
-        if over == Over::Mark {
+        if over == Over::Whiteout {
             self.unmark(to);
         }
         Ok(file)
@@ -118,7 +118,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         oci::lookup(at.name)?;
         match (what, leave) {
             (Over::Nothing, Leave::Nothing) => Ok(()),
-            (Over::Mark, Leave::Nothing) => {
+            (Over::Whiteout, Leave::Nothing) => {
                 let Ok(mark) = MarkName::of(at.name) else {
                     return Ok(());
                 };
@@ -126,16 +126,16 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                 // ● The whiteout hides nothing: the name does not exist, with or without it.
                 oci::clear(self.plain(), at.dir, mark.name())
             }
-            (Over::Nothing | Over::Mark, Leave::Mark) => {
+            (Over::Nothing | Over::Whiteout, Leave::Whiteout) => {
                 let mark = MarkName::of(at.name)?;
                 self.begin(false)?;
                 // ●
                 oci::make(self.plain(), at.dir, mark.name()).map(drop)
             }
             (Over::File, _) => {
-                let _work = self.begin(leave == Leave::Mark)?;
+                let _work = self.begin(leave == Leave::Whiteout)?;
                 let mark = match leave {
-                    Leave::Mark => Some(self.mark(at)?),
+                    Leave::Whiteout => Some(self.mark(at)?),
                     Leave::Nothing => None,
                 };
                 // ●
@@ -158,7 +158,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                     }
                 }
                 let beside = match leave {
-                    Leave::Mark => Beside::Always,
+                    Leave::Whiteout => Beside::Always,
                     Leave::Nothing => Beside::Never,
                 };
                 let target = target::clear(self, at, beside)?;
@@ -183,10 +183,10 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     ) -> Result<()> {
         oci::lookup(from.name)?;
         oci::creation(to.name)?;
-        if leave == Leave::Mark {
+        if leave == Leave::Whiteout {
             MarkName::of(from.name)?;
         }
-        let _work = self.begin(over == Over::Mark || leave == Leave::Mark)?;
+        let _work = self.begin(over == Over::Whiteout || leave == Leave::Whiteout)?;
         let mut prepared = Prepared {
             target: None,
             opaque: None,
@@ -235,10 +235,10 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     fn link(&self, from: At<'_, P::Dir>, to: At<'_, P::Dir>, over: Over) -> Result<()> {
         oci::lookup(from.name)?;
         oci::creation(to.name)?;
-        let _work = self.begin(over == Over::Mark)?;
+        let _work = self.begin(over == Over::Whiteout)?;
         // ●
         self.plain().link(from.dir, from.name, to.dir, to.name)?;
-        if over == Over::Mark {
+        if over == Over::Whiteout {
             self.unmark(to);
         }
         Ok(())

@@ -177,7 +177,7 @@ impl<P: Plain> Layer for Marked<P> {
         let mut is_whole = true;
         self.plain.list(&dir.plain, &mut |name, kind, inode| {
             let listed = match oci::spelled(name) {
-                Spelled::Mark(hidden) => Ok(Some((hidden, Listed::Hidden))),
+                Spelled::Whiteout(hidden) => Ok(Some((hidden, Listed::Hidden))),
                 Spelled::Opaque => {
                     has_mark = true;
                     Ok(None)

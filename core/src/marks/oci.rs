@@ -29,7 +29,7 @@ pub(super) enum Spelled<'a> {
     /// An entry of the layer.
     Entry,
     /// The whiteout of this name.
-    Mark(Name<'a>),
+    Whiteout(Name<'a>),
     /// The opaque whiteout of its directory.
     Opaque,
     /// State of some tool: neither shown nor hiding anything.
@@ -50,7 +50,7 @@ pub(super) fn spelled(name: Name<'_>) -> Spelled<'_> {
         Spelled::Reserved
     } else {
         match Name::new(hidden) {
-            Ok(hidden) => Spelled::Mark(hidden),
+            Ok(hidden) => Spelled::Whiteout(hidden),
             Err(_) => Spelled::Broken,
         }
     }
@@ -216,10 +216,10 @@ mod tests {
         assert_eq!(read("a"), Spelled::Entry);
         assert_eq!(read(".wh"), Spelled::Entry);
         assert_eq!(read(".why"), Spelled::Entry);
-        assert_eq!(read(".wh.a"), Spelled::Mark(name("a")));
-        assert_eq!(read(".wh..a"), Spelled::Mark(name(".a")));
-        assert_eq!(read(".wh....."), Spelled::Mark(name("....")));
-        assert_eq!(read(".wh..opq"), Spelled::Mark(name(".opq")));
+        assert_eq!(read(".wh.a"), Spelled::Whiteout(name("a")));
+        assert_eq!(read(".wh..a"), Spelled::Whiteout(name(".a")));
+        assert_eq!(read(".wh....."), Spelled::Whiteout(name("....")));
+        assert_eq!(read(".wh..opq"), Spelled::Whiteout(name(".opq")));
         assert_eq!(read(".wh..wh..opq"), Spelled::Opaque);
         assert_eq!(read(".wh..wh.work"), Spelled::Reserved);
         assert_eq!(read(".wh..wh..opq2"), Spelled::Reserved);
@@ -234,7 +234,7 @@ mod tests {
         let long = Name::new(&bytes[..251]).unwrap();
         let mark = MarkName::of(long).ok().unwrap();
         assert_eq!(mark.name().as_bytes().len(), 255);
-        assert_eq!(spelled(mark.name()), Spelled::Mark(long));
+        assert_eq!(spelled(mark.name()), Spelled::Whiteout(long));
         let error = MarkName::of(Name::new(&bytes).unwrap()).err().unwrap();
         assert_eq!(error.errno(), Errno::NameTooLong);
     }

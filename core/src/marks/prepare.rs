@@ -103,7 +103,7 @@ impl<P: Plain> MarkedUpper<P> {
             prepared.target = Some(target::clear(self, to, beside)?);
         }
         let target_is_marked =
-            over == Over::Mark || prepared.target.as_ref().is_some_and(Cleared::is_marked);
+            over == Over::Whiteout || prepared.target.as_ref().is_some_and(Cleared::is_marked);
         if target_is_marked && self.plain().meta(from.dir, Some(from.name))?.kind == Kind::Dir {
             // The whiteout beside its new name will be removed, so the directory needs an opaque one
             // inside.
@@ -113,7 +113,7 @@ impl<P: Plain> MarkedUpper<P> {
             prepared.opaque = is_new.then_some(dir);
             synced?;
         }
-        if leave == Leave::Mark {
+        if leave == Leave::Whiteout {
             prepared.source = Some(self.mark(from)?);
         }
         Ok(())
@@ -127,10 +127,10 @@ impl<P: Plain> MarkedUpper<P> {
         to: At<'_, P::Dir>,
         (over, leave): (Over, Leave),
     ) {
-        if over == Over::Mark || prepared.target.as_ref().is_some_and(Cleared::is_marked) {
+        if over == Over::Whiteout || prepared.target.as_ref().is_some_and(Cleared::is_marked) {
             self.unmark(to);
         }
-        if leave == Leave::Mark {
+        if leave == Leave::Whiteout {
             self.settle(from);
         }
     }
@@ -147,7 +147,7 @@ impl<P: Plain> MarkedUpper<P> {
         }
         let target = match over {
             Over::Nothing | Over::File => return Ok(None),
-            Over::Mark => None,
+            Over::Whiteout => None,
             Over::EmptyDir => {
                 let beside = Beside::ToClear;
                 Some(target::clear(self, to, beside)?)

@@ -112,7 +112,7 @@ fn look<P: Plain>(
                 return Err(kernel::foreign_upper(plain, name));
             }
         }
-        Spelled::Mark(hidden) => match plain.meta(dir, Some(hidden)) {
+        Spelled::Whiteout(hidden) => match plain.meta(dir, Some(hidden)) {
             Ok(meta) => doubled.push((hidden.to_owned(), meta.kind)),
             // The steady state of a removed name.
             Err(error) if error.is_not_found() => {}

@@ -239,7 +239,7 @@ impl<P: Plain> Layer for MarkedUpper<P> {
         let mut failed = None;
         self.plain.list(dir, &mut |name, kind, inode| {
             let listed = match oci::spelled(name) {
-                Spelled::Mark(hidden) => return each(hidden, Listed::Hidden),
+                Spelled::Whiteout(hidden) => return each(hidden, Listed::Hidden),
                 Spelled::Opaque | Spelled::Reserved => return ControlFlow::Continue(()),
                 Spelled::Broken => Err(oci::refused(&*self.plain, name)),
                 Spelled::Entry => kernel::listed(&*self.plain, dir, name, kind, inode, false),

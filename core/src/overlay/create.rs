@@ -85,7 +85,7 @@ impl Shared {
             return Err(Errno::Exist.into());
         }
         let mark = self.has_whiteout_locked(&parent, name)?;
-        let over = if mark { Over::Mark } else { Over::Nothing };
+        let over = if mark { Over::Whiteout } else { Over::Nothing };
         let handle = parent.handle(self)?;
         let at = AnyAt {
             dir: &handle,
@@ -125,7 +125,7 @@ impl Shared {
                 // An open file has to be known, so this one was not made.
                 let leave = match self.exists_below(&parent, name) {
                     Ok(false) => Leave::Nothing,
-                    Ok(true) | Err(_) => Leave::Mark,
+                    Ok(true) | Err(_) => Leave::Whiteout,
                 };
                 if let Err(error) = upper.remove(at, Over::File, leave) {
                     tracing::warn!(%name, %error, "cannot take back a file that was just made");

@@ -75,7 +75,7 @@ impl Shared {
             return Err(Errno::Exist.into());
         }
         let over = match self.has_whiteout_locked(&new_dir, new_name)? {
-            true => Over::Mark,
+            true => Over::Whiteout,
             false => Over::Nothing,
         };
         let (old_handle, new_handle) = (old_dir.handle(self)?, new_dir.handle(self)?);

@@ -113,7 +113,7 @@ impl Shared {
             None => None,
         };
         let leave = match self.exists_below(parent, name)? {
-            true => Leave::Mark,
+            true => Leave::Whiteout,
             false => Leave::Nothing,
         };
         let handle = parent.handle(self)?;
@@ -230,7 +230,7 @@ impl Shared {
 /// What is known of a name from which something was taken away.
 pub(super) fn hidden(leave: Leave) -> Option<Child> {
     match leave {
-        Leave::Mark => Some(Child::Whiteout),
+        Leave::Whiteout => Some(Child::Whiteout),
         Leave::Nothing => None,
     }
 }

@@ -248,15 +248,15 @@ impl Shared {
         }
         let over = match target {
             Some(target) => over_of(target),
-            None if self.has_whiteout_locked(new_dir, *new_name)? => Over::Mark,
+            None if self.has_whiteout_locked(new_dir, *new_name)? => Over::Whiteout,
             None => Over::Nothing,
         };
         let leave = match self.exists_below(old_dir, *old_name)? {
-            true => Leave::Mark,
+            true => Leave::Whiteout,
             false => Leave::Nothing,
         };
-        let hides =
-            matches!(over, Over::Mark | Over::EmptyDir) || self.exists_below(new_dir, *new_name)?;
+        let hides = matches!(over, Over::Whiteout | Over::EmptyDir)
+            || self.exists_below(new_dir, *new_name)?;
         if source.kind == Kind::Dir && hides {
             upper.set_opaque(&*source.handle(self)?)?;
             source.dir()?.unsynced.mark();
@@ -264,7 +264,7 @@ impl Shared {
         if self.keeps_no_order {
             // A whiteout that outlives a crash of the machine must not meet an entry that does not:
             // the entry would be gone before the rename happened.
-            if leave == Leave::Mark {
+            if leave == Leave::Whiteout {
                 self.sync_names(old_dir)?;
             }
             if over == Over::EmptyDir {

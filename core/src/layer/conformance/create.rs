@@ -23,11 +23,11 @@ pub fn creates<U: Upper>(make: &dyn Fn() -> U) {
         ] {
             was.prepare(&*upper, at(&dir, name));
             match (was, new) {
-                (Was::Nothing, _) | (Was::Mark, New::File | New::Symlink(_)) => {
+                (Was::Nothing, _) | (Was::Whiteout, New::File | New::Symlink(_)) => {
                     makes(&*upper, &dir, name, new, was);
                 }
                 // A directory over a whiteout must be opaque, so the engine stages it.
-                (Was::Mark, New::Dir { .. }) => {}
+                (Was::Whiteout, New::Dir { .. }) => {}
                 _ => refuses(&*upper, &dir, name, new),
             }
         }

@@ -270,7 +270,7 @@ pub(super) fn listing<L: Layer>(layer: &L, dir: &L::Dir) -> BTreeMap<Vec<u8>, Li
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Was {
     Nothing,
-    Mark,
+    Whiteout,
     File,
     Symlink,
     EmptyDir,
@@ -281,7 +281,7 @@ pub(super) enum Was {
 impl Was {
     pub(super) const ALL: [Self; 7] = [
         Self::Nothing,
-        Self::Mark,
+        Self::Whiteout,
         Self::File,
         Self::Symlink,
         Self::EmptyDir,
@@ -292,7 +292,7 @@ impl Was {
     pub(super) fn over(self) -> Over {
         match self {
             Self::Nothing => Over::Nothing,
-            Self::Mark => Over::Mark,
+            Self::Whiteout => Over::Whiteout,
             Self::File | Self::Symlink => Over::File,
             Self::EmptyDir | Self::OpaqueDir | Self::DirOfMarks => Over::EmptyDir,
         }
@@ -302,7 +302,7 @@ impl Was {
     pub(super) fn prepare<U: Upper>(self, upper: &U, at: At<'_, U::Dir>) {
         match self {
             Self::Nothing => {}
-            Self::Mark => mark(upper, at),
+            Self::Whiteout => mark(upper, at),
             Self::File => drop(make_file(upper, at, b"what was here before")),
             Self::Symlink => {
                 let new = New::Symlink(b"elsewhere");
@@ -325,7 +325,7 @@ impl Was {
 /// Hides a name at which the upper holds nothing.
 #[track_caller]
 pub(super) fn mark<U: Upper>(upper: &U, at: At<'_, U::Dir>) {
-    let marked = upper.remove(at, Over::Nothing, Leave::Mark);
+    let marked = upper.remove(at, Over::Nothing, Leave::Whiteout);
     ok("hide a name", marked);
 }
 

@@ -20,9 +20,9 @@ pub fn links<U: Upper>(make: &dyn Fn() -> U) {
     for (count, dir, text, over) in [
         (2, &top, "b", Over::Nothing),
         (3, &other, "c", Over::Nothing),
-        (4, &other, "d", Over::Mark),
+        (4, &other, "d", Over::Whiteout),
     ] {
-        if over == Over::Mark {
+        if over == Over::Whiteout {
             mark(upper, at(dir, text));
         }
         age(upper, dir);

@@ -29,7 +29,7 @@ fn longest<U: Upper>(upper: &U) {
     assert_eq!(seen(upper, &dir, name(&two)), file);
 
     // The name of a whiteout contains the name that it hides, and may be too long for a format.
-    match upper.remove(at(&dir, &two), Over::File, Leave::Mark) {
+    match upper.remove(at(&dir, &two), Over::File, Leave::Whiteout) {
         Ok(()) => assert_eq!(seen(upper, &dir, name(&two)), Seen::Hidden),
         Err(error) => {
             assert_eq!(error.errno(), Errno::NameTooLong, "{error}");
@@ -64,7 +64,7 @@ fn too_long<U: Upper>(upper: &U) {
         fails("publish", published, expected);
     }
     for from in ["file", "dir"] {
-        let moved = upper.rename(at(&dir, from), to, Over::Nothing, Leave::Mark);
+        let moved = upper.rename(at(&dir, from), to, Over::Nothing, Leave::Whiteout);
         fails("rename", moved, expected);
     }
     fails(
@@ -74,7 +74,7 @@ fn too_long<U: Upper>(upper: &U) {
     );
     fails(
         "remove",
-        upper.remove(to, Over::Nothing, Leave::Mark),
+        upper.remove(to, Over::Nothing, Leave::Whiteout),
         expected,
     );
     assert_eq!(

@@ -59,7 +59,7 @@ pub fn publishes<U: Upper>(make: &dyn Fn() -> U) {
         for keep_times in [false, true] {
             let dir = make_dir(&*upper, at(&top, &format!("{index} {keep_times}")));
             match was.over() {
-                Over::Nothing | Over::Mark | Over::File => {
+                Over::Nothing | Over::Whiteout | Over::File => {
                     file(&*upper, &dir, was, keep_times);
                     link(&*upper, &dir, was, keep_times);
                 }

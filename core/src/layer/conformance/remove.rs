@@ -18,7 +18,7 @@ pub fn removes<U: Upper>(make: &dyn Fn() -> U) {
     let top = root(upper);
     let before = upper.usage();
     for was in Was::ALL {
-        for leave in [Leave::Nothing, Leave::Mark] {
+        for leave in [Leave::Nothing, Leave::Whiteout] {
             let text = format!("{was:?} {leave:?}");
             let dir = make_dir(upper, at(&top, &text));
             drop(make_file(upper, at(&dir, "beside"), b"stays"));
@@ -28,14 +28,14 @@ pub fn removes<U: Upper>(make: &dyn Fn() -> U) {
 
             let expected = match leave {
                 Leave::Nothing => Seen::Absent,
-                Leave::Mark => Seen::Hidden,
+                Leave::Whiteout => Seen::Hidden,
             };
             assert_eq!(seen(upper, &dir, name("name")), expected, "removed {text}");
             assert_eq!(
                 seen(upper, &dir, name("beside")),
                 Seen::File(b"stays".to_vec())
             );
-            if !matches!(was, Was::Nothing | Was::Mark) {
+            if !matches!(was, Was::Nothing | Was::Whiteout) {
                 assert!(
                     moved(upper, &dir),
                     "remove {text} did not update the directory's time"
@@ -43,10 +43,10 @@ pub fn removes<U: Upper>(make: &dyn Fn() -> U) {
             }
 
             // A new directory of the same name is empty.
-            if leave == Leave::Mark {
+            if leave == Leave::Whiteout {
                 ok(
                     "remove",
-                    upper.remove(at(&dir, "name"), Over::Mark, Leave::Nothing),
+                    upper.remove(at(&dir, "name"), Over::Whiteout, Leave::Nothing),
                 );
             }
             let anew = make_dir(upper, at(&dir, "name"));
@@ -71,7 +71,7 @@ fn full_directory<U: Upper>(upper: &U) {
     let top = root(upper);
     let dir = make_dir(upper, at(&top, "full"));
     drop(make_file(upper, at(&dir, "file"), b"data"));
-    for leave in [Leave::Nothing, Leave::Mark] {
+    for leave in [Leave::Nothing, Leave::Whiteout] {
         let removed = upper.remove(at(&top, "full"), Over::EmptyDir, leave);
         fails(
             "remove of a directory that is not empty",
@@ -98,7 +98,7 @@ pub fn removed_objects<U: Upper>(make: &dyn Fn() -> U) {
     let upper = Mounted::new(make);
     let upper = &*upper;
     let top = root(upper);
-    for leave in [Leave::Nothing, Leave::Mark] {
+    for leave in [Leave::Nothing, Leave::Whiteout] {
         let text = format!("{leave:?}");
         let top = make_dir(upper, at(&top, &text));
         removed_file(upper, &top, leave);
@@ -132,10 +132,10 @@ fn removed_directory<U: Upper>(upper: &U, top: &U::Dir, leave: Leave) {
     removed_answers(upper, top, &gone);
 
     // A new directory of its name does not revive the handle.
-    if leave == Leave::Mark {
+    if leave == Leave::Whiteout {
         ok(
             "remove",
-            upper.remove(at(top, "dir"), Over::Mark, Leave::Nothing),
+            upper.remove(at(top, "dir"), Over::Whiteout, Leave::Nothing),
         );
     }
     let anew = make_dir(upper, at(top, "dir"));

@@ -29,14 +29,14 @@ pub fn renames<U: Upper>(make: &dyn Fn() -> U) {
         for was in Was::ALL {
             let is_dir = matches!(what, What::EmptyDir | What::FullDir);
             let allowed = match was.over() {
-                Over::Nothing | Over::Mark => true,
+                Over::Nothing | Over::Whiteout => true,
                 Over::File => !is_dir,
                 Over::EmptyDir => is_dir,
             };
             if !allowed {
                 continue;
             }
-            for leave in [Leave::Nothing, Leave::Mark] {
+            for leave in [Leave::Nothing, Leave::Whiteout] {
                 for across in [false, true] {
                     let text = format!("{what:?} over {was:?}, leaving {leave:?}, {across}");
                     let case = make_dir(upper, at(&top, &text));
@@ -73,7 +73,7 @@ fn moves<U: Upper>(
                 drop(make_file(upper, at(&inner, "file"), b"deep"));
                 mark(upper, at(&dir, "hidden"));
             }
-            if was != Was::Nothing || leave == Leave::Mark {
+            if was != Was::Nothing || leave == Leave::Whiteout {
                 ok("set_opaque", upper.set_opaque(&dir));
             }
         }
@@ -88,7 +88,7 @@ fn moves<U: Upper>(
 
     let left = match leave {
         Leave::Nothing => Seen::Absent,
-        Leave::Mark => Seen::Hidden,
+        Leave::Whiteout => Seen::Hidden,
     };
     assert_eq!(seen(upper, &here, from.name), left, "{text}: what is left");
     assert_eq!(seen(upper, target, to.name), shown, "{text}: what arrived");
@@ -175,7 +175,7 @@ fn two_names<U: Upper>(upper: &U) {
         "link",
         upper.link(at(&top, "a"), at(&top, "b"), Over::Nothing),
     );
-    let renamed = upper.rename(at(&top, "b"), at(&top, "c"), Over::File, Leave::Mark);
+    let renamed = upper.rename(at(&top, "b"), at(&top, "c"), Over::File, Leave::Whiteout);
     ok("rename", renamed);
     assert_eq!(seen(upper, &top, name("b")), Seen::Hidden);
     assert_eq!(meta(upper, &top, name("c")).links, 2);
@@ -193,7 +193,7 @@ fn refusals<U: Upper>(upper: &U) {
     ok("set_opaque", upper.set_opaque(&dir));
 
     let (from, to) = (at(&top, "dir"), at(&top, "full"));
-    let renamed = upper.rename(from, to, Over::EmptyDir, Leave::Mark);
+    let renamed = upper.rename(from, to, Over::EmptyDir, Leave::Whiteout);
     fails("rename over a full directory", renamed, Errno::NotEmpty);
     age(upper, &top);
     let renamed = upper.rename(

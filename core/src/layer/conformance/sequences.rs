@@ -69,7 +69,7 @@ impl<U: Upper> Dir<U> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
-    Mark,
+    Whiteout,
     /// With its index in `Run::files`.
     File(usize),
     Link,
@@ -108,7 +108,7 @@ impl<U: Upper> Run<'_, U> {
         let entries: Vec<_> = self
             .alive()
             .flat_map(|dir| self.dirs[dir].slots.keys().map(move |text| Spot(dir, text)))
-            .filter(|&spot| self.slot(spot) != Some(Slot::Mark) && fits(self, spot))
+            .filter(|&spot| self.slot(spot) != Some(Slot::Whiteout) && fits(self, spot))
             .collect();
         match entries.len() {
             0 => None,
@@ -132,14 +132,14 @@ impl<U: Upper> Run<'_, U> {
         self.dirs[dir]
             .slots
             .values()
-            .all(|slot| *slot == Slot::Mark)
+            .all(|slot| *slot == Slot::Whiteout)
     }
 
     /// The `Over` that the engine would pass for a name. `None` for a directory that is not empty.
     fn over(&self, spot: Spot) -> Option<Over> {
         match self.slot(spot) {
             None => Some(Over::Nothing),
-            Some(Slot::Mark) => Some(Over::Mark),
+            Some(Slot::Whiteout) => Some(Over::Whiteout),
             Some(Slot::File(_) | Slot::Link) => Some(Over::File),
             Some(Slot::Dir(dir)) => self.shows_nothing(dir).then_some(Over::EmptyDir),
         }
@@ -150,14 +150,14 @@ impl<U: Upper> Run<'_, U> {
             0 => self.empty_dir().unwrap_or(Spot(0, NAMES[0])),
             _ => self.spot(),
         };
-        let leave = [Leave::Nothing, Leave::Mark][self.random(2)];
+        let leave = [Leave::Nothing, Leave::Whiteout][self.random(2)];
         let keep_times = self.random(2) == 0;
         match (self.random(12), self.entry(|_, _| true)) {
             (0, _) => self.create_file(to),
             (1, _) => self.create_link(to),
             (2..=3, _) => self.make_dir(to, keep_times),
             (4, _) => self.publish_file(to, keep_times),
-            (5, _) => self.remove(to, Leave::Mark),
+            (5, _) => self.remove(to, Leave::Whiteout),
             (6, Some(at)) => self.remove(at, leave),
             (7..=10, Some(from)) => self.rename(from, to, leave),
             (11, Some(from)) => self.link(from, to),
@@ -166,7 +166,7 @@ impl<U: Upper> Run<'_, U> {
     }
 
     fn create_file(&mut self, to: Spot) {
-        let Some(over @ (Over::Nothing | Over::Mark)) = self.over(to) else {
+        let Some(over @ (Over::Nothing | Over::Whiteout)) = self.over(to) else {
             return;
         };
         self.log
@@ -181,7 +181,7 @@ impl<U: Upper> Run<'_, U> {
     }
 
     fn create_link(&mut self, to: Spot) {
-        let Some(over @ (Over::Nothing | Over::Mark)) = self.over(to) else {
+        let Some(over @ (Over::Nothing | Over::Whiteout)) = self.over(to) else {
             return;
         };
         self.log
@@ -253,8 +253,8 @@ impl<U: Upper> Run<'_, U> {
             return;
         };
         let fits = match (moving, over) {
-            (Slot::Mark, _) => false,
-            (_, Over::Nothing | Over::Mark) => true,
+            (Slot::Whiteout, _) => false,
+            (_, Over::Nothing | Over::Whiteout) => true,
             (Slot::Dir(_), over) => over == Over::EmptyDir,
             (_, over) => over == Over::File,
         };
@@ -293,7 +293,7 @@ impl<U: Upper> Run<'_, U> {
                 .iter()
                 .filter_map(|(text, slot)| match slot {
                     Slot::Dir(dir) => Some((*text, *dir)),
-                    Slot::Mark | Slot::File(_) | Slot::Link => None,
+                    Slot::Whiteout | Slot::File(_) | Slot::Link => None,
                 })
                 .collect();
             for (text, dir) in inner {
@@ -305,7 +305,7 @@ impl<U: Upper> Run<'_, U> {
     }
 
     fn link(&mut self, from: Spot, to: Spot) {
-        let (Some(Slot::File(file)), Some(over @ (Over::Nothing | Over::Mark))) =
+        let (Some(Slot::File(file)), Some(over @ (Over::Nothing | Over::Whiteout))) =
             (self.slot(from), self.over(to))
         else {
             return;
@@ -332,7 +332,7 @@ impl<U: Upper> Run<'_, U> {
     fn leave(&mut self, spot: Spot, leave: Leave, ends: bool) {
         let old = match leave {
             Leave::Nothing => self.dirs[spot.0].slots.remove(spot.1),
-            Leave::Mark => self.dirs[spot.0].slots.insert(spot.1, Slot::Mark),
+            Leave::Whiteout => self.dirs[spot.0].slots.insert(spot.1, Slot::Whiteout),
         };
         if let (Some(Slot::Dir(old)), true) = (old, ends) {
             self.dirs[old].alive = false;
@@ -349,7 +349,7 @@ impl<U: Upper> Run<'_, U> {
             assert_eq!(names, model.slots.len(), "other names after:\n{}", log());
             for (text, slot) in &model.slots {
                 let expected = match *slot {
-                    Slot::Mark => Seen::Hidden,
+                    Slot::Whiteout => Seen::Hidden,
                     Slot::File(file) => Seen::File(self.files[file].clone()),
                     Slot::Link => Seen::Symlink(b"target".to_vec()),
                     Slot::Dir(inner) => {

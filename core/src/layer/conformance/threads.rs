@@ -62,7 +62,7 @@ fn one_thread<U: Upper>(upper: &U, index: usize, shared: &U::Writable) {
             let last = format!("{}", round - 1);
             ok(
                 "remove",
-                upper.remove(at(&dir, &last), Over::File, Leave::Mark),
+                upper.remove(at(&dir, &last), Over::File, Leave::Whiteout),
             );
         }
         let record = [index as u8; RECORD];

@@ -24,7 +24,7 @@ pub(super) struct Entries {
 #[derive(Debug)]
 pub(super) enum Slot {
     /// A whiteout, which is charged as an inode.
-    Mark(#[expect(dead_code, reason = "held for its drop")] Charge),
+    Whiteout(#[expect(dead_code, reason = "held for its drop")] Charge),
     Entry(Arc<Node>),
 }
 
@@ -61,7 +61,7 @@ impl Entries {
             .into_values()
             .filter_map(|slot| match slot {
                 Slot::Entry(node) => Some(node),
-                Slot::Mark(_) => None,
+                Slot::Whiteout(_) => None,
             })
     }
 

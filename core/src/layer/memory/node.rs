@@ -141,7 +141,7 @@ impl Node {
         check(name)?;
         match self.live()?.get(name) {
             Some(Slot::Entry(node)) => Ok(Arc::clone(node)),
-            Some(Slot::Mark(_)) | None => Err(Errno::NoEntry.into()),
+            Some(Slot::Whiteout(_)) | None => Err(Errno::NoEntry.into()),
         }
     }
 

@@ -38,7 +38,7 @@ impl Layer for MemoryLayer {
         check(name)?;
         let node = match dir.0.live()?.get(name) {
             None => return Ok(Found::Absent),
-            Some(Slot::Mark(_)) => return Ok(Found::Hidden),
+            Some(Slot::Whiteout(_)) => return Ok(Found::Hidden),
             Some(Slot::Entry(node)) => Arc::clone(node),
         };
         Ok(Found::Here {
@@ -82,7 +82,7 @@ impl Layer for MemoryLayer {
             let last = last.as_ref().map(|name| name.as_name().as_bytes());
             batch.extend(dir.0.live()?.after(last).take(BATCH).map(|(name, slot)| {
                 let listed = match slot {
-                    Slot::Mark(_) => Listed::Hidden,
+                    Slot::Whiteout(_) => Listed::Hidden,
                     Slot::Entry(node) => Listed::Here {
                         kind: node.kind(),
                         inode: node.inode,

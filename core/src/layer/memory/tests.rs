@@ -79,13 +79,17 @@ fn every_name_is_charged_an_inode() {
     assert_eq!(full.errno(), Errno::InsufficientSpace);
     // Files can still be deleted from a full layer.
     layer
-        .remove(at(&root, "f"), Over::File, Leave::Mark)
+        .remove(at(&root, "f"), Over::File, Leave::Whiteout)
         .unwrap();
     layer
-        .remove(at(&root, "g"), Over::File, Leave::Mark)
+        .remove(at(&root, "g"), Over::File, Leave::Whiteout)
         .unwrap();
     assert_eq!(layer.usage().inodes, 4);
-    for (gone, what) in [("f", Over::Mark), ("g", Over::Mark), ("m", Over::Mark)] {
+    for (gone, what) in [
+        ("f", Over::Whiteout),
+        ("g", Over::Whiteout),
+        ("m", Over::Whiteout),
+    ] {
         layer.remove(at(&root, gone), what, Leave::Nothing).unwrap();
     }
     assert_eq!(layer.usage().inodes, 1);
@@ -199,7 +203,7 @@ fn threads_that_change_the_same_directories_end_and_leave_the_counts_right() {
 
 fn random_changes(layer: &MemoryLayer, seed: u64) {
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-    const OVERS: [Over; 4] = [Over::Nothing, Over::Mark, Over::File, Over::EmptyDir];
+    const OVERS: [Over; 4] = [Over::Nothing, Over::Whiteout, Over::File, Over::EmptyDir];
     let mut state = seed;
     let mut random = |below: usize| {
         state = state
@@ -214,7 +218,7 @@ fn random_changes(layer: &MemoryLayer, seed: u64) {
         let ((one, from), (two, to)) = (pick(), pick());
         let (from, to) = (at(&one, from), at(&two, to));
         let over = OVERS[random(4)];
-        let leave = [Leave::Nothing, Leave::Mark][random(2)];
+        let leave = [Leave::Nothing, Leave::Whiteout][random(2)];
         let result = match random(6) {
             0 => layer.create(New::File, to, over).map(|_| ()),
             1 | 2 => layer

@@ -149,14 +149,14 @@ impl Upper for MemoryLayer {
         let takes_place = target.get(to.name).is_some();
         let mark = match leave {
             Leave::Nothing => None,
-            Leave::Mark if takes_place => Some(Charge::force(&self.0.quota)),
-            Leave::Mark => Some(Charge::take(&self.0.quota)?),
+            Leave::Whiteout if takes_place => Some(Charge::force(&self.0.quota)),
+            Leave::Whiteout => Some(Charge::take(&self.0.quota)?),
         };
         retire(old.as_deref())?;
 
         target.set(to.name, Slot::Entry(Arc::clone(&node)));
         match mark {
-            Some(charge) => source.set(from.name, Slot::Mark(charge)),
+            Some(charge) => source.set(from.name, Slot::Whiteout(charge)),
             None => source.clear(from.name),
         }
         node.adopt(&to.dir.0);
@@ -271,7 +271,7 @@ impl MemoryLayer {
 
     /// Adds a whiteout. The directory's times do not change.
     pub(super) fn mark(&self, at: At<'_, MemoryDir>) -> Result<()> {
-        self.take_away(at, Over::Nothing, Leave::Mark)
+        self.take_away(at, Over::Nothing, Leave::Whiteout)
     }
 
     /// As [`Upper::remove`]. The directory's times do not change.
@@ -284,15 +284,15 @@ impl MemoryLayer {
             return Err(Errno::NoEntry.into());
         }
         let mark = match (leave, entries.get(at.name)) {
-            (Leave::Nothing, _) | (Leave::Mark, Some(Slot::Mark(_))) => None,
-            (Leave::Mark, None) => Some(Charge::take(&self.0.quota)?),
-            (Leave::Mark, Some(Slot::Entry(_))) => Some(Charge::force(&self.0.quota)),
+            (Leave::Nothing, _) | (Leave::Whiteout, Some(Slot::Whiteout(_))) => None,
+            (Leave::Whiteout, None) => Some(Charge::take(&self.0.quota)?),
+            (Leave::Whiteout, Some(Slot::Entry(_))) => Some(Charge::force(&self.0.quota)),
         };
         retire(old.as_deref())?;
         match (leave, mark) {
             (Leave::Nothing, _) => entries.clear(at.name),
-            (Leave::Mark, Some(charge)) => entries.set(at.name, Slot::Mark(charge)),
-            (Leave::Mark, None) => {}
+            (Leave::Whiteout, Some(charge)) => entries.set(at.name, Slot::Whiteout(charge)),
+            (Leave::Whiteout, None) => {}
         }
         Ok(())
     }
@@ -305,7 +305,7 @@ impl Entries {
             return Ok(None);
         };
         match over {
-            Over::Nothing | Over::Mark => Err(Errno::Exist.into()),
+            Over::Nothing | Over::Whiteout => Err(Errno::Exist.into()),
             Over::File if node.is_dir() => Err(Errno::IsDirectory.into()),
             Over::EmptyDir if !node.is_dir() => Err(Errno::NotDirectory.into()),
             Over::File | Over::EmptyDir => Ok(Some(Arc::clone(node))),
@@ -329,7 +329,7 @@ fn retire(old: Option<&Node>) -> Result<()> {
 
 fn exclusive(over: Over) -> Result<()> {
     match over {
-        Over::Nothing | Over::Mark => Ok(()),
+        Over::Nothing | Over::Whiteout => Ok(()),
         Over::File | Over::EmptyDir => Err(Errno::Exist.into()),
     }
 }

@@ -51,8 +51,8 @@ fn remove(upper: &Subject, path: &str, what: Over, leave: Leave) -> Result<()> {
 fn emptied(upper: &Subject) -> Result<()> {
     let staged = upper.stage(New::Dir { opaque: false })?;
     upper.publish(staged, at(&root(upper), "full"), Over::Nothing, true)?;
-    remove(upper, "full/a", Over::Nothing, Leave::Mark)?;
-    remove(upper, "full/sub", Over::Nothing, Leave::Mark)
+    remove(upper, "full/a", Over::Nothing, Leave::Whiteout)?;
+    remove(upper, "full/sub", Over::Nothing, Leave::Whiteout)
 }
 
 /// `made`, an opaque directory with a file, and `full` emptied.
@@ -81,7 +81,7 @@ fn copied_whole(upper: &Subject) -> Result<()> {
         Over::Nothing,
         "upper a",
     )?;
-    remove(upper, "full/sub", Over::Nothing, Leave::Mark)?;
+    remove(upper, "full/sub", Over::Nothing, Leave::Whiteout)?;
     upper.set_opaque(&walk(upper, "full"))
 }
 
@@ -96,27 +96,27 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "create a file over a mark",
-        given: |upper| remove(upper, "file", Over::Nothing, Leave::Mark),
+        given: |upper| remove(upper, "file", Over::Nothing, Leave::Whiteout),
         when: |upper| {
-            let made = upper.create(New::File, at(&root(upper), "file"), Over::Mark);
+            let made = upper.create(New::File, at(&root(upper), "file"), Over::Whiteout);
             made.map(drop)
         },
     },
     Case {
         name: "create a link over a mark",
-        given: |upper| remove(upper, "full", Over::Nothing, Leave::Mark),
+        given: |upper| remove(upper, "full", Over::Nothing, Leave::Whiteout),
         when: |upper| {
             let new = New::Symlink(b"target");
-            let made = upper.create(new, at(&root(upper), "full"), Over::Mark);
+            let made = upper.create(new, at(&root(upper), "full"), Over::Whiteout);
             made.map(drop)
         },
     },
     Case {
         name: "create a directory over a mark",
-        given: |upper| remove(upper, "full", Over::Nothing, Leave::Mark),
+        given: |upper| remove(upper, "full", Over::Nothing, Leave::Whiteout),
         when: |upper| {
             let new = New::Dir { opaque: false };
-            let made = upper.create(new, at(&root(upper), "full"), Over::Mark);
+            let made = upper.create(new, at(&root(upper), "full"), Over::Whiteout);
             made.map(drop)
         },
     },
@@ -145,18 +145,18 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "publish a file over a mark",
-        given: |upper| remove(upper, "file", Over::Nothing, Leave::Mark),
-        when: |upper| put(upper, at(&root(upper), "file"), Over::Mark, "upper"),
+        given: |upper| remove(upper, "file", Over::Nothing, Leave::Whiteout),
+        when: |upper| put(upper, at(&root(upper), "file"), Over::Whiteout, "upper"),
     },
     Case {
         name: "remove a file that only the lower has",
         given: nothing,
-        when: |upper| remove(upper, "file", Over::Nothing, Leave::Mark),
+        when: |upper| remove(upper, "file", Over::Nothing, Leave::Whiteout),
     },
     Case {
         name: "remove a file that both have",
         given: |upper| put(upper, at(&root(upper), "file"), Over::Nothing, "upper"),
-        when: |upper| remove(upper, "file", Over::File, Leave::Mark),
+        when: |upper| remove(upper, "file", Over::File, Leave::Whiteout),
     },
     Case {
         name: "remove a file that only the upper has",
@@ -166,7 +166,7 @@ const CASES: &[Case] = &[
     Case {
         name: "remove a directory that was emptied",
         given: emptied,
-        when: |upper| remove(upper, "full", Over::EmptyDir, Leave::Mark),
+        when: |upper| remove(upper, "full", Over::EmptyDir, Leave::Whiteout),
     },
     Case {
         name: "remove an opaque directory of the upper alone",
@@ -186,7 +186,7 @@ const CASES: &[Case] = &[
                 at(&dir, "file"),
                 at(&dir, "other"),
                 Over::Nothing,
-                Leave::Mark,
+                Leave::Whiteout,
             )
         },
     },
@@ -194,11 +194,16 @@ const CASES: &[Case] = &[
         name: "rename a file onto a mark",
         given: |upper| {
             put(upper, at(&root(upper), "file"), Over::Nothing, "upper")?;
-            remove(upper, "other", Over::Nothing, Leave::Mark)
+            remove(upper, "other", Over::Nothing, Leave::Whiteout)
         },
         when: |upper| {
             let dir = root(upper);
-            upper.rename(at(&dir, "file"), at(&dir, "other"), Over::Mark, Leave::Mark)
+            upper.rename(
+                at(&dir, "file"),
+                at(&dir, "other"),
+                Over::Whiteout,
+                Leave::Whiteout,
+            )
         },
     },
     Case {
@@ -209,7 +214,12 @@ const CASES: &[Case] = &[
         },
         when: |upper| {
             let dir = root(upper);
-            upper.rename(at(&dir, "file"), at(&dir, "other"), Over::File, Leave::Mark)
+            upper.rename(
+                at(&dir, "file"),
+                at(&dir, "other"),
+                Over::File,
+                Leave::Whiteout,
+            )
         },
     },
     Case {
@@ -225,14 +235,14 @@ const CASES: &[Case] = &[
         name: "rename a directory onto a mark",
         given: |upper| {
             a_directory_and_an_empty_one(upper)?;
-            remove(upper, "full", Over::EmptyDir, Leave::Mark)
+            remove(upper, "full", Over::EmptyDir, Leave::Whiteout)
         },
         when: |upper| {
             let dir = root(upper);
             upper.rename(
                 at(&dir, "made"),
                 at(&dir, "full"),
-                Over::Mark,
+                Over::Whiteout,
                 Leave::Nothing,
             )
         },
@@ -246,7 +256,7 @@ const CASES: &[Case] = &[
                 at(&dir, "full"),
                 at(&dir, "moved"),
                 Over::Nothing,
-                Leave::Mark,
+                Leave::Whiteout,
             )
         },
     },
@@ -254,11 +264,11 @@ const CASES: &[Case] = &[
         name: "link over a mark",
         given: |upper| {
             put(upper, at(&root(upper), "new"), Over::Nothing, "upper")?;
-            remove(upper, "file", Over::Nothing, Leave::Mark)
+            remove(upper, "file", Over::Nothing, Leave::Whiteout)
         },
         when: |upper| {
             let dir = root(upper);
-            upper.link(at(&dir, "new"), at(&dir, "file"), Over::Mark)
+            upper.link(at(&dir, "new"), at(&dir, "file"), Over::Whiteout)
         },
     },
     Case {

@@ -40,17 +40,17 @@ fn the_steady_state_is_the_portable_one() {
     let root = upper.root().unwrap();
     let mark = |text| {
         upper
-            .remove(at(&root, text), Over::Nothing, Leave::Mark)
+            .remove(at(&root, text), Over::Nothing, Leave::Whiteout)
             .unwrap();
     };
     for text in ["deleted", "replaced", "dir", "moved"] {
         mark(text);
     }
     upper
-        .create(New::File, at(&root, "replaced"), Over::Mark)
+        .create(New::File, at(&root, "replaced"), Over::Whiteout)
         .unwrap();
     upper
-        .create(New::Dir { opaque: false }, at(&root, "dir"), Over::Mark)
+        .create(New::Dir { opaque: false }, at(&root, "dir"), Over::Whiteout)
         .unwrap();
     upper
         .create(New::Dir { opaque: false }, at(&root, "new"), Over::Nothing)
@@ -59,7 +59,7 @@ fn the_steady_state_is_the_portable_one() {
         .rename(
             at(&root, "new"),
             at(&root, "moved"),
-            Over::Mark,
+            Over::Whiteout,
             Leave::Nothing,
         )
         .unwrap();
@@ -87,14 +87,14 @@ fn names_too_long_for_a_whiteout_are_refused_before_any_change() {
         .unwrap();
     let before = raw(temp.path());
     for what in [Over::Nothing, Over::File] {
-        let removed = upper.remove(at(&root, &long), what, Leave::Mark);
+        let removed = upper.remove(at(&root, &long), what, Leave::Whiteout);
         assert_eq!(errno(removed), Errno::NameTooLong);
     }
     let renamed = upper.rename(
         at(&root, &long),
         at(&root, "short"),
         Over::Nothing,
-        Leave::Mark,
+        Leave::Whiteout,
     );
     assert_eq!(errno(renamed), Errno::NameTooLong);
     assert_eq!(raw(temp.path()), before);
@@ -242,11 +242,11 @@ fn a_directory_gets_the_time_back_that_the_caller_passed() {
     drop(copied.unwrap());
     assert_eq!(modified(), then);
     // The whiteout is removed again, since there is nothing to remove.
-    let removed = upper.remove(known("none"), Over::File, Leave::Mark);
+    let removed = upper.remove(known("none"), Over::File, Leave::Whiteout);
     assert_eq!(errno(removed), Errno::NoEntry);
     assert_eq!(modified(), then);
     upper
-        .remove(known("none"), Over::Nothing, Leave::Mark)
+        .remove(known("none"), Over::Nothing, Leave::Whiteout)
         .unwrap();
     assert!(modified() > then);
 }

@@ -38,7 +38,7 @@ fn changes_of_one_step_are_one_step() {
     let (_temp, upper) = mounted(&faults);
     let root = upper.root().unwrap();
     // The first change checks whether the upper folds case.
-    let first = upper.remove(at(&root, "first"), Over::Nothing, Leave::Mark);
+    let first = upper.remove(at(&root, "first"), Over::Nothing, Leave::Whiteout);
     first.unwrap();
     assert_eq!(
         faults.asked(),
@@ -67,8 +67,8 @@ fn changes_of_one_step_are_one_step() {
     let remove = |text, what, leave| upper.remove(at(&root, text), what, leave);
     one("unlink", &|| remove("link", Over::File, Leave::Nothing));
     one("rmdir", &|| remove("dir", Over::EmptyDir, Leave::Nothing));
-    one("hide", &|| remove("lower", Over::Nothing, Leave::Mark));
-    one("show", &|| remove("lower", Over::Mark, Leave::Nothing));
+    one("hide", &|| remove("lower", Over::Nothing, Leave::Whiteout));
+    one("show", &|| remove("lower", Over::Whiteout, Leave::Nothing));
 }
 
 /// A copy-up stages the file, then its directories, and publishes the file last.
@@ -106,9 +106,9 @@ fn a_change_that_fails_leaves_no_folder() {
     upper
         .create(New::File, at(&full, "file"), Over::Nothing)
         .unwrap();
-    let remove = upper.remove(at(&root, "full"), Over::EmptyDir, Leave::Mark);
+    let remove = upper.remove(at(&root, "full"), Over::EmptyDir, Leave::Whiteout);
     assert!(remove.is_err());
-    let remove = upper.remove(at(&root, "none"), Over::File, Leave::Mark);
+    let remove = upper.remove(at(&root, "none"), Over::File, Leave::Whiteout);
     assert!(remove.is_err());
     let staged = upper.stage(New::Dir { opaque: true }).unwrap();
     let published = upper.publish(staged, at(&root, "full"), Over::EmptyDir, false);
@@ -128,11 +128,11 @@ fn the_folder_stays_for_the_next_mount_to_repair() {
         let (temp, upper) = mounted(&faults);
         let root = upper.root().unwrap();
         upper
-            .remove(at(&root, "file"), Over::Nothing, Leave::Mark)
+            .remove(at(&root, "file"), Over::Nothing, Leave::Whiteout)
             .unwrap();
         faults.fail_at(step - 1);
         upper
-            .create(New::File, at(&root, "file"), Over::Mark)
+            .create(New::File, at(&root, "file"), Over::Whiteout)
             .unwrap();
         faults.never();
         assert!(raw(temp.path()).iter().eq(&left), "{:?}", raw(temp.path()));
@@ -164,7 +164,7 @@ fn the_root_keeps_its_times() {
         let dir = walk(&upper, "dir");
         put(&upper, at(&dir, "file"), Over::Nothing, "data").unwrap();
         upper
-            .remove(at(&dir, "file"), Over::File, Leave::Mark)
+            .remove(at(&dir, "file"), Over::File, Leave::Whiteout)
             .unwrap();
         assert_eq!(upper.dir_meta(&root).unwrap().modified, THEN);
         upper.unmount().unwrap();
