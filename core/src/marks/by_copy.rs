@@ -84,7 +84,7 @@ impl<P: Plain> MarkedUpper<P> {
                 if dropped.is_err() {
                     self.half_moved.note();
                 }
-                self.afterwards(from.name, dropped);
+                self.log_cleanup_error(from.name, dropped);
                 return Err(refused(error));
             }
         };
@@ -100,12 +100,12 @@ impl<P: Plain> MarkedUpper<P> {
             if restored.is_err() {
                 self.half_moved.note();
             }
-            self.afterwards(from.name, restored);
+            self.log_cleanup_error(from.name, restored);
             return Err(error);
         }
         // Without the record, losing the new name would lose the tree.
         let dropped = site.barrier(to.dir).and_then(|()| site.drop_record());
-        self.afterwards(to.name, dropped);
+        self.log_cleanup_error(to.name, dropped);
         Ok(renumbered)
     }
 
@@ -130,7 +130,7 @@ impl<P: Plain> MarkedUpper<P> {
             .and_then(|()| self.copy_and_remove(&work, from, to, path));
         match moved {
             Ok(renumbered) => {
-                self.renamed(&prepared, from, to, (over, leave));
+                self.after_rename(&prepared, from, to, (over, leave));
                 Ok(renumbered)
             }
             Err(error) => {

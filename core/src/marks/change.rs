@@ -6,7 +6,7 @@
 
 use super::kernel;
 use super::mounts;
-use super::oci::{self, MarkName};
+use super::oci::{self, WhiteoutName};
 use super::prepare::Prepared;
 use super::staging::{self, Staged};
 use super::target::{self, Beside, Cleared};
@@ -26,11 +26,11 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     type Writable = P::File;
 
     fn mount(&self, durability: Durability) -> Result<()> {
-        self.take(durability)
+        self.begin_mount(durability)
     }
 
     fn unmount(&self) -> Result<()> {
-        self.give_back()
+        self.end_mount()
     }
 
     fn stage(&self, new: New<'_>) -> Result<Staged<P>> {
@@ -56,7 +56,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         over: Over,
         keep_times: bool,
     ) -> Result<Option<P::File>> {
-        oci::creation(to.name)?;
+        oci::check_creation(to.name)?;
         let _work = self.begin(true)?;
         let times = if keep_times {
             Some(self.times_of(to)?)
@@ -64,7 +64,8 @@ impl<P: Plain> Upper for MarkedUpper<P> {
             None
         };
         let target = self.prepare_publish(&staged, to, over)?;
-        let is_marked = over == Over::Whiteout || target.as_ref().is_some_and(Cleared::is_marked);
+        let has_whiteout_beside =
+            over == Over::Whiteout || target.as_ref().is_some_and(Cleared::has_whiteout_beside);
         // ●
         let file = match staged.publish(to.dir, to.name, keep_times) {
             Ok(file) => file,
@@ -75,17 +76,17 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                 return Err(error);
             }
         };
-        if is_marked {
-            self.unmark(to);
+        if has_whiteout_beside {
+            self.remove_superfluous_whiteout(to);
         }
         if let Some(times) = times {
-            self.afterwards(to.name, self.plain().set_times(to.dir, None, times));
+            self.log_cleanup_error(to.name, self.plain().set_times(to.dir, None, times));
         }
         Ok(file)
     }
 
     fn create(&self, new: New<'_>, to: At<'_, P::Dir>, over: Over) -> Result<Option<P::File>> {
-        oci::creation(to.name)?;
+        oci::check_creation(to.name)?;
         let _work = self.begin(over == Over::Whiteout)?;
         // ●, in each arm.
         let file = match new {
@@ -105,7 +106,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
             }
         };
         if over == Over::Whiteout {
-            self.unmark(to);
+            self.remove_superfluous_whiteout(to);
         }
         Ok(file)
     }
@@ -115,35 +116,35 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     }
 
     fn remove(&self, at: At<'_, P::Dir>, what: Over, leave: Leave) -> Result<()> {
-        oci::lookup(at.name)?;
+        oci::check_lookup(at.name)?;
         match (what, leave) {
             (Over::Nothing, Leave::Nothing) => Ok(()),
             (Over::Whiteout, Leave::Nothing) => {
-                let Ok(mark) = MarkName::of(at.name) else {
+                let Ok(whiteout) = WhiteoutName::of(at.name) else {
                     return Ok(());
                 };
                 self.begin(false)?;
                 // ● The whiteout hides nothing: the name does not exist, with or without it.
-                oci::clear(self.plain(), at.dir, mark.name())
+                oci::remove_whiteout(self.plain(), at.dir, whiteout.name())
             }
             (Over::Nothing | Over::Whiteout, Leave::Whiteout) => {
-                let mark = MarkName::of(at.name)?;
+                let whiteout = WhiteoutName::of(at.name)?;
                 self.begin(false)?;
                 // ●
-                oci::make(self.plain(), at.dir, mark.name()).map(drop)
+                oci::create_whiteout(self.plain(), at.dir, whiteout.name()).map(drop)
             }
             (Over::File, _) => {
                 let _work = self.begin(leave == Leave::Whiteout)?;
-                let mark = match leave {
-                    Leave::Whiteout => Some(self.mark(at)?),
+                let whiteout = match leave {
+                    Leave::Whiteout => Some(self.add_whiteout(at)?),
                     Leave::Nothing => None,
                 };
                 // ●
                 let removed = self.plain().remove_file(at.dir, at.name);
-                if let Some(mark) = mark {
+                if let Some(whiteout) = whiteout {
                     match removed {
                         Ok(()) => self.settle(at),
-                        Err(_) => mark.undo(),
+                        Err(_) => whiteout.undo(),
                     }
                 }
                 removed
@@ -165,7 +166,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                 // ●
                 let removed = self.plain().remove_dir(at.dir, at.name);
                 match removed {
-                    Ok(()) if target.is_marked() => self.settle(at),
+                    Ok(()) if target.has_whiteout_beside() => self.settle(at),
                     Ok(()) => {}
                     Err(_) => target.undo(),
                 }
@@ -181,10 +182,10 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         over: Over,
         leave: Leave,
     ) -> Result<()> {
-        oci::lookup(from.name)?;
-        oci::creation(to.name)?;
+        oci::check_lookup(from.name)?;
+        oci::check_creation(to.name)?;
         if leave == Leave::Whiteout {
-            MarkName::of(from.name)?;
+            WhiteoutName::of(from.name)?;
         }
         let _work = self.begin(over == Over::Whiteout || leave == Leave::Whiteout)?;
         let mut prepared = Prepared {
@@ -197,7 +198,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
             // ●
             .and_then(|()| self.plain().rename(from.dir, from.name, to.dir, to.name));
         match &renamed {
-            Ok(()) => self.renamed(&prepared, from, to, (over, leave)),
+            Ok(()) => self.after_rename(&prepared, from, to, (over, leave)),
             Err(_) => prepared.undo(self),
         }
         renamed
@@ -210,7 +211,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
 
     #[cfg(feature = "native")]
     fn copy_into(&self, to: At<'_, P::Dir>, copied: Copied<'_>) -> Result<Meta> {
-        oci::creation(to.name)?;
+        oci::check_creation(to.name)?;
         self.make_copy(to, copied)
     }
 
@@ -227,19 +228,19 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         (over, leave): (Over, Leave),
         path: &[NameBuf],
     ) -> Result<Vec<Renumbered>> {
-        oci::lookup(from.name)?;
-        oci::creation(to.name)?;
+        oci::check_lookup(from.name)?;
+        oci::check_creation(to.name)?;
         self.move_by_copy(from, to, (over, leave), path)
     }
 
     fn link(&self, from: At<'_, P::Dir>, to: At<'_, P::Dir>, over: Over) -> Result<()> {
-        oci::lookup(from.name)?;
-        oci::creation(to.name)?;
+        oci::check_lookup(from.name)?;
+        oci::check_creation(to.name)?;
         let _work = self.begin(over == Over::Whiteout)?;
         // ●
         self.plain().link(from.dir, from.name, to.dir, to.name)?;
         if over == Over::Whiteout {
-            self.unmark(to);
+            self.remove_superfluous_whiteout(to);
         }
         Ok(())
     }
@@ -250,13 +251,13 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     }
 
     fn open_write(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::File> {
-        oci::lookup(name)?;
+        oci::check_lookup(name)?;
         let opened = self.plain().open_file(dir, name, Access::ReadWrite);
         mounts::in_upper(self.plain(), name, opened)
     }
 
     fn set_times(&self, dir: &P::Dir, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
-        name.map_or(Ok(()), oci::lookup)?;
+        name.map_or(Ok(()), oci::check_lookup)?;
         mounts::check_not_mounted(self.plain(), dir, name)?;
         let set = || self.plain().set_times(dir, name, times);
         match name {
@@ -272,7 +273,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         attribute: &[u8],
         value: &[u8],
     ) -> Result<()> {
-        name.map_or(Ok(()), oci::lookup)?;
+        name.map_or(Ok(()), oci::check_lookup)?;
         if kernel::is_overlay_attribute(attribute) {
             return Err(Errno::NotPermitted.into());
         }
@@ -281,7 +282,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     }
 
     fn remove_xattr(&self, dir: &P::Dir, name: Option<Name<'_>>, attribute: &[u8]) -> Result<()> {
-        name.map_or(Ok(()), oci::lookup)?;
+        name.map_or(Ok(()), oci::check_lookup)?;
         if kernel::is_overlay_attribute(attribute) {
             return Err(Errno::NoEntry.into());
         }

@@ -67,7 +67,7 @@ fn visible(mut attributes: XattrNames) -> XattrNames {
 }
 
 /// Whether the file is a whiteout by its type, a character device 0:0.
-pub(super) fn is_mark(meta: &Meta) -> bool {
+pub(super) fn is_whiteout_device(meta: &Meta) -> bool {
     meta.kind == Kind::CharDevice && meta.rdev == 0
 }
 
@@ -75,7 +75,7 @@ pub(super) fn is_mark(meta: &Meta) -> bool {
 ///
 /// For an ordinary file this makes no call: a whiteout is empty, and a file whose data the kernel left
 /// in another layer (`metacopy`) has less storage than its size.
-pub(super) fn is_attribute_mark<P: Plain>(
+pub(super) fn is_whiteout_by_attribute<P: Plain>(
     plain: &P,
     dir: &P::Dir,
     name: Name<'_>,
@@ -90,7 +90,7 @@ pub(super) fn is_attribute_mark<P: Plain>(
         match meaning(&attribute) {
             Some(Meaning::Whiteout) => whiteout |= meta.size == 0,
             Some(Meaning::Metacopy | Meaning::Redirect) => {
-                return Err(foreign(plain, name, &attribute));
+                return Err(content_elsewhere(plain, name, &attribute));
             }
             Some(Meaning::Opaque | Meaning::None) | None => {}
         }
@@ -115,61 +115,71 @@ pub(super) fn check_data<P: Plain>(
         .iter()
         .find(|name| meaning(name) == Some(Meaning::Metacopy))
     {
-        Some(attribute) => Err(foreign(plain, name, attribute)),
+        Some(attribute) => Err(content_elsewhere(plain, name, attribute)),
         None => Ok(visible(attributes)),
     }
 }
 
 /// The meaning of a directory's overlay attributes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct DirMarks {
+pub(super) struct DirAttributes {
     /// Whether it is opaque.
     pub(super) opaque: bool,
     /// Whether a listing must expect files that are whiteouts by attribute: the kernel flags such a
     /// directory (`opaque=x`), so that listings of other directories need not check each file.
-    pub(super) holds_marks: bool,
+    pub(super) has_attribute_whiteouts: bool,
 }
 
 /// The overlay attributes of the directory `name` in `dir`.
-pub(super) fn marks_of<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<DirMarks> {
-    read_marks(plain, dir, Some(name), Some(name))
+pub(super) fn dir_attributes<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    name: Name<'_>,
+) -> Result<DirAttributes> {
+    read_dir_attributes(plain, dir, Some(name), Some(name))
 }
 
 /// The overlay attributes of `dir`, which has the name `name` in its parent.
-pub(super) fn marks_inside<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<DirMarks> {
-    read_marks(plain, dir, None, Some(name))
+pub(super) fn open_dir_attributes<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    name: Name<'_>,
+) -> Result<DirAttributes> {
+    read_dir_attributes(plain, dir, None, Some(name))
 }
 
 /// The overlay attributes of the root of a layer, for which a redirect has no meaning.
-pub(super) fn marks_of_root<P: Plain>(plain: &P, root: &P::Dir) -> Result<DirMarks> {
-    read_marks(plain, root, None, None)
+pub(super) fn root_attributes<P: Plain>(plain: &P, root: &P::Dir) -> Result<DirAttributes> {
+    read_dir_attributes(plain, root, None, None)
 }
 
 /// The overlay attributes of the directory `name`, or of `dir` itself if `name` is `None`. A directory with
-/// a name (`called`) is refused if its content lies in another layer.
-fn read_marks<P: Plain>(
+/// a name (`own_name`) is refused if its content lies in another layer.
+fn read_dir_attributes<P: Plain>(
     plain: &P,
     dir: &P::Dir,
     name: Option<Name<'_>>,
-    called: Option<Name<'_>>,
-) -> Result<DirMarks> {
-    let mut marks = DirMarks::default();
-    let named = |error| unreadable(plain, called, error);
+    own_name: Option<Name<'_>>,
+) -> Result<DirAttributes> {
+    let mut attributes = DirAttributes::default();
+    let named = |error| unreadable(plain, own_name, error);
     for attribute in plain.xattrs(dir, name).map_err(named)? {
-        match (meaning(&attribute), called) {
+        match (meaning(&attribute), own_name) {
             (Some(Meaning::Opaque), _) => {
                 let value = plain.xattr(dir, name, &attribute).map_err(named)?;
                 // The attribute was listed, so if it has no value, access is denied.
                 let value = value.ok_or_else(|| named(Errno::Access.into()))?;
-                marks.opaque |= value == b"y";
-                marks.holds_marks |= value == b"x";
+                attributes.opaque |= value == b"y";
+                attributes.has_attribute_whiteouts |= value == b"x";
             }
-            (Some(Meaning::Redirect), Some(name)) => return Err(foreign(plain, name, &attribute)),
+            (Some(Meaning::Redirect), Some(name)) => {
+                return Err(content_elsewhere(plain, name, &attribute));
+            }
             (Some(Meaning::Redirect), None) => {}
             (Some(Meaning::Whiteout | Meaning::Metacopy | Meaning::None) | None, _) => {}
         }
     }
-    Ok(marks)
+    Ok(attributes)
 }
 
 /// The form in which an entry is listed. `None` if it was removed meanwhile.
@@ -179,10 +189,10 @@ pub(super) fn listed<P: Plain>(
     name: Name<'_>,
     kind: Kind,
     inode: u64,
-    attribute_marks: bool,
+    attribute_whiteouts: bool,
 ) -> Result<Option<Listed>> {
     let here = Listed::Here { kind, inode };
-    let suspect = kind == Kind::CharDevice || (kind == Kind::File && attribute_marks);
+    let suspect = kind == Kind::CharDevice || (kind == Kind::File && attribute_whiteouts);
     if !suspect {
         return Ok(Some(here));
     }
@@ -191,8 +201,8 @@ pub(super) fn listed<P: Plain>(
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error),
     };
-    let hidden =
-        is_mark(&meta) || (meta.kind == Kind::File && is_attribute_mark(plain, dir, name, &meta)?);
+    let hidden = is_whiteout_device(&meta)
+        || (meta.kind == Kind::File && is_whiteout_by_attribute(plain, dir, name, &meta)?);
     Ok(Some(if hidden { Listed::Hidden } else { here }))
 }
 
@@ -208,7 +218,7 @@ pub(super) fn check_upper<P: Plain>(plain: &P, root: &P::Dir) -> Result<()> {
     })?;
     for name in devices {
         let name = name.as_name();
-        if is_mark(&plain.meta(root, Some(name))?) {
+        if is_whiteout_device(&plain.meta(root, Some(name))?) {
             return Err(foreign_upper(plain, name));
         }
     }
@@ -250,7 +260,7 @@ fn unreadable<P: Plain>(plain: &P, name: Option<Name<'_>>, error: Error) -> Erro
             .context(format_args!(
                 "the overlay attributes of {} cannot be read: run with the permission to read \
                  them, or make them readable",
-                Place(name)
+                NameOrDir(name)
             ))
             .in_layer(|| plain.label()),
         _ => error,
@@ -258,9 +268,9 @@ fn unreadable<P: Plain>(plain: &P, name: Option<Name<'_>>, error: Error) -> Erro
 }
 
 /// A name in a message, or the directory itself.
-struct Place<'a>(Option<Name<'a>>);
+struct NameOrDir<'a>(Option<Name<'a>>);
 
-impl std::fmt::Display for Place<'_> {
+impl std::fmt::Display for NameOrDir<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Some(name) => name.fmt(f),
@@ -269,7 +279,7 @@ impl std::fmt::Display for Place<'_> {
     }
 }
 
-fn foreign<P: Plain>(plain: &P, name: Name<'_>, attribute: &[u8]) -> Error {
+fn content_elsewhere<P: Plain>(plain: &P, name: Name<'_>, attribute: &[u8]) -> Error {
     Error::new(
         Errno::Unsupported,
         format_args!(

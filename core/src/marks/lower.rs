@@ -1,8 +1,8 @@
 //! [`Marked`]: a plain tree as a lower layer, with whiteouts in any format.
 
-use super::kernel::{self, DirMarks};
+use super::kernel::{self, DirAttributes};
 use super::mounts;
-use super::oci::{self, Spelled};
+use super::oci::{self, NameKind};
 use super::upper::MarkedUpper;
 use super::work::Presence;
 use crate::error::Result;
@@ -50,19 +50,19 @@ impl<P: Plain> Marked<P> {
 #[derive(Debug)]
 pub struct MarkedDir<D> {
     plain: D,
-    by_attribute: DirMarks,
+    attributes: DirAttributes,
     is_root: bool,
     /// Whether it contains an opaque whiteout, once it has been listed.
-    has_mark: OnceBool,
+    has_opaque_whiteout: OnceBool,
 }
 
 impl<D> MarkedDir<D> {
-    fn new(plain: D, by_attribute: DirMarks, is_root: bool) -> Self {
+    fn new(plain: D, attributes: DirAttributes, is_root: bool) -> Self {
         Self {
             plain,
-            by_attribute,
+            attributes,
             is_root,
-            has_mark: OnceBool::new(),
+            has_opaque_whiteout: OnceBool::new(),
         }
     }
 }
@@ -73,8 +73,8 @@ impl<P: Plain> Layer for Marked<P> {
 
     fn root(&self) -> Result<Self::Dir> {
         let root = self.plain.root()?;
-        let marks = kernel::marks_of_root(&self.plain, &root)?;
-        Ok(MarkedDir::new(root, marks, true))
+        let attributes = kernel::root_attributes(&self.plain, &root)?;
+        Ok(MarkedDir::new(root, attributes, true))
     }
 
     fn place(&self) -> Result<Option<Place>> {
@@ -90,18 +90,18 @@ impl<P: Plain> Layer for Marked<P> {
     }
 
     fn is_opaque(&self, dir: &Self::Dir) -> Result<bool> {
-        if dir.by_attribute.opaque {
+        if dir.attributes.opaque {
             return Ok(true);
         }
-        match (dir.has_mark.get(), dir.is_root) {
+        match (dir.has_opaque_whiteout.get(), dir.is_root) {
             (Some(true), _) => Ok(true),
             // A directory that may be listed but not searched is opaque, like any other that may not be
             // searched.
             (Some(false), false) => Ok(!self.plain.may_search(&dir.plain)?),
             (Some(false), true) => Ok(false),
-            (None, false) => oci::has_opaque_mark(&self.plain, &dir.plain),
+            (None, false) => oci::has_opaque_whiteout(&self.plain, &dir.plain),
             // A root without search permission is an error, not an opaque directory.
-            (None, true) => oci::exists(&self.plain, &dir.plain, oci::opaque()),
+            (None, true) => oci::exists(&self.plain, &dir.plain, oci::opaque_name()),
         }
     }
 
@@ -112,18 +112,20 @@ impl<P: Plain> Layer for Marked<P> {
         let dir = &dir.plain;
         let meta = match self.plain.meta(dir, Some(name)) {
             Ok(meta) => meta,
-            Err(error) if error.is_not_found() => return oci::hidden(&self.plain, dir, name),
+            Err(error) if error.is_not_found() => {
+                return oci::hidden_or_absent(&self.plain, dir, name);
+            }
             Err(error) => return Err(error),
         };
         let opaque = match meta.kind {
-            Kind::CharDevice if kernel::is_mark(&meta) => return Ok(Found::Hidden),
-            Kind::File if kernel::is_attribute_mark(&self.plain, dir, name, &meta)? => {
+            Kind::CharDevice if kernel::is_whiteout_device(&meta) => return Ok(Found::Hidden),
+            Kind::File if kernel::is_whiteout_by_attribute(&self.plain, dir, name, &meta)? => {
                 return Ok(Found::Hidden);
             }
             // Both formats are checked, since a directory with foreign content is refused even if it is
             // opaque.
             Kind::Dir => {
-                kernel::marks_of(&self.plain, dir, name)?.opaque
+                kernel::dir_attributes(&self.plain, dir, name)?.opaque
                     || oci::is_opaque(&self.plain, dir, name)?
             }
             _ => false,
@@ -132,11 +134,11 @@ impl<P: Plain> Layer for Marked<P> {
     }
 
     fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir> {
-        oci::lookup(name)?;
+        oci::check_lookup(name)?;
         let opened = self.plain.open_to_list(&dir.plain, name);
         let dir = mounts::in_lower(&self.plain, name, opened)?;
-        let marks = kernel::marks_inside(&self.plain, &dir, name)?;
-        Ok(MarkedDir::new(dir, marks, false))
+        let attributes = kernel::open_dir_attributes(&self.plain, &dir, name)?;
+        Ok(MarkedDir::new(dir, attributes, false))
     }
 
     /// Checks attributes only: a whiteout beside the directory would have been listed, and the listing of
@@ -145,7 +147,7 @@ impl<P: Plain> Layer for Marked<P> {
         let dir = self.open_dir(dir, name)?;
         Ok(Some(Entered {
             meta: self.dir_meta(&dir)?,
-            opaque: dir.by_attribute.opaque,
+            opaque: dir.attributes.opaque,
             dir,
         }))
     }
@@ -155,7 +157,7 @@ impl<P: Plain> Layer for Marked<P> {
     }
 
     fn open_to_copy(&self, dir: &Self::Dir, name: Name<'_>) -> Result<(P::File, XattrNames)> {
-        oci::lookup(name)?;
+        oci::check_lookup(name)?;
         let opened = self.plain.open_file(&dir.plain, name, Access::Read);
         let file = mounts::in_lower(&self.plain, name, opened)?;
         let xattrs = kernel::check_data(&self.plain, &file, &dir.plain, name)?;
@@ -163,7 +165,7 @@ impl<P: Plain> Layer for Marked<P> {
     }
 
     fn read_link(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Box<[u8]>> {
-        oci::lookup(name)?;
+        oci::check_lookup(name)?;
         self.plain.read_link(&dir.plain, name)
     }
 
@@ -173,20 +175,20 @@ impl<P: Plain> Layer for Marked<P> {
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()> {
         let mut failed = None;
-        let mut has_mark = false;
+        let mut has_opaque_whiteout = false;
         let mut is_whole = true;
         self.plain.list(&dir.plain, &mut |name, kind, inode| {
-            let listed = match oci::spelled(name) {
-                Spelled::Whiteout(hidden) => Ok(Some((hidden, Listed::Hidden))),
-                Spelled::Opaque => {
-                    has_mark = true;
+            let listed = match oci::classify(name) {
+                NameKind::Whiteout(hidden) => Ok(Some((hidden, Listed::Hidden))),
+                NameKind::Opaque => {
+                    has_opaque_whiteout = true;
                     Ok(None)
                 }
-                Spelled::Reserved => Ok(None),
-                Spelled::Broken => Err(oci::refused(&self.plain, name)),
-                Spelled::Entry => {
-                    let marks = dir.by_attribute.holds_marks;
-                    kernel::listed(&self.plain, &dir.plain, name, kind, inode, marks)
+                NameKind::Reserved => Ok(None),
+                NameKind::Broken => Err(oci::malformed(&self.plain, name)),
+                NameKind::Entry => {
+                    let has_whiteouts = dir.attributes.has_attribute_whiteouts;
+                    kernel::listed(&self.plain, &dir.plain, name, kind, inode, has_whiteouts)
                         .map(|listed| listed.map(|listed| (name, listed)))
                 }
             };
@@ -201,8 +203,9 @@ impl<P: Plain> Layer for Marked<P> {
             is_whole = flow.is_continue();
             flow
         })?;
-        if has_mark || is_whole {
-            let _ = dir.has_mark.set(has_mark); // A faster thread has set the same value.
+        if has_opaque_whiteout || is_whole {
+            // Fails if a faster thread has set it, to the same value.
+            let _ = dir.has_opaque_whiteout.set(has_opaque_whiteout);
         }
         failed.map_or(Ok(()), Err)
     }

@@ -19,13 +19,13 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 const MAX_NAME: usize = 255;
 
 /// The name of the opaque whiteout inside an opaque directory.
-pub(super) fn opaque() -> Name<'static> {
+pub(super) fn opaque_name() -> Name<'static> {
     Name::checked(OPAQUE)
 }
 
 /// The meaning of a name on disk.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Spelled<'a> {
+pub(super) enum NameKind<'a> {
     /// An entry of the layer.
     Entry,
     /// The whiteout of this name.
@@ -39,19 +39,19 @@ pub(super) enum Spelled<'a> {
     Broken,
 }
 
-pub(super) fn spelled(name: Name<'_>) -> Spelled<'_> {
+pub(super) fn classify(name: Name<'_>) -> NameKind<'_> {
     let bytes = name.as_bytes();
     let Some(hidden) = bytes.strip_prefix(PREFIX) else {
-        return Spelled::Entry;
+        return NameKind::Entry;
     };
     if bytes == OPAQUE {
-        Spelled::Opaque
+        NameKind::Opaque
     } else if bytes.starts_with(SPECIAL) {
-        Spelled::Reserved
+        NameKind::Reserved
     } else {
         match Name::new(hidden) {
-            Ok(hidden) => Spelled::Whiteout(hidden),
-            Err(_) => Spelled::Broken,
+            Ok(hidden) => NameKind::Whiteout(hidden),
+            Err(_) => NameKind::Broken,
         }
     }
 }
@@ -62,7 +62,7 @@ pub(super) fn is_reserved(name: Name<'_>) -> bool {
 }
 
 /// Checks a name for a lookup: a reserved name does not exist.
-pub(super) fn lookup(name: Name<'_>) -> Result<()> {
+pub(super) fn check_lookup(name: Name<'_>) -> Result<()> {
     if is_reserved(name) {
         return Err(Errno::NoEntry.into());
     }
@@ -70,7 +70,7 @@ pub(super) fn lookup(name: Name<'_>) -> Result<()> {
 }
 
 /// Checks a name for creation: a reserved name cannot be created.
-pub(super) fn creation(name: Name<'_>) -> Result<()> {
+pub(super) fn check_creation(name: Name<'_>) -> Result<()> {
     if is_reserved(name) {
         return Err(Errno::NotPermitted.into());
     }
@@ -78,12 +78,12 @@ pub(super) fn creation(name: Name<'_>) -> Result<()> {
 }
 
 /// The name of the whiteout that hides a name.
-pub(super) struct MarkName {
+pub(super) struct WhiteoutName {
     bytes: [u8; MAX_NAME],
     length: usize,
 }
 
-impl MarkName {
+impl WhiteoutName {
     /// The name of the whiteout of `name`.
     ///
     /// # Errors
@@ -112,16 +112,16 @@ impl MarkName {
 }
 
 /// Whether `name` has a whiteout beside it. A name that is too long for a whiteout has none.
-pub(super) fn is_marked<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
-    match MarkName::of(name) {
-        Ok(mark) => exists(plain, dir, mark.name()),
+pub(super) fn has_whiteout<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
+    match WhiteoutName::of(name) {
+        Ok(whiteout) => exists(plain, dir, whiteout.name()),
         Err(_) => Ok(false),
     }
 }
 
 /// The result of `find` for a name that has no entry.
-pub(super) fn hidden<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<Found> {
-    Ok(if is_marked(plain, dir, name)? {
+pub(super) fn hidden_or_absent<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<Found> {
+    Ok(if has_whiteout(plain, dir, name)? {
         Found::Hidden
     } else {
         Found::Absent
@@ -130,22 +130,22 @@ pub(super) fn hidden<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Resul
 
 /// Whether the directory `name` is opaque.
 pub(super) fn is_opaque<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
-    if is_marked(plain, dir, name)? {
+    if has_whiteout(plain, dir, name)? {
         return Ok(true);
     }
-    unsearchable_is_opaque(plain.has_inside(dir, name, opaque()))
+    unsearchable_is_opaque(plain.has_inside(dir, name, opaque_name()))
 }
 
 /// Whether a directory contains an opaque whiteout, or may not be searched.
-pub(super) fn has_opaque_mark<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
-    unsearchable_is_opaque(exists(plain, dir, opaque()))
+pub(super) fn has_opaque_whiteout<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
+    unsearchable_is_opaque(exists(plain, dir, opaque_name()))
 }
 
 /// Treats a directory without search permission as opaque: no lookup can pass it to the layers below, which
 /// is what opaque means. An example is a directory of a root filesystem that only root may search, on which
 /// other users can still call `stat`. The same holds for a mount point, which is not entered.
-fn unsearchable_is_opaque(has_mark: Result<bool>) -> Result<bool> {
-    match has_mark {
+fn unsearchable_is_opaque(has_opaque_whiteout: Result<bool>) -> Result<bool> {
+    match has_opaque_whiteout {
         Err(error) if matches!(error.errno(), Errno::Access | Errno::CrossDevice) => Ok(true),
         other => other,
     }
@@ -157,8 +157,12 @@ pub(super) fn exists<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>) -> Resul
 }
 
 /// Creates a whiteout, an empty file. Returns false if it exists already.
-pub(super) fn make<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<bool> {
-    match plain.create_empty(dir, mark, 0o644) {
+pub(super) fn create_whiteout<P: Plain>(
+    plain: &P,
+    dir: &P::Dir,
+    whiteout: Name<'_>,
+) -> Result<bool> {
+    match plain.create_empty(dir, whiteout, 0o644) {
         Ok(()) => Ok(true),
         Err(error) if error.errno() == Errno::Exist => Ok(false),
         Err(error) => Err(error),
@@ -168,11 +172,11 @@ pub(super) fn make<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<
 /// Creates the opaque whiteout in a directory without changing its times. Returns false if it exists
 /// already.
 pub(super) fn make_opaque<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
-    if exists(plain, dir, opaque())? {
+    if exists(plain, dir, opaque_name())? {
         return Ok(false);
     }
     let times = SetTimes::of(&plain.meta(dir, None)?);
-    let is_new = grant::within(plain, dir, || make(plain, dir, opaque()))?;
+    let is_new = grant::within(plain, dir, || create_whiteout(plain, dir, opaque_name()))?;
     if let Err(error) = plain.set_times(dir, None, times) {
         // The directory is opaque already: a failure to restore its time must not fail the call.
         tracing::warn!(layer = %plain.label(), %error, "cannot restore the time of a directory");
@@ -181,15 +185,15 @@ pub(super) fn make_opaque<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
 }
 
 /// Removes a whiteout, if it exists.
-pub(super) fn clear<P: Plain>(plain: &P, dir: &P::Dir, mark: Name<'_>) -> Result<()> {
-    match grant::within(plain, dir, || plain.remove_file(dir, mark)) {
+pub(super) fn remove_whiteout<P: Plain>(plain: &P, dir: &P::Dir, whiteout: Name<'_>) -> Result<()> {
+    match grant::within(plain, dir, || plain.remove_file(dir, whiteout)) {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }
 }
 
-/// The error that refuses a layer for a [`Spelled::Broken`] name.
-pub(super) fn refused<P: Plain>(plain: &P, name: Name<'_>) -> Error {
+/// The error that refuses a layer for a [`NameKind::Broken`] name.
+pub(super) fn malformed<P: Plain>(plain: &P, name: Name<'_>) -> Error {
     Error::new(
         Errno::Unsupported,
         format_args!(
@@ -206,25 +210,25 @@ pub(super) fn refused<P: Plain>(plain: &P, name: Name<'_>) -> Error {
 mod tests {
     use super::*;
 
-    fn read(bytes: &str) -> Spelled<'_> {
-        spelled(Name::new(bytes.as_bytes()).unwrap())
+    fn read(bytes: &str) -> NameKind<'_> {
+        classify(Name::new(bytes.as_bytes()).unwrap())
     }
 
     #[test]
     fn names_are_read_as_the_image_spec_defines() {
         let name = |bytes: &'static str| Name::new(bytes.as_bytes()).unwrap();
-        assert_eq!(read("a"), Spelled::Entry);
-        assert_eq!(read(".wh"), Spelled::Entry);
-        assert_eq!(read(".why"), Spelled::Entry);
-        assert_eq!(read(".wh.a"), Spelled::Whiteout(name("a")));
-        assert_eq!(read(".wh..a"), Spelled::Whiteout(name(".a")));
-        assert_eq!(read(".wh....."), Spelled::Whiteout(name("....")));
-        assert_eq!(read(".wh..opq"), Spelled::Whiteout(name(".opq")));
-        assert_eq!(read(".wh..wh..opq"), Spelled::Opaque);
-        assert_eq!(read(".wh..wh.work"), Spelled::Reserved);
-        assert_eq!(read(".wh..wh..opq2"), Spelled::Reserved);
+        assert_eq!(read("a"), NameKind::Entry);
+        assert_eq!(read(".wh"), NameKind::Entry);
+        assert_eq!(read(".why"), NameKind::Entry);
+        assert_eq!(read(".wh.a"), NameKind::Whiteout(name("a")));
+        assert_eq!(read(".wh..a"), NameKind::Whiteout(name(".a")));
+        assert_eq!(read(".wh....."), NameKind::Whiteout(name("....")));
+        assert_eq!(read(".wh..opq"), NameKind::Whiteout(name(".opq")));
+        assert_eq!(read(".wh..wh..opq"), NameKind::Opaque);
+        assert_eq!(read(".wh..wh.work"), NameKind::Reserved);
+        assert_eq!(read(".wh..wh..opq2"), NameKind::Reserved);
         for broken in [".wh.", ".wh..", ".wh..."] {
-            assert_eq!(read(broken), Spelled::Broken, "{broken}");
+            assert_eq!(read(broken), NameKind::Broken, "{broken}");
         }
     }
 
@@ -232,10 +236,10 @@ mod tests {
     fn the_longest_name_with_a_whiteout_has_251_bytes() {
         let bytes = [b'x'; 252];
         let long = Name::new(&bytes[..251]).unwrap();
-        let mark = MarkName::of(long).ok().unwrap();
-        assert_eq!(mark.name().as_bytes().len(), 255);
-        assert_eq!(spelled(mark.name()), Spelled::Whiteout(long));
-        let error = MarkName::of(Name::new(&bytes).unwrap()).err().unwrap();
+        let whiteout = WhiteoutName::of(long).ok().unwrap();
+        assert_eq!(whiteout.name().as_bytes().len(), 255);
+        assert_eq!(classify(whiteout.name()), NameKind::Whiteout(long));
+        let error = WhiteoutName::of(Name::new(&bytes).unwrap()).err().unwrap();
         assert_eq!(error.errno(), Errno::NameTooLong);
     }
 }

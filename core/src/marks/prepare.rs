@@ -1,6 +1,6 @@
 //! The steps before a change of an upper happens, and their undoing.
 
-use super::oci::{self, MarkName};
+use super::oci::{self, WhiteoutName};
 use super::staging::Staged;
 use super::target::{self, Beside, Cleared};
 use super::upper::MarkedUpper;
@@ -10,22 +10,22 @@ use crate::meta::{Kind, SetTime, SetTimes};
 use crate::plain::Plain;
 
 /// A whiteout that is removed again if the call fails.
-pub(super) struct Mark<'a, P: Plain> {
+pub(super) struct NewWhiteout<'a, P: Plain> {
     upper: &'a MarkedUpper<P>,
     dir: &'a P::Dir,
-    name: MarkName,
+    name: WhiteoutName,
     /// The directory's times before, if the whiteout is new.
     before: Option<SetTimes>,
 }
 
-impl<P: Plain> Mark<'_, P> {
+impl<P: Plain> NewWhiteout<'_, P> {
     pub(super) fn undo(self) {
         if let Some(times) = self.before {
-            let (plain, mark) = (self.upper.plain(), self.name.name());
-            let cleared = oci::clear(plain, self.dir, mark);
+            let (plain, whiteout) = (self.upper.plain(), self.name.name());
+            let cleared = oci::remove_whiteout(plain, self.dir, whiteout);
             let undone = cleared.and_then(|()| plain.set_times(self.dir, None, times));
-            self.upper.afterwards(mark, undone);
-            self.upper.settle(At::new(self.dir, mark));
+            self.upper.log_cleanup_error(whiteout, undone);
+            self.upper.settle(At::new(self.dir, whiteout));
         }
     }
 }
@@ -35,16 +35,16 @@ pub(super) struct Prepared<'a, P: Plain> {
     pub(super) target: Option<Cleared<'a, P>>,
     /// The moved directory, if it was made opaque.
     pub(super) opaque: Option<P::Dir>,
-    pub(super) source: Option<Mark<'a, P>>,
+    pub(super) source: Option<NewWhiteout<'a, P>>,
 }
 
 impl<P: Plain> Prepared<'_, P> {
     pub(super) fn undo(self, upper: &MarkedUpper<P>) {
-        if let Some(mark) = self.source {
-            mark.undo();
+        if let Some(whiteout) = self.source {
+            whiteout.undo();
         }
         if let Some(dir) = self.opaque {
-            upper.afterwards(oci::opaque(), upper.clear_opaque(&dir));
+            upper.log_cleanup_error(oci::opaque_name(), upper.clear_opaque(&dir));
         }
         if let Some(target) = self.target {
             target.undo();
@@ -54,21 +54,21 @@ impl<P: Plain> Prepared<'_, P> {
 
 impl<P: Plain> MarkedUpper<P> {
     /// Creates a whiteout beside a name, so that it survives any crash that keeps the next step.
-    pub(super) fn mark<'a>(&'a self, at: At<'a, P::Dir>) -> Result<Mark<'a, P>> {
-        let name = MarkName::of(at.name)?;
+    pub(super) fn add_whiteout<'a>(&'a self, at: At<'a, P::Dir>) -> Result<NewWhiteout<'a, P>> {
+        let name = WhiteoutName::of(at.name)?;
         let times = self.times_of(at)?;
-        let is_new = oci::make(self.plain(), at.dir, name.name())?;
-        let mark = Mark {
+        let is_new = oci::create_whiteout(self.plain(), at.dir, name.name())?;
+        let whiteout = NewWhiteout {
             upper: self,
             dir: at.dir,
             name,
             before: is_new.then_some(times),
         };
         if let Err(error) = self.barrier(at.dir) {
-            mark.undo();
+            whiteout.undo();
             return Err(error);
         }
-        Ok(mark)
+        Ok(whiteout)
     }
 
     /// The times to restore on a directory after an internal step.
@@ -86,7 +86,7 @@ impl<P: Plain> MarkedUpper<P> {
     /// Removes the opaque whiteout from a directory again, without changing its times.
     fn clear_opaque(&self, dir: &P::Dir) -> Result<()> {
         let times = SetTimes::of(&self.plain().meta(dir, None)?);
-        oci::clear(self.plain(), dir, oci::opaque())?;
+        oci::remove_whiteout(self.plain(), dir, oci::opaque_name())?;
         self.plain().set_times(dir, None, times)
     }
 
@@ -102,9 +102,12 @@ impl<P: Plain> MarkedUpper<P> {
             let beside = Beside::ToClear;
             prepared.target = Some(target::clear(self, to, beside)?);
         }
-        let target_is_marked =
-            over == Over::Whiteout || prepared.target.as_ref().is_some_and(Cleared::is_marked);
-        if target_is_marked && self.plain().meta(from.dir, Some(from.name))?.kind == Kind::Dir {
+        let target_has_whiteout = over == Over::Whiteout
+            || prepared
+                .target
+                .as_ref()
+                .is_some_and(Cleared::has_whiteout_beside);
+        if target_has_whiteout && self.plain().meta(from.dir, Some(from.name))?.kind == Kind::Dir {
             // The whiteout beside its new name will be removed, so the directory needs an opaque one
             // inside.
             let dir = self.plain().open_dir(from.dir, from.name)?;
@@ -114,21 +117,26 @@ impl<P: Plain> MarkedUpper<P> {
             synced?;
         }
         if leave == Leave::Whiteout {
-            prepared.source = Some(self.mark(from)?);
+            prepared.source = Some(self.add_whiteout(from)?);
         }
         Ok(())
     }
 
     /// Removes the whiteouts that a rename has made superfluous.
-    pub(super) fn renamed(
+    pub(super) fn after_rename(
         &self,
         prepared: &Prepared<'_, P>,
         from: At<'_, P::Dir>,
         to: At<'_, P::Dir>,
         (over, leave): (Over, Leave),
     ) {
-        if over == Over::Whiteout || prepared.target.as_ref().is_some_and(Cleared::is_marked) {
-            self.unmark(to);
+        if over == Over::Whiteout
+            || prepared
+                .target
+                .as_ref()
+                .is_some_and(Cleared::has_whiteout_beside)
+        {
+            self.remove_superfluous_whiteout(to);
         }
         if leave == Leave::Whiteout {
             self.settle(from);

@@ -177,7 +177,7 @@ pub(super) fn discard<P: Plain>(plain: &P, dir: &P::Dir, name: Name<'_>, kind: K
     #[cfg(not(feature = "native"))]
     {
         let inside = plain.open_dir(dir, name)?;
-        match plain.remove_file(&inside, oci::opaque()) {
+        match plain.remove_file(&inside, oci::opaque_name()) {
             Ok(()) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),

@@ -7,7 +7,7 @@
 //! [`walk`](crate::walk) describes the cost.
 
 use super::kernel;
-use super::oci::{self, MarkName, Spelled};
+use super::oci::{self, NameKind, WhiteoutName};
 use crate::error::{Errno, Result};
 use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
@@ -80,12 +80,12 @@ fn repair<P: Plain>(plain: &P, dir: &P::Dir, dirs: &mut Vec<u8>, is_unordered: b
                 Err(error) if error.errno() == Errno::CrossDevice => continue,
                 Err(error) => return Err(error),
             };
-            oci::make(plain, &inside, oci::opaque())?;
+            oci::create_whiteout(plain, &inside, oci::opaque_name())?;
             if is_unordered {
                 plain.sync_dir(&inside)?;
             }
         }
-        oci::clear(plain, dir, MarkName::of(name)?.name())?;
+        oci::remove_whiteout(plain, dir, WhiteoutName::of(name)?.name())?;
     }
     if is_unordered {
         // The work folder is removed next; without it, the next mount does not repair anything.
@@ -103,23 +103,23 @@ fn look<P: Plain>(
     dirs: &mut Vec<u8>,
     doubled: &mut Vec<(NameBuf, Kind)>,
 ) -> Result<()> {
-    match oci::spelled(name) {
-        Spelled::Entry if kind == Kind::Dir => {
+    match oci::classify(name) {
+        NameKind::Entry if kind == Kind::Dir => {
             walk::add(dirs, name);
         }
-        Spelled::Entry if kind == Kind::CharDevice => {
-            if kernel::is_mark(&plain.meta(dir, Some(name))?) {
+        NameKind::Entry if kind == Kind::CharDevice => {
+            if kernel::is_whiteout_device(&plain.meta(dir, Some(name))?) {
                 return Err(kernel::foreign_upper(plain, name));
             }
         }
-        Spelled::Whiteout(hidden) => match plain.meta(dir, Some(hidden)) {
+        NameKind::Whiteout(hidden) => match plain.meta(dir, Some(hidden)) {
             Ok(meta) => doubled.push((hidden.to_owned(), meta.kind)),
             // The steady state of a removed name.
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
         },
-        Spelled::Broken => return Err(oci::refused(plain, name)),
-        Spelled::Entry | Spelled::Opaque | Spelled::Reserved => {}
+        NameKind::Broken => return Err(oci::malformed(plain, name)),
+        NameKind::Entry | NameKind::Opaque | NameKind::Reserved => {}
     }
     Ok(())
 }

@@ -11,7 +11,7 @@
 //!                            .wh.d      ● now the directory can be removed
 //! ```
 
-use super::oci::{self, MarkName, Spelled};
+use super::oci::{self, NameKind, WhiteoutName};
 use super::upper::MarkedUpper;
 use super::work::Work;
 use crate::error::{Errno, Error, Result};
@@ -29,7 +29,7 @@ pub(super) struct Cleared<'a, P: Plain> {
     /// The directory and its times before, for the undo. `None` if nothing had to be removed.
     inside: Option<(P::Dir, SetTimes)>,
     /// The whiteout beside it.
-    beside: Option<MarkName>,
+    beside: Option<WhiteoutName>,
     /// The times of the parent directory before, if that whiteout is new.
     before: Option<SetTimes>,
     /// Held if there was anything to do.
@@ -62,10 +62,10 @@ pub(super) fn clear<'a, P: Plain>(
         dir: parent, name, ..
     } = at;
     let inside = plain.open_dir(parent, name)?;
-    let marks = marks_in(plain, &inside)?;
-    let needs_mark = match beside {
+    let whiteouts = whiteouts_in(plain, &inside)?;
+    let needs_whiteout = match beside {
         Beside::Never => false,
-        Beside::ToClear => !marks.is_empty(),
+        Beside::ToClear => !whiteouts.is_empty(),
         Beside::Always => true,
     };
     let mut cleared = Cleared {
@@ -75,54 +75,55 @@ pub(super) fn clear<'a, P: Plain>(
         inside: None,
         beside: None,
         before: None,
-        _work: upper.begin(needs_mark || !marks.is_empty())?,
+        _work: upper.begin(needs_whiteout || !whiteouts.is_empty())?,
     };
-    if needs_mark {
-        let mark = MarkName::of(name)?;
+    if needs_whiteout {
+        let whiteout = WhiteoutName::of(name)?;
         let times = upper.times_of(at)?;
-        cleared.before = oci::make(plain, parent, mark.name())?.then_some(times);
-        cleared.beside = Some(mark);
+        cleared.before = oci::create_whiteout(plain, parent, whiteout.name())?.then_some(times);
+        cleared.beside = Some(whiteout);
         if let Err(error) = upper.barrier(parent) {
             return cleared.failed(error);
         }
     }
-    if marks.is_empty() {
+    if whiteouts.is_empty() {
         return Ok(cleared);
     }
     match plain.meta(&inside, None) {
         Ok(meta) => {
             cleared.inside = Some((inside, SetTimes::of(&meta)));
-            cleared.sweep(&marks)
+            cleared.sweep(&whiteouts)
         }
         Err(error) => cleared.failed(error),
     }
 }
 
 /// The whiteouts in a directory.
-fn marks_in<P: Plain>(plain: &P, dir: &P::Dir) -> Result<Vec<NameBuf>> {
-    let mut marks = Vec::new();
+fn whiteouts_in<P: Plain>(plain: &P, dir: &P::Dir) -> Result<Vec<NameBuf>> {
+    let mut whiteouts = Vec::new();
     let mut shows = false;
     plain.list(dir, &mut |name, _, _| {
-        shows = oci::spelled(name) == Spelled::Entry;
+        shows = oci::classify(name) == NameKind::Entry;
         if shows {
             return ControlFlow::Break(());
         }
-        marks.push(name.to_owned());
+        whiteouts.push(name.to_owned());
         ControlFlow::Continue(())
     })?;
     if shows {
         return Err(Errno::NotEmpty.into());
     }
-    Ok(marks)
+    Ok(whiteouts)
 }
 
 impl<'a, P: Plain> Cleared<'a, P> {
-    fn sweep(self, marks: &[NameBuf]) -> Result<Self> {
+    fn sweep(self, whiteouts: &[NameBuf]) -> Result<Self> {
         let Some((inside, _)) = &self.inside else {
             return Ok(self);
         };
-        for mark in marks {
-            if let Err(error) = oci::clear(self.upper.plain(), inside, mark.as_name()) {
+        for whiteout in whiteouts {
+            if let Err(error) = oci::remove_whiteout(self.upper.plain(), inside, whiteout.as_name())
+            {
                 return self.failed(error);
             }
         }
@@ -135,28 +136,28 @@ impl<'a, P: Plain> Cleared<'a, P> {
     }
 
     /// Whether there is a whiteout beside the directory now.
-    pub(super) fn is_marked(&self) -> bool {
+    pub(super) fn has_whiteout_beside(&self) -> bool {
         self.beside.is_some()
     }
 
     /// Restores what the directory showed before, since it stays after all: to a reader it was empty, so
     /// one opaque whiteout replaces all its whiteouts.
     pub(super) fn undo(self) {
-        self.upper.afterwards(self.name, self.try_undo());
+        self.upper.log_cleanup_error(self.name, self.try_undo());
         self.upper.settle(At::new(self.parent, self.name));
     }
 
     fn try_undo(&self) -> Result<()> {
         if let Some((inside, times)) = &self.inside {
-            oci::make(self.upper.plain(), inside, oci::opaque())?;
+            oci::create_whiteout(self.upper.plain(), inside, oci::opaque_name())?;
             self.upper.plain().set_times(inside, None, *times)?;
             self.upper.barrier(inside)?;
         }
         // Only now: until here the whiteout beside it made the directory opaque.
-        let (Some(mark), Some(times)) = (&self.beside, self.before) else {
+        let (Some(whiteout), Some(times)) = (&self.beside, self.before) else {
             return Ok(());
         };
-        oci::clear(self.upper.plain(), self.parent, mark.name())?;
+        oci::remove_whiteout(self.upper.plain(), self.parent, whiteout.name())?;
         self.upper.plain().set_times(self.parent, None, times)
     }
 }

@@ -11,7 +11,7 @@
 use super::half_moved::HalfMoved;
 use super::kernel;
 use super::mounts;
-use super::oci::{self, MarkName, Spelled};
+use super::oci::{self, NameKind, WhiteoutName};
 use super::work::{Folder, Presence, Work, not_mounted};
 use crate::error::Result;
 use crate::layer::{At, Durability, Found, Layer, Listed};
@@ -114,12 +114,12 @@ impl<P: Plain> MarkedUpper<P> {
                     folder.note_unsettled();
                 }
             }
-            Presence::OnDemand => self.afterwards(at.name, self.plain.sync_dir(at.dir)),
+            Presence::OnDemand => self.log_cleanup_error(at.name, self.plain.sync_dir(at.dir)),
         }
     }
 
     /// Locks the upper, and repairs it after a crash.
-    pub(super) fn take(&self, durability: Durability) -> Result<()> {
+    pub(super) fn begin_mount(&self, durability: Durability) -> Result<()> {
         self.plain.lock()?;
         let is_unordered =
             durability == Durability::Durable && !self.plain.guarantees().ordered_names;
@@ -143,7 +143,7 @@ impl<P: Plain> MarkedUpper<P> {
     }
 
     /// Brings the upper into its steady state and unlocks it.
-    pub(super) fn give_back(&self) -> Result<()> {
+    pub(super) fn end_mount(&self) -> Result<()> {
         let Some(folder) = self.mounted.lock().take() else {
             return Ok(());
         };
@@ -153,7 +153,7 @@ impl<P: Plain> MarkedUpper<P> {
     }
 
     /// Logs an error of the cleanup after a call has happened, or has failed and was undone.
-    pub(super) fn afterwards(&self, name: Name<'_>, result: Result<()>) {
+    pub(super) fn log_cleanup_error(&self, name: Name<'_>, result: Result<()>) {
         if let Err(error) = result {
             let mounted = self.mounted.lock().clone();
             if let Some(folder) = mounted {
@@ -167,12 +167,12 @@ impl<P: Plain> MarkedUpper<P> {
     }
 
     /// Removes the whiteout that an entry has made superfluous, once the entry is safe from a crash.
-    pub(super) fn unmark(&self, at: At<'_, P::Dir>) {
+    pub(super) fn remove_superfluous_whiteout(&self, at: At<'_, P::Dir>) {
         let cleared = self.barrier(at.dir).and_then(|()| {
-            let mark = MarkName::of(at.name)?;
-            oci::clear(&*self.plain, at.dir, mark.name())
+            let whiteout = WhiteoutName::of(at.name)?;
+            oci::remove_whiteout(&*self.plain, at.dir, whiteout.name())
         });
-        self.afterwards(at.name, cleared);
+        self.log_cleanup_error(at.name, cleared);
         self.settle(at);
     }
 }
@@ -194,7 +194,7 @@ impl<P: Plain> Layer for MarkedUpper<P> {
     }
 
     fn is_opaque(&self, dir: &P::Dir) -> Result<bool> {
-        oci::exists(&*self.plain, dir, oci::opaque())
+        oci::exists(&*self.plain, dir, oci::opaque_name())
     }
 
     fn find(&self, dir: &P::Dir, name: Name<'_>) -> Result<Found> {
@@ -203,10 +203,12 @@ impl<P: Plain> Layer for MarkedUpper<P> {
         }
         let meta = match self.plain.meta(dir, Some(name)) {
             Ok(meta) => meta,
-            Err(error) if error.is_not_found() => return oci::hidden(&*self.plain, dir, name),
+            Err(error) if error.is_not_found() => {
+                return oci::hidden_or_absent(&*self.plain, dir, name);
+            }
             Err(error) => return Err(error),
         };
-        if kernel::is_mark(&meta) {
+        if kernel::is_whiteout_device(&meta) {
             return Err(kernel::foreign_upper(&*self.plain, name));
         }
         let opaque = meta.kind == Kind::Dir && oci::is_opaque(&*self.plain, dir, name)?;
@@ -214,20 +216,20 @@ impl<P: Plain> Layer for MarkedUpper<P> {
     }
 
     fn open_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::Dir> {
-        oci::lookup(name)?;
+        oci::check_lookup(name)?;
         #[cfg(feature = "native")]
         self.half_moved.end(|| self.folder())?;
         mounts::in_upper(&*self.plain, name, self.plain.open_dir(dir, name))
     }
 
     fn open_file(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::File> {
-        oci::lookup(name)?;
+        oci::check_lookup(name)?;
         let opened = self.plain.open_file(dir, name, Access::Read);
         mounts::in_upper(&*self.plain, name, opened)
     }
 
     fn read_link(&self, dir: &P::Dir, name: Name<'_>) -> Result<Box<[u8]>> {
-        oci::lookup(name)?;
+        oci::check_lookup(name)?;
         self.plain.read_link(dir, name)
     }
 
@@ -238,11 +240,11 @@ impl<P: Plain> Layer for MarkedUpper<P> {
     ) -> Result<()> {
         let mut failed = None;
         self.plain.list(dir, &mut |name, kind, inode| {
-            let listed = match oci::spelled(name) {
-                Spelled::Whiteout(hidden) => return each(hidden, Listed::Hidden),
-                Spelled::Opaque | Spelled::Reserved => return ControlFlow::Continue(()),
-                Spelled::Broken => Err(oci::refused(&*self.plain, name)),
-                Spelled::Entry => kernel::listed(&*self.plain, dir, name, kind, inode, false),
+            let listed = match oci::classify(name) {
+                NameKind::Whiteout(hidden) => return each(hidden, Listed::Hidden),
+                NameKind::Opaque | NameKind::Reserved => return ControlFlow::Continue(()),
+                NameKind::Broken => Err(oci::malformed(&*self.plain, name)),
+                NameKind::Entry => kernel::listed(&*self.plain, dir, name, kind, inode, false),
             };
             match listed {
                 Ok(Some(here @ Listed::Here { .. })) => each(name, here),

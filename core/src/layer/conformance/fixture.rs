@@ -1,6 +1,6 @@
 //! [`fixture`]: a small tree with one of every kind of entry.
 
-use super::kit::{at, make_dir, make_file, mark, ok, root};
+use super::kit::{at, hide, make_dir, make_file, ok, root};
 use crate::layer::{New, Over, Upper};
 use crate::name::Name;
 
@@ -94,7 +94,7 @@ pub fn plant<U: Upper>(upper: &U, entries: &[Entry]) {
                 let made = upper.create(New::Symlink(target), to, Over::Nothing);
                 assert!(ok("create a link", made).is_none());
             }
-            Entry::Whiteout(_) => mark(upper, to),
+            Entry::Whiteout(_) => hide(upper, to),
         }
     }
 }

@@ -179,17 +179,17 @@ pub(super) fn seen<L: Layer>(layer: &L, dir: &L::Dir, name: Name<'_>) -> Seen {
                 "{name} is found hidden, and listed otherwise"
             );
             fails(
-                "open_file of a mark",
+                "open_file of a whiteout",
                 layer.open_file(dir, name),
                 Errno::NoEntry,
             );
             fails(
-                "open_dir of a mark",
+                "open_dir of a whiteout",
                 layer.open_dir(dir, name),
                 Errno::NoEntry,
             );
             fails(
-                "read_link of a mark",
+                "read_link of a whiteout",
                 layer.read_link(dir, name),
                 Errno::NoEntry,
             );
@@ -302,7 +302,7 @@ impl Was {
     pub(super) fn prepare<U: Upper>(self, upper: &U, at: At<'_, U::Dir>) {
         match self {
             Self::Nothing => {}
-            Self::Whiteout => mark(upper, at),
+            Self::Whiteout => hide(upper, at),
             Self::File => drop(make_file(upper, at, b"what was here before")),
             Self::Symlink => {
                 let new = New::Symlink(b"elsewhere");
@@ -315,8 +315,8 @@ impl Was {
             }
             Self::DirOfMarks => {
                 let dir = make_dir(upper, at);
-                mark(upper, self::at(&dir, "hidden"));
-                mark(upper, self::at(&dir, "hidden too"));
+                hide(upper, self::at(&dir, "hidden"));
+                hide(upper, self::at(&dir, "hidden too"));
             }
         }
     }
@@ -324,9 +324,9 @@ impl Was {
 
 /// Hides a name at which the upper holds nothing.
 #[track_caller]
-pub(super) fn mark<U: Upper>(upper: &U, at: At<'_, U::Dir>) {
-    let marked = upper.remove(at, Over::Nothing, Leave::Whiteout);
-    ok("hide a name", marked);
+pub(super) fn hide<U: Upper>(upper: &U, at: At<'_, U::Dir>) {
+    let hidden = upper.remove(at, Over::Nothing, Leave::Whiteout);
+    ok("hide a name", hidden);
 }
 
 /// Sets a directory's times to long ago, and returns its metadata.

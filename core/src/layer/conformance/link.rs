@@ -1,7 +1,7 @@
 //! Checks of `link`: several names of one file.
 
 use super::kit::{
-    Mounted, Seen, age, at, fails, make_dir, make_file, mark, meta, moved, name, ok, root, seen,
+    Mounted, Seen, age, at, fails, hide, make_dir, make_file, meta, moved, name, ok, root, seen,
     write_all,
 };
 use crate::error::Errno;
@@ -23,7 +23,7 @@ pub fn links<U: Upper>(make: &dyn Fn() -> U) {
         (4, &other, "d", Over::Whiteout),
     ] {
         if over == Over::Whiteout {
-            mark(upper, at(dir, text));
+            hide(upper, at(dir, text));
         }
         age(upper, dir);
         ok("link", upper.link(at(&top, "a"), at(dir, text), over));

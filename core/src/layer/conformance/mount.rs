@@ -1,7 +1,7 @@
 //! Checks of `mount`: one mount at a time, whose changes persist.
 
 use super::kit::{
-    Mounted, Seen, at, fails, listing, make_dir, make_file, mark, name, ok, root, seen,
+    Mounted, Seen, at, fails, hide, listing, make_dir, make_file, name, ok, root, seen,
 };
 use crate::error::Errno;
 use crate::layer::{Durability, New, Over, Upper};
@@ -25,7 +25,7 @@ pub fn mounting<U: Upper>(pair: &dyn Fn() -> (U, U)) {
     drop(make_file(&*first, at(&top, "file"), b"data"));
     let dir = make_dir(&*first, at(&top, "dir"));
     ok("set_opaque", first.set_opaque(&dir));
-    mark(&*first, at(&dir, "hidden"));
+    hide(&*first, at(&dir, "hidden"));
     let link = first.create(New::Symlink(b"file"), at(&top, "link"), Over::Nothing);
     ok("create a link", link);
     drop(ok("stage", first.stage(New::File)));

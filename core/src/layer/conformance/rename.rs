@@ -1,7 +1,7 @@
 //! Checks of `rename`, of everything over everything.
 
 use super::kit::{
-    LONG_AGO, Mounted, Seen, Was, age, at, fails, make_dir, make_file, mark, meta, moved, name, ok,
+    LONG_AGO, Mounted, Seen, Was, age, at, fails, hide, make_dir, make_file, meta, moved, name, ok,
     pattern, read_all, root, seen, write_all,
 };
 use crate::error::Errno;
@@ -71,7 +71,7 @@ fn moves<U: Upper>(
             if what == What::FullDir {
                 let inner = make_dir(upper, at(&dir, "inner"));
                 drop(make_file(upper, at(&inner, "file"), b"deep"));
-                mark(upper, at(&dir, "hidden"));
+                hide(upper, at(&dir, "hidden"));
             }
             if was != Was::Nothing || leave == Leave::Whiteout {
                 ok("set_opaque", upper.set_opaque(&dir));

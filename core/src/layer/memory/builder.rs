@@ -97,7 +97,7 @@ impl MemoryBuilder {
     pub fn whiteout(self, path: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| {
             let (dir, name) = layer.place(path)?;
-            layer.mark(At::new(&dir, name))
+            layer.add_whiteout(At::new(&dir, name))
         })
     }
 

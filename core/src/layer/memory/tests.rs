@@ -73,9 +73,9 @@ fn every_name_is_charged_an_inode() {
     layer
         .link(at(&root, "f"), at(&root, "g"), Over::Nothing)
         .unwrap();
-    layer.mark(at(&root, "m")).unwrap();
+    layer.add_whiteout(at(&root, "m")).unwrap();
     assert_eq!(layer.usage().inodes, 4);
-    let full = layer.mark(at(&root, "n")).unwrap_err();
+    let full = layer.add_whiteout(at(&root, "n")).unwrap_err();
     assert_eq!(full.errno(), Errno::InsufficientSpace);
     // Files can still be deleted from a full layer.
     layer

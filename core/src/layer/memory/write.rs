@@ -147,7 +147,7 @@ impl Upper for MemoryLayer {
             return Err(Errno::NotEmpty.into());
         }
         let takes_place = target.get(to.name).is_some();
-        let mark = match leave {
+        let whiteout = match leave {
             Leave::Nothing => None,
             Leave::Whiteout if takes_place => Some(Charge::force(&self.0.quota)),
             Leave::Whiteout => Some(Charge::take(&self.0.quota)?),
@@ -155,7 +155,7 @@ impl Upper for MemoryLayer {
         retire(old.as_deref())?;
 
         target.set(to.name, Slot::Entry(Arc::clone(&node)));
-        match mark {
+        match whiteout {
             Some(charge) => source.set(from.name, Slot::Whiteout(charge)),
             None => source.clear(from.name),
         }
@@ -270,7 +270,7 @@ impl MemoryLayer {
     }
 
     /// Adds a whiteout. The directory's times do not change.
-    pub(super) fn mark(&self, at: At<'_, MemoryDir>) -> Result<()> {
+    pub(super) fn add_whiteout(&self, at: At<'_, MemoryDir>) -> Result<()> {
         self.take_away(at, Over::Nothing, Leave::Whiteout)
     }
 
@@ -283,13 +283,13 @@ impl MemoryLayer {
         if old.is_none() && matches!(what, Over::File | Over::EmptyDir) {
             return Err(Errno::NoEntry.into());
         }
-        let mark = match (leave, entries.get(at.name)) {
+        let whiteout = match (leave, entries.get(at.name)) {
             (Leave::Nothing, _) | (Leave::Whiteout, Some(Slot::Whiteout(_))) => None,
             (Leave::Whiteout, None) => Some(Charge::take(&self.0.quota)?),
             (Leave::Whiteout, Some(Slot::Entry(_))) => Some(Charge::force(&self.0.quota)),
         };
         retire(old.as_deref())?;
-        match (leave, mark) {
+        match (leave, whiteout) {
             (Leave::Nothing, _) => entries.clear(at.name),
             (Leave::Whiteout, Some(charge)) => entries.set(at.name, Slot::Whiteout(charge)),
             (Leave::Whiteout, None) => {}

@@ -95,7 +95,7 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "create a file over a mark",
+        name: "create a file over a whiteout",
         given: |upper| remove(upper, "file", Over::Nothing, Leave::Whiteout),
         when: |upper| {
             let made = upper.create(New::File, at(&root(upper), "file"), Over::Whiteout);
@@ -103,7 +103,7 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "create a link over a mark",
+        name: "create a link over a whiteout",
         given: |upper| remove(upper, "full", Over::Nothing, Leave::Whiteout),
         when: |upper| {
             let new = New::Symlink(b"target");
@@ -112,7 +112,7 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "create a directory over a mark",
+        name: "create a directory over a whiteout",
         given: |upper| remove(upper, "full", Over::Nothing, Leave::Whiteout),
         when: |upper| {
             let new = New::Dir { opaque: false };
@@ -144,7 +144,7 @@ const CASES: &[Case] = &[
         when: |upper| put(upper, at(&root(upper), "file"), Over::Nothing, "lower file"),
     },
     Case {
-        name: "publish a file over a mark",
+        name: "publish a file over a whiteout",
         given: |upper| remove(upper, "file", Over::Nothing, Leave::Whiteout),
         when: |upper| put(upper, at(&root(upper), "file"), Over::Whiteout, "upper"),
     },
@@ -191,7 +191,7 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "rename a file onto a mark",
+        name: "rename a file onto a whiteout",
         given: |upper| {
             put(upper, at(&root(upper), "file"), Over::Nothing, "upper")?;
             remove(upper, "other", Over::Nothing, Leave::Whiteout)
@@ -232,7 +232,7 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "rename a directory onto a mark",
+        name: "rename a directory onto a whiteout",
         given: |upper| {
             a_directory_and_an_empty_one(upper)?;
             remove(upper, "full", Over::EmptyDir, Leave::Whiteout)
@@ -261,7 +261,7 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "link over a mark",
+        name: "link over a whiteout",
         given: |upper| {
             put(upper, at(&root(upper), "new"), Over::Nothing, "upper")?;
             remove(upper, "file", Over::Nothing, Leave::Whiteout)
@@ -362,8 +362,8 @@ fn unsteady(path: &Path) -> Vec<String> {
     let names = raw(path);
     let is_unsteady = |name: &&String| {
         let (parent, text) = name.rsplit_once('/').unwrap_or(("", name));
-        let mark = Path::new(parent).join(format!(".wh.{text}"));
-        name.starts_with(".wh..wh.work/") || names.contains(mark.to_str().unwrap())
+        let whiteout = Path::new(parent).join(format!(".wh.{text}"));
+        name.starts_with(".wh..wh.work/") || names.contains(whiteout.to_str().unwrap())
     };
     names.iter().filter(is_unsteady).cloned().collect()
 }

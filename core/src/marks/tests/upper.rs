@@ -38,13 +38,13 @@ fn the_work_folder_exists_from_mount_to_unmount() {
 fn the_steady_state_is_the_portable_one() {
     let (temp, upper) = mounted();
     let root = upper.root().unwrap();
-    let mark = |text| {
+    let hide = |text| {
         upper
             .remove(at(&root, text), Over::Nothing, Leave::Whiteout)
             .unwrap();
     };
     for text in ["deleted", "replaced", "dir", "moved"] {
-        mark(text);
+        hide(text);
     }
     upper
         .create(New::File, at(&root, "replaced"), Over::Whiteout)
