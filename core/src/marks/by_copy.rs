@@ -18,13 +18,13 @@
 //!
 //! No other thread may read the directory meanwhile.
 
-use super::dress::Dressed;
+use super::attributes::CopyTarget;
 use super::kernel::is_never_copied;
 use super::prepare::Prepared;
 use super::removal::{self, OWNER_ALL, each};
 use super::staging::VERSION;
 use super::upper::MarkedUpper;
-use super::work::{Site, Work};
+use super::work::{OpenFolder, Work};
 use super::{grant, oci};
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
@@ -58,7 +58,7 @@ fn record() -> Name<'static> {
 }
 
 /// Whether a name in the work folder is one of these three.
-pub(super) fn is_ours(name: Name<'_>) -> bool {
+pub(super) fn is_reserved(name: Name<'_>) -> bool {
     matches!(name.as_bytes(), TREE | RECORD | SHARED)
 }
 
@@ -71,40 +71,40 @@ impl<P: Plain> MarkedUpper<P> {
         to: At<'_, P::Dir>,
         path: &[NameBuf],
     ) -> Result<Vec<Renumbered>> {
-        let site = work.site();
+        let folder = work.open_folder();
         let times = self.times_of(from)?;
-        let staged = site
-            .copy((from.dir, from.name), (site.work, tree()), false)
-            .and_then(|renumbered| site.write_record(work, path).map(|()| renumbered));
+        let staged = folder
+            .copy((from.dir, from.name), (folder.work, tree()), false)
+            .and_then(|renumbered| folder.write_record(work, path).map(|()| renumbered));
         let renumbered = match staged {
             Ok(renumbered) => renumbered,
             Err(error) => {
                 // The record first: with a record, the tree would count as complete.
-                let dropped = site.drop_record().and_then(|()| site.drop_tree());
+                let dropped = folder.drop_record().and_then(|()| folder.drop_tree());
                 if dropped.is_err() {
-                    self.half_moved.note();
+                    self.half_moved.set();
                 }
                 self.log_cleanup_error(from.name, dropped);
-                return Err(refused(error));
+                return Err(cannot_copy(error));
             }
         };
         let moved = removal::remove(self.plain(), from.dir, from.name)
-            .and_then(|()| site.barrier(from.dir))
-            .and_then(|()| site.publish(to.dir, to.name));
+            .and_then(|()| folder.barrier(from.dir))
+            .and_then(|()| folder.publish(to.dir, to.name));
         if let Err(error) = moved {
-            let restored = site.restore(from.dir, from.name).and_then(|()| {
+            let restored = folder.restore(from.dir, from.name).and_then(|()| {
                 self.plain().set_times(from.dir, None, times)?;
-                site.drop_record()?;
-                site.drop_tree()
+                folder.drop_record()?;
+                folder.drop_tree()
             });
             if restored.is_err() {
-                self.half_moved.note();
+                self.half_moved.set();
             }
             self.log_cleanup_error(from.name, restored);
             return Err(error);
         }
         // Without the record, losing the new name would lose the tree.
-        let dropped = site.barrier(to.dir).and_then(|()| site.drop_record());
+        let dropped = folder.barrier(to.dir).and_then(|()| folder.drop_record());
         self.log_cleanup_error(to.name, dropped);
         Ok(renumbered)
     }
@@ -118,7 +118,7 @@ impl<P: Plain> MarkedUpper<P> {
         path: &[NameBuf],
     ) -> Result<Vec<Renumbered>> {
         let work = self.begin_change()?;
-        work.site().drop_tree()?;
+        work.open_folder().drop_tree()?;
         let mut prepared = Prepared {
             target: None,
             opaque: None,
@@ -143,7 +143,7 @@ impl<P: Plain> MarkedUpper<P> {
 
 /// The error if something in the directory cannot have a second name: `cross-device`, as the storage
 /// returned for the rename.
-fn refused(error: Error) -> Error {
+fn cannot_copy(error: Error) -> Error {
     match error.errno() {
         Errno::Access
         | Errno::NotPermitted
@@ -166,15 +166,15 @@ fn refused(error: Error) -> Error {
 /// # Errors
 /// Any error returned by the tree.
 pub(super) fn recover<P: Plain>(
-    site: &Site<'_, P>,
+    folder: &OpenFolder<'_, P>,
     root: impl FnOnce() -> Result<P::Dir>,
 ) -> Result<()> {
-    let plain = site.plain;
-    if !oci::exists(plain, site.work, record())? {
+    let plain = folder.plain;
+    if !oci::exists(plain, folder.work, record())? {
         return Ok(());
     }
-    if oci::exists(plain, site.work, tree())? {
-        let path = site.read_record()?;
+    if oci::exists(plain, folder.work, tree())? {
+        let path = folder.read_record()?;
         let mut names = path
             .split(|&byte| byte == 0)
             .filter(|name| !name.is_empty());
@@ -193,13 +193,13 @@ pub(super) fn recover<P: Plain>(
             }
         }
         if is_there {
-            site.restore(&dir, last)?;
+            folder.restore(&dir, last)?;
         }
     }
-    site.drop_record()
+    folder.drop_record()
 }
 
-impl<P: Plain> Site<'_, P> {
+impl<P: Plain> OpenFolder<'_, P> {
     /// Copies the directory `from` to `to`. When it restores a directory (`is_restored`), existing entries
     /// are left as they are.
     fn copy(
@@ -210,21 +210,21 @@ impl<P: Plain> Site<'_, P> {
     ) -> Result<Vec<Renumbered>> {
         let plain = self.plain;
         let mut copy = Copy {
-            site: self,
+            folder: self,
             is_restored,
             shared: None,
-            broken: HashMap::default(),
+            split: HashMap::default(),
             renumbered: Vec::new(),
         };
-        copy.make(to.0, to.1)?;
+        copy.create_dir(to.0, to.1)?;
         let root = (plain.open_dir(from.0, from.1)?, plain.open_dir(to.0, to.1)?);
         walk::walk(&mut copy, root)?;
-        copy.finish(from, to)?;
+        copy.copy_attributes(from, to)?;
         if copy.shared.take().is_some() {
             self.drop_dir(shared())?;
         }
         self.barrier(to.0)?;
-        Ok(copy.end())
+        Ok(copy.into_renumbered())
     }
 
     /// Restores the missing entries of a directory whose removal was interrupted.
@@ -249,10 +249,10 @@ impl<P: Plain> Site<'_, P> {
     fn publish(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
         let plain = self.plain;
         // Moving a directory needs permission to write in it, since its `..` changes.
-        let granted = grant::write(plain, self.work, Some(tree()))?;
+        let granted = grant::add_owner_write(plain, self.work, Some(tree()))?;
         let moved = plain.rename(self.work, tree(), dir, name);
         if moved.is_ok() {
-            grant::take_back(plain, dir, Some(name), granted);
+            grant::restore_mode(plain, dir, Some(name), granted);
         }
         moved
     }
@@ -305,12 +305,12 @@ impl<P: Plain> Site<'_, P> {
 
 /// Copies a tree: from the first of two directories to the second.
 struct Copy<'a, P: Plain> {
-    site: &'a Site<'a, P>,
+    folder: &'a OpenFolder<'a, P>,
     is_restored: bool,
     /// The folder [`SHARED`], once there is such a file.
     shared: Option<P::Dir>,
     /// These files by their numbers: how many names they had, and how many of those were linked.
-    broken: HashMap<Number, (u64, u64)>,
+    split: HashMap<Number, (u64, u64)>,
     renumbered: Vec<Renumbered>,
 }
 
@@ -323,11 +323,11 @@ fn number(meta: &Meta) -> Number {
 
 impl<P: Plain> Copy<'_, P> {
     /// Creates a directory that only its owner can use, until it gets its attributes.
-    fn make(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
-        self.unless_there(self.site.plain.create_dir(dir, name, OWNER_ALL))
+    fn create_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
+        self.ignore_existing(self.folder.plain.create_dir(dir, name, OWNER_ALL))
     }
 
-    fn unless_there(&self, made: Result<()>) -> Result<()> {
+    fn ignore_existing(&self, made: Result<()>) -> Result<()> {
         match made {
             Err(error) if self.is_restored && error.errno() == Errno::Exist => Ok(()),
             made => made,
@@ -340,40 +340,40 @@ impl<P: Plain> Copy<'_, P> {
         (name, kind): (Name<'_>, Kind),
         dirs: &mut Vec<u8>,
     ) -> Result<()> {
-        let plain = self.site.plain;
+        let plain = self.folder.plain;
         if kind == Kind::Dir {
             walk::add(dirs, name);
-            return self.make(to, name);
+            return self.create_dir(to, name);
         }
         if self.is_restored {
-            return self.unless_there(plain.link(from, name, to, name));
+            return self.ignore_existing(plain.link(from, name, to, name));
         }
         let before = plain.meta(from, Some(name))?;
         let key = format!("{}-{}", before.device, before.inode);
         let key = Name::checked(key.as_bytes());
         if let (Some(shared), Some((_, linked))) =
-            (&self.shared, self.broken.get_mut(&number(&before)))
+            (&self.shared, self.split.get_mut(&number(&before)))
         {
             *linked += 1;
             return plain.link(shared, key, to, name);
         }
         plain.link(from, name, to, name)?;
         let after = plain.meta(to, Some(name))?;
-        self.note(&before, &after);
+        self.record_number(&before, &after);
         if before.links > 1 && number(&before) != number(&after) {
             if self.shared.is_none() {
-                plain.create_dir(self.site.work, shared(), OWNER_ALL)?;
-                self.shared = Some(plain.open_dir(self.site.work, shared())?);
+                plain.create_dir(self.folder.work, shared(), OWNER_ALL)?;
+                self.shared = Some(plain.open_dir(self.folder.work, shared())?);
             }
             if let Some(shared) = &self.shared {
                 plain.link(to, name, shared, key)?;
             }
-            self.broken.insert(number(&before), (before.links, 1));
+            self.split.insert(number(&before), (before.links, 1));
         }
         Ok(())
     }
 
-    fn note(&mut self, before: &Meta, after: &Meta) {
+    fn record_number(&mut self, before: &Meta, after: &Meta) {
         if !self.is_restored && number(before) != number(after) {
             self.renumbered.push(Renumbered {
                 before: number(before),
@@ -384,18 +384,22 @@ impl<P: Plain> Copy<'_, P> {
     }
 
     /// The files whose numbers changed.
-    fn end(self) -> Vec<Renumbered> {
+    fn into_renumbered(self) -> Vec<Renumbered> {
         let mut renumbered = self.renumbered;
         for file in &mut renumbered {
-            let names = self.broken.get(&file.before);
+            let names = self.split.get(&file.before);
             file.is_shared = names.is_some_and(|(had, linked)| linked < had);
         }
         renumbered
     }
 
     /// Copies the attributes of a directory, once all its entries are copied.
-    fn finish(&mut self, from: (&P::Dir, Name<'_>), to: (&P::Dir, Name<'_>)) -> Result<()> {
-        let plain = self.site.plain;
+    fn copy_attributes(
+        &mut self,
+        from: (&P::Dir, Name<'_>),
+        to: (&P::Dir, Name<'_>),
+    ) -> Result<()> {
+        let plain = self.folder.plain;
         let before = plain.meta(from.0, Some(from.1))?;
         let after = plain.meta(to.0, Some(to.1))?;
         let mut xattrs = Vec::new();
@@ -412,18 +416,18 @@ impl<P: Plain> Copy<'_, P> {
             xattrs,
             times: SetTimes::of(&before),
         };
-        let copy = Dressed {
+        let copy = CopyTarget {
             plain,
             dir: to.0,
             name: to.1,
             kind: Kind::Dir,
             file: None,
         };
-        copy.dress(&attributes)?;
-        if self.site.is_unordered {
+        copy.set_attributes(&attributes)?;
+        if self.folder.is_unordered {
             plain.sync_dir(&plain.open_dir(to.0, to.1)?)?;
         }
-        self.note(&before, &after);
+        self.record_number(&before, &after);
         Ok(())
     }
 }
@@ -433,7 +437,7 @@ impl<P: Plain> Visitor for Copy<'_, P> {
     const LEAVES: bool = true;
 
     fn open(&self, (from, to): &Self::Dir, name: Name<'_>) -> Result<Option<Self::Dir>> {
-        let plain = self.site.plain;
+        let plain = self.folder.plain;
         Ok(Some((
             plain.open_dir(from, name)?,
             plain.open_dir(to, name)?,
@@ -441,12 +445,12 @@ impl<P: Plain> Visitor for Copy<'_, P> {
     }
 
     fn enter(&mut self, dir: &Self::Dir, names: &mut Vec<u8>) -> Result<()> {
-        each(self.site.plain, &dir.0, |name, kind| {
+        each(self.folder.plain, &dir.0, |name, kind| {
             self.copy(dir, (name, kind), names)
         })
     }
 
     fn leave(&mut self, (from, to): &Self::Dir, name: Name<'_>) -> Result<()> {
-        self.finish((from, name), (to, name))
+        self.copy_attributes((from, name), (to, name))
     }
 }

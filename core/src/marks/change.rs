@@ -4,12 +4,12 @@
 //! fail the call any more: a failure is logged, and repaired when the mount ends.
 //! The work folder exists during every change that has more than one step (`work.rs`).
 
+use super::empty_dir::{self, Beside, Cleared};
 use super::kernel;
 use super::mounts;
 use super::oci::{self, WhiteoutName};
 use super::prepare::Prepared;
 use super::staging::{self, Staged};
-use super::target::{self, Beside, Cleared};
 use super::upper::MarkedUpper;
 use crate::error::{Errno, Error, Result};
 use crate::layer::{At, Attributes, Durability, Leave, New, Over, Upper, WriteAt};
@@ -42,7 +42,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     }
 
     fn dress(&self, staged: &Staged<P>, attributes: &Attributes) -> Result<()> {
-        staged.dress(attributes)
+        staged.set_attributes(attributes)
     }
 
     fn staged_meta(&self, staged: &Staged<P>) -> Result<Meta> {
@@ -162,7 +162,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
                     Leave::Whiteout => Beside::Always,
                     Leave::Nothing => Beside::Never,
                 };
-                let target = target::clear(self, at, beside)?;
+                let target = empty_dir::clear(self, at, beside)?;
                 // ●
                 let removed = self.plain().remove_dir(at.dir, at.name);
                 match removed {
@@ -217,7 +217,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
 
     #[cfg(feature = "native")]
     fn dress_dir(&self, at: At<'_, P::Dir>, attributes: Attributes) -> Result<()> {
-        self.dress_copy(at, attributes)
+        self.set_copy_attributes(at, attributes)
     }
 
     #[cfg(feature = "native")]
@@ -262,7 +262,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         let set = || self.plain().set_times(dir, name, times);
         match name {
             Some(_) => set(),
-            None => self.folder()?.beside(set),
+            None => self.folder()?.without_folder_changes(set),
         }
     }
 

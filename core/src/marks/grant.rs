@@ -9,39 +9,39 @@ use crate::error::{Errno, Result};
 use crate::name::Name;
 use crate::plain::Plain;
 
-const OWNER_WRITES: u32 = 0o200;
+const OWNER_WRITE: u32 = 0o200;
 
 /// The mode to restore on a directory.
-pub(super) struct Granted(u32);
+pub(super) struct OldMode(u32);
 
 /// Adds the owner's write bit to `name`, or to `dir` itself if `name` is `None`. Returns `None` if it is
 /// set already.
-pub(super) fn write<P: Plain>(
+pub(super) fn add_owner_write<P: Plain>(
     plain: &P,
     dir: &P::Dir,
     name: Option<Name<'_>>,
-) -> Result<Option<Granted>> {
+) -> Result<Option<OldMode>> {
     if !P::HAS_MODES {
         return Ok(None);
     }
     match plain.meta(dir, name)?.mode {
-        Some(mode) if mode & OWNER_WRITES == 0 => {
-            plain.set_mode(dir, name, mode | OWNER_WRITES)?;
-            Ok(Some(Granted(mode)))
+        Some(mode) if mode & OWNER_WRITE == 0 => {
+            plain.set_mode(dir, name, mode | OWNER_WRITE)?;
+            Ok(Some(OldMode(mode)))
         }
         Some(_) | None => Ok(None),
     }
 }
 
 /// Restores the mode.
-pub(super) fn take_back<P: Plain>(
+pub(super) fn restore_mode<P: Plain>(
     plain: &P,
     dir: &P::Dir,
     name: Option<Name<'_>>,
-    granted: Option<Granted>,
+    old: Option<OldMode>,
 ) {
     if P::HAS_MODES
-        && let Some(Granted(mode)) = granted
+        && let Some(OldMode(mode)) = old
         && let Err(error) = plain.set_mode(dir, name, mode)
     {
         tracing::warn!(
@@ -52,18 +52,18 @@ pub(super) fn take_back<P: Plain>(
 }
 
 /// Runs `step` in `dir`, and if it is denied, once more with write permission.
-pub(super) fn within<P: Plain, T>(
+pub(super) fn with_owner_write<P: Plain, T>(
     plain: &P,
     dir: &P::Dir,
     step: impl Fn() -> Result<T>,
 ) -> Result<T> {
     match step() {
         Err(error) if P::HAS_MODES && error.errno() == Errno::Access => {
-            let Some(granted) = write(plain, dir, None)? else {
+            let Some(old) = add_owner_write(plain, dir, None)? else {
                 return Err(error);
             };
             let done = step();
-            take_back(plain, dir, None, Some(granted));
+            restore_mode(plain, dir, None, Some(old));
             done
         }
         done => done,

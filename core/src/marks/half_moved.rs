@@ -16,14 +16,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// back with them. They are also restored before the next open of a directory, which may be a missing one.
 #[derive(Debug, Default)]
 pub(super) struct HalfMoved {
-    is: AtomicBool,
+    is_set: AtomicBool,
     /// Held during the restoration.
     recovering: Mutex<()>,
 }
 
 impl HalfMoved {
-    pub(super) fn note(&self) {
-        self.is.store(true, Ordering::Release);
+    pub(super) fn set(&self) {
+        self.is_set.store(true, Ordering::Release);
     }
 
     /// Restores entries that a failed rename removed, if there are any.
@@ -31,28 +31,28 @@ impl HalfMoved {
     /// # Errors
     /// Any error returned by the tree: the next change tries again.
     #[inline]
-    pub(super) fn end<P: Plain>(
+    pub(super) fn restore<P: Plain>(
         &self,
         folder: impl FnOnce() -> Result<Arc<Folder<P>>>,
     ) -> Result<()> {
-        if self.is.load(Ordering::Acquire) {
-            self.put_back(&folder()?)
+        if self.is_set.load(Ordering::Acquire) {
+            self.restore_locked(&folder()?)
         } else {
             Ok(())
         }
     }
 
     #[cold]
-    fn put_back<P: Plain>(&self, folder: &Arc<Folder<P>>) -> Result<()> {
+    fn restore_locked<P: Plain>(&self, folder: &Arc<Folder<P>>) -> Result<()> {
         let _recovering = self.recovering.lock();
-        if !self.is.load(Ordering::Acquire) {
+        if !self.is_set.load(Ordering::Acquire) {
             return Ok(());
         }
         let work = folder.begin_change()?;
-        let site = work.site();
-        recover(&site, || site.plain.root())?;
-        site.drop_tree()?;
-        self.is.store(false, Ordering::Release);
+        let folder = work.open_folder();
+        recover(&folder, || folder.plain.root())?;
+        folder.drop_tree()?;
+        self.is_set.store(false, Ordering::Release);
         Ok(())
     }
 }

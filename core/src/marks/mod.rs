@@ -15,23 +15,27 @@
 //! [image spec]: https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md#whiteouts
 //!
 //! ```text
-//!   lower.rs        reading a lower
-//!   upper.rs        mounting and reading an upper
-//!   change.rs       the steps of each change, prepare.rs those before the change happens
-//!   by_copy.rs      rename by a copy, where the storage cannot rename a directory
-//!   folding.rs      refusal of case-insensitive uppers
-//!   mounts.rs       mount points inside a layer
-//!   target.rs       empty directories that will be replaced or removed
-//!   staging.rs      staged files, dress.rs their attributes, staged_tree.rs staged directories
-//!   work.rs         the work folder, which holds staged files and shows that a change is in progress
-//!   sweep.rs        repair after a crash
+//!   lower.rs         reading a lower
+//!   upper.rs         mounting and reading an upper
+//!   change.rs        the steps of each change, prepare.rs those before the change happens
+//!   by_copy.rs       rename by a copy, where the storage cannot rename a directory
+//!   half_moved.rs    such a rename that failed and could not be undone at once
+//!   case_folding.rs  refusal of case-insensitive uppers
+//!   mounts.rs        mount points inside a layer
+//!   empty_dir.rs     empty directories that will be replaced or removed
+//!   staging.rs       staged files, attributes.rs their attributes, staged_tree.rs staged directories
+//!   work.rs          the work folder, which holds staged files and shows that a change is in progress
+//!   grant.rs         temporary write permission for internal steps
+//!   sweep.rs         repair after a crash
+//!   oci.rs           the OCI format, kernel.rs that of the kernel
 //! ```
 
+mod attributes;
 #[cfg(feature = "native")]
 mod by_copy;
+mod case_folding;
 mod change;
-mod dress;
-mod folding;
+mod empty_dir;
 mod grant;
 #[cfg(feature = "native")]
 mod half_moved;
@@ -46,7 +50,6 @@ mod removal;
 mod staged_tree;
 mod staging;
 mod sweep;
-mod target;
 mod upper;
 mod work;
 

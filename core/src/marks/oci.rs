@@ -176,7 +176,8 @@ pub(super) fn make_opaque<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
         return Ok(false);
     }
     let times = SetTimes::of(&plain.meta(dir, None)?);
-    let is_new = grant::within(plain, dir, || create_whiteout(plain, dir, opaque_name()))?;
+    let is_new =
+        grant::with_owner_write(plain, dir, || create_whiteout(plain, dir, opaque_name()))?;
     if let Err(error) = plain.set_times(dir, None, times) {
         // The directory is opaque already: a failure to restore its time must not fail the call.
         tracing::warn!(layer = %plain.label(), %error, "cannot restore the time of a directory");
@@ -186,7 +187,7 @@ pub(super) fn make_opaque<P: Plain>(plain: &P, dir: &P::Dir) -> Result<bool> {
 
 /// Removes a whiteout, if it exists.
 pub(super) fn remove_whiteout<P: Plain>(plain: &P, dir: &P::Dir, whiteout: Name<'_>) -> Result<()> {
-    match grant::within(plain, dir, || plain.remove_file(dir, whiteout)) {
+    match grant::with_owner_write(plain, dir, || plain.remove_file(dir, whiteout)) {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }

@@ -1,8 +1,8 @@
 //! The steps before a change of an upper happens, and their undoing.
 
+use super::empty_dir::{self, Beside, Cleared};
 use super::oci::{self, WhiteoutName};
 use super::staging::Staged;
-use super::target::{self, Beside, Cleared};
 use super::upper::MarkedUpper;
 use crate::error::Result;
 use crate::layer::{At, Leave, Over};
@@ -100,7 +100,7 @@ impl<P: Plain> MarkedUpper<P> {
     ) -> Result<()> {
         if over == Over::EmptyDir {
             let beside = Beside::ToClear;
-            prepared.target = Some(target::clear(self, to, beside)?);
+            prepared.target = Some(empty_dir::clear(self, to, beside)?);
         }
         let target_has_whiteout = over == Over::Whiteout
             || prepared
@@ -158,7 +158,7 @@ impl<P: Plain> MarkedUpper<P> {
             Over::Whiteout => None,
             Over::EmptyDir => {
                 let beside = Beside::ToClear;
-                Some(target::clear(self, to, beside)?)
+                Some(empty_dir::clear(self, to, beside)?)
             }
         };
         match staged.set_opaque() {

@@ -1,6 +1,6 @@
 //! Copies in a staged directory, so that a whole tree appears in one step.
 
-use super::dress::Dressed;
+use super::attributes::CopyTarget;
 use super::staging::Staged;
 use super::upper::MarkedUpper;
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::plain::Plain;
 impl<P: Plain> MarkedUpper<P> {
     /// [`Upper::staged_dir`](crate::layer::Upper::staged_dir).
     pub(super) fn open_staged(&self, staged: &Staged<P>) -> Result<P::Dir> {
-        let (dir, name) = staged.place();
+        let (dir, name) = staged.dir_and_name();
         self.plain().open_dir(dir, name)
     }
 
@@ -37,14 +37,14 @@ impl<P: Plain> MarkedUpper<P> {
             Some(file) => file.meta()?,
             None => plain.meta(to.dir, Some(to.name))?,
         };
-        let copy = Dressed {
+        let copy = CopyTarget {
             plain,
             dir: to.dir,
             name: to.name,
             kind,
             file: file.as_ref(),
         };
-        copy.dress(&copied.attributes.beyond(&meta))?;
+        copy.set_attributes(&copied.attributes.beyond(&meta))?;
         if let (Some(file), true) = (&file, copied.sync) {
             file.sync(false)?;
         }
@@ -52,16 +52,20 @@ impl<P: Plain> MarkedUpper<P> {
     }
 
     /// [`Upper::dress_dir`](crate::layer::Upper::dress_dir).
-    pub(super) fn dress_copy(&self, at: At<'_, P::Dir>, attributes: Attributes) -> Result<()> {
+    pub(super) fn set_copy_attributes(
+        &self,
+        at: At<'_, P::Dir>,
+        attributes: Attributes,
+    ) -> Result<()> {
         let plain = self.plain();
         let meta = plain.meta(at.dir, Some(at.name))?;
-        let copy = Dressed {
+        let copy = CopyTarget {
             plain,
             dir: at.dir,
             name: at.name,
             kind: Kind::Dir,
             file: None,
         };
-        copy.dress(&attributes.beyond(&meta))
+        copy.set_attributes(&attributes.beyond(&meta))
     }
 }

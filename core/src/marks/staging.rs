@@ -1,6 +1,6 @@
 //! [`Staged`]: a file, directory or link in the work folder, invisible until it is published.
 
-use super::dress::Dressed;
+use super::attributes::CopyTarget;
 #[cfg(feature = "native")]
 use super::removal;
 use super::work::{Folder, Work};
@@ -71,7 +71,7 @@ impl<P: Plain> Staged<P> {
 
     /// The folder that contains it, and its name there.
     #[cfg(feature = "native")]
-    pub(super) fn place(&self) -> (&P::Dir, Name<'_>) {
+    pub(super) fn dir_and_name(&self) -> (&P::Dir, Name<'_>) {
         (self.work.dir(), self.name.as_name())
     }
 
@@ -106,7 +106,7 @@ impl<P: Plain> Staged<P> {
         let staged = (self.work.dir(), self.name.as_name());
         match plain.rename(staged.0, staged.1, dir, name) {
             Err(error) if P::HAS_MODES && is_copy && error.errno() == Errno::Access => {
-                self.publish_guarded(dir, name, error)?;
+                self.publish_with_owner_write(dir, name, error)?;
             }
             moved => moved?,
         }
@@ -116,35 +116,35 @@ impl<P: Plain> Staged<P> {
 
     /// Publishes with temporary write permission. A rename needs it in the target directory, and in a
     /// directory that is moved, since its `..` changes.
-    fn publish_guarded(&self, dir: &P::Dir, name: Name<'_>, refused: Error) -> Result<()> {
+    fn publish_with_owner_write(&self, dir: &P::Dir, name: Name<'_>, refused: Error) -> Result<()> {
         let plain = self.work.plain();
         let staged = (self.work.dir(), self.name.as_name());
         let own = match self.kind {
-            Kind::Dir => grant::write(plain, staged.0, Some(staged.1))?,
+            Kind::Dir => grant::add_owner_write(plain, staged.0, Some(staged.1))?,
             _ => None,
         };
-        let outer = grant::write(plain, dir, None)?;
+        let outer = grant::add_owner_write(plain, dir, None)?;
         if own.is_none() && outer.is_none() {
             return Err(refused);
         }
         let moved = plain.rename(staged.0, staged.1, dir, name);
         if moved.is_ok() {
-            grant::take_back(plain, dir, Some(name), own);
+            grant::restore_mode(plain, dir, Some(name), own);
         }
-        grant::take_back(plain, dir, None, outer);
+        grant::restore_mode(plain, dir, None, outer);
         moved
     }
 
-    /// Sets its attributes to those of the original ([`Dressed::dress`]).
-    pub(super) fn dress(&self, attributes: &Attributes) -> Result<()> {
-        let staged = Dressed {
+    /// Sets its attributes to those of the original ([`CopyTarget::set_attributes`]).
+    pub(super) fn set_attributes(&self, attributes: &Attributes) -> Result<()> {
+        let staged = CopyTarget {
             plain: self.work.plain(),
             dir: self.work.dir(),
             name: self.name.as_name(),
             kind: self.kind,
             file: self.file.as_ref(),
         };
-        staged.dress(attributes)
+        staged.set_attributes(attributes)
     }
 }
 

@@ -57,21 +57,21 @@ impl<P: Plain> Visitor for Sweep<'_, P> {
 /// `dirs`, each followed by a NUL.
 fn repair<P: Plain>(plain: &P, dir: &P::Dir, dirs: &mut Vec<u8>, is_unordered: bool) -> Result<()> {
     // Collected first: a change during the listing could make it miss other names.
-    let mut doubled = Vec::new();
-    let mut looked = Ok(());
+    let mut superfluous = Vec::new();
+    let mut examined = Ok(());
     plain.list(dir, &mut |name, kind, _| {
-        looked = look(plain, dir, (name, kind), dirs, &mut doubled);
-        if looked.is_ok() {
+        examined = examine(plain, dir, (name, kind), dirs, &mut superfluous);
+        if examined.is_ok() {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())
         }
     })?;
-    looked?;
-    if doubled.is_empty() {
+    examined?;
+    if superfluous.is_empty() {
         return Ok(());
     }
-    for (name, kind) in doubled {
+    for (name, kind) in superfluous {
         let name = name.as_name();
         if kind == Kind::Dir {
             let inside = match plain.open_dir(dir, name) {
@@ -95,13 +95,13 @@ fn repair<P: Plain>(plain: &P, dir: &P::Dir, dirs: &mut Vec<u8>, is_unordered: b
 }
 
 /// Examines a listed name: appends a directory to `dirs`, and for a whiteout whose hidden name has an entry,
-/// that name and the kind of the entry to `doubled`.
-fn look<P: Plain>(
+/// that name and the kind of the entry to `superfluous`.
+fn examine<P: Plain>(
     plain: &P,
     dir: &P::Dir,
     (name, kind): (Name<'_>, Kind),
     dirs: &mut Vec<u8>,
-    doubled: &mut Vec<(NameBuf, Kind)>,
+    superfluous: &mut Vec<(NameBuf, Kind)>,
 ) -> Result<()> {
     match oci::classify(name) {
         NameKind::Entry if kind == Kind::Dir => {
@@ -113,7 +113,7 @@ fn look<P: Plain>(
             }
         }
         NameKind::Whiteout(hidden) => match plain.meta(dir, Some(hidden)) {
-            Ok(meta) => doubled.push((hidden.to_owned(), meta.kind)),
+            Ok(meta) => superfluous.push((hidden.to_owned(), meta.kind)),
             // The steady state of a removed name.
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),

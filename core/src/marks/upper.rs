@@ -71,7 +71,7 @@ impl<P: Plain> MarkedUpper<P> {
             return self.begin_change().map(Some);
         }
         #[cfg(feature = "native")]
-        self.half_moved.end(|| self.folder())?;
+        self.half_moved.restore(|| self.folder())?;
         match self.presence {
             // On a case-insensitive filesystem a guest could create or remove a whiteout, spelled in
             // another case, in a single step.
@@ -84,7 +84,7 @@ impl<P: Plain> MarkedUpper<P> {
     /// As [`begin`](Self::begin), for a change of several steps.
     pub(super) fn begin_change(&self) -> Result<Work<P>> {
         #[cfg(feature = "native")]
-        self.half_moved.end(|| self.folder())?;
+        self.half_moved.restore(|| self.folder())?;
         self.folder()?.begin_change()
     }
 
@@ -218,7 +218,7 @@ impl<P: Plain> Layer for MarkedUpper<P> {
     fn open_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::Dir> {
         oci::check_lookup(name)?;
         #[cfg(feature = "native")]
-        self.half_moved.end(|| self.folder())?;
+        self.half_moved.restore(|| self.folder())?;
         mounts::in_upper(&*self.plain, name, self.plain.open_dir(dir, name))
     }
 

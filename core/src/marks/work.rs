@@ -18,7 +18,7 @@
 
 #[cfg(feature = "native")]
 use super::by_copy;
-use super::folding;
+use super::case_folding;
 use super::oci;
 use super::staging::{self, VERSION};
 use super::sweep;
@@ -38,7 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// once it has no users.
 const FOLDER: &[u8] = b".wh..wh.work";
 /// The same name in another case.
-const FOLDED: &[u8] = b".WH..WH.WORK";
+const FOLDER_IN_OTHER_CASE: &[u8] = b".WH..WH.WORK";
 
 /// When the folder exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) struct Folder<P: Plain> {
     /// Whether a crash that keeps the folder's removal may lose the last step of a change.
     unsettled: AtomicBool,
     /// Whether the upper is known to be case-sensitive.
-    counts_case: AtomicBool,
+    is_case_sensitive: AtomicBool,
     /// Held while the folder is created and removed, so that no user gets a folder that is being removed.
     state: Mutex<State<P>>,
 }
@@ -74,7 +74,7 @@ struct State<P: Plain> {
     /// The number of users.
     users: usize,
     /// Whether it exists.
-    is_there: bool,
+    exists: bool,
     /// Whether it survives a crash of the machine on a storage that does not keep the order of changes.
     is_durable: bool,
     /// Its handle, once it was opened.
@@ -85,7 +85,7 @@ struct State<P: Plain> {
 
 /// The open folder, with the properties of the upper that its users need.
 #[cfg(feature = "native")]
-pub(super) struct Site<'a, P: Plain> {
+pub(super) struct OpenFolder<'a, P: Plain> {
     pub(super) plain: &'a P,
     /// The folder.
     pub(super) work: &'a P::Dir,
@@ -96,7 +96,7 @@ pub(super) struct Site<'a, P: Plain> {
 }
 
 #[cfg(feature = "native")]
-impl<P: Plain> Site<'_, P> {
+impl<P: Plain> OpenFolder<'_, P> {
     /// As [`MarkedUpper::barrier`](super::upper::MarkedUpper::barrier).
     pub(super) fn barrier(&self, dir: &P::Dir) -> Result<()> {
         if self.is_unordered {
@@ -112,7 +112,7 @@ pub(super) struct Work<P: Plain> {
     dir: Arc<P::Dir>,
 }
 
-fn name() -> Name<'static> {
+fn folder_name() -> Name<'static> {
     Name::checked(FOLDER)
 }
 
@@ -126,7 +126,7 @@ impl<P: Plain> Folder<P> {
     ) -> Result<Arc<Self>> {
         #[cfg(not(feature = "native"))]
         let _ = durability; // A component has no code that needs it.
-        let was_cut = oci::exists(&**plain, &root, name())?;
+        let was_interrupted = oci::exists(&**plain, &root, folder_name())?;
         let folder = Arc::new(Self {
             plain: Arc::clone(plain),
             root,
@@ -135,30 +135,30 @@ impl<P: Plain> Folder<P> {
             durability,
             is_unordered,
             // Until the upper is repaired, the folder must stay, whatever happens.
-            untidy: AtomicBool::new(was_cut),
+            untidy: AtomicBool::new(was_interrupted),
             unsettled: AtomicBool::new(false),
-            counts_case: AtomicBool::new(false),
+            is_case_sensitive: AtomicBool::new(false),
             state: Mutex::new(State {
                 users: 0,
-                is_there: was_cut,
+                exists: was_interrupted,
                 is_durable: false,
                 dir: None,
                 has_ended: false,
             }),
         });
-        if !was_cut && presence == Presence::OnDemand {
+        if !was_interrupted && presence == Presence::OnDemand {
             return Ok(folder);
         }
         let work = folder.begin()?;
-        if was_cut {
-            folder.check(&work)?;
+        if was_interrupted {
+            folder.check_content(&work)?;
             if is_unordered {
                 // The last steps of the interrupted mount may not be on disk yet, and nothing would show
                 // that they are missing. They must be on disk before the folder is removed.
                 plain.sync_all()?;
             }
             #[cfg(feature = "native")]
-            by_copy::recover(&work.site(), || plain.root())?;
+            by_copy::recover(&work.open_folder(), || plain.root())?;
             sweep::sweep(&**plain, plain.root()?, is_unordered)?;
             folder.clear(&work.dir)?;
             folder.untidy.store(false, Ordering::Relaxed);
@@ -176,9 +176,9 @@ impl<P: Plain> Folder<P> {
         if self.untidy.swap(false, Ordering::Relaxed) {
             // If this fails, the folder stays, so that the next mount tries again.
             #[cfg(feature = "native")]
-            if state.is_there {
-                let work = self.plain.open_dir(&self.root, name())?;
-                by_copy::recover(&self.site(&work), || self.plain.root())?;
+            if state.exists {
+                let work = self.plain.open_dir(&self.root, folder_name())?;
+                by_copy::recover(&self.open_folder(&work), || self.plain.root())?;
             }
             sweep::sweep(&*self.plain, self.plain.root()?, self.is_unordered)?;
         }
@@ -186,7 +186,7 @@ impl<P: Plain> Folder<P> {
             // If this fails, the folder stays, so that the next mount repairs.
             self.plain.sync_all()?;
         }
-        if state.is_there {
+        if state.exists {
             self.remove(&mut state)
         } else {
             Ok(())
@@ -207,16 +207,19 @@ impl<P: Plain> Folder<P> {
             Some(dir) => Arc::clone(dir),
             None => self.make(&mut state)?,
         };
-        if !self.counts_case.load(Ordering::Relaxed) {
-            if let Err(error) =
-                folding::check(&*self.plain, &self.root, name(), Name::checked(FOLDED))
-            {
+        if !self.is_case_sensitive.load(Ordering::Relaxed) {
+            if let Err(error) = case_folding::check(
+                &*self.plain,
+                &self.root,
+                folder_name(),
+                Name::checked(FOLDER_IN_OTHER_CASE),
+            ) {
                 if state.users == 0 && !self.untidy.load(Ordering::Relaxed) {
                     self.remove(&mut state)?;
                 }
                 return Err(error);
             }
-            self.counts_case.store(true, Ordering::Relaxed);
+            self.is_case_sensitive.store(true, Ordering::Relaxed);
         }
         state.users += 1;
         Ok(Work {
@@ -231,7 +234,7 @@ impl<P: Plain> Folder<P> {
     /// # Errors
     /// `unsupported` if it is not; those of [`begin`](Self::begin).
     pub(super) fn check_case(self: &Arc<Self>) -> Result<()> {
-        if self.counts_case.load(Ordering::Relaxed) {
+        if self.is_case_sensitive.load(Ordering::Relaxed) {
             return Ok(());
         }
         self.begin().map(drop)
@@ -265,7 +268,7 @@ impl<P: Plain> Folder<P> {
     }
 
     /// Runs `change` while the folder is neither created nor removed, since both set the root's times.
-    pub(super) fn beside<T>(&self, change: impl FnOnce() -> T) -> T {
+    pub(super) fn without_folder_changes<T>(&self, change: impl FnOnce() -> T) -> T {
         let _state = self.state.lock();
         change()
     }
@@ -274,13 +277,13 @@ impl<P: Plain> Folder<P> {
     fn make(&self, state: &mut State<P>) -> Result<Arc<P::Dir>> {
         let times = SetTimes::of(&self.plain.meta(&self.root, None)?);
         // Only the owner may enter it: staged files do not have their final modes yet.
-        match self.plain.create_dir(&self.root, name(), 0o700) {
-            Ok(()) => self.put_back(times),
+        match self.plain.create_dir(&self.root, folder_name(), 0o700) {
+            Ok(()) => self.restore_root_times(times),
             Err(error) if error.errno() == Errno::Exist => {}
             Err(error) => return Err(error),
         }
-        state.is_there = true;
-        let dir = Arc::new(self.plain.open_dir(&self.root, name())?);
+        state.exists = true;
+        let dir = Arc::new(self.plain.open_dir(&self.root, folder_name())?);
         state.dir = Some(Arc::clone(&dir));
         Ok(dir)
     }
@@ -290,24 +293,24 @@ impl<P: Plain> Folder<P> {
         // The handle is given up even if this fails: the next user opens the folder again.
         let dir = state.dir.take();
         let times = SetTimes::of(&self.plain.meta(&self.root, None)?);
-        match self.plain.remove_dir(&self.root, name()) {
+        match self.plain.remove_dir(&self.root, folder_name()) {
             Err(error) if matches!(error.errno(), Errno::NotEmpty | Errno::Exist) => {
                 let dir = match dir {
                     Some(dir) => dir,
-                    None => Arc::new(self.plain.open_dir(&self.root, name())?),
+                    None => Arc::new(self.plain.open_dir(&self.root, folder_name())?),
                 };
                 self.clear(&dir)?;
-                self.plain.remove_dir(&self.root, name())?;
+                self.plain.remove_dir(&self.root, folder_name())?;
             }
             removed => removed?,
         }
-        (state.is_there, state.is_durable) = (false, false);
-        self.put_back(times);
+        (state.exists, state.is_durable) = (false, false);
+        self.restore_root_times(times);
         Ok(())
     }
 
     /// Restores the times of the root, since no change of a guest set them.
-    fn put_back(&self, times: SetTimes) {
+    fn restore_root_times(&self, times: SetTimes) {
         if let Err(error) = self.plain.set_times(&self.root, None, times) {
             // The folder was created or removed: a failure to restore a time must not fail the call.
             tracing::warn!(layer = %self.plain.label(), %error, "cannot restore the time of the root");
@@ -315,8 +318,8 @@ impl<P: Plain> Folder<P> {
     }
 
     #[cfg(feature = "native")]
-    fn site<'a>(&'a self, work: &'a P::Dir) -> Site<'a, P> {
-        Site {
+    fn open_folder<'a>(&'a self, work: &'a P::Dir) -> OpenFolder<'a, P> {
+        OpenFolder {
             plain: &*self.plain,
             work,
             is_durable: self.durability == Durability::Durable,
@@ -325,7 +328,7 @@ impl<P: Plain> Folder<P> {
     }
 
     /// Fails if the folder contains anything that this version did not create.
-    fn check(&self, work: &Work<P>) -> Result<()> {
+    fn check_content(&self, work: &Work<P>) -> Result<()> {
         let mut foreign = None;
         self.plain.list(&work.dir, &mut |name, _, _| {
             if name.as_bytes().starts_with(VERSION) || is_by_copy(name) {
@@ -342,7 +345,7 @@ impl<P: Plain> Folder<P> {
             format_args!(
                 "the work folder {} contains {}, which this version did not create: mount the upper \
                  with the program that did, or remove the folder if nothing in it is needed",
-                name(),
+                folder_name(),
                 foreign.as_name()
             ),
         )
@@ -360,7 +363,7 @@ impl<P: Plain> Folder<P> {
         for (name, kind) in names {
             #[cfg(feature = "native")]
             if kind == Kind::Dir && is_by_copy(name.as_name()) {
-                self.site(dir).drop_tree()?;
+                self.open_folder(dir).drop_tree()?;
                 continue;
             }
             match staging::discard(&*self.plain, dir, name.as_name(), kind) {
@@ -376,7 +379,7 @@ impl<P: Plain> Folder<P> {
 /// Whether a name in the folder belongs to a rename by copy.
 fn is_by_copy(name: Name<'_>) -> bool {
     #[cfg(feature = "native")]
-    return by_copy::is_ours(name);
+    return by_copy::is_reserved(name);
     #[cfg(not(feature = "native"))]
     {
         // A component does not rename by copy, and cannot complete it for another program.
@@ -410,8 +413,8 @@ impl<P: Plain> Work<P> {
     }
 
     #[cfg(feature = "native")]
-    pub(super) fn site(&self) -> Site<'_, P> {
-        self.folder.site(&self.dir)
+    pub(super) fn open_folder(&self) -> OpenFolder<'_, P> {
+        self.folder.open_folder(&self.dir)
     }
 
     /// A number that is unique among the staged files of this mount.

@@ -8,7 +8,7 @@ use crate::name::Name;
 use crate::plain::Plain;
 
 /// A copy whose attributes are set.
-pub(super) struct Dressed<'a, P: Plain> {
+pub(super) struct CopyTarget<'a, P: Plain> {
     pub(super) plain: &'a P,
     pub(super) dir: &'a P::Dir,
     pub(super) name: Name<'a>,
@@ -17,7 +17,7 @@ pub(super) struct Dressed<'a, P: Plain> {
     pub(super) file: Option<&'a P::File>,
 }
 
-impl<P: Plain> Dressed<'_, P> {
+impl<P: Plain> CopyTarget<'_, P> {
     /// Sets the attributes of the copy to those of the original.
     ///
     /// The order matters: a change of owner clears set-id bits and capabilities, an ACL comes
@@ -26,9 +26,9 @@ impl<P: Plain> Dressed<'_, P> {
     /// If the owner cannot be kept, set-id bits and capabilities are left out: the lower's owner
     /// granted them, and they would give the rights of another user. `cp -p` does the same, for
     /// directories too, since a set-group-id directory would pass on another group.
-    pub(super) fn dress(&self, attributes: &Attributes) -> Result<()> {
+    pub(super) fn set_attributes(&self, attributes: &Attributes) -> Result<()> {
         if cfg!(feature = "native") {
-            self.set_rights(attributes)?;
+            self.set_owner_xattrs_and_mode(attributes)?;
         }
         if attributes.times.is_noop() {
             return Ok(());
@@ -43,7 +43,7 @@ impl<P: Plain> Dressed<'_, P> {
     }
 
     /// Owner, extended attributes and mode, in that order.
-    fn set_rights(&self, attributes: &Attributes) -> Result<()> {
+    fn set_owner_xattrs_and_mode(&self, attributes: &Attributes) -> Result<()> {
         let (plain, dir, name) = (self.plain, self.dir, Some(self.name));
         let has_owner = match attributes.owner {
             Some(owner) if P::HAS_MODES => self.set_owner(owner, attributes)?,
@@ -57,7 +57,7 @@ impl<P: Plain> Dressed<'_, P> {
             if attribute.starts_with(b"user.") {
                 set.map_err(|error| self.lost(attribute, error))?;
             } else {
-                where_permitted(set)?;
+                accept_refusal(set)?;
             }
         }
         if let Some(mode) = attributes.mode {
@@ -75,7 +75,7 @@ impl<P: Plain> Dressed<'_, P> {
     /// `attributes` grant rights with it.
     fn set_owner(&self, owner: (u32, u32), attributes: &Attributes) -> Result<bool> {
         let name = Some(self.name);
-        let is_set = where_permitted(self.plain.set_owner(self.dir, name, owner))?;
+        let is_set = accept_refusal(self.plain.set_owner(self.dir, name, owner))?;
         // Some filesystems (cifs, vfat with `quiet`) accept any owner and set none.
         Ok(is_set && (!attributes.grant_rights() || self.meta()?.owner == Some(owner)))
     }
@@ -106,7 +106,7 @@ impl<P: Plain> Dressed<'_, P> {
 
 /// Accepts a refusal: only root may change the owner, and not every filesystem has every
 /// attribute. A fault (a full disk) remains an error. Returns whether the step was permitted.
-fn where_permitted(result: Result<()>) -> Result<bool> {
+fn accept_refusal(result: Result<()>) -> Result<bool> {
     match result {
         Ok(()) => Ok(true),
         Err(error)
