@@ -156,8 +156,8 @@ impl<L: Layer> Erased<L> {
         })
     }
 
-    fn say<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| said(error, &self.label))
+    fn label_error<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| with_label(error, &self.label))
     }
 }
 
@@ -174,7 +174,7 @@ impl<'a, L> Called<'a, L> {
 }
 
 /// Names the layer in an error. Not generic, so that there is one copy for all types.
-fn said(error: Error, label: &str) -> Error {
+fn with_label(error: Error, label: &str) -> Error {
     error.in_layer(|| label.to_owned())
 }
 
@@ -201,29 +201,29 @@ impl<L: Layer> AnyLayer for Erased<L> {
     }
 
     fn root(&self) -> Result<DirHandle> {
-        self.say(self.layer()?.get().root())
+        self.label_error(self.layer()?.get().root())
             .map(|dir| DirHandle(Box::new(dir)))
     }
 
     fn is_opaque(&self, dir: &DirHandle) -> Result<bool> {
-        self.say(self.layer()?.get().is_opaque(self.dir(dir)?))
+        self.label_error(self.layer()?.get().is_opaque(self.dir(dir)?))
     }
 
     fn dir_meta(&self, dir: &DirHandle) -> Result<Meta> {
-        self.say(self.layer()?.get().dir_meta(self.dir(dir)?))
+        self.label_error(self.layer()?.get().dir_meta(self.dir(dir)?))
     }
 
     fn find(&self, dir: &DirHandle, name: Name<'_>) -> Result<Found> {
-        self.say(self.layer()?.get().find(self.dir(dir)?, name))
+        self.label_error(self.layer()?.get().find(self.dir(dir)?, name))
     }
 
     fn open_dir(&self, dir: &DirHandle, name: Name<'_>) -> Result<DirHandle> {
-        self.say(self.layer()?.get().open_dir(self.dir(dir)?, name))
+        self.label_error(self.layer()?.get().open_dir(self.dir(dir)?, name))
             .map(|dir| DirHandle(Box::new(dir)))
     }
 
     fn enter(&self, dir: &DirHandle, name: Name<'_>) -> Result<Option<Entered<DirHandle>>> {
-        let entered = self.say(self.layer()?.get().enter(self.dir(dir)?, name))?;
+        let entered = self.label_error(self.layer()?.get().enter(self.dir(dir)?, name))?;
         Ok(entered.map(|entered| Entered {
             dir: DirHandle(Box::new(entered.dir)),
             meta: entered.meta,
@@ -232,7 +232,7 @@ impl<L: Layer> AnyLayer for Erased<L> {
     }
 
     fn open_file(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn ReadAt>> {
-        self.say(self.layer()?.get().open_file(self.dir(dir)?, name))
+        self.label_error(self.layer()?.get().open_file(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
     }
 
@@ -241,12 +241,12 @@ impl<L: Layer> AnyLayer for Erased<L> {
         dir: &DirHandle,
         name: Name<'_>,
     ) -> Result<(Arc<dyn ReadAt>, XattrNames)> {
-        self.say(self.layer()?.get().open_to_copy(self.dir(dir)?, name))
+        self.label_error(self.layer()?.get().open_to_copy(self.dir(dir)?, name))
             .map(|(file, xattrs)| (Arc::new(file) as _, xattrs))
     }
 
     fn read_link(&self, dir: &DirHandle, name: Name<'_>) -> Result<Box<[u8]>> {
-        self.say(self.layer()?.get().read_link(self.dir(dir)?, name))
+        self.label_error(self.layer()?.get().read_link(self.dir(dir)?, name))
     }
 
     fn list(
@@ -254,7 +254,7 @@ impl<L: Layer> AnyLayer for Erased<L> {
         dir: &DirHandle,
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.say(self.layer()?.get().list(self.dir(dir)?, each))
+        self.label_error(self.layer()?.get().list(self.dir(dir)?, each))
     }
 
     #[cfg(feature = "native")]
@@ -264,16 +264,16 @@ impl<L: Layer> AnyLayer for Erased<L> {
 
     #[cfg(feature = "native")]
     fn place(&self) -> Result<Option<crate::place::Place>> {
-        self.say(self.layer()?.get().place())
+        self.label_error(self.layer()?.get().place())
     }
 
     #[cfg(feature = "native")]
     fn mount_lower(&self) -> Result<()> {
-        self.say(self.layer()?.get().mount_lower())
+        self.label_error(self.layer()?.get().mount_lower())
     }
 
     fn xattrs(&self, dir: &DirHandle, name: Option<Name<'_>>) -> Result<Vec<Box<[u8]>>> {
-        self.say(self.layer()?.get().xattrs(self.dir(dir)?, name))
+        self.label_error(self.layer()?.get().xattrs(self.dir(dir)?, name))
     }
 
     fn xattr(
@@ -282,7 +282,7 @@ impl<L: Layer> AnyLayer for Erased<L> {
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        self.say(self.layer()?.get().xattr(self.dir(dir)?, name, attribute))
+        self.label_error(self.layer()?.get().xattr(self.dir(dir)?, name, attribute))
     }
 }
 
@@ -302,15 +302,15 @@ impl<L: Upper> Erased<L> {
 
 impl<L: Upper> AnyUpper for Erased<L> {
     fn mount(&self, durability: Durability) -> Result<()> {
-        self.say(self.layer()?.get().mount(durability))
+        self.label_error(self.layer()?.get().mount(durability))
     }
 
     fn unmount(&self) -> Result<()> {
-        self.say(self.layer()?.get().unmount())
+        self.label_error(self.layer()?.get().unmount())
     }
 
     fn stage(&self, new: New<'_>) -> Result<StagedHandle> {
-        self.say(self.layer()?.get().stage(new))
+        self.label_error(self.layer()?.get().stage(new))
             .map(|staged| StagedHandle(Box::new(staged)))
     }
 
@@ -320,12 +320,12 @@ impl<L: Upper> AnyUpper for Erased<L> {
 
     fn dress(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()> {
         let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
-        self.say(self.layer()?.get().dress(staged, attributes))
+        self.label_error(self.layer()?.get().dress(staged, attributes))
     }
 
     fn staged_meta(&self, staged: &StagedHandle) -> Result<Meta> {
         let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
-        self.say(self.layer.staged_meta(staged))
+        self.label_error(self.layer.staged_meta(staged))
     }
 
     fn publish(
@@ -340,24 +340,24 @@ impl<L: Upper> AnyUpper for Erased<L> {
             .layer()?
             .get()
             .publish(*staged, self.at(to)?, over, keep_times);
-        self.say(published).map(Self::file)
+        self.label_error(published).map(Self::file)
     }
 
     fn create(&self, new: New<'_>, to: AnyAt<'_>, over: Over) -> Result<Option<Arc<dyn WriteAt>>> {
-        self.say(self.layer()?.get().create(new, self.at(to)?, over))
+        self.label_error(self.layer()?.get().create(new, self.at(to)?, over))
             .map(Self::file)
     }
 
     fn created_meta(&self, dir: &DirHandle, name: Name<'_>) -> Result<Meta> {
-        self.say(self.layer()?.get().created_meta(self.dir(dir)?, name))
+        self.label_error(self.layer()?.get().created_meta(self.dir(dir)?, name))
     }
 
     fn remove(&self, at: AnyAt<'_>, what: Over, leave: Leave) -> Result<()> {
-        self.say(self.layer()?.get().remove(self.at(at)?, what, leave))
+        self.label_error(self.layer()?.get().remove(self.at(at)?, what, leave))
     }
 
     fn rename(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over, leave: Leave) -> Result<()> {
-        self.say(
+        self.label_error(
             self.layer()?
                 .get()
                 .rename(self.at(from)?, self.at(to)?, over, leave),
@@ -367,7 +367,7 @@ impl<L: Upper> AnyUpper for Erased<L> {
     #[cfg(feature = "native")]
     fn staged_dir(&self, staged: &StagedHandle) -> Result<Option<DirHandle>> {
         let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
-        let dir = self.say(self.layer()?.get().staged_dir(staged))?;
+        let dir = self.label_error(self.layer()?.get().staged_dir(staged))?;
         Ok(dir.map(|dir| DirHandle(Box::new(dir))))
     }
 
@@ -375,12 +375,12 @@ impl<L: Upper> AnyUpper for Erased<L> {
     fn copy_into(&self, to: AnyAt<'_>, copied: Copied<'_>) -> Result<Meta> {
         // `fill` calls other layers, which put their own labels into their errors.
         let layer = self.layer()?;
-        self.say(layer.get().copy_into(self.at(to)?, copied))
+        self.label_error(layer.get().copy_into(self.at(to)?, copied))
     }
 
     #[cfg(feature = "native")]
     fn dress_dir(&self, at: AnyAt<'_>, attributes: Attributes) -> Result<()> {
-        self.say(self.layer()?.get().dress_dir(self.at(at)?, attributes))
+        self.label_error(self.layer()?.get().dress_dir(self.at(at)?, attributes))
     }
 
     #[cfg(feature = "native")]
@@ -392,29 +392,29 @@ impl<L: Upper> AnyUpper for Erased<L> {
         path: &[NameBuf],
     ) -> Result<Vec<Renumbered>> {
         let (from, to) = (self.at(from)?, self.at(to)?);
-        self.say(self.layer()?.get().rename_by_copy(from, to, how, path))
+        self.label_error(self.layer()?.get().rename_by_copy(from, to, how, path))
     }
 
     fn link(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over) -> Result<()> {
-        self.say(self.layer()?.get().link(self.at(from)?, self.at(to)?, over))
+        self.label_error(self.layer()?.get().link(self.at(from)?, self.at(to)?, over))
     }
 
     fn set_opaque(&self, dir: &DirHandle) -> Result<()> {
-        self.say(self.layer()?.get().set_opaque(self.dir(dir)?))
+        self.label_error(self.layer()?.get().set_opaque(self.dir(dir)?))
     }
 
     fn open_read(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn WriteAt>> {
-        self.say(self.layer()?.get().open_file(self.dir(dir)?, name))
+        self.label_error(self.layer()?.get().open_file(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
     }
 
     fn open_write(&self, dir: &DirHandle, name: Name<'_>) -> Result<Arc<dyn WriteAt>> {
-        self.say(self.layer()?.get().open_write(self.dir(dir)?, name))
+        self.label_error(self.layer()?.get().open_write(self.dir(dir)?, name))
             .map(|file| Arc::new(file) as _)
     }
 
     fn set_times(&self, dir: &DirHandle, name: Option<Name<'_>>, times: SetTimes) -> Result<()> {
-        self.say(self.layer()?.get().set_times(self.dir(dir)?, name, times))
+        self.label_error(self.layer()?.get().set_times(self.dir(dir)?, name, times))
     }
 
     fn set_xattr(
@@ -424,7 +424,7 @@ impl<L: Upper> AnyUpper for Erased<L> {
         attribute: &[u8],
         value: &[u8],
     ) -> Result<()> {
-        self.say(
+        self.label_error(
             self.layer()?
                 .get()
                 .set_xattr(self.dir(dir)?, name, attribute, value),
@@ -437,7 +437,7 @@ impl<L: Upper> AnyUpper for Erased<L> {
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<()> {
-        self.say(
+        self.label_error(
             self.layer()?
                 .get()
                 .remove_xattr(self.dir(dir)?, name, attribute),
@@ -445,11 +445,11 @@ impl<L: Upper> AnyUpper for Erased<L> {
     }
 
     fn sync_dir(&self, dir: &DirHandle) -> Result<()> {
-        self.say(self.layer()?.get().sync_dir(self.dir(dir)?))
+        self.label_error(self.layer()?.get().sync_dir(self.dir(dir)?))
     }
 
     fn sync_all(&self) -> Result<()> {
-        self.say(self.layer()?.get().sync_all())
+        self.label_error(self.layer()?.get().sync_all())
     }
 
     fn usage(&self) -> Option<Usage> {

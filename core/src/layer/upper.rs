@@ -416,7 +416,7 @@ pub struct Attributes {
 
 impl Attributes {
     /// The attributes that are left to set on a copy with the metadata `made`.
-    pub(crate) fn beyond(mut self, made: &Meta) -> Self {
+    pub(crate) fn remaining_after(mut self, made: &Meta) -> Self {
         if self.owner.is_none() && made.owner.is_some() {
             // These rights come with an owner that is not known, so they cannot be kept.
             self.revoke_rights();
@@ -430,7 +430,7 @@ impl Attributes {
     }
 
     /// Whether they give a user who runs the file the rights of its owner, or more.
-    pub(crate) fn grant_rights(&self) -> bool {
+    pub(crate) fn grants_rights(&self) -> bool {
         self.mode.is_some_and(|mode| mode & SET_ID != 0)
             || self.xattrs.iter().any(|(name, _)| **name == *CAPABILITY)
     }

@@ -77,7 +77,7 @@ impl<P: Plain> CopyTarget<'_, P> {
         let name = Some(self.name);
         let is_set = accept_refusal(self.plain.set_owner(self.dir, name, owner))?;
         // Some filesystems (cifs, vfat with `quiet`) accept any owner and set none.
-        Ok(is_set && (!attributes.grant_rights() || self.meta()?.owner == Some(owner)))
+        Ok(is_set && (!attributes.grants_rights() || self.meta()?.owner == Some(owner)))
     }
 
     fn lost(&self, attribute: &[u8], error: Error) -> Error {

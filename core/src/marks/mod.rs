@@ -1,12 +1,12 @@
 //! Whiteout formats, with which [`Marked`] makes a layer of a plain tree.
 //!
-//! | form | a deleted name | an opaque directory | where |
+//! | format | a deleted name | an opaque directory | where |
 //! |---|---|---|---|
 //! | OCI | a file `.wh.NAME` beside it | a file `.wh..wh..opq` inside it | lowers and uppers |
 //! | the kernel's | a character device 0:0, or an attribute on an empty file | an attribute | lowers |
 //!
-//! A lower may contain all forms at once, since tools mix them (fuse-overlayfs writes
-//! both). The engine writes an upper in OCI form, and refuses other forms there.
+//! A lower may contain all formats at once, since tools mix them (fuse-overlayfs writes
+//! both). The engine writes an upper in OCI format, and refuses other formats there.
 //!
 //! One rule makes every order of steps safe: **an entry takes precedence over a whiteout of its name in its
 //! own layer** (the [image spec] applies whiteouts to lower layers only), and a directory with a whiteout

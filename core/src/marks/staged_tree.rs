@@ -44,7 +44,7 @@ impl<P: Plain> MarkedUpper<P> {
             kind,
             file: file.as_ref(),
         };
-        copy.set_attributes(&copied.attributes.beyond(&meta))?;
+        copy.set_attributes(&copied.attributes.remaining_after(&meta))?;
         if let (Some(file), true) = (&file, copied.sync) {
             file.sync(false)?;
         }
@@ -66,6 +66,6 @@ impl<P: Plain> MarkedUpper<P> {
             kind: Kind::Dir,
             file: None,
         };
-        copy.set_attributes(&attributes.beyond(&meta))
+        copy.set_attributes(&attributes.remaining_after(&meta))
     }
 }

@@ -272,7 +272,7 @@ fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, attributes: Attributes) ->
     }
     let mut meta = upper.staged_meta(staged)?;
     let mode = attributes.mode;
-    upper.dress(staged, &attributes.beyond(&meta))?;
+    upper.dress(staged, &attributes.remaining_after(&meta))?;
     meta.mode = match mode {
         // Not every process may set these bits, or keep the owner that they belong to.
         Some(mode) if mode & SET_ID != 0 => upper.staged_meta(staged)?.mode,

@@ -58,7 +58,7 @@ impl Node {
     ///
     /// # Errors
     /// `no-entry` if the last name was removed meanwhile: a deleted file stays deleted.
-    pub(super) fn linked(&self, another: Option<Charge>) -> Result<()> {
+    pub(super) fn link_added(&self, another: Option<Charge>) -> Result<()> {
         let mut attrs = self.attrs.lock();
         if let Some(charge) = another {
             if attrs.links == 0 {
@@ -72,7 +72,7 @@ impl Node {
     }
 
     /// Decrements the link count.
-    pub(super) fn unlinked(&self) {
+    pub(super) fn link_removed(&self) {
         let mut attrs = self.attrs.lock();
         attrs.links = attrs.links.saturating_sub(1);
         attrs.more_links.pop();
@@ -80,7 +80,7 @@ impl Node {
     }
 
     /// Updates the times after a change of the node's name.
-    pub(super) fn renamed(&self) {
+    pub(super) fn name_changed(&self) {
         self.attrs.lock().changed = Timestamp::now();
     }
 
@@ -105,8 +105,8 @@ impl Node {
         }
         let now = Timestamp::now();
         let mut attrs = self.attrs.lock();
-        attrs.accessed = applied(times.accessed, attrs.accessed, now);
-        attrs.modified = applied(times.modified, attrs.modified, now);
+        attrs.accessed = applied_time(times.accessed, attrs.accessed, now);
+        attrs.modified = applied_time(times.modified, attrs.modified, now);
         attrs.changed = now;
     }
 
@@ -136,12 +136,12 @@ impl Node {
         }
         let cost = xattr_cost(attribute, value);
         let mut attrs = self.attrs.lock();
-        self.quota.take_bytes(cost)?;
+        self.quota.charge_bytes(cost)?;
         attrs.xattr_bytes += cost;
         if let Some(old) = attrs.xattrs.insert(attribute.into(), value.to_vec()) {
             let freed = xattr_cost(attribute, &old);
             attrs.xattr_bytes -= freed;
-            self.quota.give_bytes(freed);
+            self.quota.return_bytes(freed);
         }
         attrs.changed = Timestamp::now();
         Ok(())
@@ -163,12 +163,12 @@ impl Node {
         };
         let freed = xattr_cost(attribute, &old);
         attrs.xattr_bytes -= freed;
-        self.quota.give_bytes(freed);
+        self.quota.return_bytes(freed);
         true
     }
 }
 
-fn applied(set: SetTime, old: Timestamp, now: Timestamp) -> Timestamp {
+fn applied_time(set: SetTime, old: Timestamp, now: Timestamp) -> Timestamp {
     match set {
         SetTime::Keep => old,
         SetTime::Now => now,

@@ -33,14 +33,14 @@ use std::sync::Arc;
 #[derive(Debug)]
 #[must_use = "a builder has no effect until `finish` is called"]
 pub struct MemoryBuilder {
-    made: Result<MemoryLayer>,
+    result: Result<MemoryLayer>,
 }
 
 impl MemoryBuilder {
     /// Begins an empty tree without a quota: a tree from the embedder's code needs none.
     pub(super) fn new() -> Self {
         Self {
-            made: Ok(MemoryLayer::new(u64::MAX, u64::MAX)),
+            result: Ok(MemoryLayer::new(u64::MAX, u64::MAX)),
         }
     }
 
@@ -56,7 +56,7 @@ impl MemoryBuilder {
             if let Some(file) = &layer.staged_file(&staged) {
                 write_all(*file, data.as_ref())?;
             }
-            let (dir, name) = layer.place(path)?;
+            let (dir, name) = layer.parent_of(path)?;
             layer.publish(staged, At::new(&dir, name), Over::Nothing, true)?;
             Ok(())
         })
@@ -66,7 +66,7 @@ impl MemoryBuilder {
     pub fn symlink(self, path: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| {
             let node = layer.new_node(New::Symlink(target.as_ref()))?;
-            let (dir, name) = layer.place(path)?;
+            let (dir, name) = layer.parent_of(path)?;
             layer.add(&node, At::new(&dir, name), Over::Nothing)
         })
     }
@@ -74,8 +74,8 @@ impl MemoryBuilder {
     /// Adds another name for a file that exists already.
     pub fn link(self, existing: impl AsRef<[u8]>, path: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| {
-            let (from, from_name) = layer.place(existing.as_ref())?;
-            let (dir, name) = layer.place(path)?;
+            let (from, from_name) = layer.parent_of(existing.as_ref())?;
+            let (dir, name) = layer.parent_of(path)?;
             let from = At::new(&from, from_name);
             layer.add_link(from, At::new(&dir, name), Over::Nothing)
         })
@@ -88,7 +88,7 @@ impl MemoryBuilder {
                 return Err(Errno::Invalid.into());
             }
             let node = layer.new_special(kind, rdev)?;
-            let (dir, name) = layer.place(path)?;
+            let (dir, name) = layer.parent_of(path)?;
             layer.add(&node, At::new(&dir, name), Over::Nothing)
         })
     }
@@ -96,7 +96,7 @@ impl MemoryBuilder {
     /// Adds a whiteout, which hides the name in the layers below.
     pub fn whiteout(self, path: impl AsRef<[u8]>) -> Self {
         self.with(path, |layer, path| {
-            let (dir, name) = layer.place(path)?;
+            let (dir, name) = layer.parent_of(path)?;
             layer.add_whiteout(At::new(&dir, name))
         })
     }
@@ -154,7 +154,7 @@ impl MemoryBuilder {
     /// a name that is taken, `no-entry` for a name that does not exist, `not-directory` for a path
     /// that leads through anything other than a directory.
     pub fn finish(self) -> Result<MemoryLayer> {
-        self.made
+        self.result
     }
 
     fn with(
@@ -163,11 +163,11 @@ impl MemoryBuilder {
         make: impl FnOnce(&MemoryLayer, &[u8]) -> Result<()>,
     ) -> Self {
         let path = path.as_ref();
-        let made = self.made.and_then(|layer| match make(&layer, path) {
+        let result = self.result.and_then(|layer| match make(&layer, path) {
             Ok(()) => Ok(layer),
             Err(error) => Err(error.context(format_args!("making \"{}\"", path.escape_ascii()))),
         });
-        Self { made }
+        Self { result }
     }
 }
 
@@ -193,7 +193,7 @@ impl MemoryLayer {
     }
 
     /// Returns the parent directory of `path`, created where it is missing, and the last name.
-    fn place<'a>(&self, path: &'a [u8]) -> Result<(MemoryDir, Name<'a>)> {
+    fn parent_of<'a>(&self, path: &'a [u8]) -> Result<(MemoryDir, Name<'a>)> {
         let (above, last) = split(path);
         Ok((self.make_dir(above)?, Name::new(last)?))
     }

@@ -15,7 +15,7 @@ pub(super) const MAX_NAME: usize = 255;
 pub(super) struct Entries {
     slots: BTreeMap<NameBuf, Slot>,
     /// The number of slots that are entries.
-    shown: usize,
+    entry_count: usize,
     pub(super) opaque: bool,
     removed: bool,
 }
@@ -29,7 +29,7 @@ pub(super) enum Slot {
 }
 
 /// Checks the length of a name.
-pub(super) fn check(name: Name<'_>) -> Result<()> {
+pub(super) fn check_length(name: Name<'_>) -> Result<()> {
     if name.as_bytes().len() > MAX_NAME {
         return Err(Errno::NameTooLong.into());
     }
@@ -46,7 +46,7 @@ impl Entries {
 
     /// Marks a directory without entries as removed.
     pub(super) fn remove(&mut self) -> Result<()> {
-        if self.shown > 0 {
+        if self.entry_count > 0 {
             return Err(Errno::NotEmpty.into());
         }
         self.removed = true;
@@ -56,7 +56,7 @@ impl Entries {
 
     /// Empties the directory and returns its entries.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Arc<Node>> + use<> {
-        self.shown = 0;
+        self.entry_count = 0;
         std::mem::take(&mut self.slots)
             .into_values()
             .filter_map(|slot| match slot {
@@ -66,7 +66,7 @@ impl Entries {
     }
 
     /// Fails if the directory was removed.
-    pub(super) fn check_live(&self) -> Result<()> {
+    pub(super) fn check_not_removed(&self) -> Result<()> {
         if self.removed {
             return Err(Errno::NoEntry.into());
         }
@@ -82,17 +82,17 @@ impl Entries {
     }
 
     pub(super) fn set(&mut self, name: Name<'_>, slot: Slot) {
-        self.shown += usize::from(matches!(slot, Slot::Entry(_)));
+        self.entry_count += usize::from(matches!(slot, Slot::Entry(_)));
         let old = match self.slots.get_mut(name.as_bytes()) {
             Some(place) => Some(std::mem::replace(place, slot)),
             None => self.slots.insert(name.to_owned(), slot),
         };
-        self.shown -= usize::from(matches!(old, Some(Slot::Entry(_))));
+        self.entry_count -= usize::from(matches!(old, Some(Slot::Entry(_))));
     }
 
     pub(super) fn clear(&mut self, name: Name<'_>) {
         let old = self.slots.remove(name.as_bytes());
-        self.shown -= usize::from(matches!(old, Some(Slot::Entry(_))));
+        self.entry_count -= usize::from(matches!(old, Some(Slot::Entry(_))));
     }
 
     /// The slots with names after `name`, in byte order.

@@ -1,6 +1,6 @@
 //! [`MemoryFile`]: an open file of a memory layer.
 
-use super::data::MAX_FILE_SIZE;
+use super::file_data::MAX_FILE_SIZE;
 use super::node::Node;
 use crate::error::{Errno, Result};
 use crate::layer::{ReadAt, WriteAt};

@@ -1,7 +1,7 @@
 //! [`MemoryLayer`]: a layer in memory, as an upper or as a tree built in code.
 //!
 //! Whiteouts and opaque directories are part of the tree itself, so a change of names is one
-//! step under a lock and a mount has nothing to repair. Data is sparse ([`data`]), and a quota
+//! step under a lock and a mount has nothing to repair. Data is sparse ([`file_data`]), and a quota
 //! counts everything that a guest can grow ([`quota`]).
 //!
 //! There are no users in memory: modes and owners are stored and shown, but never enforced. Reading
@@ -18,11 +18,11 @@
 
 mod attributes;
 mod builder;
-mod data;
-#[cfg(test)]
-mod data_tests;
 mod entries;
 mod file;
+mod file_data;
+#[cfg(test)]
+mod file_data_tests;
 mod node;
 mod quota;
 mod read;
@@ -39,8 +39,8 @@ use crate::layer::{New, Usage};
 use crate::meta::Kind;
 use crate::place::Place;
 use crate::sync::{Mutex, Rank, RwLock};
-use data::Data;
 use entries::Entries;
+use file_data::FileData;
 use node::{Body, Node};
 use quota::{Charge, Quota};
 use std::fmt;
@@ -159,7 +159,7 @@ impl MemoryLayer {
         let body = match new {
             New::File => Body::File(RwLock::ranked(
                 Rank::MemoryData,
-                Data::new(Arc::clone(quota)),
+                FileData::new(Arc::clone(quota)),
             )),
             New::Dir { opaque } => empty_dir(opaque),
             New::Symlink(target) => {
@@ -169,7 +169,7 @@ impl MemoryLayer {
                 if target.len() > MAX_TARGET {
                     return Err(Errno::NameTooLong.into());
                 }
-                quota.take_bytes(target.len() as u64)?;
+                quota.charge_bytes(target.len() as u64)?;
                 Body::Symlink(target.into())
             }
         };

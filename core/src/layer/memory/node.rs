@@ -1,8 +1,8 @@
 //! [`Node`]: a file, directory, symbolic link or special file of a memory layer.
 
 use super::attributes::Attrs;
-use super::data::Data;
-use super::entries::{Entries, Slot, check};
+use super::entries::{Entries, Slot, check_length};
+use super::file_data::FileData;
 use super::quota::{Charge, Quota};
 use crate::error::{Errno, Result};
 use crate::meta::{Kind, Meta};
@@ -31,7 +31,7 @@ pub(super) enum Body {
         parent: Mutex<Weak<Node>>,
     },
     /// Guards its content.
-    File(RwLock<Data>),
+    File(RwLock<FileData>),
     Symlink(Box<[u8]>),
     Special {
         kind: Kind,
@@ -102,7 +102,7 @@ impl Node {
         }
     }
 
-    pub(super) fn file(&self) -> Result<&RwLock<Data>> {
+    pub(super) fn file(&self) -> Result<&RwLock<FileData>> {
         match &self.body {
             Body::File(data) => Ok(data),
             Body::Dir { .. } => Err(Errno::IsDirectory.into()),
@@ -119,16 +119,16 @@ impl Node {
     }
 
     /// The names of a directory. Fails if the directory was removed.
-    pub(super) fn live(&self) -> Result<RwLockReadGuard<'_, Entries>> {
+    pub(super) fn live_entries(&self) -> Result<RwLockReadGuard<'_, Entries>> {
         let entries = self.entries()?.read();
-        entries.check_live()?;
+        entries.check_not_removed()?;
         Ok(entries)
     }
 
     /// As [`live`](Self::live), to change them.
-    pub(super) fn live_mut(&self) -> Result<RwLockWriteGuard<'_, Entries>> {
+    pub(super) fn live_entries_mut(&self) -> Result<RwLockWriteGuard<'_, Entries>> {
         let entries = self.entries()?.write();
-        entries.check_live()?;
+        entries.check_not_removed()?;
         Ok(entries)
     }
 
@@ -138,15 +138,15 @@ impl Node {
 
     /// The entry at `name`.
     pub(super) fn child(&self, name: Name<'_>) -> Result<Arc<Node>> {
-        check(name)?;
-        match self.live()?.get(name) {
+        check_length(name)?;
+        match self.live_entries()?.get(name) {
             Some(Slot::Entry(node)) => Ok(Arc::clone(node)),
             Some(Slot::Whiteout(_)) | None => Err(Errno::NoEntry.into()),
         }
     }
 
     /// Records `into` as the parent of this directory.
-    pub(super) fn adopt(&self, into: &Arc<Node>) {
+    pub(super) fn set_parent(&self, into: &Arc<Node>) {
         if let Body::Dir { parent, .. } = &self.body {
             *parent.lock() = Arc::downgrade(into);
         }
@@ -166,16 +166,16 @@ impl Node {
     ///
     /// Preconditions: `Tree::names` is held, since the parent is locked as well.
     pub(super) fn remove_dir_locked(&self) -> Result<()> {
-        self.live_mut()?.remove()
+        self.live_entries_mut()?.remove()
     }
 }
 
 /// A tree is dropped with a worklist, since a guest chooses its depth and the stack is limited.
 impl Drop for Node {
     fn drop(&mut self) {
-        self.quota.give_bytes(self.attrs.get_mut().xattr_bytes);
+        self.quota.return_bytes(self.attrs.get_mut().xattr_bytes);
         if let Body::Symlink(target) = &self.body {
-            self.quota.give_bytes(target.len() as u64);
+            self.quota.return_bytes(target.len() as u64);
         }
         let mut rest = Vec::new();
         self.take_children(&mut rest);

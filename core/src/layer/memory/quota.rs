@@ -37,13 +37,13 @@ impl Quota {
         }
     }
 
-    pub(super) fn take_bytes(&self, count: u64) -> Result<()> {
+    pub(super) fn charge_bytes(&self, count: u64) -> Result<()> {
         take(&self.bytes, count, self.max_bytes)
             .map(|_| ())
             .ok_or_else(|| full(self.max_bytes, "bytes"))
     }
 
-    pub(super) fn give_bytes(&self, count: u64) {
+    pub(super) fn return_bytes(&self, count: u64) {
         self.bytes.fetch_sub(count, Relaxed);
     }
 }

@@ -1,6 +1,6 @@
 //! [`Layer`] for [`MemoryLayer`]: lookups, listings and reads.
 
-use super::entries::{Slot, check};
+use super::entries::{Slot, check_length};
 use super::node::{Body, Node};
 use super::{MemoryDir, MemoryFile, MemoryLayer};
 use crate::error::{Errno, Result};
@@ -35,8 +35,8 @@ impl Layer for MemoryLayer {
     }
 
     fn find(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Found> {
-        check(name)?;
-        let node = match dir.0.live()?.get(name) {
+        check_length(name)?;
+        let node = match dir.0.live_entries()?.get(name) {
             None => return Ok(Found::Absent),
             Some(Slot::Whiteout(_)) => return Ok(Found::Hidden),
             Some(Slot::Entry(node)) => Arc::clone(node),
@@ -80,16 +80,22 @@ impl Layer for MemoryLayer {
             let last = batch.pop().map(|(name, _)| name);
             batch.clear();
             let last = last.as_ref().map(|name| name.as_name().as_bytes());
-            batch.extend(dir.0.live()?.after(last).take(BATCH).map(|(name, slot)| {
-                let listed = match slot {
-                    Slot::Whiteout(_) => Listed::Hidden,
-                    Slot::Entry(node) => Listed::Here {
-                        kind: node.kind(),
-                        inode: node.inode,
-                    },
-                };
-                (name.to_owned(), listed)
-            }));
+            batch.extend(
+                dir.0
+                    .live_entries()?
+                    .after(last)
+                    .take(BATCH)
+                    .map(|(name, slot)| {
+                        let listed = match slot {
+                            Slot::Whiteout(_) => Listed::Hidden,
+                            Slot::Entry(node) => Listed::Here {
+                                kind: node.kind(),
+                                inode: node.inode,
+                            },
+                        };
+                        (name.to_owned(), listed)
+                    }),
+            );
             if batch.is_empty() {
                 return Ok(());
             }
@@ -120,7 +126,7 @@ impl MemoryDir {
     pub(super) fn target(&self, name: Option<Name<'_>>) -> Result<Arc<Node>> {
         match name {
             Some(name) => self.0.child(name),
-            None => self.0.live().map(|_| Arc::clone(&self.0)),
+            None => self.0.live_entries().map(|_| Arc::clone(&self.0)),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Each change first makes all its checks; after the first modification nothing can fail. If a name does
 //! not hold what the engine says ([`Over`]), the call fails before any change, and no data is lost.
 
-use super::entries::{Entries, Slot, check};
+use super::entries::{Entries, Slot, check_length};
 use super::node::Node;
 use super::quota::Charge;
 use super::{MemoryDir, MemoryFile, MemoryLayer};
@@ -94,7 +94,7 @@ impl Upper for MemoryLayer {
         to: At<'_, MemoryDir>,
         over: Over,
     ) -> Result<Option<MemoryFile>> {
-        exclusive(over)?;
+        check_no_entry(over)?;
         let node = self.new_node(new)?;
         let file = writable(&node, new)?;
         self.add(&node, to, over)?;
@@ -103,7 +103,7 @@ impl Upper for MemoryLayer {
     }
 
     fn remove(&self, at: At<'_, MemoryDir>, what: Over, leave: Leave) -> Result<()> {
-        self.take_away(at, what, leave)?;
+        self.remove_entry(at, what, leave)?;
         at.dir.0.touch();
         Ok(())
     }
@@ -115,17 +115,17 @@ impl Upper for MemoryLayer {
         over: Over,
         leave: Leave,
     ) -> Result<()> {
-        check(from.name)?;
-        check(to.name)?;
+        check_length(from.name)?;
+        check_length(to.name)?;
         let _names = self.0.names.lock();
         let node = from.dir.0.child(from.name)?;
         let across = !Arc::ptr_eq(&from.dir.0, &to.dir.0);
         if across {
-            refuse_inside(&node, &to.dir.0)?;
+            check_not_inside(&node, &to.dir.0)?;
         }
-        let mut source = from.dir.0.live_mut()?;
+        let mut source = from.dir.0.live_entries_mut()?;
         let mut other = if across {
-            Some(to.dir.0.live_mut()?)
+            Some(to.dir.0.live_entries_mut()?)
         } else {
             None
         };
@@ -146,21 +146,21 @@ impl Upper for MemoryLayer {
             // It contains the source, and is locked already.
             return Err(Errno::NotEmpty.into());
         }
-        let takes_place = target.get(to.name).is_some();
+        let replaces_entry = target.get(to.name).is_some();
         let whiteout = match leave {
             Leave::Nothing => None,
-            Leave::Whiteout if takes_place => Some(Charge::force(&self.0.quota)),
+            Leave::Whiteout if replaces_entry => Some(Charge::force(&self.0.quota)),
             Leave::Whiteout => Some(Charge::take(&self.0.quota)?),
         };
-        retire(old.as_deref())?;
+        remove_replaced(old.as_deref())?;
 
         target.set(to.name, Slot::Entry(Arc::clone(&node)));
         match whiteout {
             Some(charge) => source.set(from.name, Slot::Whiteout(charge)),
             None => source.clear(from.name),
         }
-        node.adopt(&to.dir.0);
-        node.renamed();
+        node.set_parent(&to.dir.0);
+        node.name_changed();
         from.dir.0.touch();
         if across {
             to.dir.0.touch();
@@ -169,14 +169,14 @@ impl Upper for MemoryLayer {
     }
 
     fn link(&self, from: At<'_, MemoryDir>, to: At<'_, MemoryDir>, over: Over) -> Result<()> {
-        exclusive(over)?;
+        check_no_entry(over)?;
         self.add_link(from, to, over)?;
         to.dir.0.touch();
         Ok(())
     }
 
     fn set_opaque(&self, dir: &MemoryDir) -> Result<()> {
-        dir.0.live_mut()?.opaque = true;
+        dir.0.live_entries_mut()?.opaque = true;
         Ok(())
     }
 
@@ -209,7 +209,7 @@ impl Upper for MemoryLayer {
     }
 
     fn sync_dir(&self, dir: &MemoryDir) -> Result<()> {
-        dir.0.live().map(|_| ())
+        dir.0.live_entries().map(|_| ())
     }
 
     fn sync_all(&self) -> Result<()> {
@@ -243,13 +243,13 @@ impl MemoryLayer {
         over: Over,
         another: Option<Charge>,
     ) -> Result<()> {
-        check(to.name)?;
+        check_length(to.name)?;
         let _names = (over == Over::EmptyDir).then(|| self.0.names.lock());
-        let mut entries = to.dir.0.live_mut()?;
+        let mut entries = to.dir.0.live_entries_mut()?;
         let old = entries.replaceable(to.name, over)?;
-        retire(old.as_deref())?;
-        node.linked(another)?;
-        node.adopt(&to.dir.0);
+        remove_replaced(old.as_deref())?;
+        node.link_added(another)?;
+        node.set_parent(&to.dir.0);
         entries.set(to.name, Slot::Entry(Arc::clone(node)));
         Ok(())
     }
@@ -271,14 +271,14 @@ impl MemoryLayer {
 
     /// Adds a whiteout. The directory's times do not change.
     pub(super) fn add_whiteout(&self, at: At<'_, MemoryDir>) -> Result<()> {
-        self.take_away(at, Over::Nothing, Leave::Whiteout)
+        self.remove_entry(at, Over::Nothing, Leave::Whiteout)
     }
 
     /// As [`Upper::remove`]. The directory's times do not change.
-    fn take_away(&self, at: At<'_, MemoryDir>, what: Over, leave: Leave) -> Result<()> {
-        check(at.name)?;
+    fn remove_entry(&self, at: At<'_, MemoryDir>, what: Over, leave: Leave) -> Result<()> {
+        check_length(at.name)?;
         let _names = (what == Over::EmptyDir).then(|| self.0.names.lock());
-        let mut entries = at.dir.0.live_mut()?;
+        let mut entries = at.dir.0.live_entries_mut()?;
         let old = entries.replaceable(at.name, what)?;
         if old.is_none() && matches!(what, Over::File | Over::EmptyDir) {
             return Err(Errno::NoEntry.into());
@@ -288,7 +288,7 @@ impl MemoryLayer {
             (Leave::Whiteout, None) => Some(Charge::take(&self.0.quota)?),
             (Leave::Whiteout, Some(Slot::Entry(_))) => Some(Charge::force(&self.0.quota)),
         };
-        retire(old.as_deref())?;
+        remove_replaced(old.as_deref())?;
         match (leave, whiteout) {
             (Leave::Nothing, _) => entries.clear(at.name),
             (Leave::Whiteout, Some(charge)) => entries.set(at.name, Slot::Whiteout(charge)),
@@ -316,18 +316,18 @@ impl Entries {
 /// Removes a replaced node from use: the last step of a change that can fail.
 ///
 /// Preconditions: the directory of `old` is locked; if it is a directory, `Tree::names` is held.
-fn retire(old: Option<&Node>) -> Result<()> {
+fn remove_replaced(old: Option<&Node>) -> Result<()> {
     let Some(old) = old else {
         return Ok(());
     };
     if old.is_dir() {
         old.remove_dir_locked()?;
     }
-    old.unlinked();
+    old.link_removed();
     Ok(())
 }
 
-fn exclusive(over: Over) -> Result<()> {
+fn check_no_entry(over: Over) -> Result<()> {
     match over {
         Over::Nothing | Over::Whiteout => Ok(()),
         Over::File | Over::EmptyDir => Err(Errno::Exist.into()),
@@ -337,7 +337,7 @@ fn exclusive(over: Over) -> Result<()> {
 /// Fails if `to` lies in the directory `node`: a directory moved into itself would be unreachable.
 ///
 /// Preconditions: `Tree::names` is held.
-fn refuse_inside(node: &Arc<Node>, to: &Arc<Node>) -> Result<()> {
+fn check_not_inside(node: &Arc<Node>, to: &Arc<Node>) -> Result<()> {
     if !node.is_dir() {
         return Ok(());
     }

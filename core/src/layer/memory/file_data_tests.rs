@@ -1,6 +1,6 @@
-//! Tests of [`Data`] against a model: a `Vec<u8>`.
+//! Tests of [`FileData`] against a model: a `Vec<u8>`.
 
-use super::data::{Data, MAX_FILE_SIZE};
+use super::file_data::{FileData, MAX_FILE_SIZE};
 use super::quota::Quota;
 use crate::error::Errno;
 use proptest::prelude::*;
@@ -70,7 +70,7 @@ fn filled(seed: u8, length: usize) -> Vec<u8> {
         .collect()
 }
 
-fn write(data: &mut Data, model: &mut Model, at: usize, part: &[u8], room: u64) {
+fn write(data: &mut FileData, model: &mut Model, at: usize, part: &[u8], room: u64) {
     let offset = model.base + at as u64;
     match data.write(part, offset) {
         Ok(done) => {
@@ -94,7 +94,7 @@ fn write(data: &mut Data, model: &mut Model, at: usize, part: &[u8], room: u64) 
     }
 }
 
-fn check(data: &Data, model: &Model, quota: &Quota) {
+fn check(data: &FileData, model: &Model, quota: &Quota) {
     let end = model.base + model.bytes.len() as u64;
     assert_eq!(data.size(), end);
     assert_eq!(quota.usage().bytes, data.allocated());
@@ -139,7 +139,7 @@ proptest! {
         ops in prop::collection::vec(op(), 1..40),
     ) {
         let quota = Arc::new(Quota::new(room, 1));
-        let mut data = Data::new(Arc::clone(&quota));
+        let mut data = FileData::new(Arc::clone(&quota));
         data.set_size(base).unwrap();
         let mut model = Model { base, bytes: Vec::new() };
         for op in ops {
@@ -177,7 +177,7 @@ proptest! {
 #[test]
 fn a_dropped_file_returns_all_its_quota() {
     let quota = Arc::new(Quota::new(1 << 30, 1));
-    let mut data = Data::new(Arc::clone(&quota));
+    let mut data = FileData::new(Arc::clone(&quota));
     data.write(&filled(1, 100_000), 0).unwrap();
     data.write(&filled(1, 1), 1 << 50).unwrap();
     assert!(quota.usage().bytes >= 100_001);
@@ -189,7 +189,7 @@ fn a_dropped_file_returns_all_its_quota() {
 fn a_small_file_takes_the_pages_that_it_fills() {
     for (length, stored) in [(1, 4096), (4096, 4096), (4097, 8192), (33_000, 36_864)] {
         let quota = Arc::new(Quota::new(u64::MAX, 1));
-        let mut data = Data::new(Arc::clone(&quota));
+        let mut data = FileData::new(Arc::clone(&quota));
         data.write(&filled(1, length), 0).unwrap();
         assert_eq!(quota.usage().bytes, stored, "{length}");
     }
@@ -198,7 +198,7 @@ fn a_small_file_takes_the_pages_that_it_fills() {
 #[test]
 fn a_file_grown_byte_by_byte_is_reallocated_only_a_few_times() {
     let quota = Arc::new(Quota::new(u64::MAX, 1));
-    let mut data = Data::new(Arc::clone(&quota));
+    let mut data = FileData::new(Arc::clone(&quota));
     let mut steps = std::collections::BTreeSet::new();
     for offset in 0..65_536 {
         data.write(b"x", offset).unwrap();

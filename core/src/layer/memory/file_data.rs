@@ -1,7 +1,7 @@
-//! [`Data`]: the sparse content of a file, in chunks of 64 KiB. Sequential reads and writes take little more
-//! time than a copy.
+//! [`FileData`]: the sparse content of a file. Sequential reads and writes take little more time than a
+//! copy.
 //!
-//! A file is a map of chunks. A chunk exists only where something was written, and stores only the bytes
+//! A file is a map of chunks of 64 KiB. A chunk exists only where something was written, and stores only the bytes
 //! up to the last one written: the rest reads as zeroes. So a small file takes the pages that it fills, a
 //! large one few allocations, and a byte written at 2^40 one chunk.
 
@@ -23,7 +23,7 @@ pub(super) const MAX_FILE_SIZE: u64 = i64::MAX as u64;
 
 /// The content of one file.
 #[derive(Debug)]
-pub(super) struct Data {
+pub(super) struct FileData {
     /// By offset divided by [`CHUNK`]. No chunk is empty, and none reaches past `size`.
     chunks: BTreeMap<u64, Chunk>,
     size: u64,
@@ -39,7 +39,7 @@ struct Chunk {
     stored: usize,
 }
 
-impl Data {
+impl FileData {
     pub(super) fn new(quota: Arc<Quota>) -> Self {
         Self {
             chunks: BTreeMap::new(),
@@ -138,10 +138,10 @@ impl Data {
             let past = self.chunks.split_off(&size.div_ceil(CHUNK as u64));
             let mut freed: usize = past.values().map(|chunk| chunk.stored).sum();
             if let Some(last) = self.chunks.get_mut(&index(size)) {
-                freed += last.cut((size % CHUNK as u64) as usize);
+                freed += last.truncate((size % CHUNK as u64) as usize);
             }
             self.allocated -= freed as u64;
-            self.quota.give_bytes(freed as u64);
+            self.quota.return_bytes(freed as u64);
         }
         self.size = size;
         Ok(())
@@ -164,9 +164,9 @@ impl Data {
     }
 }
 
-impl Drop for Data {
+impl Drop for FileData {
     fn drop(&mut self) {
-        self.quota.give_bytes(self.allocated);
+        self.quota.return_bytes(self.allocated);
     }
 }
 
@@ -181,16 +181,16 @@ impl Chunk {
         // large pieces, such as a copy, takes no more than it needs; nor does one in a full layer.
         let ample = exact.max(self.stored * 2).min(CHUNK);
         let mut more = ample - self.stored;
-        if let Err(full) = quota.take_bytes(more as u64) {
+        if let Err(full) = quota.charge_bytes(more as u64) {
             if ample == exact {
                 return Err(full);
             }
             more = exact - self.stored;
-            quota.take_bytes(more as u64)?;
+            quota.charge_bytes(more as u64)?;
         }
         let room = self.stored + more - self.bytes.len();
         if self.bytes.try_reserve_exact(room).is_err() {
-            quota.give_bytes(more as u64);
+            quota.return_bytes(more as u64);
             return Err(Errno::InsufficientMemory.into());
         }
         self.stored += more;
@@ -209,7 +209,7 @@ impl Chunk {
     }
 
     /// Truncates to `length`. Returns the number of bytes to return to the quota.
-    fn cut(&mut self, length: usize) -> usize {
+    fn truncate(&mut self, length: usize) -> usize {
         self.bytes.truncate(length);
         let keep = self.bytes.len().next_multiple_of(PAGE);
         let freed = self.stored - keep;
