@@ -1,6 +1,6 @@
 //! [`LiveDir`]: a directory of a live mount. Each method calls the file that has the operation.
 
-use super::stat::{self, Place};
+use super::stat::{self, FileId};
 use super::{Mount, change, from_io, list, open, read_only, times};
 use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Error, Result};
@@ -21,15 +21,15 @@ struct Inner {
     /// The directory: a handle that can be listed, or an `O_PATH` handle.
     file: File,
     /// Its device and inode number, from the first query on.
-    place: OnceLock<Place>,
+    file_id: OnceLock<FileId>,
     mount: Arc<Mount>,
 }
 
 impl LiveDir {
-    pub(super) fn new(file: File, place: Option<Place>, mount: Arc<Mount>) -> Self {
+    pub(super) fn new(file: File, file_id: Option<FileId>, mount: Arc<Mount>) -> Self {
         Self(Arc::new(Inner {
             file,
-            place: place.map(OnceLock::from).unwrap_or_default(),
+            file_id: file_id.map(OnceLock::from).unwrap_or_default(),
             mount,
         }))
     }
@@ -47,12 +47,12 @@ impl LiveDir {
     }
 
     /// The device and inode number. They never change, even if the directory is renamed or removed.
-    pub(super) fn place(&self) -> Result<Place> {
-        if let Some(place) = self.0.place.get() {
-            return Ok(*place);
+    pub(super) fn file_id(&self) -> Result<FileId> {
+        if let Some(file_id) = self.0.file_id.get() {
+            return Ok(*file_id);
         }
-        let place = Place::of(&stat::of_file(self.file())?);
-        Ok(*self.0.place.get_or_init(|| place))
+        let file_id = FileId::of(&stat::of_file(self.file())?);
+        Ok(*self.0.file_id.get_or_init(|| file_id))
     }
 
     pub(crate) fn is_writable(&self) -> bool {
@@ -70,7 +70,7 @@ impl LiveDir {
 
     pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
         let meta = stat::of_path(self.file(), path, follow)?;
-        Ok(stat::shown(&meta))
+        Ok(stat::to_stat(&meta))
     }
 
     pub(crate) fn stat_and_identity_at(
@@ -79,33 +79,33 @@ impl LiveDir {
         follow: bool,
     ) -> Result<(Stat, Identity)> {
         let meta = stat::of_path(self.file(), path, follow)?;
-        Ok((stat::shown(&meta), Place::of(&meta).identity(self.key())))
+        Ok((stat::to_stat(&meta), FileId::of(&meta).identity(self.key())))
     }
 
     pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
         let meta = stat::of_path(self.file(), path, follow)?;
-        Ok(Place::of(&meta).identity(self.key()))
+        Ok(FileId::of(&meta).identity(self.key()))
     }
 
     pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
         if times.is_noop() || !self.is_writable() {
             stat::of_path(self.file(), path, follow)?;
-            return self.unless_read_only(times);
+            return self.check_times_allowed(times);
         }
         times::of_path(self.file(), path, follow, times)
     }
 
-    fn unless_read_only(&self, times: SetTimes) -> Result<()> {
+    fn check_times_allowed(&self, times: SetTimes) -> Result<()> {
         if times.is_noop() || self.is_writable() {
             return Ok(());
         }
-        Err(super::refused())
+        Err(super::read_only_error())
     }
 
     pub(crate) fn create_directory_at(&self, path: &str) -> Result<()> {
         if !self.is_writable() {
             read_only::create_directory(self, path)?;
-            return Err(super::refused());
+            return Err(super::read_only_error());
         }
         change::create_directory(self, path)
     }
@@ -113,7 +113,7 @@ impl LiveDir {
     pub(crate) fn remove_directory_at(&self, path: &str) -> Result<()> {
         if !self.is_writable() {
             read_only::remove_directory(self, path)?;
-            return Err(super::refused());
+            return Err(super::read_only_error());
         }
         change::remove_directory(self, path)
     }
@@ -121,7 +121,7 @@ impl LiveDir {
     pub(crate) fn unlink_file_at(&self, path: &str) -> Result<()> {
         if !self.is_writable() {
             read_only::unlink_file(self, path)?;
-            return Err(super::refused());
+            return Err(super::read_only_error());
         }
         change::unlink_file(self, path)
     }
@@ -129,7 +129,7 @@ impl LiveDir {
     pub(crate) fn symlink_at(&self, target: &str, path: &str) -> Result<()> {
         if !self.is_writable() {
             read_only::symlink(self, target, path)?;
-            return Err(super::refused());
+            return Err(super::read_only_error());
         }
         change::symlink(self, target, path)
     }
@@ -147,7 +147,7 @@ impl LiveDir {
     pub(crate) fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
         if !self.is_writable() || !new_dir.is_writable() {
             read_only::link(self, path, new_dir, new_path)?;
-            return Err(super::refused());
+            return Err(super::read_only_error());
         }
         change::link(self, path, new_dir, new_path)
     }
@@ -155,7 +155,7 @@ impl LiveDir {
     pub(crate) fn rename_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
         if !self.is_writable() || !new_dir.is_writable() {
             read_only::rename(self, path, new_dir, new_path)?;
-            return Err(super::refused());
+            return Err(super::read_only_error());
         }
         change::rename(self, path, new_dir, new_path)
     }
@@ -167,16 +167,16 @@ impl LiveDir {
     pub(crate) fn stat(&self) -> Result<Stat> {
         let meta = stat::of_file(self.file())?;
         // WASI 0.1 asks for the identity next, which then takes no system call.
-        self.0.place.get_or_init(|| Place::of(&meta));
-        Ok(stat::shown(&meta))
+        self.0.file_id.get_or_init(|| FileId::of(&meta));
+        Ok(stat::to_stat(&meta))
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {
-        Ok(self.place()?.identity(self.key()))
+        Ok(self.file_id()?.identity(self.key()))
     }
 
     pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
-        self.unless_read_only(times)?;
+        self.check_times_allowed(times)?;
         times::of_file(self.file(), times)
     }
 

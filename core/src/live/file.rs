@@ -1,6 +1,6 @@
 //! [`LiveFile`]: an open file of a live mount. Each method is one system call on the caller's buffer.
 
-use super::stat::{self, Place};
+use super::stat::{self, FileId};
 use super::{Mount, times};
 use crate::descriptor::not_open_for;
 use crate::descriptors::guests::Handle;
@@ -24,7 +24,7 @@ pub struct LiveFile(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     file: File,
-    place: Place,
+    file_id: FileId,
     mount: Arc<Mount>,
     readable: bool,
     writable: bool,
@@ -35,14 +35,14 @@ struct Inner {
 impl LiveFile {
     pub(super) fn new(
         file: File,
-        place: Place,
+        file_id: FileId,
         mount: Arc<Mount>,
         readable: bool,
         writable: bool,
     ) -> Self {
         Self(Arc::new(Inner {
             file,
-            place,
+            file_id,
             mount,
             readable,
             writable,
@@ -103,22 +103,22 @@ impl LiveFile {
 
     pub(crate) fn set_size(&self, size: u64) -> Result<()> {
         if self.0.mount.read_only {
-            return Err(super::refused());
+            return Err(super::read_only_error());
         }
         rustix::fs::ftruncate(&self.0.file, size).map_err(from_errno)
     }
 
     pub(crate) fn stat(&self) -> Result<Stat> {
-        Ok(stat::shown(&stat::of_file(&self.0.file)?))
+        Ok(stat::to_stat(&stat::of_file(&self.0.file)?))
     }
 
     pub(crate) fn identity(&self) -> Result<Identity> {
-        Ok(self.0.place.identity(&self.0.mount.key))
+        Ok(self.0.file_id.identity(&self.0.mount.key))
     }
 
     pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
         if self.0.mount.read_only && !times.is_noop() {
-            return Err(super::refused());
+            return Err(super::read_only_error());
         }
         times::of_file(&self.0.file, times)
     }

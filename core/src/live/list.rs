@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 pub(super) fn list(dir: &LiveDir) -> Result<Arc<Listing>> {
-    let device = dir.place()?.device;
+    let device = dir.file_id()?.device;
     let mut entries = Own::charged(dir.mount().listing_bytes.charge());
     let mut has_room = true;
     list::list(dir.file().as_fd(), &mut |name, kind, inode| {

@@ -146,7 +146,7 @@ fn host_path(file: &File) -> Option<String> {
 }
 
 /// The error of a change that the mount refuses.
-fn refused() -> Error {
+fn read_only_error() -> Error {
     Error::because(Errno::ReadOnly, || "the directory is mounted read-only")
         .with_remedy(|| "mount it without `::ro` (`FsPerms::ReadWrite`)")
 }

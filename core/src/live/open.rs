@@ -2,7 +2,7 @@
 
 use super::dir::LiveDir;
 use super::file::LiveFile;
-use super::stat::{self, Place};
+use super::stat::{self, FileId};
 use super::{from_io, read_only};
 use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Error, Result};
@@ -24,7 +24,7 @@ pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened>
     let read = how.read || !how.write;
     if write && !dir.is_writable() {
         read_only::open(dir, path, how)?;
-        return Err(super::refused());
+        return Err(super::read_only_error());
     }
 
     let mut options = OpenOptions::new();
@@ -47,15 +47,15 @@ pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened>
     })?;
 
     let meta = stat::of_file(&file)?;
-    let place = Place::of(&meta);
+    let file_id = FileId::of(&meta);
     match meta.kind {
         Kind::Dir => {
-            let dir = LiveDir::new(file, Some(place), dir.mount().clone());
+            let dir = LiveDir::new(file, Some(file_id), dir.mount().clone());
             Ok(Opened::Dir(dir.into()))
         }
         _ if how.directory => Err(Errno::NotDirectory.into()),
         Kind::File => {
-            let file = LiveFile::new(file, place, dir.mount().clone(), read, write);
+            let file = LiveFile::new(file, file_id, dir.mount().clone(), read, write);
             Ok(Opened::File(file.into()))
         }
         _ => Err(unsupported()),

@@ -2,13 +2,13 @@
 
 /// Whether `path` is a single name in the directory itself: looking it up needs no sandbox, as long as
 /// a symbolic link is not followed.
-pub(super) fn is_one_name(path: &str) -> bool {
+pub(super) fn is_single_name(path: &str) -> bool {
     !path.contains('/') && !matches!(path, "" | "." | "..")
 }
 
 /// Whether `path` does not end in a name but in `/`, `.` or `..`. Such a path refers to a directory, and
 /// never to an entry that could be created or removed.
-pub(super) fn ends_in_no_name(path: &str) -> bool {
+pub(super) fn ends_without_name(path: &str) -> bool {
     matches!(path.rsplit('/').next(), None | Some("" | "." | ".."))
 }
 
@@ -23,7 +23,7 @@ pub(super) fn without_slashes(path: &str) -> &str {
 /// The directory that holds the entry at `path`. `None` if it is the directory that the path is relative
 /// to.
 pub(super) fn parent(path: &str) -> Option<&str> {
-    if ends_in_no_name(path) {
+    if ends_without_name(path) {
         return Some(path);
     }
     path.rfind('/').map(|slash| &path[..=slash])
@@ -36,10 +36,10 @@ mod tests {
     #[test]
     fn only_a_bare_name_is_a_single_name() {
         for yes in ["a", "...", ".a", "a b"] {
-            assert!(is_one_name(yes), "{yes}");
+            assert!(is_single_name(yes), "{yes}");
         }
         for no in ["", ".", "..", "a/", "/a", "a/b", "/"] {
-            assert!(!is_one_name(no), "{no}");
+            assert!(!is_single_name(no), "{no}");
         }
     }
 

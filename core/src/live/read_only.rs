@@ -7,8 +7,8 @@
 //! `exist`.
 
 use super::dir::LiveDir;
-use super::path::{ends_in_no_name, parent, without_slashes};
-use super::stat::{self, Place};
+use super::path::{ends_without_name, parent, without_slashes};
+use super::stat::{self, FileId};
 use super::{from_io, list};
 use crate::descriptor::OpenHow;
 use crate::descriptors::is_exhausted;
@@ -28,13 +28,13 @@ pub(super) fn open(dir: &LiveDir, path: &str, how: OpenHow) -> Result<()> {
     let exclusive = how.create && how.exclusive;
     let follow = how.follow && !exclusive;
     let path = if how.create && follow {
-        followed(dir, path)?
+        follow_links(dir, path)?
     } else {
         Cow::Borrowed(path)
     };
-    if how.create && path.ends_with('/') && !ends_in_no_name(without_slashes(&path)) {
+    if how.create && path.ends_with('/') && !ends_without_name(without_slashes(&path)) {
         // The kernel goes no further: a file cannot be created at such a name.
-        parent_exists(dir, without_slashes(&path))?;
+        check_parent(dir, without_slashes(&path))?;
         return Err(Errno::IsDirectory.into());
     }
     match stat::of_path(dir.file(), &path, follow) {
@@ -46,14 +46,14 @@ pub(super) fn open(dir: &LiveDir, path: &str, how: OpenHow) -> Result<()> {
             Kind::File => Ok(()),
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => Err(unsupported()),
         },
-        Err(error) if error.is_not_found() && how.create => parent_exists(dir, &path),
+        Err(error) if error.is_not_found() && how.create => check_parent(dir, &path),
         Err(error) => Err(error),
     }
 }
 
 /// The path at which a file at `path` would be created: follows symbolic links in the last component, each
 /// relative to its own directory. A path that ends in a slash is returned as it is.
-fn followed<'a>(dir: &LiveDir, path: &'a str) -> Result<Cow<'a, str>> {
+fn follow_links<'a>(dir: &LiveDir, path: &'a str) -> Result<Cow<'a, str>> {
     let mut path = Cow::Borrowed(path);
     for _ in 0..LINK_HOPS {
         if path.ends_with('/') {
@@ -83,7 +83,7 @@ fn followed<'a>(dir: &LiveDir, path: &'a str) -> Result<Cow<'a, str>> {
 }
 
 pub(super) fn create_directory(dir: &LiveDir, path: &str) -> Result<()> {
-    new_name(dir, without_slashes(path))
+    check_creatable(dir, without_slashes(path))
 }
 
 pub(super) fn symlink(dir: &LiveDir, target: &str, path: &str) -> Result<()> {
@@ -93,11 +93,11 @@ pub(super) fn symlink(dir: &LiveDir, target: &str, path: &str) -> Result<()> {
             || "WASI makes no links to absolute paths",
         ));
     }
-    parent_exists(dir, path)?;
+    check_parent(dir, path)?;
     if target.is_empty() {
         return Err(Errno::NoEntry.into());
     }
-    new_name(dir, path)
+    check_creatable(dir, path)
 }
 
 pub(super) fn remove_directory(dir: &LiveDir, path: &str) -> Result<()> {
@@ -105,10 +105,10 @@ pub(super) fn remove_directory(dir: &LiveDir, path: &str) -> Result<()> {
     if meta.kind != Kind::Dir {
         return Err(Errno::NotDirectory.into());
     }
-    if ends_in_no_name(path) {
+    if ends_without_name(path) {
         return Err(Errno::Invalid.into());
     }
-    empty(dir, path)
+    check_empty(dir, path)
 }
 
 pub(super) fn unlink_file(dir: &LiveDir, path: &str) -> Result<()> {
@@ -120,10 +120,10 @@ pub(super) fn unlink_file(dir: &LiveDir, path: &str) -> Result<()> {
 }
 
 pub(super) fn link(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &str) -> Result<()> {
-    parent_exists(dir, path)?;
-    parent_exists(new_dir, new_path)?;
+    check_parent(dir, path)?;
+    check_parent(new_dir, new_path)?;
     let source = stat::of_path(dir.file(), path, false)?;
-    new_name(new_dir, new_path)?;
+    check_creatable(new_dir, new_path)?;
     if source.kind == Kind::Dir {
         return Err(Errno::NotPermitted.into());
     }
@@ -133,9 +133,9 @@ pub(super) fn link(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &str)
 pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &str) -> Result<()> {
     let demands_dir = path.ends_with('/') || new_path.ends_with('/');
     let (path, new_path) = (without_slashes(path), without_slashes(new_path));
-    parent_exists(dir, path)?;
-    parent_exists(new_dir, new_path)?;
-    if ends_in_no_name(path) || ends_in_no_name(new_path) {
+    check_parent(dir, path)?;
+    check_parent(new_dir, new_path)?;
+    if ends_without_name(path) || ends_without_name(new_path) {
         return Err(Errno::Busy.into());
     }
     let source = stat::of_path(dir.file(), path, false)?;
@@ -149,33 +149,33 @@ pub(super) fn rename(dir: &LiveDir, path: &str, new_dir: &LiveDir, new_path: &st
     if demands_dir && !is_dir {
         return Err(Errno::NotDirectory.into());
     }
-    if is_dir && is_above(Place::of(&source), new_dir, new_path)? {
+    if is_dir && is_above(FileId::of(&source), new_dir, new_path)? {
         return Err(Errno::Invalid.into());
     }
     let Some(target) = target else {
         return Ok(());
     };
-    if Place::of(&target) == Place::of(&source) {
+    if FileId::of(&target) == FileId::of(&source) {
         return Ok(());
     }
     let onto_dir = target.kind == Kind::Dir;
-    if onto_dir && is_above(Place::of(&target), dir, path)? {
+    if onto_dir && is_above(FileId::of(&target), dir, path)? {
         return Err(Errno::NotEmpty.into());
     }
     match (is_dir, onto_dir) {
         (true, false) => Err(Errno::NotDirectory.into()),
         (false, true) => Err(Errno::IsDirectory.into()),
-        (true, true) => empty(new_dir, new_path),
+        (true, true) => check_empty(new_dir, new_path),
         (false, false) => Ok(()),
     }
 }
 
 /// Whether the directory `above` contains `path`, at any depth.
-fn is_above(above: Place, dir: &LiveDir, path: &str) -> Result<bool> {
+fn is_above(above: FileId, dir: &LiveDir, path: &str) -> Result<bool> {
     let mut at = stat::open_path(dir.file(), parent(path).unwrap_or("."), true)?;
-    let mut place = Place::of(&stat::of_file(&at)?);
+    let mut file_id = FileId::of(&stat::of_file(&at)?);
     loop {
-        if place == above {
+        if file_id == above {
             return Ok(true);
         }
         // Above the mount's root there may be directories that cannot be searched. Only their device and
@@ -187,25 +187,25 @@ fn is_above(above: Place, dir: &LiveDir, path: &str) -> Result<bool> {
             Err(_) => return Ok(false),
         };
         at = up.into();
-        let parent = Place::of(&stat::of_file(&at)?);
-        if parent == place {
+        let parent = FileId::of(&stat::of_file(&at)?);
+        if parent == file_id {
             return Ok(false);
         }
-        place = parent;
+        file_id = parent;
     }
 }
 
 /// Checks that a file could be created at `path`.
-fn new_name(dir: &LiveDir, path: &str) -> Result<()> {
+fn check_creatable(dir: &LiveDir, path: &str) -> Result<()> {
     match stat::of_path(dir.file(), path, false) {
         Ok(_) => Err(Errno::Exist.into()),
-        Err(error) if error.is_not_found() => parent_exists(dir, path),
+        Err(error) if error.is_not_found() => check_parent(dir, path),
         Err(error) => Err(error),
     }
 }
 
 /// Checks that the directory that would hold the entry at `path` exists.
-fn parent_exists(dir: &LiveDir, path: &str) -> Result<()> {
+fn check_parent(dir: &LiveDir, path: &str) -> Result<()> {
     if path.is_empty() {
         return Err(Errno::NoEntry.into());
     }
@@ -224,7 +224,7 @@ fn parent_exists(dir: &LiveDir, path: &str) -> Result<()> {
 }
 
 /// Checks that the directory at `path` is empty.
-fn empty(dir: &LiveDir, path: &str) -> Result<()> {
+fn check_empty(dir: &LiveDir, path: &str) -> Result<()> {
     let target = stat::open_path(dir.file(), path, false)?;
     match list::is_empty(&target) {
         Ok(true) => Ok(()),

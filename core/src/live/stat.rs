@@ -1,7 +1,7 @@
 //! `stat` on a live mount: one system call for a name, three for a path.
 
 use super::from_io;
-use super::path::is_one_name;
+use super::path::is_single_name;
 use crate::error::Result;
 use crate::identity::IdentityKey;
 use crate::meta::{Identity, Kind, Meta, Stat};
@@ -14,12 +14,12 @@ use std::os::fd::AsFd;
 
 /// The device and inode number of a file on the host, from which its identity is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FileId {
     pub(super) device: u64,
     pub(super) inode: u64,
 }
 
-impl Place {
+impl FileId {
     pub(super) fn of(meta: &Meta) -> Self {
         Self {
             device: meta.device,
@@ -39,7 +39,7 @@ pub(super) fn of_file(file: &File) -> Result<Meta> {
 
 /// The metadata of the file at `path`.
 pub(super) fn of_path(start: &File, path: &str, follow: bool) -> Result<Meta> {
-    if is_one_name(path) {
+    if is_single_name(path) {
         // If it is not a symbolic link, following links makes no difference.
         let meta = meta(start.as_fd(), Some(Name::new(path.as_bytes())?))?;
         if !follow || meta.kind != Kind::Symlink {
@@ -69,7 +69,7 @@ pub(super) fn following(follow: bool) -> FollowSymlinks {
 }
 
 /// The metadata that a guest sees.
-pub(super) fn shown(meta: &Meta) -> Stat {
+pub(super) fn to_stat(meta: &Meta) -> Stat {
     Stat {
         kind: meta.kind,
         size: meta.size,

@@ -1,6 +1,6 @@
 //! Setting times without opening the file for reading or writing.
 
-use super::path::is_one_name;
+use super::path::is_single_name;
 use super::stat;
 use crate::error::Result;
 use crate::meta::SetTimes;
@@ -13,7 +13,7 @@ use std::os::fd::AsRawFd;
 
 /// `utimensat` on a path.
 pub(super) fn of_path(start: &File, path: &str, follow: bool, times: SetTimes) -> Result<()> {
-    if !follow && is_one_name(path) {
+    if !follow && is_single_name(path) {
         let times = timestamps(times)?;
         return rustix::fs::utimensat(start, path, &times, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(from_errno);

@@ -260,7 +260,7 @@ impl OverlayBuilder {
 fn use_upper(upper: &dyn AnyUpper) -> Result<Option<InUse>> {
     let place = upper.place()?;
     place
-        .map(|place| registry::take(&place, Role::Upper, upper.label()))
+        .map(|place| registry::register(&place, Role::Upper, upper.label()))
         .transpose()
 }
 

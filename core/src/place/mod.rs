@@ -8,7 +8,7 @@
 pub(crate) mod registry;
 
 #[cfg(feature = "dir")]
-use crate::plain::dir::place::{DirPlace, LazyMounts, Walks};
+use crate::plain::dir::location::{AncestorWalks, DirLocation, LazyMounts};
 use std::fmt;
 #[cfg(feature = "dir")]
 use std::sync::Arc;
@@ -25,7 +25,7 @@ enum Stored {
     /// Storage that cannot contain another tree.
     Unique(u64),
     #[cfg(feature = "dir")]
-    Dir(Arc<DirPlace>),
+    Dir(Arc<DirLocation>),
 }
 
 /// The relation of one place to another.
@@ -60,7 +60,7 @@ impl Place {
     /// `no-entry` for a directory that was removed; those of the system.
     #[cfg(feature = "dir")]
     pub fn of_dir(dir: impl std::os::fd::AsFd, crosses_mounts: bool) -> crate::Result<Self> {
-        let place = DirPlace::of(dir.as_fd(), crosses_mounts)?;
+        let place = DirLocation::of(dir.as_fd(), crosses_mounts)?;
         Ok(Self(Stored::Dir(Arc::new(place))))
     }
 
@@ -70,7 +70,7 @@ impl Place {
         dir: &Arc<std::os::fd::OwnedFd>,
         crosses_mounts: bool,
     ) -> crate::Result<Self> {
-        let place = DirPlace::of_open(dir, crosses_mounts)?;
+        let place = DirLocation::of_open(dir, crosses_mounts)?;
         Ok(Self(Stored::Dir(Arc::new(place))))
     }
 
@@ -91,7 +91,7 @@ impl Place {
     #[cfg(feature = "native")]
     pub(crate) fn resolve(places: &[Self]) -> crate::Result<()> {
         #[cfg(feature = "dir")]
-        let mut walks = Walks::default();
+        let mut walks = AncestorWalks::default();
         places.iter().try_for_each(|place| match &place.0 {
             Stored::Unique(_) => Ok(()),
             #[cfg(feature = "dir")]

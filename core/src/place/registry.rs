@@ -6,7 +6,7 @@
 use super::{Place, Relation, Stored};
 use crate::error::{Errno, Error, Result};
 #[cfg(feature = "dir")]
-use crate::plain::dir::place::LazyMounts;
+use crate::plain::dir::location::LazyMounts;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -68,13 +68,13 @@ impl LazyMounts {
 /// # Errors
 /// `busy` if it shares storage with a layer in use and either of the two is an upper; `mfile` if
 /// the process has no descriptor left for the comparison; those of the system.
-pub(crate) fn take(place: &Place, role: Role, label: &str) -> Result<InUse> {
+pub(crate) fn register(place: &Place, role: Role, label: &str) -> Result<InUse> {
     let key = key(place);
     let mounts = LazyMounts::default();
     let mut in_use = loop {
         let in_use = lock_to_compare(place, role)?;
         let conflict = conflict(&in_use, place, key, role, &mounts);
-        let refused = conflict.map(|(relation, other)| refused(role, relation, other));
+        let refused = conflict.map(|(relation, other)| in_use_error(role, relation, other));
         if mounts.is_missing() {
             drop(in_use);
             mounts.read()?;
@@ -192,7 +192,7 @@ fn conflict<'a>(
     }
 }
 
-fn refused(role: Role, relation: Relation, other: &Entry) -> Error {
+fn in_use_error(role: Role, relation: Relation, other: &Entry) -> Error {
     let label = &other.label;
     let message = match role {
         Role::Upper if other.uppers > 0 => format!(
@@ -218,9 +218,9 @@ mod tests {
     #[test]
     fn a_place_is_free_once_its_last_user_is_dropped() {
         let place = Place::unique();
-        let lower = take(&place, Role::Lower, "one").unwrap();
-        let again = take(&place, Role::Lower, "two").unwrap();
-        let upper = || take(&place.clone(), Role::Upper, "three");
+        let lower = register(&place, Role::Lower, "one").unwrap();
+        let again = register(&place, Role::Lower, "two").unwrap();
+        let upper = || register(&place.clone(), Role::Upper, "three");
         let error = upper().unwrap_err();
         assert_eq!(error.errno(), Errno::Busy);
         let message = error.to_string();
@@ -233,7 +233,7 @@ mod tests {
         drop(again);
         let held = upper().unwrap();
         assert!(upper().is_err());
-        assert!(take(&place, Role::Lower, "four").is_err());
+        assert!(register(&place, Role::Lower, "four").is_err());
         drop(held);
         let key = key(&place);
         assert!(!lock().contains_key(&key));

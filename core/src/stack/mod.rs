@@ -182,7 +182,7 @@ fn use_layers(layers: &[Arc<dyn AnyLayer>]) -> Result<Vec<InUse>> {
     for layer in layers {
         let take = || {
             let place = layer.place()?;
-            let taken = place.map(|place| registry::take(&place, Role::Lower, layer.label()));
+            let taken = place.map(|place| registry::register(&place, Role::Lower, layer.label()));
             let taken = taken.transpose()?;
             layer.mount_lower()?;
             Ok(taken)

@@ -186,7 +186,7 @@ fn crash(place: Place<'_>, plan: &[Call]) -> bool {
         let (temp, overlay) = given(place, first, &faults);
         faults.cut_after(steps);
         let called = call(&overlay.root(), last);
-        let whole = faults.asked() <= steps;
+        let whole = faults.changes() <= steps;
         drop(overlay);
         let left = untidy(temp.path());
         assert!(
@@ -231,7 +231,7 @@ fn falter(place: Place<'_>, plan: &[Call]) -> bool {
         let (temp, overlay) = given(place, first, &faults);
         faults.fail_at(step);
         let called = call(&overlay.root(), last);
-        let whole = faults.asked() <= step;
+        let whole = faults.changes() <= step;
         faults.never();
         let wanted = if called.is_ok() { &after } else { &before };
         let seen = view(&overlay.root());

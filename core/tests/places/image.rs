@@ -302,7 +302,7 @@ fn a_move_by_a_copy_that_is_cut_happened_or_did_not() {
         let root = overlay.root();
         faults.cut_after(count);
         let renamed = root.rename_at("a", &root, "b");
-        let is_whole = faults.asked() <= count;
+        let is_whole = faults.changes() <= count;
         drop(root);
         drop(overlay);
         mount(&path).close().unwrap();

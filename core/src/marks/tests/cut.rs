@@ -387,7 +387,7 @@ fn cut(mode: Mode) {
             let run = Run::new(mode, case);
             run.faults.cut_after(steps);
             let called = (case.when)(&run.upper);
-            let whole = run.faults.asked() <= steps;
+            let whole = run.faults.changes() <= steps;
             let path = run.temp.path().to_owned();
             drop(run.upper);
             let seen = remount(mode, &path, &lower);
@@ -428,7 +428,7 @@ fn falter(mode: Mode, unmounts: bool) {
             let run = Run::new(mode, case);
             run.faults.fail_at(step);
             let called = (case.when)(&run.upper);
-            let whole = run.faults.asked() <= step;
+            let whole = run.faults.changes() <= step;
             run.faults.never();
             let seen = view(&run.upper, &lower);
             let wanted = if called.is_ok() { &after } else { &before };
@@ -495,7 +495,7 @@ fn cut_mount(mode: Mode) {
         faults.cut_after(steps);
         let upper = mode.upper(Faulty::new(host(temp.path()), &faults));
         let mounted = upper.mount(Durability::Durable);
-        let whole = faults.asked() <= steps;
+        let whole = faults.changes() <= steps;
         drop(upper);
         assert_eq!(remount(mode, temp.path(), &lower), before, "{steps} steps");
         if whole {

@@ -29,7 +29,7 @@ fn a_mount_alone_changes_nothing() {
     faults.cut_after(0);
     let (_temp, upper) = mounted(&faults);
     upper.unmount().unwrap();
-    assert_eq!(faults.asked(), 0);
+    assert_eq!(faults.changes(), 0);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn changes_of_one_step_are_one_step() {
     let first = upper.remove(at(&root, "first"), Over::Nothing, Leave::Whiteout);
     first.unwrap();
     assert_eq!(
-        faults.asked(),
+        faults.changes(),
         5,
         "create and remove the folder, each with times; the whiteout"
     );
@@ -49,7 +49,7 @@ fn changes_of_one_step_are_one_step() {
     let one = |what: &str, change: &dyn Fn() -> Result<()>| {
         faults.never();
         change().unwrap();
-        assert_eq!(faults.asked(), 1, "{what}");
+        assert_eq!(faults.changes(), 1, "{what}");
     };
     let create = |new, text| upper.create(new, at(&root, text), Over::Nothing).map(drop);
     one("a file", &|| create(New::File, "file"));

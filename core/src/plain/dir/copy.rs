@@ -34,7 +34,7 @@ pub(super) fn copy(from: &HostFile, to: &HostFile, range: Range<u64>) -> Result<
             // The end of the file, or a file that has data but no size (in procfs, for example).
             Ok(0) => break,
             Ok(_) => {}
-            Err(os) if is_no_such_way(os) => break,
+            Err(os) if is_unsupported(os) => break,
             Err(os) => return Err(from_errno(os)),
         }
     }
@@ -45,14 +45,14 @@ pub(super) fn copy(from: &HostFile, to: &HostFile, range: Range<u64>) -> Result<
 fn clone(from: &HostFile, to: &HostFile) -> Result<bool> {
     match rustix::fs::ioctl_ficlone(to.fd(), from.fd()) {
         Ok(()) => Ok(true),
-        Err(os) if is_no_such_way(os) => Ok(false),
+        Err(os) if is_unsupported(os) => Ok(false),
         Err(os) => Err(from_errno(os)),
     }
 }
 
 /// Whether `os` means that this kind of copy is not possible here, rather than that the copy failed.
 /// Network and FUSE filesystems and seccomp filters use many different codes for it.
-fn is_no_such_way(os: Os) -> bool {
+fn is_unsupported(os: Os) -> bool {
     matches!(
         os,
         Os::XDEV | Os::INVAL | Os::OPNOTSUPP | Os::NOSYS | Os::NOTTY | Os::PERM | Os::TXTBSY

@@ -11,7 +11,7 @@ use std::io;
 /// nothing, unless a log wants them. Faults of the storage (a full disk, a failing device) keep the system's
 /// message, so that the embedder's log can name the layer.
 pub(crate) fn from_errno(os: Os) -> Error {
-    let (errno, fault) = table(os);
+    let (errno, fault) = to_errno(os);
     // A missing name is explained by callers that know the name and the layers.
     if fault || (log::is_on() && os != Os::NOENT) {
         Error::with_source(Error::from(errno), io::Error::from(os))
@@ -24,7 +24,7 @@ pub(crate) fn from_errno(os: Os) -> Error {
 impl From<&io::Error> for Errno {
     fn from(error: &io::Error) -> Self {
         if let Some(os) = Os::from_io_error(error) {
-            return table(os).0;
+            return to_errno(os).0;
         }
         match error.kind() {
             io::ErrorKind::NotFound => Self::NoEntry,
@@ -40,7 +40,7 @@ impl From<&io::Error> for Errno {
 ///
 /// Stock wasmtime returns `io` for EROFS, EXDEV, EDQUOT, ETXTBSY, EAGAIN, ENODEV, ENXIO,
 /// EDEADLK and ENOLCK, though the WIT has a code for each: here each gets its own code.
-fn table(os: Os) -> (Errno, bool) {
+fn to_errno(os: Os) -> (Errno, bool) {
     // EWOULDBLOCK is EAGAIN, EDEADLOCK is EDEADLK and ENOTSUP is EOPNOTSUPP on Linux.
     match os {
         Os::NOENT => (Errno::NoEntry, false),

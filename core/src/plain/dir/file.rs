@@ -27,7 +27,7 @@ pub struct HostFile(OwnedFd);
 /// The flags to open a file with. With `O_NONBLOCK` and `O_NOCTTY` the open is harmless even if another
 /// type of file has taken the name: it neither waits for the other end of a fifo nor makes a terminal the
 /// controlling one.
-pub(super) fn flags(access: Access) -> OFlags {
+pub(super) fn open_flags(access: Access) -> OFlags {
     let how = match access {
         Access::Read => OFlags::RDONLY,
         Access::ReadWrite => OFlags::RDWR,
@@ -44,10 +44,10 @@ pub(crate) fn unsupported() -> Error {
 }
 
 impl HostFile {
-    /// The result of an open with these [`flags`], if it is a regular file.
+    /// The result of an open with these [`open_flags`], if it is a regular file.
     ///
     /// The type is read from the descriptor, since another file may have taken the name before the open.
-    pub(super) fn of(opened: Result<OwnedFd, Os>) -> Result<Self> {
+    pub(super) fn from_open(opened: Result<OwnedFd, Os>) -> Result<Self> {
         let fd = opened.map_err(|os| match os {
             // A socket, or a device without a driver.
             Os::NXIO | Os::NODEV => unsupported(),
@@ -77,7 +77,7 @@ impl HostFile {
 
 /// The part of `length` bytes at `offset` that can be requested: the system refuses a range that ends past
 /// the maximum file size. No file has data there.
-fn readable(length: usize, offset: u64) -> usize {
+fn readable_length(length: usize, offset: u64) -> usize {
     let room = MAX_SIZE.saturating_sub(offset);
     usize::try_from(room).map_or(length, |room| length.min(room))
 }
@@ -94,7 +94,7 @@ pub(crate) fn read_vec_at(file: impl AsFd, length: usize, offset: u64) -> Result
 
 impl ReadAt for HostFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let length = readable(buffer.len(), offset);
+        let length = readable_length(buffer.len(), offset);
         let buffer = &mut buffer[..length];
         if buffer.is_empty() {
             return Ok(0);
@@ -103,7 +103,7 @@ impl ReadAt for HostFile {
     }
 
     fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
-        match readable(length, offset) {
+        match readable_length(length, offset) {
             0 => Ok(Vec::new()),
             length => read_vec_at(&self.0, length, offset),
         }

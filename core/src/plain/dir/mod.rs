@@ -11,10 +11,10 @@ mod copy;
 pub(crate) mod errno;
 pub(crate) mod file;
 pub(crate) mod list;
+pub(crate) mod location;
 pub(crate) mod lock;
 mod mounts;
 pub(crate) mod open;
-pub(crate) mod place;
 pub(crate) mod stat;
 mod storage;
 mod xattr;
@@ -46,7 +46,7 @@ pub struct HostDir {
     is_readable: bool,
     /// Set if no descriptor was left to test whether the directory is readable. The tree cannot be used
     /// then.
-    refused: Option<Os>,
+    open_error: Option<Os>,
     label: String,
     crosses_mounts: bool,
     /// The way to access the attributes of a name.
@@ -72,14 +72,14 @@ impl HostDir {
     pub fn new(dir: cap_std::fs::Dir, label: impl Into<String>) -> Self {
         let dir = OwnedFd::from(dir.into_std_file());
         // A directory that cannot be read can still be a lower layer.
-        let (dir, is_readable, refused) = match reopen(&dir) {
+        let (dir, is_readable, open_error) = match reopen(&dir) {
             Ok(readable) => (readable, true, None),
             Err(os) => (dir, false, Some(os).filter(|os| is_exhausted(*os))),
         };
         Self {
             dir: Arc::new(dir),
             is_readable,
-            refused,
+            open_error,
             label: label.into(),
             crosses_mounts: false,
             xattrs: xattr::Route::find(),
@@ -178,7 +178,7 @@ impl Plain for HostDir {
     }
 
     fn root(&self) -> Result<HostHandle> {
-        if let Some(os) = self.refused {
+        if let Some(os) = self.open_error {
             return Err(from_errno(os));
         }
         let root = open::at(&self.dir, ".", HostHandle::ANY, Mode::empty());
@@ -191,7 +191,7 @@ impl Plain for HostDir {
             // Before Linux 5.8 `syncfs` did not report failed writes.
             syncs_whole: guarantees.syncs_whole
                 && self.is_readable
-                && open::tells_mount_points(self.dir.as_fd()),
+                && open::reports_mount_points(self.dir.as_fd()),
             ..guarantees
         }
     }
@@ -231,7 +231,7 @@ impl Plain for HostDir {
     }
 
     fn open_file(&self, dir: &HostHandle, name: Name<'_>, access: Access) -> Result<HostFile> {
-        HostFile::of(self.open(dir.fd(), name.as_bytes(), file::flags(access)))
+        HostFile::from_open(self.open(dir.fd(), name.as_bytes(), file::open_flags(access)))
     }
 
     fn create_file(&self, dir: &HostHandle, name: Name<'_>, mode: u32) -> Result<HostFile> {

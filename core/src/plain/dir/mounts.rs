@@ -22,7 +22,7 @@ struct Mount {
 }
 
 /// The path of a directory in its filesystem.
-pub(super) struct Located<'a> {
+pub(super) struct PathInFilesystem<'a> {
     pub(super) filesystem: &'a [u8],
     pub(super) names: Vec<&'a [u8]>,
 }
@@ -45,14 +45,14 @@ impl Mounts {
     }
 
     /// The path, in its filesystem, of the directory at `path` of this process, which is in `mount`.
-    pub(super) fn locate<'a>(&'a self, mount: u64, path: &'a [u8]) -> Option<Located<'a>> {
+    pub(super) fn locate<'a>(&'a self, mount: u64, path: &'a [u8]) -> Option<PathInFilesystem<'a>> {
         let mount = self.0.get(&mount)?;
         let inside = names(path);
         let point = names(&mount.point);
         let inside = inside.strip_prefix(point.as_slice())?;
         let mut names = names(&mount.root);
         names.extend_from_slice(inside);
-        Some(Located {
+        Some(PathInFilesystem {
             filesystem: &mount.filesystem,
             names,
         })

@@ -4,7 +4,7 @@
 //! of the layer. `openat2` refuses a mount point (`EXDEV`) at the price of an `openat`. All subvolumes of a
 //! btrfs are in one mount; bind mounts of one filesystem are different mounts.
 
-use super::place;
+use super::location;
 use crate::descriptors;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags};
@@ -29,14 +29,14 @@ pub(super) fn within_mount(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> R
     /// Whether the system has no `openat2`, which came with Linux 5.6.
     static IS_MISSING: AtomicBool = AtomicBool::new(false);
     if IS_MISSING.load(Ordering::Relaxed) {
-        return compared(dir, name, flags);
+        return open_and_compare(dir, name, flags);
     }
     let resolve = ResolveFlags::NO_XDEV;
     let open = || rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve);
     match descriptors::retry(open) {
         // A sandbox that does not know the call returns PERM, as does the open of an immutable file.
         Err(os @ (Os::NOSYS | Os::PERM)) => {
-            let opened = compared(dir, name, flags);
+            let opened = open_and_compare(dir, name, flags);
             if os == Os::NOSYS || opened.is_ok() {
                 IS_MISSING.store(true, Ordering::Relaxed);
             }
@@ -47,9 +47,9 @@ pub(super) fn within_mount(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> R
 }
 
 /// [`within_mount`] without `openat2`.
-fn compared(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
+fn open_and_compare(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> {
     let opened = at(dir, name, flags, Mode::empty())?;
-    if place::is_one_mount(dir, opened.as_fd())? {
+    if location::is_same_mount(dir, opened.as_fd())? {
         Ok(opened)
     } else {
         Err(Os::XDEV)
@@ -57,15 +57,15 @@ fn compared(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd> 
 }
 
 /// Whether `statx` reports mount points, as on Linux since 5.8. Tested once for the process, on `dir`.
-pub(super) fn tells_mount_points(dir: BorrowedFd<'_>) -> bool {
-    static TELLS: OnceLock<bool> = OnceLock::new();
-    let ask = || {
+pub(super) fn reports_mount_points(dir: BorrowedFd<'_>) -> bool {
+    static REPORTS: OnceLock<bool> = OnceLock::new();
+    let query = || {
         let flags = AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
         let statx = rustix::fs::statx(dir, "", flags, StatxFlags::empty());
         let mask = statx.map(|statx| statx.stx_attributes_mask);
         mask.is_ok_and(|mask| mask.contains(StatxAttributes::MOUNT_ROOT))
     };
-    *TELLS.get_or_init(ask)
+    *REPORTS.get_or_init(query)
 }
 
 /// Whether `name` is a mount point.
@@ -98,7 +98,7 @@ mod tests {
     fn mount_points_are_found_with_and_without_openat2() {
         let root = std::fs::File::open("/").unwrap();
         let proc = std::fs::File::open("/proc").unwrap();
-        for open in [within_mount, compared] {
+        for open in [within_mount, open_and_compare] {
             assert_eq!(open(root.as_fd(), b"proc", FLAGS).unwrap_err(), Os::XDEV);
             open(proc.as_fd(), b"self", FLAGS).unwrap();
             open(proc.as_fd(), b"version", FLAGS).unwrap();

@@ -47,11 +47,13 @@ impl Route {
     }
 
     pub(super) fn list(self, dir: BorrowedFd<'_>, name: Option<Name<'_>>) -> Result<XattrNames> {
-        match self.reach(dir, name)? {
-            Reached::Path(path) => names(|buffer| rustix::fs::llistxattr(path.as_slice(), buffer)),
-            Reached::Itself(path) => names(|buffer| rustix::fs::listxattr(path.as_slice(), buffer)),
-            Reached::File(fd) => list_open(fd.as_fd()),
-            Reached::Nothing => Ok(Vec::new()),
+        match self.target(dir, name)? {
+            Target::Path(path) => names(|buffer| rustix::fs::llistxattr(path.as_slice(), buffer)),
+            Target::SelfLink(path) => {
+                names(|buffer| rustix::fs::listxattr(path.as_slice(), buffer))
+            }
+            Target::File(fd) => list_open(fd.as_fd()),
+            Target::Nothing => Ok(Vec::new()),
         }
     }
 
@@ -62,15 +64,15 @@ impl Route {
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
         check(attribute)?;
-        let read = match self.reach(dir, name)? {
-            Reached::Path(path) => {
+        let read = match self.target(dir, name)? {
+            Target::Path(path) => {
                 read(|buffer| rustix::fs::lgetxattr(path.as_slice(), attribute, buffer))
             }
-            Reached::Itself(path) => {
+            Target::SelfLink(path) => {
                 read(|buffer| rustix::fs::getxattr(path.as_slice(), attribute, buffer))
             }
-            Reached::File(fd) => read(|buffer| rustix::fs::fgetxattr(&fd, attribute, buffer)),
-            Reached::Nothing => return Ok(None),
+            Target::File(fd) => read(|buffer| rustix::fs::fgetxattr(&fd, attribute, buffer)),
+            Target::Nothing => return Ok(None),
         };
         match read {
             Ok(value) => Ok(Some(value)),
@@ -88,11 +90,13 @@ impl Route {
     ) -> Result<()> {
         check(attribute)?;
         let flags = XattrFlags::empty();
-        match self.reach(dir, name)? {
-            Reached::Path(path) => rustix::fs::lsetxattr(path.as_slice(), attribute, value, flags),
-            Reached::Itself(path) => rustix::fs::setxattr(path.as_slice(), attribute, value, flags),
-            Reached::File(fd) => rustix::fs::fsetxattr(fd, attribute, value, flags),
-            Reached::Nothing => Err(Os::OPNOTSUPP),
+        match self.target(dir, name)? {
+            Target::Path(path) => rustix::fs::lsetxattr(path.as_slice(), attribute, value, flags),
+            Target::SelfLink(path) => {
+                rustix::fs::setxattr(path.as_slice(), attribute, value, flags)
+            }
+            Target::File(fd) => rustix::fs::fsetxattr(fd, attribute, value, flags),
+            Target::Nothing => Err(Os::OPNOTSUPP),
         }
         .map_err(|os| match os {
             // The value is larger than the system or this filesystem allows.
@@ -112,11 +116,11 @@ impl Route {
         attribute: &[u8],
     ) -> Result<()> {
         check(attribute)?;
-        match self.reach(dir, name)? {
-            Reached::Path(path) => rustix::fs::lremovexattr(path.as_slice(), attribute),
-            Reached::Itself(path) => rustix::fs::removexattr(path.as_slice(), attribute),
-            Reached::File(fd) => rustix::fs::fremovexattr(fd, attribute),
-            Reached::Nothing => Err(Os::OPNOTSUPP),
+        match self.target(dir, name)? {
+            Target::Path(path) => rustix::fs::lremovexattr(path.as_slice(), attribute),
+            Target::SelfLink(path) => rustix::fs::removexattr(path.as_slice(), attribute),
+            Target::File(fd) => rustix::fs::fremovexattr(fd, attribute),
+            Target::Nothing => Err(Os::OPNOTSUPP),
         }
         .map_err(|os| match os {
             Os::NODATA => Errno::NoEntry.into(),
@@ -124,25 +128,25 @@ impl Route {
         })
     }
 
-    fn reach(self, dir: BorrowedFd<'_>, name: Option<Name<'_>>) -> Result<Reached> {
+    fn target(self, dir: BorrowedFd<'_>, name: Option<Name<'_>>) -> Result<Target> {
         match self {
             Self::Procfs => {
                 let mut path = format!("/proc/self/fd/{}", dir.as_raw_fd()).into_bytes();
                 let Some(name) = name else {
-                    return Ok(Reached::Itself(path));
+                    return Ok(Target::SelfLink(path));
                 };
                 path.push(b'/');
                 path.extend_from_slice(name.as_bytes());
-                Ok(Reached::Path(path))
+                Ok(Target::Path(path))
             }
             Self::Open => {
                 let kind = stat::meta(dir, name)?.kind;
                 if !matches!(kind, Kind::File | Kind::Dir) {
-                    return Ok(Reached::Nothing);
+                    return Ok(Target::Nothing);
                 }
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 open::at(dir, name_or_dot(name), flags, Mode::empty())
-                    .map(Reached::File)
+                    .map(Target::File)
                     .map_err(from_errno)
             }
         }
@@ -169,12 +173,12 @@ fn names(call: impl FnMut(&mut [u8]) -> Result<usize, Os>) -> Result<XattrNames>
 }
 
 /// The target of the system calls on one file's attributes.
-enum Reached {
+enum Target {
     /// A path whose last component is the name, which is not followed.
     Path(Vec<u8>),
     /// A path whose last component is procfs's link of the descriptor, which is followed: this needs no
     /// permission to search the directory.
-    Itself(Vec<u8>),
+    SelfLink(Vec<u8>),
     /// An open file.
     File(OwnedFd),
     /// None: the attributes cannot be accessed.

@@ -65,7 +65,7 @@ impl Faults {
     }
 
     /// The number of changes since the last command, including failed ones.
-    pub fn asked(&self) -> u64 {
+    pub fn changes(&self) -> u64 {
         self.0.lock().changes
     }
 
@@ -93,15 +93,15 @@ impl Faults {
 
     /// Counts a call that changes something or syncs it to disk, and fails if the plan says so.
     pub(super) fn change(&self, what: &'static str) -> Result<()> {
-        self.ask(what, true)
+        self.count(what, true)
     }
 
     /// Counts any other call, and fails if the plan says so.
-    pub(super) fn look(&self, what: &'static str) -> Result<()> {
-        self.ask(what, false)
+    pub(super) fn query(&self, what: &'static str) -> Result<()> {
+        self.count(what, false)
     }
 
-    fn ask(&self, what: &'static str, changes: bool) -> Result<()> {
+    fn count(&self, what: &'static str, changes: bool) -> Result<()> {
         let mut state = self.0.lock();
         let (change, call) = (state.changes, state.calls);
         state.changes += u64::from(changes);

@@ -16,22 +16,22 @@ pub struct FaultyFile<F> {
 
 impl<F: WriteAt> ReadAt for FaultyFile<F> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        self.faults.look("read")?;
+        self.faults.query("read")?;
         self.file.read_at(buffer, offset)
     }
 
     fn meta(&self) -> Result<Meta> {
-        self.faults.look("fstat")?;
+        self.faults.query("fstat")?;
         self.file.meta()
     }
 
     fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
-        self.faults.look("seek")?;
+        self.faults.query("seek")?;
         self.file.next_data(offset)
     }
 
     fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        self.faults.look("advise")?;
+        self.faults.query("advise")?;
         self.file.advise(offset, length, advice)
     }
 

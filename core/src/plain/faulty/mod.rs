@@ -99,7 +99,7 @@ impl<P: Plain> Plain for Faulty<P> {
     }
 
     fn root(&self) -> Result<P::Dir> {
-        self.faults.look("open of the root")?;
+        self.faults.query("open of the root")?;
         self.plain.root()
     }
 
@@ -112,32 +112,32 @@ impl<P: Plain> Plain for Faulty<P> {
     }
 
     fn meta(&self, dir: &P::Dir, name: Option<Name<'_>>) -> Result<Meta> {
-        self.faults.look("stat")?;
+        self.faults.query("stat")?;
         self.plain.meta(dir, name)
     }
 
     fn is_mount_point(&self, dir: &P::Dir, name: Name<'_>) -> Result<bool> {
-        self.faults.look("stat")?;
+        self.faults.query("stat")?;
         self.plain.is_mount_point(dir, name)
     }
 
     fn may_search(&self, dir: &P::Dir) -> Result<bool> {
-        self.faults.look("stat")?;
+        self.faults.query("stat")?;
         self.plain.may_search(dir)
     }
 
     fn open_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::Dir> {
-        self.faults.look("open of a directory")?;
+        self.faults.query("open of a directory")?;
         self.plain.open_dir(dir, name)
     }
 
     fn open_to_list(&self, dir: &P::Dir, name: Name<'_>) -> Result<P::Dir> {
-        self.faults.look("open of a directory")?;
+        self.faults.query("open of a directory")?;
         self.plain.open_to_list(dir, name)
     }
 
     fn open_file(&self, dir: &P::Dir, name: Name<'_>, access: Access) -> Result<Self::File> {
-        self.faults.look("open")?;
+        self.faults.query("open")?;
         let file = self.plain.open_file(dir, name, access)?;
         Ok(self.file(file))
     }
@@ -164,7 +164,7 @@ impl<P: Plain> Plain for Faulty<P> {
     }
 
     fn read_link(&self, dir: &P::Dir, name: Name<'_>) -> Result<Box<[u8]>> {
-        self.faults.look("readlink")?;
+        self.faults.query("readlink")?;
         self.plain.read_link(dir, name)
     }
 
@@ -216,7 +216,7 @@ impl<P: Plain> Plain for Faulty<P> {
         dir: &P::Dir,
         each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
     ) -> Result<()> {
-        let failed = self.faults.look("getdents");
+        let failed = self.faults.query("getdents");
         if failed.is_err() {
             // The first part of a long listing succeeds.
             self.plain.list(dir, &mut |name, kind, inode| {
@@ -254,7 +254,7 @@ impl<P: Plain> Plain for Faulty<P> {
     }
 
     fn xattrs(&self, dir: &P::Dir, name: Option<Name<'_>>) -> Result<XattrNames> {
-        self.faults.look("listxattr")?;
+        self.faults.query("listxattr")?;
         self.plain.xattrs(dir, name)
     }
 
@@ -264,7 +264,7 @@ impl<P: Plain> Plain for Faulty<P> {
         dir: &P::Dir,
         name: Name<'_>,
     ) -> Result<XattrNames> {
-        self.faults.look("listxattr")?;
+        self.faults.query("listxattr")?;
         self.plain.xattrs_of(&file.file, dir, name)
     }
 
@@ -274,7 +274,7 @@ impl<P: Plain> Plain for Faulty<P> {
         name: Option<Name<'_>>,
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        self.faults.look("getxattr")?;
+        self.faults.query("getxattr")?;
         self.plain.xattr(dir, name, attribute)
     }
 
@@ -295,12 +295,12 @@ impl<P: Plain> Plain for Faulty<P> {
     }
 
     fn lock(&self) -> Result<()> {
-        self.faults.look("flock")?;
+        self.faults.query("flock")?;
         self.plain.lock()
     }
 
     fn lock_shared(&self) -> Result<()> {
-        self.faults.look("flock")?;
+        self.faults.query("flock")?;
         self.plain.lock_shared()
     }
 

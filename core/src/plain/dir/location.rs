@@ -1,4 +1,4 @@
-//! [`DirPlace`]: the position of a directory among its ancestors, in its mount and in its filesystem.
+//! [`DirLocation`]: the position of a directory among its ancestors, in its mount and in its filesystem.
 //!
 //! ```text
 //!   mount 42, which begins at /srv of its filesystem
@@ -23,7 +23,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 /// The position of a directory.
-pub(crate) struct DirPlace {
+pub(crate) struct DirLocation {
     /// Device and inode number.
     id: Id,
     /// The ID of its mount, if the system reports it.
@@ -90,9 +90,9 @@ type Step = (Id, Option<u64>);
 /// Walks from directories up to the root. Layers are often siblings, so a walk stops where it meets an
 /// earlier one.
 #[derive(Default)]
-pub(crate) struct Walks(Vec<Vec<Step>>);
+pub(crate) struct AncestorWalks(Vec<Vec<Step>>);
 
-impl Walks {
+impl AncestorWalks {
     /// The directory and its ancestors, itself first.
     fn walk(&mut self, dir: BorrowedFd<'_>, first: Step) -> Result<&[Step]> {
         let mut steps = vec![first];
@@ -130,7 +130,7 @@ impl Walks {
 }
 
 impl Ancestry {
-    fn of(dir: BorrowedFd<'_>, own: Step, walks: &mut Walks) -> Result<Self> {
+    fn of(dir: BorrowedFd<'_>, own: Step, walks: &mut AncestorWalks) -> Result<Self> {
         let steps = walks.walk(dir, own)?;
         let is_own = |step: &&Step| step.1 == own.1;
         Ok(Self {
@@ -151,25 +151,25 @@ impl Ancestry {
     }
 }
 
-impl DirPlace {
+impl DirLocation {
     /// The position of a directory that may be closed afterwards.
     pub(crate) fn of(dir: BorrowedFd<'_>, crosses_mounts: bool) -> Result<Self> {
-        let place = Self::without_ancestry(dir, crosses_mounts)?;
-        let own = (place.id, place.mount);
-        let ancestry = Ancestry::of(dir, own, &mut Walks::default())?;
+        let location = Self::without_ancestry(dir, crosses_mounts)?;
+        let own = (location.id, location.mount);
+        let ancestry = Ancestry::of(dir, own, &mut AncestorWalks::default())?;
         Ok(Self {
             ancestry: OnceLock::from(ancestry),
-            ..place
+            ..location
         })
     }
 
     /// The position of a directory that this value keeps open: its ancestors are looked up only for a
     /// comparison, which a lower layer needs only if there are uppers.
     pub(crate) fn of_open(dir: &Arc<OwnedFd>, crosses_mounts: bool) -> Result<Self> {
-        let place = Self::without_ancestry(dir.as_fd(), crosses_mounts)?;
+        let location = Self::without_ancestry(dir.as_fd(), crosses_mounts)?;
         Ok(Self {
             dir: Some(Arc::clone(dir)),
-            ..place
+            ..location
         })
     }
 
@@ -196,7 +196,7 @@ impl DirPlace {
     ///
     /// # Errors
     /// `mfile` if the process has no descriptor left.
-    pub(crate) fn resolve(&self, walks: &mut Walks) -> Result<()> {
+    pub(crate) fn resolve(&self, walks: &mut AncestorWalks) -> Result<()> {
         if let (None, Some(dir)) = (self.ancestry.get(), &self.dir) {
             let found = Ancestry::of(dir.as_fd(), (self.id, self.mount), walks)?;
             // Another thread may have set the same value.
@@ -207,7 +207,7 @@ impl DirPlace {
 
     /// The ancestors. `None` if they cannot be looked up.
     fn ancestry(&self) -> Option<&Ancestry> {
-        self.resolve(&mut Walks::default()).ok()?;
+        self.resolve(&mut AncestorWalks::default()).ok()?;
         self.ancestry.get()
     }
 
@@ -267,15 +267,15 @@ impl DirPlace {
             && own.names.starts_with(&outer.names)
     }
 
-    fn locate<'a>(&'a self, mounts: &'a LazyMounts) -> Option<mounts::Located<'a>> {
+    fn locate<'a>(&'a self, mounts: &'a LazyMounts) -> Option<mounts::PathInFilesystem<'a>> {
         let path = self.ancestry()?.path.as_deref()?;
         mounts.get()?.locate(self.mount?, path)
     }
 }
 
-impl fmt::Debug for DirPlace {
+impl fmt::Debug for DirLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("DirPlace").field(&self.id()).finish()
+        f.debug_tuple("DirLocation").field(&self.id()).finish()
     }
 }
 
@@ -336,7 +336,10 @@ fn identify(dir: BorrowedFd<'_>) -> rustix::io::Result<Step> {
 }
 
 /// Whether both are in one mount, or, if the system does not report mounts, on one device.
-pub(super) fn is_one_mount(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+pub(super) fn is_same_mount(
+    one: BorrowedFd<'_>,
+    other: BorrowedFd<'_>,
+) -> rustix::io::Result<bool> {
     let (one, other) = (identify(one)?, identify(other)?);
     Ok(match (one.1, other.1) {
         (Some(one), Some(other)) => one == other,
