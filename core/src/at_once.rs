@@ -38,7 +38,7 @@ use crate::sync::{RwLock, RwLockReadGuard};
 /// memory.
 #[cfg(feature = "native")]
 pub fn at_once<T>(query: impl FnOnce() -> T) -> Option<T> {
-    waiting::without(query)
+    waiting::run_without(query)
 }
 
 /// Whether this thread must not wait. The thread of a component always may.
@@ -56,7 +56,7 @@ pub(crate) fn is_on() -> bool {
 pub(crate) fn may_wait() -> Result<()> {
     #[cfg(feature = "native")]
     if is_on() {
-        return Err(refused());
+        return Err(would_block());
     }
     Ok(())
 }
@@ -68,7 +68,7 @@ pub(crate) fn may_wait() -> Result<()> {
 pub(crate) fn read<T: ?Sized>(lock: &RwLock<T>) -> Result<RwLockReadGuard<'_, T>> {
     #[cfg(feature = "native")]
     if is_on() {
-        return lock.try_read().ok_or_else(refused);
+        return lock.try_read().ok_or_else(would_block);
     }
     Ok(lock.read())
 }
@@ -83,7 +83,7 @@ pub(crate) fn gave_up() -> bool {
 
 #[cfg(feature = "native")]
 #[cold]
-fn refused() -> Error {
+fn would_block() -> Error {
     waiting::give_up();
     Errno::WouldBlock.into()
 }

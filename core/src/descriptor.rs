@@ -7,7 +7,7 @@
 mod failed;
 
 #[cfg(feature = "dir")]
-use crate::descriptors::guests::Handle;
+use crate::host_descriptors::guests::Handle;
 #[cfg(feature = "dir")]
 use crate::live::{LiveDir, LiveFile};
 use crate::overlay::{OverlayDir, OverlayFile};
@@ -91,7 +91,7 @@ macro_rules! dir {
         match &$self.repr {
             DirRepr::Overlay($dir) => $call,
             #[cfg(feature = "dir")]
-            DirRepr::Live($dir) => $crate::descriptor::ask_system(|| retry_operation(|| $call)),
+            DirRepr::Live($dir) => $crate::descriptor::call_system(|| retry_operation(|| $call)),
         }
     };
 }
@@ -101,7 +101,7 @@ macro_rules! file {
         match &$self.0 {
             FileRepr::Overlay($file) => $call,
             #[cfg(feature = "dir")]
-            FileRepr::Live($file) => $crate::descriptor::ask_system(|| $call),
+            FileRepr::Live($file) => $crate::descriptor::call_system(|| $call),
         }
     };
 }
@@ -110,7 +110,7 @@ macro_rules! file {
 /// inlined, so that calls on overlays are as fast as if there were no other kind of mount.
 #[cfg(feature = "dir")]
 #[inline(never)]
-fn ask_system<T>(call: impl FnOnce() -> crate::Result<T>) -> crate::Result<T> {
+fn call_system<T>(call: impl FnOnce() -> crate::Result<T>) -> crate::Result<T> {
     crate::at_once::may_wait()?;
     call()
 }
@@ -182,14 +182,14 @@ impl From<LiveFile> for File {
 impl Opened {
     /// Attaches `handle` to a file or directory that was just opened: it counts for as long as anything
     /// holds that file or directory.
-    fn counted(mut self, mut handle: Handle) -> Self {
+    fn with_handle(mut self, mut handle: Handle) -> Self {
         match &mut self {
-            Self::File(File(FileRepr::Overlay(file))) => file.count(handle),
-            Self::File(File(FileRepr::Live(file))) => file.count(handle),
+            Self::File(File(FileRepr::Overlay(file))) => file.attach_handle(handle),
+            Self::File(File(FileRepr::Live(file))) => file.attach_handle(handle),
             Self::Dir(dir) => {
                 if let DirRepr::Overlay(_) = dir.repr {
                     // Its descriptors belong to the cache, which can close and reopen them.
-                    handle.keep_descriptors(0);
+                    handle.limit_descriptors(0);
                 }
                 dir.handle = Some(Arc::new(handle));
             }

@@ -94,9 +94,9 @@ pub enum Errno {
 /// The details besides the code. A component has no log to write them to: there the type is empty, and
 /// an error is one byte.
 #[cfg(feature = "native")]
-type Words = Box<Detail>;
+type Details = Box<Detail>;
 #[cfg(not(feature = "native"))]
-type Words = std::convert::Infallible;
+type Details = std::convert::Infallible;
 
 /// Why a call failed.
 ///
@@ -107,7 +107,7 @@ type Words = std::convert::Infallible;
 /// ordinary answer.
 pub struct Error {
     errno: Errno,
-    words: Option<Words>,
+    details: Option<Details>,
 }
 
 #[derive(Debug, Default)]
@@ -146,7 +146,7 @@ impl Error {
     #[must_use]
     pub fn with_remedy<R: fmt::Display>(mut self, remedy: impl FnOnce() -> R) -> Self {
         if self.has_details()
-            && let Some(detail) = self.say()
+            && let Some(detail) = self.detail_mut()
         {
             detail.remedy.get_or_insert_with(|| remedy().to_string());
         }
@@ -156,7 +156,7 @@ impl Error {
     /// Marks an error that concerns every guest of the mount.
     #[must_use]
     pub(crate) fn with_warning(mut self, warning: Warning) -> Self {
-        if let Some(detail) = self.say() {
+        if let Some(detail) = self.detail_mut() {
             detail.warning = Some(warning);
         }
         self
@@ -164,30 +164,30 @@ impl Error {
 
     /// The details, created if there are none yet. `None` where errors have no details.
     #[cfg(feature = "native")]
-    fn say(&mut self) -> Option<&mut Detail> {
-        Some(self.words.get_or_insert_default())
+    fn detail_mut(&mut self) -> Option<&mut Detail> {
+        Some(self.details.get_or_insert_default())
     }
 
     #[cfg(not(feature = "native"))]
-    fn say(&mut self) -> Option<&mut Detail> {
+    fn detail_mut(&mut self) -> Option<&mut Detail> {
         None
     }
 
     /// The details, if there are any.
     #[cfg(feature = "native")]
-    fn said(&self) -> Option<&Detail> {
-        self.words.as_deref()
+    fn detail(&self) -> Option<&Detail> {
+        self.details.as_deref()
     }
 
     #[cfg(not(feature = "native"))]
-    fn said(&self) -> Option<&Detail> {
+    fn detail(&self) -> Option<&Detail> {
         None
     }
 
     /// Adds the system's own error.
     #[must_use]
     pub fn with_source(mut self, source: io::Error) -> Self {
-        if let Some(detail) = self.say() {
+        if let Some(detail) = self.detail_mut() {
             detail.source = Some(source);
         }
         self
@@ -198,7 +198,7 @@ impl Error {
     pub fn in_layer(mut self, layer: impl FnOnce() -> String) -> Self {
         // A bare code is an ordinary answer: it needs no layer, unless a log wants it.
         if (self.has_details() || log::is_on())
-            && let Some(detail) = self.say()
+            && let Some(detail) = self.detail_mut()
         {
             detail.layer.get_or_insert_with(layer);
         }
@@ -208,7 +208,7 @@ impl Error {
     /// Puts what was being done in front of the message.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
-        if let Some(detail) = self.say() {
+        if let Some(detail) = self.detail_mut() {
             detail.message = Some(match detail.message.take() {
                 Some(message) => format!("{doing}: {message}"),
                 None => doing.to_string(),
@@ -219,23 +219,23 @@ impl Error {
 
     /// Whether there is more than the code.
     pub fn has_details(&self) -> bool {
-        self.words.is_some()
+        self.details.is_some()
     }
 
     /// Whether the error of a listing leaves lookups possible: the mode of the directory allows search
     /// but not reading (0311), or the layer cannot express some of the names.
-    pub(crate) fn is_of_listing(&self) -> bool {
+    pub(crate) fn allows_lookups(&self) -> bool {
         matches!(self.errno, Errno::Access | Errno::IllegalByteSequence)
     }
 
     /// Whether a log line was written for the error.
     pub fn is_logged(&self) -> bool {
-        self.said().is_some_and(|detail| detail.is_logged)
+        self.detail().is_some_and(|detail| detail.is_logged)
     }
 
     pub(crate) fn set_logged(&mut self) {
         if self.has_details()
-            && let Some(detail) = self.say()
+            && let Some(detail) = self.detail_mut()
         {
             detail.is_logged = true;
         }
@@ -243,18 +243,18 @@ impl Error {
 
     /// Whether it has a message or a source besides its code and the layer.
     pub(crate) fn has_reason(&self) -> bool {
-        self.said()
+        self.detail()
             .is_some_and(|detail| detail.message.is_some() || detail.source.is_some())
     }
 
     /// The layer in which the error occurred.
     pub(crate) fn layer(&self) -> Option<&str> {
-        self.said()?.layer.as_deref()
+        self.detail()?.layer.as_deref()
     }
 
     /// The message, without the layer and the remedy.
     pub(crate) fn reason(&self) -> Cow<'_, str> {
-        let detail = self.said();
+        let detail = self.detail();
         match detail.map(|detail| (&detail.message, &detail.source)) {
             Some((Some(message), Some(source))) => format!("{message}: {source}").into(),
             Some((Some(message), None)) => message.into(),
@@ -265,11 +265,11 @@ impl Error {
 
     /// What to do about the error.
     pub(crate) fn remedy(&self) -> Option<&str> {
-        self.said()?.remedy.as_deref()
+        self.detail()?.remedy.as_deref()
     }
 
     pub(crate) fn warning(&self) -> Option<Warning> {
-        self.said()?.warning
+        self.detail()?.warning
     }
 
     /// Whether the name does not exist. No other error means absence.
@@ -292,7 +292,10 @@ pub fn is_there<T>(answer: Result<T>) -> Result<bool> {
 
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
-        Self { errno, words: None }
+        Self {
+            errno,
+            details: None,
+        }
     }
 }
 
@@ -300,7 +303,7 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
             .field("errno", &self.errno)
-            .field("detail", &self.said())
+            .field("detail", &self.detail())
             .finish()
     }
 }
@@ -320,7 +323,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.said()
+        self.detail()
             .and_then(|detail| detail.source.as_ref())
             .map(|source| source as _)
     }

@@ -27,10 +27,10 @@ mod budget;
 pub mod cache;
 mod cell;
 mod descriptor;
-#[cfg(feature = "dir")]
-mod descriptors;
 mod error;
 mod hash;
+#[cfg(feature = "dir")]
+mod host_descriptors;
 mod identity;
 pub mod layer;
 mod limits;
@@ -54,9 +54,9 @@ pub mod wasi;
 #[cfg(feature = "native")]
 pub use at_once::at_once;
 pub use descriptor::{Dir, File, OpenHow, Opened};
-#[cfg(feature = "dir")]
-pub use descriptors::{OpenHandles, close_cached_descriptors, raise_descriptor_limit};
 pub use error::{Errno, Error, Result, is_there};
+#[cfg(feature = "dir")]
+pub use host_descriptors::{OpenHandles, close_cached_descriptors, raise_descriptor_limit};
 pub use layer::Advice;
 pub use limits::{Limits, MAX_LAYERS};
 pub use listing::{Listing, ListingEntry};

@@ -19,14 +19,14 @@ pub struct Listing(Entries);
 #[derive(Debug)]
 enum Entries {
     /// Entries that the listing owns.
-    Own(Own),
+    Own(OwnEntries),
     /// The entries of a directory of which the upper has nothing: the stack caches them in any case.
     Lower(LowerNames),
 }
 
 /// Entries that a listing owns, or a listing under construction. None of them is a whiteout.
 #[derive(Debug, Default)]
-pub(crate) struct Own {
+pub(crate) struct OwnEntries {
     /// All names, in any order.
     names: Vec<u8>,
     records: Vec<Record>,
@@ -60,7 +60,7 @@ enum Inode<'a> {
 }
 
 /// Computes the inode numbers shown for the entries that lower layers have in a directory.
-pub(crate) struct Inodes<'a> {
+pub(crate) struct InodeNumbers<'a> {
     dir: &'a Arc<LowerNode>,
     stack: &'a LowerStack,
     key: &'a IdentityKey,
@@ -138,7 +138,7 @@ impl Listing {
 
     /// The listing of `records`, none of them a whiteout, with their names.
     pub(crate) fn new(names: Vec<u8>, records: Vec<Record>, charge: Option<Charge>) -> Self {
-        Own {
+        OwnEntries {
             names,
             records,
             charge,
@@ -165,8 +165,8 @@ impl Listing {
     }
 }
 
-impl From<Own> for Listing {
-    fn from(mut own: Own) -> Self {
+impl From<OwnEntries> for Listing {
+    fn from(mut own: OwnEntries) -> Self {
         // The charge does not include unused capacity.
         own.names.shrink_to_fit();
         own.records.shrink_to_fit();
@@ -180,12 +180,12 @@ impl From<Own> for Listing {
 /// A listing without entries.
 impl Default for Listing {
     fn default() -> Self {
-        Own::default().into()
+        OwnEntries::default().into()
     }
 }
 
 #[cfg(feature = "dir")]
-impl Own {
+impl OwnEntries {
     /// An empty list that charges the bytes of its entries to `charge`.
     pub(crate) fn charged(charge: Charge) -> Self {
         Self {
@@ -251,15 +251,15 @@ impl LowerNames {
         if let Some(inodes) = self.inodes.get() {
             return Ok(inodes);
         }
-        let mut inodes = Inodes::of(&self.dir, &self.stack, &self.key);
+        let mut inodes = InodeNumbers::of(&self.dir, &self.stack, &self.key);
         let places = self.table().into_iter().flat_map(Table::places);
-        let shown = places.map(|(layer, inode)| inodes.shown(layer, inode));
+        let shown = places.map(|(layer, inode)| inodes.number(layer, inode));
         let shown = shown.collect::<Result<_>>()?;
         Ok(self.inodes.get_or_init(|| shown))
     }
 }
 
-impl<'a> Inodes<'a> {
+impl<'a> InodeNumbers<'a> {
     pub(crate) fn of(dir: &'a Arc<LowerNode>, stack: &'a LowerStack, key: &'a IdentityKey) -> Self {
         Self {
             dir,
@@ -273,7 +273,7 @@ impl<'a> Inodes<'a> {
     ///
     /// # Errors
     /// Any error returned by the layer.
-    pub(crate) fn shown(&mut self, layer: u16, inode: u64) -> Result<u64> {
+    pub(crate) fn number(&mut self, layer: u16, inode: u64) -> Result<u64> {
         if inode == NO_INODE {
             return Ok(NO_INODE);
         }

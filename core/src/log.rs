@@ -77,7 +77,7 @@ impl Warned {
 }
 
 /// A call that failed.
-pub(crate) struct Failed<'a> {
+pub(crate) struct FailedCall<'a> {
     /// The name of the call in WASI 0.2.
     pub(crate) call: &'static str,
     /// The path from the root of the mount.
@@ -88,7 +88,7 @@ pub(crate) struct Failed<'a> {
     pub(crate) layer: Option<&'a str>,
 }
 
-impl Failed<'_> {
+impl FailedCall<'_> {
     /// Writes the line: at level `WARN` if `error` has a warning that the mount has not given yet
     /// (`warned`), otherwise at `DEBUG`.
     #[cold]
@@ -130,13 +130,13 @@ pub const COPIES: &str = "wasi_overlay::copies";
 
 /// The size in bytes from which a file's copy gets a span.
 #[cfg(feature = "native")]
-pub(crate) const LARGE: u64 = 16 << 20;
+pub(crate) const LARGE_FILE_BYTES: u64 = 16 << 20;
 
 /// Enters a span for the copy-up of the file (of `bytes` bytes) or directory at `path`, until the result
 /// is dropped: a program that shows progress can show what a guest waits for. `None` if no subscriber
 /// wants the span.
 #[cfg(feature = "native")]
-pub(crate) fn copying(
+pub(crate) fn copy_up_span(
     path: impl FnOnce() -> Option<Vec<u8>>,
     bytes: Option<u64>,
 ) -> Option<tracing::span::EnteredSpan> {
@@ -144,7 +144,7 @@ pub(crate) fn copying(
         return None;
     }
     let path = path()?;
-    let path = display(Shown::new(&path));
+    let path = display(Escaped::new(&path));
     Some(tracing::info_span!(target: COPIES, "copy-up", path, bytes).entered())
 }
 
@@ -160,7 +160,7 @@ pub fn refused<R: fmt::Display>(call: &'static str, code: Errno, reason: impl Fn
 
 /// Writes the line of an error that was not logged by its call. The line does not name the call.
 #[doc(hidden)]
-pub fn rest(error: &Error) {
+pub fn unlogged(error: &Error) {
     if error.has_details() && !error.is_logged() && is_on() {
         write_without_path("(not known)", error);
     }
@@ -168,7 +168,7 @@ pub fn rest(error: &Error) {
 
 #[cold]
 fn write_without_path(call: &'static str, error: &Error) {
-    let failed = Failed {
+    let failed = FailedCall {
         call,
         path: None,
         to: None,
@@ -193,26 +193,26 @@ impl fmt::Display for Code {
 }
 
 /// Untrusted text in a log line: control characters are escaped, and long text is truncated.
-pub(crate) struct Shown<'a> {
+pub(crate) struct Escaped<'a> {
     bytes: &'a [u8],
-    most: [usize; 2],
+    max_bytes: [usize; 2],
     escapes_backslash: bool,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> Escaped<'a> {
     /// A path, a name or a link's target inside a message.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
-            most: NAME_BYTES,
+            max_bytes: NAME_BYTES,
             escapes_backslash: false,
         }
     }
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [head, tail] = self.most;
+        let [head, tail] = self.max_bytes;
         let left_out = self.bytes.len().saturating_sub(head + tail);
         if left_out == 0 {
             return escape(f, self.bytes, self.escapes_backslash);
@@ -239,21 +239,21 @@ fn escape(f: &mut fmt::Formatter<'_>, bytes: &[u8], escapes_backslash: bool) -> 
 }
 
 /// The same in quotes.
-struct Quoted<'a>(Shown<'a>);
+struct Quoted<'a>(Escaped<'a>);
 
 impl<'a> Quoted<'a> {
     fn path(bytes: &'a [u8]) -> Self {
-        Self(Shown {
+        Self(Escaped {
             escapes_backslash: true,
-            ..Shown::new(bytes)
+            ..Escaped::new(bytes)
         })
     }
 
     /// A message, in which names may already be escaped.
     fn text(text: &'a str) -> Self {
-        Self(Shown {
-            most: TEXT_BYTES,
-            ..Shown::new(text.as_bytes())
+        Self(Escaped {
+            max_bytes: TEXT_BYTES,
+            ..Escaped::new(text.as_bytes())
         })
     }
 }

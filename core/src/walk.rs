@@ -43,7 +43,7 @@ pub(crate) trait Visitor {
 }
 
 /// Appends the name of a directory that the walk should visit.
-pub(crate) fn add(names: &mut Vec<u8>, name: Name<'_>) {
+pub(crate) fn push_name(names: &mut Vec<u8>, name: Name<'_>) {
     names.extend_from_slice(name.as_bytes());
     names.push(0);
 }
@@ -96,12 +96,12 @@ impl<V: Visitor> Walk<'_, V> {
         let level = self.starts.len();
         self.starts.push(self.names.len());
         self.visitor.enter(&dir, &mut self.names)?;
-        self.keep(level, dir);
+        self.keep_open(level, dir);
         Ok(())
     }
 
     /// Adds the directory of a level, which is below all open ones, to the open directories.
-    fn keep(&mut self, level: usize, dir: V::Dir) {
+    fn keep_open(&mut self, level: usize, dir: V::Dir) {
         self.close(level);
         self.open.push((level, dir));
     }
@@ -134,7 +134,7 @@ impl<V: Visitor> Walk<'_, V> {
                 self.enter(opened)?;
                 return Ok(true);
             }
-            self.keep(next, opened);
+            self.keep_open(next, opened);
         }
     }
 
@@ -150,7 +150,7 @@ impl<V: Visitor> Walk<'_, V> {
             }
             let next = level + 1;
             let opened = self.open_below()?.ok_or(Errno::NoEntry)?;
-            self.keep(next, opened);
+            self.keep_open(next, opened);
         }
     }
 

@@ -5,7 +5,7 @@ use wasi_overlay_core::{Errno, Error, log};
 
 /// The code that a guest is told. The rest of the error is for the embedder, and is in the log.
 pub(crate) fn guest_code(error: &Error) -> Errno {
-    log::rest(error);
+    log::unlogged(error);
     error.errno()
 }
 

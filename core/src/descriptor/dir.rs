@@ -3,9 +3,9 @@
 #[cfg(feature = "dir")]
 use super::other_mount;
 use super::{Dir, DirRepr, Named, OpenHow, Opened, failed};
-#[cfg(feature = "dir")]
-use crate::descriptors::{OpenHandles, retry_operation};
 use crate::error::Result;
+#[cfg(feature = "dir")]
+use crate::host_descriptors::{OpenHandles, retry_operation};
 use crate::listing::Listing;
 use crate::meta::{Identity, SetTimes, Stat};
 use crate::overlay::OverlayDir;
@@ -30,7 +30,7 @@ impl Dir {
             let opened = dir!(self, dir => dir.open_at(path, how))?;
             #[cfg(feature = "dir")]
             let opened = match handle {
-                Some(handle) => opened.counted(handle),
+                Some(handle) => opened.with_handle(handle),
                 None => opened,
             };
             Ok(opened)
@@ -174,7 +174,12 @@ impl Dir {
                 Err(other_mount())
             }
         });
-        logged!(self, "link-at", Named::Two(path, new_dir, new_path), answer)
+        logged!(
+            self,
+            "link-at",
+            Named::TwoPaths(path, new_dir, new_path),
+            answer
+        )
     }
 
     /// `rename-at`.
@@ -196,7 +201,7 @@ impl Dir {
         logged!(
             self,
             "rename-at",
-            Named::Two(path, new_dir, new_path),
+            Named::TwoPaths(path, new_dir, new_path),
             answer
         )
     }

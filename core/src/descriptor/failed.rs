@@ -7,7 +7,7 @@
 use super::{Dir, DirRepr, File, FileRepr};
 use crate::at_once;
 use crate::error::{Errno, Error};
-use crate::log::{self, Failed, Warned};
+use crate::log::{self, FailedCall, Warned};
 
 /// The paths that a call names besides its directory.
 pub(super) enum Named<'a> {
@@ -16,7 +16,7 @@ pub(super) enum Named<'a> {
     /// A path, and whether a symbolic link as its last component is followed.
     Path(&'a str, bool),
     /// Two paths, the second relative to another directory.
-    Two(&'a str, &'a Dir, &'a str),
+    TwoPaths(&'a str, &'a Dir, &'a str),
 }
 
 /// Whether a log may want a line for `error`. An error that concerns every guest has details at any
@@ -37,16 +37,18 @@ impl Dir {
         let (path, to) = match &named {
             Named::Nothing => (self.path_to(None), None),
             Named::Path(path, _) => (self.path_to(Some(path)), None),
-            Named::Two(path, dir, to) => (self.path_to(Some(path)), Some(dir.path_to(Some(to)))),
+            Named::TwoPaths(path, dir, to) => {
+                (self.path_to(Some(path)), Some(dir.path_to(Some(to))))
+            }
         };
-        let explained = self.explained(&named, error);
+        let explained = self.explain(&named, error);
         if at_once::gave_up() {
             // The host repeats the call on a thread that may block, where the reason can be found.
             return;
         }
         let error_logged = explained.as_ref().unwrap_or(error);
         let layer = self.layer();
-        let failed = Failed {
+        let failed = FailedCall {
             call,
             path: Some(&path),
             to: to.as_deref(),
@@ -107,7 +109,7 @@ impl Dir {
 
     /// Resolves the named paths again to find the reason of a bare `no-entry`. `None` for any other
     /// error, or if no reason is found.
-    fn explained(&self, named: &Named<'_>, error: &Error) -> Option<Error> {
+    fn explain(&self, named: &Named<'_>, error: &Error) -> Option<Error> {
         if error.errno() != Errno::NoEntry || error.has_reason() {
             return None;
         }
@@ -115,7 +117,7 @@ impl Dir {
         match named {
             Named::Nothing => explain(self, None),
             Named::Path(path, follow) => explain(self, Some((path, *follow))),
-            Named::Two(path, dir, to) => {
+            Named::TwoPaths(path, dir, to) => {
                 explain(self, Some((path, false))).or_else(|| explain(dir, Some((to, false))))
             }
         }
@@ -170,7 +172,7 @@ impl File {
         }
         debug_assert!(matches!(named, Named::Nothing), "a file has no paths in it");
         let (path, layer) = (self.path(), self.layer());
-        let failed = Failed {
+        let failed = FailedCall {
             call,
             path: path.as_deref(),
             to: None,

@@ -3,8 +3,8 @@
 use super::stat::{self, FileId};
 use super::{Mount, times};
 use crate::descriptor::not_open_for;
-use crate::descriptors::guests::Handle;
 use crate::error::Result;
+use crate::host_descriptors::guests::Handle;
 use crate::layer::Advice;
 use crate::meta::{Identity, SetTimes, Stat};
 use crate::plain::dir::errno::from_errno;
@@ -53,7 +53,7 @@ impl LiveFile {
     /// Attaches `handle`, which counts for as long as the file is open.
     ///
     /// Preconditions: the file was just opened, so it has no other holder.
-    pub(crate) fn count(&mut self, handle: Handle) {
+    pub(crate) fn attach_handle(&mut self, handle: Handle) {
         let inner = Arc::get_mut(&mut self.0);
         debug_assert!(inner.is_some(), "the file is shared already");
         if let Some(inner) = inner {

@@ -2,7 +2,7 @@
 
 use super::dir::LiveDir;
 use crate::error::Result;
-use crate::listing::{Listing, Own};
+use crate::listing::{Listing, OwnEntries};
 use crate::plain::dir::list;
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub(super) fn list(dir: &LiveDir) -> Result<Arc<Listing>> {
     let device = dir.file_id()?.device;
-    let mut entries = Own::charged(dir.mount().listing_bytes.charge());
+    let mut entries = OwnEntries::charged(dir.mount().listing_bytes.charge());
     let mut has_room = true;
     list::list(dir.file().as_fd(), &mut |name, kind, inode| {
         // For a mount point this is the number of the directory below the mount: a `stat` of every name,

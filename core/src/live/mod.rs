@@ -25,8 +25,8 @@ pub use dir::LiveDir;
 pub use file::LiveFile;
 
 use crate::budget::Budget;
-use crate::descriptors::is_exhausted;
 use crate::error::{Errno, Error, Result};
+use crate::host_descriptors::is_exhausted;
 use crate::identity::IdentityKey;
 use crate::limits::Limits;
 use crate::plain::dir::errno::from_errno;

@@ -342,7 +342,7 @@ impl<P: Plain> Copy<'_, P> {
     ) -> Result<()> {
         let plain = self.folder.plain;
         if kind == Kind::Dir {
-            walk::add(dirs, name);
+            walk::push_name(dirs, name);
             return self.create_dir(to, name);
         }
         if self.is_restored {

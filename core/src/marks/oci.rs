@@ -3,7 +3,7 @@
 use super::grant;
 use crate::error::{Errno, Error, Result, is_there};
 use crate::layer::Found;
-use crate::log::{Shown, Warning};
+use crate::log::{Escaped, Warning};
 use crate::meta::SetTimes;
 use crate::name::Name;
 use crate::plain::Plain;
@@ -96,7 +96,7 @@ impl WhiteoutName {
             return Err(Error::because(Errno::NameTooLong, || {
                 format!(
                     "the whiteout of `{}` would have a name of over 255 bytes",
-                    Shown::new(name)
+                    Escaped::new(name)
                 )
             }));
         };

@@ -44,7 +44,7 @@ impl<P: Plain> Visitor for Removal<'_, P> {
             let mut is_done = true;
             each(plain, dir, |name, kind| {
                 if kind == Kind::Dir {
-                    walk::add(names, name);
+                    walk::push_name(names, name);
                     return Ok(());
                 }
                 is_done = false;

@@ -105,7 +105,7 @@ fn examine<P: Plain>(
 ) -> Result<()> {
     match oci::classify(name) {
         NameKind::Entry if kind == Kind::Dir => {
-            walk::add(dirs, name);
+            walk::push_name(dirs, name);
         }
         NameKind::Entry if kind == Kind::CharDevice => {
             if kernel::is_whiteout_device(&plain.meta(dir, Some(name))?) {

@@ -90,7 +90,7 @@ impl Shared {
                 None => Err(Errno::Io.into()),
             };
         };
-        let _copying = log::copying(|| super::path_of(dir), None);
+        let _copying = log::copy_up_span(|| super::path_of(dir), None);
         let staged = upper.stage(New::Dir { opaque: false })?;
         let Some(top) = upper.staged_dir(&staged)? else {
             return Ok(false);
@@ -325,7 +325,7 @@ impl Visitor for Tree<'_> {
             let name = Name::checked(record.name(&bytes));
             let copy = self.copy(dir, to, name)?;
             if copy.kind == Kind::Dir {
-                walk::add(names, name);
+                walk::push_name(names, name);
             }
             copies.push(copy);
         }

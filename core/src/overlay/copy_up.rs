@@ -106,8 +106,9 @@ impl Shared {
                 let staged = upper.stage(New::File)?;
                 if data == Data::Keep {
                     #[cfg(feature = "native")]
-                    let _copying = (lower.meta().size >= log::LARGE)
-                        .then(|| log::copying(|| super::path_of(node), Some(lower.meta().size)));
+                    let _copying = (lower.meta().size >= log::LARGE_FILE_BYTES).then(|| {
+                        log::copy_up_span(|| super::path_of(node), Some(lower.meta().size))
+                    });
                     let to = upper.staged_file(&staged).ok_or(Errno::Io)?;
                     let from = lower.open_by(&self.stack, &mut |layer, dir, name| {
                         let (file, names) = layer.open_to_copy(dir, name)?;

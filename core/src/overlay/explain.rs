@@ -11,7 +11,7 @@ use super::node::Node;
 use super::resolve::Walked;
 use crate::error::{Errno, Error, Result};
 use crate::layer::Found;
-use crate::log::{self, Shown, Warned, Warning};
+use crate::log::{self, Escaped, Warned, Warning};
 use crate::name::Name;
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Shared {
 
     fn why_absent(&self, trail: &[MergedFile<'_>], dir: &MergedFile<'_>, name: Name<'_>) -> Error {
         let path = self.path_of_name(trail, name);
-        let path = Shown::new(&path);
+        let path = Escaped::new(&path);
         let missing = |reason: std::fmt::Arguments<'_>| Error::new(Errno::NoEntry, reason);
         if name.is_reserved() {
             return missing(format_args!(
@@ -71,7 +71,7 @@ impl Shared {
             Some(has) => missing(format_args!(
                 "`{path}` is hidden by {}; the layer `{}` has it",
                 hider.what,
-                Shown::new(has.as_bytes())
+                Escaped::new(has.as_bytes())
             )),
             None => missing(format_args!(
                 "no layer has `{path}`; {} is there",
@@ -133,7 +133,7 @@ impl Shared {
             return Errno::NotPermitted.into();
         }
         let link = self.path_of_name(trail, name);
-        let (link, target) = (Shown::new(&link), Shown::new(target));
+        let (link, target) = (Escaped::new(&link), Escaped::new(target));
         let error = Error::new(
             Errno::NotPermitted,
             format_args!("the symbolic link `{link}` leads to the absolute path `{target}`"),
@@ -174,7 +174,7 @@ impl Shared {
     pub(super) fn refused_by_mode(&self, node: &Arc<Node>, what: &str) -> Error {
         let reason = || {
             let path = super::path_of(node).unwrap_or_default();
-            let path = Shown::new(&path);
+            let path = Escaped::new(&path);
             format!("the permission bits of `{path}` do not let its owner {what}")
         };
         let layer = || match (node.upper.get(), &self.upper, node.below()) {

@@ -9,9 +9,9 @@ use super::node::Node;
 use super::resolve::TRIES;
 use super::stat::{apply_ghost_times, lower_meta, set_ghost_times, stat_of};
 use crate::descriptor::not_open_for;
-#[cfg(feature = "dir")]
-use crate::descriptors::guests::Handle;
 use crate::error::{Errno, Error, Result};
+#[cfg(feature = "dir")]
+use crate::host_descriptors::guests::Handle;
 use crate::layer::{Advice, ReadAt, WriteAt};
 use crate::log::Warned;
 use crate::meta::{Identity, Meta, SET_ID, SetTimes, Stat};
@@ -189,13 +189,13 @@ impl OverlayFile {
     ///
     /// Preconditions: it was just opened, so nothing else has it.
     #[cfg(feature = "dir")]
-    pub(crate) fn count(&mut self, mut handle: Handle) {
+    pub(crate) fn attach_handle(&mut self, mut handle: Handle) {
         let open = Arc::get_mut(&mut self.open);
         debug_assert!(open.is_some(), "the file is shared already");
         if let Some(open) = open {
             // A copy-up opens the copy of a lower file, and a thread may be reading that.
             if !matches!(open.lower, Some(OpenLower::File(_))) {
-                handle.keep_descriptors(1);
+                handle.limit_descriptors(1);
             }
             open.handle = Some(handle);
         }

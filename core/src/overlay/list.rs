@@ -6,7 +6,7 @@ use super::node::Node;
 use crate::at_once;
 use crate::error::{Errno, Result};
 use crate::layer::Listed;
-use crate::listing::{Inodes, Listing, NO_INODE};
+use crate::listing::{InodeNumbers, Listing, NO_INODE};
 use crate::name::Name;
 use crate::stack::{Hidden, Merge, UPPER};
 use std::ops::ControlFlow;
@@ -108,9 +108,9 @@ impl Shared {
         let charge = merge.charge()?;
         let (names, mut entries) = merge.finish(|_, _| {});
         if let Some(below) = below {
-            let mut inodes = Inodes::of(below, &self.stack, &self.key);
+            let mut inodes = InodeNumbers::of(below, &self.stack, &self.key);
             for entry in entries.iter_mut().filter(|entry| entry.layer != UPPER) {
-                entry.inode = inodes.shown(entry.layer, entry.inode)?;
+                entry.inode = inodes.number(entry.layer, entry.inode)?;
             }
         }
         Ok(Listing::new(names, entries, charge))

@@ -227,8 +227,8 @@ impl Shared {
         });
         match listed {
             Ok(()) => {}
-            // The directory cannot be listed, but its names can still be looked up.
-            Err(error) if error.is_of_listing() => {
+            // It cannot be listed, but names can still be looked up.
+            Err(error) if error.allows_lookups() => {
                 state.children.write().too_large = true;
                 return Ok(false);
             }

@@ -8,7 +8,7 @@ use super::lookup::{MergedFile, NAME_MAX};
 use super::node::Node;
 use super::{AbsoluteSymlinks, Shared};
 use crate::error::{Errno, Error, Result};
-use crate::log::Shown;
+use crate::log::Escaped;
 use crate::meta::Kind;
 use crate::name::Name;
 use std::borrow::Cow;
@@ -374,7 +374,7 @@ impl Shared {
             }
             if !at_end && !found.is_dir() {
                 return Err(Error::because(Errno::NotDirectory, || {
-                    format!("`{}` on the way is no directory", Shown::new(&component))
+                    format!("`{}` on the way is no directory", Escaped::new(&component))
                 }));
             }
             trail.push(found);

@@ -191,7 +191,7 @@ impl LowerNode {
         merge.reserve(SOME_NAMES, SOME_BYTES);
         let is_table = match self.read(stack, &mut merge) {
             // It cannot be listed, but names can still be looked up.
-            Err(error) if error.is_of_listing() => false,
+            Err(error) if error.allows_lookups() => false,
             read => read?,
         };
         let children = match is_table {

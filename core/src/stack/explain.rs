@@ -5,7 +5,7 @@ use super::node::LowerNode;
 use crate::error::{Errno, Result};
 use crate::layer::Found;
 use crate::layer::erased::AnyLayer;
-use crate::log::Shown;
+use crate::log::Escaped;
 use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
 use crate::overlay::Hider;
@@ -82,7 +82,7 @@ fn ask(layer: &dyn AnyLayer, names: &[NameBuf]) -> Result<Says> {
         }
         path.extend_from_slice(name.as_name().as_bytes());
         let is_last = index + 1 == names.len();
-        let shown = Shown::new(&path);
+        let shown = Escaped::new(&path);
         match layer.find(&dir, name.as_name())? {
             Found::Absent => break,
             Found::Hidden => return Ok(Says::Hides(format!("the whiteout of `{shown}`"))),

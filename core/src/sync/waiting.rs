@@ -18,7 +18,7 @@ thread_local! {
 }
 
 /// Runs `query` while this thread must not wait. Returns its answer, or `None` if it [gave up](give_up).
-pub(crate) fn without<T>(query: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn run_without<T>(query: impl FnOnce() -> T) -> Option<T> {
     /// Restores the mode, also if `query` panics.
     struct Restore(Mode);
 

@@ -12,8 +12,8 @@
 
 use super::mounts::{self, Mounts};
 use super::{errno::from_errno, list, open};
-use crate::descriptors::is_exhausted;
 use crate::error::{Errno, Error, Result};
+use crate::host_descriptors::is_exhausted;
 use crate::place::Relation;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};

@@ -21,8 +21,8 @@ mod xattr;
 
 pub use file::HostFile;
 
-use crate::descriptors::is_exhausted;
 use crate::error::{Errno, Result};
+use crate::host_descriptors::is_exhausted;
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
 use crate::name::Name;

@@ -5,7 +5,7 @@
 //! btrfs are in one mount; bind mounts of one filesystem are different mounts.
 
 use super::location;
-use crate::descriptors;
+use crate::host_descriptors;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags};
 use rustix::io::{Errno as Os, Result};
@@ -21,7 +21,7 @@ pub(crate) fn at(
     flags: OFlags,
     mode: Mode,
 ) -> Result<OwnedFd> {
-    descriptors::retry(|| rustix::fs::openat(&dir, name, flags, mode))
+    host_descriptors::retry(|| rustix::fs::openat(&dir, name, flags, mode))
 }
 
 /// Opens `name` without creating it: `XDEV` at a mount point.
@@ -33,7 +33,7 @@ pub(super) fn within_mount(dir: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> R
     }
     let resolve = ResolveFlags::NO_XDEV;
     let open = || rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve);
-    match descriptors::retry(open) {
+    match host_descriptors::retry(open) {
         // A sandbox that does not know the call returns PERM, as does the open of an immutable file.
         Err(os @ (Os::NOSYS | Os::PERM)) => {
             let opened = open_and_compare(dir, name, flags);

@@ -50,7 +50,7 @@ fn budget(limit: usize) -> usize {
 }
 
 /// Shrinks all caches if together they exceed the budget.
-pub(crate) fn keep_to_budget() {
+pub(crate) fn enforce_budget() {
     if CACHED.load(Ordering::Relaxed) > budget(limit::last()) {
         shrink();
     }
@@ -73,7 +73,7 @@ fn shrink() {
 
 /// Closes all cached descriptors.
 #[cold]
-pub(super) fn release() {
+pub(super) fn close_all() {
     for cache in caches() {
         cache.shrink(0);
     }

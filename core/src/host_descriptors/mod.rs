@@ -33,7 +33,7 @@ use rustix::io::Errno as Os;
 /// The engine does this by itself when the system refuses it a descriptor. An embedder or a
 /// [layer](crate::layer::Layer) that the system refuses a descriptor can call it and try again.
 pub fn close_cached_descriptors() {
-    cached::release();
+    cached::close_all();
 }
 
 /// Makes a system call that opens a descriptor. If the process or the system has no descriptor left,
@@ -44,7 +44,7 @@ pub fn close_cached_descriptors() {
 pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Os>) -> Result<T, Os> {
     match call() {
         Err(os) if is_exhausted(os) => {
-            cached::release();
+            cached::close_all();
             call()
         }
         done => done,
@@ -55,7 +55,7 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Os>) -> Result<T, Os>
 pub(crate) fn retry_operation<T>(mut operation: impl FnMut() -> Result<T>) -> Result<T> {
     match operation() {
         Err(error) if error.errno() == Errno::TooManyFiles => {
-            cached::release();
+            cached::close_all();
             operation()
         }
         done => done,

@@ -24,7 +24,7 @@ pub struct OpenHandles(Arc<Guest>);
 #[derive(Debug)]
 struct Guest {
     /// The maximum number of handles: `Limits::open_handles`.
-    most: usize,
+    max_handles: usize,
     handles: AtomicUsize,
     /// The number of descriptors that the handles may hold.
     descriptors: AtomicUsize,
@@ -41,22 +41,22 @@ pub(crate) struct Handle {
 
 /// The number of descriptors that the handles of all guests may hold. The rest is for short-lived
 /// descriptors of single calls, for mounts, and for the embedder.
-fn most_of_all(limit: usize) -> usize {
+fn max_for_all_guests(limit: usize) -> usize {
     limit - (limit / 8).clamp(32, 256).min(limit / 2)
 }
 
 /// The number of descriptors that the handles of one guest may hold: half, so that one guest leaves as
 /// many to the others.
-fn most_of_one(limit: usize) -> usize {
-    most_of_all(limit) / 2
+fn max_for_one_guest(limit: usize) -> usize {
+    max_for_all_guests(limit) / 2
 }
 
-/// Adds to a counter, unless the sum would exceed `most`. Returns whether it did.
-fn add(counter: &AtomicUsize, more: usize, most: usize) -> bool {
+/// Adds to a counter, unless the sum would exceed `max`. Returns whether it did.
+fn try_add(counter: &AtomicUsize, more: usize, max: usize) -> bool {
     if counter
         .fetch_add(more, Ordering::Relaxed)
         .saturating_add(more)
-        <= most
+        <= max
     {
         return true;
     }
@@ -68,7 +68,7 @@ impl OpenHandles {
     /// The count for a new guest, which may have [`Limits::open_handles`] handles open.
     pub fn new(limits: &Limits) -> Self {
         Self(Arc::new(Guest {
-            most: limits.open_handles,
+            max_handles: limits.open_handles,
             handles: AtomicUsize::new(0),
             descriptors: AtomicUsize::new(0),
         }))
@@ -94,7 +94,7 @@ impl OpenHandles {
     /// `mfile` if the guest, or all guests together, have reached their limit.
     pub(crate) fn open(&self, descriptors: usize) -> Result<Handle> {
         let guest = &*self.0;
-        if !add(&guest.handles, 1, guest.most) {
+        if !try_add(&guest.handles, 1, guest.max_handles) {
             return Err(Error::new(
                 Errno::TooManyFiles,
                 "the guest has as many files and directories open as Limits::open_handles allows",
@@ -109,9 +109,9 @@ impl OpenHandles {
             handles: 1,
             descriptors: 0,
         };
-        if !handle.hold_descriptors(descriptors, limit::last()) {
+        if !handle.try_add_descriptors(descriptors, limit::last()) {
             // The limit may have been raised since.
-            if !handle.hold_descriptors(descriptors, limit::now()) {
+            if !handle.try_add_descriptors(descriptors, limit::now()) {
                 return Err(Error::new(
                     Errno::TooManyFiles,
                     "guests have reached their share of the descriptors of the process (RLIMIT_NOFILE)",
@@ -132,12 +132,12 @@ impl Handle {
         &self.guest
     }
 
-    fn hold_descriptors(&mut self, count: usize, limit: usize) -> bool {
+    fn try_add_descriptors(&mut self, count: usize, limit: usize) -> bool {
         let own = &self.guest.0.descriptors;
-        if !add(own, count, most_of_one(limit)) {
+        if !try_add(own, count, max_for_one_guest(limit)) {
             return false;
         }
-        if !add(&HELD, count, most_of_all(limit)) {
+        if !try_add(&HELD, count, max_for_all_guests(limit)) {
             own.fetch_sub(count, Ordering::Relaxed);
             return false;
         }
@@ -145,9 +145,9 @@ impl Handle {
         true
     }
 
-    /// Lowers the count to at most `most` descriptors, once it is known that the handle holds no more.
-    pub(crate) fn keep_descriptors(&mut self, most: usize) {
-        let less = self.descriptors.saturating_sub(most);
+    /// Lowers the count to at most `max` descriptors, once it is known that the handle holds no more.
+    pub(crate) fn limit_descriptors(&mut self, max: usize) {
+        let less = self.descriptors.saturating_sub(max);
         let own = &self.guest.0.descriptors;
         own.fetch_sub(less, Ordering::Relaxed);
         HELD.fetch_sub(less, Ordering::Relaxed);
@@ -157,7 +157,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.keep_descriptors(0);
+        self.limit_descriptors(0);
         let handles = &self.guest.0.handles;
         handles.fetch_sub(self.handles, Ordering::Relaxed);
     }
@@ -170,10 +170,16 @@ mod tests {
     #[test]
     fn some_descriptors_are_left_whatever_the_limit() {
         for limit in [0, 1, 20, 64, 256, 1024, 4096, 1 << 20, usize::MAX] {
-            let reserve = limit - most_of_all(limit);
+            let reserve = limit - max_for_all_guests(limit);
             assert!(reserve >= 32.min(limit / 2), "{limit}: {reserve}");
-            assert!(2 * most_of_one(limit) <= most_of_all(limit), "{limit}");
+            assert!(
+                2 * max_for_one_guest(limit) <= max_for_all_guests(limit),
+                "{limit}"
+            );
         }
-        assert_eq!((most_of_all(64), most_of_all(1024)), (32, 896));
+        assert_eq!(
+            (max_for_all_guests(64), max_for_all_guests(1024)),
+            (32, 896)
+        );
     }
 }
