@@ -114,7 +114,7 @@ impl Keep {
     }
 
     /// A cache of handles, each of them a descriptor of the process. It counts towards the budget of
-    /// all caches ([`descriptors`]).
+    /// all caches ([`host_descriptors`]).
     #[cfg(feature = "dir")]
     pub(crate) fn of_descriptors(capacity: usize) -> Self {
         let cache = Arc::new(Cache {

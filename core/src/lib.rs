@@ -26,6 +26,7 @@ mod budget;
 #[doc(hidden)]
 pub mod cache;
 mod cell;
+pub mod conversions;
 mod descriptor;
 mod error;
 mod hash;
@@ -49,7 +50,6 @@ pub mod plain;
 mod stack;
 mod sync;
 mod walk;
-pub mod wasi;
 
 #[cfg(feature = "native")]
 pub use at_once::at_once;

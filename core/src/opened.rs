@@ -1,9 +1,9 @@
 //! What a descriptor stands for, whether it is a file or a directory.
 
+use crate::conversions::DescriptorAccess;
 use crate::descriptor::{Dir, File, Opened};
 use crate::error::{Errno, Error, Result};
 use crate::meta::{Identity, Kind, SetTimes, Stat};
-use crate::wasi::Access;
 
 impl From<Dir> for Opened {
     fn from(dir: Dir) -> Self {
@@ -94,14 +94,14 @@ impl Opened {
     }
 
     /// What may be done through it: `get-flags`.
-    pub fn access(&self) -> Access {
+    pub fn access(&self) -> DescriptorAccess {
         match self {
-            Self::File(file) => Access {
+            Self::File(file) => DescriptorAccess {
                 read: file.is_readable(),
                 write: file.is_writable(),
                 mutate_directory: false,
             },
-            Self::Dir(dir) => Access {
+            Self::Dir(dir) => DescriptorAccess {
                 read: true,
                 write: false,
                 mutate_directory: dir.reports_mutable(),

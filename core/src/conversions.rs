@@ -11,7 +11,7 @@ use crate::meta::Timestamp;
 
 /// The access that a descriptor gives: `descriptor-flags` without the sync flags, which no open accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Access {
+pub struct DescriptorAccess {
     /// Data can be read, or a directory listed.
     pub read: bool,
     /// Data can be written.
@@ -87,13 +87,13 @@ macro_rules! wasi_conversions {
 
             fn time_of(time: Timestamp) -> Option<types::Datetime> {
                 Some(types::Datetime {
-                    seconds: $crate::wasi::unsigned_seconds(time)?,
+                    seconds: $crate::conversions::unsigned_seconds(time)?,
                     nanoseconds: time.nanoseconds,
                 })
             }
 
             fn given_time(time: types::Datetime) -> Result<Timestamp, Errno> {
-                $crate::wasi::timestamp(time.seconds, time.nanoseconds)
+                $crate::conversions::timestamp(time.seconds, time.nanoseconds)
             }
 
             $crate::wasi_error_codes! { both types:
@@ -128,7 +128,7 @@ macro_rules! wasi_conversions_p3 {
             }
 
             fn given_time(time: types::Instant) -> Result<Timestamp, Errno> {
-                $crate::wasi::signed_timestamp(time.seconds, time.nanoseconds)
+                $crate::conversions::signed_timestamp(time.seconds, time.nanoseconds)
             }
 
             // 0.3 has no `would-block`, since no call there is non-blocking. If a system returns it for
@@ -153,7 +153,7 @@ macro_rules! wasi_conversions_p3 {
 #[macro_export]
 macro_rules! wasi_conversions_alike {
     ($types:ident $time_of:ident $given_time:ident) => {
-        use $crate::wasi::Access;
+        use $crate::conversions::DescriptorAccess;
         use $crate::{Advice, Dir, Identity, Kind, OpenHow, Opened, SetTime, SetTimes, Stat};
 
         impl From<Kind> for $types::DescriptorType {
@@ -192,8 +192,8 @@ macro_rules! wasi_conversions_alike {
             }
         }
 
-        impl From<Access> for $types::DescriptorFlags {
-            fn from(access: Access) -> Self {
+        impl From<DescriptorAccess> for $types::DescriptorFlags {
+            fn from(access: DescriptorAccess) -> Self {
                 let mut flags = Self::empty();
                 if access.read {
                     flags |= Self::READ;
