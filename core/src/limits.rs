@@ -65,8 +65,8 @@ pub struct Limits {
     /// In `OverlayCtxBuilder::limits` of the plugin it also bounds each guest, which may hold listings of
     /// half of it, in all its mounts together.
     pub listing_bytes: usize,
-    /// Lower directories whose nodes an overlay keeps because a file was opened in them recently.
-    /// Programs open files in few directories at a time.
+    /// Lower directories whose nodes an overlay caches because they, or files in them, were opened
+    /// recently. Programs open files in few directories at a time.
     pub recent_dirs: usize,
     /// Listings that a guest of WASI 0.1 has partly read: `fd_readdir` names no stream, so the
     /// host keeps the snapshot between calls. Past this number a directory is listed anew. A recursive

@@ -13,8 +13,8 @@
 //! closed, it reopens the directory from the nearest open directory above it. That one is `n` levels away
 //! only after the walk went down, or came back up, by `n / 2` levels or more, so in the worst case each
 //! level takes one open for each power of two up to the depth. At 100,000 levels, each with a child to come
-//! back for, that is fewer than five opens for each level and 18 open directories; in the trees of programs it
-//! is hardly more than one.
+//! back for, that is fewer than five opens for each level and 18 open directories; in the trees of programs
+//! it is hardly more than one open.
 
 use crate::error::{Errno, Result};
 use crate::name::Name;
@@ -37,7 +37,7 @@ pub(crate) trait Visitor {
 
     /// Visits the directory `name` in `dir` after everything in it.
     fn leave(&mut self, dir: &Self::Dir, name: Name<'_>) -> Result<()> {
-        let _ = (dir, name); // Named for those who implement it.
+        let _ = (dir, name); // Named for implementers.
         Ok(())
     }
 }

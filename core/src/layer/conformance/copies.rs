@@ -23,7 +23,7 @@ pub fn copies<U: Upper>(make: &dyn Fn() -> U) {
             return;
         };
         let file = fill(upper, &dir);
-        ok("dress", upper.dress(&staged, &dressed()));
+        ok("dress", upper.dress(&staged, &sample_attributes()));
         drop(dir);
         assert_eq!(listing(upper, &top), before, "something staged is listed");
         if !is_published {
@@ -40,7 +40,7 @@ pub fn copies<U: Upper>(make: &dyn Fn() -> U) {
     }
 }
 
-fn dressed() -> Attributes {
+fn sample_attributes() -> Attributes {
     Attributes {
         times: SetTimes {
             accessed: SetTime::To(LATER),
@@ -55,7 +55,7 @@ fn fill<U: Upper>(upper: &U, dir: &U::Dir) -> Meta {
     let copy = |to: At<'_, U::Dir>, new: New<'_>, data: &[u8]| {
         let copied = Copied {
             new,
-            attributes: dressed(),
+            attributes: sample_attributes(),
             fill: &mut |file| {
                 write_all(file, data, 0);
                 Ok(())
@@ -69,7 +69,10 @@ fn fill<U: Upper>(upper: &U, dir: &U::Dir) -> Meta {
     copy(at(dir, "dir"), New::Dir { opaque: false }, b"");
     let inside = ok("open_dir", upper.open_dir(dir, name("dir")));
     copy(at(&inside, "inner"), New::File, b"inner");
-    ok("dress_dir", upper.dress_dir(at(dir, "dir"), dressed()));
+    ok(
+        "dress_dir",
+        upper.dress_dir(at(dir, "dir"), sample_attributes()),
+    );
     file
 }
 

@@ -49,12 +49,12 @@ fn makes<U: Upper>(upper: &U, dir: &U::Dir, text: &str, new: New<'_>, was: Was) 
         New::Dir { opaque } => Seen::Dir { opaque },
     };
     assert_eq!(seen(upper, dir, name), expected, "created over {was:?}");
-    let (told, found) = (
+    let (returned, found) = (
         ok("created_meta", upper.created_meta(dir, name)),
         meta(upper, dir, name),
     );
     assert_eq!(
-        (told.kind, told.inode, told.size, told.links),
+        (returned.kind, returned.inode, returned.size, returned.links),
         (found.kind, found.inode, found.size, found.links),
         "created_meta differs from find"
     );

@@ -137,7 +137,7 @@ pub(super) fn read_all(file: &dyn ReadAt) -> Vec<u8> {
         let done = ok("read_at", file.read_at(&mut buffer, data.len() as u64));
         assert!(
             done <= buffer.len(),
-            "read_at returned more than it was asked"
+            "read_at returned more than the length of the buffer"
         );
         if done == 0 {
             return data;

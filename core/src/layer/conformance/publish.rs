@@ -94,14 +94,14 @@ fn file<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
         },
     };
     ok("dress", upper.dress(&staged, &attributes));
-    let foretold = ok("staged_meta", upper.staged_meta(&staged));
+    let predicted = ok("staged_meta", upper.staged_meta(&staged));
     let published = upper.publish(staged, at(dir, "file"), was.over(), keep_times);
     let Some(open) = ok("publish", published) else {
         panic!("a published file came without an open file");
     };
 
     let found = meta(upper, dir, name("file"));
-    is_foretold(&meta(upper, dir, name("file")), &foretold);
+    check_predicted(&meta(upper, dir, name("file")), &predicted);
     assert_eq!(
         (found.modified, found.accessed),
         (LONG_AGO, LATER),
@@ -128,13 +128,16 @@ fn file<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
 }
 
 /// Checks that the metadata after publishing is what `staged_meta` returned before.
-fn is_foretold(found: &Meta, foretold: &Meta) {
+fn check_predicted(found: &Meta, predicted: &Meta) {
     let known = |meta: &Meta| (meta.kind, meta.device, meta.inode, meta.mode, meta.owner);
-    assert_eq!(known(found), known(foretold), "staged_meta was wrong");
-    assert_eq!(found.modified, foretold.modified, "staged_meta: wrong time");
+    assert_eq!(known(found), known(predicted), "staged_meta was wrong");
+    assert_eq!(
+        found.modified, predicted.modified,
+        "staged_meta: wrong time"
+    );
     if found.kind != Kind::Dir {
         let known = |meta: &Meta| (meta.size, meta.links);
-        assert_eq!(known(found), known(foretold), "staged_meta: wrong size");
+        assert_eq!(known(found), known(predicted), "staged_meta: wrong size");
     }
 }
 
@@ -147,7 +150,7 @@ fn link<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
         ..Attributes::default()
     };
     ok("dress", upper.dress(&staged, &attributes));
-    let foretold = ok("staged_meta", upper.staged_meta(&staged));
+    let predicted = ok("staged_meta", upper.staged_meta(&staged));
     let published = upper.publish(staged, at(dir, "link"), was.over(), keep_times);
     assert!(
         ok("publish", published).is_none(),
@@ -160,7 +163,7 @@ fn link<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
         "published over {was:?}"
     );
     assert_eq!(meta(upper, dir, name("link")).modified, LONG_AGO);
-    is_foretold(&meta(upper, dir, name("link")), &foretold);
+    check_predicted(&meta(upper, dir, name("link")), &predicted);
     assert_eq!(
         moved(upper, dir),
         !keep_times,
@@ -185,7 +188,7 @@ fn directory<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
             ..Attributes::default()
         };
         ok("dress", upper.dress(&staged, &attributes));
-        let foretold = ok("staged_meta", upper.staged_meta(&staged));
+        let predicted = ok("staged_meta", upper.staged_meta(&staged));
         let published = upper.publish(staged, at(dir, text), was.over(), keep_times);
         assert!(
             ok("publish", published).is_none(),
@@ -195,7 +198,7 @@ fn directory<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
         let found = seen(upper, dir, name(text));
         assert_eq!(found, Seen::Dir { opaque }, "published over {was:?}");
         let found = meta(upper, dir, name(text));
-        is_foretold(&found, &foretold);
+        check_predicted(&found, &predicted);
         assert_eq!(found.modified, LONG_AGO, "publish lost a directory's times");
         if found.mode.is_some() {
             assert_eq!(found.mode, Some(0o750), "publish lost a directory's mode");

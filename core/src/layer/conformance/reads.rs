@@ -88,8 +88,8 @@ fn entering<L: Layer>(layer: &L) {
         let opened = ok("open_dir", layer.open_dir(&above, name(last)));
         let before = ok("is_opaque", layer.is_opaque(&opened));
         let names = listing(layer, &opened);
-        for asked in [before, ok("is_opaque", layer.is_opaque(&opened))] {
-            assert_eq!(asked, opaque, "{} by its handle", last.escape_ascii());
+        for actual in [before, ok("is_opaque", layer.is_opaque(&opened))] {
+            assert_eq!(actual, opaque, "{} by its handle", last.escape_ascii());
         }
         for listed_first in [false, true] {
             let Some(entered) = ok("enter", layer.enter(&above, name(last))) else {
@@ -100,9 +100,9 @@ fn entering<L: Layer>(layer: &L) {
             if listed_first {
                 assert_eq!(listing(layer, &entered.dir), names);
             }
-            let asked = ok("is_opaque", layer.is_opaque(&entered.dir));
+            let actual = ok("is_opaque", layer.is_opaque(&entered.dir));
             assert!(
-                (entered.opaque || asked) == opaque,
+                (entered.opaque || actual) == opaque,
                 "enter and find disagree whether {} is opaque",
                 last.escape_ascii()
             );

@@ -49,9 +49,9 @@ pub fn removes<U: Upper>(make: &dyn Fn() -> U) {
                     upper.remove(at(&dir, "name"), Over::Whiteout, Leave::Nothing),
                 );
             }
-            let anew = make_dir(upper, at(&dir, "name"));
+            let new_dir = make_dir(upper, at(&dir, "name"));
             assert!(
-                listing(upper, &anew).is_empty(),
+                listing(upper, &new_dir).is_empty(),
                 "removed {text}: old names are back"
             );
             assert_eq!(seen(upper, &dir, name("name")), Seen::Dir { opaque: false });
@@ -138,8 +138,8 @@ fn removed_directory<U: Upper>(upper: &U, top: &U::Dir, leave: Leave) {
             upper.remove(at(top, "dir"), Over::Whiteout, Leave::Nothing),
         );
     }
-    let anew = make_dir(upper, at(top, "dir"));
-    drop(make_file(upper, at(&anew, "name"), b""));
+    let new_dir = make_dir(upper, at(top, "dir"));
+    drop(make_file(upper, at(&new_dir, "name"), b""));
     removed_answers(upper, top, &gone);
     drop(make_file(upper, at(top, "file to move"), b""));
     let moved = upper.rename(

@@ -1,9 +1,9 @@
 //! [`FileData`]: the sparse content of a file. Sequential reads and writes take little more time than a
 //! copy.
 //!
-//! A file is a map of chunks of 64 KiB. A chunk exists only where something was written, and stores only the bytes
-//! up to the last one written: the rest reads as zeroes. So a small file takes the pages that it fills, a
-//! large one few allocations, and a byte written at 2^40 one chunk.
+//! A file is a map of chunks of 64 KiB. A chunk exists only where something was written, and stores only
+//! the bytes up to the last one written: the rest reads as zeroes. So a small file takes the pages that it
+//! fills, a large one few allocations, and a byte written at 2^40 one chunk.
 
 use super::quota::Quota;
 use crate::error::{Errno, Result};

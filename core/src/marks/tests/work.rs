@@ -33,7 +33,7 @@ fn a_mount_alone_changes_nothing() {
 }
 
 #[test]
-fn changes_of_one_step_are_one_step() {
+fn a_change_of_one_step_makes_one_changing_call() {
     let faults = Faults::default();
     let (_temp, upper) = mounted(&faults);
     let root = upper.root().unwrap();

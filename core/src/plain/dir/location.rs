@@ -314,9 +314,9 @@ struct DirInfo {
 }
 
 fn dir_info(dir: BorrowedFd<'_>) -> rustix::io::Result<DirInfo> {
-    let asked = StatxFlags::INO | StatxFlags::NLINK | StatxFlags::MNT_ID;
+    let mask = StatxFlags::INO | StatxFlags::NLINK | StatxFlags::MNT_ID;
     let flags = AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
-    let statx = rustix::fs::statx(dir, "", flags, asked)?;
+    let statx = rustix::fs::statx(dir, "", flags, mask)?;
     let device = rustix::fs::makedev(statx.stx_dev_major, statx.stx_dev_minor);
     let mount = if StatxFlags::from_bits_retain(statx.stx_mask).contains(StatxFlags::MNT_ID) {
         Some(statx.stx_mnt_id)
