@@ -17,9 +17,9 @@ pub use keyed::KeyedCache;
 pub(crate) use weak_map::WeakMap;
 
 use crate::cell::ArcCell;
-#[cfg(feature = "dir")]
-use crate::descriptors;
 use crate::error::Result;
+#[cfg(feature = "dir")]
+use crate::host_descriptors;
 use crate::layer::erased::AnyLayer;
 use crate::sync::{Mutex, Rank};
 use std::any::Any;
@@ -196,7 +196,7 @@ impl ClockCache {
         Self::new(Bound::entries(entries))
     }
 
-    /// A cache of descriptors of the process. It counts towards the budget of all caches ([`descriptors`]).
+    /// A cache of descriptors of the process. It counts towards the budget of all caches ([`host_descriptors`](crate::host_descriptors)).
     #[cfg(feature = "dir")]
     pub(crate) fn of_descriptors(entries: usize) -> Self {
         let clock = Arc::new(Clock {
@@ -204,7 +204,7 @@ impl ClockCache {
             holds_descriptors: true,
             ring: Mutex::ranked(Rank::Leaf, Ring::default()),
         });
-        descriptors::cached::register(&clock);
+        host_descriptors::cached::register(&clock);
         Self(clock)
     }
 
@@ -246,7 +246,7 @@ impl ClockCache {
         }
         #[cfg(feature = "dir")]
         if self.0.holds_descriptors {
-            descriptors::cached::keep_to_budget();
+            host_descriptors::cached::enforce_budget();
         }
     }
 
@@ -311,7 +311,7 @@ impl Clock {
         let changed = change(&mut ring);
         #[cfg(feature = "dir")]
         if self.holds_descriptors {
-            descriptors::cached::count(before, ring.slots.len());
+            host_descriptors::cached::count(before, ring.slots.len());
         }
         changed
     }
@@ -321,7 +321,7 @@ impl Drop for Clock {
     fn drop(&mut self) {
         #[cfg(feature = "dir")]
         if self.holds_descriptors {
-            descriptors::cached::count(self.ring.get_mut().slots.len(), 0);
+            host_descriptors::cached::count(self.ring.get_mut().slots.len(), 0);
         }
     }
 }
