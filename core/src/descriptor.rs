@@ -5,37 +5,17 @@
 //! lines of failed calls ([`failed`]).
 
 mod failed;
+mod opened;
 
 #[cfg(feature = "dir")]
 use crate::host_descriptors::guests::Handle;
 #[cfg(feature = "dir")]
-use crate::live::{LiveDir, LiveFile};
-use crate::overlay::{OverlayDir, OverlayFile};
+use crate::live::{Live, LiveDir, LiveFile};
+use crate::open_how::FileOrDir;
+use crate::overlay::{Overlay, OverlayDir, OverlayFile};
 use failed::Named;
-pub(crate) use failed::{not_open_for, other_mount};
 #[cfg(feature = "dir")]
 use std::sync::Arc;
-
-/// The flags of `open-at`: `path-flags`, `open-flags` and `descriptor-flags` of `wasi:filesystem`,
-/// without those that do not concern a filesystem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct OpenHow {
-    /// Follow a symbolic link in the last place.
-    pub follow: bool,
-    /// Create the file if it does not exist.
-    pub create: bool,
-    /// Fail unless it is a directory.
-    pub directory: bool,
-    /// With `create`, fail if anything exists at the path.
-    pub exclusive: bool,
-    /// Truncate the file to zero bytes.
-    pub truncate: bool,
-    /// Open for reading. With neither `read` nor `write` the file is open for reading too, as in
-    /// wasmtime-wasi.
-    pub read: bool,
-    /// Open for writing.
-    pub write: bool,
-}
 
 /// The result of `open-at`: what a guest's descriptor refers to.
 #[derive(Clone, Debug)]
@@ -195,5 +175,35 @@ impl Opened {
             }
         }
         self
+    }
+}
+
+/// What an open of either kind of mount returned.
+impl<F: Into<File>, D: Into<Dir>> From<FileOrDir<F, D>> for Opened {
+    fn from(opened: FileOrDir<F, D>) -> Self {
+        match opened {
+            FileOrDir::File(file) => Self::File(file.into()),
+            FileOrDir::Dir(dir) => Self::Dir(dir.into()),
+        }
+    }
+}
+
+impl Overlay {
+    /// The root directory.
+    pub fn root(&self) -> Dir {
+        self.root_dir(false).into()
+    }
+
+    /// The root directory, through which changes fail with `read-only`.
+    pub fn read_only_root(&self) -> Dir {
+        self.root_dir(true).into()
+    }
+}
+
+#[cfg(feature = "dir")]
+impl Live {
+    /// The root directory.
+    pub fn root(&self) -> Dir {
+        self.root_dir().clone().into()
     }
 }

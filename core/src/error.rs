@@ -142,6 +142,20 @@ impl Error {
         errno.into()
     }
 
+    /// The error of a call for which the file was not opened.
+    pub(crate) fn not_open_for(what: &str) -> Self {
+        Self::because(Errno::BadDescriptor, || {
+            format!("the file was not opened for {what}")
+        })
+    }
+
+    /// The error of a call whose two paths lie in different mounts.
+    pub(crate) fn different_mounts() -> Self {
+        let reason = || "the two paths lie in different mounts";
+        Self::because(Errno::CrossDevice, reason)
+            .with_remedy(|| "copy the file, and remove the old one")
+    }
+
     /// Adds what to do about the error, if it has details at all.
     #[must_use]
     pub fn with_remedy<R: fmt::Display>(mut self, remedy: impl FnOnce() -> R) -> Self {

@@ -43,7 +43,7 @@ pub mod log;
 pub mod marks;
 mod meta;
 mod name;
-mod opened;
+mod open_how;
 mod overlay;
 mod place;
 pub mod plain;
@@ -53,7 +53,7 @@ mod walk;
 
 #[cfg(feature = "native")]
 pub use at_once::at_once;
-pub use descriptor::{Dir, File, OpenHow, Opened};
+pub use descriptor::{Dir, File, Opened};
 pub use error::{Errno, Error, Result, is_there};
 #[cfg(feature = "dir")]
 pub use host_descriptors::{OpenHandles, close_cached_descriptors, raise_descriptor_limit};
@@ -64,6 +64,7 @@ pub use listing::{Listing, ListingEntry};
 pub use live::{Live, LiveDir, LiveFile};
 pub use meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};
 pub use name::{Name, NameBuf};
+pub use open_how::OpenHow;
 pub use overlay::{AbsoluteSymlinks, Overlay, OverlayBuilder, OverlayDir, OverlayFile};
 pub use place::{Place, Relation};
 pub use stack::{Lower, LowerStack};

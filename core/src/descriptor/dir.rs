@@ -1,13 +1,15 @@
 //! The methods of [`Dir`]: one for each WASI call on a directory.
 
 #[cfg(feature = "dir")]
-use super::other_mount;
-use super::{Dir, DirRepr, Named, OpenHow, Opened, failed};
+use super::{Dir, DirRepr, Named, Opened, failed};
+#[cfg(feature = "dir")]
+use crate::error::Error;
 use crate::error::Result;
 #[cfg(feature = "dir")]
 use crate::host_descriptors::{OpenHandles, retry_operation};
 use crate::listing::Listing;
 use crate::meta::{Identity, SetTimes, Stat};
+use crate::open_how::OpenHow;
 use crate::overlay::OverlayDir;
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ impl Dir {
                 Some(handle) => Some(handle.guest().open(self.descriptors_per_file())?),
                 None => None,
             };
-            let opened = dir!(self, dir => dir.open_at(path, how))?;
+            let opened = dir!(self, dir => dir.open_at(path, how).map(Opened::from))?;
             #[cfg(feature = "dir")]
             let opened = match handle {
                 Some(handle) => opened.with_handle(handle),
@@ -171,7 +173,7 @@ impl Dir {
             }
             #[cfg(feature = "dir")]
             (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
-                Err(other_mount())
+                Err(Error::different_mounts())
             }
         });
         logged!(
@@ -195,7 +197,7 @@ impl Dir {
             }
             #[cfg(feature = "dir")]
             (DirRepr::Overlay(_), DirRepr::Live(_)) | (DirRepr::Live(_), DirRepr::Overlay(_)) => {
-                Err(other_mount())
+                Err(Error::different_mounts())
             }
         });
         logged!(

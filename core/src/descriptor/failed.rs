@@ -182,17 +182,3 @@ impl File {
         error.set_logged();
     }
 }
-
-/// The error of a call that the file was not opened for.
-pub(crate) fn not_open_for(what: &str) -> Error {
-    Error::because(Errno::BadDescriptor, || {
-        format!("the file was not opened for {what}")
-    })
-}
-
-/// The error of a call whose two paths lie in different mounts.
-pub(crate) fn other_mount() -> Error {
-    let reason = || "the two paths lie in different mounts";
-    Error::because(Errno::CrossDevice, reason)
-        .with_remedy(|| "copy the file, and remove the old one")
-}

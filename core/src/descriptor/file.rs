@@ -1,8 +1,9 @@
 //! The methods of [`File`]: one for each WASI call on a file.
 
 #[cfg(feature = "dir")]
-use super::not_open_for;
 use super::{File, FileRepr, Named, failed};
+#[cfg(feature = "dir")]
+use crate::error::Error;
 use crate::error::Result;
 use crate::layer::Advice;
 use crate::meta::{Identity, SetTimes, Stat};
@@ -167,6 +168,6 @@ fn or_bad_descriptor<'a>(may: bool, what: &str) -> Result<Option<&'a dyn Any>> {
     if may {
         Ok(None)
     } else {
-        Err(not_open_for(what))
+        Err(Error::not_open_for(what))
     }
 }

@@ -1,12 +1,13 @@
 //! [`LiveDir`]: a directory of a live mount. Each method calls the file that has the operation.
 
+use super::file::LiveFile;
 use super::stat::{self, FileId};
 use super::{Mount, change, from_io, list, open, read_only, times};
-use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Error, Result};
 use crate::identity::IdentityKey;
 use crate::listing::Listing;
 use crate::meta::{Identity, SetTimes, Stat};
+use crate::open_how::{FileOrDir, OpenHow};
 use crate::plain::dir::errno::from_errno;
 use crate::plain::dir::reopen;
 use std::fs::File;
@@ -64,7 +65,7 @@ impl LiveDir {
         super::host_path(self.file())
     }
 
-    pub(crate) fn open_at(&self, path: &str, how: OpenHow) -> Result<Opened> {
+    pub(crate) fn open_at(&self, path: &str, how: OpenHow) -> Result<FileOrDir<LiveFile, LiveDir>> {
         open::open_at(self, path, how)
     }
 

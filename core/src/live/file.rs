@@ -2,8 +2,7 @@
 
 use super::stat::{self, FileId};
 use super::{Mount, times};
-use crate::descriptor::not_open_for;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host_descriptors::guests::Handle;
 use crate::layer::Advice;
 use crate::meta::{Identity, SetTimes, Stat};
@@ -92,7 +91,7 @@ impl LiveFile {
     /// wasmtime-wasi does, would make the writes of other threads append too.
     fn append_reopened(&self, buffer: &[u8]) -> Result<usize> {
         if !self.0.writable {
-            return Err(not_open_for("writing"));
+            return Err(Error::not_open_for("writing"));
         }
         let path = format!("/proc/self/fd/{}", self.0.file.as_raw_fd());
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;

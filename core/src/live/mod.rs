@@ -132,9 +132,8 @@ impl Live {
         self
     }
 
-    /// The root directory.
-    pub fn root(&self) -> crate::Dir {
-        self.root.clone().into()
+    pub(crate) fn root_dir(&self) -> &LiveDir {
+        &self.root
     }
 }
 

@@ -4,14 +4,18 @@ use super::dir::LiveDir;
 use super::file::LiveFile;
 use super::stat::{self, FileId};
 use super::{from_io, read_only};
-use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Error, Result};
 use crate::meta::Kind;
+use crate::open_how::{FileOrDir, OpenHow};
 use crate::plain::dir::file::unsupported;
 use cap_primitives::fs::{OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 
-pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened> {
+pub(super) fn open_at(
+    dir: &LiveDir,
+    path: &str,
+    how: OpenHow,
+) -> Result<FileOrDir<LiveFile, LiveDir>> {
     if how.directory && (how.create || how.exclusive || how.truncate) {
         return Err(Error::because(
             Errno::Invalid,
@@ -51,12 +55,12 @@ pub(super) fn open_at(dir: &LiveDir, path: &str, how: OpenHow) -> Result<Opened>
     match meta.kind {
         Kind::Dir => {
             let dir = LiveDir::new(file, Some(file_id), dir.mount().clone());
-            Ok(Opened::Dir(dir.into()))
+            Ok(FileOrDir::Dir(dir))
         }
         _ if how.directory => Err(Errno::NotDirectory.into()),
         Kind::File => {
             let file = LiveFile::new(file, file_id, dir.mount().clone(), read, write);
-            Ok(Opened::File(file.into()))
+            Ok(FileOrDir::File(file))
         }
         _ => Err(unsupported()),
     }

@@ -166,7 +166,7 @@ impl OverlayBuilder {
         let mut part = None;
         #[cfg(feature = "native")]
         let in_use = match self.upper.as_deref() {
-            Some(upper) => super::ending::retry_while_ending(upper, || {
+            Some(upper) => crate::place::ending::retry_while_ending(upper, || {
                 let in_use = use_upper(upper)?;
                 upper.mount(durability)?;
                 Ok(in_use)
@@ -199,9 +199,10 @@ impl OverlayBuilder {
         #[cfg(feature = "native")]
         let (mounted, held) = match (&self.upper, &part) {
             // What can be mounted once is never waited for.
-            (Some(upper), Some(root)) if !upper.is_ephemeral() => {
-                Some(super::ending::mounted(root.number().0, root.number().1)).unzip()
-            }
+            (Some(upper), Some(root)) if !upper.is_ephemeral() => Some(
+                crate::place::ending::mounted(root.number().0, root.number().1),
+            )
+            .unzip(),
             _ => (None, None),
         };
         let root = Node::new(Kind::Dir, Place::Root, below, part);

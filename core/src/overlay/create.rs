@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::children::Child;
+use super::dir::OverlayDir;
 use super::node::{Node, Place};
 use super::resolve::{Last, Walked};
 use crate::error::{Errno, Error, Result};
@@ -15,27 +16,15 @@ use std::sync::Arc;
 /// A new node; of a file, the file, open.
 type Made = (Arc<Node>, Option<Arc<dyn WriteAt>>);
 
-impl Shared {
-    /// `create-directory-at`.
-    pub(super) fn create_directory_at(
-        &self,
-        base: &Arc<Node>,
-        path: &str,
-        read_only: bool,
-    ) -> Result<()> {
-        let walked = self.resolve(base, path, Last::Name)?;
-        self.create(&walked, New::Dir { opaque: false }, read_only)?;
+impl OverlayDir {
+    pub(crate) fn create_directory_at(&self, path: &str) -> Result<()> {
+        let walked = self.shared.resolve(&self.node, path, Last::Name)?;
+        let new = New::Dir { opaque: false };
+        self.shared.create(&walked, new, self.read_only)?;
         Ok(())
     }
 
-    /// `symlink-at`.
-    pub(super) fn symlink_at(
-        &self,
-        base: &Arc<Node>,
-        target: &str,
-        path: &str,
-        read_only: bool,
-    ) -> Result<()> {
+    pub(crate) fn symlink_at(&self, target: &str, path: &str) -> Result<()> {
         if target.starts_with('/') {
             return Err(Error::because(
                 Errno::NotPermitted,
@@ -45,20 +34,23 @@ impl Shared {
         if target.as_bytes().contains(&0) {
             return Err(Error::because(Errno::Invalid, || "the target holds a NUL"));
         }
-        let walked = self.resolve(base, path, Last::Stop)?;
+        let shared = &self.shared;
+        let walked = shared.resolve(&self.node, path, Last::Stop)?;
         if target.is_empty() {
             return Err(Error::because(Errno::NoEntry, || "the target is empty"));
         }
-        if target.len() >= self.limits.path_bytes {
-            return Err(self.too_long("the target"));
+        if target.len() >= shared.limits.path_bytes {
+            return Err(shared.too_long("the target"));
         }
         if walked.wants_dir {
             walked.existing()?;
         }
-        self.create(&walked, New::Symlink(target.as_bytes()), read_only)?;
+        shared.create(&walked, New::Symlink(target.as_bytes()), self.read_only)?;
         Ok(())
     }
+}
 
+impl Shared {
     /// Makes something new where a path led. Returns a file, open; nothing of anything else that
     /// was made and could not be looked at.
     ///

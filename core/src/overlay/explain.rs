@@ -5,14 +5,15 @@
 
 use super::Shared;
 use super::children::Child;
-use super::dir::{OverlayDir, last};
+use super::dir::OverlayDir;
 use super::lookup::MergedFile;
 use super::node::Node;
-use super::resolve::Walked;
+use super::resolve::{Last, Walked};
 use crate::error::{Errno, Error, Result};
 use crate::layer::Found;
 use crate::log::{self, Escaped, Warned, Warning};
 use crate::name::Name;
+use crate::stack::Hider;
 use std::sync::Arc;
 
 impl OverlayDir {
@@ -27,7 +28,7 @@ impl OverlayDir {
             return Some(Error::new(Errno::NoEntry, "the directory was removed"));
         }
         let (path, follow) = path?;
-        match self.shared.walk(&self.node, path, last(follow)) {
+        match self.shared.walk(&self.node, path, Last::of(follow)) {
             Ok(walked) if walked.found().is_none() => {
                 let (dir, name) = walked.parent().ok().zip(walked.name())?;
                 Some(self.shared.why_absent(walked.parents(), dir, name))
@@ -200,12 +201,6 @@ impl Walked<'_> {
             || "the path ends in a slash or `.`, and what it names is no directory",
         )
     }
-}
-
-/// What hides a name, and the layer in which it is.
-pub(crate) struct Hider {
-    pub(crate) what: String,
-    pub(crate) layer: String,
 }
 
 fn add(path: &mut Vec<u8>, name: &[u8]) {

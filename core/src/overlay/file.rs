@@ -8,7 +8,6 @@ use super::node::Node;
 #[cfg(feature = "native")]
 use super::resolve::TRIES;
 use super::stat::{apply_ghost_times, lower_meta, set_ghost_times, stat_of};
-use crate::descriptor::not_open_for;
 use crate::error::{Errno, Error, Result};
 #[cfg(feature = "dir")]
 use crate::host_descriptors::guests::Handle;
@@ -240,14 +239,14 @@ impl OverlayFile {
     fn writer(&self) -> Result<()> {
         match self.open.writable {
             true => Ok(()),
-            false => Err(not_open_for("writing")),
+            false => Err(Error::not_open_for("writing")),
         }
     }
 
     fn reader(&self) -> Result<()> {
         match self.open.readable {
             true => Ok(()),
-            false => Err(not_open_for("reading")),
+            false => Err(Error::not_open_for("reading")),
         }
     }
 

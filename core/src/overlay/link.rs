@@ -3,41 +3,41 @@
 use super::Shared;
 use super::children::Child;
 use super::copy_up::Data;
+use super::dir::OverlayDir;
 use super::lookup::MergedFile;
-use super::node::Node;
 use super::resolve::{Last, TRIES, Walked};
 use crate::error::{Errno, Error, Result};
 use crate::layer::Over;
 use crate::layer::erased::AnyAt;
 use std::sync::Arc;
 
-impl Shared {
+impl OverlayDir {
     /// `link-at`, without following.
     ///
     /// The tree lock is held exclusively, as by rename: there are two directories to lock.
-    pub(super) fn link_at(
-        &self,
-        from: (&Arc<Node>, &str),
-        to: (&Arc<Node>, &str),
-        read_only: bool,
-    ) -> Result<()> {
+    pub(crate) fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
+        self.check_same_mount(new_dir)?;
+        let shared = &self.shared;
+        let read_only = self.read_only || new_dir.read_only;
         let mut tries = TRIES;
         loop {
-            let old = self.walk(from.0, from.1, Last::Stop)?;
+            let old = shared.walk(&self.node, path, Last::Stop)?;
             if old.wants_dir {
-                // A path that says that it means a directory is walked to its end first.
+                // A path that names a directory by its end is resolved to that end first.
                 old.existing()?;
             }
-            let new = self.walk(to.0, to.1, Last::Stop)?;
+            let new = shared.walk(&new_dir.node, new_path, Last::Stop)?;
             tries -= 1;
-            match self.link(&old, &new, read_only) {
-                // Somebody replaced the file.
+            match shared.link(&old, &new, read_only) {
+                // Another call replaced the file.
                 Err(error) if error.is_not_found() && old.found().is_some() && tries > 0 => {}
                 linked => return linked,
             }
         }
     }
+}
 
+impl Shared {
     fn link(&self, old: &Walked, new: &Walked, read_only: bool) -> Result<()> {
         if new.wants_dir {
             new.existing()?;

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::children::Child;
+use super::dir::OverlayDir;
 use super::node::Node;
 use crate::at_once;
 use crate::error::{Errno, Result};
@@ -11,6 +12,12 @@ use crate::name::Name;
 use crate::stack::{Hidden, Merge, UPPER};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+
+impl OverlayDir {
+    pub(crate) fn list(&self) -> Result<Arc<Listing>> {
+        self.shared.list(&self.node)
+    }
+}
 
 impl Shared {
     /// The names in a directory as they are now, in the order of their bytes.

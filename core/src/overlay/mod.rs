@@ -38,8 +38,6 @@ mod copy_up;
 mod create;
 mod depth;
 mod dir;
-#[cfg(feature = "native")]
-mod ending;
 mod explain;
 mod fast_walk;
 mod file;
@@ -49,6 +47,7 @@ mod list;
 mod lookup;
 mod node;
 mod open;
+mod readlink;
 mod remove;
 mod removed;
 mod rename;
@@ -62,9 +61,6 @@ mod xattr;
 
 pub use builder::{AbsoluteSymlinks, OverlayBuilder};
 pub use dir::OverlayDir;
-#[cfg(feature = "native")]
-pub(crate) use ending::retry_while_ending;
-pub(crate) use explain::Hider;
 pub use file::OverlayFile;
 
 #[cfg(feature = "native")]
@@ -104,7 +100,7 @@ use std::sync::Arc;
 pub struct Overlay {
     /// Dropped before `shared`: then a drop that takes time is known to be under way.
     #[cfg(feature = "native")]
-    _held: Option<Arc<ending::Held>>,
+    _held: Option<Arc<crate::place::ending::Held>>,
     shared: Arc<Shared>,
 }
 
@@ -178,7 +174,7 @@ pub(crate) struct Shared {
     changes: RwLock<()>,
     /// The upper in the list of those that this process has mounted.
     #[cfg(feature = "native")]
-    mounted: Option<ending::Mounted>,
+    mounted: Option<crate::place::ending::Mounted>,
 }
 
 /// A change of the upper for which a close waits.
@@ -318,14 +314,9 @@ impl Overlay {
         OverlayBuilder::default()
     }
 
-    /// The root directory.
-    pub fn root(&self) -> crate::Dir {
-        OverlayDir::new(&self.shared, &self.shared.root, self.shared.is_read_only()).into()
-    }
-
-    /// The root directory, through which changes fail with `read-only`.
-    pub fn read_only_root(&self) -> crate::Dir {
-        OverlayDir::new(&self.shared, &self.shared.root, true).into()
+    pub(crate) fn root_dir(&self, read_only: bool) -> OverlayDir {
+        let read_only = read_only || self.shared.is_read_only();
+        OverlayDir::new(&self.shared, &self.shared.root, read_only)
     }
 
     /// Brings all changes to disk.

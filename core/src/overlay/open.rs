@@ -9,12 +9,14 @@ use super::lookup::MergedFile;
 use super::node::Node;
 use super::resolve::{Last, TRIES, Walked};
 use crate::at_once;
-use crate::descriptor::{OpenHow, Opened};
 use crate::error::{Errno, Error, Result};
 use crate::layer::New;
 use crate::meta::Kind;
+use crate::open_how::{FileOrDir, OpenHow};
 use crate::stack::LowerNode;
 use std::sync::Arc;
+
+type Opened = FileOrDir<OverlayFile, OverlayDir>;
 
 /// What opening takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,9 +118,11 @@ impl OverlayDir {
                 // It is a file by now: walk again.
                 node.dir().map_err(|_| Errno::NoEntry)?;
                 self.keep_dir(&node);
-                Ok(Opened::Dir(
-                    OverlayDir::new(&self.shared, &node, self.read_only).into(),
-                ))
+                Ok(FileOrDir::Dir(OverlayDir::new(
+                    &self.shared,
+                    &node,
+                    self.read_only,
+                )))
             }
             step if self.read_only && step != (Step::File { write: false }) => {
                 Err(self.shared.refused_change())
@@ -131,7 +135,7 @@ impl OverlayDir {
                 };
                 let mut open = OpenFile::register(self, node, how.read || !how.write, true);
                 open.go_on_with(file);
-                Ok(Opened::File(OverlayFile::from(open).into()))
+                Ok(FileOrDir::File(open.into()))
             }
             Step::File { write } => {
                 if write {
@@ -213,7 +217,7 @@ impl OverlayDir {
         } else {
             file.open_for_reading(at)?;
         }
-        Ok(Opened::File(OverlayFile::from(file).into()))
+        Ok(FileOrDir::File(file.into()))
     }
 }
 

@@ -3,9 +3,10 @@
 use super::Shared;
 use super::children::Child;
 use super::copy_up::Data;
+use super::dir::OverlayDir;
 use super::lookup::MergedFile;
 use super::node::{Node, Place};
-use super::resolve::{self, Walked};
+use super::resolve::{Last, Walked};
 use super::stat::found;
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
@@ -15,59 +16,59 @@ use crate::name::Name;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
 
-impl Shared {
-    /// `unlink-file-at`.
-    pub(super) fn unlink_file_at(
-        &self,
-        base: &Arc<Node>,
-        path: &str,
-        read_only: bool,
-    ) -> Result<()> {
-        self.at_path(base, path, resolve::Last::Stop, |walked| {
+impl OverlayDir {
+    pub(crate) fn unlink_file_at(&self, path: &str) -> Result<()> {
+        let shared = &self.shared;
+        shared.at_path(&self.node, path, Last::Stop, |walked| {
             if walked.found().ok_or(Errno::NoEntry)?.is_dir() {
                 return Err(Errno::IsDirectory.into());
             }
             walked.existing()?;
-            self.remove(walked, read_only, |is_dir| match is_dir {
-                true => Err(Errno::IsDirectory.into()),
-                false => Ok(()),
+            shared.remove(walked, self.read_only, |is_dir| {
+                if is_dir {
+                    Err(Errno::IsDirectory.into())
+                } else {
+                    Ok(())
+                }
             })
         })
     }
 
-    /// `remove-directory-at`.
-    pub(super) fn remove_directory_at(
-        &self,
-        base: &Arc<Node>,
-        path: &str,
-        read_only: bool,
-    ) -> Result<()> {
-        self.at_path(base, path, resolve::Last::Stop, |walked| {
+    pub(crate) fn remove_directory_at(&self, path: &str) -> Result<()> {
+        let shared = &self.shared;
+        shared.at_path(&self.node, path, Last::Stop, |walked| {
             if !walked.found().ok_or(Errno::NoEntry)?.is_dir() {
                 return Err(Errno::NotDirectory.into());
             }
-            // A slash, `.` or `..` in the last place stands for the directory itself, which has
-            // no name to be removed there. POSIX would take the slash; wasmtime-wasi does not.
+            // A slash, `.` or `..` in the last place stands for the directory itself, which has no name there
+            // to remove. POSIX would accept the slash; wasmtime-wasi does not.
             if walked.wants_dir {
                 return Err(Error::because(
                     Errno::Invalid,
                     || "the path ends in a slash or `.`: only a name can be removed",
                 ));
             }
-            // Said before that changes are refused; and a call that fails copies nothing up.
+            // `not-empty` comes before `read-only`, and a call that fails copies nothing up.
             let is_in_upper = walked
                 .at()
                 .is_some_and(|(dir, _)| dir.upper.get().is_some());
-            if (read_only || !is_in_upper) && !self.is_empty(&self.materialize(walked.trail())?)? {
+            if (self.read_only || !is_in_upper)
+                && !shared.is_empty(&shared.materialize(walked.trail())?)?
+            {
                 return Err(Errno::NotEmpty.into());
             }
-            self.remove(walked, read_only, |is_dir| match is_dir {
-                true => Ok(()),
-                false => Err(Errno::NotDirectory.into()),
+            shared.remove(walked, self.read_only, |is_dir| {
+                if is_dir {
+                    Ok(())
+                } else {
+                    Err(Errno::NotDirectory.into())
+                }
             })
         })
     }
+}
 
+impl Shared {
     /// Removes what a path led to. `check` says whether what is there at last, a directory or not,
     /// may be removed.
     fn remove(

@@ -9,6 +9,7 @@ use super::Shared;
 use super::by_copy::Below;
 use super::children::Child;
 use super::copy_up::Data;
+use super::dir::OverlayDir;
 use super::lookup::MergedFile;
 use super::node::{Node, Place};
 use super::remove::{hidden, over_of};
@@ -54,32 +55,31 @@ impl Drop for Moving<'_> {
     }
 }
 
-impl Shared {
-    /// `rename-at`.
-    pub(super) fn rename_at(
-        &self,
-        from: (&Arc<Node>, &str),
-        to: (&Arc<Node>, &str),
-        read_only: bool,
-    ) -> Result<()> {
+impl OverlayDir {
+    pub(crate) fn rename_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
+        self.check_same_mount(new_dir)?;
+        let shared = &self.shared;
+        let read_only = self.read_only || new_dir.read_only;
         let mut tries = TRIES;
         loop {
-            let (old, new) = self.resolve_both(from, to)?;
+            let (old, new) = shared.resolve_both((&self.node, path), (&new_dir.node, new_path))?;
             tries -= 1;
-            match self.rename(&old, &new, read_only) {
+            match shared.rename(&old, &new, read_only) {
                 Ok(true) => return Ok(()),
                 Ok(false) if tries == 0 => {
                     let message = "the names moved at every attempt to rename them";
                     return Err(Error::new(Errno::Busy, message));
                 }
-                // Somebody else moved the names, or replaced or removed what they stood for.
+                // Another call moved the names, or replaced or removed their files.
                 Ok(false) => {}
                 Err(error) if error.is_not_found() && old.found().is_some() && tries > 0 => {}
                 Err(error) => return Err(error),
             }
         }
     }
+}
 
+impl Shared {
     /// Renames what two paths led to; returns whether it was still as they were walked.
     fn rename(&self, old: &Walked, new: &Walked, read_only: bool) -> Result<bool> {
         let plan = self.plan(old, new)?;

@@ -137,6 +137,13 @@ pub(super) enum Last {
     Name,
 }
 
+impl Last {
+    /// The `symlink-follow` of WASI's path flags.
+    pub(super) fn of(follow: bool) -> Self {
+        if follow { Self::Follow } else { Self::Stop }
+    }
+}
+
 /// Components yet to walk: the rest of the path, and of the targets of links on top of it.
 struct Pending<'a> {
     path: Rest<'a>,

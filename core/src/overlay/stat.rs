@@ -2,7 +2,8 @@
 
 use super::Shared;
 use super::children::At;
-use super::dir::last;
+use super::copy_up::Data;
+use super::dir::OverlayDir;
 use super::lookup::MergedFile;
 use super::node::Node;
 use super::resolve::Last;
@@ -74,11 +75,27 @@ impl<A: Query, B: Query> Query for (A, B) {
     }
 }
 
-impl Shared {
-    /// `stat-at`, `metadata-hash-at`, or both.
-    pub(super) fn query_at<T: Query>(&self, base: &Arc<Node>, path: &str, last: Last) -> Result<T> {
-        let answer = self.fast_walk(base, path, |walked| match walked {
-            Some((file, at)) => match self.query(&file, at) {
+impl OverlayDir {
+    pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
+        self.query_at(path, follow)
+    }
+
+    pub(crate) fn identity_at(&self, path: &str, follow: bool) -> Result<Identity> {
+        self.query_at(path, follow)
+    }
+
+    pub(crate) fn stat_and_identity_at(
+        &self,
+        path: &str,
+        follow: bool,
+    ) -> Result<(Stat, Identity)> {
+        self.query_at(path, follow)
+    }
+
+    fn query_at<T: Query>(&self, path: &str, follow: bool) -> Result<T> {
+        let shared = &self.shared;
+        let answer = shared.fast_walk(&self.node, path, |walked| match walked {
+            Some((file, at)) => match shared.query(&file, at) {
                 // The node may have lost its name since: `resolve` finds what has the name now.
                 Err(error) if error.is_not_found() => None,
                 answer => Some(answer),
@@ -86,13 +103,66 @@ impl Shared {
             None => Some(Err(Errno::NoEntry.into())),
         })?;
         let resolve = || {
-            self.at_path(base, path, last, |walked| {
-                self.query(walked.existing()?, walked.at())
+            shared.at_path(&self.node, path, Last::of(follow), |walked| {
+                shared.query(walked.existing()?, walked.at())
             })
         };
         answer.flatten().unwrap_or_else(resolve)
     }
 
+    pub(crate) fn stat(&self) -> Result<Stat> {
+        Stat::of_node(&self.shared, &self.node, None)
+    }
+
+    pub(crate) fn identity(&self) -> Result<Identity> {
+        Ok(self.node.identity(&self.shared))
+    }
+
+    pub(crate) fn set_times_at(&self, path: &str, follow: bool, times: SetTimes) -> Result<()> {
+        let shared = &self.shared;
+        shared.at_path(&self.node, path, Last::of(follow), |walked| {
+            walked.existing()?;
+            if times.is_noop() {
+                return Ok(());
+            }
+            if self.read_only {
+                return Err(shared.refused_change());
+            }
+            times.check()?;
+            let node = shared.materialize(walked.trail())?;
+            shared.copy_up(&node, Data::Keep)?;
+            let name = match (node.kind, walked.name()) {
+                (Kind::Dir, _) => return shared.set_times_of_dir(&node, times),
+                (_, name) => name.ok_or(Errno::NoEntry)?,
+            };
+            let dir = shared.materialize(walked.parents())?;
+            let _changing = shared.begin_change()?;
+            shared.at_name(&node, (&dir, name), |upper, dir| {
+                upper.set_times(dir, Some(name), times)
+            })?;
+            node.touch();
+            Ok(())
+        })
+    }
+
+    pub(crate) fn set_times(&self, times: SetTimes) -> Result<()> {
+        if times.is_noop() {
+            return Ok(());
+        }
+        if self.read_only {
+            return Err(self.shared.refused_change());
+        }
+        times.check()?;
+        if self.node.is_removed() {
+            set_ghost_times(&self.node, times, self.shared.clock);
+            return Ok(());
+        }
+        self.shared.copy_up(&self.node, Data::Keep)?;
+        self.shared.set_times_of_dir(&self.node, times)
+    }
+}
+
+impl Shared {
     fn query<T: Query>(&self, file: &MergedFile<'_>, at: Option<At<'_>>) -> Result<T> {
         match file {
             MergedFile::Lower(lower) => Ok(T::of_lower(self, lower)),
@@ -149,40 +219,6 @@ impl Shared {
             }
         }
         self.at_any_name(node, at, found)
-    }
-
-    /// `set-times-at`.
-    pub(super) fn set_times_at(
-        &self,
-        base: &Arc<Node>,
-        path: &str,
-        follow: bool,
-        times: SetTimes,
-        read_only: bool,
-    ) -> Result<()> {
-        self.at_path(base, path, last(follow), |walked| {
-            walked.existing()?;
-            if times.is_noop() {
-                return Ok(());
-            }
-            if read_only {
-                return Err(self.refused_change());
-            }
-            times.check()?;
-            let node = self.materialize(walked.trail())?;
-            self.copy_up(&node, super::copy_up::Data::Keep)?;
-            let name = match (node.kind, walked.name()) {
-                (Kind::Dir, _) => return self.set_times_of_dir(&node, times),
-                (_, name) => name.ok_or(Errno::NoEntry)?,
-            };
-            let dir = self.materialize(walked.parents())?;
-            let _changing = self.begin_change()?;
-            self.at_name(&node, (&dir, name), |upper, dir| {
-                upper.set_times(dir, Some(name), times)
-            })?;
-            node.touch();
-            Ok(())
-        })
     }
 
     /// Sets the times of a directory in the upper. Not while something is published in it or it

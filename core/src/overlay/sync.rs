@@ -1,6 +1,7 @@
 //! Names on disk.
 
 use super::Shared;
+use super::dir::OverlayDir;
 use super::node::Node;
 use crate::error::Result;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +37,17 @@ impl Unsynced {
         sync()?;
         self.synced.fetch_max(changes, Ordering::Release);
         Ok(())
+    }
+}
+
+impl OverlayDir {
+    /// Names are the data of a directory, so `sync-data` does the same.
+    pub(crate) fn sync(&self, _data_only: bool) -> Result<()> {
+        if self.shared.volatile || self.node.is_removed() {
+            return Ok(());
+        }
+        self.shared.sync_names(&self.node)?;
+        self.shared.sync_names_above(&self.node)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Extended attributes, for the embedder: WASI has no call for them.
 
 use super::copy_up::Data;
-use super::dir::{OverlayDir, last};
+use super::dir::OverlayDir;
 use super::lookup::MergedFile;
 use super::node::Node;
-use super::resolve::Walked;
+use super::resolve::{Last, Walked};
 use crate::error::{Errno, Result, is_there};
 use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::marks::is_overlay_attribute;
@@ -134,7 +134,7 @@ impl OverlayDir {
         act: impl Fn(&Walked, &MergedFile<'_>) -> Result<T>,
     ) -> Result<T> {
         let act = |walked: &Walked| act(walked, walked.existing()?);
-        self.shared.at_path(&self.node, path, last(follow), act)
+        self.shared.at_path(&self.node, path, Last::of(follow), act)
     }
 
     /// Calls `ask` with where the node that a walk led to is in the upper.

@@ -5,6 +5,8 @@
 //! the process.
 
 #[cfg(feature = "native")]
+pub(crate) mod ending;
+#[cfg(feature = "native")]
 pub(crate) mod registry;
 
 #[cfg(feature = "dir")]

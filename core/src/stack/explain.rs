@@ -8,8 +8,13 @@ use crate::layer::erased::AnyLayer;
 use crate::log::Escaped;
 use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
-use crate::overlay::Hider;
 use std::sync::Arc;
+
+/// What hides a name, and the layer in which it is.
+pub(crate) struct Hider {
+    pub(crate) what: String,
+    pub(crate) layer: String,
+}
 
 /// What a layer alone says of a path.
 enum Says {

@@ -25,6 +25,7 @@ mod packed_meta;
 mod table;
 
 pub(crate) use children::Hidden;
+pub(crate) use explain::Hider;
 pub(crate) use merge::{Merge, Record, UPPER};
 pub(crate) use node::LowerNode;
 pub(crate) use open::OpenLower;
@@ -37,7 +38,7 @@ use crate::layer::Layer;
 use crate::layer::erased::{AnyLayer, DirHandle, Erased};
 use crate::limits::{Limits, MAX_LAYERS};
 #[cfg(feature = "native")]
-use crate::overlay::retry_while_ending;
+use crate::place::ending::retry_while_ending;
 #[cfg(feature = "native")]
 use crate::place::registry::{self, InUse, Role};
 #[cfg(feature = "dir")]

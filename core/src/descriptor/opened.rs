@@ -1,7 +1,7 @@
 //! What a descriptor stands for, whether it is a file or a directory.
 
+use super::{Dir, File, Opened};
 use crate::conversions::DescriptorAccess;
-use crate::descriptor::{Dir, File, Opened};
 use crate::error::{Errno, Error, Result};
 use crate::meta::{Identity, Kind, SetTimes, Stat};
 

@@ -28,14 +28,14 @@ struct Upper {
     /// Of its root.
     device: u64,
     inode: u64,
-    /// Whether no [`Overlay`](super::Overlay) is left, only descriptors.
+    /// Whether no [`Overlay`](crate::Overlay) is left, only descriptors.
     dropped: AtomicBool,
     /// Whether it was given back.
     ended: AtomicBool,
 }
 
 /// What an overlay's clones share: dropped with the last of them.
-pub(super) struct Held(Arc<Upper>);
+pub(crate) struct Held(Arc<Upper>);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -44,11 +44,11 @@ impl Drop for Held {
 }
 
 /// An upper in the list, for as long as anything holds the overlay.
-pub(super) struct Mounted(Arc<Upper>);
+pub(crate) struct Mounted(Arc<Upper>);
 
 impl Mounted {
     /// Notes that the upper was given back.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.0.ended.store(true, Ordering::Release);
     }
 }
@@ -65,7 +65,7 @@ fn with_uppers<T>(see: impl FnOnce(&mut Vec<Arc<Upper>>) -> T) -> T {
 }
 
 /// Enters an upper that was mounted, by device and inode of its root.
-pub(super) fn mounted(device: u64, inode: u64) -> (Mounted, Arc<Held>) {
+pub(crate) fn mounted(device: u64, inode: u64) -> (Mounted, Arc<Held>) {
     let upper = Arc::new(Upper {
         device,
         inode,
