@@ -8,7 +8,7 @@ use crate::host::{self, ErrorCode};
 use crate::imported::Imported;
 use std::sync::OnceLock;
 use wasi_overlay_config::Config;
-use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Lower, Overlay, Timestamp, wasi};
 
 /// The merged tree, and the name by which the guest finds it.

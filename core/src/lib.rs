@@ -40,7 +40,6 @@ mod listing;
 mod live;
 #[doc(hidden)]
 pub mod log;
-pub mod marks;
 mod meta;
 mod name;
 mod open_how;
@@ -50,6 +49,7 @@ pub mod plain;
 mod stack;
 mod sync;
 mod walk;
+pub mod whiteouts;
 
 #[cfg(feature = "native")]
 pub use at_once::at_once;

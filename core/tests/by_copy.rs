@@ -4,9 +4,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{
     Dir, File, Kind, Limits, OpenHow, Opened, Overlay, SetTime, SetTimes, Timestamp,
 };

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 use wasi_overlay_core::layer::{Layer, MemoryLayer, Upper};
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::by_path::ByPath;
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, Errno, File, Limits, Lower, OpenHow, Opened, Overlay, Result};
 
 const CREATE: OpenHow = OpenHow {

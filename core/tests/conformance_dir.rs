@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use wasi_overlay_core::layer::conformance::{self, Entry};
 use wasi_overlay_core::layer::{Durability, Upper};
-use wasi_overlay_core::marks::{Marked, MarkedUpper};
 use wasi_overlay_core::plain::HostDir;
+use wasi_overlay_core::whiteouts::{Marked, MarkedUpper};
 
 fn host(path: &Path) -> HostDir {
     let dir = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority());

@@ -7,9 +7,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasi_overlay_core::layer::{MemoryBuilder, MemoryLayer};
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{
     Dir, Errno, File, Lower, OpenHow, Opened, Overlay, SetTime, SetTimes, Timestamp,
 };

@@ -2,9 +2,9 @@
 //! guarantees. `docs/speed.md` has these figures.
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::plain::{Guarantees, HostDir};
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, File, Lower, OpenHow, Opened, Overlay};
 
 const DOCUMENTED: &str = include_str!("../../docs/speed.md");

@@ -5,9 +5,9 @@
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use std::fs;
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Errno, Lower, OpenHow, Overlay};
 
 #[test]

@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 use wasi_overlay_core::layer::MemoryLayer;
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::by_path::ByPath;
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, Limits, Live, Lower, LowerStack, Overlay, OverlayBuilder};
 
 /// Slots that random plans use.

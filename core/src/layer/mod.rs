@@ -1,7 +1,7 @@
 //! [`Layer`] and [`Upper`]: the traits for the trees that the engine merges, and a layer in memory.
 //!
 //! A [`Layer`] can be read and can contain whiteouts; an [`Upper`] can also be changed.
-//! [`MemoryLayer`] implements both directly; [`Marked`](crate::marks::Marked) implements them for any
+//! [`MemoryLayer`] implements both directly; [`Marked`](crate::whiteouts::Marked) implements them for any
 //! [`Plain`](crate::plain::Plain) tree. Validate a layer of your own with the conformance suite
 //! (`wasi_overlay_core::layer::conformance`, feature `conformance`).
 //!

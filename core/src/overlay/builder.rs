@@ -68,7 +68,7 @@ impl OverlayBuilder {
     pub fn upper_dir(self, label: impl Into<String>, dir: cap_std::fs::Dir) -> Self {
         let label = label.into();
         let plain = crate::plain::HostDir::new(dir, label.clone());
-        self.upper(label, crate::marks::Marked::upper(plain))
+        self.upper(label, crate::whiteouts::Marked::upper(plain))
     }
 
     /// Takes changes in memory, up to `max_bytes` of data. They end with the overlay: to look at them

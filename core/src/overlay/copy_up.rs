@@ -17,10 +17,10 @@ use crate::layer::erased::{AnyAt, AnyUpper, StagedHandle};
 use crate::layer::{Attributes, New, Over, WriteAt, XattrNames};
 #[cfg(feature = "native")]
 use crate::log;
-use crate::marks::is_never_copied;
 use crate::meta::{Kind, Meta, SET_ID, SetTime, SetTimes};
 use crate::stack::LowerNode;
 use crate::sync::atomic::Ordering;
+use crate::whiteouts::is_never_copied;
 use std::sync::Arc;
 
 /// What to do with the data of a file.

@@ -7,9 +7,9 @@ use super::node::Node;
 use super::resolve::{Last, Walked};
 use crate::error::{Errno, Result, is_there};
 use crate::layer::erased::{AnyUpper, DirHandle};
-use crate::marks::is_overlay_attribute;
 use crate::meta::Kind;
 use crate::name::Name;
+use crate::whiteouts::is_overlay_attribute;
 use std::sync::Arc;
 
 impl OverlayDir {

@@ -2,7 +2,7 @@
 //!
 //! [`Plain`] has one method for each system call, relative to a directory handle, with one
 //! checked name. Methods that a platform may lack have a default that says so.
-//! [`Marked`](crate::marks::Marked) turns a `Plain` into a layer.
+//! [`Marked`](crate::whiteouts::Marked) turns a `Plain` into a layer.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod by_path;

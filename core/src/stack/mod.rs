@@ -76,7 +76,7 @@ impl Lower {
     /// As [`dir`](Self::dir).
     #[cfg(feature = "dir")]
     pub fn host_dir(dir: HostDir) -> Result<Self> {
-        let lower = Self::new(dir.label(), crate::marks::Marked::lower(dir));
+        let lower = Self::new(dir.label(), crate::whiteouts::Marked::lower(dir));
         lower.layer.is_opaque(&lower.layer.root()?)?;
         lower.layer.place()?;
         Ok(lower)

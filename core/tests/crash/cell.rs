@@ -6,9 +6,9 @@ use crate::states::{KINDS, Kind, SETTLED, STATES, Start};
 use crate::tree::{Node, What, set_mtime};
 use std::collections::BTreeMap;
 use wasi_overlay_core::layer::Upper;
-use wasi_overlay_core::marks::{Marked, MarkedUpper};
 use wasi_overlay_core::plain::Plain;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::whiteouts::{Marked, MarkedUpper};
 use wasi_overlay_core::{Dir, Lower, Name, Overlay, Result, SetTime, SetTimes, Timestamp};
 
 /// Both ways to mount an upper.

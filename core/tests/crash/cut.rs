@@ -10,7 +10,7 @@ use crate::ops::OPS;
 use crate::script::Script;
 use crate::view::tree;
 use std::sync::Arc;
-use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Limits, Lower, LowerStack, Overlay};
 
 /// One of so many cells is in the sample.

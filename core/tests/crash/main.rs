@@ -47,7 +47,7 @@ mod view;
 
 use disk::Disk;
 use wasi_overlay_core::layer::conformance;
-use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::whiteouts::Marked;
 
 macro_rules! passes {
     ($($name:ident)*) => {$(

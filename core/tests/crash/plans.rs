@@ -8,9 +8,9 @@
 use crate::random::Random;
 use std::collections::BTreeMap;
 use std::path::Path;
-use wasi_overlay_core::marks::{Marked, MarkedUpper};
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::whiteouts::{Marked, MarkedUpper};
 use wasi_overlay_core::{Dir, Lower, OpenHow, Opened, Overlay, Result};
 
 /// More steps than any call here has.

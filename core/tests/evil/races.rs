@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::{HostDir, by_path::ByPath};
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, Live, Lower, Overlay, Result};
 
 /// How long each mount is attacked. A race that is there is found within milliseconds.

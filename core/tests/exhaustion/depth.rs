@@ -8,8 +8,8 @@ use crate::trees::{Deep, chain, down, make, open};
 use crate::{CREATE, MIB, READ, alone, capability, dir, file, peak_of};
 use std::time::{Duration, Instant};
 use wasi_overlay_core::layer::MemoryLayer;
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::HostDir;
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, Errno, Limits, Lower, Overlay, OverlayBuilder};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

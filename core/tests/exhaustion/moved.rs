@@ -4,9 +4,9 @@ use crate::trees::{Deep, chain, down, make, open};
 use crate::{alone, capability, dir, peak_of};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, fstat, openat};
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Limits, Overlay};
 
 /// Renames `top`, in a tree in which the directories with these inode numbers cannot be renamed.

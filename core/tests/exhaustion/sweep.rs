@@ -11,9 +11,9 @@ use crate::{alone, capability, peak_of};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, openat};
 use wasi_overlay_core::Overlay;
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::whiteouts::Marked;
 
 const ROOT: &str = "an upper in a directory can be mounted";
 

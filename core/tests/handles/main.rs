@@ -21,9 +21,9 @@ use std::path::Path;
 use table::{DIR_STEPS, EVENTS, FILE_STEPS, HOLDS, NAMES, PLACES};
 use tempfile::TempDir;
 use wasi_overlay_core::layer::MemoryLayer;
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::plain::{HostDir, by_path::ByPath};
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, Limits, Live, Lower, LowerStack, Overlay};
 
 /// Cells that are told in full; the rest is counted.

@@ -237,7 +237,9 @@ impl Layers {
         let builder = self.layers()?;
         match mount {
             Mount::ByPath => {
-                use wasi_overlay_core::{marks::Marked, plain::HostDir, plain::by_path::ByPath};
+                use wasi_overlay_core::{
+                    plain::HostDir, plain::by_path::ByPath, whiteouts::Marked,
+                };
                 let plain = ByPath::new(HostDir::new(capability(upper), "upper"));
                 builder.upper("upper", Marked::upper_on_demand(plain))
             }

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 use wasi_overlay_core::layer::XattrNames;
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::{Access, HostDir, HostFile, HostHandle, Plain};
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{
     Errno, Error, Kind, Meta, Name, NameBuf, OpenHow, Overlay, Result, SetTimes,
 };

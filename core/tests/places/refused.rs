@@ -6,8 +6,8 @@ use crate::kit::{builder, dirs, error, lower, open};
 use std::sync::Arc;
 use std::time::Instant;
 use wasi_overlay_core::layer::{Durability, MemoryLayer, Upper};
-use wasi_overlay_core::marks::Marked;
 use wasi_overlay_core::plain::HostDir;
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Errno, Limits, Lower, LowerStack, Overlay};
 
 #[test]

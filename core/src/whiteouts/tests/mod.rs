@@ -7,10 +7,10 @@ mod work;
 
 use crate::error::Result;
 use crate::layer::{At, Durability, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper};
-use crate::marks::{Marked, MarkedUpper};
 use crate::meta::Kind;
 use crate::name::Name;
 use crate::plain::HostDir;
+use crate::whiteouts::{Marked, MarkedUpper};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
