@@ -11,7 +11,7 @@ use super::{
 use super::{Copied, Renumbered};
 use crate::at_once;
 use crate::error::{Errno, Error, Result};
-use crate::meta::{Meta, SetTimes, Timestamp};
+use crate::meta::{Meta, SetTimes};
 use crate::name::Name;
 #[cfg(feature = "native")]
 use crate::name::NameBuf;
@@ -31,8 +31,6 @@ pub(crate) struct StagedHandle(Box<dyn Any + Send + Sync>);
 pub(crate) struct AnyAt<'a> {
     pub(crate) dir: &'a DirHandle,
     pub(crate) name: Name<'a>,
-    /// As in [`At`].
-    pub(crate) modified: Option<Timestamp>,
 }
 
 /// [`Layer`] with type-erased handles.
@@ -122,7 +120,6 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn sync_dir(&self, dir: &DirHandle) -> Result<()>;
     fn sync_all(&self) -> Result<()>;
     fn usage(&self) -> Option<Usage>;
-    fn is_ephemeral(&self) -> bool;
     fn keeps_order(&self) -> bool;
     #[cfg(feature = "native")]
     fn syncs_whole(&self) -> bool;
@@ -291,7 +288,6 @@ impl<L: Upper> Erased<L> {
         Ok(At {
             dir: self.dir(at.dir)?,
             name: at.name,
-            modified: at.modified,
         })
     }
 
@@ -454,10 +450,6 @@ impl<L: Upper> AnyUpper for Erased<L> {
 
     fn usage(&self) -> Option<Usage> {
         self.layer.usage()
-    }
-
-    fn is_ephemeral(&self) -> bool {
-        self.layer.is_ephemeral()
     }
 
     fn keeps_order(&self) -> bool {

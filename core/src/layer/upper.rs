@@ -2,7 +2,7 @@
 
 use super::{Found, Layer, WriteAt};
 use crate::error::Result;
-use crate::meta::{CAPABILITY, Meta, SET_ID, SetTimes, Timestamp};
+use crate::meta::{CAPABILITY, Meta, SET_ID, SetTimes};
 use crate::name::Name;
 #[cfg(feature = "native")]
 use crate::name::NameBuf;
@@ -246,14 +246,6 @@ pub trait Upper: Layer<File: WriteAt> {
         None
     }
 
-    /// Whether the upper ends with the mount, and only the overlay ever reads it. The engine then keeps in
-    /// memory what a rename would otherwise write: a moved directory still shows the content of its lower
-    /// directory, which the upper alone does not hold. So a second [`mount`](Self::mount) of such an upper
-    /// must fail.
-    fn is_ephemeral(&self) -> bool {
-        false
-    }
-
     /// Whether changes of names survive a crash of the machine in the order in which they were made, as
     /// in [`Guarantees::ordered_names`](crate::plain::Guarantees::ordered_names). If not, the engine syncs
     /// the names in a directory before a step that relies on them.
@@ -341,19 +333,12 @@ pub struct At<'a, D> {
     pub dir: &'a D,
     /// The name in it.
     pub name: Name<'a>,
-    /// The directory's `mtime`, if the caller knows it: a layer that must restore it then need not read
-    /// it.
-    pub modified: Option<Timestamp>,
 }
 
 impl<'a, D> At<'a, D> {
-    /// A name in a directory whose `mtime` the caller does not know.
+    /// A name in a directory.
     pub fn new(dir: &'a D, name: Name<'a>) -> Self {
-        Self {
-            dir,
-            name,
-            modified: None,
-        }
+        Self { dir, name }
     }
 }
 

@@ -36,6 +36,8 @@ pub struct OverlayBuilder {
     lowers: Vec<Lower>,
     stack: Option<Arc<LowerStack>>,
     upper: Option<Arc<dyn AnyUpper>>,
+    /// Whether the builder made the upper, which then ends with the mount.
+    is_ephemeral: bool,
     absolute_symlinks: AbsoluteSymlinks,
     volatile: bool,
     read_only: bool,
@@ -60,6 +62,7 @@ impl OverlayBuilder {
     /// Takes changes in `upper`; `label` names it in messages to the embedder.
     pub fn upper(mut self, label: impl Into<String>, upper: impl Upper) -> Self {
         self.upper = Some(Arc::new(Erased::new(label.into(), upper)));
+        self.is_ephemeral = false;
         self
     }
 
@@ -77,7 +80,10 @@ impl OverlayBuilder {
     ///
     /// Nothing but the overlay sees this memory, so renaming a directory of a lower copies nothing.
     pub fn upper_memory(self, max_bytes: u64) -> Self {
-        self.upper("memory", MemoryLayer::for_one_mount(max_bytes))
+        let layer = MemoryLayer::for_one_mount(max_bytes);
+        let mut builder = self.upper("memory", layer);
+        builder.is_ephemeral = true;
+        builder
     }
 
     /// Refuses changes with `read-only`, though there may be an upper.
@@ -199,9 +205,10 @@ impl OverlayBuilder {
         #[cfg(feature = "native")]
         let (mounted, held) = match (&self.upper, &part) {
             // What can be mounted once is never waited for.
-            (Some(upper), Some(root)) if !upper.is_ephemeral() => Some(
-                crate::place::ending::mounted(root.number().0, root.number().1),
-            )
+            (Some(upper), Some(root)) if !self.is_ephemeral => Some(crate::place::ending::mounted(
+                root.number().0,
+                root.number().1,
+            ))
             .unzip(),
             _ => (None, None),
         };
@@ -236,6 +243,7 @@ impl OverlayBuilder {
             syncs_copies,
             keeps_no_order,
             read_only: self.read_only,
+            is_ephemeral: self.is_ephemeral,
             obeys_modes: self.obeys_modes.unwrap_or_else(default_obeys_modes),
             written_past: AtomicBool::new(false),
             clock: self.clock.unwrap_or(Timestamp::now),

@@ -234,11 +234,7 @@ impl Tree<'_> {
         let lower = child(shared, dir, name)?;
         let kind = lower.kind();
         let mut fill = |_: &dyn WriteAt| Ok(());
-        let at = AnyAt {
-            dir: to,
-            name,
-            modified: None,
-        };
+        let at = AnyAt { dir: to, name };
         let meta = match kind {
             Kind::Dir => {
                 let copied = Copied {
@@ -335,11 +331,7 @@ impl Visitor for Tree<'_> {
 
     fn leave(&mut self, (dir, to): &Self::Dir, name: Name<'_>) -> Result<()> {
         let lower = child(self.shared, dir, name)?;
-        let at = AnyAt {
-            dir: to,
-            name,
-            modified: None,
-        };
+        let at = AnyAt { dir: to, name };
         let attributes = self.shared.attributes(&lower, Data::Keep, None)?;
         self.upper.dress_dir(at, attributes)
     }

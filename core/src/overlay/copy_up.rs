@@ -211,7 +211,6 @@ impl Shared {
         let at = AnyAt {
             dir: &handle,
             name: name.as_name(),
-            modified: Some(above.modified),
         };
         let file = upper.publish(staged, at, Over::Nothing, true)?;
         // Whoever asks meanwhile may see the time that the step left, and remember it.

@@ -79,11 +79,7 @@ impl Shared {
         let mark = self.has_whiteout_locked(&parent, name)?;
         let over = if mark { Over::Whiteout } else { Over::Nothing };
         let handle = parent.handle(self)?;
-        let at = AnyAt {
-            dir: &handle,
-            name,
-            modified: None,
-        };
+        let at = AnyAt { dir: &handle, name };
         let (file, meta) = match new {
             // A directory that was whited out before must not let its old children back.
             New::Dir { .. } if mark || self.exists_below(&parent, name)? => {

@@ -82,12 +82,10 @@ impl Shared {
         let from = AnyAt {
             dir: &old_handle,
             name: old_name,
-            modified: None,
         };
         let to = AnyAt {
             dir: &new_handle,
             name: new_name,
-            modified: None,
         };
         upper.link(from, to, over)?;
         let part = source.upper.get().ok_or_else(|| Error::from(Errno::Io))?;

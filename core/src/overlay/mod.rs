@@ -152,6 +152,10 @@ pub(crate) struct Shared {
     /// Whether a crash of the machine may keep a change of names and lose an earlier one, so that names
     /// are synced before a rename that relies on them. Never on a volatile upper.
     keeps_no_order: bool,
+    /// Whether the upper ends with the mount and nothing but this overlay ever reads it: the builder made it
+    /// ([`OverlayBuilder::upper_memory`]). Then a rename need not write what memory can hold: a moved
+    /// directory still shows its lower directory, which the upper alone does not have.
+    is_ephemeral: bool,
     /// Whether changes are refused though there is an upper.
     read_only: bool,
     /// Whether permission bits bind us: not root.
@@ -235,7 +239,7 @@ impl Shared {
     #[cfg(feature = "native")]
     fn kept_files(&self) -> usize {
         let usage = match &self.upper {
-            Some(upper) if upper.is_ephemeral() => upper.usage(),
+            Some(upper) if self.is_ephemeral => upper.usage(),
             Some(_) | None => None,
         };
         let stored = usage.map_or(0, |usage| {
@@ -301,7 +305,7 @@ impl Drop for Shared {
         #[cfg(feature = "native")]
         rest.free(self.kept_files(), || {
             // A tree on a disk is given back now.
-            self.upper.take_if(|upper| upper.is_ephemeral())
+            self.is_ephemeral.then(|| self.upper.take()).flatten()
         });
         #[cfg(not(feature = "native"))]
         drop(rest);

@@ -119,11 +119,7 @@ impl Shared {
         };
         let handle = parent.handle(self)?;
         let what = node.as_deref().map_or(Over::Nothing, over_of);
-        let at = AnyAt {
-            dir: &handle,
-            name,
-            modified: self.modified_for(leave, parent),
-        };
+        let at = AnyAt { dir: &handle, name };
         // Whoever asked meanwhile may have seen the time of a step that was taken back.
         let removed = upper.remove(at, what, leave);
         removed.inspect_err(|_| parent.touch())?;

@@ -110,7 +110,7 @@ impl Shared {
             self.owner_may(&plan.source, 0o200)?;
         }
         self.check_depth_of_move(&plan.source, &plan.from.0, &plan.to.0)?;
-        if plan.source.kind == Kind::Dir && !self.upper()?.is_ephemeral() {
+        if plan.source.kind == Kind::Dir && !self.is_ephemeral {
             self.copy_up_whole(&plan.source)?;
         } else {
             self.copy_up(&plan.source, Data::Keep)?;
@@ -275,12 +275,10 @@ impl Shared {
         let from = AnyAt {
             dir: &old_handle,
             name: *old_name,
-            modified: self.modified_for(leave, old_dir),
         };
         let to = AnyAt {
             dir: &new_handle,
             name: *new_name,
-            modified: None,
         };
         let moving = (source.kind == Kind::Dir).then(|| Moving::new(&self.moves));
         let renamed = upper.rename(from, to, over, leave);
@@ -307,7 +305,7 @@ impl Shared {
             old_dir.touch();
             new_dir.touch();
         })?;
-        if source.kind == Kind::Dir && !upper.is_ephemeral() {
+        if source.kind == Kind::Dir && !self.is_ephemeral {
             part_from_below(source);
         }
         // The new name first, so that the file is always under one.

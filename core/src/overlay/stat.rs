@@ -8,8 +8,8 @@ use super::lookup::MergedFile;
 use super::node::Node;
 use super::resolve::Last;
 use crate::error::{Errno, Result};
+use crate::layer::Found;
 use crate::layer::erased::{AnyUpper, DirHandle};
-use crate::layer::{Found, Leave};
 use crate::meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};
 use crate::name::Name;
 use crate::stack::LowerNode;
@@ -194,19 +194,6 @@ impl Shared {
             return None;
         }
         node.state.lock().meta()
-    }
-
-    /// When names in a directory last changed, if that is known, for the mark that a removal
-    /// leaves there.
-    ///
-    /// Preconditions: its directory lock is held, exclusive.
-    pub(super) fn modified_for(&self, leave: Leave, dir: &Node) -> Option<Timestamp> {
-        if leave == Leave::Nothing {
-            return None;
-        }
-        let version = dir.version.load(Ordering::Acquire);
-        let kept = self.cached_meta(dir).filter(|(at, _)| *at == version);
-        kept.map(|(_, meta)| meta.modified)
     }
 
     fn read_meta(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Meta> {

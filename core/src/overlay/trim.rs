@@ -47,7 +47,7 @@ impl Shared {
     /// so that a large tree does not cost the square of its names.
     #[cold]
     fn trim_once(&self) -> Result<()> {
-        let may_forget = (self.upper.as_ref()).is_some_and(|upper| !upper.is_ephemeral());
+        let may_forget = self.upper.is_some() && !self.is_ephemeral;
         let stay = match may_forget {
             true => 0,
             false => self.names_swept.load(Ordering::Relaxed),

@@ -6,7 +6,7 @@ use super::staging::Staged;
 use super::upper::MarkedUpper;
 use crate::error::Result;
 use crate::layer::{At, Leave, Over};
-use crate::meta::{Kind, SetTime, SetTimes};
+use crate::meta::{Kind, SetTimes};
 use crate::plain::Plain;
 
 /// A whiteout that is removed again if the call fails.
@@ -73,14 +73,7 @@ impl<P: Plain> MarkedUpper<P> {
 
     /// The times to restore on a directory after an internal step.
     pub(super) fn times_of(&self, at: At<'_, P::Dir>) -> Result<SetTimes> {
-        match at.modified {
-            // No internal step changes the access time of a directory.
-            Some(modified) => Ok(SetTimes {
-                accessed: SetTime::Keep,
-                modified: SetTime::To(modified),
-            }),
-            None => Ok(SetTimes::of(&self.plain().meta(at.dir, None)?)),
-        }
+        Ok(SetTimes::of(&self.plain().meta(at.dir, None)?))
     }
 
     /// Removes the opaque whiteout from a directory again, without changing its times.

@@ -93,8 +93,8 @@ struct Tree {
     place: Option<Place>,
     next_inode: AtomicU64,
     mounted: AtomicBool,
-    /// Whether it is for a single overlay: see [`Upper::is_ephemeral`](super::Upper::is_ephemeral).
-    is_ephemeral: bool,
+    /// Whether it cannot be mounted a second time.
+    for_one_mount: bool,
     /// Guards the parents of directories, and lets its holder lock several directories.
     names: Mutex<()>,
 }
@@ -112,7 +112,7 @@ impl MemoryLayer {
         Self::with(max_bytes, max_inodes, false)
     }
 
-    fn with(max_bytes: u64, max_inodes: u64, is_ephemeral: bool) -> Self {
+    fn with(max_bytes: u64, max_inodes: u64, for_one_mount: bool) -> Self {
         // Outside the range of the host's device numbers, since host directories may be layers too.
         static NEXT_DEVICE: AtomicU64 = AtomicU64::new(1 << 63);
         let device = NEXT_DEVICE.fetch_add(1, Ordering::Relaxed);
@@ -123,10 +123,10 @@ impl MemoryLayer {
             root: Arc::new(root),
             quota,
             device,
-            place: (!is_ephemeral).then(Place::unique),
+            place: (!for_one_mount).then(Place::unique),
             next_inode: AtomicU64::new(2),
             mounted: AtomicBool::new(false),
-            is_ephemeral,
+            for_one_mount,
             names: Mutex::ranked(Rank::MemoryNames, ()),
         }))
     }

@@ -37,7 +37,7 @@ impl Upper for MemoryLayer {
 
     fn unmount(&self) -> Result<()> {
         // A layer for a single mount stays taken.
-        let is_taken = self.0.is_ephemeral;
+        let is_taken = self.0.for_one_mount;
         self.0.mounted.store(is_taken, Ordering::Release);
         Ok(())
     }
@@ -218,10 +218,6 @@ impl Upper for MemoryLayer {
 
     fn usage(&self) -> Option<Usage> {
         Some(self.0.quota.usage())
-    }
-
-    fn is_ephemeral(&self) -> bool {
-        self.0.is_ephemeral
     }
 
     fn enforces_modes(&self) -> bool {

@@ -225,28 +225,21 @@ fn a_copy_gets_the_attributes_that_must_be_kept() {
 }
 
 #[test]
-fn a_directory_gets_the_time_back_that_the_caller_passed() {
+fn internal_steps_keep_the_time_of_their_directory() {
     let (_temp, upper) = mounted();
     let root = upper.root().unwrap();
-    let then = Timestamp {
-        seconds: 1_000_000_000,
-        nanoseconds: 5,
-    };
-    let known = |text| At {
-        modified: Some(then),
-        ..at(&root, text)
-    };
     let modified = || upper.dir_meta(&root).unwrap().modified;
+    let then = modified();
     let staged = upper.stage(New::File).unwrap();
-    let copied = upper.publish(staged, known("copy"), Over::Nothing, true);
+    let copied = upper.publish(staged, at(&root, "copy"), Over::Nothing, true);
     drop(copied.unwrap());
     assert_eq!(modified(), then);
     // The whiteout is removed again, since there is nothing to remove.
-    let removed = upper.remove(known("none"), Over::File, Leave::Whiteout);
+    let removed = upper.remove(at(&root, "none"), Over::File, Leave::Whiteout);
     assert_eq!(errno(removed), Errno::NoEntry);
     assert_eq!(modified(), then);
     upper
-        .remove(known("none"), Over::Nothing, Leave::Whiteout)
+        .remove(at(&root, "none"), Over::Nothing, Leave::Whiteout)
         .unwrap();
     assert!(modified() > then);
 }
