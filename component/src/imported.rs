@@ -16,7 +16,7 @@ use std::sync::Arc;
 use wasi_overlay_core::layer::{ReadAt, WriteAt};
 use wasi_overlay_core::plain::{Access, Plain};
 use wasi_overlay_core::{
-    Advice, Errno, Kind, Meta, Name, Result, SetTime, SetTimes, Timestamp, is_there, wasi,
+    Advice, Errno, Kind, Meta, Name, Result, SetTime, SetTimes, Timestamp, conversions, is_there,
 };
 
 /// No link is followed: the engine does that, since a link in one layer may lead into another.
@@ -348,7 +348,8 @@ fn whole_meta(descriptor: &Descriptor) -> Result<Meta> {
 /// upper one, which tells nothing of who the file is.
 fn meta(stat: DescriptorStat, hash: MetadataHashValue) -> Meta {
     let time = |time: Option<crate::host::Datetime>| {
-        let time = time.and_then(|time| wasi::timestamp(time.seconds, time.nanoseconds).ok());
+        let time =
+            time.and_then(|time| conversions::timestamp(time.seconds, time.nanoseconds).ok());
         time.unwrap_or_default()
     };
     Meta {

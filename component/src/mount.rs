@@ -9,7 +9,7 @@ use crate::imported::Imported;
 use std::sync::OnceLock;
 use wasi_overlay_config::Config;
 use wasi_overlay_core::whiteouts::Marked;
-use wasi_overlay_core::{Lower, Overlay, Timestamp, wasi};
+use wasi_overlay_core::{Lower, Overlay, Timestamp, conversions};
 
 /// The merged tree, and the name by which the guest finds it.
 struct Mount {
@@ -88,5 +88,5 @@ fn mount(config: &Config, directories: &Preopens) -> Result<Overlay, ErrorCode> 
 
 fn now() -> Timestamp {
     let now = wall_clock::now();
-    wasi::timestamp(now.seconds, now.nanoseconds).unwrap_or_default()
+    conversions::timestamp(now.seconds, now.nanoseconds).unwrap_or_default()
 }

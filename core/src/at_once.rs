@@ -10,9 +10,7 @@
 //! except a change of the data of a file in an upper in memory: that is one call of the layer, which is
 //! either made or not.
 
-use crate::error::Result;
-#[cfg(feature = "native")]
-use crate::error::{Errno, Error};
+use crate::error::{Errno, Error, Result};
 #[cfg(feature = "native")]
 use crate::sync::waiting;
 use crate::sync::{RwLock, RwLockReadGuard};
@@ -42,9 +40,12 @@ pub fn at_once<T>(query: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// Whether this thread must not wait. The thread of a component always may.
-#[cfg(feature = "native")]
+#[inline]
 pub(crate) fn is_on() -> bool {
-    !waiting::is_allowed()
+    #[cfg(feature = "native")]
+    return !waiting::is_allowed();
+    #[cfg(not(feature = "native"))]
+    false
 }
 
 /// Checks that this thread may wait, before a step that may take long.
@@ -54,7 +55,6 @@ pub(crate) fn is_on() -> bool {
 /// returns `None` then.
 #[inline]
 pub(crate) fn may_wait() -> Result<()> {
-    #[cfg(feature = "native")]
     if is_on() {
         return Err(would_block());
     }
@@ -66,7 +66,6 @@ pub(crate) fn may_wait() -> Result<()> {
 /// # Errors
 /// As [`may_wait`], if another thread holds it exclusively.
 pub(crate) fn read<T: ?Sized>(lock: &RwLock<T>) -> Result<RwLockReadGuard<'_, T>> {
-    #[cfg(feature = "native")]
     if is_on() {
         return lock.try_read().ok_or_else(would_block);
     }
@@ -81,9 +80,9 @@ pub(crate) fn gave_up() -> bool {
     false
 }
 
-#[cfg(feature = "native")]
 #[cold]
 fn would_block() -> Error {
+    #[cfg(feature = "native")]
     waiting::give_up();
     Errno::WouldBlock.into()
 }

@@ -125,22 +125,19 @@ impl FailedCall<'_> {
 }
 
 /// The target of the spans of long copies.
-#[cfg(feature = "native")]
 pub const COPIES: &str = "wasi_overlay::copies";
 
 /// The size in bytes from which a file's copy gets a span.
-#[cfg(feature = "native")]
 pub(crate) const LARGE_FILE_BYTES: u64 = 16 << 20;
 
 /// Enters a span for the copy-up of the file (of `bytes` bytes) or directory at `path`, until the result
 /// is dropped: a program that shows progress can show what a guest waits for. `None` if no subscriber
 /// wants the span.
-#[cfg(feature = "native")]
 pub(crate) fn copy_up_span(
     path: impl FnOnce() -> Option<Vec<u8>>,
     bytes: Option<u64>,
 ) -> Option<tracing::span::EnteredSpan> {
-    if !tracing::enabled!(target: COPIES, tracing::Level::INFO) {
+    if !cfg!(feature = "native") || !tracing::enabled!(target: COPIES, tracing::Level::INFO) {
         return None;
     }
     let path = path()?;

@@ -16,6 +16,9 @@ mod rank;
 #[cfg(feature = "native")]
 pub(crate) mod waiting;
 
+/// Whether the engine may start threads of its own: not in a component, and not in a schedule test.
+pub(crate) const HAS_THREADS: bool = cfg!(all(feature = "native", not(shuttle)));
+
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::atomic;
 #[cfg(not(shuttle))]
@@ -150,7 +153,6 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Takes the lock shared, unless a thread holds it exclusively.
-    #[cfg(feature = "native")]
     pub(crate) fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
         let guard = match self.lock.try_read() {
             Ok(guard) => guard,

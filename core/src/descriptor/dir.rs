@@ -1,6 +1,5 @@
 //! The methods of [`Dir`]: one for each WASI call on a directory.
 
-#[cfg(feature = "dir")]
 use super::{Dir, DirRepr, Named, Opened, failed};
 #[cfg(feature = "dir")]
 use crate::error::Error;

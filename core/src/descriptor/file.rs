@@ -1,6 +1,5 @@
 //! The methods of [`File`]: one for each WASI call on a file.
 
-#[cfg(feature = "dir")]
 use super::{File, FileRepr, Named, failed};
 #[cfg(feature = "dir")]
 use crate::error::Error;

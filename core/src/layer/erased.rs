@@ -7,13 +7,11 @@ use super::{
     At, Attributes, Durability, Entered, Found, Layer, Leave, Listed, New, Over, ReadAt, Upper,
     Usage, WriteAt, XattrNames,
 };
-#[cfg(feature = "native")]
 use super::{Copied, Renumbered};
 use crate::at_once;
 use crate::error::{Errno, Error, Result};
 use crate::meta::{Meta, SetTimes};
 use crate::name::Name;
-#[cfg(feature = "native")]
 use crate::name::NameBuf;
 use crate::sync::Within;
 use std::any::Any;
@@ -54,7 +52,6 @@ pub(crate) trait AnyLayer: Send + Sync {
         dir: &DirHandle,
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()>;
-    #[cfg(feature = "native")]
     fn is_in_memory(&self) -> bool;
     #[cfg(feature = "native")]
     fn place(&self) -> Result<Option<crate::place::Place>>;
@@ -88,13 +85,9 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn created_meta(&self, dir: &DirHandle, name: Name<'_>) -> Result<Meta>;
     fn remove(&self, at: AnyAt<'_>, what: Over, leave: Leave) -> Result<()>;
     fn rename(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over, leave: Leave) -> Result<()>;
-    #[cfg(feature = "native")]
     fn staged_dir(&self, staged: &StagedHandle) -> Result<Option<DirHandle>>;
-    #[cfg(feature = "native")]
     fn copy_into(&self, to: AnyAt<'_>, copied: Copied<'_>) -> Result<Meta>;
-    #[cfg(feature = "native")]
     fn dress_dir(&self, at: AnyAt<'_>, attributes: Attributes) -> Result<()>;
-    #[cfg(feature = "native")]
     fn rename_by_copy(
         &self,
         from: AnyAt<'_>,
@@ -121,7 +114,6 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn sync_all(&self) -> Result<()>;
     fn usage(&self) -> Option<Usage>;
     fn keeps_order(&self) -> bool;
-    #[cfg(feature = "native")]
     fn syncs_whole(&self) -> bool;
     fn may_fail_at_close(&self) -> bool;
     fn enforces_modes(&self) -> bool;
@@ -254,7 +246,6 @@ impl<L: Layer> AnyLayer for Erased<L> {
         self.label_error(self.layer()?.get().list(self.dir(dir)?, each))
     }
 
-    #[cfg(feature = "native")]
     fn is_in_memory(&self) -> bool {
         self.layer.is_in_memory()
     }
@@ -360,26 +351,22 @@ impl<L: Upper> AnyUpper for Erased<L> {
         )
     }
 
-    #[cfg(feature = "native")]
     fn staged_dir(&self, staged: &StagedHandle) -> Result<Option<DirHandle>> {
         let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
         let dir = self.label_error(self.layer()?.get().staged_dir(staged))?;
         Ok(dir.map(|dir| DirHandle(Box::new(dir))))
     }
 
-    #[cfg(feature = "native")]
     fn copy_into(&self, to: AnyAt<'_>, copied: Copied<'_>) -> Result<Meta> {
         // `fill` calls other layers, which put their own labels into their errors.
         let layer = self.layer()?;
         self.label_error(layer.get().copy_into(self.at(to)?, copied))
     }
 
-    #[cfg(feature = "native")]
     fn dress_dir(&self, at: AnyAt<'_>, attributes: Attributes) -> Result<()> {
         self.label_error(self.layer()?.get().dress_dir(self.at(at)?, attributes))
     }
 
-    #[cfg(feature = "native")]
     fn rename_by_copy(
         &self,
         from: AnyAt<'_>,
@@ -456,7 +443,6 @@ impl<L: Upper> AnyUpper for Erased<L> {
         self.layer.keeps_order()
     }
 
-    #[cfg(feature = "native")]
     fn syncs_whole(&self) -> bool {
         self.layer.syncs_whole()
     }

@@ -21,8 +21,8 @@ mod upper;
 
 pub use file::{Advice, ReadAt, WriteAt};
 pub use memory::{MemoryBuilder, MemoryDir, MemoryFile, MemoryLayer, MemoryStaged};
+pub(crate) use upper::COPIES_TREES;
 pub use upper::{At, Attributes, Durability, Leave, New, Over, Upper, Usage};
-#[cfg(feature = "native")]
 pub use upper::{Copied, Renumbered};
 
 use crate::error::Result;

@@ -4,8 +4,11 @@ use super::{Found, Layer, WriteAt};
 use crate::error::Result;
 use crate::meta::{CAPABILITY, Meta, SET_ID, SetTimes};
 use crate::name::Name;
-#[cfg(feature = "native")]
 use crate::name::NameBuf;
+
+/// Whether the uppers of this build may stage whole trees and move directories by copying them. Those of a
+/// component cannot, so the code for it is left out there.
+pub(crate) const COPIES_TREES: bool = cfg!(feature = "native");
 
 /// The layer that all changes go to. The engine has exclusive use of it while it is mounted, and never
 /// makes two changes of one directory at the same time.
@@ -123,7 +126,6 @@ pub trait Upper: Layer<File: WriteAt> {
     ///
     /// # Errors
     /// Any error returned by the layer.
-    #[cfg(feature = "native")]
     fn staged_dir(&self, staged: &Self::Staged) -> Result<Option<Self::Dir>> {
         let _ = staged; // Named for implementers.
         Ok(None)
@@ -134,7 +136,6 @@ pub trait Upper: Layer<File: WriteAt> {
     ///
     /// # Errors
     /// Any error returned by the layer, or by [`Copied::fill`]; as [`dress`](Self::dress).
-    #[cfg(feature = "native")]
     fn copy_into(&self, to: At<'_, Self::Dir>, copied: Copied<'_>) -> Result<Meta> {
         let _ = (to, copied); // Named for implementers.
         Err(crate::Errno::Unsupported.into())
@@ -145,7 +146,6 @@ pub trait Upper: Layer<File: WriteAt> {
     ///
     /// # Errors
     /// As [`dress`](Self::dress).
-    #[cfg(feature = "native")]
     fn dress_dir(&self, at: At<'_, Self::Dir>, attributes: Attributes) -> Result<()> {
         let _ = (at, attributes); // Named for implementers.
         Err(crate::Errno::Unsupported.into())
@@ -162,7 +162,6 @@ pub trait Upper: Layer<File: WriteAt> {
     /// `cross-device` if that is not possible, or the upper does not support it; otherwise as
     /// [`rename`](Self::rename). After an error the directory has the same content as before, but it may be
     /// a new directory.
-    #[cfg(feature = "native")]
     fn rename_by_copy(
         &self,
         from: At<'_, Self::Dir>,
@@ -281,7 +280,6 @@ pub trait Upper: Layer<File: WriteAt> {
 }
 
 /// A file whose inode number changed in [`Upper::rename_by_copy`].
-#[cfg(feature = "native")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renumbered {
     /// Device and inode number before.
@@ -294,7 +292,6 @@ pub struct Renumbered {
 }
 
 /// A copy to create in a staged directory.
-#[cfg(feature = "native")]
 pub struct Copied<'a> {
     /// The type. A directory gets its attributes [later](Upper::dress_dir).
     pub new: New<'a>,
@@ -306,7 +303,6 @@ pub struct Copied<'a> {
     pub sync: bool,
 }
 
-#[cfg(feature = "native")]
 impl std::fmt::Debug for Copied<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Copied")

@@ -11,8 +11,7 @@ use crate::layer::erased::{AnyLayer, AnyUpper, Erased};
 use crate::layer::{Durability, MemoryLayer, Upper};
 use crate::limits::{Limits, MAX_LAYERS};
 use crate::meta::{Kind, Timestamp};
-#[cfg(feature = "native")]
-use crate::place::registry::{self, InUse, Role};
+use crate::place::mounting::UpperInUse;
 use crate::stack::{Lower, LowerStack};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, Rank, RwLock};
@@ -170,18 +169,11 @@ impl OverlayBuilder {
         };
         let mut below = stack.root().cloned();
         let mut part = None;
-        #[cfg(feature = "native")]
-        let in_use = match self.upper.as_deref() {
-            Some(upper) => crate::place::ending::retry_while_ending(upper, || {
-                let in_use = use_upper(upper)?;
-                upper.mount(durability)?;
-                Ok(in_use)
-            })?,
+        let mut in_use = match self.upper.as_deref() {
+            Some(upper) => Some(UpperInUse::mount(upper, durability)?),
             None => None,
         };
         if let Some(upper) = &self.upper {
-            #[cfg(not(feature = "native"))]
-            upper.mount(durability)?;
             match upper_root(&**upper, &key) {
                 Ok((root, opaque)) => {
                     part = Some(root);
@@ -202,15 +194,13 @@ impl OverlayBuilder {
             Some(upper) => (true, !upper.keeps_order()),
             None => (false, false),
         };
-        #[cfg(feature = "native")]
-        let (mounted, held) = match (&self.upper, &part) {
-            // What can be mounted once is never waited for.
-            (Some(upper), Some(root)) if !self.is_ephemeral => Some(crate::place::ending::mounted(
-                root.number().0,
-                root.number().1,
-            ))
-            .unzip(),
-            _ => (None, None),
+        let held = match (&mut in_use, &part) {
+            // An upper that can be mounted only once is never waited for.
+            (Some(in_use), Some(root)) if !self.is_ephemeral => {
+                let (device, inode) = root.number();
+                Some(in_use.enter(device, inode))
+            }
+            _ => None,
         };
         let root = Node::new(Kind::Dir, Place::Root, below, part);
         let upper = self
@@ -226,7 +216,6 @@ impl OverlayBuilder {
             key,
             handles,
             moves: AtomicU64::new(0),
-            #[cfg(feature = "native")]
             copies: AtomicU64::new(0),
             objects: Mutex::ranked(Rank::Leaf, WeakMap::default()),
             origins: Mutex::ranked(Rank::Leaf, HashMap::default()),
@@ -249,28 +238,14 @@ impl OverlayBuilder {
             clock: self.clock.unwrap_or(Timestamp::now),
             closed: AtomicBool::new(false),
             warned: crate::log::Warned::default(),
-            #[cfg(feature = "native")]
-            in_use: Mutex::ranked(Rank::Leaf, in_use),
-            #[cfg(feature = "native")]
+            in_use,
             changes: RwLock::ranked(Rank::Changes, ()),
-            #[cfg(feature = "native")]
-            mounted,
         };
         Ok(Overlay {
-            #[cfg(feature = "native")]
             _held: held,
             shared: Arc::new(shared),
         })
     }
-}
-
-/// Enters the upper where the layers of other overlays are checked against it.
-#[cfg(feature = "native")]
-fn use_upper(upper: &dyn AnyUpper) -> Result<Option<InUse>> {
-    let place = upper.place()?;
-    place
-        .map(|place| registry::register(&place, Role::Upper, upper.label()))
-        .transpose()
 }
 
 /// The upper's root, and whether it hides all lower layers.

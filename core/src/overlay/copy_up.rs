@@ -15,12 +15,10 @@ use super::node::Node;
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::{AnyAt, AnyUpper, StagedHandle};
 use crate::layer::{Attributes, New, Over, WriteAt, XattrNames};
-#[cfg(feature = "native")]
 use crate::log;
-use crate::meta::{Kind, Meta, SET_ID, SetTime, SetTimes};
+use crate::meta::{Kind, Meta, SET_ID, SetTime};
 use crate::stack::LowerNode;
 use crate::sync::atomic::Ordering;
-use crate::whiteouts::is_never_copied;
 use std::sync::Arc;
 
 /// What to do with the data of a file.
@@ -105,7 +103,6 @@ impl Shared {
             Kind::File => {
                 let staged = upper.stage(New::File)?;
                 if data == Data::Keep {
-                    #[cfg(feature = "native")]
                     let _copying = (lower.meta().size >= log::LARGE_FILE_BYTES).then(|| {
                         log::copy_up_span(|| super::path_of(node), Some(lower.meta().size))
                     });
@@ -131,7 +128,6 @@ impl Shared {
     }
 
     /// Gives a staged directory the attributes of what it copies.
-    #[cfg(feature = "native")]
     pub(super) fn dressed(&self, lower: &Arc<LowerNode>, staged: StagedHandle) -> Result<Copy> {
         let attributes = self.attributes(lower, Data::Keep, None)?;
         let meta = dress(self.upper()?, &staged, attributes)?;
@@ -146,34 +142,11 @@ impl Shared {
         data: Data,
         names: Option<XattrNames>,
     ) -> Result<Attributes> {
-        let meta = lower.meta();
-        let mut xattrs = Vec::new();
-        if cfg!(feature = "native") {
-            let names = match names {
-                Some(names) => names,
-                None => lower.xattrs(&self.stack)?,
-            };
-            for name in names {
-                if is_never_copied(&name) {
-                    continue;
-                }
-                if let Some(value) = lower.xattr(&self.stack, &name)? {
-                    xattrs.push((name, value));
-                }
-            }
-        }
-        let mut attributes = Attributes {
-            mode: meta.mode.filter(|_| cfg!(feature = "native")),
-            owner: meta.owner.filter(|_| cfg!(feature = "native")),
-            xattrs,
-            times: SetTimes::of(&meta),
-        };
+        let mut attributes = lower.attributes(&self.stack, names)?;
         if data == Data::Drop {
             // As at any change of data.
             attributes.times.modified = SetTime::Now;
-            if cfg!(feature = "native") {
-                attributes.revoke_rights();
-            }
+            attributes.revoke_rights();
         }
         Ok(attributes)
     }
@@ -265,7 +238,7 @@ pub(super) fn never_copied() -> Error {
 /// known of it; its times and what follows from them may be those of before.
 fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, attributes: Attributes) -> Result<Meta> {
     let has_neither = attributes.owner.is_none() && attributes.mode.is_none();
-    if !cfg!(feature = "native") || has_neither {
+    if has_neither {
         // Asked last, since on a platform without modes the number may be a hash of the times.
         upper.dress(staged, &attributes)?;
         return upper.staged_meta(staged);

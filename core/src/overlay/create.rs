@@ -174,7 +174,7 @@ impl Shared {
     /// `access` where the mode of a directory does not have all of `bits`.
     pub(super) fn owner_may(&self, dir: &Arc<Node>, bits: u32) -> Result<()> {
         dir.check_not_removed()?;
-        if !cfg!(feature = "native") || !self.obeys_modes {
+        if !self.obeys_modes {
             return Ok(());
         }
         let mode = self.meta_of(dir, None)?.mode;

@@ -58,8 +58,7 @@ impl Shared {
         let mut steps = 0;
         let mut dir = Arc::clone(node);
         let depth = loop {
-            let state = dir.dir.as_ref().filter(|_| cfg!(feature = "native"));
-            if let Some(depth) = state.and_then(|state| state.depth.get(moves)) {
+            if let Some(depth) = dir.dir.as_ref().and_then(|state| state.depth.get(moves)) {
                 break depth + steps;
             }
             match dir.above() {
@@ -68,9 +67,7 @@ impl Shared {
             }
             steps += 1;
         };
-        if cfg!(feature = "native")
-            && let Some(dir) = &node.dir
-        {
+        if let Some(dir) = &node.dir {
             dir.depth.set(moves, depth);
         }
         depth
@@ -102,8 +99,7 @@ impl Shared {
         }
         self.check_depth_below(new_parent, 1)?;
         let depth = self.depth_of(new_parent);
-        if cfg!(feature = "native")
-            && depth > self.depth_of(old_parent)
+        if depth > self.depth_of(old_parent)
             && !has_fewer_levels(dir, self.limits.depth.saturating_sub(depth))
         {
             return Err(too_deep());

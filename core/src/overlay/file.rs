@@ -5,7 +5,6 @@ use super::children::At;
 use super::copy_up::Data;
 use super::dir::OverlayDir;
 use super::node::Node;
-#[cfg(feature = "native")]
 use super::resolve::TRIES;
 use super::stat::{apply_ghost_times, lower_meta, set_ghost_times, stat_of};
 use crate::error::{Errno, Error, Result};
@@ -112,19 +111,16 @@ impl OpenFile {
             })?,
         };
         // Nobody but us gives a file of the upper such bits.
-        if cfg!(feature = "native") {
-            let mode = match shared.cached_meta(node) {
-                Some((_, meta)) => meta.mode,
-                None => file.meta()?.mode,
-            };
-            self.has_set_id = AtomicBool::new(mode.is_some_and(|mode| mode & SET_ID != 0));
-        }
+        let mode = match shared.cached_meta(node) {
+            Some((_, meta)) => meta.mode,
+            None => file.meta()?.mode,
+        };
+        self.has_set_id = AtomicBool::new(mode.is_some_and(|mode| mode & SET_ID != 0));
         self.upper = OnceLock::from(file);
         Ok(())
     }
 
     /// The copy of a file that was copied up while it was open.
-    #[cfg(feature = "native")]
     fn copied(&self) -> Result<Arc<dyn WriteAt>> {
         for _ in 0..TRIES {
             let copied = self.node.state.lock().copied.clone();
@@ -144,13 +140,6 @@ impl OpenFile {
         Err(Error::new(Errno::Busy, message))
     }
 
-    /// The copy of a file that was copied up while it was open.
-    #[cfg(not(feature = "native"))]
-    fn copied(&self) -> Result<Arc<dyn WriteAt>> {
-        let copied = self.node.state.lock().copied.clone();
-        copied.ok_or_else(|| Errno::Io.into())
-    }
-
     /// Runs a change of data.
     pub(super) fn change<T>(&self, change: impl FnOnce(&dyn WriteAt) -> Result<T>) -> Result<T> {
         let _changing = self.shared.begin_change()?;
@@ -165,7 +154,7 @@ impl OpenFile {
     /// The upper file, whose data is about to change.
     fn to_change(&self) -> Result<&dyn WriteAt> {
         let upper = self.upper.get().ok_or(Errno::BadDescriptor)?;
-        if cfg!(feature = "native") && self.has_set_id.load(Ordering::Relaxed) {
+        if self.has_set_id.load(Ordering::Relaxed) {
             if let Some(mode) = upper.meta()?.mode {
                 upper.set_mode(mode & !SET_ID)?;
             }
@@ -339,9 +328,7 @@ impl OverlayFile {
                 }
                 shared.may_call_upper()?;
                 let mut meta = file.meta()?;
-                if cfg!(feature = "native") {
-                    apply_ghost_times(node, &mut meta);
-                }
+                apply_ghost_times(node, &mut meta);
                 node.cache_meta(version, meta);
                 Ok(meta)
             }
@@ -391,11 +378,7 @@ impl OverlayFile {
                 };
                 match set {
                     // The kernel's overlayfs, of a file of an image: it cannot copy up what was removed.
-                    Err(error)
-                        if cfg!(feature = "native")
-                            && error.errno() == Errno::Exist
-                            && node.is_removed() =>
-                    {
+                    Err(error) if error.errno() == Errno::Exist && node.is_removed() => {
                         set_ghost_times(node, times, shared.clock);
                         return Ok(());
                     }

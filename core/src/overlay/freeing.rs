@@ -8,33 +8,26 @@
 use super::children::Child;
 use super::node::Node;
 use crate::hash::HashMap;
-#[cfg(feature = "native")]
 use crate::layer::erased::AnyUpper;
+use crate::sync::HAS_THREADS;
 use std::sync::Arc;
 
 /// What is left of an overlay that ended.
 pub(super) struct Rest {
     root: Arc<Node>,
     /// An upper in memory, which is freed after the nodes.
-    #[cfg(feature = "native")]
     upper: Option<Arc<dyn AnyUpper>>,
 }
 
 impl Rest {
     pub(super) fn of(root: Arc<Node>) -> Self {
-        Self {
-            root,
-            #[cfg(feature = "native")]
-            upper: None,
-        }
+        Self { root, upper: None }
     }
 
     /// Frees it, here or in the thread: it is about so many files. `take` gives the upper, if that is in
     /// memory; it is not called for few.
-    #[cfg(feature = "native")]
     pub(super) fn free(mut self, files: usize, take: impl FnOnce() -> Option<Arc<dyn AnyUpper>>) {
-        // A schedule test has threads of its own alone.
-        if files > FEW && cfg!(not(shuttle)) {
+        if files > FEW && HAS_THREADS {
             self.upper = take();
             thread::free(self, files);
         }
@@ -42,7 +35,6 @@ impl Rest {
 }
 
 /// Who drops an overlay frees so many files: it takes less than a millisecond.
-#[cfg(feature = "native")]
 const FEW: usize = 256;
 
 /// How many files the thread was given to free by this one.
@@ -72,7 +64,6 @@ impl Drop for Rest {
     }
 }
 
-#[cfg(feature = "native")]
 mod thread {
     use super::Rest;
     use std::sync::OnceLock;

@@ -143,11 +143,6 @@ impl Shared {
         if let Some(listing) = dir.listing.get() {
             return Ok(listing.is_empty());
         }
-        if cfg!(not(feature = "native")) {
-            // A component is to be small, and its memory is its guest's.
-            let merge = Merge::new(usize::MAX);
-            return Ok(self.list_locked(node, merge)?.is_empty());
-        }
         let below = node.below();
         // What the upper hides of the lower layers.
         let mut hidden = Hidden::default();

@@ -28,11 +28,9 @@
 //! nothing but layers.
 
 mod builder;
-#[cfg(feature = "native")]
 mod by_copy;
 mod children;
 mod copy_data;
-#[cfg(feature = "native")]
 mod copy_tree;
 mod copy_up;
 mod create;
@@ -63,7 +61,6 @@ pub use builder::{AbsoluteSymlinks, OverlayBuilder};
 pub use dir::OverlayDir;
 pub use file::OverlayFile;
 
-#[cfg(feature = "native")]
 use crate::at_once;
 use crate::budget::Budget;
 use crate::cache::{ClockCache, KeyedCache, WeakMap};
@@ -76,8 +73,7 @@ use crate::limits::Limits;
 use crate::log::Warned;
 use crate::meta::{Identity, Timestamp};
 use crate::name::NameBuf;
-#[cfg(feature = "native")]
-use crate::place::registry::InUse;
+use crate::place::mounting::{Held, UpperInUse};
 use crate::stack::LowerStack;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
@@ -99,8 +95,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Overlay {
     /// Dropped before `shared`: then a drop that takes time is known to be under way.
-    #[cfg(feature = "native")]
-    _held: Option<Arc<crate::place::ending::Held>>,
+    _held: Option<Arc<Held>>,
     shared: Arc<Shared>,
 }
 
@@ -118,7 +113,6 @@ pub(crate) struct Shared {
     moves: AtomicU64,
     /// Counts when a move by a copy begins and ends: odd while there is one. A handle that was opened
     /// meanwhile may be of the directory of before.
-    #[cfg(feature = "native")]
     copies: AtomicU64,
     /// Files of the upper with several names, by device and inode, so that all names find one
     /// node. Guard: its own lock, a leaf.
@@ -168,25 +162,15 @@ pub(crate) struct Shared {
     closed: AtomicBool,
     /// Kinds of failure that were warned of.
     warned: Warned,
-    /// Keeps other layers from being stored where the upper is. None once it was given back.
-    /// Guard: its own lock, a leaf.
-    #[cfg(feature = "native")]
-    in_use: Mutex<Option<InUse>>,
+    in_use: Option<UpperInUse>,
     /// Held shared by calls that change the upper without the tree lock, so that a close waits for
     /// them. Guard: its own lock, the first in the order.
-    #[cfg(feature = "native")]
     changes: RwLock<()>,
-    /// The upper in the list of those that this process has mounted.
-    #[cfg(feature = "native")]
-    mounted: Option<crate::place::ending::Mounted>,
 }
 
 /// A change of the upper for which a close waits.
 struct Changing<'a> {
-    #[cfg(feature = "native")]
     _changes: crate::sync::RwLockReadGuard<'a, ()>,
-    #[cfg(not(feature = "native"))]
-    _of: std::marker::PhantomData<&'a ()>,
 }
 
 impl Shared {
@@ -215,7 +199,6 @@ impl Shared {
     /// # Errors
     /// `would-block` if that may take a while, and this thread must not wait.
     fn may_call_upper(&self) -> Result<()> {
-        #[cfg(feature = "native")]
         if at_once::is_on()
             && !self
                 .upper
@@ -229,14 +212,10 @@ impl Shared {
 
     /// How often a move by a copy began or ended.
     fn copies(&self) -> u64 {
-        #[cfg(feature = "native")]
-        return self.copies.load(Ordering::SeqCst);
-        #[cfg(not(feature = "native"))]
-        0
+        self.copies.load(Ordering::SeqCst)
     }
 
     /// About how many files the overlay keeps in memory.
-    #[cfg(feature = "native")]
     fn kept_files(&self) -> usize {
         let usage = match &self.upper {
             Some(upper) if self.is_ephemeral => upper.usage(),
@@ -260,10 +239,7 @@ impl Shared {
     fn begin_change(&self) -> Result<Changing<'_>> {
         self.may_call_upper()?;
         let changing = Changing {
-            #[cfg(feature = "native")]
             _changes: at_once::read(&self.changes)?,
-            #[cfg(not(feature = "native"))]
-            _of: std::marker::PhantomData,
         };
         // Only now: after this, a close waits.
         self.upper()?;
@@ -277,19 +253,14 @@ impl Shared {
         };
         let is_first = !self.closed.swap(true, Ordering::AcqRel);
         // No change is under way when the upper is given away.
-        #[cfg(feature = "native")]
         let _changes = self.changes.write();
         let _tree = self.tree.write();
         if !is_first {
             return Ok(());
         }
         let unmounted = upper.unmount();
-        #[cfg(feature = "native")]
-        {
-            self.in_use.lock().take();
-            if let Some(mounted) = &self.mounted {
-                mounted.end();
-            }
+        if let Some(in_use) = &self.in_use {
+            in_use.release();
         }
         unmounted
     }
@@ -302,13 +273,10 @@ impl Drop for Shared {
             tracing::warn!(%error, "the upper could not be closed cleanly; the next mount mends it");
         }
         let rest = freeing::Rest::of(Arc::clone(&self.root));
-        #[cfg(feature = "native")]
         rest.free(self.kept_files(), || {
             // A tree on a disk is given back now.
             self.is_ephemeral.then(|| self.upper.take()).flatten()
         });
-        #[cfg(not(feature = "native"))]
-        drop(rest);
     }
 }
 

@@ -80,7 +80,6 @@ impl UpperPart {
     }
 
     /// Preconditions: the tree lock is held, exclusive.
-    #[cfg(feature = "native")]
     pub(super) fn set_number(&self, (device, inode): (u64, u64)) {
         self.number.0.store(device, Ordering::Relaxed);
         self.number.1.store(inode, Ordering::Relaxed);
@@ -150,7 +149,6 @@ impl Node {
     }
 
     /// Whether it was only in a lower layer once.
-    #[cfg(feature = "native")]
     pub(super) fn was_lower(&self) -> bool {
         self.below.is_some()
     }

@@ -151,7 +151,6 @@ impl Shared {
             _ => found(self.upper()?, &*parent.handle(self)?, name)?,
         };
         if node.upper.get().is_some() && node.kind != Kind::Dir {
-            #[cfg(feature = "native")]
             self.keep_open(node, parent, name)?;
             // Counted before the removal: another name may be removed at the same time.
             node.state.lock().names.get_or_insert(meta.links);
@@ -163,7 +162,6 @@ impl Shared {
     /// need the copy yet: they cannot open it once it has no name.
     ///
     /// Preconditions: the directory lock of `parent` is held, exclusive.
-    #[cfg(feature = "native")]
     fn keep_open(&self, node: &Arc<Node>, parent: &Arc<Node>, name: Name<'_>) -> Result<()> {
         let needs_copy = {
             let state = node.state.lock();

@@ -5,7 +5,6 @@
 //! and the upper moves the name in one step.
 
 use super::Shared;
-#[cfg(feature = "native")]
 use super::by_copy::Below;
 use super::children::Child;
 use super::copy_up::Data;
@@ -16,7 +15,7 @@ use super::remove::{hidden, over_of};
 use super::resolve::{TRIES, Walked};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
-use crate::layer::{Leave, Over};
+use crate::layer::{COPIES_TREES, Leave, Over};
 use crate::meta::Kind;
 use crate::name::Name;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -176,8 +175,7 @@ impl Shared {
 
     /// Brings a directory into the upper. Returns whether all that is below it came along.
     fn copy_up_dir(&self, dir: &Arc<Node>) -> Result<bool> {
-        #[cfg(feature = "native")]
-        if self.copy_up_tree(dir)? {
+        if COPIES_TREES && self.copy_up_tree(dir)? {
             return Ok(true);
         }
         self.copy_up(dir, Data::Keep)?;
@@ -232,9 +230,7 @@ impl Shared {
         if let Verdict::Same = check(plan)? {
             return Ok(true);
         }
-        if cfg!(feature = "native") {
-            self.check_depth_of_move(source, old_dir, new_dir)?;
-        }
+        self.check_depth_of_move(source, old_dir, new_dir)?;
         let inside = target.as_ref().and_then(|target| target.dir.as_ref());
         let _inside = inside.map(|dir| dir.names.write());
         // Its times are put back once it is opaque, so nobody may set them meanwhile.
@@ -282,9 +278,10 @@ impl Shared {
         };
         let moving = (source.kind == Kind::Dir).then(|| Moving::new(&self.moves));
         let renamed = upper.rename(from, to, over, leave);
-        #[cfg(feature = "native")]
         let (moving, renamed) = match renamed {
-            Err(error) if moving.is_some() && error.errno() == Errno::CrossDevice => {
+            Err(error)
+                if COPIES_TREES && moving.is_some() && error.errno() == Errno::CrossDevice =>
+            {
                 // Whoever waits for a directory that moves may hold one of the locks.
                 drop(moving);
                 let below = Below::of(source);

@@ -66,10 +66,6 @@ impl Shared {
 
     /// Where names change just now nothing is forgotten.
     fn trim(&self, may_forget: bool) {
-        if cfg!(not(feature = "native")) && !may_forget {
-            // A component has no files of lower layers open that its guest has not.
-            return;
-        }
         let mut kept = 0;
         let mut dirs = vec![Arc::clone(&self.root)];
         let mut next = 0;
@@ -80,9 +76,7 @@ impl Shared {
                 continue;
             };
             let mut children = state.children.write();
-            if cfg!(feature = "native") {
-                children.forget_dead();
-            }
+            children.forget_dead();
             if may_forget {
                 children.forget_files();
             }

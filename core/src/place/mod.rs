@@ -6,6 +6,7 @@
 
 #[cfg(feature = "native")]
 pub(crate) mod ending;
+pub(crate) mod mounting;
 #[cfg(feature = "native")]
 pub(crate) mod registry;
 

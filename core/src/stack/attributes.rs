@@ -1,10 +1,13 @@
-//! What is asked of the layer that has a file.
+//! Attributes and link targets of lower files, read from the layer that has the file.
 
 use super::LowerStack;
 use super::node::{LowerKind, LowerNode};
 use crate::error::{Errno, Result};
 use crate::layer::erased::{AnyLayer, DirHandle};
+use crate::layer::{Attributes, XattrNames};
+use crate::meta::SetTimes;
 use crate::name::Name;
+use crate::whiteouts::is_never_copied;
 use std::sync::Arc;
 
 impl LowerNode {
@@ -52,6 +55,33 @@ impl LowerNode {
     /// Names of the extended attributes, marks left out.
     pub(crate) fn xattrs(self: &Arc<Self>, stack: &LowerStack) -> Result<Vec<Box<[u8]>>> {
         self.ask(stack, |layer, dir, name| layer.xattrs(dir, name))
+    }
+
+    /// The attributes that a copy takes over; `xattrs` are the names of the extended ones, if they were read
+    /// already. WASI has no call for mode, owner and extended attributes, so a component copies none.
+    pub(crate) fn attributes(
+        self: &Arc<Self>,
+        stack: &LowerStack,
+        xattrs: Option<XattrNames>,
+    ) -> Result<Attributes> {
+        let meta = self.meta();
+        let mut attributes = Attributes {
+            times: SetTimes::of(&meta),
+            ..Attributes::default()
+        };
+        if cfg!(feature = "native") {
+            (attributes.mode, attributes.owner) = (meta.mode, meta.owner);
+            let names = match xattrs {
+                Some(names) => names,
+                None => self.xattrs(stack)?,
+            };
+            for name in names.into_iter().filter(|name| !is_never_copied(name)) {
+                if let Some(value) = self.xattr(stack, &name)? {
+                    attributes.xattrs.push((name, value));
+                }
+            }
+        }
+        Ok(attributes)
     }
 
     /// The value of an extended attribute.

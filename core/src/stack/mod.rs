@@ -37,10 +37,7 @@ use crate::hash::RandomState;
 use crate::layer::Layer;
 use crate::layer::erased::{AnyLayer, DirHandle, Erased};
 use crate::limits::{Limits, MAX_LAYERS};
-#[cfg(feature = "native")]
-use crate::place::ending::retry_while_ending;
-#[cfg(feature = "native")]
-use crate::place::registry::{self, InUse, Role};
+use crate::place::mounting::{LowerInUse, use_lower};
 #[cfg(feature = "dir")]
 use crate::plain::{HostDir, Plain};
 use std::fmt;
@@ -106,8 +103,7 @@ pub struct LowerStack {
     /// Of the names in tables.
     hasher: RandomState,
     /// Keeps uppers from being stored where the layers are, until nothing can read these any more.
-    #[cfg(feature = "native")]
-    _in_use: Vec<InUse>,
+    _in_use: Vec<LowerInUse>,
 }
 
 impl LowerStack {
@@ -126,8 +122,8 @@ impl LowerStack {
             );
             return Err(Error::new(Errno::Invalid, message));
         }
-        #[cfg(feature = "native")]
-        let in_use = use_layers(&layers)?;
+        let in_use = layers.iter().map(|layer| use_lower(&**layer));
+        let in_use = in_use.collect::<Result<_>>()?;
         let handles =
             ClockCache::of_handles(limits.kept_handles, layers.iter().map(|layer| &**layer));
         let mut stack = Self {
@@ -139,7 +135,6 @@ impl LowerStack {
             table_entries: limits.table_entries,
             depth: limits.depth,
             hasher: RandomState::default(),
-            #[cfg(feature = "native")]
             _in_use: in_use,
         };
         stack.root = LowerNode::root(&stack)?;
@@ -174,23 +169,6 @@ impl LowerStack {
     fn root_handle(&self, index: u16) -> Result<DirHandle> {
         self.layer(index).root()
     }
-}
-
-/// Enters the layers where uppers of this process and of others are checked against them.
-#[cfg(feature = "native")]
-fn use_layers(layers: &[Arc<dyn AnyLayer>]) -> Result<Vec<InUse>> {
-    let mut in_use = Vec::with_capacity(layers.len());
-    for layer in layers {
-        let take = || {
-            let place = layer.place()?;
-            let taken = place.map(|place| registry::register(&place, Role::Lower, layer.label()));
-            let taken = taken.transpose()?;
-            layer.mount_lower()?;
-            Ok(taken)
-        };
-        in_use.extend(retry_while_ending(&**layer, take)?);
-    }
-    Ok(in_use)
 }
 
 impl fmt::Debug for LowerStack {

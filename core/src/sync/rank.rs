@@ -9,7 +9,6 @@ pub(crate) enum Rank {
     /// Outside the order.
     None,
     /// `Shared::changes`.
-    #[cfg(feature = "native")]
     Changes,
     /// `Node::copying`: those of a file's ancestors are taken after its own.
     Copying,

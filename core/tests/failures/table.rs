@@ -270,7 +270,7 @@ fn every_failed_call_says_where_and_why() {
         (
             E::Invalid,
             |d| d.readlink_at("etc/file").map(drop),
-            ["readlink-at", "etc/file", "", "no symbolic link", ""],
+            ["readlink-at", "etc/file", "", "not a symbolic link", ""],
         ),
         (
             E::Invalid,
