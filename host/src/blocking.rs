@@ -1,8 +1,8 @@
-//! The one place that knows about threads: a call runs where the embedder allows it to block.
+//! Thread selection: runs each call on its own thread or on tokio's blocking pool.
 //!
-//! A trip to the pool takes some 20 µs, and most answers are in memory. So where calls may not block,
-//! each is tried on its own thread first, without waiting for anything ([`at_once`]), and goes to the
-//! pool only if it has to wait for a disk.
+//! A trip to the pool takes some 20 µs, and most answers are in memory. So where calls may not block
+//! their thread, each is first tried there without waiting for anything ([`at_once`]), and goes to
+//! the pool only if it has to wait for a disk.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,129 +12,138 @@ use tokio::task::coop;
 use wasi_overlay_core::at_once;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn_blocking, with_ambient_tokio_runtime};
 
-/// Where calls that may block run.
+/// Where a context runs calls that may block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Blocking {
-    /// On the thread that the guest runs on.
+    /// On the guest's thread.
     Inline,
-    /// Where it has to wait, on tokio's blocking pool, so that the executor's thread stays free.
+    /// On tokio's blocking pool if the call has to wait, so that the executor's thread stays free.
     #[default]
     Pool,
 }
 
 impl Blocking {
-    /// Begins `call`, the whole of one guest call: one trip to the pool at most. A call of the engine
-    /// that had to wait has done nothing, so it can be made a second time.
-    pub(crate) fn run<R: Send + 'static>(self, call: impl Fn() -> R + Send + 'static) -> Begun<R> {
+    /// Starts `call`, which does all the work of one guest call, so that it makes one trip to the pool
+    /// at most. An engine call that gives up because it would have to wait has changed nothing, so
+    /// `call` may run a second time.
+    pub(crate) fn run<R: Send + 'static>(
+        self,
+        call: impl Fn() -> R + Send + 'static,
+    ) -> StartedCall<R> {
         match self {
-            Self::Inline => Begun::Made(call()),
+            Self::Inline => StartedCall::Inline(call()),
             Self::Pool => match at_once(&call) {
-                Some(answer) => Begun::AtOnce(answer),
-                None => Begun::InPool(spawn_blocking(call)),
+                Some(answer) => StartedCall::WithoutWaiting(answer),
+                None => StartedCall::InPool(spawn_blocking(call)),
             },
         }
     }
 
-    /// As [`run`](Self::run), of a call that is known to wait, or can be made only once.
+    /// Like [`run`](Self::run), for a call that is known to wait or that can run only once.
     pub(crate) fn run_once<R: Send + 'static>(
         self,
         call: impl FnOnce() -> R + Send + 'static,
-    ) -> Begun<R> {
+    ) -> StartedCall<R> {
         match self {
-            Self::Inline => Begun::Made(call()),
-            Self::Pool => Begun::InPool(spawn_blocking(call)),
+            Self::Inline => StartedCall::Inline(call()),
+            Self::Pool => StartedCall::InPool(spawn_blocking(call)),
         }
     }
 
-    /// As [`run`](Self::run), with something of which only the pool needs a clone.
+    /// Like [`run`](Self::run), for a call on `object`, which is cloned only for the pool.
     pub(crate) fn run_on<T: Clone + Send + 'static, R: Send + 'static>(
         self,
-        on: &T,
+        object: &T,
         call: impl Fn(&T) -> R + Send + 'static,
-    ) -> Begun<R> {
+    ) -> StartedCall<R> {
         match self {
-            Self::Inline => Begun::Made(call(on)),
-            Self::Pool => match at_once(|| call(on)) {
-                Some(answer) => Begun::AtOnce(answer),
+            Self::Inline => StartedCall::Inline(call(object)),
+            Self::Pool => match at_once(|| call(object)) {
+                Some(answer) => StartedCall::WithoutWaiting(answer),
                 None => {
-                    let on = on.clone();
-                    Begun::InPool(spawn_blocking(move || call(&on)))
+                    let object = object.clone();
+                    StartedCall::InPool(spawn_blocking(move || call(&object)))
                 }
             },
         }
     }
 
-    /// The answer of `call`, if it may be made on this thread: it may block, or need not wait. An
-    /// asynchronous function [takes turns](Self::take_turns) after it.
-    pub(crate) fn here<R>(self, call: impl FnOnce() -> R) -> Option<R> {
+    /// Runs `call` on this thread if it may block there, or if it need not wait; returns `None` if it
+    /// has to run in the pool. An asynchronous caller has to [consume budget](Self::consume_budget)
+    /// afterwards.
+    pub(crate) fn try_inline<R>(self, call: impl FnOnce() -> R) -> Option<R> {
         match self {
             Self::Inline => Some(call()),
             Self::Pool => at_once(call),
         }
     }
 
-    /// Lets others have their turn on a thread that must not block, now and then.
-    pub(crate) async fn take_turns(self) {
+    /// Counts a call against the task's budget on a thread that must not block, so that the task yields
+    /// to others from time to time.
+    pub(crate) async fn consume_budget(self) {
         if self == Self::Pool {
             coop::consume_budget().await;
         }
     }
 }
 
-/// A call that was made, or is being made in the pool. To be waited for.
+/// A call that has returned, or that runs in the pool. Await it for its answer.
 ///
-/// It holds the answer and nothing else. An `async fn` would keep the call too, with the path and all
-/// that it was given, and such a state is moved several times before it is first polled.
-pub(crate) enum Begun<R> {
-    Made(R),
-    /// Made on a thread that must not block. Others have their turn on it now and then.
-    AtOnce(R),
+/// It holds nothing but the answer. The future of an `async fn` would also hold the call with its path
+/// and other arguments, and such a future is moved several times before it is first polled.
+pub(crate) enum StartedCall<R> {
+    /// Ran on a thread that may block.
+    Inline(R),
+    /// Ran on a thread that must not block. Awaiting it consumes the task's budget.
+    WithoutWaiting(R),
+    /// Runs in the pool.
     InPool(AbortOnDropJoinHandle<R>),
 }
 
-impl<R> Begun<R> {
-    /// The answer, or who is to be waited for. For large answers: who has one at once need not keep
-    /// it where it is waited for, and move it from there.
-    pub(crate) fn now(self) -> Result<R, AbortOnDropJoinHandle<R>> {
+impl<R> StartedCall<R> {
+    /// The answer if the call has returned, else the task to await. For large answers: a caller that
+    /// gets the answer here need not store it in a future and move it from there.
+    pub(crate) fn into_answer(self) -> Result<R, AbortOnDropJoinHandle<R>> {
         match self {
-            Self::Made(answer) | Self::AtOnce(answer) => Ok(answer),
+            Self::Inline(answer) | Self::WithoutWaiting(answer) => Ok(answer),
             Self::InPool(task) => Err(task),
         }
     }
 }
 
-impl<R: Send + 'static> IntoFuture for Begun<R> {
+impl<R: Send + 'static> IntoFuture for StartedCall<R> {
     type Output = R;
-    type IntoFuture = Waited<R>;
+    type IntoFuture = StartedCallFuture<R>;
 
-    fn into_future(self) -> Waited<R> {
+    fn into_future(self) -> StartedCallFuture<R> {
         match self {
-            Self::Made(answer) => Waited::Made(Some(answer)),
-            Self::AtOnce(answer) => Waited::AtOnce(Some(answer)),
-            Self::InPool(task) => Waited::InPool(task),
+            Self::Inline(answer) => StartedCallFuture::Inline(Some(answer)),
+            Self::WithoutWaiting(answer) => StartedCallFuture::WithoutWaiting(Some(answer)),
+            Self::InPool(task) => StartedCallFuture::InPool(task),
         }
     }
 }
 
-/// A [`Begun`] that is waited for, once.
-pub(crate) enum Waited<R> {
-    /// The answer, until it was taken.
-    Made(Option<R>),
-    /// As `Made`.
-    AtOnce(Option<R>),
+/// The future of a [`StartedCall`].
+pub(crate) enum StartedCallFuture<R> {
+    /// The answer, until a poll returns it.
+    Inline(Option<R>),
+    /// The answer, until a poll returns it.
+    WithoutWaiting(Option<R>),
+    /// The task that returns the answer.
     InPool(AbortOnDropJoinHandle<R>),
 }
 
 // The answer is moved, never pinned.
-impl<R> Unpin for Waited<R> {}
+impl<R> Unpin for StartedCallFuture<R> {}
 
-impl<R> Future for Waited<R> {
+impl<R> Future for StartedCallFuture<R> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         match self.get_mut() {
-            Self::Made(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
-            Self::AtOnce(answer) => {
+            Self::Inline(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Self::WithoutWaiting(answer) => {
                 let step = ready!(coop::poll_proceed(context));
                 step.made_progress();
                 answer.take().map_or(Poll::Pending, Poll::Ready)
@@ -144,11 +153,11 @@ impl<R> Future for Waited<R> {
     }
 }
 
-/// A call that goes on in the pool, though nobody waits for it: dropping the task does not stop
-/// the call, so a write that was accepted is made.
-pub(crate) struct Task<R>(tokio::task::JoinHandle<R>);
+/// A call in the pool that outlives its handle: dropping the handle does not stop the call, so a write
+/// that a stream has accepted is still made.
+pub(crate) struct DetachedTask<R>(tokio::task::JoinHandle<R>);
 
-impl<R: Send + 'static> Task<R> {
+impl<R: Send + 'static> DetachedTask<R> {
     /// Starts `call` in the pool.
     pub(crate) fn start(call: impl FnOnce() -> R + Send + 'static) -> Self {
         Self(with_ambient_tokio_runtime(|| {
@@ -156,16 +165,17 @@ impl<R: Send + 'static> Task<R> {
         }))
     }
 
-    /// Waits for the call; none if the runtime was shut down before it could begin, or it was
-    /// told to [`stop`](Self::stop). May be dropped and called again, until it gave an answer.
+    /// Waits for the call. Returns `None` if the call never started, because the runtime was shut down
+    /// or the task was [cancelled](Self::cancel). The future may be dropped and `wait` called again,
+    /// until it has returned an answer.
     ///
     /// # Panics
-    /// If the call did.
+    /// If the call panicked.
     pub(crate) async fn wait(&mut self) -> Option<R> {
         poll_fn(|context| self.poll(context)).await
     }
 
-    /// As [`wait`](Self::wait), for those that are polled.
+    /// Like [`wait`](Self::wait), for callers that are polled themselves.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<R>> {
         match ready!(Pin::new(&mut self.0).poll(context)) {
             Ok(answer) => Poll::Ready(Some(answer)),
@@ -174,24 +184,24 @@ impl<R: Send + 'static> Task<R> {
         }
     }
 
-    /// Keeps the call from beginning. One that has begun goes on to its end.
-    pub(crate) fn stop(&self) {
+    /// Prevents the call from starting. A call that has started runs to its end.
+    pub(crate) fn cancel(&self) {
         self.0.abort();
     }
 }
 
-/// Checks that a synchronous call may wait for tokio on this thread. `instead` is the function that
-/// links the same interfaces for an asynchronous store.
+/// Checks that a synchronous call may wait for tokio on this thread. `async_linker` names the function
+/// that links the same interfaces for an asynchronous store; the error message recommends it.
 ///
 /// # Errors
 /// A trap in an asynchronous task: to wait there, wasmtime-wasi would start a runtime within a
 /// runtime, which panics.
-pub(crate) fn check_may_wait(instead: &str) -> wasmtime::Result<()> {
+pub(crate) fn check_may_wait(async_linker: &str) -> wasmtime::Result<()> {
     if is_async_task() {
         wasmtime::bail!(
-            "a call of a guest that is linked synchronously has to wait, and cannot in an \
-             asynchronous task: link the guest with `{instead}` and use `call_async`, or run it in \
-             `tokio::task::spawn_blocking`"
+            "a call of a synchronously linked guest has to wait, which is impossible in an \
+             asynchronous task: link the guest with `{async_linker}` and use `call_async`, or run it \
+             in `tokio::task::spawn_blocking`"
         );
     }
     Ok(())
@@ -199,16 +209,16 @@ pub(crate) fn check_may_wait(instead: &str) -> wasmtime::Result<()> {
 
 /// Whether this code runs in an asynchronous task of tokio, in which nothing may block.
 ///
-/// tokio has no API for this; it only panics. But a task has a budget of steps after which it has to yield, and
-/// code that may block has none: a thread of its own, `spawn_blocking`, `block_in_place`. So this
-/// spends steps until there is no budget left, and puts the budget back. Mistaken only about a future
-/// in `tokio::task::unconstrained`.
+/// tokio has no API to ask; it only panics. But a task has a budget of steps, after which it has to
+/// yield, and code that may block has none: code on a thread of its own, in `spawn_blocking` or in
+/// `block_in_place`. So this function spends steps until no budget is left, and then restores the
+/// budget. It is wrong only about a future in `tokio::task::unconstrained`.
 fn is_async_task() -> bool {
     if Handle::try_current().is_err() {
         return false;
     }
     let mut context = Context::from_waker(Waker::noop());
-    // Puts the whole budget back when it is dropped.
+    // Restores the whole budget when it is dropped.
     let Poll::Ready(_budget) = coop::poll_proceed(&mut context) else {
         return true;
     };

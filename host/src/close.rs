@@ -1,25 +1,25 @@
-//! Ending a mount from asynchronous code.
+//! [`close_async`]: closes an overlay from asynchronous code.
 
-use crate::blocking::Task;
+use crate::blocking::DetachedTask;
 use wasi_overlay_core::{Errno, Error, Overlay, Result};
 
 /// [Closes](Overlay::close) an overlay in tokio's blocking pool, and drops it there.
 ///
-/// For asynchronous programs: `Overlay::close` and the last drop of an overlay block their thread, for
-/// the system calls of an unmount, and until changes that are under way have ended. Drop the stores of the
-/// guests and their [`OverlayCtx`](crate::OverlayCtx)s first.
+/// For asynchronous programs: `Overlay::close` and the last drop of an overlay block their thread for the
+/// system calls of an unmount, and until changes in progress have ended. First drop the guests' stores
+/// and their [`OverlayCtx`](crate::OverlayCtx)s.
 ///
 /// # Cancelled guests
-/// A guest is cancelled by dropping the future that runs it, as `tokio::time::timeout` does. A call that
-/// it was making in the pool cannot be stopped: it goes on to its end, and may still create, change,
-/// copy up or remove the one file that it is about. A write that a stream has accepted is made, too.
-/// Calls that had not begun are not made. After this function returns, none of them changes the upper,
-/// and it can be mounted again. If instead the overlay is just dropped, it is closed when the last of
-/// those calls ends, and [`OverlayBuilder::build`](crate::OverlayBuilder::build) waits for that.
+/// Dropping the future that runs a guest cancels the guest, as `tokio::time::timeout` does. A call that
+/// the guest has in the pool cannot be stopped: it runs to its end, and may still create, change, copy up
+/// or remove the one file that it operates on. A write that a stream has accepted is made too. Calls that
+/// have not started are not made. Once the future has returned, none of these calls changes the upper,
+/// and the upper can be mounted again. If you only drop the overlay instead, it is closed when the last
+/// of those calls ends, and [`OverlayBuilder::build`](crate::OverlayBuilder::build) waits for that.
 ///
-/// The close begins with this call, not with the first poll of the future: if that is dropped, the
-/// overlay is closed all the same. It needs no runtime of the caller's; without one, the pool is that of
-/// wasmtime-wasi.
+/// The close starts with this call, not with the first poll of the future: the overlay is closed even if
+/// the future is dropped. The caller needs no runtime; without one, the close runs in the pool of
+/// wasmtime-wasi's runtime.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -34,14 +34,14 @@ use wasi_overlay_core::{Errno, Error, Overlay, Result};
 /// ```
 ///
 /// # Errors
-/// Those of the upper, and `io` if the runtime was shut down before the close could begin: then the
-/// overlay was only dropped.
+/// Any error returned by the upper, and `io` if the runtime was shut down before the close could start:
+/// then the overlay was only dropped.
 pub fn close_async(overlay: Overlay) -> impl Future<Output = Result<()>> + Send + 'static {
-    let mut closing = Task::start(move || overlay.close());
+    let mut closing = DetachedTask::start(move || overlay.close());
     async move {
         closing.wait().await.unwrap_or_else(|| {
-            let message = "the runtime was shut down before the overlay was closed, which was dropped \
-                           instead: shut the runtime down after `close_async` is done";
+            let message = "the runtime was shut down before the overlay could be closed, so the overlay \
+                           was dropped instead: shut the runtime down after `close_async` has returned";
             Err(Error::new(Errno::Io, message))
         })
     }

@@ -1,9 +1,9 @@
-//! From the engine's types to those of WASI and back.
+//! Conversions between the engine's types and those of WASI 0.2 and 0.3.
 
 use crate::{p2, p3};
 use wasi_overlay_core::{Errno, Error, log};
 
-/// The code that a guest is told. The rest of the error is for the embedder, and is in the log.
+/// The error code for the guest. The rest of the error goes to the log, for the embedder.
 pub(crate) fn guest_code(error: &Error) -> Errno {
     log::unlogged(error);
     error.errno()

@@ -1,7 +1,7 @@
-//! What a guest sees: directories by their guest paths, and the thread that serves them.
+//! The context of a guest: its preopened directories, its limits, and where its calls may block.
 //!
 //! The names follow wasmtime-wasi: a context, a view of it with the resource table, a trait that
-//! gives the view out of the embedder's state, and a marker for `HasData`.
+//! returns the view from the embedder's state, and a marker for `HasData`.
 
 use crate::blocking::Blocking;
 use crate::descriptor::Descriptor;
@@ -13,8 +13,8 @@ use wasmtime_wasi::FsPerms;
 
 /// The filesystem of a guest: its preopened directories.
 ///
-/// A clone is the same directories, so one context can be made and given to many stores. Each clone is
-/// a guest of its own: it may have [`Limits::open_handles`] files and directories open
+/// A clone refers to the same directories, so one context can serve many stores. Each clone counts as a
+/// guest of its own, with up to [`Limits::open_handles`] open files and directories
 /// ([`OverlayCtxBuilder::limits`]).
 #[derive(Default)]
 pub struct OverlayCtx {
@@ -31,7 +31,7 @@ impl Clone for OverlayCtx {
 }
 
 impl OverlayCtx {
-    /// A context whose guest has nothing open but these directories.
+    /// A context for a new guest, which has nothing open but these directories.
     fn for_guest(preopens: &[(String, Dir)], blocking: Blocking, limits: Limits) -> Self {
         let guest = OpenHandles::new(&limits);
         let preopens = preopens.iter();
@@ -45,40 +45,40 @@ impl OverlayCtx {
         }
     }
 
-    /// Begins a context without any directory.
+    /// Starts building a context, without any directory.
     pub fn builder() -> OverlayCtxBuilder {
         OverlayCtxBuilder::new()
     }
 
-    /// The preopened directories with their guest paths, in the order they were added.
+    /// The preopened directories with their guest paths, in the order in which they were added.
     pub(crate) fn preopens(&self) -> &[(String, Dir)] {
         &self.preopens
     }
 
-    /// What a guest may make the host hold beside its mounts.
+    /// The bounds on what the guest can make the host hold, apart from those of its mounts.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The listings that the guest holds.
+    /// The directory listings that the guest holds.
     pub(crate) fn listings(&self) -> &HeldListings {
         &self.listings
     }
 
-    /// Where calls that may block are to run.
+    /// Where to run calls that may block.
     pub(crate) fn blocking(&self) -> Blocking {
         self.blocking
     }
 }
 
-/// Puts an [`OverlayCtx`] together.
+/// Builds an [`OverlayCtx`].
 ///
 /// # Guest paths
-/// A guest path is what the guest knows a directory by: `/`, `/data`, but also `.` or `ro`, which
-/// C libraries take relative to their working directory, as with `wasmtime run --dir`. It is
-/// given to the guest as it is written here. An empty one, one that holds NUL, and a second one
-/// for the same place (`/data` and `/data/`) are errors: which of the two a guest would
-/// find depends on its C library.
+/// A guest path is the name that the guest has for a directory: `/` or `/data`, but also `.` or `ro`,
+/// which C libraries resolve against their working directory, as with `wasmtime run --dir`. The guest
+/// gets it exactly as written. A path that is empty or contains NUL is an error, and so is a second path
+/// with the same meaning (`/data` and `/data/`), because it would depend on the guest's C library which
+/// of the two directories it finds.
 #[derive(Default)]
 pub struct OverlayCtxBuilder {
     preopens: Vec<(String, Dir)>,
@@ -87,18 +87,18 @@ pub struct OverlayCtxBuilder {
 }
 
 impl OverlayCtxBuilder {
-    /// Begins a context without any directory.
+    /// Starts building a context, without any directory.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Shows the root of `overlay` at `guest_path`.
+    /// Preopens the root of `overlay` at `guest_path`.
     ///
-    /// The overlay may be shown several times, here and to other guests; all see one tree.
-    /// Under [`FsPerms::ReadOnly`] changes fail with `read-only`.
+    /// An overlay may be preopened several times, in this context and in others; all guests see one tree.
+    /// With [`FsPerms::ReadOnly`], changes fail with `read-only`.
     ///
     /// # Errors
-    /// For an unusable [guest path](Self#guest-paths), and for an overlay that was closed.
+    /// If the [guest path](Self#guest-paths) is invalid, or the overlay is closed.
     pub fn overlay(
         &mut self,
         guest_path: impl Into<String>,
@@ -108,8 +108,8 @@ impl OverlayCtxBuilder {
         let guest_path = guest_path.into();
         if overlay.is_closed() {
             wasmtime::bail!(
-                "the overlay for guest path {guest_path:?} was closed: build it anew, or close it \
-                 after its guests have ended"
+                "the overlay for guest path {guest_path:?} is closed: build a new one, or close it \
+                 only after its guests have ended"
             );
         }
         self.preopen(guest_path, || match perms {
@@ -118,15 +118,14 @@ impl OverlayCtxBuilder {
         })
     }
 
-    /// Shows a host directory at `guest_path` as it is, which is what
-    /// `WasiCtxBuilder::preopened_dir` does: other processes may change it, and there are no
-    /// whiteouts in it.
+    /// Preopens a plain host directory at `guest_path`, like `WasiCtxBuilder::preopened_dir`: other
+    /// processes may change it, and names of whiteouts have no meaning in it.
     ///
-    /// Under [`FsPerms::ReadOnly`] changes fail with `read-only`.
+    /// With [`FsPerms::ReadOnly`], changes fail with `read-only`.
     ///
     /// # Errors
-    /// For an unusable [guest path](Self#guest-paths), and for a writable directory that is the upper
-    /// of an overlay, in this process or another.
+    /// If the [guest path](Self#guest-paths) is invalid, or if `dir` is writable and is the upper of an
+    /// overlay in this process or another.
     pub fn dir(
         &mut self,
         dir: cap_std::fs::Dir,
@@ -142,14 +141,14 @@ impl OverlayCtxBuilder {
         self.preopen(guest_path.into(), || live.root())
     }
 
-    /// Allows calls of an async store to block the thread that they are made on, as
-    /// `WasiCtxBuilder::allow_blocking_current_thread` does. Off by default: then each call that
-    /// may touch a disk makes one trip to tokio's blocking pool (some 20 µs). A call that is answered
-    /// from memory, as most are once a file was looked at, stays on its thread in any case.
+    /// Allows the calls of an asynchronous store to block the current thread, like
+    /// `WasiCtxBuilder::allow_blocking_current_thread`. Off by default: then each call that has to wait
+    /// for a disk makes one trip to tokio's blocking pool (some 20 µs). Calls that are answered from
+    /// memory, as most are after the first access to a file, always stay on the current thread.
     ///
-    /// A call in the pool goes on if its guest is [cancelled](crate::close_async#cancelled-guests).
+    /// A call in the pool continues if its guest is [cancelled](crate::close_async#cancelled-guests).
     ///
-    /// A synchronous linker blocks its own thread in any case.
+    /// The calls of a synchronous store always block the current thread.
     pub fn allow_blocking_current_thread(&mut self, allow: bool) -> &mut Self {
         self.blocking = if allow {
             Blocking::Inline
@@ -159,22 +158,22 @@ impl OverlayCtxBuilder {
         self
     }
 
-    /// Bounds on what a guest can make the host hold, beside those of each overlay
+    /// Sets the bounds on what a guest can make the host hold, in addition to those of each overlay
     /// ([`OverlayBuilder::limits`](crate::OverlayBuilder::limits)):
     ///
     /// | limit | applies to |
     /// |---|---|
-    /// | `open_handles` | each guest of the contexts that are built from here on |
-    /// | `listing_bytes` | each of those guests, which may hold listings of half of it; each host directory that is added after this call ([`dir`](Self::dir)), as a whole |
+    /// | `open_handles` | each guest of the contexts that are built after this call |
+    /// | `listing_bytes` | each of those guests, which may hold listings of half that size in total; each host directory that is added after this call ([`dir`](Self::dir)), for all its guests together |
     /// | `half_read_listings`, `half_read_bytes` | each of those guests, in WASI 0.1 |
     ///
-    /// No other limit has an effect here, and `open_handles` has none in the limits of an overlay.
+    /// Other limits have no effect here, and `open_handles` has no effect in the limits of an overlay.
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = limits;
         self
     }
 
-    /// Makes the context. The builder can go on and make others.
+    /// Builds the context. The builder can be used again to build others.
     pub fn build(&mut self) -> OverlayCtx {
         OverlayCtx::for_guest(&self.preopens, self.blocking, self.limits.clone())
     }
@@ -185,12 +184,14 @@ impl OverlayCtxBuilder {
         root: impl FnOnce() -> Dir,
     ) -> wasmtime::Result<&mut Self> {
         if guest_path.is_empty() || guest_path.contains('\0') {
-            wasmtime::bail!("guest path {guest_path:?} is no path: use \"/\", \".\" or a name");
+            wasmtime::bail!(
+                "invalid guest path {guest_path:?}: use \"/\", \".\" or a name without NUL"
+            );
         }
-        let same = |(other, _): &&(String, Dir)| place(other).eq(place(&guest_path));
+        let same = |(other, _): &&(String, Dir)| is_same_path(other, &guest_path);
         if let Some((other, _)) = self.preopens.iter().find(same) {
             wasmtime::bail!(
-                "guest paths {other:?} and {guest_path:?} are one place: give each directory \
+                "guest paths {other:?} and {guest_path:?} are the same path: give each directory \
                  a path of its own"
             );
         }
@@ -199,25 +200,30 @@ impl OverlayCtxBuilder {
     }
 }
 
-/// A guest path without its spelling: whether it begins at the root, then its components.
-fn place(path: &str) -> impl Iterator<Item = &str> {
+/// Whether two guest paths differ only in their spelling.
+fn is_same_path(a: &str, b: &str) -> bool {
+    components(a).eq(components(b))
+}
+
+/// The normalized components of a guest path: `/` if it is absolute, then the names.
+fn components(path: &str) -> impl Iterator<Item = &str> {
     let root = path.starts_with('/').then_some("/");
     let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
     root.into_iter().chain(names)
 }
 
-/// Access to an [`OverlayCtx`] and the table that holds the guest's descriptors: what the host
-/// functions are implemented on.
+/// An [`OverlayCtx`] and the table with the guest's descriptors. The host functions are implemented on
+/// this type.
 pub struct OverlayCtxView<'a> {
     /// The guest's directories.
     pub ctx: &'a mut OverlayCtx,
-    /// The guest's resources. It has to be the table of the store's other WASI interfaces,
-    /// since streams go from one to the other.
+    /// The guest's resources. It has to be the same table that the store's other WASI interfaces use,
+    /// because interfaces pass streams to each other.
     pub table: &'a mut ResourceTable,
 }
 
 impl OverlayCtxView<'_> {
-    /// `get-directories`.
+    /// Implements `get-directories`.
     pub(crate) fn directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let preopens = self.ctx.preopens();
         let mut directories = Vec::with_capacity(preopens.len());
@@ -229,7 +235,7 @@ impl OverlayCtxView<'_> {
     }
 }
 
-/// Gives the [`OverlayCtx`] out of the embedder's store data, as `WasiView` gives the `WasiCtx`.
+/// Returns the [`OverlayCtx`] from the embedder's store data, as `WasiView` returns the `WasiCtx`.
 ///
 /// ```
 /// use wasi_overlay::{OverlayCtx, OverlayCtxView, OverlayView};
@@ -254,12 +260,12 @@ impl OverlayCtxView<'_> {
 /// }
 /// ```
 pub trait OverlayView: Send {
-    /// The context and the table.
+    /// Returns the context and the table.
     fn overlay(&mut self) -> OverlayCtxView<'_>;
 }
 
-/// The marker under which the bindings' own `add_to_linker` functions find an
-/// [`OverlayCtxView`], for embedders that do not use [`OverlayView`].
+/// The `HasData` marker for [`OverlayCtxView`], for embedders that call the `add_to_linker` functions of
+/// the bindings instead of implementing [`OverlayView`].
 pub struct WasiOverlay;
 
 impl HasData for WasiOverlay {
@@ -270,18 +276,14 @@ impl HasData for WasiOverlay {
 mod tests {
     use super::*;
 
-    fn same(a: &str, b: &str) -> bool {
-        place(a).eq(place(b))
-    }
-
     #[test]
-    fn spellings_of_one_place_are_equal() {
-        assert!(same("/data", "/data/"));
-        assert!(same("/", "//"));
-        assert!(same(".", "./"));
-        assert!(same("./ro", "ro"));
-        assert!(!same("/", "."));
-        assert!(!same("/ro", "ro"));
-        assert!(!same("/a/b", "/a"));
+    fn spellings_of_one_guest_path_are_equal() {
+        assert!(is_same_path("/data", "/data/"));
+        assert!(is_same_path("/", "//"));
+        assert!(is_same_path(".", "./"));
+        assert!(is_same_path("./ro", "ro"));
+        assert!(!is_same_path("/", "."));
+        assert!(!is_same_path("/ro", "ro"));
+        assert!(!is_same_path("/a/b", "/a"));
     }
 }

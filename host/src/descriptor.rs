@@ -1,15 +1,15 @@
-//! What a guest's descriptor is in the host: a directory or a file of the engine.
+//! The host's types for a guest's `descriptor` and `directory-entry-stream`.
 //!
-//! Shared by all versions of WASI, so that they cannot answer one call in two ways.
+//! All versions of WASI share them, so that no two versions answer one call differently.
 
 use crate::held_listings::HeldListing;
 use wasi_overlay_core::{Errno, Kind, log};
 
-/// An open file or directory: what `wasi:filesystem`'s `descriptor` stands for in the table.
+/// An open file or directory: the resource behind `descriptor` of `wasi:filesystem`.
 pub use wasi_overlay_core::Opened as Descriptor;
 
-/// Tells the log of names that cannot be given to a guest.
-pub(crate) fn not_utf8(code: &Errno) {
+/// Logs that a directory holds names that are not UTF-8, which a guest cannot receive.
+pub(crate) fn log_not_utf8(code: &Errno) {
     log::refused(
         "read-directory",
         *code,
@@ -17,16 +17,15 @@ pub(crate) fn not_utf8(code: &Errno) {
     );
 }
 
-/// A directory's entries on their way to a guest: what `directory-entry-stream` stands for in
-/// the table.
+/// A cursor over the entries of a directory: the resource behind `directory-entry-stream`.
 ///
-/// Names that are not UTF-8 cannot be given to a guest. They come last, each as an error: C libraries
-/// stop at the first error, and have every other name by then.
+/// A guest cannot receive names that are not UTF-8. The stream returns an error for each of them, after
+/// all other names: C libraries stop at the first error, and have every other name by then.
 #[derive(Clone, Debug)]
 pub struct DirectoryEntryStream {
     listing: HeldListing,
     next: usize,
-    /// Names that are not UTF-8, skipped so far and not yet reported.
+    /// How many names that are not UTF-8 were skipped and not yet reported.
     not_utf8: usize,
 }
 
@@ -39,7 +38,7 @@ impl DirectoryEntryStream {
         }
     }
 
-    /// The next entry; none at the end, and ever after.
+    /// The next entry; `None` at the end, and at every call after that.
     ///
     /// # Errors
     /// `illegal-byte-sequence`, once for each name that is not UTF-8, after all others.
@@ -48,7 +47,7 @@ impl DirectoryEntryStream {
             self.next += 1;
             match entry.name.to_str() {
                 Ok(name) => return Ok(Some((entry.kind, name))),
-                // Reported at the end, by its code.
+                // Reported after all other names.
                 Err(_) => self.not_utf8 += 1,
             }
         }

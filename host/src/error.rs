@@ -1,4 +1,4 @@
-//! The error of a host function: a code for the guest, or a trap.
+//! [`FsError`], the error of a host function: a code for the guest, or a trap.
 
 use crate::convert::guest_code;
 use wasi_overlay_core::{Errno, Error};
@@ -9,19 +9,19 @@ pub type FsResult<T> = Result<T, FsError>;
 
 /// Why a host function failed.
 ///
-/// wasmtime-wasi's `TrappableError` keeps the code in a `wasmtime::Error`, which allocates and,
-/// where backtraces are on, captures one. A missing file is an everyday answer, so here a code
-/// is a code.
+/// wasmtime-wasi's `TrappableError` stores the code in a `wasmtime::Error`, which allocates, and captures
+/// a backtrace where backtraces are enabled. A missing file is an everyday answer, so this type stores
+/// the plain code.
 #[derive(Debug)]
 pub enum FsError {
-    /// The guest is told.
+    /// The call fails with this code.
     Code(Errno),
-    /// The guest is stopped: it used a resource that it does not have, or its table is full.
+    /// The guest traps: it used a resource that it does not have, or its table is full.
     Trap(wasmtime::Error),
 }
 
 impl FsError {
-    /// The code for the guest, or the trap.
+    /// The code for the guest; a trap is returned as the error.
     pub(crate) fn code(self) -> wasmtime::Result<Errno> {
         match self {
             Self::Code(code) => Ok(code),

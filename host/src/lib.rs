@@ -1,8 +1,8 @@
 //! An overlay filesystem for WebAssembly guests, as a plugin for wasmtime.
 //!
-//! Read-only layers and an optional writable one appear to a guest as one directory tree. The
-//! guest sees an ordinary `wasi:filesystem`; the layers below never change. Guests can share
-//! layers, and each keeps its changes to itself, in memory or in a directory.
+//! A guest sees read-only layers and an optional writable layer, the upper, as one directory tree. It
+//! uses an ordinary `wasi:filesystem`; the layers below the upper never change. Guests can share layers
+//! and still keep their changes apart, in memory or in a directory.
 //!
 //! ```
 //! use wasi_overlay::p1::{self, OverlayP1Ctx};
@@ -27,7 +27,7 @@
 //! let instance = linker.instantiate(&mut store, &module)?;
 //! instance.get_typed_func::<(), ()>(&mut store, "_start")?.call(&mut store, ())?;
 //!
-//! // Gone for the guest, and still in the layer that others may use.
+//! // Gone for the guest, and still in the layer, which other guests may use.
 //! assert!(overlay.root().stat_at("etc/motd", false).is_err());
 //! # Ok(())
 //! # }
@@ -41,25 +41,25 @@
 //! #         (if (then unreachable))))"#;
 //! ```
 //!
-//! | module | serves |
+//! | module | contents |
 //! |---|---|
-//! | [`p1`] | core modules, WASI 0.1, without an adapter |
-//! | [`p2`] | components, WASI 0.2 |
-//! | [`p3`] | components, WASI 0.3 |
-//! | [`engine`] | everything about layers that knows no WebAssembly |
+//! | [`p1`] | core modules for WASI 0.1, without an adapter |
+//! | [`p2`] | components for WASI 0.2 |
+//! | [`p3`] | components for WASI 0.3 |
+//! | [`engine`] | layers and overlays, independent of WebAssembly |
 //!
-//! The names are those of wasmtime-wasi: an [`OverlayCtx`] holds the directories of a guest, an
-//! [`OverlayView`] gives it out of the store's data. Clocks, sockets and the rest of WASI stay
-//! wasmtime-wasi's. `host/examples/component.rs` runs a component.
+//! The names follow wasmtime-wasi: an [`OverlayCtx`] holds the directories of a guest, and an
+//! [`OverlayView`] returns it from the store's data. wasmtime-wasi provides clocks, sockets and the rest
+//! of WASI. `host/examples/component.rs` runs a component.
 //!
 //! # What a guest can and cannot do
-//! No path leads out of a preopened directory, by `..`, by a symbolic link of a layer, or by one
-//! that the guest makes. What a guest can make the host hold is bounded by [`Limits`] and the
-//! size of the upper; past a bound a call fails with a code. A guest is told codes and never a
-//! path of the host. Why a call failed is a line of [`tracing`](https://docs.rs/tracing), at `DEBUG`, with the
-//! call, the path, the layer, the reason and the remedy (target `wasi_overlay::calls`). Problems that affect
-//! every guest of a mount are logged as a warning, once per mount: an absolute symbolic link that is refused
-//! is one. Without a subscriber for them nothing is formatted. Calls are traced at `TRACE`.
+//! No path leads out of a preopened directory: not by `..`, not by a symbolic link in a layer, and not by
+//! one that the guest makes. [`Limits`] and the size of the upper bound what a guest can make the host
+//! hold; past a bound, a call fails with an error code. A guest sees error codes and never a path of the
+//! host. For each failed call, [`tracing`](https://docs.rs/tracing) gets an event at level `DEBUG` with the
+//! call, the path, the layer, the reason and the remedy (target `wasi_overlay::calls`). A problem that
+//! affects every guest of a mount, such as a refused absolute symbolic link, is logged as a warning once
+//! per mount. Without a subscriber for these events nothing is formatted. Calls are traced at `TRACE`.
 
 #![deny(unsafe_code)]
 
@@ -67,13 +67,13 @@ mod blocking;
 mod close;
 mod convert;
 mod ctx;
-mod data;
 mod descriptor;
 mod error;
 mod held_listings;
 pub mod p1;
 pub mod p2;
 pub mod p3;
+mod stream_io;
 
 pub use close::close_async;
 pub use ctx::{OverlayCtx, OverlayCtxBuilder, OverlayCtxView, OverlayView, WasiOverlay};
@@ -85,7 +85,7 @@ pub use wasi_overlay_core::{
 };
 pub use wasmtime_wasi::FsPerms;
 
-/// The examples of the README, so that they are tested.
+/// The README, included so that its examples are tested.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

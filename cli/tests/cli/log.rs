@@ -338,7 +338,7 @@ fn a_call_on_a_descriptor_of_another_kind_says_which() {
             "{line}"
         );
         assert!(
-            line.contains("is a file") || line.contains("is no directory"),
+            line.contains("is a file") || line.contains("is not a directory"),
             "{line}"
         );
     }

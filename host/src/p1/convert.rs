@@ -1,4 +1,4 @@
-//! Between the engine's words and those of preview 1.
+//! Conversions between the engine's types and those of preview 1.
 
 use super::types::{self, Errno, Error, Fdflags, Filetype, Rights};
 use wasi_overlay_core::{
@@ -7,7 +7,7 @@ use wasi_overlay_core::{
 
 const NANOS: u64 = 1_000_000_000;
 
-/// The code that the guest gets.
+/// The error code for the guest.
 pub(super) fn error(error: core::Error) -> Error {
     errno(crate::convert::guest_code(&error)).into()
 }
@@ -56,7 +56,7 @@ pub(super) fn errno(errno: core::Errno) -> Errno {
     }
 }
 
-/// Preview 1 has no fifo, and cannot say of a socket's name which kind of socket it is.
+/// Preview 1 has no type for a fifo, and distinguishes kinds of sockets that a name on disk does not show.
 pub(super) fn filetype(kind: Kind) -> Filetype {
     match kind {
         Kind::File => Filetype::RegularFile,
@@ -68,7 +68,7 @@ pub(super) fn filetype(kind: Kind) -> Filetype {
     }
 }
 
-/// A time before 1970 is 0, as in wasmtime-wasi; one after 2554 does not fit: `overflow`.
+/// A time before 1970 becomes 0, as in wasmtime-wasi; a time after 2554 does not fit and is `overflow`.
 fn timestamp(time: Timestamp) -> Result<types::Timestamp, Error> {
     let Ok(seconds) = u64::try_from(time.seconds) else {
         return Ok(0);
@@ -79,8 +79,7 @@ fn timestamp(time: Timestamp) -> Result<types::Timestamp, Error> {
         .ok_or_else(|| Errno::Overflow.into())
 }
 
-/// All files of a guest are on device 1, as in wasmtime-wasi; the inode number alone tells them
-/// apart.
+/// All files of a guest are on device 1, as in wasmtime-wasi; only the inode number distinguishes them.
 pub(super) fn filestat((stat, identity): (Stat, Identity)) -> Result<types::Filestat, Error> {
     Ok(types::Filestat {
         dev: 1,
@@ -97,7 +96,7 @@ pub(super) fn filestat((stat, identity): (Stat, Identity)) -> Result<types::File
 /// The times to set.
 ///
 /// # Errors
-/// `inval` where a time is to be both given and now.
+/// `inval` if the flags ask for both the given time and the current time.
 pub(super) fn set_times(
     accessed: types::Timestamp,
     modified: types::Timestamp,
@@ -110,7 +109,7 @@ pub(super) fn set_times(
             (false, false) => Ok(SetTime::Keep),
             (false, true) => Ok(SetTime::Now),
             (true, false) => Ok(SetTime::To(Timestamp {
-                // 2^64 nanoseconds are fewer than 2^63 seconds.
+                // 2^64 nanoseconds are less than 2^63 seconds.
                 seconds: (time / NANOS) as i64,
                 nanoseconds: (time % NANOS) as u32,
             })),
@@ -137,7 +136,7 @@ pub(super) fn follows(flags: types::Lookupflags) -> bool {
     flags.contains(types::Lookupflags::SYMLINK_FOLLOW)
 }
 
-/// Of the rights that a guest asks for, only reading and writing mean anything.
+/// Of the rights that a guest requests, only those to read and write have an effect.
 pub(super) fn open_how(
     lookup: types::Lookupflags,
     oflags: types::Oflags,
@@ -154,7 +153,7 @@ pub(super) fn open_how(
     }
 }
 
-/// Whether a descriptor is to wait for the disk at each write.
+/// Whether the flags ask for each write to reach the disk before it returns.
 pub(super) fn is_synchronous(flags: Fdflags) -> bool {
     flags.intersects(Fdflags::DSYNC | Fdflags::RSYNC | Fdflags::SYNC)
 }
@@ -173,8 +172,8 @@ fn fdstat(
     }
 }
 
-/// What `fd_fdstat_get` says of a preopened directory: the fixed rights that many C libraries
-/// look for before they use one, the same as wasmtime-wasi reports.
+/// The answer of `fd_fdstat_get` for a preopened directory: fixed rights, which many C libraries check
+/// before they use the directory, and which are the same as in wasmtime-wasi.
 pub(super) fn preopen_fdstat() -> types::Fdstat {
     let base = Rights::PATH_CREATE_DIRECTORY
         | Rights::PATH_CREATE_FILE
@@ -207,7 +206,7 @@ pub(super) fn preopen_fdstat() -> types::Fdstat {
     fdstat(Filetype::Directory, Fdflags::empty(), base, inheriting)
 }
 
-/// What `fd_fdstat_get` says of any other directory.
+/// The answer of `fd_fdstat_get` for any other directory.
 pub(super) fn dir_fdstat() -> types::Fdstat {
     let without = Rights::FD_SEEK
         | Rights::FD_FILESTAT_SET_SIZE
@@ -217,7 +216,7 @@ pub(super) fn dir_fdstat() -> types::Fdstat {
     fdstat(Filetype::Directory, Fdflags::empty(), rights, rights)
 }
 
-/// What `fd_fdstat_get` says of a file.
+/// The answer of `fd_fdstat_get` for a file.
 pub(super) fn file_fdstat(file: &File, append: bool, nonblock: bool) -> types::Fdstat {
     let mut rights = Rights::all();
     if !file.is_readable() {

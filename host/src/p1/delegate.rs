@@ -1,6 +1,6 @@
-//! The functions that have nothing to do with files: wasmtime-wasi's, as they are.
+//! Macros that forward the functions without files to wasmtime-wasi.
 
-/// Functions that pass on to the inner context.
+/// Functions that call the inner context with the same arguments.
 macro_rules! pass_on {
     ($(fn $name:ident($($arg:ident: $ty:ty),*) -> $answer:ty;)*) => {$(
         fn $name(&mut self, memory: &mut Memory<'_>, $($arg: $ty),*) -> $answer {
@@ -9,7 +9,7 @@ macro_rules! pass_on {
     )*};
 }
 
-/// Functions on a socket: wasmtime-wasi gives preview 1 none, so that no descriptor is one.
+/// Functions on sockets. No descriptor is a socket, because wasmtime-wasi gives preview 1 none.
 macro_rules! no_socket {
     ($(fn $name:ident($($ty:ty),*) -> $answer:ty;)*) => {$(
         fn $name(&mut self, _: &mut Memory<'_>, fd: Fd, $(_: $ty),*) -> Result<$answer> {
@@ -19,7 +19,7 @@ macro_rules! no_socket {
     )*};
 }
 
-/// Every function of the trait that is not written out in `imports`.
+/// Every function of the trait that `imports` does not define itself.
 macro_rules! everything_else {
     () => {
         delegate::pass_on! {

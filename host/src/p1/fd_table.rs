@@ -1,7 +1,7 @@
-//! The descriptors of one guest: small numbers for standard streams, directories and files.
+//! The table of one guest's descriptors: small numbers for standard streams, directories and files.
 //!
-//! The table has no bound of its own: what is opened counts towards `Limits::open_handles` before it is
-//! opened, and the rest of the table is what the guest began with.
+//! The table needs no bound of its own: a file or directory counts towards `Limits::open_handles` before
+//! it is opened, and the other entries are those that the guest starts with.
 
 use super::types::{Errno, Error, Fd};
 use std::collections::BTreeSet;
@@ -16,9 +16,9 @@ fn refused(call: &'static str, fd: Fd, what: &str) -> Error {
     Errno::Badf.into()
 }
 
-/// What a descriptor stands for.
+/// The object behind a descriptor.
 pub(super) enum Entry {
-    /// A standard stream. wasmtime-wasi has it, under this number whatever ours is.
+    /// A standard stream, with its descriptor in wasmtime-wasi's table, which may differ from ours.
     Stdio(Fd),
     /// A directory.
     Dir(OpenDir),
@@ -29,34 +29,34 @@ pub(super) enum Entry {
 /// A directory that a guest has open.
 pub(super) struct OpenDir {
     pub(super) dir: Dir,
-    /// The guest path, if it was open from the start.
+    /// The guest path, if the directory is preopened.
     pub(super) preopen: Option<String>,
-    /// Tells it from all others of this table, also once its number is another's.
+    /// Unique within this table, even after the descriptor's number is reused.
     pub(super) id: u64,
 }
 
 /// A file that a guest has open.
 pub(super) struct OpenFile {
     pub(super) file: File,
-    /// Where the next `fd_read` or `fd_write` goes, in bytes from the start. Preview 1 has no
-    /// `dup`, so a descriptor's position is nobody else's.
+    /// Where the next `fd_read` or `fd_write` starts, in bytes from the start. Preview 1 has no `dup`, so
+    /// no two descriptors share a position.
     pub(super) position: u64,
-    /// Writes go to the end.
+    /// Whether writes go to the end of the file.
     pub(super) append: bool,
-    /// Only reported: regular files always block, as POSIX has it.
+    /// Reported and without effect: regular files always block, as in POSIX.
     pub(super) nonblock: bool,
 }
 
 /// The table. New descriptors get the lowest free number, as in POSIX.
 pub(super) struct FdTable {
     entries: Vec<Option<Entry>>,
-    /// The numbers below `entries.len()` that stand for nothing.
+    /// The numbers below `entries.len()` that are not in use.
     free: BTreeSet<u32>,
     next_id: u64,
 }
 
 impl FdTable {
-    /// The standard streams as 0 to 2, then `preopens`.
+    /// Makes a table with the standard streams as 0 to 2, followed by `preopens`.
     pub(super) fn new<'a>(preopens: impl IntoIterator<Item = &'a (String, Dir)>) -> Self {
         let mut table = Self {
             entries: (0..3).map(|fd| Some(Entry::Stdio(Fd::from(fd)))).collect(),
@@ -79,13 +79,13 @@ impl FdTable {
         })
     }
 
-    /// Gives a directory a number.
+    /// Adds a directory.
     pub(super) fn push_dir(&mut self, dir: Dir) -> Result<Fd, Error> {
         let entry = self.dir_entry(dir, None);
         self.push(entry)
     }
 
-    /// Gives a file a number.
+    /// Adds a file.
     pub(super) fn push_file(&mut self, file: OpenFile) -> Result<Fd, Error> {
         self.push(Entry::File(file))
     }
@@ -103,7 +103,7 @@ impl FdTable {
         Ok(fd.into())
     }
 
-    /// Takes an entry out, and frees its number.
+    /// Removes and returns an entry, and frees its number.
     pub(super) fn remove(&mut self, call: &'static str, fd: Fd) -> Result<Entry, Error> {
         let slot = self.entries.get_mut(u32::from(fd) as usize);
         let entry = slot.and_then(Option::take);
@@ -112,7 +112,8 @@ impl FdTable {
         Ok(entry)
     }
 
-    /// Moves an entry to the number of another, which is given back; none if both are one.
+    /// Moves the entry `from` to the number `to`, and returns the entry that it replaces; `None` if both
+    /// are the same.
     pub(super) fn renumber(&mut self, from: Fd, to: Fd) -> Result<Option<Entry>, Error> {
         self.get("fd_renumber", from)?;
         self.get("fd_renumber", to)?;
@@ -125,39 +126,39 @@ impl FdTable {
         Ok(slot.replace(moved))
     }
 
-    /// What a number stands for; none if it is not open.
+    /// The entry of a descriptor; `None` if it is not open.
     pub(super) fn find(&self, fd: Fd) -> Option<&Entry> {
         self.entries.get(u32::from(fd) as usize)?.as_ref()
     }
 
-    /// What a number stands for. `call` is what the log calls the call, here and below.
+    /// The entry of a descriptor, else `badf`. Here and below, `call` is the name of the call in the log.
     pub(super) fn get(&self, call: &'static str, fd: Fd) -> Result<&Entry, Error> {
         self.find(fd)
             .ok_or_else(|| refused(call, fd, "is not open"))
     }
 
-    /// A directory; anything else is `badf`, as in wasmtime-wasi.
+    /// The directory behind a descriptor; anything else is `badf`, as in wasmtime-wasi.
     pub(super) fn dir(&self, call: &'static str, fd: Fd) -> Result<&OpenDir, Error> {
         match self.get(call, fd)? {
             Entry::Dir(dir) => Ok(dir),
-            Entry::File(_) | Entry::Stdio(_) => Err(refused(call, fd, "is no directory")),
+            Entry::File(_) | Entry::Stdio(_) => Err(refused(call, fd, "is not a directory")),
         }
     }
 
-    /// A file; anything else is `badf`.
+    /// The file behind a descriptor; anything else is `badf`.
     pub(super) fn file(&self, call: &'static str, fd: Fd) -> Result<&OpenFile, Error> {
         match self.get(call, fd)? {
             Entry::File(file) => Ok(file),
-            Entry::Dir(_) | Entry::Stdio(_) => Err(refused(call, fd, "is no file")),
+            Entry::Dir(_) | Entry::Stdio(_) => Err(refused(call, fd, "is not a file")),
         }
     }
 
-    /// A file, to change what the descriptor remembers of it.
+    /// Like [`file`](Self::file), to change the descriptor's position or flags.
     pub(super) fn file_mut(&mut self, call: &'static str, fd: Fd) -> Result<&mut OpenFile, Error> {
         let entry = self.entries.get_mut(u32::from(fd) as usize);
         match entry.and_then(Option::as_mut) {
             Some(Entry::File(file)) => Ok(file),
-            Some(Entry::Dir(_) | Entry::Stdio(_)) => Err(refused(call, fd, "is no file")),
+            Some(Entry::Dir(_) | Entry::Stdio(_)) => Err(refused(call, fd, "is not a file")),
             None => Err(refused(call, fd, "is not open")),
         }
     }

@@ -1,15 +1,18 @@
-//! The functions of `wasi_snapshot_preview1`: table, convert, call, convert.
+//! The functions of `wasi_snapshot_preview1`. Each looks up its descriptor, converts the arguments, calls
+//! the engine, and converts the answer.
 //!
-//! Each call already runs in a `tracing` span of its name, with its arguments and its answer, at
-//! level `trace`: wiggle's glue in wasmtime-wasi makes it.
+//! wiggle's glue in wasmtime-wasi already runs each call in a `tracing` span with the name, the arguments
+//! and the answer, at level `trace`.
 
 use super::fd_table::Entry;
+use super::macros::{call_on_descriptor, call_on_file, call_with_path, call_with_two_paths};
 use super::types::{
     self as types, Advice, CiovecArray, Dircookie, Errno, Error, Event, Fd, Fdflags, Fdstat,
     Filedelta, Filesize, Filestat, Fstflags, IovecArray, Lookupflags, Oflags, Prestat, PrestatDir,
     Rights, Size, Subscription, Timestamp, Whence,
 };
-use super::{OverlayP1Ctx, Preview1, convert, data, delegate};
+use super::{OverlayP1Ctx, Preview1, convert, delegate, vectored_io};
+use crate::stream_io::WritePosition;
 use wasi_overlay_core::{Dir, File, Identity, Stat, log};
 use wiggle::{GuestMemory as Memory, GuestPtr};
 
@@ -22,14 +25,14 @@ impl Preview1 for OverlayP1Ctx {
     }
 
     async fn fd_read(&mut self, memory: &mut Memory<'_>, fd: Fd, iovs: IovecArray) -> Result<Size> {
-        self.pay(iovs)?;
+        self.charge_fuel(iovs)?;
         if let Some(inner) = self.stdio("fd_read", fd)? {
             self.enter_runtime().await;
             return self.wasi.fd_read(memory, inner, iovs).await;
         }
         let open = self.table.file("fd_read", fd)?;
         let position = open.position;
-        let count = data::read(self.blocking(), memory, &open.file, iovs, position).await?;
+        let count = vectored_io::read(self.blocking(), memory, &open.file, iovs, position).await?;
         self.advance(fd, position, count)?;
         Ok(count)
     }
@@ -41,12 +44,12 @@ impl Preview1 for OverlayP1Ctx {
         iovs: IovecArray,
         offset: Filesize,
     ) -> Result<Size> {
-        self.pay(iovs)?;
+        self.charge_fuel(iovs)?;
         if let Some(inner) = self.stdio("fd_pread", fd)? {
             return self.wasi.fd_pread(memory, inner, iovs, offset).await;
         }
         let file = &self.table.file("fd_pread", fd)?.file;
-        data::read(self.blocking(), memory, file, iovs, offset).await
+        vectored_io::read(self.blocking(), memory, file, iovs, offset).await
     }
 
     async fn fd_write(
@@ -55,7 +58,7 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         ciovs: CiovecArray,
     ) -> Result<Size> {
-        self.pay(ciovs)?;
+        self.charge_fuel(ciovs)?;
         if let Some(inner) = self.stdio("fd_write", fd)? {
             self.enter_runtime().await;
             return self.wasi.fd_write(memory, inner, ciovs).await;
@@ -63,13 +66,14 @@ impl Preview1 for OverlayP1Ctx {
         let open = self.table.file("fd_write", fd)?;
         let (file, position) = (&open.file, open.position);
         if !open.append {
-            let place = data::Place::At(position);
-            let count = data::write(self.blocking(), memory, file, ciovs, place).await?;
+            let start = WritePosition::At(position);
+            let count = vectored_io::write(self.blocking(), memory, file, ciovs, start).await?;
             self.advance(fd, position, count)?;
             return Ok(count);
         }
-        let count = data::write(self.blocking(), memory, file, ciovs, data::Place::End).await?;
-        let end = file!(self, "fd_write", fd, file => file.stat())?.size;
+        let start = WritePosition::End;
+        let count = vectored_io::write(self.blocking(), memory, file, ciovs, start).await?;
+        let end = call_on_file!(self, "fd_write", fd, file => file.stat())?.size;
         self.table.file_mut("fd_write", fd)?.position = end;
         Ok(count)
     }
@@ -81,18 +85,18 @@ impl Preview1 for OverlayP1Ctx {
         ciovs: CiovecArray,
         offset: Filesize,
     ) -> Result<Size> {
-        self.pay(ciovs)?;
+        self.charge_fuel(ciovs)?;
         if let Some(inner) = self.stdio("fd_pwrite", fd)? {
             return self.wasi.fd_pwrite(memory, inner, ciovs, offset).await;
         }
         let open = self.table.file("fd_pwrite", fd)?;
-        // As in Linux and wasmtime-wasi, a file that is open for appending ignores the offset.
-        let place = if open.append {
-            data::Place::End
+        // As on Linux and in wasmtime-wasi, a file that is open for appending ignores the offset.
+        let start = if open.append {
+            WritePosition::End
         } else {
-            data::Place::At(offset)
+            WritePosition::At(offset)
         };
-        data::write(self.blocking(), memory, &open.file, ciovs, place).await
+        vectored_io::write(self.blocking(), memory, &open.file, ciovs, start).await
     }
 
     async fn fd_seek(
@@ -108,7 +112,7 @@ impl Preview1 for OverlayP1Ctx {
         let from = match whence {
             Whence::Set => 0,
             Whence::Cur => self.table.file("fd_seek", fd)?.position,
-            Whence::End => file!(self, "fd_seek", fd, file => file.stat())?.size,
+            Whence::End => call_on_file!(self, "fd_seek", fd, file => file.stat())?.size,
         };
         let open = self.table.file_mut("fd_seek", fd)?;
         open.position = from.checked_add_signed(offset).ok_or(Errno::Inval)?;
@@ -143,10 +147,10 @@ impl Preview1 for OverlayP1Ctx {
         advice: Advice,
     ) -> Result<()> {
         let advice = convert::advice(advice);
-        file!(self, "fd_advise", fd, file => file.advise(offset, length, advice))
+        call_on_file!(self, "fd_advise", fd, file => file.advise(offset, length, advice))
     }
 
-    /// As in wasmtime-wasi: what it would promise, most filesystems cannot keep.
+    /// Unsupported, as in wasmtime-wasi: most filesystems cannot guarantee the space.
     fn fd_allocate(
         &mut self,
         _memory: &mut Memory<'_>,
@@ -156,16 +160,20 @@ impl Preview1 for OverlayP1Ctx {
     ) -> Result<()> {
         self.table.file("fd_allocate", fd)?;
         let unsupported = wasi_overlay_core::Errno::Unsupported;
-        log::refused("fd_allocate", unsupported, || "room is never reserved");
+        log::refused(
+            "fd_allocate",
+            unsupported,
+            || "allocating space is not supported",
+        );
         Err(Errno::Notsup.into())
     }
 
     async fn fd_datasync(&mut self, _memory: &mut Memory<'_>, fd: Fd) -> Result<()> {
-        file!(self, "fd_datasync", fd, file => file.sync(true))
+        call_on_file!(self, "fd_datasync", fd, file => file.sync(true))
     }
 
     async fn fd_sync(&mut self, _memory: &mut Memory<'_>, fd: Fd) -> Result<()> {
-        file!(self, "fd_sync", fd, file => file.sync(false))
+        call_on_file!(self, "fd_sync", fd, file => file.sync(false))
     }
 
     async fn fd_fdstat_get(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<Fdstat> {
@@ -214,7 +222,7 @@ impl Preview1 for OverlayP1Ctx {
     }
 
     async fn fd_filestat_get(&mut self, memory: &mut Memory<'_>, fd: Fd) -> Result<Filestat> {
-        let told: Result<(Stat, Identity)> = object!(
+        let stat: Result<(Stat, Identity)> = call_on_descriptor!(
             self, "fd_filestat_get", fd,
             inner => {
                 let inner = *inner;
@@ -222,7 +230,7 @@ impl Preview1 for OverlayP1Ctx {
             },
             object => Ok((object.stat()?, object.identity()?))
         );
-        convert::filestat(told?)
+        convert::filestat(stat?)
     }
 
     async fn fd_filestat_set_size(
@@ -231,7 +239,7 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         size: Filesize,
     ) -> Result<()> {
-        file!(self, "fd_filestat_set_size", fd, file => file.set_size(size))
+        call_on_file!(self, "fd_filestat_set_size", fd, file => file.set_size(size))
     }
 
     async fn fd_filestat_set_times(
@@ -243,7 +251,7 @@ impl Preview1 for OverlayP1Ctx {
         flags: Fstflags,
     ) -> Result<()> {
         let times = convert::set_times(accessed, modified, flags)?;
-        object!(
+        call_on_descriptor!(
             self, "fd_filestat_set_times", fd,
             _inner => return Err(Errno::Badf.into()),
             object => object.set_times(times)
@@ -251,7 +259,7 @@ impl Preview1 for OverlayP1Ctx {
     }
 
     fn fd_prestat_get(&mut self, _memory: &mut Memory<'_>, fd: Fd) -> Result<Prestat> {
-        // No line in the log: every C library asks until it is told that there are no more.
+        // Not logged: every C library calls this until it fails.
         match self.table.find(fd) {
             Some(Entry::Dir(open)) if let Some(path) = &open.preopen => {
                 Ok(Prestat::Dir(PrestatDir {
@@ -319,7 +327,7 @@ impl Preview1 for OverlayP1Ctx {
         path: GuestPtr<str>,
     ) -> Result<Filestat> {
         let follow = convert::follows(lookup);
-        let told = path!(
+        let stat = call_with_path!(
             self,
             "path_filestat_get",
             memory,
@@ -327,7 +335,7 @@ impl Preview1 for OverlayP1Ctx {
             path,
             move |dir, path| dir.stat_and_identity_at(path, follow)
         )?;
-        convert::filestat(told)
+        convert::filestat(stat)
     }
 
     async fn path_filestat_set_times(
@@ -342,7 +350,7 @@ impl Preview1 for OverlayP1Ctx {
     ) -> Result<()> {
         let times = convert::set_times(accessed, modified, flags)?;
         let follow = convert::follows(lookup);
-        path!(
+        call_with_path!(
             self,
             "path_filestat_set_times",
             memory,
@@ -358,7 +366,7 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
-        path!(
+        call_with_path!(
             self,
             "path_create_directory",
             memory,
@@ -374,7 +382,7 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
-        path!(
+        call_with_path!(
             self,
             "path_remove_directory",
             memory,
@@ -390,7 +398,7 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
-        path!(self, "path_unlink_file", memory, fd, path, |dir, path| dir
+        call_with_path!(self, "path_unlink_file", memory, fd, path, |dir, path| dir
             .unlink_file_at(path))
     }
 
@@ -402,12 +410,12 @@ impl Preview1 for OverlayP1Ctx {
         buffer: GuestPtr<u8>,
         length: Size,
     ) -> Result<Size> {
-        let target = path!(self, "path_readlink", memory, fd, path, |dir, path| dir
+        let target = call_with_path!(self, "path_readlink", memory, fd, path, |dir, path| dir
             .readlink_at(path))?;
-        // What does not fit is cut off, as POSIX has it.
+        // The target is truncated to the buffer, as in POSIX.
         let length = length.min(u32::try_from(target.len())?);
-        let shown = &target.as_bytes()[..length as usize];
-        memory.copy_from_slice(shown, buffer.as_array(length))?;
+        let fitting = &target.as_bytes()[..length as usize];
+        memory.copy_from_slice(fitting, buffer.as_array(length))?;
         Ok(length)
     }
 
@@ -418,8 +426,8 @@ impl Preview1 for OverlayP1Ctx {
         fd: Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
-        // The target is no path to resolve, but comes the same way.
-        paths!(
+        // The engine does not resolve the target, but the guest passes it like a path.
+        call_with_two_paths!(
             self,
             "path_symlink",
             memory,
@@ -439,18 +447,19 @@ impl Preview1 for OverlayP1Ctx {
         new_path: GuestPtr<str>,
     ) -> Result<()> {
         let follow = convert::follows(lookup);
-        paths!(
+        call_with_two_paths!(
             self,
             "path_link",
             memory,
             (old_fd, old_path),
             (new_fd, new_path),
-            move |(old, old_path), (new, new_path)| match follow {
-                true => {
-                    let reason = "symbolic links are not followed here";
+            move |(old, old_path), (new, new_path)| {
+                if follow {
+                    let reason = "hard links to the target of a symbolic link are not supported";
                     Err(old.refused("link-at", wasi_overlay_core::Errno::Invalid, reason))
+                } else {
+                    old.link_at(old_path, new, new_path)
                 }
-                false => old.link_at(old_path, new, new_path),
             }
         )
     }
@@ -463,7 +472,7 @@ impl Preview1 for OverlayP1Ctx {
         new_fd: Fd,
         new_path: GuestPtr<str>,
     ) -> Result<()> {
-        paths!(
+        call_with_two_paths!(
             self,
             "path_rename",
             memory,
@@ -487,7 +496,7 @@ impl Preview1 for OverlayP1Ctx {
 }
 
 impl OverlayP1Ctx {
-    /// Moves a file's position past what was transferred there.
+    /// Moves a file's position past the bytes that were transferred.
     fn advance(&mut self, fd: Fd, from: u64, count: u32) -> Result<()> {
         let to = from.checked_add(count.into()).ok_or(Errno::Overflow)?;
         self.table.file_mut("fd_write", fd)?.position = to;

@@ -1,10 +1,10 @@
-//! Synchronous and asynchronous linkers.
+//! The `add_to_linker` functions for synchronous and asynchronous linkers.
 //!
-//! A synchronous host function must come back with the answer, while wasmtime-wasi's streams and
-//! timers are futures that want tokio. Entering tokio costs more than most calls on files, and
-//! those need none of it. So a call is polled once by hand: files answer right there. Whatever
-//! does need tokio waits in [`enter_runtime`](OverlayP1Ctx::enter_runtime) until the second
-//! poll, which is tokio's.
+//! A synchronous host function has to return the answer, but wasmtime-wasi's streams and timers are
+//! futures that need tokio. Entering tokio costs more than most calls on files, which do not need it. So
+//! a synchronous call is first polled once by hand: calls on files complete in that poll. A call that
+//! needs tokio awaits [`enter_runtime`](OverlayP1Ctx::enter_runtime), which completes at the second poll,
+//! inside tokio.
 
 use super::{OverlayP1Ctx, wasi_snapshot_preview1};
 use crate::blocking::check_may_wait;
@@ -17,12 +17,12 @@ use wasmtime_wasi::runtime;
 
 /// Adds all of WASI 0.1 to the linker of an asynchronous store.
 ///
-/// Calls that may touch a disk block the calling thread only with
+/// A call that waits for a disk blocks the calling thread only with
 /// [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread).
-/// `get` is called for every call of the guest, and should be no more than a projection.
+/// `get` runs at every call of the guest, and should be a mere projection.
 ///
 /// # Errors
-/// If one of the functions is defined already.
+/// If the linker already defines one of the functions.
 pub fn add_to_linker_async<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
@@ -36,14 +36,14 @@ pub fn add_to_linker_async<T: Send + 'static>(
 
 /// Adds all of WASI 0.1 to a linker. Calls block the calling thread.
 ///
-/// Calls on files need no runtime. One that waits for a standard stream or a clock traps if it is made
-/// in an asynchronous task of tokio, where nothing may block: there, use [`add_to_linker_async`], or run
-/// the guest in `tokio::task::spawn_blocking`.
+/// Calls on files need no runtime. A call that waits for a standard stream or a clock traps in an
+/// asynchronous task of tokio, where nothing may block: in such a task, use [`add_to_linker_async`], or
+/// run the guest in `tokio::task::spawn_blocking`.
 ///
-/// `get` is called for every call of the guest, and should be no more than a projection.
+/// `get` runs at every call of the guest, and should be a mere projection.
 ///
 /// # Errors
-/// If one of the functions is defined already.
+/// If the linker already defines one of the functions.
 pub fn add_to_linker_sync<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
@@ -56,12 +56,12 @@ pub fn add_to_linker_sync<T: Send + 'static>(
 }
 
 impl OverlayP1Ctx {
-    /// Comes back inside of a tokio runtime.
+    /// Completes inside a tokio runtime.
     pub(super) fn enter_runtime(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut outside = self.synchronous;
         poll_fn(move |_| {
             if mem::take(&mut outside) {
-                // No waker is kept: `run` polls again at once.
+                // No waker is needed: `run` polls again immediately.
                 Poll::Pending
             } else {
                 Poll::Ready(())
@@ -70,9 +70,9 @@ impl OverlayP1Ctx {
     }
 }
 
-/// Runs a synchronous call to its end: the first poll here, the others in tokio.
+/// Runs a synchronous call to completion: the first poll on this thread, the others in tokio.
 ///
-/// Always inlined: else the whole state of each call, about 1 KiB, is copied to get here.
+/// Always inlined: otherwise the whole state of each call, about 1 KiB, would be copied into the argument.
 #[inline(always)]
 fn run<F: Future>(call: F) -> wasmtime::Result<F::Output> {
     let mut call = pin!(call);

@@ -1,30 +1,30 @@
-//! WASI 0.1 for core modules: `wasi_snapshot_preview1` with our filesystem in it.
+//! WASI 0.1 for core modules: `wasi_snapshot_preview1` with our filesystem.
 //!
-//! The functions are wasmtime-wasi's own, type for type; those that touch files are served from
-//! an [`OverlayCtx`], all others by the [`WasiP1Ctx`] inside. A module is served as it is,
-//! without the adapter that makes a component of it, which has 128 descriptors and 4 KiB writes.
+//! The functions have the types of wasmtime-wasi's own. An [`OverlayCtx`] serves those that use files, and
+//! the inner [`WasiP1Ctx`] serves all others. A core module runs as it is, without the adapter that makes
+//! it a component and limits it to 128 descriptors and writes of 4 KiB.
 //!
-//! | file | holds |
+//! | file | contents |
 //! |---|---|
-//! | `imports` | the 46 functions: table, convert, call, convert |
-//! | `delegate` | those of them that have nothing to do with files |
-//! | `fd_table` | what descriptors stand for |
-//! | `data` | `fd_read`, `fd_write` and their kin, between files and guest memory |
-//! | `paths` | paths from guest memory to the engine |
+//! | `imports` | the 46 functions |
+//! | `macros` | macros for the bodies of those that call the engine |
+//! | `delegate` | macros that forward those without files to wasmtime-wasi |
+//! | `fd_table` | the table of descriptors |
+//! | `vectored_io` | `fd_read`, `fd_write` and their kin, between files and guest memory |
+//! | `paths` | calls with paths in guest memory |
 //! | `readdir`, `poll` | `fd_readdir`, `poll_oneoff` |
 //! | `linking` | synchronous and asynchronous linkers |
 
-#[macro_use]
-mod calls;
 mod convert;
-mod data;
 mod delegate;
 mod fd_table;
 mod imports;
 mod linking;
+mod macros;
 mod paths;
 mod poll;
 mod readdir;
+mod vectored_io;
 
 pub use linking::{add_to_linker_async, add_to_linker_sync};
 use wasmtime_wasi::p1::{types, wasi_snapshot_preview1};
@@ -40,7 +40,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 use wiggle::{GuestMemory, GuestPtr};
 
-/// The state of one guest of WASI 0.1, to be kept in the data of its store.
+/// The WASI 0.1 state of one guest, for the data of its store.
 ///
 /// ```
 /// use wasi_overlay::{OverlayCtx, p1};
@@ -58,27 +58,27 @@ use wiggle::{GuestMemory, GuestPtr};
 /// # }
 /// ```
 pub struct OverlayP1Ctx {
-    /// Arguments, environment, clocks, random numbers, the standard streams.
+    /// Arguments, environment, clocks, random numbers and standard streams.
     wasi: WasiP1Ctx,
     table: FdTable,
-    /// Snapshots that the guest is in the middle of reading, by the directory's id: see `readdir`.
+    /// Snapshots that the guest has partly read, by the directory's id: see `readdir`.
     listings: KeyedCache<u64, HeldListing>,
-    /// All listings that the guest holds, `listings` included.
+    /// All listings that the guest holds, including those in `listings`.
     held_listings: HeldListings,
-    /// Where calls of an asynchronous linker may block.
+    /// Where calls of an asynchronous linker run.
     blocking: Blocking,
-    /// Whether the call at hand came through the synchronous linker.
+    /// Whether the current call came through the synchronous linker.
     synchronous: bool,
-    /// Bytes that the call at hand may make the host copy; wasmtime's `hostcall_fuel`.
+    /// How many more bytes the current call may make the host copy; wasmtime's `hostcall_fuel`.
     fuel: usize,
 }
 
 impl OverlayP1Ctx {
-    /// Puts together the directories of `files` and everything else of `wasi`.
+    /// Makes a context with the directories of `files` and everything else from `wasi`.
     ///
     /// # Errors
-    /// If `wasi` has preopened directories: a guest would not see them. Give them to
-    /// [`OverlayCtxBuilder::dir`](crate::OverlayCtxBuilder::dir).
+    /// If `wasi` has preopened directories, which the guest would not see. Preopen them with
+    /// [`OverlayCtxBuilder::dir`](crate::OverlayCtxBuilder::dir) instead.
     pub fn new(mut wasi: WasiP1Ctx, files: &OverlayCtx) -> wasmtime::Result<Self> {
         let mut nothing = GuestMemory::Unshared(&mut []);
         let first = with_ambient_tokio_runtime(|| wasi.fd_prestat_get(&mut nothing, 3.into()));
@@ -88,7 +88,7 @@ impl OverlayP1Ctx {
                  not see: preopen them with OverlayCtxBuilder::dir"
             );
         }
-        // A guest of its own, with handles of its own.
+        // A clone counts its handles apart from other guests.
         let files = files.clone();
         Ok(Self {
             wasi,
@@ -101,12 +101,12 @@ impl OverlayP1Ctx {
         })
     }
 
-    /// The context that serves everything but files.
+    /// The inner context, which serves everything but files.
     pub fn wasi(&mut self) -> &mut WasiP1Ctx {
         &mut self.wasi
     }
 
-    /// Where the call at hand may block.
+    /// Where to run the current call.
     fn blocking(&self) -> Blocking {
         if self.synchronous {
             Blocking::Inline
@@ -115,11 +115,11 @@ impl OverlayP1Ctx {
         }
     }
 
-    /// Pays for a guest's array whose elements the call goes through.
+    /// Charges the call's fuel for an array in guest memory that the call reads or copies.
     ///
     /// # Errors
-    /// `nomem` if it is more than the call may take.
-    fn pay<T: wiggle::GuestType>(&mut self, array: GuestPtr<[T]>) -> Result<(), Error> {
+    /// `nomem` if not enough fuel is left.
+    fn charge_fuel<T: wiggle::GuestType>(&mut self, array: GuestPtr<[T]>) -> Result<(), Error> {
         let bytes = u64::from(array.len()) * u64::from(T::guest_size());
         let left = usize::try_from(bytes)
             .ok()
@@ -128,7 +128,7 @@ impl OverlayP1Ctx {
         Ok(())
     }
 
-    /// The standard stream behind `fd`, if it is one.
+    /// wasmtime-wasi's descriptor for `fd`, if `fd` is a standard stream.
     fn stdio(&self, call: &'static str, fd: Fd) -> Result<Option<Fd>, Error> {
         Ok(match self.table.get(call, fd)? {
             Entry::Stdio(inner) => Some(*inner),
@@ -136,7 +136,7 @@ impl OverlayP1Ctx {
         })
     }
 
-    /// Lets go of what a closed descriptor stood for.
+    /// Releases the entry of a closed descriptor.
     async fn close(&mut self, memory: &mut GuestMemory<'_>, entry: Entry) -> Result<(), Error> {
         match entry {
             Entry::Stdio(inner) => {

@@ -1,7 +1,7 @@
-//! Paths from guest memory to the engine.
+//! Calls with paths in guest memory.
 //!
-//! A call that stays on its thread hands the engine the guest's own bytes. Only one that goes to
-//! the blocking pool takes a copy.
+//! A call that stays on its thread passes the engine a slice of guest memory. Only a call that goes to
+//! the blocking pool copies the path.
 
 use super::fd_table::{Entry, OpenFile};
 use super::types::{Errno, Error, Fd, Fdflags};
@@ -11,15 +11,15 @@ use std::borrow::Cow;
 use wasi_overlay_core::{self as core, Dir, OpenHow, Opened, log};
 use wiggle::{GuestMemory, GuestPtr};
 
-/// Bytes of a path that are looked at: more is `nametoolong`, before anything is copied. The
+/// The most bytes that a path may have. A longer one is `nametoolong` before anything is copied. The
 /// engine has limits of its own, below this one.
 const MAX_PATH_BYTES: u32 = 64 * 1024;
 
-/// A path or a symbolic link's target.
+/// Reads a path, or the target of a symbolic link, from guest memory.
 ///
 /// # Errors
-/// `ilseq` if it is no UTF-8; a trap if it lies outside of the guest's memory.
-pub(super) fn read<'a>(
+/// `ilseq` if it is not UTF-8; a trap if it lies outside guest memory.
+fn read_path<'a>(
     call: &'static str,
     memory: &'a GuestMemory<'_>,
     path: GuestPtr<str>,
@@ -48,10 +48,10 @@ pub(super) async fn with_path<R: Send + 'static>(
     path: GuestPtr<str>,
     call: impl Fn(&Dir, &str) -> core::Result<R> + Send + 'static,
 ) -> Result<R, Error> {
-    let path = read(name, memory, path)?;
-    let outcome = match blocking.here(|| call(dir, &path)) {
+    let path = read_path(name, memory, path)?;
+    let outcome = match blocking.try_inline(|| call(dir, &path)) {
         Some(outcome) => {
-            blocking.take_turns().await;
+            blocking.consume_budget().await;
             outcome
         }
         None => {
@@ -63,7 +63,7 @@ pub(super) async fn with_path<R: Send + 'static>(
 }
 
 /// Makes a call with two paths.
-pub(super) async fn with_paths<R: Send + 'static>(
+pub(super) async fn with_two_paths<R: Send + 'static>(
     name: &'static str,
     blocking: Blocking,
     memory: &GuestMemory<'_>,
@@ -71,11 +71,11 @@ pub(super) async fn with_paths<R: Send + 'static>(
     new: (&Dir, GuestPtr<str>),
     call: impl Fn((&Dir, &str), (&Dir, &str)) -> core::Result<R> + Send + 'static,
 ) -> Result<R, Error> {
-    let old_path = read(name, memory, old.1)?;
-    let new_path = read(name, memory, new.1)?;
-    let outcome = match blocking.here(|| call((old.0, &old_path), (new.0, &new_path))) {
+    let old_path = read_path(name, memory, old.1)?;
+    let new_path = read_path(name, memory, new.1)?;
+    let outcome = match blocking.try_inline(|| call((old.0, &old_path), (new.0, &new_path))) {
         Some(outcome) => {
-            blocking.take_turns().await;
+            blocking.consume_budget().await;
             outcome
         }
         None => {
@@ -90,7 +90,7 @@ pub(super) async fn with_paths<R: Send + 'static>(
 }
 
 impl OverlayP1Ctx {
-    /// `path_open`.
+    /// Implements `path_open`.
     pub(super) async fn open(
         &mut self,
         memory: &GuestMemory<'_>,

@@ -1,9 +1,9 @@
-//! `poll_oneoff`.
+//! `poll_oneoff`: files are served here, clocks and standard streams by wasmtime-wasi.
 //!
-//! wasmtime-wasi waits for clocks and standard streams. It reads the subscriptions from guest
-//! memory, so ours are handed to it in a memory of their own, under its own descriptor numbers.
-//! Files are always ready: each stands there as a timer that has run out, which makes the call
-//! return with whatever else is ready, and its event is put in its place afterwards.
+//! wasmtime-wasi reads the subscriptions from guest memory. So it gets a memory of its own with a copy of
+//! them, in which standard streams have wasmtime-wasi's descriptor numbers. Files are always ready: the
+//! copy has a timer that has expired in place of each, so that the call returns immediately with
+//! everything else that is ready. The events of the files replace those of the timers afterwards.
 
 use super::types::{
     Clockid, Errno, Error, Event, EventFdReadwrite, Eventrwflags, Eventtype, Fd, Size,
@@ -13,11 +13,11 @@ use super::{Entry, OverlayP1Ctx, Preview1, convert};
 use wasi_overlay_core::File;
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
-/// Of subscriptions and events.
+/// The alignment of subscriptions and events, in bytes.
 const ALIGNMENT: usize = 8;
 
-/// A timer that has run out.
-const PAST: SubscriptionU = SubscriptionU::Clock(SubscriptionClock {
+/// A timer that has expired.
+const EXPIRED_TIMER: SubscriptionU = SubscriptionU::Clock(SubscriptionClock {
     id: Clockid::Monotonic,
     timeout: 0,
     precision: 0,
@@ -32,14 +32,14 @@ impl OverlayP1Ctx {
         events: GuestPtr<Event>,
         count: Size,
     ) -> Result<Size, Error> {
-        self.pay(subs.as_array(count))?;
-        if !self.any_descriptor(memory, subs, count)? {
+        self.charge_fuel(subs.as_array(count))?;
+        if !self.polls_any_descriptor(memory, subs, count)? {
             self.enter_runtime().await;
             return self.wasi.poll_oneoff(memory, subs, events, count).await;
         }
-        // For the copies.
-        self.pay(subs.as_array(count))?;
-        self.pay(events.as_array(count))?;
+        // For the copies of both arrays.
+        self.charge_fuel(subs.as_array(count))?;
+        self.charge_fuel(events.as_array(count))?;
 
         let sub_bytes = count as usize * Subscription::guest_size() as usize;
         let event_bytes = count as usize * Event::guest_size() as usize;
@@ -47,7 +47,7 @@ impl OverlayP1Ctx {
         let start = storage.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         let mut inner = GuestMemory::Unshared(&mut storage[start..]);
         let inner_subs = GuestPtr::<Subscription>::new(0);
-        // The subscriptions' bytes were paid for, and fuel is far below 4 GiB; else `overflow`.
+        // The fuel, which is far below 4 GiB, covers the subscriptions' bytes; otherwise `overflow`.
         let inner_events = GuestPtr::<Event>::new(u32::try_from(sub_bytes)?);
 
         let mut files = Vec::new();
@@ -55,14 +55,14 @@ impl OverlayP1Ctx {
         for index in 0..count {
             let sub = memory.read(subs.add(index)?)?;
             let userdata = index.into();
-            let u = match direction(&sub.u) {
-                Some((fd, type_)) => match self.polled(fd, type_) {
-                    Polled::Stream(stream) => stream,
-                    polled @ (Polled::File | Polled::Bad) => {
-                        let is_bad = matches!(polled, Polled::Bad);
+            let u = match polled_descriptor(&sub.u) {
+                Some((fd, type_)) => match self.poll_target(fd, type_) {
+                    PollTarget::Stream(stream) => stream,
+                    target @ (PollTarget::File | PollTarget::Invalid) => {
+                        let is_bad = matches!(target, PollTarget::Invalid);
                         bad += Size::from(is_bad);
                         files.push((index, fd, type_, is_bad));
-                        PAST
+                        EXPIRED_TIMER
                     }
                 },
                 None => sub.u,
@@ -70,7 +70,7 @@ impl OverlayP1Ctx {
             inner.write(inner_subs.add(index)?, Subscription { userdata, u })?;
         }
         if bad == count {
-            // As in wasmtime-wasi, whose own programs ask for it.
+            // As in wasmtime-wasi, whose own test programs expect it.
             return Err(Errno::Badf.into());
         }
         let ready = if files.len() == count as usize {
@@ -82,22 +82,23 @@ impl OverlayP1Ctx {
                 .await?
         };
 
-        // Both come in the order of the subscriptions.
+        // `files` and the events of wasmtime-wasi are both in the order of the subscriptions.
         let mut files = files.into_iter().peekable();
-        let (mut seen, mut written) = (0, 0);
+        let (mut consumed, mut written) = (0, 0);
         for index in 0..count {
             let mut event = None;
-            if seen < ready {
-                let next = inner.read(inner_events.add(seen)?)?;
+            if consumed < ready {
+                let next = inner.read(inner_events.add(consumed)?)?;
                 if next.userdata == u64::from(index) {
                     event = Some(next);
-                    seen += 1;
+                    consumed += 1;
                 }
             }
             if let Some((_, fd, type_, is_bad)) = files.next_if(|(at, ..)| *at == index) {
-                event = Some(match is_bad {
-                    true => failed(type_, Errno::Badf),
-                    false => self.file_event(fd, type_).await?,
+                event = Some(if is_bad {
+                    error_event(type_, Errno::Badf)
+                } else {
+                    self.file_event(fd, type_).await?
                 });
             }
             if let Some(mut event) = event {
@@ -109,24 +110,24 @@ impl OverlayP1Ctx {
         Ok(written)
     }
 
-    /// Whether any subscription is about a descriptor.
-    fn any_descriptor(
+    /// Whether any subscription is for a descriptor.
+    fn polls_any_descriptor(
         &self,
         memory: &GuestMemory<'_>,
         subs: GuestPtr<Subscription>,
         count: Size,
     ) -> Result<bool, Error> {
         for index in 0..count {
-            if direction(&memory.read(subs.add(index)?)?.u).is_some() {
+            if polled_descriptor(&memory.read(subs.add(index)?)?.u).is_some() {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// What a subscription to a descriptor waits for. A file is ready for whatever it is polled, as in
-    /// POSIX, also where it was not opened for that.
-    fn polled(&self, fd: Fd, type_: Eventtype) -> Polled {
+    /// The object that a subscription to a descriptor waits for. As in POSIX, a file is always ready to
+    /// read and to write, even if it was opened for only one of them.
+    fn poll_target(&self, fd: Fd, type_: Eventtype) -> PollTarget {
         let write = type_ == Eventtype::FdWrite;
         match self.table.get("poll_oneoff", fd) {
             Ok(Entry::Stdio(inner)) => {
@@ -134,19 +135,19 @@ impl OverlayP1Ctx {
                 let is_input = u32::from(file_descriptor) == 0;
                 let sub = SubscriptionFdReadwrite { file_descriptor };
                 match (write, is_input) {
-                    (true, false) => Polled::Stream(SubscriptionU::FdWrite(sub)),
-                    (false, true) => Polled::Stream(SubscriptionU::FdRead(sub)),
-                    (true, true) | (false, false) => Polled::Bad,
+                    (true, false) => PollTarget::Stream(SubscriptionU::FdWrite(sub)),
+                    (false, true) => PollTarget::Stream(SubscriptionU::FdRead(sub)),
+                    (true, true) | (false, false) => PollTarget::Invalid,
                 }
             }
-            Ok(Entry::File(_)) => Polled::File,
-            // The only error of the table is that it does not have the descriptor.
-            Ok(Entry::Dir(_)) | Err(_) => Polled::Bad,
+            Ok(Entry::File(_)) => PollTarget::File,
+            // The only error of the table is `badf`.
+            Ok(Entry::Dir(_)) | Err(_) => PollTarget::Invalid,
         }
     }
 
-    /// The event of a file; at its end, that there is no more. A file that fails says so in its own
-    /// event.
+    /// The event of a file, with the hangup flag if the position is at the end of the file. If the file
+    /// fails, its event has the error, and the call does not fail.
     async fn file_event(&mut self, fd: Fd, type_: Eventtype) -> Result<Event, Error> {
         let mut flags = Eventrwflags::empty();
         if type_ == Eventtype::FdRead {
@@ -156,7 +157,7 @@ impl OverlayP1Ctx {
                 Ok(_) => flags |= Eventrwflags::FD_READWRITE_HANGUP,
                 Err(error) => {
                     let errno = convert::errno(crate::convert::guest_code(&error));
-                    return Ok(failed(type_, errno));
+                    return Ok(error_event(type_, errno));
                 }
             }
         }
@@ -164,24 +165,24 @@ impl OverlayP1Ctx {
             userdata: 0,
             error: Errno::Success,
             type_,
-            // As wasmtime-wasi: not how many, but that there are some.
+            // As in wasmtime-wasi: not the number of bytes, only that it is not 0.
             fd_readwrite: EventFdReadwrite { nbytes: 1, flags },
         })
     }
 }
 
-/// What a subscription to a descriptor waits for.
-enum Polled {
-    /// A standard stream, as wasmtime-wasi is to see it.
+/// The object that a subscription to a descriptor waits for.
+enum PollTarget {
+    /// A standard stream, as a subscription for wasmtime-wasi.
     Stream(SubscriptionU),
-    /// A file: nothing.
+    /// A file, which is always ready.
     File,
-    /// Nothing that can be polled so.
-    Bad,
+    /// A directory, a closed descriptor, or a standard stream of the other direction.
+    Invalid,
 }
 
-/// The event of a subscription that failed.
-fn failed(type_: Eventtype, error: Errno) -> Event {
+/// The event of a failed subscription.
+fn error_event(type_: Eventtype, error: Errno) -> Event {
     Event {
         userdata: 0,
         error,
@@ -193,8 +194,8 @@ fn failed(type_: Eventtype, error: Errno) -> Event {
     }
 }
 
-/// The descriptor that a subscription is about, and what is to be done with it.
-fn direction(u: &SubscriptionU) -> Option<(Fd, Eventtype)> {
+/// The descriptor of a subscription, and whether it polls for reading or writing; `None` for a clock.
+fn polled_descriptor(u: &SubscriptionU) -> Option<(Fd, Eventtype)> {
     match u {
         SubscriptionU::Clock(_) => None,
         SubscriptionU::FdRead(sub) => Some((sub.file_descriptor, Eventtype::FdRead)),

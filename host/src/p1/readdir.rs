@@ -1,4 +1,4 @@
-//! `fd_readdir`.
+//! `fd_readdir`, from snapshots of directories.
 //!
 //! The call hands a directory out in pieces of the guest's size. All pieces come from one snapshot, taken at
 //! cookie 0: entries keep their cookies whatever changes meanwhile, and a directory of any size is listed
@@ -6,14 +6,14 @@
 
 use super::types::{Dirent, Errno, Error, Fd, Filetype};
 use super::{OverlayP1Ctx, convert};
-use crate::descriptor::not_utf8;
+use crate::descriptor::log_not_utf8;
 use crate::held_listings::{HeldListing, HeldListings};
 use std::sync::Arc;
 use wasi_overlay_core::cache::Bound;
 use wasi_overlay_core::{self as core, Dir, Limits};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
-/// Entries before those of the listing: `.` and `..`, which preview 1 has.
+/// How many entries precede those of the listing: `.` and `..`.
 const DOTS: u64 = 2;
 
 /// The bound on the snapshots of one guest. The one that was read last is kept whatever its size, or it would be
@@ -26,10 +26,10 @@ pub(super) fn bound(limits: &Limits) -> Bound {
 }
 
 impl OverlayP1Ctx {
-    /// Writes entries from `cookie` on, until the buffer is full or the directory ends. The last
-    /// one may be cut off by the end of the buffer; the guest comes back for it.
+    /// Implements `fd_readdir`: writes the entries from `cookie` on, until the buffer is full or the
+    /// directory ends. The end of the buffer may truncate the last entry; the guest calls again for it.
     ///
-    /// A cookie is the place of an entry in the snapshot that cookie 0 took.
+    /// A cookie is the index of an entry in the snapshot, which a call with cookie 0 takes.
     pub(super) async fn read_directory(
         &mut self,
         memory: &mut GuestMemory<'_>,
@@ -50,14 +50,14 @@ impl OverlayP1Ctx {
             Some(listing) if !wants_dots => (0, listing),
             kept => {
                 let held = self.held_listings.clone();
-                let look = move |dir: &Dir| look(dir, &held, wants_dots, kept.as_ref());
-                let mut found = self.blocking().run_on(&open.dir, look.clone()).await;
+                let list = move |dir: &Dir| list_with_inodes(dir, &held, wants_dots, kept.as_ref());
+                let mut found = self.blocking().run_on(&open.dir, list.clone()).await;
                 if let Err(error) = &found
                     && error.errno() == core::Errno::InsufficientMemory
                 {
-                    // Snapshots that are only half read make room for one that is asked for.
+                    // Drop the snapshots of partly read directories to make room for this one.
                     self.listings.clear();
-                    found = self.blocking().run_on(&open.dir, look).await;
+                    found = self.blocking().run_on(&open.dir, list).await;
                 }
                 let found = found.map_err(convert::error)?;
                 let listing = Arc::new(found.1.clone());
@@ -73,45 +73,45 @@ impl OverlayP1Ctx {
             used: 0,
         };
         let end = DOTS + listing.len() as u64;
-        for place in cookie..end {
+        for index in cookie..end {
             if out.is_full() {
                 break;
             }
-            let (name, ino, kind) = match place {
+            let (name, ino, kind) = match index {
                 0 => (Some("."), own, Filetype::Directory),
                 1 => (Some(".."), own, Filetype::Directory),
-                _ => match usize::try_from(place - DOTS)
+                _ => match usize::try_from(index - DOTS)
                     .ok()
                     .and_then(|i| listing.get(i))
                 {
                     Some(entry) => (
                         entry.name.to_str().ok(),
-                        // `look` found all numbers, so this neither blocks nor fails.
+                        // `list_with_inodes` found all numbers, so this neither blocks nor fails.
                         entry.inode().map_err(convert::error)?,
                         convert::filetype(entry.kind),
                     ),
                     None => break,
                 },
             };
-            // A name that is not UTF-8 is reported at the end, when the guest has all others: C
-            // libraries stop at the first error.
+            // Names that are not UTF-8 are reported after all others: C libraries stop at the first
+            // error.
             if let Some(name) = name {
-                out.entry(place + 1, ino, kind, name)?;
+                out.write_entry(index + 1, ino, kind, name)?;
             }
         }
         if !out.is_full() && !listing.is_utf8() {
             if out.used == 0 {
-                not_utf8(&core::Errno::IllegalByteSequence);
+                log_not_utf8(&core::Errno::IllegalByteSequence);
                 return Err(Errno::Ilseq.into());
             }
-            out.fill()?;
+            out.fill_with_truncated_entry()?;
         }
         Ok(out.used)
     }
 }
 
-/// The directory's inode number, where that is wanted, and its listing.
-fn look(
+/// The directory's inode number, if `wants_dots`, and its listing with all inode numbers known.
+fn list_with_inodes(
     dir: &Dir,
     held: &HeldListings,
     wants_dots: bool,
@@ -121,7 +121,7 @@ fn look(
         Some(listing) => listing.clone(),
         None => {
             let listing = held.list(dir)?;
-            // Here, where that may block.
+            // Looked up here, because this function may block.
             listing.find_inodes()?;
             listing
         }
@@ -130,7 +130,7 @@ fn look(
     Ok((own, listing))
 }
 
-/// The guest's buffer.
+/// A writer into the guest's buffer.
 struct Output<'a, 'm> {
     memory: &'a mut GuestMemory<'m>,
     buffer: GuestPtr<[u8]>,
@@ -146,24 +146,36 @@ impl Output<'_, '_> {
         self.left() == 0
     }
 
-    fn entry(&mut self, next: u64, ino: u64, kind: Filetype, name: &str) -> Result<(), Error> {
+    fn write_entry(
+        &mut self,
+        next: u64,
+        ino: u64,
+        kind: Filetype,
+        name: &str,
+    ) -> Result<(), Error> {
         let length = u32::try_from(name.len()).map_err(|_| Errno::Overflow)?;
-        self.header(next, ino, kind, length)?;
-        self.bytes(name.as_bytes())
+        self.write_header(next, ino, kind, length)?;
+        self.write_fitting(name.as_bytes())
     }
 
-    fn header(&mut self, next: u64, ino: u64, kind: Filetype, length: u32) -> Result<(), Error> {
+    fn write_header(
+        &mut self,
+        next: u64,
+        ino: u64,
+        kind: Filetype,
+        length: u32,
+    ) -> Result<(), Error> {
         let mut header = [0; 24];
         debug_assert_eq!(header.len(), Dirent::guest_size() as usize);
         header[0..8].copy_from_slice(&next.to_le_bytes());
         header[8..16].copy_from_slice(&ino.to_le_bytes());
         header[16..20].copy_from_slice(&length.to_le_bytes());
         header[20] = kind as u8;
-        self.bytes(&header)
+        self.write_fitting(&header)
     }
 
-    /// Writes what fits.
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    /// Writes as many of `bytes` as fit.
+    fn write_fitting(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let length = self
             .left()
             .min(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
@@ -176,11 +188,10 @@ impl Output<'_, '_> {
         Ok(())
     }
 
-    /// Ends the buffer with an entry that is cut off, whatever its size: the guest comes back
-    /// for it, and is told what is wrong. A buffer that is not full would tell it that the directory
-    /// ends here, and nothing more.
-    fn fill(&mut self) -> Result<(), Error> {
-        self.header(0, 0, Filetype::Unknown, self.buffer.len())?;
+    /// Fills the buffer with an entry that is truncated at any buffer size, so that the guest calls again
+    /// and gets the error. A buffer that is not full would mean that the directory ends here.
+    fn fill_with_truncated_entry(&mut self) -> Result<(), Error> {
+        self.write_header(0, 0, Filetype::Unknown, self.buffer.len())?;
         self.used = self.buffer.len();
         Ok(())
     }

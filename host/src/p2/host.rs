@@ -1,13 +1,13 @@
-//! What the host functions of synchronous and asynchronous stores share.
+//! Code that the host functions of synchronous and asynchronous stores share.
 
 use super::bindings::preopens;
 use super::input::FileInputStream;
 use super::output::FileOutputStream;
 use crate::OverlayCtxView;
 use crate::blocking::Blocking;
-use crate::data::{Place, STREAM_BYTES};
-use crate::descriptor::{Descriptor, DirectoryEntryStream, not_utf8};
+use crate::descriptor::{Descriptor, DirectoryEntryStream, log_not_utf8};
 use crate::error::FsResult;
+use crate::stream_io::{STREAM_BYTES, WritePosition};
 use std::io;
 use wasi_overlay_core::{Errno, File, Kind, Result};
 use wasmtime::component::Resource;
@@ -34,15 +34,15 @@ impl OverlayCtxView<'_> {
     pub(super) fn output_stream(
         &mut self,
         descriptor: &Resource<Descriptor>,
-        place: Place,
+        position: WritePosition,
         blocking: Blocking,
     ) -> FsResult<Resource<DynOutputStream>> {
-        let call = match place {
-            Place::At(_) => "write-via-stream",
-            Place::End => "append-via-stream",
+        let call = match position {
+            WritePosition::At(_) => "write-via-stream",
+            WritePosition::End => "append-via-stream",
         };
         let file = self.table.get(descriptor)?.file_for(call)?.clone();
-        let stream: DynOutputStream = Box::new(FileOutputStream::new(file, place, blocking));
+        let stream: DynOutputStream = Box::new(FileOutputStream::new(file, position, blocking));
         Ok(self.table.push(stream)?)
     }
 
@@ -50,11 +50,16 @@ impl OverlayCtxView<'_> {
         &mut self,
         stream: &Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<(Kind, String)>> {
-        let entry = self.table.get_mut(stream)?.next().inspect_err(not_utf8)?;
+        let entry = self
+            .table
+            .get_mut(stream)?
+            .next()
+            .inspect_err(log_not_utf8)?;
         Ok(entry.map(|(kind, name)| (kind, name.to_owned())))
     }
 
-    /// The code in the error of a stream: of ours, or of another that failed in the system.
+    /// The filesystem error code in a stream's error, if it has one: the error is a code of our streams,
+    /// or a system error of another stream.
     pub(super) fn stream_error_code(
         &self,
         error: &Resource<wasmtime::Error>,
@@ -65,8 +70,8 @@ impl OverlayCtxView<'_> {
     }
 }
 
-/// `read`: the bytes, and whether they end the file. That is said by an answer without bytes,
-/// as in wasmtime-wasi, since a short read need not be the last.
+/// Implements `read`: returns the bytes, and whether the file ends. As in wasmtime-wasi, only an answer
+/// without bytes reports the end, since a short read need not be the last.
 pub(super) fn read(file: &File, length: u64, offset: u64) -> Result<(Vec<u8>, bool)> {
     let length = usize::try_from(length).map_or(STREAM_BYTES, |length| length.min(STREAM_BYTES));
     let bytes = file.read_vec_at(length, offset)?;

@@ -1,12 +1,15 @@
-//! The host functions of asynchronous stores. What may wait for a disk runs where the context
-//! allows it to block: a clone of the descriptor goes there, the table stays.
+//! The host functions of asynchronous stores. Each looks up its descriptor, converts the arguments, calls
+//! the engine, and converts the answer.
+//!
+//! A call that may wait for a disk runs where the context allows it to block. In the pool it works on a
+//! clone of the descriptor, since the table stays with the guest's thread.
 
 use super::bindings::types::{self, HostDescriptor, HostDirectoryEntryStream};
 use super::host;
 use crate::OverlayCtxView;
-use crate::data::Place;
 use crate::descriptor::{Descriptor, DirectoryEntryStream};
 use crate::error::{FsError, FsResult};
+use crate::stream_io::WritePosition;
 use wasi_overlay_core::{Dir, Errno, File, Result};
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
@@ -69,14 +72,14 @@ impl HostDescriptor for OverlayCtxView<'_> {
         fd: Resource<Descriptor>,
         offset: types::Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
-        self.output_stream(&fd, Place::At(offset), self.ctx.blocking())
+        self.output_stream(&fd, WritePosition::At(offset), self.ctx.blocking())
     }
 
     fn append_via_stream(
         &mut self,
         fd: Resource<Descriptor>,
     ) -> FsResult<Resource<DynOutputStream>> {
-        self.output_stream(&fd, Place::End, self.ctx.blocking())
+        self.output_stream(&fd, WritePosition::End, self.ctx.blocking())
     }
 
     async fn advise(

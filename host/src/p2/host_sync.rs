@@ -1,12 +1,12 @@
-//! The host functions of synchronous stores. They run where the guest runs.
+//! The host functions of synchronous stores, which run on the guest's thread.
 
 use super::bindings::sync::types::{self, HostDescriptor, HostDirectoryEntryStream};
 use super::host;
 use crate::OverlayCtxView;
 use crate::blocking::Blocking;
-use crate::data::Place;
 use crate::descriptor::{Descriptor, DirectoryEntryStream};
 use crate::error::{FsError, FsResult};
+use crate::stream_io::WritePosition;
 use wasi_overlay_core::Errno;
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
@@ -38,14 +38,14 @@ impl HostDescriptor for OverlayCtxView<'_> {
         fd: Resource<Descriptor>,
         offset: types::Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
-        self.output_stream(&fd, Place::At(offset), Blocking::Inline)
+        self.output_stream(&fd, WritePosition::At(offset), Blocking::Inline)
     }
 
     fn append_via_stream(
         &mut self,
         fd: Resource<Descriptor>,
     ) -> FsResult<Resource<DynOutputStream>> {
-        self.output_stream(&fd, Place::End, Blocking::Inline)
+        self.output_stream(&fd, WritePosition::End, Blocking::Inline)
     }
 
     fn advise(

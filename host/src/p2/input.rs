@@ -1,16 +1,16 @@
-//! A file as a `wasi:io` input stream.
+//! [`FileInputStream`], a `wasi:io` input stream that reads a file.
 
-use crate::blocking::{Blocking, Task};
-use crate::data::{STREAM_BYTES, read_some, read_some_new};
+use crate::blocking::{Blocking, DetachedTask};
+use crate::stream_io::{STREAM_BYTES, read_some, read_some_vec};
 use bytes::Bytes;
 use std::mem;
 use wasi_overlay_core::{Errno, File};
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, StreamError, StreamResult};
 
-/// Reads a file from a position on.
+/// An input stream that reads a file from a position on.
 ///
-/// One read is under way at a time, of [`STREAM_BYTES`] at most.
+/// One read is in progress at a time, of at most [`STREAM_BYTES`].
 pub(crate) struct FileInputStream {
     file: File,
     position: u64,
@@ -20,12 +20,13 @@ pub(crate) struct FileInputStream {
 
 enum State {
     Idle,
-    /// A read is under way.
-    Waiting(Task<State>),
-    /// Read, and not yet taken. Never empty.
+    /// A read is in progress.
+    Waiting(DetachedTask<State>),
+    /// Bytes that the guest has not taken yet. Never empty.
     Data(Bytes),
+    /// The last read failed, and the guest has not seen the error yet.
     Failed(Errno),
-    /// At the end of the file, or after an error was delivered.
+    /// The stream is at the end of the file, or the guest has seen an error.
     Closed,
 }
 
@@ -39,31 +40,33 @@ impl FileInputStream {
         }
     }
 
-    /// Reads at most `size` bytes; not to be asked for none.
+    /// Reads at most `size` bytes, which must not be 0.
     fn fetch(file: &File, position: u64, size: usize) -> State {
-        match read_some_new(file, size.min(STREAM_BYTES), position) {
+        match read_some_vec(file, size.min(STREAM_BYTES), position) {
             Ok(bytes) if bytes.is_empty() => State::Closed,
             Ok(bytes) => State::Data(bytes.into()),
             Err(code) => State::Failed(code),
         }
     }
 
-    /// Reads nothing, which fails where something could not be read, and is no end of the file.
-    fn check(file: &File, position: u64) -> State {
+    /// Checks that the file can be read, by a read of no bytes, which does not mean the end of the file.
+    fn check_readable(file: &File, position: u64) -> State {
         match read_some(file, &mut [], position) {
             Ok(_) => State::Idle,
             Err(code) => State::Failed(code),
         }
     }
 
-    /// Begins to read at most `size` bytes.
+    /// Starts to read at most `size` bytes.
     fn start(&mut self, size: usize) {
         let fetched = self
             .blocking
-            .here(|| Self::fetch(&self.file, self.position, size));
+            .try_inline(|| Self::fetch(&self.file, self.position, size));
         self.state = fetched.unwrap_or_else(|| {
             let (file, position) = (self.file.clone(), self.position);
-            State::Waiting(Task::start(move || Self::fetch(&file, position, size)))
+            State::Waiting(DetachedTask::start(move || {
+                Self::fetch(&file, position, size)
+            }))
         });
     }
 
@@ -73,7 +76,7 @@ impl FileInputStream {
         }
     }
 
-    /// What there is, without starting anything.
+    /// Takes at most `size` bytes that were read, without starting a read.
     fn take(&mut self, size: usize) -> StreamResult<Bytes> {
         match &mut self.state {
             State::Idle | State::Waiting(_) => Ok(Bytes::new()),
@@ -108,9 +111,12 @@ impl InputStream for FileInputStream {
         self.wait().await;
         if matches!(self.state, State::Idle) {
             let (file, position) = (self.file.clone(), self.position);
-            let fetch = move || match size {
-                0 => Self::check(&file, position),
-                _ => Self::fetch(&file, position, size),
+            let fetch = move || {
+                if size == 0 {
+                    Self::check_readable(&file, position)
+                } else {
+                    Self::fetch(&file, position, size)
+                }
             };
             self.state = self.blocking.run(fetch).await;
         }
@@ -118,7 +124,7 @@ impl InputStream for FileInputStream {
     }
 
     async fn cancel(&mut self) {
-        // A read cannot be stopped. Waiting for it keeps a guest from piling up reads by
+        // A read cannot be stopped. Waiting for it prevents a guest from accumulating reads by
         // dropping streams.
         if let State::Waiting(mut task) = mem::replace(&mut self.state, State::Closed) {
             task.wait().await;
@@ -129,8 +135,8 @@ impl InputStream for FileInputStream {
 #[async_trait::async_trait]
 impl Pollable for FileInputStream {
     async fn ready(&mut self) {
-        // Where reads are made inline there is nothing to wait for. Else a guest that waits
-        // before it reads has its first bytes fetched.
+        // Inline reads need no waiting. In the pool, the first bytes are read ahead for a guest that
+        // polls before it reads.
         if matches!(self.state, State::Idle) && self.blocking == Blocking::Pool {
             self.start(STREAM_BYTES);
         }

@@ -1,7 +1,7 @@
-//! Putting the filesystem into a linker, alone or with the rest of WASI 0.2.
+//! The `add_to_linker` functions: the filesystem alone, or all of WASI 0.2.
 
 use super::bindings::{self, preopens};
-use super::waiting::{HasWaitingIo, HasWaitingSockets, Waiting};
+use super::sync_io::{Checked, HasCheckedIo, HasCheckedSockets};
 use crate::{OverlayView, WasiOverlay};
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::WasiView;
@@ -14,18 +14,18 @@ use wasmtime_wasi_io::bindings::wasi::io;
 
 /// Links `wasi:filesystem`, and nothing else, for a store without async support.
 ///
-/// The rest of WASI has to come from functions that leave the filesystem out; most embedders
-/// want [`add_all_to_linker_sync`].
+/// The embedder has to link the rest of WASI with functions that leave the filesystem out. Most
+/// embedders want [`add_all_to_linker_sync`] instead.
 ///
 /// # In an asynchronous task of tokio
 /// wasmtime-wasi's own synchronous `wasi:io` panics there ("Cannot start a runtime from within a runtime")
-/// at the first blocking read or write of a stream, and where a stream is dropped, streams of files
-/// included. In such a task use [`add_all_to_linker_sync`], whose `wasi:io` does not panic. If you link the
-/// rest of WASI yourself, use [`add_to_linker_async`] with wasmtime-wasi's asynchronous interfaces, or run
-/// the guest in `tokio::task::spawn_blocking`.
+/// at the first blocking read or write of a stream, and when a stream is dropped, even if it is a stream
+/// of a file. In such a task, use [`add_all_to_linker_sync`], whose `wasi:io` does not panic. If you link
+/// the rest of WASI yourself, use [`add_to_linker_async`] with wasmtime-wasi's asynchronous interfaces, or
+/// run the guest in `tokio::task::spawn_blocking`.
 ///
 /// # Errors
-/// If the linker has a `wasi:filesystem@0.2.12` already.
+/// If the linker already defines `wasi:filesystem@0.2.12`.
 pub fn add_to_linker_sync<T: OverlayView + 'static>(
     linker: &mut Linker<T>,
 ) -> wasmtime::Result<()> {
@@ -36,7 +36,7 @@ pub fn add_to_linker_sync<T: OverlayView + 'static>(
 /// Links `wasi:filesystem`, and nothing else, for a store with async support.
 ///
 /// # Errors
-/// If the linker has a `wasi:filesystem@0.2.12` already.
+/// If the linker already defines `wasi:filesystem@0.2.12`.
 pub fn add_to_linker_async<T: OverlayView + 'static>(
     linker: &mut Linker<T>,
 ) -> wasmtime::Result<()> {
@@ -44,18 +44,18 @@ pub fn add_to_linker_async<T: OverlayView + 'static>(
     bindings::types::add_to_linker::<T, WasiOverlay>(linker, T::overlay)
 }
 
-/// Links all of WASI 0.2 for a store without async support: what
-/// `wasmtime_wasi::p2::add_to_linker_sync` links, with the filesystem from here.
+/// Links all of WASI 0.2 for a store without async support: the interfaces of
+/// `wasmtime_wasi::p2::add_to_linker_sync`, with this filesystem in place of wasmtime-wasi's.
 ///
 /// Calls on files, and on streams of files, work on every thread. A call that has to wait for another
-/// stream, a clock or a socket traps if it is made in an asynchronous task of tokio, where nothing may
-/// block: there, use [`add_all_to_linker_async`], or run the guest in `tokio::task::spawn_blocking`.
+/// stream, a clock or a socket traps in an asynchronous task of tokio, where nothing may block: in such a
+/// task, use [`add_all_to_linker_async`], or run the guest in `tokio::task::spawn_blocking`.
 ///
-/// Directories that were preopened in the `WasiCtx` are not seen by the guest: preopen them in
-/// the [`OverlayCtx`](crate::OverlayCtx).
+/// The guest does not see directories that are preopened in the `WasiCtx`: preopen them in the
+/// [`OverlayCtx`](crate::OverlayCtx).
 ///
 /// # Errors
-/// If the linker has one of the interfaces already.
+/// If the linker already defines one of the interfaces.
 pub fn add_all_to_linker_sync<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
 where
     T: WasiView + OverlayView + 'static,
@@ -63,10 +63,10 @@ where
     add_all_to_linker_with_options_sync(linker, &wasi::sync::LinkOptions::default())
 }
 
-/// As [`add_all_to_linker_sync`], with wasmtime-wasi's options for unstable features.
+/// Like [`add_all_to_linker_sync`], with wasmtime-wasi's options for unstable features.
 ///
 /// # Errors
-/// If the linker has one of the interfaces already.
+/// If the linker already defines one of the interfaces.
 pub fn add_all_to_linker_with_options_sync<T>(
     linker: &mut Linker<T>,
     options: &wasi::sync::LinkOptions,
@@ -75,25 +75,25 @@ where
     T: WasiView + OverlayView + 'static,
 {
     let l = linker;
-    wasi::sync::io::poll::add_to_linker::<T, HasWaitingIo>(l, |t| Waiting(t.ctx().table))?;
-    wasi::sync::io::streams::add_to_linker::<T, HasWaitingIo>(l, |t| Waiting(t.ctx().table))?;
-    wasi::sync::sockets::tcp::add_to_linker::<T, HasWaitingSockets>(l, |t| Waiting(t.sockets()))?;
-    wasi::sync::sockets::udp::add_to_linker::<T, HasWaitingSockets>(l, |t| Waiting(t.sockets()))?;
-    wasi::sync::sockets::udp_create_socket::add_to_linker::<T, HasWaitingSockets>(l, |t| {
-        Waiting(t.sockets())
+    wasi::sync::io::poll::add_to_linker::<T, HasCheckedIo>(l, |t| Checked(t.ctx().table))?;
+    wasi::sync::io::streams::add_to_linker::<T, HasCheckedIo>(l, |t| Checked(t.ctx().table))?;
+    wasi::sync::sockets::tcp::add_to_linker::<T, HasCheckedSockets>(l, |t| Checked(t.sockets()))?;
+    wasi::sync::sockets::udp::add_to_linker::<T, HasCheckedSockets>(l, |t| Checked(t.sockets()))?;
+    wasi::sync::sockets::udp_create_socket::add_to_linker::<T, HasCheckedSockets>(l, |t| {
+        Checked(t.sockets())
     })?;
     add_nonblocking(l, &options.into())?;
     add_to_linker_sync(l)
 }
 
-/// Links all of WASI 0.2 for a store with async support: what
-/// `wasmtime_wasi::p2::add_to_linker_async` links, with the filesystem from here.
+/// Links all of WASI 0.2 for a store with async support: the interfaces of
+/// `wasmtime_wasi::p2::add_to_linker_async`, with this filesystem in place of wasmtime-wasi's.
 ///
-/// Directories that were preopened in the `WasiCtx` are not seen by the guest: preopen them in
-/// the [`OverlayCtx`](crate::OverlayCtx).
+/// The guest does not see directories that are preopened in the `WasiCtx`: preopen them in the
+/// [`OverlayCtx`](crate::OverlayCtx).
 ///
 /// # Errors
-/// If the linker has one of the interfaces already.
+/// If the linker already defines one of the interfaces.
 pub fn add_all_to_linker_async<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
 where
     T: WasiView + OverlayView + 'static,
@@ -101,10 +101,10 @@ where
     add_all_to_linker_with_options_async(linker, &wasi::LinkOptions::default())
 }
 
-/// As [`add_all_to_linker_async`], with wasmtime-wasi's options for unstable features.
+/// Like [`add_all_to_linker_async`], with wasmtime-wasi's options for unstable features.
 ///
 /// # Errors
-/// If the linker has one of the interfaces already.
+/// If the linker already defines one of the interfaces.
 pub fn add_all_to_linker_with_options_async<T>(
     linker: &mut Linker<T>,
     options: &wasi::LinkOptions,
@@ -122,7 +122,7 @@ where
     add_to_linker_async(l)
 }
 
-/// The interfaces that both kinds of store link alike.
+/// Links the interfaces that are the same for both kinds of store.
 fn add_nonblocking<T: WasiView + 'static>(
     l: &mut Linker<T>,
     options: &wasi::sockets::network::LinkOptions,
@@ -151,7 +151,7 @@ fn add_nonblocking<T: WasiView + 'static>(
     sockets::ip_name_lookup::add_to_linker::<T, WasiSockets>(l, T::sockets)
 }
 
-/// `wasi:io` is implemented on the table itself.
+/// The `HasData` marker for `wasi:io`, which wasmtime-wasi implements on the table.
 struct HasIo;
 
 impl HasData for HasIo {

@@ -1,24 +1,24 @@
 //! WASI 0.2: `wasi:filesystem` for components.
 //!
-//! [`add_all_to_linker_sync`] and [`add_all_to_linker_async`] link all of WASI 0.2 with this
-//! filesystem in it; [`add_to_linker_sync`] and [`add_to_linker_async`] link the filesystem
-//! alone, for embedders that put their own world together.
+//! [`add_all_to_linker_sync`] and [`add_all_to_linker_async`] link all of WASI 0.2 with this filesystem;
+//! [`add_to_linker_sync`] and [`add_to_linker_async`] link the filesystem alone, for embedders that
+//! assemble their own world.
 //!
-//! In an asynchronous program (`#[tokio::main]`, an HTTP server) use the asynchronous ones: where a
-//! guest of the synchronous ones has to wait for a clock, a socket or a stream that is not a file's in an
-//! asynchronous task, its call traps. The synchronous ones are for threads of the guest's own,
-//! `tokio::task::spawn_blocking` among them. Calls on files cost the same in both, once
+//! Asynchronous programs (`#[tokio::main]`, an HTTP server) should use the asynchronous functions. With
+//! the synchronous ones, a call traps if it has to wait in an asynchronous task for a clock, a socket, or
+//! a stream that is not a file's. The synchronous functions are for guests on threads of their own,
+//! including `tokio::task::spawn_blocking`. Calls on files cost the same in both, once
 //! [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread) spares the
 //! asynchronous ones the trip to another thread.
 //!
-//! | file | has |
+//! | file | contents |
 //! |---|---|
-//! | `bindings` | what `bindgen!` makes of the WIT |
+//! | `bindings` | the bindings that `bindgen!` generates from the WIT |
 //! | `linker` | the functions above |
-//! | `host` | what both kinds of store share |
-//! | `host_sync`, `host_async` | the host functions: table, convert, call, convert |
-//! | `input`, `output` | files as `wasi:io` streams |
-//! | `waiting` | `wasi:io` and sockets of synchronous stores |
+//! | `host_sync`, `host_async` | the host functions of each kind of store |
+//! | `host` | code that they share |
+//! | `input`, `output` | `wasi:io` streams of files |
+//! | `sync_io` | `wasi:io` and sockets for synchronous stores |
 
 pub mod bindings;
 mod host;
@@ -27,7 +27,7 @@ mod host_sync;
 mod input;
 mod linker;
 mod output;
-mod waiting;
+mod sync_io;
 
 pub use crate::error::{FsError, FsResult};
 pub use linker::{

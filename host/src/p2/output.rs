@@ -1,86 +1,91 @@
-//! A file as a `wasi:io` output stream.
+//! [`FileOutputStream`], a `wasi:io` output stream that writes a file.
 
-use crate::blocking::{Blocking, Task};
-use crate::data::{Place, STREAM_BYTES};
+use crate::blocking::{Blocking, DetachedTask};
+use crate::stream_io::{STREAM_BYTES, WritePosition};
 use bytes::{Buf as _, Bytes};
 use std::mem;
 use wasi_overlay_core::{Errno, File};
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{OutputStream, StreamError, StreamResult};
 
-/// Writes a file from a position on, or always at its end.
+/// An output stream that writes a file from a position on, or always at its end.
 ///
-/// One write is under way at a time, of [`STREAM_BYTES`] at most. A write that was accepted is
-/// made, even if the stream is dropped before. Where it fails, the next call of the guest says
-/// so, and the stream is closed.
+/// One write is in progress at a time, of at most [`STREAM_BYTES`]. An accepted write is made even if the
+/// stream is dropped before. If the write fails, the guest's next call returns the error, and the stream
+/// is closed.
 pub(crate) struct FileOutputStream {
     file: File,
-    place: Place,
+    position: WritePosition,
     blocking: Blocking,
     state: State,
 }
 
 enum State {
     Ready,
-    /// A write is under way. It gives the place after what it wrote.
-    Waiting(Task<Result<Place, Errno>>),
-    /// An error that the guest has not been told.
+    /// A write is in progress. It returns the position after it.
+    Waiting(DetachedTask<Result<WritePosition, Errno>>),
+    /// The last write failed, and the guest has not seen the error yet.
     Failed(Errno),
-    /// After an error was delivered.
+    /// The guest has seen an error.
     Closed,
 }
 
 impl FileOutputStream {
-    pub(crate) fn new(file: File, place: Place, blocking: Blocking) -> Self {
+    pub(crate) fn new(file: File, position: WritePosition, blocking: Blocking) -> Self {
         Self {
             file,
-            place,
+            position,
             blocking,
             state: State::Ready,
         }
     }
 
-    /// Writes all of `bytes`. A write of none shows whether the file can be written, as in POSIX.
-    fn store(file: &File, mut place: Place, mut bytes: &[u8]) -> Result<Place, Errno> {
+    /// Writes all of `bytes`. A write of no bytes checks whether the file can be written, as in POSIX.
+    fn write_all(
+        file: &File,
+        mut position: WritePosition,
+        mut bytes: &[u8],
+    ) -> Result<WritePosition, Errno> {
         if bytes.is_empty() {
-            place.check(file)?;
+            position.check_writable(file)?;
         }
         while !bytes.is_empty() {
-            let written = place.write_some(file, bytes)?;
+            let written = position.write_some(file, bytes)?;
             bytes = bytes.get(written..).unwrap_or_default();
         }
-        Ok(place)
+        Ok(position)
     }
 
-    /// Writes what it can on this thread. Returns what came of it; or what is left for the pool.
-    fn store_here(&mut self, bytes: &mut Bytes) -> Option<Result<Place, Errno>> {
+    /// Writes as much as it can on this thread. Returns `None` if the pool has to write the rest, which
+    /// `bytes` then holds.
+    fn write_inline(&mut self, bytes: &mut Bytes) -> Option<Result<WritePosition, Errno>> {
         if bytes.is_empty() {
-            let check = || self.place.check(&self.file);
-            return Some(self.blocking.here(check)?.map(|()| self.place));
+            let check = || self.position.check_writable(&self.file);
+            return Some(self.blocking.try_inline(check)?.map(|()| self.position));
         }
         while !bytes.is_empty() {
-            let mut place = self.place;
-            let write = || place.write_some(&self.file, bytes);
-            match self.blocking.here(write)? {
+            let mut position = self.position;
+            let write = || position.write_some(&self.file, bytes);
+            match self.blocking.try_inline(write)? {
                 Ok(written) => bytes.advance(written.min(bytes.len())),
                 Err(code) => return Some(Err(code)),
             }
-            self.place = place;
+            self.position = position;
         }
-        Some(Ok(self.place))
+        Some(Ok(self.position))
     }
 
-    fn finished(&mut self, result: Result<Place, Errno>) {
+    fn finish_write(&mut self, result: Result<WritePosition, Errno>) {
         self.state = match result {
-            Ok(place) => {
-                self.place = place;
+            Ok(position) => {
+                self.position = position;
                 State::Ready
             }
             Err(code) => State::Failed(code),
         };
     }
 
-    /// Bytes that may be written now. Delivers an error, once.
+    /// How many bytes the guest may write now. Returns a pending error once.
     fn permit(&mut self) -> StreamResult<usize> {
         match self.state {
             State::Ready => Ok(STREAM_BYTES),
@@ -106,15 +111,15 @@ impl OutputStream for FileOutputStream {
                 ));
             }
         }
-        match self.store_here(&mut bytes) {
+        match self.write_inline(&mut bytes) {
             Some(result) => {
-                self.finished(result);
+                self.finish_write(result);
                 self.permit().map(|_| ())
             }
             None => {
-                let (file, place) = (self.file.clone(), self.place);
-                let store = move || Self::store(&file, place, &bytes);
-                self.state = State::Waiting(Task::start(store));
+                let (file, position) = (self.file.clone(), self.position);
+                let write = move || Self::write_all(&file, position, &bytes);
+                self.state = State::Waiting(DetachedTask::start(write));
                 Ok(())
             }
         }
@@ -123,20 +128,20 @@ impl OutputStream for FileOutputStream {
     async fn blocking_write_and_flush(&mut self, mut bytes: Bytes) -> StreamResult<()> {
         self.ready().await;
         self.permit()?;
-        let result = match self.store_here(&mut bytes) {
+        let result = match self.write_inline(&mut bytes) {
             Some(result) => result,
             None => {
-                let (file, place) = (self.file.clone(), self.place);
-                let store = move || Self::store(&file, place, &bytes);
-                self.blocking.run_once(store).await
+                let (file, position) = (self.file.clone(), self.position);
+                let write = move || Self::write_all(&file, position, &bytes);
+                self.blocking.run_once(write).await
             }
         };
-        self.finished(result);
+        self.finish_write(result);
         self.permit().map(|_| ())
     }
 
     fn flush(&mut self) -> StreamResult<()> {
-        // Nothing is held back: a write that is under way is all that a flush could ask for.
+        // Nothing is buffered: the write in progress is all that there is to flush.
         self.permit().map(|_| ())
     }
 
@@ -156,7 +161,7 @@ impl Pollable for FileOutputStream {
     async fn ready(&mut self) {
         if let State::Waiting(task) = &mut self.state {
             let result = task.wait().await.unwrap_or(Err(Errno::Io));
-            self.finished(result);
+            self.finish_write(result);
         }
     }
 }

@@ -8,7 +8,7 @@ mod generated {
         path: "wit/p3",
         world: "wasi-overlay:host/filesystem",
         imports: {
-            // Those that make streams, which belong to the store.
+            // The functions that make streams need the store, which owns the streams.
             "wasi:filesystem/types.[method]descriptor.append-via-stream": store | tracing | trappable,
             "wasi:filesystem/types.[method]descriptor.read-directory": store | tracing | trappable,
             "wasi:filesystem/types.[method]descriptor.read-via-stream": store | tracing | trappable,

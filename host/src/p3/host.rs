@@ -1,25 +1,28 @@
-//! The host functions: table, convert, call, convert. What may wait for a disk runs where the
-//! context allows it to block: a clone of the descriptor goes there, the table stays.
+//! The host functions of WASI 0.3. Each looks up its descriptor, converts the arguments, calls the engine,
+//! and converts the answer.
+//!
+//! A call that may wait for a disk runs where the context allows it to block. In the pool it works on a
+//! clone of the descriptor, since the table stays with the store.
 
 use super::bindings::{preopens, types};
-use super::outcome::Ended;
+use super::completion::CompletionFuture;
 use super::streams;
-use crate::blocking::Begun;
-use crate::data::Place;
+use crate::blocking::StartedCall;
 use crate::descriptor::Descriptor;
 use crate::error::{FsError, FsResult};
+use crate::stream_io::WritePosition;
 use crate::{OverlayCtxView, WasiOverlay};
 use wasi_overlay_core::{Dir, Errno, File, Result};
 use wasmtime::component::{Access, Accessor, Resource, StreamReader};
 
-/// A store, between two of whose guest's steps a host function may take it.
+/// Access to the store for a host function, which may use it only between two steps of the guest.
 type Store<U> = Accessor<U, WasiOverlay>;
 
-fn begin<U, R: Send + 'static>(
+fn start_call<U, R: Send + 'static>(
     store: &Store<U>,
     fd: &Resource<Descriptor>,
     call: impl Fn(&Descriptor) -> Result<R> + Send + 'static,
-) -> FsResult<Begun<Result<R>>> {
+) -> FsResult<StartedCall<Result<R>>> {
     store.with(|mut store| {
         let view = store.get();
         let descriptor = view.table.get(fd)?;
@@ -32,8 +35,8 @@ fn on_any<U, R: Send + 'static>(
     fd: &Resource<Descriptor>,
     call: impl Fn(&Descriptor) -> Result<R> + Send + 'static,
 ) -> impl Future<Output = FsResult<R>> + Send {
-    let begun = begin(store, fd, call);
-    async { Ok(begun?.await?) }
+    let started = start_call(store, fd, call);
+    async { Ok(started?.await?) }
 }
 
 fn on_file<U, R: Send + 'static>(
@@ -90,7 +93,7 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         store: Access<'_, U, Self>,
         fd: Resource<Descriptor>,
         offset: types::Filesize,
-    ) -> wasmtime::Result<(StreamReader<u8>, Ended)> {
+    ) -> wasmtime::Result<(StreamReader<u8>, CompletionFuture)> {
         streams::read(store, &fd, offset)
     }
 
@@ -99,22 +102,22 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
         fd: Resource<Descriptor>,
         data: StreamReader<u8>,
         offset: types::Filesize,
-    ) -> wasmtime::Result<Ended> {
-        streams::write(store, &fd, data, Place::At(offset))
+    ) -> wasmtime::Result<CompletionFuture> {
+        streams::write(store, &fd, data, WritePosition::At(offset))
     }
 
     fn append_via_stream(
         store: Access<'_, U, Self>,
         fd: Resource<Descriptor>,
         data: StreamReader<u8>,
-    ) -> wasmtime::Result<Ended> {
-        streams::write(store, &fd, data, Place::End)
+    ) -> wasmtime::Result<CompletionFuture> {
+        streams::write(store, &fd, data, WritePosition::End)
     }
 
     fn read_directory(
         store: Access<'_, U, Self>,
         fd: Resource<Descriptor>,
-    ) -> wasmtime::Result<(StreamReader<types::DirectoryEntry>, Ended)> {
+    ) -> wasmtime::Result<(StreamReader<types::DirectoryEntry>, CompletionFuture)> {
         streams::list(store, &fd)
     }
 
@@ -187,12 +190,12 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
     }
 
     async fn stat(store: &Store<U>, fd: Resource<Descriptor>) -> FsResult<types::DescriptorStat> {
-        // No future of ours, which would hold an answer so large: see `Begun::now`.
-        let waited = match begin(store, &fd, Descriptor::stat)?.now() {
+        // Not `on_any`, whose future would have to hold so large an answer: see `StartedCall::into_answer`.
+        let task = match start_call(store, &fd, Descriptor::stat)?.into_answer() {
             Ok(stat) => return Ok(stat?.into()),
-            Err(waited) => waited,
+            Err(task) => task,
         };
-        Ok(waited.await?.into())
+        Ok(task.await?.into())
     }
 
     async fn stat_at(
@@ -206,11 +209,11 @@ impl<U> types::HostDescriptorWithStore<U> for WasiOverlay {
                 .dir_for("stat-at")?
                 .stat_at(&path, flags.follow())
         };
-        let waited = match begin(store, &fd, stat)?.now() {
+        let task = match start_call(store, &fd, stat)?.into_answer() {
             Ok(stat) => return Ok(stat?.into()),
-            Err(waited) => waited,
+            Err(task) => task,
         };
-        Ok(waited.await?.into())
+        Ok(task.await?.into())
     }
 
     async fn set_times_at(

@@ -1,4 +1,4 @@
-//! Putting the filesystem into a linker, alone or with the rest of WASI 0.3.
+//! The `add_to_linker` functions: the filesystem alone, or all of WASI 0.3.
 
 use super::bindings::{preopens, types};
 use crate::{OverlayView, WasiOverlay};
@@ -8,24 +8,24 @@ use wasmtime_wasi::p3::{cli, clocks, random, sockets};
 
 /// Links `wasi:filesystem`, and nothing else.
 ///
-/// The rest of WASI has to come from functions that leave the filesystem out; most embedders
-/// want [`add_all_to_linker`].
+/// The embedder has to link the rest of WASI with functions that leave the filesystem out. Most
+/// embedders want [`add_all_to_linker`] instead.
 ///
 /// # Errors
-/// If the linker has a `wasi:filesystem@0.3.0` already.
+/// If the linker already defines `wasi:filesystem@0.3.0`.
 pub fn add_to_linker<T: OverlayView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     preopens::add_to_linker::<T, WasiOverlay>(linker, T::overlay)?;
     types::add_to_linker::<T, WasiOverlay>(linker, T::overlay)
 }
 
-/// Links all of WASI 0.3: what `wasmtime_wasi::p3::add_to_linker` links, with the filesystem from
-/// here.
+/// Links all of WASI 0.3: the interfaces of `wasmtime_wasi::p3::add_to_linker`, with this filesystem in
+/// place of wasmtime-wasi's.
 ///
-/// Directories that were preopened in the `WasiCtx` are not seen by the guest: preopen them in
-/// the [`OverlayCtx`](crate::OverlayCtx).
+/// The guest does not see directories that are preopened in the `WasiCtx`: preopen them in the
+/// [`OverlayCtx`](crate::OverlayCtx).
 ///
 /// # Errors
-/// If the linker has one of the interfaces already.
+/// If the linker already defines one of the interfaces.
 pub fn add_all_to_linker<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
 where
     T: WasiView + OverlayView + 'static,

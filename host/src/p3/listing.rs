@@ -1,10 +1,10 @@
-//! A directory as a stream of its entries.
+//! [`EntryProducer`], which feeds the entries of a directory to a stream.
 
 use super::bindings::types::DirectoryEntry;
-use super::outcome::Outcome;
-use crate::blocking::{Blocking, Task};
+use super::completion::Completion;
+use crate::blocking::{Blocking, DetachedTask};
 use crate::convert::guest_code;
-use crate::descriptor::{DirectoryEntryStream, not_utf8};
+use crate::descriptor::{DirectoryEntryStream, log_not_utf8};
 use crate::held_listings::HeldListings;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,46 +12,51 @@ use wasi_overlay_core::{Dir, Errno};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, StreamProducer, StreamResult, VecBuffer};
 
-/// Most entries that are made ready for a guest at a time, whatever it asks for.
-const BATCH: usize = 256;
+/// The most entries that are converted for the guest at a time, however many it asks for.
+const BATCH_ENTRIES: usize = 256;
 
-/// Gives the entries of a directory as they were when the guest asked for the stream. Beside the
-/// engine's own snapshot, which all streams on a directory share while it does not change, one
-/// batch is held.
+/// Produces the entries that the directory had when the guest asked for the stream. In addition to the
+/// engine's snapshot, which all streams on a directory share while it does not change, it holds one batch
+/// of entries.
 pub(super) struct EntryProducer {
     state: State,
-    outcome: Outcome,
+    completion: Completion,
 }
 
 enum State {
     /// The directory is being listed.
-    Listing(Task<Result<DirectoryEntryStream, Errno>>),
+    Listing(DetachedTask<Result<DirectoryEntryStream, Errno>>),
     Listed(DirectoryEntryStream),
     Failed(Errno),
 }
 
 impl EntryProducer {
-    /// Begins to list, for the guest whose listings `held` counts.
-    pub(super) fn new(dir: Dir, held: HeldListings, blocking: Blocking, outcome: Outcome) -> Self {
+    /// Starts to list a directory. `held` counts the listings of the guest.
+    pub(super) fn new(
+        dir: Dir,
+        held: HeldListings,
+        blocking: Blocking,
+        completion: Completion,
+    ) -> Self {
         let list = move || match held.list(&dir) {
             Ok(listing) => Ok(DirectoryEntryStream::new(listing)),
             Err(error) => Err(guest_code(&error)),
         };
-        let state = match blocking.here(&list) {
-            Some(listed) => State::after(listed),
-            None => State::Listing(Task::start(list)),
+        let state = match blocking.try_inline(&list) {
+            Some(listed) => State::from_result(listed),
+            None => State::Listing(DetachedTask::start(list)),
         };
-        Self { state, outcome }
+        Self { state, completion }
     }
 
     fn fail(&mut self, code: Errno) -> StreamResult {
-        self.outcome.end(Err(code));
+        self.completion.send(Err(code));
         StreamResult::Dropped
     }
 }
 
 impl State {
-    fn after(listed: Result<DirectoryEntryStream, Errno>) -> Self {
+    fn from_result(listed: Result<DirectoryEntryStream, Errno>) -> Self {
         listed.map_or_else(Self::Failed, Self::Listed)
     }
 }
@@ -70,13 +75,18 @@ impl<D> StreamProducer<D> for EntryProducer {
         let me = &mut *self;
         if let State::Listing(task) = &mut me.state {
             match task.poll(context) {
-                Poll::Ready(listed) => me.state = State::after(listed.unwrap_or(Err(Errno::Io))),
-                // The list is not lost: the next read gets its beginning.
+                Poll::Ready(listed) => {
+                    me.state = State::from_result(listed.unwrap_or(Err(Errno::Io)))
+                }
+                // The listing is not lost: the next read returns its first entries.
                 Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let room = destination.remaining(store).unwrap_or(BATCH).min(BATCH);
+        let room = destination
+            .remaining(store)
+            .unwrap_or(BATCH_ENTRIES)
+            .min(BATCH_ENTRIES);
         let entries = match &mut me.state {
             State::Listed(entries) => entries,
             State::Failed(code) => {
@@ -93,7 +103,8 @@ impl<D> StreamProducer<D> for EntryProducer {
                     name: name.to_owned(),
                 }),
                 ended => {
-                    me.outcome.end(ended.map(drop).inspect_err(not_utf8));
+                    me.completion
+                        .send(ended.map(drop).inspect_err(log_not_utf8));
                     destination.set_buffer(batch.into());
                     return Poll::Ready(Ok(StreamResult::Dropped));
                 }

@@ -1,30 +1,30 @@
-//! WASI 0.3: `wasi:filesystem` for components whose functions are asynchronous, and whose files and
-//! listings are the component model's own streams.
+//! WASI 0.3: `wasi:filesystem` for components, with asynchronous functions, and with the component model's
+//! own streams for the data of files and the entries of directories.
 //!
-//! [`add_all_to_linker`] links all of WASI 0.3 with this filesystem in it; [`add_to_linker`] links
-//! the filesystem alone, for embedders that put their own world together. Both need
-//! `Config::wasm_component_model_async`. A component that imports WASI 0.2 too gets that from
-//! [`p2::add_all_to_linker_async`](crate::p2::add_all_to_linker_async) in the same linker: both
-//! show the directories of one [`OverlayCtx`](crate::OverlayCtx).
+//! [`add_all_to_linker`] links all of WASI 0.3 with this filesystem; [`add_to_linker`] links the filesystem
+//! alone, for embedders that assemble their own world. Both need `Config::wasm_component_model_async`. For
+//! a component that also imports WASI 0.2, call
+//! [`p2::add_all_to_linker_async`](crate::p2::add_all_to_linker_async) on the same linker: both versions
+//! use the directories of one [`OverlayCtx`](crate::OverlayCtx).
 //!
-//! While a call waits for a disk, the other tasks of the store go on, unless the embedder chose
+//! While a call waits for a disk, the other tasks of the store continue, unless the embedder chose
 //! [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread).
 //!
-//! | file | has |
+//! | file | contents |
 //! |---|---|
-//! | `bindings` | what `bindgen!` makes of the WIT |
+//! | `bindings` | the bindings that `bindgen!` generates from the WIT |
 //! | `linker` | the functions above |
-//! | `host` | the host functions: table, convert, call, convert |
-//! | `streams` | the host functions that give or take a stream |
-//! | `reader`, `writer` | files as streams |
-//! | `listing` | directories as streams |
-//! | `outcome` | the future that says how a stream ended |
+//! | `host` | the host functions |
+//! | `streams` | the host functions that return or take a stream |
+//! | `reader`, `writer` | streams of a file's data |
+//! | `listing` | streams of a directory's entries |
+//! | `completion` | the future that reports how a stream ended |
 
 pub mod bindings;
+mod completion;
 mod host;
 mod linker;
 mod listing;
-mod outcome;
 mod reader;
 mod streams;
 mod writer;

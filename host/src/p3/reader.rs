@@ -1,8 +1,8 @@
-//! A file as a stream to read from.
+//! [`FileProducer`], which feeds a file to a stream that the guest reads.
 
-use super::outcome::Outcome;
-use crate::blocking::{Blocking, Task};
-use crate::data::{STREAM_BYTES, read_some};
+use super::completion::Completion;
+use crate::blocking::{Blocking, DetachedTask};
+use crate::stream_io::{STREAM_BYTES, read_some};
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,39 +10,45 @@ use wasi_overlay_core::{Errno, File};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, StreamProducer, StreamResult, VecBuffer};
 
-/// Reads a file from a position on, as much as the guest asks for and when it asks: nothing is
-/// read ahead, so what a stream gives is never older than the read that it answers.
+/// Reads a file from a position on, only when the guest reads and only as much as it asks for. It never
+/// reads ahead, so the data is never older than the read that returns it.
 ///
-/// Inline it reads straight into the guest's memory. In the pool, which the guest's memory cannot
-/// be lent to, one read of [`STREAM_BYTES`] at most is under way at a time.
+/// Inline, it reads directly into guest memory. The pool cannot borrow guest memory, so it reads into a
+/// buffer, with one read of at most [`STREAM_BYTES`] in progress at a time.
 pub(super) struct FileProducer {
     file: File,
     position: u64,
     blocking: Blocking,
-    /// The read that is under way, with the buffer that it fills.
-    task: Option<Task<Read>>,
-    /// That buffer, at rest.
+    /// The read in progress, which owns the buffer.
+    task: Option<DetachedTask<Read>>,
+    /// The buffer, while no read is in progress.
     buffer: Vec<u8>,
-    outcome: Outcome,
+    completion: Completion,
 }
 
 /// The buffer, and how many bytes were read into it.
 type Read = (Vec<u8>, Result<usize, Errno>);
 
 impl FileProducer {
-    pub(super) fn new(file: File, position: u64, blocking: Blocking, outcome: Outcome) -> Self {
+    pub(super) fn new(
+        file: File,
+        position: u64,
+        blocking: Blocking,
+        completion: Completion,
+    ) -> Self {
         Self {
             file,
             position,
             blocking,
             task: None,
             buffer: Vec::new(),
-            outcome,
+            completion,
         }
     }
 
-    /// Has the pool read at most `room` bytes into the buffer; none if the read was stopped.
-    fn poll_pool(
+    /// Reads at most `room` bytes into the buffer in the pool. Returns `None` if `finish` cancelled the
+    /// read before it started.
+    fn poll_pool_read(
         &mut self,
         context: &mut Context<'_>,
         room: usize,
@@ -55,7 +61,7 @@ impl FileProducer {
             let (file, position) = (self.file.clone(), self.position);
             let mut buffer = mem::take(&mut self.buffer);
             buffer.resize(room.min(STREAM_BYTES), 0);
-            self.task = Some(Task::start(move || {
+            self.task = Some(DetachedTask::start(move || {
                 let read = read_some(&file, &mut buffer, position);
                 (buffer, read)
             }));
@@ -64,9 +70,9 @@ impl FileProducer {
             return Poll::Ready(None);
         };
         if finish {
-            task.stop();
+            task.cancel();
         }
-        // A read that has begun cannot be stopped. The guest waits for it and gets its bytes.
+        // A read that has started cannot be stopped. The guest waits for it and gets its bytes.
         let answer = ready!(task.poll(context));
         self.task = None;
         Poll::Ready(match answer {
@@ -79,10 +85,11 @@ impl FileProducer {
         })
     }
 
-    fn after(&mut self, read: Result<usize, Errno>) -> StreamResult {
+    /// Moves the position, or ends the stream.
+    fn finish_read(&mut self, read: Result<usize, Errno>) -> StreamResult {
         match read {
             Ok(0) => {
-                self.outcome.end(Ok(()));
+                self.completion.send(Ok(()));
                 StreamResult::Dropped
             }
             Ok(read) => {
@@ -90,7 +97,7 @@ impl FileProducer {
                 StreamResult::Completed
             }
             Err(code) => {
-                self.outcome.end(Err(code));
+                self.completion.send(Err(code));
                 StreamResult::Dropped
             }
         }
@@ -99,7 +106,7 @@ impl FileProducer {
 
 impl<D> StreamProducer<D> for FileProducer {
     type Item = u8;
-    /// Not used: bytes go straight to where the guest wants them.
+    /// Not used: bytes go directly into guest memory.
     type Buffer = VecBuffer<u8>;
 
     fn poll_produce<'a>(
@@ -112,20 +119,20 @@ impl<D> StreamProducer<D> for FileProducer {
         let mut destination = destination.as_direct(store, STREAM_BYTES);
         let room = destination.remaining();
         if room.is_empty() && self.task.is_none() {
-            // A guest that asks whether it could read: a file always can be.
+            // The guest asks whether the stream is ready, and a file always is.
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        // What is under way is waited for; what was stopped before it began is not made.
-        let here = match self.task {
+        // Waits for a read in progress; starts none that is cancelled already.
+        let inline = match self.task {
             None if self.blocking == Blocking::Inline || !finish => self
                 .blocking
-                .here(|| read_some(&self.file, room, self.position)),
+                .try_inline(|| read_some(&self.file, room, self.position)),
             _ => None,
         };
-        let read = match here {
+        let read = match inline {
             Some(read) => read,
             None => {
-                let Some(read) = ready!(self.poll_pool(context, room.len(), finish)) else {
+                let Some(read) = ready!(self.poll_pool_read(context, room.len(), finish)) else {
                     return Poll::Ready(Ok(StreamResult::Cancelled));
                 };
                 read.map(|read| {
@@ -138,6 +145,6 @@ impl<D> StreamProducer<D> for FileProducer {
         if let Ok(read) = read {
             destination.mark_written(read);
         }
-        Poll::Ready(Ok(self.after(read)))
+        Poll::Ready(Ok(self.finish_read(read)))
     }
 }

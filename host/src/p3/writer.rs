@@ -1,8 +1,8 @@
-//! A file as what a stream is written to.
+//! [`FileConsumer`], which writes the guest's stream to a file.
 
-use super::outcome::Outcome;
-use crate::blocking::{Blocking, Task};
-use crate::data::{Place, STREAM_BYTES};
+use super::completion::Completion;
+use crate::blocking::{Blocking, DetachedTask};
+use crate::stream_io::{STREAM_BYTES, WritePosition};
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,37 +12,43 @@ use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
 /// Writes a file from a position on, or always at its end.
 ///
-/// A byte is taken from the guest once it is in the file, so the guest waits for the file and
-/// knows at every moment what arrived. Inline it writes straight from the guest's memory. In the
-/// pool one write of [`STREAM_BYTES`] at most is under way at a time.
+/// It takes a byte from the guest only once the byte is in the file, so the guest waits for the file and
+/// always knows how much was written. Inline, it writes directly from guest memory. In the pool, one
+/// write of at most [`STREAM_BYTES`] is in progress at a time.
 pub(super) struct FileConsumer {
     file: File,
-    place: Place,
+    position: WritePosition,
     blocking: Blocking,
-    /// The write that is under way, with the bytes that it writes.
-    task: Option<Task<Written>>,
-    /// The buffer of those bytes, at rest.
+    /// The write in progress, which owns the buffer.
+    task: Option<DetachedTask<Written>>,
+    /// The buffer, while no write is in progress.
     buffer: Vec<u8>,
-    outcome: Outcome,
+    completion: Completion,
 }
 
-/// The bytes, where the next ones go, and how many were written.
-type Written = (Vec<u8>, Place, Result<usize, Errno>);
+/// The buffer, the position after the write, and how many bytes were written.
+type Written = (Vec<u8>, WritePosition, Result<usize, Errno>);
 
 impl FileConsumer {
-    pub(super) fn new(file: File, place: Place, blocking: Blocking, outcome: Outcome) -> Self {
+    pub(super) fn new(
+        file: File,
+        position: WritePosition,
+        blocking: Blocking,
+        completion: Completion,
+    ) -> Self {
         Self {
             file,
-            place,
+            position,
             blocking,
             task: None,
             buffer: Vec::new(),
-            outcome,
+            completion,
         }
     }
 
-    /// Has the pool write some of `bytes`; none if the write was stopped.
-    fn poll_pool(
+    /// Writes some of `bytes` in the pool. Returns `None` if `finish` cancelled the write before it
+    /// started.
+    fn poll_pool_write(
         &mut self,
         context: &mut Context<'_>,
         bytes: &[u8],
@@ -52,27 +58,27 @@ impl FileConsumer {
             if finish {
                 return Poll::Ready(None);
             }
-            let (file, mut place) = (self.file.clone(), self.place);
+            let (file, mut position) = (self.file.clone(), self.position);
             let mut buffer = mem::take(&mut self.buffer);
             buffer.clear();
             buffer.extend_from_slice(&bytes[..bytes.len().min(STREAM_BYTES)]);
-            self.task = Some(Task::start(move || {
-                let written = place.write_some(&file, &buffer);
-                (buffer, place, written)
+            self.task = Some(DetachedTask::start(move || {
+                let written = position.write_some(&file, &buffer);
+                (buffer, position, written)
             }));
         }
         let Some(task) = &mut self.task else {
             return Poll::Ready(None);
         };
         if finish {
-            task.stop();
+            task.cancel();
         }
-        // A write that has begun is made. The guest waits for it and is told of its bytes.
+        // A write that has started cannot be stopped. The guest waits for it and learns how much it wrote.
         let answer = ready!(task.poll(context));
         self.task = None;
         Poll::Ready(match answer {
-            Some((buffer, place, written)) => {
-                (self.buffer, self.place) = (buffer, place);
+            Some((buffer, position, written)) => {
+                (self.buffer, self.position) = (buffer, position);
                 Some(written)
             }
             None if finish => None,
@@ -95,19 +101,19 @@ impl<D> StreamConsumer<D> for FileConsumer {
         let mut source = source.as_direct(store);
         let bytes = source.remaining();
         if bytes.is_empty() && me.task.is_none() {
-            // A guest that asks whether it could write: to a file it always can.
+            // The guest asks whether the stream is ready, and a file always is.
             return Poll::Ready(Ok(StreamResult::Completed));
         }
         // As in `FileProducer`.
-        let here = match me.task {
-            None if me.blocking == Blocking::Inline || !finish => {
-                me.blocking.here(|| me.place.write_some(&me.file, bytes))
-            }
+        let inline = match me.task {
+            None if me.blocking == Blocking::Inline || !finish => me
+                .blocking
+                .try_inline(|| me.position.write_some(&me.file, bytes)),
             _ => None,
         };
-        let written = match here {
+        let written = match inline {
             Some(written) => written,
-            None => match ready!(me.poll_pool(context, bytes, finish)) {
+            None => match ready!(me.poll_pool_write(context, bytes, finish)) {
                 Some(written) => written,
                 None => return Poll::Ready(Ok(StreamResult::Cancelled)),
             },
@@ -118,7 +124,7 @@ impl<D> StreamConsumer<D> for FileConsumer {
                 StreamResult::Completed
             }
             Err(code) => {
-                me.outcome.end(Err(code));
+                me.completion.send(Err(code));
                 StreamResult::Dropped
             }
         }))

@@ -1,9 +1,8 @@
-//! A real program that nobody here wrote: CPython 3.12, on its standard library in one lower
-//! layer, an application in a second, and a patch of both in a third.
+//! Tests with a third-party program: CPython 3.12, with its standard library in one lower layer, an
+//! application in a second, and a patch of both in a third.
 //!
-//! What it prints on an overlay has to be what it prints on a plain directory with wasmtime-wasi;
-//! what it leaves has to be the same tree; and the layers have to be, byte for byte, what they
-//! were. `scripts/fetch-cpython.sh` gets the program.
+//! On an overlay it has to print what it prints on a plain directory with wasmtime-wasi, and to leave the
+//! same tree; the layers must not change by a single byte. `scripts/fetch-cpython.sh` downloads the program.
 
 use crate::composed::Setup;
 use crate::program::{Files, Outcome, Preopen, Program};
@@ -21,10 +20,10 @@ use wasi_overlay::{FsPerms, Lower, Overlay, OverlayCtx};
 const MAIN: &str = include_str!("python/main.py");
 const UNPACK: &str = include_str!("python/unpack.py");
 
-/// Where the standard library is shown to the guest.
+/// The guest path of the standard library.
 const LIBRARY: &str = "py/lib/python3.12";
 
-/// The program, its layers, and what it does on a plain directory: what it says and leaves.
+/// The program, its layers, and its output and tree on a plain directory.
 struct Prepared {
     python: Program,
     layers: Layers,
@@ -50,7 +49,7 @@ static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
 });
 
 #[test]
-fn python_sees_and_leaves_on_layers_what_it_does_on_a_plain_directory() {
+fn python_on_layers_prints_and_leaves_the_same_as_on_a_plain_directory() {
     for upper in [Upper::Directory, Upper::Memory] {
         PREPARED
             .check_on(&upper)
@@ -58,15 +57,15 @@ fn python_sees_and_leaves_on_layers_what_it_does_on_a_plain_directory() {
     }
 }
 
-/// Behind the adapter, and the overlay in the program.
+/// The program is composed with the adapter and the overlay.
 #[test]
-fn python_composed_sees_and_leaves_what_it_does_on_a_plain_directory() {
+fn composed_python_prints_and_leaves_the_same_as_on_a_plain_directory() {
     PREPARED
         .check_composed()
         .unwrap_or_else(|error| panic!("{error:#}"));
 }
 
-/// Where changes go.
+/// The kind of upper.
 #[derive(Debug, PartialEq)]
 enum Upper {
     Directory,
@@ -115,7 +114,7 @@ impl Prepared {
         self.compare(&outcome, Some(upper.path()))
     }
 
-    /// Compares with the plain directory what was said, and what is left where that is on disk.
+    /// Compares the output with that on the plain directory, and also the tree if it is on disk.
     fn compare(&self, outcome: &Outcome, upper: Option<&Path>) -> Result<()> {
         let (expected, found) = (&self.expected.stdout, &outcome.stdout);
         for (line, (expected, found)) in expected.lines().zip(found.lines()).enumerate() {
@@ -143,7 +142,7 @@ impl Prepared {
     }
 }
 
-/// Runs the script that does what programs do.
+/// Runs `python/main.py`, which exercises the filesystem as typical programs do.
 fn run(python: &Program, files: Files<'_>) -> Result<Outcome> {
     let outcome = python.run(files, &["python", "/main.py"], &[("PYTHONHOME", "/py")])?;
     ensure!(
@@ -167,7 +166,7 @@ fn module() -> Result<Vec<u8>> {
     Ok(fs::read(path)?)
 }
 
-/// Where the fetch script puts things.
+/// The folder that the fetch script downloads to.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/cpython")
 }
@@ -194,7 +193,7 @@ impl Layers {
     }
 }
 
-/// Lets the program unpack the library that is baked into it, and make a database.
+/// Has the program unpack its embedded library, and make a database.
 fn unpack(python: &Program) -> Result<(Tree, Vec<u8>)> {
     let folder = TempDir::new()?;
     fs::write(folder.path().join("unpack.py"), UNPACK)?;
@@ -217,7 +216,7 @@ fn unpack(python: &Program) -> Result<(Tree, Vec<u8>)> {
     Ok((library, database))
 }
 
-/// An application that stands on the library.
+/// The layer with an application that uses the library.
 fn application(database: Vec<u8>) -> Tree {
     let mut tree = Tree::new();
     for (path, text) in [
@@ -250,7 +249,7 @@ fn application(database: Vec<u8>) -> Tree {
     tree
 }
 
-/// A patch of both: files replaced and removed, a directory replaced as a whole.
+/// The layer with a patch of both: files replaced and removed, and a directory replaced as a whole.
 fn patch() -> Tree {
     let mut tree = Tree::new();
     for (path, text) in [
@@ -271,7 +270,7 @@ fn patch() -> Tree {
     tree
 }
 
-/// Puts a file in a layer, with the directories that lead there.
+/// Puts a file in a layer, with its parent directories.
 fn put(tree: &mut Tree, path: &str, data: &[u8]) {
     for (at, _) in path.match_indices('/') {
         tree.insert(path[..at].to_owned(), Node::Dir);
@@ -279,7 +278,8 @@ fn put(tree: &mut Tree, path: &str, data: &[u8]) {
     tree.insert(path.to_owned(), Node::File(data.to_owned()));
 }
 
-/// Writes a tree in which every file is of one time: byte code records that of its source.
+/// Writes a tree with the same modification time for every file, because byte code records that of its
+/// source.
 fn write(tree: &Tree, root: &Path) -> Result<()> {
     scan::write(tree, root)?;
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);

@@ -1,6 +1,6 @@
-//! Where a guest may see something else than on a plain directory with wasmtime-wasi: read from
-//! `guest-tests/expectations.toml`, which says how and why. A line that is listed and does not
-//! differ is a failure too.
+//! The known deviations of guests' transcripts from those on a plain directory with wasmtime-wasi, with
+//! their reasons, as `guest-tests/expectations.toml` lists them. A listed line that does not differ is a
+//! failure too.
 
 use crate::{composed, stacks};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -8,38 +8,38 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use toml::{Table, Value};
 
-/// A filesystem that guests are run on.
-pub(crate) trait Place: Copy + std::fmt::Debug {
-    /// Whether a name is that of this one, or of a group that it is in.
+/// A filesystem on which guests run.
+pub(crate) trait TestStack: Copy + std::fmt::Debug {
+    /// Whether `name` is the name of this stack or of a group that contains it.
     fn is_one_of(self, name: &str) -> bool;
 }
 
-/// How the transcript differs.
+/// How a transcript differs.
 enum What {
-    /// These lines, in this order: a line above, the line as wasmtime-wasi has it, and as we have.
+    /// These lines, in this order: a line above, wasmtime-wasi's line, and ours.
     Lines(Vec<[String; 3]>),
-    /// These words, wherever they stand: as wasmtime-wasi has them, and as we have.
+    /// These words, anywhere: wasmtime-wasi's, and ours.
     Words(Vec<[String; 2]>),
-    /// So much that the whole transcript stands in a file.
+    /// The whole transcript is replaced by a file.
     Whole(String),
 }
 
-/// One known difference.
+/// One known deviation.
 pub(crate) struct Deviation {
     pub(crate) guest: String,
-    /// On which stacks.
+    /// The stacks or groups that deviate.
     on: Vec<String>,
     what: What,
-    /// Whether the tree that is left is another one too.
+    /// Whether the tree on disk differs too.
     tree_differs: bool,
 }
 
-/// All of them.
+/// All known deviations.
 static DEVIATIONS: LazyLock<Vec<Deviation>> =
     LazyLock::new(|| load().expect("guest-tests/expectations.toml is valid"));
 
-/// What a guest has to say on a stack, given what it says on a plain directory.
-pub(crate) fn expected(guest: &str, stack: impl Place, plain: &str) -> Result<String> {
+/// The expected transcript of a guest on a stack, given its transcript on a plain directory.
+pub(crate) fn expected(guest: &str, stack: impl TestStack, plain: &str) -> Result<String> {
     let mut text = plain.to_owned();
     for deviation in DEVIATIONS.iter() {
         if deviation.guest == guest && deviation.on.iter().any(|on| stack.is_one_of(on)) {
@@ -49,8 +49,8 @@ pub(crate) fn expected(guest: &str, stack: impl Place, plain: &str) -> Result<St
     Ok(text)
 }
 
-/// Whether a guest leaves another tree on a stack than on a plain directory.
-pub(crate) fn tree_differs(guest: &str, stack: impl Place) -> bool {
+/// Whether the tree that a guest leaves on a stack differs from the one on a plain directory.
+pub(crate) fn tree_differs(guest: &str, stack: impl TestStack) -> bool {
     let here = |it: &&Deviation| it.guest == guest && it.on.iter().any(|on| stack.is_one_of(on));
     DEVIATIONS
         .iter()
@@ -58,7 +58,7 @@ pub(crate) fn tree_differs(guest: &str, stack: impl Place) -> bool {
         .any(|deviation| deviation.tree_differs)
 }
 
-/// The guests that are listed.
+/// The guests with deviations.
 pub(crate) fn guests() -> impl Iterator<Item = &'static str> {
     DEVIATIONS.iter().map(|deviation| deviation.guest.as_str())
 }
@@ -89,10 +89,10 @@ impl What {
     }
 }
 
-/// Where a line stands, from a place on.
+/// Finds a line, starting at index `from`.
 fn find(lines: &[&str], from: usize, line: &str) -> Result<usize> {
     let at = lines[from..].iter().position(|other| *other == line);
-    Ok(from + at.with_context(|| format!("no line says {line:?} any more"))?)
+    Ok(from + at.with_context(|| format!("no line equals {line:?}"))?)
 }
 
 fn folder() -> PathBuf {
@@ -129,12 +129,12 @@ fn one(value: &Value) -> Result<Deviation> {
         (Some(lines), None, None) => What::Lines(groups(lines)?),
         (None, Some(words), None) => What::Words(groups(words)?),
         (None, None, Some(path)) => What::Whole(std::fs::read_to_string(folder().join(path))?),
-        _ => bail!("{guest}: one of `lines`, `words` and `whole`"),
+        _ => bail!("{guest}: give one of `lines`, `words` and `whole`"),
     };
     let tree_differs = match text("tree") {
         None => false,
         Some("differs") => true,
-        Some(other) => bail!("{guest}: a tree {other:?}, not \"differs\""),
+        Some(other) => bail!("{guest}: tree is {other:?}; write \"differs\" or leave it out"),
     };
     Ok(Deviation {
         guest,

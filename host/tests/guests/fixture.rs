@@ -1,14 +1,14 @@
-//! The tree that every guest works in, and the ways in which it is spread over layers.
+//! The fixture: the tree that every guest uses, and its layers.
 //!
-//! Guests do not know which layer a file is in: a guest that passes on one spread and fails on
-//! another has found a difference between an overlay and a directory.
+//! Guests do not know which layer a file is in. A guest that passes with one spread and fails with another
+//! has found a difference between an overlay and a directory.
 
 use crate::scan::{self, Node, Tree};
 use anyhow::Result;
 use std::fs;
 use std::path::Path;
 
-/// The merged tree, by hand but for the many and the long.
+/// The merged tree, handwritten except for the numerous and the long names.
 pub(crate) fn tree() -> Tree {
     let mut tree = Tree::new();
     for dir in [
@@ -58,7 +58,7 @@ pub(crate) fn tree() -> Tree {
     for (name, target) in links {
         tree.insert(format!("links/{name}"), Node::Link(target.to_owned()));
     }
-    // More than four steps of a copy by 64 KiB, and no two of them equal.
+    // A copy in steps of 64 KiB takes more than four steps, no two of them with equal data.
     let big = (0..300_000_u32).map(|at| (at ^ (at >> 8) ^ (at >> 16)).to_le_bytes()[0]);
     tree.insert("big.bin".to_owned(), Node::File(big.collect()));
     for number in 0..300 {
@@ -72,19 +72,19 @@ pub(crate) fn tree() -> Tree {
     tree
 }
 
-/// Two names of one file, in whichever layer they are.
+/// Two names of one file.
 const HARD: [&str; 2] = ["hard/first", "hard/second"];
 
-/// The tree over three layers, the bottom one first, with everything that a layer above can do to
-/// one below: replace a file, hide a name, hide a directory's old content, put a directory where
-/// a file was and a file where a directory was.
+/// The tree spread over three layers, the bottom one first, in all the ways in which a layer can change
+/// those below: it replaces a file, hides a name, hides the old content of a directory, and puts a directory
+/// in place of a file and a file in place of a directory.
 pub(crate) fn spread() -> [Tree; 3] {
     let mut layers = [Tree::new(), Tree::new(), Tree::new()];
     for (index, (path, node)) in tree().into_iter().enumerate() {
         let home = home(&path, index);
         let is_file = matches!(node, Node::File(_));
         put(&mut layers[home], &path, node);
-        // A file that a layer above replaced.
+        // A stale version of a file that a layer above replaces.
         let hidden_anyway = path.starts_with("links/") || path.starts_with("a/b/");
         if home > 0 && index % 2 == 0 && is_file && !hidden_anyway {
             put(&mut layers[home - 1], &path, Node::File(b"stale".to_vec()));
@@ -92,50 +92,50 @@ pub(crate) fn spread() -> [Tree; 3] {
     }
     let [bottom, middle, top] = &mut layers;
     let stale = || Node::File(b"stale\n".to_vec());
-    // Names that were removed.
+    // Removed names.
     put(bottom, "gone-file", stale());
-    put(middle, ".wh.gone-file", mark());
+    put(middle, ".wh.gone-file", whiteout());
     put(bottom, "gone-dir/old", stale());
     put(bottom, "gone-dir/more/old", stale());
-    put(middle, ".wh.gone-dir", mark());
+    put(middle, ".wh.gone-dir", whiteout());
     put(middle, "dir/gone", stale());
-    put(top, "dir/.wh.gone", mark());
+    put(top, "dir/.wh.gone", whiteout());
     put(bottom, "many/f0300", stale());
-    put(middle, "many/.wh.f0300", mark());
-    // Removed twice, and a removal of nothing.
+    put(middle, "many/.wh.f0300", whiteout());
+    // A name with two whiteouts, and a whiteout of a name that no layer has.
     put(bottom, "dir/sub/old", stale());
-    put(middle, "dir/sub/.wh.old", mark());
-    put(top, "dir/sub/.wh.old", mark());
-    put(top, "dir/sub/.wh.never", mark());
-    // Directories whose old content is hidden: by a mark inside, and by having been removed.
+    put(middle, "dir/sub/.wh.old", whiteout());
+    put(top, "dir/sub/.wh.old", whiteout());
+    put(top, "dir/sub/.wh.never", whiteout());
+    // Directories whose old content is hidden by an opaque marker.
     put(bottom, "a/b/stale", stale());
     put(bottom, "a/b/c/stale", stale());
-    put(middle, "a/b/.wh..wh..opq", mark());
+    put(middle, "a/b/.wh..wh..opq", whiteout());
     put(middle, "emptydir/old", stale());
-    put(top, "emptydir/.wh..wh..opq", mark());
-    // A directory where a file was, and a file where a directory was.
+    put(top, "emptydir/.wh..wh..opq", whiteout());
+    // A directory in place of a file, and a file in place of a directory.
     put(bottom, "links", stale());
     put(bottom, "empty/old", stale());
     layers
 }
 
-/// Which layer a path of the tree is in.
+/// The layer that has a path of the tree.
 fn home(path: &str, index: usize) -> usize {
     match path {
-        // Hidden in the bottom layer.
+        // The bottom layer has stale content there.
         "links" | "a/b" | "empty" => 1,
         _ if path.starts_with("links/") || path.starts_with("a/b/") => 1 + index % 2,
-        // A file with two names has both in one layer.
+        // The two names of one file have to be in one layer.
         _ if path.starts_with("hard") => 0,
         _ => index % 3,
     }
 }
 
-fn mark() -> Node {
+fn whiteout() -> Node {
     Node::File(Vec::new())
 }
 
-/// Puts a node in a layer, with the directories that lead there.
+/// Puts a node in a layer, with its parent directories.
 fn put(layer: &mut Tree, path: &str, node: Node) {
     for (at, _) in path.match_indices('/') {
         layer.insert(path[..at].to_owned(), Node::Dir);
@@ -143,7 +143,7 @@ fn put(layer: &mut Tree, path: &str, node: Node) {
     layer.insert(path.to_owned(), node);
 }
 
-/// Writes a tree into a directory of the host, with the two names as two names of one file.
+/// Writes a tree into a host directory, with `HARD` as hard links to one file.
 pub(crate) fn write(tree: &Tree, root: &Path) -> Result<()> {
     scan::write(tree, root)?;
     if HARD.iter().all(|path| tree.contains_key(*path)) {

@@ -1,12 +1,12 @@
-//! A stream of 0.3 that does not fit: the guest checks that what was accepted is what is in the
-//! file, and that the room can be used again.
+//! Test of a 0.3 stream into a full upper: the guest checks that the file holds the accepted bytes, and that
+//! freed space can be used again.
 
 use crate::program::{Files, Program};
 use wasi_overlay::{FsPerms, Lower, MemoryLayer, Overlay, OverlayCtx};
 use wasi_overlay_guest_artifacts::P3_FULL;
 
 #[test]
-fn a_full_upper_ends_a_stream_where_it_is_full() {
+fn full_upper_ends_a_stream_at_the_byte_that_does_not_fit() {
     let program = Program::load(P3_FULL.path()).expect("a guest that was built can be compiled");
     for allow_blocking in [true, false] {
         let below = MemoryLayer::build().file("hello.txt", b"hello\n");

@@ -1,4 +1,4 @@
-//! A tree in layers on disk, in each of the ways in which it can lie there.
+//! A tree on disk, spread over lower layers and an upper in several ways.
 
 use super::fixture;
 use crate::scan::{self, Node, Tree};
@@ -10,35 +10,35 @@ use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 use wasi_overlay::{Limits, Lower, LowerStack};
 
-/// How a tree lies in layers.
+/// How a tree is spread over layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spread {
-    /// All of it in one lower layer.
+    /// One lower layer has the whole tree.
     OneLower,
-    /// In three lower layers.
+    /// Three lower layers have it.
     Three,
-    /// In two lower layers, and an upper that is not new.
+    /// Two lower layers and an upper have it.
     UpperWithPart,
-    /// In the upper.
+    /// The upper has the whole tree.
     UpperAlone,
 }
 
-/// A tree, and its layers, written once: no guest can change them, which each run checks.
+/// A tree and its layers, written to disk once: no guest can change them, which each run checks.
 pub(crate) struct Layers {
     pub(crate) tree: Tree,
     whole: Lowers,
     spread: Lowers,
-    /// One stack for all the overlays on it, which run at the same time.
+    /// A lower stack that all overlays on it share, concurrently.
     shared: LazyLock<Arc<LowerStack>, Box<dyn FnOnce() -> Arc<LowerStack> + Send>>,
 }
 
-/// The layers of the tree that every guest works in.
+/// The layers of the fixture, the tree that every guest uses.
 pub(crate) static FIXTURE: LazyLock<Layers> = LazyLock::new(|| {
     Layers::new(fixture::tree(), fixture::spread()).expect("the layers can be written")
 });
 
 impl Layers {
-    /// Writes the layers of a tree; `spread` has the bottom one first.
+    /// Writes the layers of a tree to disk; `spread` has the bottom layer first.
     pub(crate) fn new(tree: Tree, spread: [Tree; 3]) -> Result<Self> {
         let whole = Lowers::new(vec![tree.clone()])?;
         let spread = Lowers::new(spread.into())?;
@@ -62,23 +62,23 @@ impl Layers {
         Ok(folder)
     }
 
-    /// The three lower layers, as a stack that all share.
+    /// The three lower layers, as a stack that all overlays share.
     pub(crate) fn shared(&self) -> Arc<LowerStack> {
         self.shared.clone()
     }
 
-    /// Where the lower layers are, the bottom one first.
+    /// The paths of the lower layers, the bottom one first.
     pub(crate) fn paths(&self, how: Spread) -> impl Iterator<Item = PathBuf> {
         let (lowers, count) = self.lowers(how);
         lowers.paths().take(count)
     }
 
-    /// The lower layers, opened anew.
+    /// Opens the lower layers.
     pub(crate) fn open(&self, how: Spread) -> Result<Vec<Lower>> {
         open(self.paths(how))
     }
 
-    /// Makes the folder that takes changes, with the part of the tree that it has from the start.
+    /// Makes the folder of the upper, with its part of the tree.
     pub(crate) fn upper(&self, how: Spread) -> Result<TempDir> {
         match how {
             Spread::UpperAlone => self.plain(),
@@ -91,17 +91,18 @@ impl Layers {
         }
     }
 
-    /// The tree that is on disk when all is over: as others would merge it, without a line of our
-    /// code. The lower layers have to be as they were, and the upper at rest.
-    pub(crate) fn left(&self, how: Spread, upper: &Path) -> Result<Tree> {
+    /// Checks the layers after the overlay was closed, and returns their merged tree, as other tools would
+    /// merge it and without the engine. The lower layers must not have changed, and the upper must hold no
+    /// leftovers of interrupted changes.
+    pub(crate) fn check_and_merge(&self, how: Spread, upper: &Path) -> Result<Tree> {
         let upper = scan::scan(upper)?;
-        check_steady(&upper)?;
+        check_no_leftovers(&upper)?;
         self.check_unchanged(how)?;
         let (lowers, count) = self.lowers(how);
         Ok(scan::merge(lowers.trees.iter().take(count).chain([&upper])))
     }
 
-    /// Checks that the lower layers are as they were.
+    /// Checks that the lower layers did not change.
     pub(crate) fn check_unchanged(&self, how: Spread) -> Result<()> {
         let (lowers, count) = self.lowers(how);
         for (index, (path, tree)) in lowers.paths().zip(&lowers.trees).take(count).enumerate() {
@@ -112,7 +113,7 @@ impl Layers {
         Ok(())
     }
 
-    /// What is in the layers, for a message.
+    /// A description of the layers, for a message.
     pub(crate) fn describe(&self) -> String {
         let mut text = String::new();
         for (index, tree) in self.spread.trees.iter().enumerate() {
@@ -123,7 +124,7 @@ impl Layers {
         text
     }
 
-    /// Which layers are below the upper, and how many of them.
+    /// The lower layers, and how many of them are used.
     fn lowers(&self, how: Spread) -> (&Lowers, usize) {
         match how {
             Spread::OneLower => (&self.whole, 1),
@@ -162,14 +163,18 @@ fn open(paths: impl IntoIterator<Item = PathBuf>) -> Result<Vec<Lower>> {
     paths.into_iter().enumerate().map(open).collect()
 }
 
-/// Checks that an upper at rest has only marks that every reader of OCI layers takes alike.
-fn check_steady(upper: &Tree) -> Result<()> {
+/// Checks that the whiteouts of a closed upper are ones that every reader of OCI layers understands alike,
+/// and that nothing else is left over.
+fn check_no_leftovers(upper: &Tree) -> Result<()> {
     for (path, node) in upper {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(hidden) = name.strip_prefix(".wh.") else {
             continue;
         };
-        ensure!(*node == Node::File(Vec::new()), "{path} is no empty file");
+        ensure!(
+            *node == Node::File(Vec::new()),
+            "{path} is not an empty file"
+        );
         if hidden == ".wh..opq" {
             continue;
         }
@@ -184,7 +189,7 @@ fn check_steady(upper: &Tree) -> Result<()> {
         };
         ensure!(
             !upper.contains_key(&sibling),
-            "both {path} and {sibling} are there"
+            "both {path} and {sibling} exist"
         );
     }
     Ok(())

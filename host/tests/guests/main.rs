@@ -1,13 +1,14 @@
-//! Every guest program, on a plain directory with wasmtime-wasi and on our filesystems.
+//! Tests that run every guest program on a plain directory with wasmtime-wasi and on our filesystems.
 //!
-//! A guest prints what it saw. The plain directory says what it should see: on every stack the
-//! transcript has to be the same, line by line, but for the deviations that are listed with their
-//! reasons in `guest-tests/expectations.toml`. What is left on disk afterwards has to be the same too, merged by a few lines of this
-//! test and not by the engine; and the lower layers have to be as they were.
+//! A guest prints a transcript of its calls. The transcript on the plain directory is the expected one: on
+//! every stack, the guest has to print the same lines, except for the deviations that
+//! `guest-tests/expectations.toml` lists with their reasons. The tree on disk afterwards has to be the same
+//! too, as merged by a few lines of this test and not by the engine, and the lower layers must not have
+//! changed.
 //!
-//! `foreach_p1!`, `foreach_p2!` and `foreach_p3!` make a test of each guest, so that there is none that nobody
-//! runs. `GUEST_STACK=Spread cargo test … p1_rename_dir -- --show-output` runs it on one stack and
-//! shows what it says there, `GUEST_STACK=Stock` what it says on a plain directory.
+//! `foreach_p1!`, `foreach_p2!` and `foreach_p3!` generate a test for each guest, so that none is left out.
+//! `GUEST_STACK=Spread cargo test … p1_rename_dir -- --show-output` runs one on one stack and shows its
+//! transcript; `GUEST_STACK=Stock` shows the transcript on a plain directory.
 
 mod composed;
 mod cpython;
@@ -23,7 +24,7 @@ mod stacks;
 mod versions;
 
 use anyhow::{Context as _, Result, ensure};
-use deviations::Place;
+use deviations::TestStack;
 use layers::FIXTURE;
 use program::{Files, Outcome, Program};
 use scan::Tree;
@@ -43,7 +44,7 @@ wasi_overlay_guest_artifacts::foreach_p1!(test_guest);
 wasi_overlay_guest_artifacts::foreach_p2!(test_guest);
 wasi_overlay_guest_artifacts::foreach_p3!(test_guest);
 
-/// Guests that change nothing, or that say what happens to those that try.
+/// Guests that change nothing, or that test how changes of a read-only filesystem fail.
 const READERS: [&str; 5] = [
     "p1_read_lower",
     "p1_readdir",
@@ -59,15 +60,15 @@ fn the_spread_layers_merge_to_the_tree() {
 }
 
 #[test]
-fn every_deviation_is_of_a_guest_that_there_is() {
+fn every_deviation_names_an_existing_guest() {
     for guest in deviations::guests() {
         let path = format!("../guest-tests/{}/src/bin/{guest}.rs", &guest[..2]);
         assert!(std::path::Path::new(&path).exists(), "{path}");
     }
 }
 
-/// Runs a guest on every filesystem. Failures are collected: that one stack alone fails, or all
-/// do, says where to look.
+/// Runs a guest on every filesystem, and collects the failures: whether one stack or all of them fail is a
+/// hint to the cause.
 fn check(guest: &Guest) {
     let program = Program::load(guest.path()).expect("a guest that was built can be compiled");
     let (expected, tree) = oracle(guest, &program).expect("the guest runs on a plain directory");
@@ -78,24 +79,24 @@ fn check(guest: &Guest) {
     let read_only = stacks::READ_ONLY.into_iter().filter(|_| reads);
     let mut failures = Failures::default();
     for stack in stacks::WRITABLE.into_iter().chain(read_only) {
-        if is_asked_for(stack) {
+        if is_selected(stack) {
             failures.add(stack, check_on(guest, &program, stack, &expected, &tree));
         }
     }
     failures.assert_none(guest.name);
 }
 
-/// Whether a stack is among those that guests are to be run on.
-fn is_asked_for(stack: impl Place) -> bool {
+/// Whether `GUEST_STACK` selects a stack. Without it, all stacks are selected.
+fn is_selected(stack: impl TestStack) -> bool {
     std::env::var("GUEST_STACK").map_or(true, |only| stack.is_one_of(&only))
 }
 
-/// By what went wrong: stacks that fail alike have one cause.
+/// The failures of a guest, with the stacks grouped by message: equal failures have one cause.
 #[derive(Default)]
 struct Failures(Vec<(String, Vec<String>)>);
 
 impl Failures {
-    fn add(&mut self, stack: impl Place, result: Result<()>) {
+    fn add(&mut self, stack: impl TestStack, result: Result<()>) {
         let Err(error) = result else {
             return;
         };
@@ -116,7 +117,7 @@ impl Failures {
     }
 }
 
-/// What the guest says and leaves behind on a plain directory.
+/// Runs the guest on a plain directory; returns its outcome and the tree afterwards.
 fn oracle(guest: &Guest, program: &Program) -> Result<(Outcome, Tree)> {
     let folder = FIXTURE.plain()?;
     let outcome = program.run(
@@ -129,7 +130,7 @@ fn oracle(guest: &Guest, program: &Program) -> Result<(Outcome, Tree)> {
     Ok((outcome, scan::scan(folder.path())?))
 }
 
-/// Guests that do what a host may answer with a trap.
+/// Guests that make calls which a host may answer with a trap.
 const MAY_TRAP: [&str; 2] = ["p1_evil_flags", "p1_evil_memory"];
 
 fn check_on(
@@ -139,19 +140,24 @@ fn check_on(
     expected: &Outcome,
     tree: &Tree,
 ) -> Result<()> {
-    let mounted = stack.mount(&FIXTURE).context("it cannot be mounted")?;
+    let mounted = stack.mount(&FIXTURE).context("cannot mount the stack")?;
     let outcome = program.run(mounted.files(), &[guest.name], &[])?;
     let after = mounted.end();
     verify(guest, stack, expected, &outcome)?;
     let after = after?.filter(|_| !deviations::tree_differs(guest.name, stack));
     if let Some(difference) = after.and_then(|after| scan::difference(tree, &after)) {
-        anyhow::bail!("what is left is another tree:\n{difference}");
+        anyhow::bail!("the tree on disk differs:\n{difference}");
     }
     Ok(())
 }
 
-/// Compares how a guest ended and what it said, given what may differ.
-fn verify(guest: &Guest, stack: impl Place, expected: &Outcome, outcome: &Outcome) -> Result<()> {
+/// Compares the outcome of a guest with the expected one, except for the listed deviations.
+fn verify(
+    guest: &Guest,
+    stack: impl TestStack,
+    expected: &Outcome,
+    outcome: &Outcome,
+) -> Result<()> {
     ensure!(
         outcome.failure.is_some() == expected.failure.is_some(),
         "{}",
@@ -164,7 +170,7 @@ fn verify(guest: &Guest, stack: impl Place, expected: &Outcome, outcome: &Outcom
 }
 
 fn report(outcome: &Outcome) -> String {
-    let failure = outcome.failure.as_deref().unwrap_or("it ended well");
+    let failure = outcome.failure.as_deref().unwrap_or("it succeeded");
     let last: Vec<_> = outcome.stdout.lines().rev().take(5).collect();
     let last: Vec<_> = last.into_iter().rev().collect();
     format!(
@@ -174,8 +180,8 @@ fn report(outcome: &Outcome) -> String {
     )
 }
 
-/// Compares two transcripts, given what may differ.
-fn compare(guest: &Guest, stack: impl Place, expected: &str, found: &str) -> Result<()> {
+/// Compares two transcripts, except for the listed deviations.
+fn compare(guest: &Guest, stack: impl TestStack, expected: &str, found: &str) -> Result<()> {
     let text = deviations::expected(guest.name, stack, expected)?;
     let (expected, found): (Vec<_>, Vec<_>) = (text.lines().collect(), found.lines().collect());
     let mut differences = Vec::new();

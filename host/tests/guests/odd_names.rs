@@ -1,7 +1,7 @@
-//! Directories with names that are no UTF-8, which WASI has no way to say. A guest is given all
-//! others, and is told that some are missing. wasmtime-wasi stops in 0.1 before the first name and in
-//! 0.3 at the first that is odd; in 0.2 it goes on, but a C library does not. Here it used to be at
-//! the odd name in every version, so what a guest saw hung on how the others are sorted.
+//! Tests with directories that hold names which are not UTF-8, and which WASI cannot express. A guest gets
+//! all other names, then an error. wasmtime-wasi fails before the first name in 0.1, and at the first odd
+//! name in 0.3; in 0.2 it continues after the error, but a C library does not. Our listings used to fail at
+//! the odd name in every version, so it depended on the order of names which ones a guest saw.
 
 use crate::program::{Files, Program};
 use cap_std::ambient_authority;
@@ -13,7 +13,7 @@ use wasi_overlay::{FsPerms, Lower, Overlay, OverlayCtx};
 use wasi_overlay_guest_artifacts::{Guest, P1_ODD_NAMES, P2_ODD_NAMES, P3_ODD_NAMES};
 
 const ODD: [&[u8]; 3] = [b"\xff", b"caf\xe9.txt", b"m\xc3"];
-/// More than a stream of 0.3 or a buffer of a C library takes at once.
+/// More names than a stream of 0.3 or a buffer of a C library takes at once.
 const OTHERS: usize = 700;
 
 fn names() -> Vec<String> {
@@ -70,18 +70,18 @@ fn check(guest: &Guest, failures: &str) {
 }
 
 #[test]
-fn names_that_are_no_utf8_hide_no_others_in_0_1() {
+fn names_that_are_not_utf8_hide_no_others_in_0_1() {
     check(&P1_ODD_NAMES, "failures: [\"ILSEQ\"]");
 }
 
 #[test]
-fn names_that_are_no_utf8_hide_no_others_in_0_2() {
+fn names_that_are_not_utf8_hide_no_others_in_0_2() {
     let odd = "\"illegal-byte-sequence\"";
     let failures = format!("failures: [{odd}, {odd}, {odd}]\nnames after a failure: []");
     check(&P2_ODD_NAMES, &failures);
 }
 
 #[test]
-fn names_that_are_no_utf8_hide_no_others_in_0_3() {
+fn names_that_are_not_utf8_hide_no_others_in_0_3() {
     check(&P3_ODD_NAMES, "ended: illegal-byte-sequence");
 }

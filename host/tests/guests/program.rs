@@ -1,4 +1,4 @@
-//! Runs a program on a filesystem and keeps what it said.
+//! Runs a compiled program on a filesystem, and captures its output.
 
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::p3::bindings::Command;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// More than any program here prints; a bound, so that one that prints forever fails.
+/// A bound on the output, more than any program here prints, so that an endless one fails.
 const OUTPUT_BYTES: usize = 16 << 20;
 
-/// Deep enough a stack for CPython, and machine code kept from run to run: CPython takes half a
-/// minute to compile.
+/// The engine, with a stack that is deep enough for CPython, and with a cache of machine code, because
+/// CPython takes half a minute to compile.
 pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     let mut kept = CacheConfig::new();
     kept.with_directory(concat!(env!("CARGO_TARGET_TMPDIR"), "/machine-code"));
@@ -32,24 +32,24 @@ pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
 pub(crate) enum Program {
     Module(Module),
     Component(Component),
-    /// For 0.3; it may import 0.2 too.
+    /// A component for 0.3, which may import 0.2 too.
     Async(Component),
 }
 
-/// Where a program's files come from.
+/// The filesystem of a program.
 #[derive(Clone, Copy)]
 pub(crate) enum Files<'a> {
-    /// A plain directory, by wasmtime-wasi.
+    /// A plain directory, served by wasmtime-wasi.
     Stock(&'a Path),
-    /// Directories under these names, by wasmtime-wasi.
+    /// Several plain directories, served by wasmtime-wasi.
     Preopens(&'a [Preopen]),
-    /// Our plugin, in a synchronous store; 0.3 knows asynchronous ones only.
+    /// Our plugin, in a synchronous store, except that 0.3 always needs an asynchronous one.
     Ours(&'a OverlayCtx),
     /// Our plugin, in an asynchronous store.
     OursAsync(&'a OverlayCtx),
 }
 
-/// A directory, and the name that the program gets it by.
+/// A directory, with its guest path.
 #[derive(Clone, Debug)]
 pub(crate) struct Preopen {
     pub(crate) path: PathBuf,
@@ -65,7 +65,7 @@ impl Preopen {
     }
 }
 
-/// What a program said, and how it ended.
+/// The output of a program, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) stdout: String,
@@ -99,12 +99,12 @@ impl OverlayView for State {
 }
 
 impl Program {
-    /// Compiles the program in a file, whichever it is.
+    /// Compiles the program in a file.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         Self::new(&std::fs::read(path).with_context(|| format!("{}", path.display()))?)
     }
 
-    /// Compiles a program, whichever it is.
+    /// Compiles a program, a core module or a component.
     pub(crate) fn new(bytes: &[u8]) -> Result<Self> {
         if !is_component(bytes) {
             return Ok(Self::Module(Module::new(&ENGINE, bytes)?));
@@ -131,8 +131,8 @@ impl Program {
             .envs(env)
             .stdout(stdout.clone())
             .stderr(stderr.clone())
-            // As `wasmtime run` does. Off, wasmtime-wasi reads ahead in streams of 0.3, and what was
-            // read stays as it was when the file changes.
+            // As in `wasmtime run`. Otherwise wasmtime-wasi reads ahead in streams of 0.3, and returns old
+            // data after the file has changed.
             .allow_blocking_current_thread(true);
         match files {
             Files::Stock(dir) => {
@@ -166,7 +166,7 @@ impl Program {
     }
 }
 
-/// Whether a binary is a component: the layer field of its header says so.
+/// Whether a binary is a component, according to the layer field of its header.
 fn is_component(bytes: &[u8]) -> bool {
     bytes.get(6) == Some(&1)
 }
@@ -216,7 +216,7 @@ fn store(files: Files<'_>, mut wasi: WasiCtxBuilder) -> Store<State> {
     )
 }
 
-fn ended_well(ended: std::result::Result<(), ()>) -> wasmtime::Result<()> {
+fn check_exit(ended: std::result::Result<(), ()>) -> wasmtime::Result<()> {
     ended.map_err(|()| wasmtime::Error::msg("the guest ended with an error"))
 }
 
@@ -239,7 +239,7 @@ async fn run_async(
     }
     let command = Command::instantiate_async(&mut store, component, &linker).await?;
     let run = async |store: &Accessor<State>| command.wasi_cli_run().call_run(store).await;
-    ended_well(store.run_concurrent(run).await??)
+    check_exit(store.run_concurrent(run).await??)
 }
 
 fn run_component(
@@ -265,10 +265,10 @@ fn run_component(
         let command = wasi::sync::Command::instantiate(&mut store, component, &linker)?;
         command.wasi_cli_run().call_run(&mut store)?
     };
-    ended_well(ended)
+    check_exit(ended)
 }
 
-/// A runtime for one run.
+/// Makes a runtime for one run.
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,11 +1,11 @@
-//! A directory of the host as a value: to write, to compare, to see that it did not change.
+//! [`Tree`], the content of a host directory as a value, to write, merge and compare.
 
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// What is at a path.
+/// The entry at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
     Dir,
@@ -13,7 +13,7 @@ pub(crate) enum Node {
     Link(String),
 }
 
-/// A tree: what is at each path, relative to its root, which itself is left out.
+/// A tree: its entries by their path from the root, without the root itself.
 pub(crate) type Tree = BTreeMap<String, Node>;
 
 /// Reads the tree in `root`.
@@ -44,7 +44,7 @@ pub(crate) fn scan(root: &Path) -> Result<Tree> {
     Ok(tree)
 }
 
-/// Writes a tree into a directory, which is made.
+/// Writes a tree into a directory, and makes the directory if it is missing.
 pub(crate) fn write(tree: &Tree, root: &Path) -> Result<()> {
     fs::create_dir_all(root)?;
     for (path, node) in tree {
@@ -58,8 +58,8 @@ pub(crate) fn write(tree: &Tree, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Merges layers in OCI form, the bottom one first, as an unpacker of images does: marks first,
-/// since they speak of the layers below, then what the layer has.
+/// Merges layers in OCI format, the bottom one first, as a tool that unpacks images does: for each layer
+/// first its whiteouts, since they apply to the layers below, then its other entries.
 pub(crate) fn merge<'a>(layers: impl IntoIterator<Item = &'a Tree>) -> Tree {
     let mut merged = Tree::new();
     for layer in layers {
@@ -98,12 +98,12 @@ fn remove(tree: &mut Tree, path: &str) {
     remove_below(tree, &format!("{path}/"));
 }
 
-/// Removes what begins with `prefix`, which ends with a slash or is empty.
+/// Removes the paths that begin with `prefix`, which ends with a slash or is empty.
 fn remove_below(tree: &mut Tree, prefix: &str) {
     tree.retain(|path, _| !path.starts_with(prefix));
 }
 
-/// How two trees differ, for a message; none if they do not.
+/// How two trees differ, for a message; `None` if they are equal.
 pub(crate) fn difference(expected: &Tree, found: &Tree) -> Option<String> {
     let mut lines = Vec::new();
     for path in expected
@@ -122,7 +122,7 @@ pub(crate) fn difference(expected: &Tree, found: &Tree) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-/// What a node is, for a message.
+/// A description of a node, for a message.
 pub(crate) fn describe(node: Option<&Node>) -> String {
     match node {
         None => "nothing".to_owned(),

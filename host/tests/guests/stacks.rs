@@ -1,6 +1,6 @@
-//! The filesystems that a guest is run on. All show the same tree.
+//! The filesystems on which guests run. All of them have the same tree.
 
-use crate::deviations::Place;
+use crate::deviations::TestStack;
 use crate::layers::{Layers, Spread};
 use crate::program::Files;
 use crate::scan::{self, Tree};
@@ -10,34 +10,34 @@ use cap_std::fs::Dir;
 use tempfile::TempDir;
 use wasi_overlay::{FsPerms, Overlay, OverlayCtx};
 
-/// A filesystem of ours.
+/// A filesystem of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stack {
-    /// A plain directory, as it is.
+    /// A live plain directory.
     Live,
-    /// The whole tree in one lower layer, a directory for an upper.
+    /// One lower layer with the whole tree, and a directory as the upper.
     OneLower,
-    /// Three lower layers, a directory for an upper.
+    /// Three lower layers, and a directory as the upper.
     Spread,
-    /// The same, in an asynchronous store that lends its thread.
+    /// The same, in an asynchronous store whose calls may block its thread.
     SpreadAsyncInline,
-    /// The same, in an asynchronous store that hops to another thread for each call.
+    /// The same, in an asynchronous store whose calls go to the blocking pool.
     SpreadAsyncPool,
-    /// Three lower layers, an upper in memory.
+    /// Three lower layers, and a memory upper.
     SpreadMemory,
-    /// Two lower layers, and an upper that is not new.
+    /// Two lower layers, and an upper with a part of the tree.
     UpperWithPart,
-    /// No lower layer: an overlay on nothing.
+    /// No lower layer: the upper has the whole tree.
     UpperAlone,
     /// Three lower layers and no upper.
     NoUpper,
-    /// An upper that the guest may not use.
+    /// A read-only mount of an overlay with an upper.
     ReadOnlyMount,
-    /// A plain directory that the guest may not change.
+    /// A read-only mount of a live plain directory.
     ReadOnlyLive,
 }
 
-/// Where every guest has to do what it does on a plain directory.
+/// The stacks on which every guest has to behave as on a plain directory.
 pub(crate) const WRITABLE: [Stack; 8] = [
     Stack::Live,
     Stack::OneLower,
@@ -49,7 +49,7 @@ pub(crate) const WRITABLE: [Stack; 8] = [
     Stack::UpperAlone,
 ];
 
-/// Where guests that only read have to.
+/// The stacks on which guests that only read have to behave as on a plain directory.
 pub(crate) const READ_ONLY: [Stack; 3] =
     [Stack::NoUpper, Stack::ReadOnlyMount, Stack::ReadOnlyLive];
 
@@ -63,12 +63,12 @@ pub(crate) struct Mounted<'a> {
     folder: TempDir,
 }
 
-impl Place for Stack {
+impl TestStack for Stack {
     fn is_one_of(self, name: &str) -> bool {
         match name {
             "All" => true,
             "Overlays" => !matches!(self, Self::Live | Self::ReadOnlyLive),
-            // Where the names of long/ are in lower layers.
+            // The stacks with the names of `long/` in lower layers.
             "Lowers" => !matches!(self, Self::Live | Self::ReadOnlyLive | Self::UpperAlone),
             "DirectoryUppers" => self.is_one_of("Overlays") && self != Self::SpreadMemory,
             _ => name == format!("{self:?}"),
@@ -83,7 +83,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 impl Stack {
-    /// How the tree lies in layers; none if it lies in a plain directory.
+    /// How the tree is spread over layers; `None` if it is in a plain directory.
     fn spread(self) -> Option<Spread> {
         match self {
             Self::Live | Self::ReadOnlyLive => None,
@@ -99,7 +99,7 @@ impl Stack {
         }
     }
 
-    /// Makes the filesystem.
+    /// Mounts the filesystem.
     pub(crate) fn mount(self, layers: &Layers) -> Result<Mounted<'_>> {
         let builder = match self.spread() {
             None => None,
@@ -120,7 +120,7 @@ impl Stack {
             (None, _) => None,
             (Some(builder), Self::NoUpper) => Some(builder.build()?),
             (Some(builder), Self::SpreadMemory) => Some(builder.upper_memory(1 << 30).build()?),
-            // What a crash leaves is for other tests; here nobody waits for the disk.
+            // Crash safety is for other tests; here nothing has to reach the disk.
             (Some(builder), _) => Some(builder.upper_dir("upper", dir()?).volatile(true).build()?),
         };
         let perms = match self {
@@ -144,7 +144,7 @@ impl Stack {
 }
 
 impl Mounted<'_> {
-    /// The filesystem, for a program to run on.
+    /// The filesystem, for running a program on it.
     pub(crate) fn files(&self) -> Files<'_> {
         match self.stack {
             Stack::SpreadAsyncInline | Stack::SpreadAsyncPool => Files::OursAsync(&self.ctx),
@@ -152,8 +152,8 @@ impl Mounted<'_> {
         }
     }
 
-    /// Ends the mount and gives the tree that is on disk: as others would merge it, without a line
-    /// of our code. None if the upper was in memory.
+    /// Unmounts, and returns the tree on disk, as other tools would merge it and without the engine. Returns
+    /// `None` for a memory upper.
     pub(crate) fn end(self) -> Result<Option<Tree>> {
         drop(self.ctx);
         if let Some(overlay) = self.overlay {
@@ -165,7 +165,7 @@ impl Mounted<'_> {
                 self.layers.check_unchanged(how)?;
                 Ok(None)
             }
-            Some(how) => Ok(Some(self.layers.left(how, self.folder.path())?)),
+            Some(how) => Ok(Some(self.layers.check_and_merge(how, self.folder.path())?)),
         }
     }
 }

@@ -1,7 +1,9 @@
-//! The same scripts on our plugin through every version of WASI: one behaviour, errors included.
-//! Transcripts have to be equal to the letter, but for what the versions themselves cannot say
-//! alike: that is listed, with reasons, in `guest-tests/versions.toml`. What is left on disk has to
-//! be equal too.
+//! Tests that the plugin behaves alike through every version of WASI, errors included. They run the same
+//! scripts through each version.
+//!
+//! The transcripts have to be equal, except where the versions themselves differ:
+//! `guest-tests/versions.toml` lists these differences with their reasons. The trees on disk have to be
+//! equal too.
 
 use crate::layers::FIXTURE;
 use crate::random::{self, Interpreter, P1, P2, P3};
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use toml::{Table, Value};
 
-/// An answer that one version words otherwise than 0.2.
+/// An answer of one version that differs from that of 0.2.
 struct Difference {
     version: String,
     steps: Vec<String>,
@@ -55,7 +57,7 @@ fn load() -> Result<Vec<Difference>> {
     list.context("there is no list")?.iter().map(one).collect()
 }
 
-/// A transcript in the words of 0.2.
+/// Replaces the listed answers of a version by those of 0.2.
 fn as_p2(version: &str, transcript: &str) -> String {
     let mut text = String::new();
     for line in transcript.lines() {
@@ -69,7 +71,7 @@ fn as_p2(version: &str, transcript: &str) -> String {
     text
 }
 
-/// The example, and scripts that found something, or that go through everything.
+/// The example script, and the kept ones, which found bugs or cover every step.
 fn kept() -> Vec<(String, String)> {
     let mut scripts = vec![("example".to_owned(), guests_script_example())];
     let folder = guest_tests().join("script/kept");
@@ -97,17 +99,17 @@ fn kept_scripts_are_the_same_in_every_version() {
         Stack::ReadOnlyMount,
     ] {
         for (name, script) in kept() {
-            let (said, left) = random::on(&P2, stack)(&FIXTURE, &script).expect("it runs");
+            let (transcript, left) = random::on(&P2, stack)(&FIXTURE, &script).expect("it runs");
             for (version, guest) in [("p1", &P1), ("p3", &P3)] {
                 let (other, tree) = random::on(guest, stack)(&FIXTURE, &script).expect("it runs");
                 let other = as_p2(version, &other);
-                let pairs = said.lines().zip(other.lines());
+                let pairs = transcript.lines().zip(other.lines());
                 let differ: Vec<_> = pairs
                     .filter(|(one, other)| one != other)
                     .map(|(one, other)| format!("0.2: {one}\n{version}:  {other}"))
                     .collect();
                 assert!(
-                    differ.is_empty() && said.lines().count() == other.lines().count(),
+                    differ.is_empty() && transcript.lines().count() == other.lines().count(),
                     "{name} on {stack:?}, {} lines:\n{}",
                     differ.len(),
                     differ[..differ.len().min(40)].join("\n")
@@ -120,15 +122,15 @@ fn kept_scripts_are_the_same_in_every_version() {
     }
 }
 
-/// Random scripts: 0.2 says what another version has to say.
+/// Compares another version with 0.2 on random scripts.
 fn random(version: &'static str, guest: &'static Interpreter) {
     let plain = |layers: &_, script: &str| {
-        let (said, left) = random::on(&P2, Stack::Spread)(layers, script)?;
-        Ok((said, left.context("the upper is on disk")?))
+        let (transcript, left) = random::on(&P2, Stack::Spread)(layers, script)?;
+        Ok((transcript, left.context("the upper is on disk")?))
     };
     random::compare(30, true, plain, |layers, script| {
-        let (said, left) = random::on(guest, Stack::Spread)(layers, script)?;
-        Ok((as_p2(version, &said), left))
+        let (transcript, left) = random::on(guest, Stack::Spread)(layers, script)?;
+        Ok((as_p2(version, &transcript), left))
     });
 }
 

@@ -1,4 +1,4 @@
-//! Where a call blocks: on its own thread only if the embedder allows it.
+//! Tests that a call blocks the executor's thread only if the embedder allows it.
 
 use crate::driver::*;
 use std::fmt;
@@ -9,10 +9,10 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// The threads that wrote a line of a failed call, with the path in it.
+/// The threads that logged a failed call, with the path of the call.
 static LINES: Mutex<Vec<(String, ThreadId)>> = Mutex::new(Vec::new());
 
-/// Collects the lines of failed calls, which the engine writes where it makes the call.
+/// Collects the events of failed calls, which the engine logs on the thread that makes the call.
 struct Log;
 
 struct Path(Option<String>);
@@ -59,7 +59,7 @@ impl Subscriber for Log {
 /// asynchronous store it did so on the executor's thread.
 #[test]
 fn empty_reads_and_writes_leave_the_executors_thread() {
-    // Of the whole process, since the pool has threads of its own. Nothing else here sets one.
+    // For the whole process, since the pool has threads of its own. No other test here sets a subscriber.
     tracing::subscriber::set_global_default(Log).unwrap();
     for host in HOSTS.into_iter().filter(|host| *host != Host::Stock) {
         for (call, rights) in [("fd_read", FD_WRITE), ("fd_write", FD_READ)] {

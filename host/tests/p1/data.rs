@@ -1,4 +1,4 @@
-//! Reading and writing.
+//! Tests of reads, writes and seeks.
 
 use crate::driver::*;
 use std::fs;
@@ -36,7 +36,7 @@ fn positions_move_with_reads_and_writes_and_not_with_preads() {
 }
 
 #[test]
-fn seeking_keeps_to_the_range_of_offsets() {
+fn seek_out_of_range_is_inval_and_keeps_the_position() {
     on_every_host(digits, |g, _| {
         let fd = g.open("digits", 0, FD_READ, 0).unwrap();
         assert_eq!(g.seek(fd, 4, 0), Ok(4));
@@ -60,20 +60,20 @@ fn seeking_keeps_to_the_range_of_offsets() {
 }
 
 #[test]
-fn offsets_that_no_file_has() {
+fn transfers_at_offsets_past_the_limit_fail() {
     on_every_host(digits, |g, root| {
         let fd = g.open("digits", 0, RW, 0).unwrap();
         let buffer = g.put(b"data");
         let iovs = g.buffers(&[(buffer, 4)]);
         let out = g.alloc(4);
-        // The offset counts before what the file was opened for, as on Linux.
+        // As on Linux, the offset is checked before the access mode of the file.
         let reader = g.open("digits", 0, FD_READ, 0).unwrap();
         let writer = g.open("digits", 0, FD_WRITE, 0).unwrap();
         for fd in [fd, reader, writer] {
             for offset in [u64::MAX, u64::MAX - 2, 1 << 63] {
                 for count in [1, 0] {
                     let args = [fd.into(), iovs, count, offset as i64, out.into()];
-                    // wasmtime-wasi transfers nothing without a call to the system.
+                    // wasmtime-wasi makes no system call to transfer nothing.
                     let expected = match (g.is_stock(), count) {
                         (true, 0) => 0,
                         _ => INVAL,
@@ -98,7 +98,7 @@ fn offsets_that_no_file_has() {
 }
 
 #[test]
-fn every_buffer_of_a_call_is_served() {
+fn call_transfers_all_of_its_buffers() {
     on_every_host(digits, |g, root| {
         let fd = g.open("digits", 0, RW, 0).unwrap();
         let at = g.put(b"________________");
@@ -106,7 +106,7 @@ fn every_buffer_of_a_call_is_served() {
         let iovs = g.buffers(&list);
         let out = g.alloc(4);
         g.ok("fd_read", &[fd.into(), iovs, 5, out.into()]);
-        // wasmtime-wasi serves the first that is not empty, and lets the guest come back.
+        // wasmtime-wasi transfers only the first buffer that is not empty.
         let (count, expected) = match g.is_stock() {
             true => (2, b"01______________"),
             false => (10, b"01__234_56789___"),
@@ -127,11 +127,11 @@ fn every_buffer_of_a_call_is_served() {
 }
 
 #[test]
-fn no_buffers_and_empty_ones() {
+fn transfer_of_no_bytes_returns_0() {
     on_every_host(digits, |g, _| {
         let fd = g.open("digits", 0, RW, 0).unwrap();
         let out = g.alloc(4);
-        // Nothing is behind the addresses of empty buffers.
+        // The addresses of empty buffers point to no memory.
         let empty = g.buffers(&[(u32::MAX, 0), (u32::MAX - 3, 0)]);
         for (list, count) in [(0, 0), (empty, 2)] {
             for call in ["fd_read", "fd_write"] {
@@ -145,8 +145,8 @@ fn no_buffers_and_empty_ones() {
 }
 
 #[test]
-fn large_transfers_arrive_whole() {
-    // Over the size of the buffer between threads, and no multiple of it.
+fn large_transfers_are_complete() {
+    // Larger than the buffer for transfers in the pool, and not a multiple of its size.
     const SIZE: usize = 700_001;
     let pattern: Vec<u8> = (0..SIZE).map(|i| (i % 251) as u8).collect();
     for host in [Host::Sync, Host::AsyncInline, Host::AsyncPool] {
@@ -170,7 +170,7 @@ fn large_transfers_arrive_whole() {
 }
 
 #[test]
-fn appending_ignores_positions() {
+fn append_ignores_offset_and_position() {
     on_every_host(digits, |g, root| {
         let fd = g.open("digits", 0, RW, APPEND).unwrap();
         assert_eq!(g.read(fd, 2).unwrap(), b"01");
@@ -186,7 +186,7 @@ fn appending_ignores_positions() {
 }
 
 #[test]
-fn files_open_for_one_thing_refuse_the_other() {
+fn file_opened_only_to_read_or_only_to_write_refuses_the_other() {
     on_every_host(digits, |g, _| {
         let r = g.open("digits", 0, FD_READ, 0).unwrap();
         let w = g.open("digits", 0, FD_WRITE, 0).unwrap();
@@ -222,7 +222,7 @@ fn pointers_out_of_memory_trap() {
             let list = g.buffers(&[buffer]);
             for call in ["fd_read", "fd_write"] {
                 let outcome = g.try_call(call, &[fd.into(), list, 1, out]);
-                // wasmtime-wasi may meet the limit of what it copies first.
+                // wasmtime-wasi may reach its limit of copied bytes first.
                 let limited = g.is_stock() && matches!(outcome, Ok(NOMEM));
                 assert!(
                     outcome.is_err() || limited,
@@ -240,7 +240,7 @@ fn pointers_out_of_memory_trap() {
             let outcome = g.try_call("fd_pread", &[fd.into(), list, count, 0, out]);
             assert!(outcome.is_err(), "{list} {count} {out}: {outcome:?}");
         }
-        // More elements than memory holds, all at the end of the address space.
+        // More elements than memory can hold, all at the end of the address space.
         let outcome = g.try_call("fd_read", &[fd.into(), 0xffff_fff8, 4, out]);
         assert!(outcome.is_err(), "{outcome:?}");
         let path = g.try_call("path_unlink_file", &[ROOT.into(), (MEMORY - 1).into(), 2]);

@@ -1,4 +1,4 @@
-//! Descriptor numbers, what they stand for, and what is told of them.
+//! Tests of descriptor numbers, of descriptors' rights, flags and metadata, and of the limit on open files.
 
 use crate::driver::*;
 use std::fs;
@@ -32,7 +32,7 @@ fn preopens_begin_at_three() {
 }
 
 #[test]
-fn numbers_are_given_in_order_and_used_again() {
+fn new_descriptor_gets_the_lowest_free_number() {
     on_every_host(two_files, |g, _| {
         let fds: Vec<u32> = (0..4)
             .map(|_| g.open("a", 0, FD_READ, 0).unwrap())
@@ -41,7 +41,7 @@ fn numbers_are_given_in_order_and_used_again() {
         g.ok("fd_close", &[5]);
         g.ok("fd_close", &[6]);
         assert_eq!(g.call("fd_close", &[5]), BADF);
-        // POSIX: the lowest. wasmtime-wasi gives out the highest that became free.
+        // POSIX: the lowest free number. wasmtime-wasi reuses the highest number that became free.
         let expected = if g.is_stock() { [6, 5, 8] } else { [5, 6, 8] };
         assert_eq!(
             [(); 3].map(|()| g.open("a", 0, FD_READ, 0).unwrap()),
@@ -110,7 +110,7 @@ fn a_closed_stream_stays_closed() {
 }
 
 #[test]
-fn rights_and_flags_are_those_that_libraries_expect() {
+fn rights_and_flags_match_wasmtime_wasi() {
     let mut seen = Vec::new();
     for host in HOSTS {
         let dir = tempfile::tempdir().unwrap();
@@ -153,7 +153,7 @@ fn append_is_set_and_unset() {
 }
 
 #[test]
-fn what_is_no_file_or_no_directory_is_refused() {
+fn call_on_descriptor_of_wrong_kind_is_refused() {
     on_every_host(two_files, |g, _| {
         let a = g.open("a", 0, RW, 0).unwrap();
         let out = i64::from(g.alloc(64));
@@ -202,7 +202,7 @@ fn what_is_no_file_or_no_directory_is_refused() {
 }
 
 #[test]
-fn stat_says_what_the_host_says() {
+fn filestat_matches_the_host_metadata() {
     let prepare = |root: &std::path::Path| {
         two_files(root);
         fs::hard_link(root.join("a"), root.join("a2")).unwrap();
@@ -227,7 +227,7 @@ fn stat_says_what_the_host_says() {
     });
 }
 
-/// Handles that a guest may have open in these tests: fewer than any process may have.
+/// How many handles a guest may have open in these tests: fewer than any process may have.
 const FEW: usize = 8;
 
 fn few() -> Limits {
@@ -236,11 +236,11 @@ fn few() -> Limits {
     limits
 }
 
-/// Opens until that fails; returns the descriptors and the error.
+/// Opens `path` until that fails; returns the descriptors and the error.
 fn open_all(g: &mut Guest, path: &str, oflags: u16, rights: u64) -> (Vec<u32>, i32) {
     let mut opened = Vec::new();
     loop {
-        assert!(opened.len() <= FEW, "nothing bounds them");
+        assert!(opened.len() <= FEW, "no limit on open files");
         match g.open(path, oflags, rights, 0) {
             Ok(fd) => opened.push(fd),
             Err(errno) => return (opened, errno),
@@ -259,12 +259,12 @@ fn open_past_the_limit_of_the_guest_is_mfile() {
         for (path, oflags, rights) in [("a", 0, FD_READ), ("b", 0, RW), ("d", DIRECTORY, 0)] {
             let (opened, errno) = open_all(g, path, oflags, rights);
             assert_eq!((opened.len(), errno), (FEW, MFILE), "{host:?}: {path}");
-            // A refused call makes and cuts nothing.
+            // A refused call creates and truncates nothing.
             assert_eq!(g.open("new", CREAT, RW, 0), Err(MFILE));
             assert_eq!(g.open("a", TRUNC, RW, 0), Err(MFILE));
             assert!(!dir.path().join("new").exists());
             assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"alpha");
-            // Closing one makes room for one.
+            // After closing one, one more can be opened.
             let middle = opened[FEW / 2];
             g.ok("fd_close", &[middle.into()]);
             assert_eq!(g.open(path, oflags, rights, 0), Ok(middle));
@@ -276,9 +276,10 @@ fn open_past_the_limit_of_the_guest_is_mfile() {
     }
 }
 
-/// A context is given to many guests. Each may have the limit open, whatever the others have.
+/// A context serves many guests. Each may open as many files as the limit allows, however many the others
+/// have open.
 #[test]
-fn guests_of_one_context_count_apart() {
+fn guests_of_one_context_have_separate_limits() {
     for host in [Host::Sync, Host::AsyncPool, Host::Overlay] {
         let dir = tempfile::tempdir().unwrap();
         two_files(dir.path());
@@ -323,9 +324,9 @@ fn guest_can_use_a_limit_of_many_handles() {
     assert_eq!(g.u32_at(out), 10);
 }
 
-/// A directory given to the wrong builder would silently be missing.
+/// A directory preopened with the wrong builder would silently be missing.
 #[test]
-fn directories_of_the_wrong_builder_are_an_error() {
+fn directories_preopened_with_the_wrong_builder_are_an_error() {
     use wasi_overlay::{FsPerms, OverlayCtx, p1::OverlayP1Ctx};
     let dir = tempfile::tempdir().unwrap();
     let mut wasi = wasmtime_wasi::WasiCtxBuilder::new();

@@ -1,4 +1,4 @@
-//! A guest that does what the test tells it: a module that exports what it imports.
+//! A guest that the test controls: a module that exports the functions of WASI 0.1 that it imports.
 
 use cap_std::ambient_authority;
 use std::fmt::Write as _;
@@ -39,7 +39,7 @@ pub(crate) const RW: u64 = FD_READ | FD_WRITE;
 /// The preopened directory.
 pub(crate) const ROOT: u32 = 3;
 
-/// Imports with their parameters: `i` is an i32, `I` an i64. All answer an errno.
+/// Imports with their parameters: `i` is an i32, `I` an i64. Each returns an errno.
 const FUNCTIONS: &[(&str, &str)] = &[
     ("fd_advise", "iIIi"),
     ("fd_allocate", "iII"),
@@ -78,7 +78,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sock_shutdown", "ii"),
 ];
 
-/// Who serves the guest, and how.
+/// The WASI implementation that serves the guest, with its linker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
     /// wasmtime-wasi.
@@ -87,12 +87,12 @@ pub(crate) enum Host {
     Sync,
     /// The same, for a guest with a shared memory.
     Shared,
-    /// With an asynchronous linker, blocking the thread.
+    /// This crate, with an asynchronous linker that may block the thread.
     AsyncInline,
-    /// With an asynchronous linker, on the blocking pool.
+    /// This crate, with an asynchronous linker that uses the blocking pool.
     AsyncPool,
-    /// With a synchronous linker, the directory as the upper of an overlay on nothing. All
-    /// other hosts serve it live.
+    /// This crate, with a synchronous linker; the directory is the upper of an overlay without lower
+    /// layers. All other hosts serve the directory live.
     Overlay,
 }
 
@@ -116,7 +116,7 @@ pub(crate) struct Guest {
     instance: Instance,
     runtime: tokio::runtime::Runtime,
     pub(crate) stdout: MemoryOutputPipe,
-    /// The next free byte of its memory.
+    /// The next free byte of the guest's memory.
     heap: u32,
 }
 
@@ -175,7 +175,7 @@ fn types(params: &str) -> String {
     params.chars().map(type_of).collect()
 }
 
-/// The directory at `/`, as `host` serves it. Stock serves it without a context of ours.
+/// A context with the directory at `/`, as `host` serves it. `Host::Stock` uses no context of ours.
 pub(crate) fn files(host: Host, dir: &Path, perms: FsPerms, limits: Limits) -> OverlayCtxBuilder {
     let mut files = OverlayCtx::builder();
     files.limits(limits);
@@ -204,7 +204,7 @@ impl Guest {
         Self::start(host, stock, &files)
     }
 
-    /// A guest on the directories of a context, so not on stock.
+    /// A guest on the directories of a context, which `Host::Stock` does not have.
     pub(crate) fn on(host: Host, files: &OverlayCtx) -> Self {
         assert_ne!(host, Host::Stock);
         Self::start(host, None, files)
@@ -266,7 +266,7 @@ impl Guest {
         self.host == Host::Stock
     }
 
-    /// Whether others may change the directory meanwhile. Nobody but us may change an upper.
+    /// Whether the test may change the directory while it is mounted, which it may not do with an upper.
     pub(crate) fn is_live(&self) -> bool {
         self.host != Host::Overlay
     }
@@ -341,7 +341,7 @@ impl Guest {
         u64::from_le_bytes(self.peek(at, 8).try_into().unwrap())
     }
 
-    /// Memory of its own for the guest, aligned to 8 bytes, never given back.
+    /// Allocates guest memory, aligned to 8 bytes and never freed.
     pub(crate) fn alloc(&mut self, length: usize) -> u32 {
         let at = self.heap;
         self.heap += (length as u32).next_multiple_of(8);
@@ -349,14 +349,14 @@ impl Guest {
         at
     }
 
-    /// `data` in the guest's memory.
+    /// Copies `data` into newly allocated guest memory.
     pub(crate) fn put(&mut self, data: &[u8]) -> u32 {
         let at = self.alloc(data.len());
         self.poke(at, data);
         at
     }
 
-    /// A list of buffers in the guest's memory.
+    /// Writes an array of buffers into newly allocated guest memory.
     pub(crate) fn buffers(&mut self, buffers: &[(u32, u32)]) -> i64 {
         let mut bytes = Vec::new();
         for (at, length) in buffers {
@@ -459,7 +459,7 @@ impl Guest {
         }
     }
 
-    /// `fd_readdir` with a buffer of `length` bytes: the bytes used.
+    /// `fd_readdir` with a buffer of `length` bytes; returns the used bytes.
     pub(crate) fn readdir(&mut self, fd: u32, length: u32, cookie: u64) -> Result<Vec<u8>, i32> {
         let buffer = self.alloc(length as usize);
         let out = self.alloc(4);

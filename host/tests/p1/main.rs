@@ -1,6 +1,6 @@
-//! WASI 0.1 as a module sees it: raw calls, the same for wasmtime-wasi on a plain directory and
-//! for every way that this crate can serve it. wasmtime-wasi is the oracle; where the two are to
-//! differ, the test says so.
+//! Tests of WASI 0.1 with raw calls of a core module, on wasmtime-wasi over a plain directory and on each
+//! kind of linker and mount of this crate. wasmtime-wasi is the oracle; where this crate differs on
+//! purpose, the test says so.
 
 mod blocking;
 mod data;

@@ -1,4 +1,4 @@
-//! Calls with paths: what belongs to preview 1 about them. What paths mean is the engine's.
+//! Tests of preview 1's handling of paths. How paths resolve is tested with the engine.
 
 use crate::driver::*;
 use std::fs;
@@ -13,7 +13,7 @@ fn tree(root: &Path) {
 const ROOTFD: i64 = ROOT as i64;
 
 #[test]
-fn a_path_that_is_no_utf8() {
+fn path_that_is_not_utf8_is_ilseq() {
     on_every_host(tree, |g, _| {
         let bad = b"bad\xff";
         let out = i64::from(g.alloc(64));
@@ -35,7 +35,7 @@ fn a_path_that_is_no_utf8() {
 }
 
 #[test]
-fn open_flags() {
+fn open_obeys_flags() {
     on_every_host(tree, |g, root| {
         assert_eq!(g.open("absent", 0, FD_READ, 0), Err(NOENT));
         assert_eq!(g.open("", 0, FD_READ, 0), Err(NOENT));
@@ -46,7 +46,7 @@ fn open_flags() {
         assert_eq!(g.open("file", CREAT | EXCL, RW, 0), Err(EXIST));
         assert_eq!(g.open("dir", CREAT | DIRECTORY, FD_READ, 0), Err(INVAL));
         let link = g.with_path("path_open", &[ROOTFD, 0], b"link", &[0, 2, 0, 0, 1024]);
-        assert_eq!(link, 32, "a link that is not to be followed");
+        assert_eq!(link, 32, "a link that must not be followed");
 
         let fd = g.open("file", TRUNC, RW, 0).unwrap();
         assert_eq!(fs::read(root.join("file")).unwrap(), b"");
@@ -59,7 +59,7 @@ fn open_flags() {
 }
 
 #[test]
-fn names_are_made_moved_and_removed() {
+fn path_calls_create_rename_link_and_remove() {
     on_every_host(tree, |g, root| {
         let path = |g: &mut Guest, name: &[u8]| (i64::from(g.put(name)), name.len() as i64);
         assert_eq!(
@@ -128,7 +128,7 @@ fn names_are_made_moved_and_removed() {
 }
 
 #[test]
-fn times_follow_links_only_when_asked() {
+fn set_times_follows_links_only_with_the_flag() {
     on_every_host(tree, |g, root| {
         let second = 1_000_000_000;
         let after = [0, 9 * second, 4];
@@ -153,7 +153,7 @@ fn times_follow_links_only_when_asked() {
 }
 
 #[test]
-fn a_path_of_any_length_has_an_answer() {
+fn path_that_is_too_long_is_nametoolong() {
     on_every_host(tree, |g, _| {
         for length in [256, 5000, 100_000] {
             let path = vec![b'a'; length];

@@ -1,4 +1,4 @@
-//! `poll_oneoff` over clocks, standard streams and files.
+//! Tests of `poll_oneoff` on clocks, standard streams and files.
 
 use crate::driver::*;
 use std::fs;
@@ -82,7 +82,7 @@ fn files_are_always_ready() {
 /// A guest that polled a file for writing that it had opened for reading got `badf` for all that it
 /// polled. POSIX has a regular file ready at all times, and whoever writes to it is told then.
 #[test]
-fn a_file_is_ready_for_what_it_was_not_opened_for() {
+fn file_is_ready_to_read_and_write_however_it_was_opened() {
     on_every_host(file, |g, _| {
         let reader = g.open("file", 0, FD_READ, 0).unwrap();
         let writer = g.open("file", 0, FD_WRITE, 0).unwrap();
@@ -100,18 +100,19 @@ fn a_file_is_ready_for_what_it_was_not_opened_for() {
     });
 }
 
-/// wasmtime-wasi makes a stream of the file to poll it, which a read-only mount refuses, and the call fails.
+/// wasmtime-wasi polls a file by a stream that it opens, which a read-only mount refuses, and the call fails.
 #[test]
-fn a_file_of_a_read_only_mount_is_ready_for_writing() {
+fn file_of_read_only_mount_is_ready_to_write() {
     for host in HOSTS {
         let dir = tempfile::tempdir().unwrap();
         file(dir.path());
         let g = &mut Guest::with_perms(host, dir.path(), FsPerms::ReadOnly);
         let fd = g.open("file", 0, FD_READ, 0).unwrap();
         let subs = [on_fd(1, WRITE, fd), on_fd(2, WRITE, 1)];
-        let expected = match g.is_stock() {
-            true => Err(PERM),
-            false => Ok(vec![(1, 0, WRITE, 0), (2, 0, WRITE, 0)]),
+        let expected = if g.is_stock() {
+            Err(PERM)
+        } else {
+            Ok(vec![(1, 0, WRITE, 0), (2, 0, WRITE, 0)])
         };
         assert_eq!(poll(g, &subs), expected, "{host:?}");
         assert_eq!(g.write(fd, b"x"), Err(BADF), "{host:?}");
@@ -121,7 +122,7 @@ fn a_file_of_a_read_only_mount_is_ready_for_writing() {
 /// One descriptor that was closed, or is none that can be polled, took the events of all others with
 /// it. wasi-libc makes `POLLNVAL` of an event with `badf`, which is what POSIX has `poll` say.
 #[test]
-fn what_cannot_be_polled_fails_in_its_event_alone() {
+fn invalid_subscription_fails_only_its_own_event() {
     on_every_host(file, |g, _| {
         let fd = g.open("file", 0, RW, 0).unwrap();
         let badf = BADF as u16;
@@ -138,13 +139,13 @@ fn what_cannot_be_polled_fails_in_its_event_alone() {
                 let events = events.unwrap();
                 let others: Vec<_> = events.iter().filter(|event| event.0 < 7).collect();
                 assert!(others.iter().all(|event| event.1 == 0), "{events:?}");
-                // The clock has not run out.
+                // The timer has not expired.
                 assert_eq!(others.len(), usize::from(good[8] != CLOCK), "{events:?}");
                 let bad: Vec<_> = events.iter().filter(|event| event.0 >= 7).collect();
                 let expected = [&(7, badf, kind, 0), &(8, badf, kind, 0)];
                 assert_eq!(bad, expected, "{events:?}");
             }
-            // With nothing else to say the call itself fails: wasmtime's own programs ask for that.
+            // If all subscriptions are invalid the call fails, as wasmtime's own test programs expect.
             let subs = [on_fd(7, kind, bad), on_fd(8, kind, bad)];
             assert_eq!(poll(g, &subs), Err(BADF));
         }
@@ -152,14 +153,14 @@ fn what_cannot_be_polled_fails_in_its_event_alone() {
 }
 
 #[test]
-fn files_and_streams_together() {
+fn files_and_standard_streams_can_be_polled_together() {
     on_every_host(file, |g, _| {
         let fd = g.open("file", 0, FD_READ, 0).unwrap();
         let subs = [on_fd(1, WRITE, 1), on_fd(2, READ, fd), on_fd(3, READ, 0)];
         let expected = vec![(1, 0, WRITE, 0), (2, 0, READ, 0), (3, 0, READ, 0)];
         let ready = poll(g, &subs);
         assert!(ready == Ok(expected) || g.is_stock(), "{ready:?}");
-        // The same once the streams have other numbers.
+        // A standard stream can be polled under another number.
         let spare = g.open("file", 0, FD_READ, 0).unwrap();
         g.ok("fd_renumber", &[1, spare.into()]);
         assert_eq!(
@@ -171,7 +172,7 @@ fn files_and_streams_together() {
 }
 
 #[test]
-fn clocks_run_out() {
+fn timers_expire() {
     on_every_host(file, |g, _| {
         let begin = Instant::now();
         let ms = 1_000_000;
@@ -184,7 +185,7 @@ fn clocks_run_out() {
 }
 
 #[test]
-fn what_cannot_be_waited_for() {
+fn invalid_arguments_fail() {
     on_every_host(file, |g, _| {
         assert_eq!(poll(g, &[]), Err(INVAL));
         for fd in [ROOT, 99] {

@@ -1,4 +1,4 @@
-//! `fd_readdir`.
+//! Tests of `fd_readdir`.
 
 use crate::driver::*;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ struct Entry {
     name: Vec<u8>,
 }
 
-/// The whole entries of a buffer.
+/// Parses the entries of a buffer, without one that is truncated.
 fn parse(mut bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     while bytes.len() >= 24 {
@@ -35,7 +35,7 @@ fn parse(mut bytes: &[u8]) -> Vec<Entry> {
     entries
 }
 
-/// Reads from `cookie` to the end as C libraries do: a full buffer means that there is more.
+/// Reads from `cookie` to the end as C libraries do: a full buffer means that more entries follow.
 fn read_from(g: &mut Guest, fd: u32, length: u32, mut cookie: u64) -> Result<Vec<Entry>, i32> {
     let mut all = Vec::new();
     loop {
@@ -56,7 +56,7 @@ fn names(entries: &[Entry]) -> Vec<String> {
     entries.iter().map(name).collect()
 }
 
-fn hundred(root: &Path) {
+fn hundred_files(root: &Path) {
     for i in 0..100 {
         fs::write(root.join(format!("file-{i:03}")), "").unwrap();
     }
@@ -65,8 +65,8 @@ fn hundred(root: &Path) {
 }
 
 #[test]
-fn buffers_of_any_size_give_each_name_once() {
-    on_every_host(hundred, |g, _| {
+fn buffers_of_any_size_return_each_name_once() {
+    on_every_host(hundred_files, |g, _| {
         for length in [40, 100, 333, 4096, 65536] {
             let entries = read_from(g, ROOT, length, 0).unwrap();
             let names = names(&entries);
@@ -89,7 +89,7 @@ fn buffers_of_any_size_give_each_name_once() {
 
 #[test]
 fn inode_numbers_are_those_of_stat() {
-    on_every_host(hundred, |g, _| {
+    on_every_host(hundred_files, |g, _| {
         let out = g.alloc(64);
         for entry in read_from(g, ROOT, 8192, 0).unwrap() {
             if entry.name == b".." {
@@ -104,8 +104,8 @@ fn inode_numbers_are_those_of_stat() {
 }
 
 #[test]
-fn the_end_of_a_buffer_may_cut_an_entry() {
-    on_every_host(hundred, |g, _| {
+fn end_of_buffer_truncates_entry() {
+    on_every_host(hundred_files, |g, _| {
         let whole = g.readdir(ROOT, 200, 0).unwrap();
         assert_eq!(whole.len(), 200);
         for length in [0, 1, 23, 24, 25, 60] {
@@ -120,13 +120,13 @@ fn the_end_of_a_buffer_may_cut_an_entry() {
     });
 }
 
-/// A guest that lists a directory while files are made and removed: every file that was there
-/// throughout is seen once, since cookies stay what they were.
+/// A guest lists a directory while files are made and removed. It sees each file that exists throughout
+/// exactly once, since cookies stay valid.
 #[test]
-fn cookies_hold_while_the_directory_changes() {
-    on_every_host(hundred, |g, root| {
+fn cookies_stay_valid_while_directory_changes() {
+    on_every_host(hundred_files, |g, root| {
         if g.is_stock() || !g.is_live() {
-            // wasmtime-wasi lists anew at each call, and skips entries here.
+            // wasmtime-wasi lists again at each call, and skips entries here.
             return;
         }
         let first = parse(&g.readdir(ROOT, 1000, 0).unwrap());
@@ -142,7 +142,7 @@ fn cookies_hold_while_the_directory_changes() {
         assert_eq!(seen.len(), 104);
         assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 104);
 
-        // Going back gives the same entries, starting over gives the directory as it is.
+        // An earlier cookie returns the same entries again; cookie 0 lists the directory again.
         let again = read_from(g, ROOT, 4096, 2).unwrap();
         assert_eq!(names(&again), seen[2..]);
         let anew = names(&read_from(g, ROOT, 4096, 0).unwrap());
@@ -153,7 +153,7 @@ fn cookies_hold_while_the_directory_changes() {
 
 #[test]
 fn descriptors_of_one_directory_have_snapshots_of_their_own() {
-    on_every_host(hundred, |g, _| {
+    on_every_host(hundred_files, |g, _| {
         let one = g.open(".", DIRECTORY, FD_READ, 0).unwrap();
         let two = g.open(".", DIRECTORY, FD_READ, 0).unwrap();
         assert_eq!(read_from(g, one, 4096, 0).unwrap().len(), 104);
@@ -163,7 +163,7 @@ fn descriptors_of_one_directory_have_snapshots_of_their_own() {
         if !g.is_stock() {
             assert_eq!(read_from(g, one, 4096, 2).unwrap().len(), 102);
         }
-        // The number of a closed directory does not bring its snapshot along.
+        // The reused number of a closed directory does not have its snapshot.
         g.ok("fd_close", &[two.into()]);
         g.ok("fd_close", &[one.into()]);
         let reused = g.open("dir", DIRECTORY, FD_READ, 0).unwrap();
@@ -175,9 +175,9 @@ fn descriptors_of_one_directory_have_snapshots_of_their_own() {
 /// saw the names that are sorted after it. Here all others come first. wasmtime-wasi fails the first
 /// call, and so the whole listing.
 #[test]
-fn a_name_that_is_no_utf8_fails_after_all_others() {
+fn name_that_is_not_utf8_fails_after_all_others() {
     let prepare = |root: &Path| {
-        hundred(root);
+        hundred_files(root);
         for odd in [&b"bad-\xff"[..], b"\xfe", b"dir-\xc3", b"file-050\xff"] {
             fs::write(root.join(OsStr::from_bytes(odd)), "").unwrap();
         }
@@ -203,12 +203,12 @@ fn a_name_that_is_no_utf8_fails_after_all_others() {
     });
 }
 
-/// All guests of a mount share a budget of bytes for listings, so one guest gets half of its limit.
+/// All guests of a mount share a budget of bytes for listings, so one guest may use half of the limit.
 #[test]
 fn guest_gets_half_of_the_bytes_for_listings() {
     const NAMES: usize = 12;
     let mut limits = Limits::default();
-    // A listing of the names, which are of 100 bytes, is larger than half of it and smaller than all.
+    // A listing of all names, of 100 bytes each, is larger than half of the limit and smaller than all of it.
     limits.listing_bytes = 2000;
     for host in HOSTS.into_iter().filter(|host| *host != Host::Stock) {
         let dir = tempfile::tempdir().unwrap();

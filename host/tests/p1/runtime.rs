@@ -15,7 +15,7 @@ const STDOUT: i64 = 1;
 /// A call of a function, with its arguments.
 type Call = (&'static str, Vec<i64>);
 
-/// The calls that have to wait for tokio: on the standard streams and on clocks.
+/// Calls on standard streams and clocks, which have to wait for tokio.
 fn waiting_calls(g: &mut Guest) -> Vec<Call> {
     let text = g.put(b"text");
     let buffers = g.buffers(&[(text, 4)]);
@@ -46,7 +46,7 @@ fn runtimes() -> [(&'static str, Runtime); 2] {
     ]
 }
 
-/// Has `run` run in each kind of asynchronous task.
+/// Runs `run` in each kind of asynchronous task.
 fn in_every_task(run: impl Fn(&str) + Clone + Send + 'static) {
     for (flavor, runtime) in runtimes() {
         runtime.block_on(async { run(&format!("{flavor}, block_on")) });
@@ -100,7 +100,7 @@ fn files_need_no_runtime_in_an_async_task() {
     });
 }
 
-/// Runs all the calls, the last of which closes stdout.
+/// Makes all the calls, the last of which closes stdout.
 fn all_calls_succeed() {
     let dir = tempfile::tempdir().unwrap();
     let mut g = Guest::new(Host::Sync, dir.path());
@@ -117,7 +117,7 @@ fn both_remedies_work() {
     }
     let [_, (_, multi_thread)] = runtimes();
     {
-        // The runtime drives itself, and this thread is none of its tasks.
+        // The runtime has threads of its own, and this thread is not one of its tasks.
         let _entered = multi_thread.enter();
         all_calls_succeed();
     }
@@ -133,9 +133,9 @@ fn both_remedies_work() {
 }
 
 #[test]
-fn tasks_budget_is_what_it_was_after_a_refused_call() {
-    // tokio makes a task yield after a number of steps. What tells a task from other code must
-    // not use these up: the task here would then wait for a wake-up at every step.
+fn refused_call_restores_task_budget() {
+    // tokio makes a task yield after a number of steps. The check for an asynchronous task must not use
+    // these up: the task here would then wait for a wake-up at every step.
     let [(_, runtime), _] = runtimes();
     let dir = tempfile::tempdir().unwrap();
     let mut g = Guest::new(Host::Sync, dir.path());

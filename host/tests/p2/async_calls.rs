@@ -1,5 +1,5 @@
-//! The asynchronous host functions, inline and in the pool: a tour of all that differ from the
-//! synchronous ones in how they reach the engine.
+//! A test of the asynchronous host functions, inline and in the pool: each one that reaches the engine in
+//! another way than its synchronous counterpart.
 
 use crate::support::{borrow, both, host_dir};
 use wasi_overlay::p2::bindings::types::{self, HostDescriptor, HostDirectoryEntryStream};
@@ -15,7 +15,7 @@ fn code<T>(result: FsResult<T>) -> Errno {
 }
 
 #[tokio::test]
-async fn an_asynchronous_store_answers_as_a_synchronous_one() {
+async fn asynchronous_store_answers_like_a_synchronous_one() {
     let read_write = types::DescriptorFlags::READ | types::DescriptorFlags::WRITE;
     for n in 0..4 {
         let temp = host_dir();

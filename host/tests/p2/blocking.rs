@@ -1,4 +1,4 @@
-//! Where a call blocks: on its own thread only if the embedder allows it.
+//! Tests that a call blocks the executor's thread only if the embedder allows it.
 
 use crate::slow;
 use crate::support::{State, borrow, mounted};
@@ -11,7 +11,7 @@ use wasi_overlay::p2::bindings::types::{
 use wasi_overlay::p2::{FsError, FsResult};
 use wasi_overlay::{Errno, FsPerms, OverlayView};
 
-/// A guest's `stat-at` on the slow layer, beside a task that opens the gate.
+/// Calls `stat-at` on the slow layer, concurrently with a task that opens the gate.
 async fn stat_beside_another_task(allow_blocking: bool, patience: Duration) -> FsResult<u64> {
     let (overlay, gate) = slow::overlay(patience);
     let mut state: State = mounted(&overlay, FsPerms::ReadOnly, allow_blocking);
@@ -20,32 +20,32 @@ async fn stat_beside_another_task(allow_blocking: bool, patience: Duration) -> F
 
     let mut view = state.overlay();
     let stat = view.stat_at(root, PathFlags::empty(), "file".into());
-    // One thread runs both: the gate opens only if the call gives the thread back.
+    // One thread runs both: the gate opens only if the call yields the thread.
     let (stat, ()) = tokio::join!(stat, async { gate.open() });
     Ok(stat?.size)
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_call_that_waits_for_a_disk_leaves_the_executors_thread() {
+async fn call_that_waits_for_a_disk_leaves_the_executors_thread() {
     let stat = stat_beside_another_task(false, Duration::from_secs(60));
     assert_eq!(stat.await.unwrap(), 5);
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_call_stays_on_its_thread_where_that_is_allowed() {
+async fn call_stays_on_its_thread_if_the_embedder_allows_blocking() {
     let stat = stat_beside_another_task(true, Duration::from_millis(50));
     assert!(matches!(stat.await, Err(FsError::Code(Errno::Busy))));
 }
 
-/// What an asynchronous host function answers at its first poll; none if it gives the thread back.
-fn now<T>(call: impl Future<Output = T>) -> Option<T> {
+/// The answer of an asynchronous host function at its first poll; `None` if it yields the thread.
+fn poll_once<T>(call: impl Future<Output = T>) -> Option<T> {
     match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Some(answer),
         Poll::Pending => None,
     }
 }
 
-/// A request: it looks at a file and a link, reads a file, and lists two directories.
+/// A request: it stats a file, reads a link and a file, and lists two directories.
 async fn request(state: &mut State) -> FsResult<(u64, String, Vec<u8>, usize)> {
     let root = state.preopens().remove(0);
     let fd = || borrow(&root);
@@ -75,10 +75,10 @@ async fn request(state: &mut State) -> FsResult<(u64, String, Vec<u8>, usize)> {
     Ok((size, target, data, names))
 }
 
-/// Each call of a cold request waits for the layer, and each time the one thread is free to open the gate.
-/// A warm one never waits: it is answered at its first poll, though the layer would not answer.
+/// Each call of a cold request waits for the layer and leaves the only thread free to open the gate. A warm
+/// request never waits: it completes at its first poll, although the layer would not answer.
 #[tokio::test(flavor = "current_thread")]
-async fn a_request_goes_to_the_pool_only_for_what_may_touch_a_disk() {
+async fn warm_request_never_goes_to_the_pool() {
     let (overlay, gate) = slow::overlay(Duration::from_secs(60));
     let mut state = mounted(&overlay, FsPerms::ReadOnly, false);
     gate.arm();
@@ -98,6 +98,6 @@ async fn a_request_goes_to_the_pool_only_for_what_may_touch_a_disk() {
     assert!(gave_back.get() >= 4, "{gave_back:?}");
 
     gate.shut();
-    let warm = now(request(&mut state)).expect("all is known");
+    let warm = poll_once(request(&mut state)).expect("all is known");
     assert_eq!(warm.unwrap(), expected);
 }

@@ -1,4 +1,4 @@
-//! Descriptors: what each call answers where it does not fit the descriptor or the mount.
+//! Tests of calls on descriptors: error codes for calls that do not fit the descriptor or the mount.
 
 use crate::support::{State, borrow, both, host_dir, mounted, open};
 use wasi_overlay::p2::bindings::sync::types::{
@@ -121,7 +121,7 @@ fn a_call_for_directories_on_a_file_is_not_directory() {
 }
 
 #[test]
-fn an_open_with_a_sync_flag_is_unsupported_and_makes_nothing() {
+fn open_with_sync_flag_is_unsupported_and_creates_nothing() {
     let temp = host_dir();
     for mut state in both(&temp, FsPerms::ReadWrite, true) {
         for flag in [
@@ -138,7 +138,7 @@ fn an_open_with_a_sync_flag_is_unsupported_and_makes_nothing() {
 }
 
 #[test]
-fn flags_say_how_a_file_was_opened_and_whether_a_mount_takes_changes() {
+fn flags_report_how_a_file_was_opened_and_whether_the_mount_is_writable() {
     let temp = host_dir();
     for mut state in both(&temp, FsPerms::ReadWrite, true) {
         let root = state.preopens().remove(0);
@@ -167,7 +167,7 @@ fn flags_say_how_a_file_was_opened_and_whether_a_mount_takes_changes() {
 }
 
 #[test]
-fn types_tell_files_from_directories() {
+fn get_type_distinguishes_files_from_directories() {
     let temp = host_dir();
     for mut state in both(&temp, FsPerms::ReadWrite, true) {
         let file = read_only(&mut state, "file");
@@ -179,7 +179,7 @@ fn types_tell_files_from_directories() {
 }
 
 #[test]
-fn a_guest_does_not_choose_how_much_is_allocated_or_where_it_is_read() {
+fn extreme_lengths_and_offsets_neither_allocate_nor_panic() {
     let temp = host_dir();
     std::fs::write(temp.path().join("big"), vec![7; 300_000]).unwrap();
     for mut state in both(&temp, FsPerms::ReadWrite, true) {
@@ -192,21 +192,21 @@ fn a_guest_does_not_choose_how_much_is_allocated_or_where_it_is_read() {
             view.read(borrow(&big), 10, 300_000).unwrap(),
             (vec![], true)
         );
-        // Past what a host can address: an error or the end, never a panic.
+        // Offsets that the host cannot address: an error or the end of the file, never a panic.
         if let Ok(answer) = view.read(borrow(&big), u64::MAX, u64::MAX) {
             assert_eq!(answer, (vec![], true));
         }
         code(view.write(borrow(&big), vec![1, 2], u64::MAX));
         code(view.write(borrow(&big), vec![1, 2], u64::MAX - 1));
         code(view.set_size(borrow(&big), u64::MAX));
-        // Advice may be refused or ignored: that it does no harm is all that is asked.
+        // Advice may fail or have no effect; it must only not panic.
         drop(view.advise(borrow(&big), u64::MAX, u64::MAX, Advice::WillNeed));
         assert_eq!(view.stat(big).unwrap().size, 300_000);
     }
 }
 
 #[test]
-fn a_time_that_no_file_can_have_is_overflow() {
+fn time_out_of_range_is_overflow() {
     let temp = host_dir();
     for mut state in both(&temp, FsPerms::ReadWrite, true) {
         let root = state.preopens().remove(0);
@@ -224,7 +224,7 @@ fn a_time_that_no_file_can_have_is_overflow() {
 }
 
 #[test]
-fn a_hard_link_that_follows_is_invalid() {
+fn hard_link_that_follows_a_symlink_is_invalid() {
     let temp = host_dir();
     for mut state in both(&temp, FsPerms::ReadWrite, true) {
         let root = state.preopens().remove(0);
@@ -242,7 +242,7 @@ fn a_hard_link_that_follows_is_invalid() {
 }
 
 #[test]
-fn a_listing_has_each_name_once_and_stays_at_its_end() {
+fn listing_returns_each_name_once_and_stays_at_its_end() {
     let temp = host_dir();
     for mut state in both(&temp, FsPerms::ReadWrite, true) {
         let root = state.preopens().remove(0);
@@ -268,7 +268,7 @@ fn a_listing_has_each_name_once_and_stays_at_its_end() {
 }
 
 #[test]
-fn one_object_is_the_same_by_two_descriptors_and_never_in_two_mounts() {
+fn is_same_object_holds_for_two_descriptors_and_never_across_mounts() {
     let temp = host_dir();
     let mut builder = OverlayCtx::builder();
     builder
@@ -296,7 +296,7 @@ fn one_object_is_the_same_by_two_descriptors_and_never_in_two_mounts() {
 }
 
 #[test]
-fn a_read_only_mount_says_read_only() {
+fn changes_of_a_read_only_mount_are_read_only() {
     let temp = host_dir();
     for mut state in both(&temp, FsPerms::ReadOnly, true) {
         let root = state.preopens().remove(0);
@@ -318,7 +318,7 @@ fn a_read_only_mount_says_read_only() {
 }
 
 #[test]
-fn a_descriptor_that_the_guest_does_not_have_traps() {
+fn call_on_a_missing_descriptor_traps() {
     let temp = host_dir();
     for mut state in both(&temp, FsPerms::ReadWrite, true) {
         let result = state.overlay().stat(Resource::new_borrow(12_345));
@@ -345,7 +345,7 @@ fn a_full_table_traps_and_never_panics() {
 }
 
 #[test]
-fn a_code_reaches_the_guest_as_it_is() {
+fn error_code_reaches_the_guest_unchanged() {
     let temp = host_dir();
     for mut state in both(&temp, FsPerms::ReadWrite, true) {
         let Err(error) = open_at(
@@ -362,7 +362,7 @@ fn a_code_reaches_the_guest_as_it_is() {
 }
 
 #[test]
-fn a_guest_path_is_taken_once() {
+fn second_or_invalid_guest_path_is_an_error() {
     let temp = host_dir();
     let mut builder = OverlayCtx::builder();
     builder
@@ -381,9 +381,9 @@ fn a_guest_path_is_taken_once() {
     assert_eq!(state.preopens().len(), 5);
 }
 
-/// Each change makes another listing, and a guest may hold any number of streams.
+/// Each change of a directory makes a new listing, and a guest may hold any number of streams.
 #[test]
-fn streams_that_hold_too_many_bytes_are_insufficient_memory() {
+fn streams_past_the_limit_of_bytes_are_insufficient_memory() {
     let temp = host_dir();
     let mut limits = Limits::default();
     limits.listing_bytes = 10_000;
@@ -439,7 +439,7 @@ fn guest_that_holds_streams_leaves_other_guests_half_of_the_bytes() {
         .overlay("/", &overlay, FsPerms::ReadWrite)
         .unwrap();
     let files = files.build();
-    // Lists the root after each of many changes, until that fails; returns the streams.
+    // Lists the root after each of many changes until listing fails; returns the streams.
     let hoard = |state: &mut State, prefix: char| {
         let root = state.preopens().remove(0);
         let mut view = state.overlay();
@@ -471,7 +471,7 @@ fn guest_that_holds_streams_leaves_other_guests_half_of_the_bytes() {
         let stream = view.read_directory(borrow(&root)).unwrap();
         HostDirectoryEntryStream::drop(&mut view, stream).unwrap();
     }
-    // What is given back can be had again, by the same guest.
+    // Once the guest drops its streams, it can list again.
     let mut view = evil.overlay();
     for stream in held {
         HostDirectoryEntryStream::drop(&mut view, stream).unwrap();

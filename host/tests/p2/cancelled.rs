@@ -30,16 +30,16 @@ fn mount(upper: &Path) -> Result<Overlay, wasi_overlay::Error> {
     Overlay::builder().upper_dir("upper", open(upper)).build()
 }
 
-/// An overlay whose guest was cancelled while it opened a lower file for writing, which is copied up:
-/// the call waits in the pool until the gate opens. Nothing else holds the overlay.
-async fn cancelled(upper: &Path) -> (Overlay, Arc<slow::Gate>) {
+/// An overlay whose guest was cancelled while it opened a lower file for writing: the copy-up waits in
+/// the pool until the gate opens. Nothing else holds the overlay.
+async fn overlay_with_cancelled_guest(upper: &Path) -> (Overlay, Arc<slow::Gate>) {
     let (lower, gate) = slow::lower(LONG);
     let overlay = Overlay::builder()
         .lower(lower)
         .upper_dir("upper", open(upper))
         .build()
         .unwrap();
-    // Known from here on: what waits later is the copy-up, not the lookup.
+    // Caches the lookup, so that only the copy-up waits at the gate.
     overlay.root().stat_at("file", false).unwrap();
     gate.arm();
     let mut state: State = mounted(&overlay, FsPerms::ReadWrite, false);
@@ -58,7 +58,7 @@ async fn cancelled(upper: &Path) -> (Overlay, Arc<slow::Gate>) {
 #[tokio::test]
 async fn mounting_an_upper_waits_for_the_calls_of_a_dropped_overlay() {
     let upper = TempDir::new().unwrap();
-    let (overlay, gate) = cancelled(upper.path()).await;
+    let (overlay, gate) = overlay_with_cancelled_guest(upper.path()).await;
     drop(overlay);
     let opener = thread::spawn(move || {
         thread::sleep(SOON * 2);
@@ -70,9 +70,9 @@ async fn mounting_an_upper_waits_for_the_calls_of_a_dropped_overlay() {
 }
 
 #[tokio::test]
-async fn mounting_an_upper_does_not_wait_for_calls_for_ever() {
+async fn mounting_an_upper_does_not_wait_for_calls_forever() {
     let upper = TempDir::new().unwrap();
-    let (overlay, gate) = cancelled(upper.path()).await;
+    let (overlay, gate) = overlay_with_cancelled_guest(upper.path()).await;
     drop(overlay);
     let began = Instant::now();
     let error = mount(upper.path()).unwrap_err();
@@ -85,7 +85,7 @@ async fn mounting_an_upper_does_not_wait_for_calls_for_ever() {
 }
 
 #[test]
-fn an_upper_whose_overlay_is_held_is_busy_at_once() {
+fn upper_of_a_held_overlay_is_busy_without_waiting() {
     let upper = TempDir::new().unwrap();
     let overlay = mount(upper.path()).unwrap();
     let clone = overlay.clone();
@@ -100,7 +100,7 @@ fn an_upper_whose_overlay_is_held_is_busy_at_once() {
 #[tokio::test(flavor = "current_thread")]
 async fn close_async_ends_with_the_last_call_that_changes_the_upper() {
     let upper = TempDir::new().unwrap();
-    let (overlay, gate) = cancelled(upper.path()).await;
+    let (overlay, gate) = overlay_with_cancelled_guest(upper.path()).await;
     let mut closing = pin!(close_async(overlay));
     assert!(
         timeout(SOON * 2, &mut closing).await.is_err(),
@@ -149,7 +149,7 @@ fn close_async_begins_before_the_first_poll() {
             thread::sleep(Duration::from_millis(1));
         }
     };
-    // Without a runtime, then in one.
+    // First without a runtime, then in one.
     close();
     let runtime = Builder::new_current_thread().build().unwrap();
     runtime.block_on(async { close() });
@@ -176,7 +176,7 @@ fn close_async_reports_a_runtime_that_was_shut_down() {
 }
 
 #[test]
-fn a_context_refuses_an_overlay_that_is_closed() {
+fn context_refuses_a_closed_overlay() {
     // It took it, and its guest saw `io` from every change.
     let upper = TempDir::new().unwrap();
     let overlay = mount(upper.path()).unwrap();

@@ -1,11 +1,12 @@
-//! What is linked, and that a guest of any 0.2 finds it.
+//! Tests of the linkers: which interfaces they define, and that guests of every version 0.2.x find them.
 
 use crate::support::{State, host_dir, live};
 use wasi_overlay::{FsPerms, p2};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
-/// A component that imports `wasi:filesystem@version` and exports how many preopens there are.
+/// A component that imports `wasi:filesystem@version` and exports a function that returns the number of
+/// preopens.
 fn guest(version: &str) -> String {
     format!(
         r#"(component
@@ -53,7 +54,7 @@ fn guest(version: &str) -> String {
 }
 
 #[test]
-fn guests_of_every_0_2_find_this_filesystem() {
+fn guests_of_every_0_2_version_find_this_filesystem() {
     let engine = Engine::default();
     let mut linker = Linker::new(&engine);
     p2::add_all_to_linker_sync(&mut linker).unwrap();
@@ -63,13 +64,13 @@ fn guests_of_every_0_2_find_this_filesystem() {
         let mut store = Store::new(&engine, live(&temp, FsPerms::ReadOnly, true));
         let instance = linker.instantiate(&mut store, &component).unwrap();
         let count = instance.get_typed_func::<(), (u32,)>(&mut store, "count");
-        // The preopen that only this filesystem has.
+        // Only this filesystem has a preopen.
         assert_eq!(count.unwrap().call(&mut store, ()).unwrap(), (1,));
     }
 }
 
 #[tokio::test]
-async fn guests_of_every_0_2_find_this_filesystem_in_an_asynchronous_store() {
+async fn guests_of_every_0_2_version_find_this_filesystem_in_an_asynchronous_store() {
     let engine = Engine::default();
     let mut linker = Linker::new(&engine);
     p2::add_all_to_linker_async(&mut linker).unwrap();
@@ -128,8 +129,8 @@ const RESOURCES: [(&str, &str); 13] = [
     ("wasi:sockets/udp", "incoming-datagram-stream"),
 ];
 
-/// Functions that give out a resource of another interface: interface, function, its result, and
-/// the resource with its interface.
+/// Functions that return a resource of another interface: interface, function, its result, and the
+/// resource with its interface.
 const GETTERS: [(&str, &str, &str, &str, &str); 7] = [
     (
         "wasi:cli/stdin",
@@ -182,9 +183,9 @@ const GETTERS: [(&str, &str, &str, &str, &str); 7] = [
     ),
 ];
 
-/// Components that each import one thing. All of `wasi:cli/imports` is here but `wall-clock`,
-/// which the filesystem's own types stand on, and the two that make sockets, whose types are
-/// long.
+/// Components that each import one item. Together they cover all of `wasi:cli/imports` except for
+/// `wall-clock`, which the filesystem's own types use, and the two interfaces that make sockets, whose
+/// types are long.
 fn imports() -> Vec<String> {
     let mut components = Vec::new();
     for (interface, function, signature) in FUNCTIONS {
@@ -215,7 +216,7 @@ fn imports() -> Vec<String> {
 }
 
 #[test]
-fn all_means_all_that_wasmtime_wasi_links() {
+fn add_all_to_linker_links_all_that_wasmtime_wasi_links() {
     let engine = Engine::default();
     let mut stock = Linker::<State>::new(&engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut stock).unwrap();
@@ -234,7 +235,7 @@ fn all_means_all_that_wasmtime_wasi_links() {
 }
 
 #[test]
-fn the_filesystem_alone_goes_beside_other_interfaces() {
+fn filesystem_alone_can_be_linked_beside_other_interfaces() {
     let engine = Engine::default();
     let mut linker = Linker::<State>::new(&engine);
     p2::add_to_linker_sync(&mut linker).unwrap();

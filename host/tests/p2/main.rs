@@ -1,5 +1,5 @@
-//! `wasi:filesystem@0.2` as embedders and guests meet it: the host functions called as the
-//! bindings call them, and components made here for what no toolchain makes.
+//! Tests of WASI 0.2: they call the host functions as the bindings do, and run handwritten components that
+//! no toolchain would generate.
 
 mod async_calls;
 mod blocking;

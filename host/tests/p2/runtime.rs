@@ -19,7 +19,7 @@ use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{OutputStream, StreamResult};
 
 /// A component that exports one function for each way to wait, and `drop-pollable`, which does not wait.
-/// Its timers run for `NANOSECONDS`.
+/// Its timers expire after `NANOSECONDS`.
 const GUEST: &str = r#"(component
     (import "wasi:io/error@0.2.12" (instance $error
         (export "error" (type (sub resource)))))
@@ -125,7 +125,7 @@ fn runtimes() -> [(&'static str, Runtime); 2] {
     ]
 }
 
-/// A standard output that is never ready at once.
+/// A standard output that is never ready immediately.
 struct Waits;
 
 impl IsTerminal for Waits {
@@ -170,7 +170,7 @@ impl OutputStream for Waits {
     }
 }
 
-/// A store whose standard output waits.
+/// A store with a standard output that is never ready immediately.
 fn waiting_store(engine: &Engine) -> Store<State> {
     let mut state = live(&host_dir(), FsPerms::ReadOnly, false);
     state.wasi = WasiCtxBuilder::new().stdout(Waits).build();
@@ -185,7 +185,7 @@ fn component(engine: &Engine, nanoseconds: u64) -> Component {
 const MICROSECOND: u64 = 1000;
 const HOUR: u64 = 3_600_000_000_000;
 
-/// Calls an export of the component, linked synchronously. Its timers run for so long.
+/// Calls an export of the component, which is linked synchronously. Its timers expire after `nanoseconds`.
 fn call(export: &str, nanoseconds: u64) -> wasmtime::Result<()> {
     let engine = Engine::default();
     let mut linker = Linker::<State>::new(&engine);
@@ -196,7 +196,7 @@ fn call(export: &str, nanoseconds: u64) -> wasmtime::Result<()> {
     function.call(&mut store, ())
 }
 
-/// Has `run` run in each kind of asynchronous task.
+/// Runs `run` in each kind of asynchronous task.
 fn in_every_task(run: impl Fn(&str) + Clone + Send + 'static) {
     for (flavor, runtime) in runtimes() {
         runtime.block_on(async { run(flavor) });
@@ -220,7 +220,7 @@ fn call_that_waits_in_an_async_task_traps_with_a_remedy() {
             );
             assert!(trap.contains("spawn_blocking"), "{task}: {trap}");
         }
-        // Nothing to wait for.
+        // This call does not wait.
         call("drop-pollable", HOUR).unwrap();
     });
 }
@@ -258,7 +258,7 @@ fn both_remedies_work() {
     });
 }
 
-/// A component that reads `file` ("hello") and writes `out` by every blocking call of streams.
+/// A component that reads `file` ("hello") and writes `out` with each blocking call of streams.
 const FILES: &str = r#"(component
     (import "wasi:io/error@0.2.12" (instance $error
         (export "error" (type (sub resource)))))
@@ -467,7 +467,7 @@ const FILES: &str = r#"(component
     (func (export "run") (canon lift (core func $main "run")))
 )"#;
 
-/// Runs that component on what `link` links, and returns what it wrote.
+/// Runs that component with the interfaces that `link` links, and returns what it wrote.
 fn read_and_write(
     mut state: State,
     link: fn(&mut Linker<State>) -> wasmtime::Result<()>,
@@ -507,14 +507,14 @@ fn files_are_read_and_written_through_streams_in_an_async_task() {
     in_every_task(run);
 }
 
-/// `wasi:io` is implemented on the table itself.
+/// The `HasData` marker for `wasi:io`, which wasmtime-wasi implements on the table.
 struct HasIo;
 
 impl HasData for HasIo {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// Our filesystem, beside wasmtime-wasi's own `wasi:io`.
+/// Links our filesystem, with wasmtime-wasi's own `wasi:io`.
 fn link_stock_io(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     error::add_to_linker::<State, HasIo>(linker, |state| &mut state.table)?;
     sync_io::poll::add_to_linker::<State, HasIo>(linker, |state| &mut state.table)?;
@@ -522,7 +522,7 @@ fn link_stock_io(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     p2::add_to_linker_sync(linker)
 }
 
-/// The docs of `p2::add_to_linker_sync` say so, and what to use instead: they are to change with this test.
+/// The docs of `p2::add_to_linker_sync` describe this and the alternatives. Change them with this test.
 #[test]
 fn stock_wasi_io_panics_in_an_async_task() {
     let temp = host_dir();

@@ -1,4 +1,4 @@
-//! A layer that waits, for tests of what goes on meanwhile.
+//! A layer whose calls wait at a gate, for tests of what else runs in the meantime.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,8 @@ use wasi_overlay::engine::layer::{Found, Layer, Listed, ReadAt};
 use wasi_overlay::engine::{Meta, Name, Result};
 use wasi_overlay::{Errno, Lower, MemoryLayer, Overlay};
 
-/// A layer that is as slow as it is told to be: once armed, a look into it waits for somebody to
-/// open the gate, and fails if nobody does.
+/// A layer that is slow on demand: once the gate is armed, calls of the layer wait until the gate opens, and
+/// fail if it does not.
 struct Slow {
     layer: MemoryLayer,
     gate: Arc<Gate>,
@@ -36,19 +36,19 @@ impl Gate {
         }
     }
 
-    /// Lets nobody pass any more.
+    /// Closes the gate: calls wait from now on.
     pub(crate) fn shut(&self) {
         *self.open.lock().unwrap() = false;
     }
 
-    /// Lets all pass that wait.
+    /// Opens the gate: waiting calls continue.
     pub(crate) fn open(&self) {
         *self.open.lock().unwrap() = true;
         self.opened.notify_all();
     }
 }
 
-/// A file of such a layer.
+/// A file of a slow layer.
 struct SlowFile {
     file: <MemoryLayer as Layer>::File,
     gate: Arc<Gate>,
@@ -117,21 +117,21 @@ impl Layer for Slow {
 }
 
 impl Gate {
-    /// Has whoever looks into the layer wait from now on.
+    /// Makes calls of the layer wait from now on.
     pub(crate) fn arm(&self) {
         self.armed.store(true, Ordering::SeqCst);
     }
 }
 
-/// An overlay on a [`lower`].
+/// An overlay on a slow [`lower`].
 pub(crate) fn overlay(patience: Duration) -> (Overlay, Arc<Gate>) {
     let (lower, gate) = lower(patience);
     let overlay = Overlay::builder().lower(lower).build().unwrap();
     (overlay, gate)
 }
 
-/// Such a layer, with a file of five bytes, a link to it, and a directory with another, in which a call that waits for longer than `patience`
-/// fails.
+/// A slow layer with a file of five bytes, a link to it, and a directory with another file. A call that waits
+/// for longer than `patience` fails.
 pub(crate) fn lower(patience: Duration) -> (Lower, Arc<Gate>) {
     let gate = Arc::new(Gate {
         armed: AtomicBool::new(false),

@@ -1,4 +1,4 @@
-//! Files as `wasi:io` streams, driven through the table as wasmtime-wasi-io drives them.
+//! Tests of `wasi:io` streams of files, used through the table as wasmtime-wasi-io uses them.
 
 use crate::support::{State, borrow, host_dir, live, mounted, overlay_on};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use wasmtime_wasi_io::bindings::wasi::io::error::HostError;
 use wasmtime_wasi_io::bindings::wasi::io::streams::{HostInputStream, HostOutputStream};
 use wasmtime_wasi_io::streams::{DynOutputStream, StreamError};
 
-/// Calls that block inline, then in the pool.
+/// Whether calls may block the thread: first inline, then in the pool.
 const POLICIES: [bool; 2] = [true, false];
 
 async fn file(state: &mut State, path: &str, flags: DescriptorFlags) -> Resource<Descriptor> {
@@ -43,7 +43,7 @@ fn content(temp: &TempDir) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_stream_reads_to_the_end_and_then_is_closed() {
+async fn input_stream_reads_to_the_end_and_then_is_closed() {
     for policy in POLICIES {
         let temp = host_dir();
         let data: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
@@ -68,14 +68,14 @@ async fn a_stream_reads_to_the_end_and_then_is_closed() {
 }
 
 #[tokio::test]
-async fn a_guest_that_waits_before_it_reads_gets_its_bytes() {
+async fn guest_that_polls_before_it_reads_gets_its_bytes() {
     for policy in POLICIES {
         let temp = host_dir();
         let mut state = live(&temp, FsPerms::ReadOnly, policy);
         let hello = file(&mut state, "file", DescriptorFlags::READ).await;
         let stream = state.overlay().read_via_stream(hello, 0).unwrap();
         state.table.get_mut(&stream).unwrap().ready().await;
-        // Without blocking: what was waited for is there, in the pieces that are asked for.
+        // Without blocking: the bytes are ready, and are returned in pieces of the requested size.
         let mut read = |n| HostInputStream::read(&mut state.table, borrow(&stream), n).unwrap();
         assert_eq!(read(0), b"");
         assert_eq!(read(2), b"he");
@@ -84,9 +84,9 @@ async fn a_guest_that_waits_before_it_reads_gets_its_bytes() {
 }
 
 #[tokio::test]
-async fn reading_nothing_is_no_end_of_file() {
-    // In wasmtime-wasi 48, `blocking-read(0)` closes a file's stream: a read of no bytes is
-    // taken for the end. A guest that asks for nothing has to be able to go on.
+async fn empty_read_does_not_end_the_stream() {
+    // In wasmtime-wasi 48, `blocking-read(0)` closes a file's stream, because it takes a read of no bytes
+    // for the end. Here a guest can continue after an empty read.
     for policy in POLICIES {
         let temp = host_dir();
         let mut state = live(&temp, FsPerms::ReadOnly, policy);
@@ -102,7 +102,7 @@ async fn reading_nothing_is_no_end_of_file() {
 }
 
 #[tokio::test]
-async fn reading_past_what_a_host_can_address_ends_or_fails() {
+async fn read_at_an_offset_past_the_limit_ends_or_fails() {
     for policy in POLICIES {
         let temp = host_dir();
         let mut state = live(&temp, FsPerms::ReadOnly, policy);
@@ -116,7 +116,7 @@ async fn reading_past_what_a_host_can_address_ends_or_fails() {
 }
 
 #[tokio::test]
-async fn what_is_written_and_flushed_is_in_the_file() {
+async fn flushed_bytes_are_in_the_file() {
     for policy in POLICIES {
         let temp = host_dir();
         let (mut state, stream) = writer(&temp, policy).await;
@@ -137,7 +137,7 @@ async fn what_is_written_and_flushed_is_in_the_file() {
 }
 
 #[tokio::test]
-async fn an_appending_stream_finds_the_end_at_each_write() {
+async fn append_stream_writes_at_the_current_end() {
     for policy in POLICIES {
         let temp = host_dir();
         let mut state = live(&temp, FsPerms::ReadWrite, policy);
@@ -154,14 +154,14 @@ async fn an_appending_stream_finds_the_end_at_each_write() {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_is_told_once_with_its_code_and_closes_the_stream() {
+async fn failed_write_is_reported_once_with_its_code_and_closes_the_stream() {
     for policy in POLICIES {
         let temp = host_dir();
         let mut state = live(&temp, FsPerms::ReadWrite, policy);
         let hello = file(&mut state, "file", DescriptorFlags::READ).await;
         let stream = state.overlay().write_via_stream(hello, 0).unwrap();
 
-        // The error comes from the write itself, or else from what the guest calls next.
+        // The write itself or the next call returns the error.
         let table = &mut state.table;
         let mut result = HostOutputStream::write(table, borrow(&stream), b"x".into());
         if result.is_ok() {
@@ -186,7 +186,7 @@ async fn a_write_that_fails_is_told_once_with_its_code_and_closes_the_stream() {
 }
 
 #[tokio::test]
-async fn an_error_of_another_stream_has_the_code_of_its_system_error() {
+async fn error_of_another_stream_has_the_code_of_its_system_error() {
     let temp = host_dir();
     let mut state = live(&temp, FsPerms::ReadOnly, true);
     let mut code = |error: wasmtime::Error| {
@@ -199,7 +199,7 @@ async fn an_error_of_another_stream_has_the_code_of_its_system_error() {
 }
 
 #[tokio::test]
-async fn writing_more_than_was_permitted_traps() {
+async fn write_past_the_permit_traps() {
     for policy in POLICIES {
         let temp = host_dir();
         let (mut state, stream) = writer(&temp, policy).await;
@@ -215,7 +215,7 @@ async fn writing_more_than_was_permitted_traps() {
 }
 
 #[tokio::test]
-async fn a_write_that_was_accepted_is_made_though_the_stream_is_dropped() {
+async fn accepted_write_is_made_even_if_the_stream_is_dropped() {
     for policy in POLICIES {
         let temp = host_dir();
         let (mut state, stream) = writer(&temp, policy).await;
@@ -225,7 +225,7 @@ async fn a_write_that_was_accepted_is_made_though_the_stream_is_dropped() {
             .unwrap();
         assert_eq!(content(&temp), b"kept");
 
-        // And though the whole store is.
+        // Also if the whole store is dropped.
         let (mut state, stream) = writer(&temp, policy).await;
         HostOutputStream::write(&mut state.table, stream, b"also".into()).unwrap();
         drop(state);
@@ -240,7 +240,7 @@ async fn a_write_that_was_accepted_is_made_though_the_stream_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_file_is_spliced_into_another() {
+async fn splice_copies_one_file_into_another() {
     for policy in POLICIES {
         let temp = host_dir();
         let (mut state, to) = writer(&temp, policy).await;
@@ -256,7 +256,7 @@ async fn a_file_is_spliced_into_another() {
 }
 
 #[tokio::test]
-async fn a_stream_on_a_lower_file_goes_on_in_its_copy() {
+async fn stream_on_a_lower_file_continues_in_its_copy() {
     for policy in POLICIES {
         let temp = host_dir();
         let mut state = mounted(&overlay_on(&temp), FsPerms::ReadWrite, policy);
@@ -276,7 +276,7 @@ async fn a_stream_on_a_lower_file_goes_on_in_its_copy() {
 }
 
 #[tokio::test]
-async fn a_full_upper_is_told_to_a_guest_that_streams_into_it() {
+async fn stream_into_a_full_upper_reports_insufficient_space() {
     for policy in POLICIES {
         let overlay = Overlay::builder().upper_memory(100_000).build().unwrap();
         let mut state = mounted(&overlay, FsPerms::ReadWrite, policy);

@@ -1,4 +1,4 @@
-//! A store's state, and a directory to look at.
+//! Test fixtures: the state of a store, and a host directory with a few files.
 
 use cap_std::ambient_authority;
 use tempfile::TempDir;
@@ -47,7 +47,7 @@ impl OverlayView for State {
     }
 }
 
-/// The same descriptor once more, as the bindings hand it to a host function.
+/// A second handle of the same descriptor, as the bindings pass it to a host function.
 pub(crate) fn borrow<T: 'static>(resource: &Resource<T>) -> Resource<T> {
     Resource::new_borrow(resource.rep())
 }
@@ -65,7 +65,7 @@ pub(crate) fn open(temp: &TempDir) -> cap_std::fs::Dir {
     cap_std::fs::Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap()
 }
 
-/// That directory, live at `/`.
+/// A context with that directory live at `/`.
 pub(crate) fn live(temp: &TempDir, perms: FsPerms, allow_blocking: bool) -> State {
     let mut builder = OverlayCtx::builder();
     builder
@@ -75,7 +75,7 @@ pub(crate) fn live(temp: &TempDir, perms: FsPerms, allow_blocking: bool) -> Stat
     State::new(builder.build())
 }
 
-/// An overlay at `/`, changed in memory.
+/// A context with an overlay at `/`.
 pub(crate) fn mounted(overlay: &Overlay, perms: FsPerms, allow_blocking: bool) -> State {
     let mut builder = OverlayCtx::builder();
     builder
@@ -85,7 +85,7 @@ pub(crate) fn mounted(overlay: &Overlay, perms: FsPerms, allow_blocking: bool) -
     State::new(builder.build())
 }
 
-/// An overlay on that directory, with an upper in memory.
+/// An overlay on that directory, with a memory upper.
 pub(crate) fn overlay_on(temp: &TempDir) -> Overlay {
     Overlay::builder()
         .lower(Lower::dir("lower", open(temp)).unwrap())
@@ -94,7 +94,7 @@ pub(crate) fn overlay_on(temp: &TempDir) -> Overlay {
         .unwrap()
 }
 
-/// That directory at `/`, live and below an overlay: what holds for one has to hold for both.
+/// Two contexts with that directory at `/`, one live and one with an overlay on it: tests have to pass on both.
 pub(crate) fn both(temp: &TempDir, perms: FsPerms, allow_blocking: bool) -> [State; 2] {
     [
         mounted(&overlay_on(temp), perms, allow_blocking),

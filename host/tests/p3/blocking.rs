@@ -1,5 +1,5 @@
-//! Where a call blocks: a call that waits for a disk stalls no other task of its store, unless the
-//! embedder allowed that.
+//! Tests that a call that waits for a disk stalls no other task of its store, unless the embedder allows
+//! blocking.
 
 use crate::slow;
 use crate::state::{State, store};
@@ -11,7 +11,7 @@ use wasi_overlay::p3::{FsError, FsResult};
 use wasi_overlay::{Errno, OverlayView, WasiOverlay};
 use wasmtime::component::{Accessor, Resource};
 
-/// A guest's `stat-at` on the slow layer, beside another task of its store that opens the gate.
+/// Calls `stat-at` on the slow layer, concurrently with another task of the store that opens the gate.
 async fn stat_beside_another_task(allow_blocking: bool, patience: Duration) -> FsResult<u64> {
     let (overlay, gate) = slow::overlay(patience);
     let (mut store, root) = store(&overlay, allow_blocking);
@@ -20,7 +20,7 @@ async fn stat_beside_another_task(allow_blocking: bool, patience: Duration) -> F
         let view = store.with_getter::<WasiOverlay>(State::overlay);
         let path = "file".to_owned();
         let stat = WasiOverlay::stat_at(&view, root, PathFlags::empty(), path);
-        // One thread runs both: the gate opens only if the call gives the thread back.
+        // One thread runs both: the gate opens only if the call yields the thread.
         let (stat, ()) = tokio::join!(stat, async { gate.open() });
         stat
     };
@@ -29,20 +29,20 @@ async fn stat_beside_another_task(allow_blocking: bool, patience: Duration) -> F
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_call_that_waits_for_a_disk_stalls_no_other_task() {
+async fn call_that_waits_for_a_disk_stalls_no_other_task() {
     let stat = stat_beside_another_task(false, Duration::from_secs(60));
     assert_eq!(stat.await.unwrap(), 5);
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_call_stays_on_its_thread_where_that_is_allowed() {
+async fn call_stays_on_its_thread_if_the_embedder_allows_blocking() {
     let stat = stat_beside_another_task(true, Duration::from_millis(50));
     assert!(matches!(stat.await, Err(FsError::Code(Errno::Busy))));
 }
 
-/// What was asked before is answered at the first poll, though the layer would not answer.
+/// A cached answer is returned at the first poll, although the layer would not answer.
 #[tokio::test(flavor = "current_thread")]
-async fn what_is_known_does_not_leave_the_thread() {
+async fn cached_answer_does_not_leave_the_thread() {
     let (overlay, gate) = slow::overlay(Duration::from_secs(60));
     let (mut store, root) = store(&overlay, false);
     gate.arm();

@@ -1,4 +1,4 @@
-//! WASI 0.3, by calling the host functions as a guest's calls reach them.
+//! Tests of WASI 0.3 that call the host functions as the bindings do.
 
 mod blocking;
 #[path = "../p2/slow.rs"]

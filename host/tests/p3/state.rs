@@ -1,4 +1,4 @@
-//! A store, and the descriptor of its directory.
+//! Test fixture: a store with an overlay, and the descriptor of its root.
 
 use wasi_overlay::p3::bindings::preopens::Host as _;
 use wasi_overlay::{Descriptor, FsPerms, Overlay, OverlayCtx, OverlayCtxView, OverlayView};
@@ -19,7 +19,7 @@ impl OverlayView for State {
     }
 }
 
-/// A store with the overlay at `/`, and its descriptor.
+/// Makes a store with the overlay at `/`, and the descriptor of its root.
 pub(crate) fn store(
     overlay: &Overlay,
     allow_blocking: bool,

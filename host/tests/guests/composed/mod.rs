@@ -1,9 +1,8 @@
-//! Every guest composed with the overlay, on wasmtime-wasi as it comes: no line of our plugin runs
-//! here. What a guest says and leaves has to be what the same guest, uncomposed, does on a plain
-//! directory.
+//! Tests of every guest composed with the overlay, on wasmtime-wasi without our plugin. The transcript and
+//! the tree have to equal those of the same guest, uncomposed, on a plain directory.
 //!
-//! A guest for WASI 0.1 is wrapped with the adapter in both cases: what the adapter does otherwise
-//! than a host of WASI 0.1 is not the overlay's.
+//! A guest for WASI 0.1 is wrapped with the adapter in both cases, because the adapter differs from a host of
+//! WASI 0.1, and the overlay is not responsible for that.
 
 mod odd_names;
 mod settings;
@@ -36,7 +35,7 @@ macro_rules! test_guest {
 wasi_overlay_guest_artifacts::foreach_p1!(test_guest);
 wasi_overlay_guest_artifacts::foreach_p2!(test_guest);
 
-/// The overlay that the crate of the composer carries.
+/// The overlay component that `wasi-overlay-compose` includes.
 pub(crate) fn overlay() -> Overlay {
     match Overlay::embedded() {
         Ok(overlay) => overlay,
@@ -47,7 +46,7 @@ pub(crate) fn overlay() -> Overlay {
     }
 }
 
-/// A component of the guest: itself, or the module that it is, wrapped.
+/// The guest as a component: a core module is wrapped with the adapter.
 fn uncomposed(guest: &[u8]) -> Result<Program> {
     if guest.get(6) == Some(&1) {
         return Program::new(guest);
@@ -63,10 +62,10 @@ fn uncomposed(guest: &[u8]) -> Result<Program> {
     Program::new(&component)
 }
 
-/// Tells a guest for WASI 0.1 that it is behind the adapter.
+/// The environment variable that tells a guest for WASI 0.1 that it is behind the adapter.
 const WRAPPED: (&str, &str) = ("WRAPPED", "1");
 
-/// Guests that are run on every stack that there is.
+/// Guests that run on every stack.
 const ON_ALL: [&str; 6] = [
     "p1_rename_dir",
     "p1_std_tree",
@@ -76,8 +75,8 @@ const ON_ALL: [&str; 6] = [
     "p2_script",
 ];
 
-/// Runs a guest on every stack. Failures are collected: that one stack alone fails, or all do,
-/// says where to look.
+/// Runs a guest on every stack, and collects the failures: whether one stack or all of them fail is a hint to
+/// the cause.
 fn check(guest: &Guest) {
     let bytes = fs::read(guest.path()).expect("a guest that was built can be read");
     let (expected, tree) = oracle(guest, &bytes).expect("the guest runs on a plain directory");
@@ -89,7 +88,7 @@ fn check(guest: &Guest) {
         .chain(OTHERS.into_iter().filter(|_| on_all));
     let mut programs = Vec::new();
     let mut failures = crate::Failures::default();
-    for stack in stacks.filter(|stack| crate::is_asked_for(*stack)) {
+    for stack in stacks.filter(|stack| crate::is_selected(*stack)) {
         let setup = stack.setup();
         let known = programs.iter().position(|(known, _)| *known == setup);
         let at = known.unwrap_or_else(|| {
@@ -114,7 +113,7 @@ fn oracle(guest: &Guest, bytes: &[u8]) -> Result<(Outcome, Tree)> {
     Ok((outcome, scan::scan(folder.path())?))
 }
 
-/// What the script of its own says and leaves on a plain directory.
+/// The transcript of the interpreter's example script on a plain directory, and the tree that it leaves.
 fn script_oracle() -> (String, Tree) {
     let guest = wasi_overlay_guest_artifacts::P2_SCRIPT;
     let bytes = fs::read(guest.path()).expect("a guest that was built can be read");
@@ -122,7 +121,7 @@ fn script_oracle() -> (String, Tree) {
     (outcome.stdout, tree)
 }
 
-/// What a component says and leaves on a stack.
+/// The transcript of a component on a stack, and the tree that it leaves.
 fn on_stack(component: &[u8], stack: Stack) -> Result<(String, Tree)> {
     let mounted = stack.mount(&FIXTURE)?;
     let files = Files::Preopens(&mounted.preopens);

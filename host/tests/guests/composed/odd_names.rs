@@ -1,8 +1,8 @@
-//! Layers and uppers that hold names which are not UTF-8, under a composed guest.
+//! Tests of composed guests on layers and uppers that hold names which are not UTF-8.
 //!
 //! WASI cannot express such a name, so the host's stream has an error in its place. That error used to
-//! fail every call in the directory, and in a layer's root every call of the guest. Here each name that
-//! can be expressed has to be served, and what cannot be must not be lost.
+//! fail every call in the directory, and in a layer's root every call of the guest. Now the overlay has to
+//! serve each name that WASI can express, and must not lose the others.
 
 use super::overlay;
 use crate::program::{Files, Preopen, Program};
@@ -35,15 +35,15 @@ fn folders() -> TempDir {
     folder
 }
 
-/// What a guest says that is composed with an overlay of `lower` and `upper`.
+/// The transcript of a guest that is composed with an overlay of `lower` and `upper`.
 fn composed(folder: &Path, guest: &[u8], script: &str) -> String {
     let bytes = overlay().compose(guest, None).expect("it can be composed");
     let layer = |name: &str| Preopen::new(folder.join(name), format!("/{name}"));
     let preopens = [layer("lower"), layer("upper")];
-    said(&bytes.bytes, Files::Preopens(&preopens), script)
+    transcript(&bytes.bytes, Files::Preopens(&preopens), script)
 }
 
-fn said(component: &[u8], files: Files<'_>, script: &str) -> String {
+fn transcript(component: &[u8], files: Files<'_>, script: &str) -> String {
     let program = Program::new(component).expect("it can be compiled");
     let outcome = program.run(files, &["guest", script], &[]);
     let outcome = outcome.expect("it can be run");
@@ -55,7 +55,8 @@ fn script() -> Vec<u8> {
     fs::read(P2_SCRIPT.path()).expect("a guest that was built can be read")
 }
 
-/// What every name that can be expressed has to answer, as stock wasmtime does on a plain directory.
+/// Checks that calls on the names that WASI can express have the same answers as with stock wasmtime on a
+/// plain directory.
 fn check_names(dir: &str, of: &str) {
     let folder = folders();
     let in_dir = |root: &str| folder.path().join(root).join(dir);
@@ -80,7 +81,7 @@ fn check_names(dir: &str, of: &str) {
     .join("\n");
     let guest = script();
     let plain = folder.path().join("plain");
-    let expected = said(&guest, Files::Stock(&plain), &steps);
+    let expected = transcript(&guest, Files::Stock(&plain), &steps);
     assert!(expected.contains("read 1 0 10 = good"), "{expected}");
     assert_eq!(composed(folder.path(), &guest, &steps), expected);
     assert_eq!(fs::read(odd(&in_dir(of))).expect("it stays"), b"odd");
@@ -102,9 +103,9 @@ fn odd_names_hide_no_others_in_an_upper() {
     check_names("sub", "upper");
 }
 
-/// As the plugin does: all names that can be expressed, then an error for each that cannot.
+/// As in the plugin: all names that WASI can express, then an error for each other name.
 #[test]
-fn a_listing_ends_with_the_error_of_odd_names() {
+fn a_listing_ends_with_an_error_for_each_odd_name() {
     let guest = fs::read(P2_ODD_NAMES.path()).expect("a guest that was built can be read");
     for of in ["lower", "upper"] {
         let folder = folders();
@@ -123,7 +124,7 @@ fn a_listing_ends_with_the_error_of_odd_names() {
     }
 }
 
-/// Nothing that a guest cannot see goes with what it removes or moves.
+/// Entries that a guest cannot see are not lost when it removes or renames their directory.
 #[test]
 fn odd_names_are_not_lost_with_their_directory() {
     for of in ["lower", "upper"] {
@@ -132,14 +133,14 @@ fn odd_names_are_not_lost_with_their_directory() {
         fs::create_dir(&dir).expect("it can be made");
         fs::write(odd(&dir), "odd").expect("it can be written");
         let steps = "rmdir 0 sub\nmkdir 0 other\nrename 0 other 0 sub\nrename 0 sub 0 moved";
-        let said = composed(folder.path(), &script(), steps);
+        let transcript = composed(folder.path(), &script(), steps);
         let moved = if of == "upper" {
             "done"
         } else {
             "illegal-byte-sequence"
         };
         assert_eq!(
-            said.lines().collect::<Vec<_>>(),
+            transcript.lines().collect::<Vec<_>>(),
             [
                 "rmdir 0 sub = not-empty",
                 "mkdir 0 other = done",
@@ -157,8 +158,8 @@ fn odd_names_are_not_lost_with_their_directory() {
     }
 }
 
-/// Whiteouts and opaque directories beside such names mean what they always mean, and an upper whose
-/// last mount was cut is repaired around them.
+/// Whiteouts and opaque directories beside such names keep their meaning, and an upper whose last mount was
+/// interrupted is repaired.
 #[test]
 fn whiteouts_beside_odd_names_hide_what_they_name() {
     let folder = folders();
@@ -170,14 +171,14 @@ fn whiteouts_beside_odd_names_hide_what_they_name() {
     }
     fs::write(upper.join(".wh.hidden"), "").expect("it can be written");
     fs::write(upper.join("opaque/.wh..wh..opq"), "").expect("it can be written");
-    // An entry beside its whiteout, and the work folder: what a cut leaves.
+    // The leftovers of an interrupted change: an entry beside its whiteout, and the work folder.
     fs::write(upper.join(".wh.good.txt"), "").expect("it can be written");
     fs::create_dir(upper.join(".wh..wh.work")).expect("it can be made");
     let steps = "stat-at 0 - hidden\nstat-at 0 - opaque/hidden\nopen 1 0 r opaque/good.txt\n\
                  read 1 0 9\nopen 2 0 r good.txt\nread 2 0 9";
-    let said = composed(folder.path(), &script(), steps);
+    let transcript = composed(folder.path(), &script(), steps);
     assert_eq!(
-        said.lines().collect::<Vec<_>>(),
+        transcript.lines().collect::<Vec<_>>(),
         [
             "stat-at 0 - hidden = no-entry",
             "stat-at 0 - opaque/hidden = no-entry",

@@ -1,4 +1,4 @@
-//! Where a composed guest's layers come from, and what it is told if they are not there.
+//! Tests of the ways to configure a composed guest's layers, and of its errors for missing ones.
 
 use super::{overlay, uncomposed};
 use crate::program::{Files, Preopen, Program};
@@ -14,7 +14,8 @@ use wasi_overlay_guest_artifacts::{Guest, P1_FILES, P2_SCRIPT};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// Directories that hold a file `x` with their own name in it, and one of their own.
+/// Directories that each hold a file `x` with the directory's name in it, and a file named after the
+/// directory.
 struct Dirs {
     folder: TempDir,
     preopens: Vec<Preopen>,
@@ -39,7 +40,7 @@ impl Dirs {
         self.folder.path().join(name)
     }
 
-    /// What a script says that is run by a component.
+    /// The transcript of a script that a component runs.
     fn run(&self, component: &[u8], script: &str) -> String {
         let program = Program::new(component).expect("it can be compiled");
         let files = Files::Preopens(&self.preopens);
@@ -54,7 +55,7 @@ fn bytes(guest: &Guest) -> Vec<u8> {
     fs::read(guest.path()).expect("a guest that was built can be read")
 }
 
-/// What `wac plug` makes of two components.
+/// Composes two components as `wac plug` does.
 fn plug(socket: Vec<u8>, plug: Vec<u8>) -> Vec<u8> {
     let mut graph = CompositionGraph::new();
     let mut register = |name: &str, bytes: Vec<u8>| {
@@ -70,10 +71,10 @@ fn plug(socket: Vec<u8>, plug: Vec<u8>) -> Vec<u8> {
         .expect("it can be written")
 }
 
-/// Layers are stacked by their numbers, not by their order or their letters; what is no layer
-/// passes, and files do not move from one to the other.
+/// The numbers in the names order the layers, and not the order of preopens or of letters. A preopen that is
+/// not a layer passes through, and files cannot be moved between it and the overlay.
 #[test]
-fn names_alone_say_what_is_a_layer() {
+fn names_alone_decide_which_preopens_are_layers() {
     let names = [
         "/data",
         "/lower10",
@@ -86,7 +87,7 @@ fn names_alone_say_what_is_a_layer() {
     fs::remove_file(dirs.path("upper/x")).expect("it is there");
     let bare = overlay().component("0.2.12".parse().expect("a version"), None);
     let component = plug(bytes(&P2_SCRIPT), bare.expect("it can be made"));
-    let said = dirs.run(
+    let transcript = dirs.run(
         &component,
         "list 0\nopen 1 0 rw x\nread 1 0 20\nwrite 1 0 CHANGE\npreopen 2 /data\nlist 2\n\
          preopen 3 /lowering\nlist 3\npreopen 4 /lower2\npreopen 4 /upper\nrename 0 x 2 y\n\
@@ -111,15 +112,15 @@ fn names_alone_say_what_is_a_layer() {
         "read 5 0 20 = data false",
         "same-hash 5 3 - y = true",
     ];
-    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(transcript.lines().collect::<Vec<_>>(), expected);
     let read = |path| fs::read_to_string(dirs.path(path)).expect("it is there");
     assert_eq!(read("upper/x"), "CHANGE0");
     assert_eq!(read("lower10/x"), "lower10");
     assert_eq!(read("lowering/y"), "data");
 }
 
-/// A component that says: the layers `/one` and `/two`, the upper `/changes`, the tree at `/tree`,
-/// and `/data` as it is.
+/// A component that configures the layers `/one` and `/two`, the upper `/changes`, the merged tree at
+/// `/tree`, and `/data` passed through.
 fn configuration() -> Result<Vec<u8>> {
     // The record at 16: a list, an option, a text, two flags, a list; the lists' texts behind it.
     let module = r#"(module
@@ -152,14 +153,14 @@ fn configuration() -> Result<Vec<u8>> {
 }
 
 #[test]
-fn a_component_says_what_is_a_layer() {
+fn a_component_can_configure_the_layers() {
     let dirs = Dirs::new(&["/two", "/data", "/changes", "/one", "/lower0"]);
     fs::remove_file(dirs.path("changes/x")).expect("it is there");
     let configured = Overlay::embedded_configured().expect("scripts/build-component.sh was run");
     let bare = configured.component(WasiVersion::LATEST, None);
     let config = configuration().expect("a component can be made of it");
     let overlay = plug(bare.expect("it can be made"), config);
-    let said = dirs.run(
+    let transcript = dirs.run(
         &plug(bytes(&P2_SCRIPT), overlay),
         "list 0\npreopen 1 /tree\nis-same 0 1\nopen 2 1 r x\nread 2 0 20\npreopen 3 /data\nlist 3\n\
          preopen 4 /lower0\npreopen 4 /one\nunlink 0 own-two",
@@ -176,13 +177,13 @@ fn a_component_says_what_is_a_layer() {
         "preopen 4 /one = -",
         "unlink 0 own-two = done",
     ];
-    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(transcript.lines().collect::<Vec<_>>(), expected);
     let changes = scan::scan(&dirs.path("changes")).expect("it can be read");
     let names: Vec<_> = changes.keys().map(String::as_str).collect();
     assert_eq!(names, [".wh.own-two", "own-changes"]);
 }
 
-/// What only the host can know: there is no preopen of that name.
+/// A configuration with names of preopens that do not exist, which only the host can know.
 fn broken(upper: &str, lower: &str) -> Config {
     Config {
         lowers: vec![lower.to_owned()],
@@ -193,7 +194,7 @@ fn broken(upper: &str, lower: &str) -> Config {
 }
 
 #[test]
-fn a_preopen_that_is_not_there_fails_every_call() {
+fn a_missing_preopen_fails_every_call() {
     let dirs = Dirs::new(&["/lower0", "/upper", "/data"]);
     let calls = [
         "open 1 0 r x",
@@ -229,8 +230,8 @@ fn a_preopen_that_is_not_there_fails_every_call() {
     let script = format!("preopen 2 /data\n{}{others}", calls.join("\n"));
     for config in [broken("/none", "/lower0"), broken("/upper", "/none")] {
         let composed = overlay().compose(&bytes(&P2_SCRIPT), &config);
-        let said = dirs.run(&composed.expect("it can be composed").bytes, &script);
-        let mut lines = said.lines().skip(1);
+        let transcript = dirs.run(&composed.expect("it can be composed").bytes, &script);
+        let mut lines = transcript.lines().skip(1);
         for call in calls {
             assert_eq!(lines.next(), Some(&*format!("{call} = no-device")));
         }
@@ -245,32 +246,32 @@ fn a_preopen_that_is_not_there_fails_every_call() {
     }
 }
 
-/// One that was to pass was left out without a word.
+/// A missing preopen that should pass through was silently left out.
 #[test]
-fn a_preopen_that_was_to_pass_and_is_not_there_fails_every_call_on_it() {
+fn a_missing_pass_through_preopen_fails_every_call_on_it() {
     let dirs = Dirs::new(&["/lower0", "/upper"]);
     let composed = overlay().compose(&bytes(&P2_SCRIPT), &broken("/upper", "/lower0"));
     let script = "stat-at 0 - own-lower0\npreopen 2 /data\nlist 2\nis-same 0 2\nrename 0 x 2 y";
-    let said = dirs.run(&composed.expect("it can be composed").bytes, script);
-    let said: Vec<_> = said.lines().skip(1).collect();
+    let transcript = dirs.run(&composed.expect("it can be composed").bytes, script);
+    let lines: Vec<_> = transcript.lines().skip(1).collect();
     let expected = [
         "preopen 2 /data = done",
         "list 2 = no-device",
         "is-same 0 2 = false",
         "rename 0 x 2 y = no-device",
     ];
-    assert_eq!(said, expected);
+    assert_eq!(lines, expected);
 }
 
-/// Whatever was wrong with a layer, the guest was told that there is no such device.
+/// For every problem with a layer, the guest got `no-device`.
 #[test]
-fn an_upper_that_cannot_be_used_says_why() {
+fn the_error_of_an_unusable_upper_reaches_the_guest() {
     let dirs = Dirs::new(&["/lower0", "/upper", "/data"]);
     let work = dirs.path("upper/.wh..wh.work");
     fs::create_dir(&work).expect("it can be made");
     fs::write(work.join("of-another-program"), "").expect("it can be made");
     let composed = overlay().compose(&bytes(&P2_SCRIPT), &broken("/upper", "/lower0"));
-    let said = dirs.run(
+    let transcript = dirs.run(
         &composed.expect("it can be composed").bytes,
         "list 0\nopen 1 0 r x\npreopen 2 /data\nopen 3 2 r x",
     );
@@ -280,12 +281,12 @@ fn an_upper_that_cannot_be_used_says_why() {
         "preopen 2 /data = done",
         "open 3 2 r x = file",
     ];
-    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(transcript.lines().collect::<Vec<_>>(), expected);
     assert!(work.join("of-another-program").exists());
 }
 
 #[test]
-fn a_preopen_that_is_not_there_is_an_error_behind_the_adapter() {
+fn a_missing_preopen_is_an_error_behind_the_adapter() {
     let dirs = Dirs::new(&["/lower0"]);
     let composed = overlay().compose(&bytes(&P1_FILES), &broken("/none", "/lower0"));
     let program = Program::new(&composed.expect("it can be composed").bytes);
@@ -301,8 +302,8 @@ fn a_preopen_that_is_not_there_is_an_error_behind_the_adapter() {
         let outcome = program.run(Files::Preopens(&dirs.preopens), &args, &[]);
         let outcome = outcome.expect("it can be run");
         // 43 is `nodev`.
-        let said = format!("{}: No such device (os error 43)\n", words.join(" "));
-        assert_eq!(outcome.stderr, said, "{:?}", outcome.failure);
+        let message = format!("{}: No such device (os error 43)\n", words.join(" "));
+        assert_eq!(outcome.stderr, message, "{:?}", outcome.failure);
     }
     let wrapped = uncomposed(&bytes(&P1_FILES)).expect("it can be wrapped");
     let outcome = wrapped.run(

@@ -1,7 +1,7 @@
-//! What a composed guest is given: directories of the host under the names of layers.
+//! The stacks of composed guests: host directories, preopened under the names of layers.
 
 use super::overlay;
-use crate::deviations::Place;
+use crate::deviations::TestStack;
 use crate::layers::{Layers, Spread};
 use crate::program::Preopen;
 use crate::scan::Tree;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use wasi_overlay_compose::Config;
 use wasmtime_wasi::FsPerms;
 
-/// How the tree lies in the preopens of a composed guest.
+/// How the tree is spread over the preopens of a composed guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::enum_variant_names,
@@ -19,25 +19,25 @@ use wasmtime_wasi::FsPerms;
 pub(crate) enum Stack {
     /// Three lower layers and an upper.
     ComposedSpread,
-    /// The whole tree in one lower layer, and an upper.
+    /// One lower layer with the whole tree, and an upper.
     ComposedOneLower,
-    /// Two lower layers, and an upper that is not new.
+    /// Two lower layers, and an upper with a part of the tree.
     ComposedUpperWithPart,
-    /// No lower layer.
+    /// No lower layer: the upper has the whole tree.
     ComposedUpperAlone,
-    /// Three lower layers that the host lets nobody change, and no upper.
+    /// Three lower layers that are preopened read-only, and no upper.
     ComposedNoUpper,
-    /// An upper that the guest may not use.
+    /// An upper that is preopened read-only.
     ComposedReadOnly,
-    /// Three lower layers and an upper, by a configuration with names of its own.
+    /// Three lower layers and an upper, configured with other names.
     ComposedConfigured,
-    /// One overlay merges the lower layers, and another puts the upper on top.
+    /// One overlay merges the lower layers, and a second one adds the upper.
     ComposedTwice,
 }
 
 use Stack::*;
 
-/// Where every guest has to do what it does on a plain directory.
+/// The stacks on which every guest has to behave as on a plain directory.
 pub(crate) const WRITABLE: [Stack; 4] = [
     ComposedSpread,
     ComposedOneLower,
@@ -45,13 +45,13 @@ pub(crate) const WRITABLE: [Stack; 4] = [
     ComposedUpperAlone,
 ];
 
-/// Where guests that only read have to.
+/// The stacks on which guests that only read have to behave as on a plain directory.
 pub(crate) const READ_ONLY: [Stack; 2] = [ComposedNoUpper, ComposedReadOnly];
 
-/// For some guests more: programs have to be compiled for these.
+/// More stacks, for some guests only, because each guest has to be compiled again for them.
 pub(crate) const OTHERS: [Stack; 2] = [ComposedConfigured, ComposedTwice];
 
-impl Place for Stack {
+impl TestStack for Stack {
     fn is_one_of(self, name: &str) -> bool {
         match name {
             "All" | "Overlays" | "DirectoryUppers" | "Composed" => true,
@@ -68,10 +68,10 @@ pub(crate) fn is_name(name: &str) -> bool {
     all.any(|stack| stack.is_one_of(name))
 }
 
-/// What a guest is composed with.
+/// The ways to compose a guest with the overlay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Setup {
-    /// Names decide what is a layer: one program for many stacks.
+    /// The names of preopens decide which are layers, so that one program serves many stacks.
     ByName,
     Configured,
     ReadOnly,
@@ -79,7 +79,7 @@ pub(crate) enum Setup {
 }
 
 impl Setup {
-    /// The guest with the overlay in it.
+    /// Composes the guest with the overlay.
     pub(crate) fn compose(self, app: &[u8]) -> Result<Vec<u8>> {
         let overlay = overlay();
         let composed = match self {
@@ -111,7 +111,7 @@ impl Setup {
     }
 }
 
-/// With names of which none says anything.
+/// A configuration with names that do not say which preopens are layers.
 fn configured() -> Config {
     Config {
         lowers: ["/base", "patch", "/upper"].map(str::to_owned).into(),
@@ -121,7 +121,7 @@ fn configured() -> Config {
     }
 }
 
-/// The directories of a stack.
+/// The directories of a mounted stack.
 pub(crate) struct Mounted<'a> {
     stack: Stack,
     layers: &'a Layers,
@@ -179,7 +179,7 @@ impl Stack {
             let name = upper_name.unwrap_or_default();
             preopens.push(Preopen::new(upper.path(), name));
         }
-        // Names say what is what, and not the order.
+        // The names decide, and not the order.
         preopens.reverse();
         Ok(Mounted {
             stack: self,
@@ -191,8 +191,9 @@ impl Stack {
 }
 
 impl Mounted<'_> {
-    /// The tree that is on disk when the guest has ended.
+    /// The tree on disk after the guest has ended.
     pub(crate) fn end(self) -> Result<Tree> {
-        self.layers.left(self.stack.spread(), self.upper.path())
+        self.layers
+            .check_and_merge(self.stack.spread(), self.upper.path())
     }
 }

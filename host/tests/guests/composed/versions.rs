@@ -1,4 +1,4 @@
-//! A guest of every version of WASI 0.2.
+//! Tests of composed guests for every version of WASI 0.2.
 
 use super::stacks::Stack;
 use super::{on_stack, overlay, script_oracle};
@@ -8,7 +8,7 @@ use wasi_overlay_guest_artifacts::P2_SCRIPT;
 #[test]
 fn guests_of_every_version_run() {
     let core = std::fs::read(P2_SCRIPT.core_path()).expect("a guest that was built can be read");
-    // What retargets the overlay's module retargets any that carries its types.
+    // The function that retargets the overlay's module works for every module that includes its types.
     let guest = Overlay::from_core_module(core);
     let (expected, left) = script_oracle();
     for patch in 0..=12 {
@@ -19,8 +19,8 @@ fn guests_of_every_version_run() {
         for import in &composed.imports {
             assert!(import.ends_with(&format!("@{version}")), "{import}");
         }
-        let (said, tree) = on_stack(&composed.bytes, Stack::ComposedSpread).expect("it runs");
-        assert_eq!(said, expected, "{version}");
+        let (transcript, tree) = on_stack(&composed.bytes, Stack::ComposedSpread).expect("it runs");
+        assert_eq!(transcript, expected, "{version}");
         assert_eq!(tree, left, "{version}");
     }
 }

@@ -1,5 +1,5 @@
-"""What programs do with files: each part prints what it saw, and nothing that may differ from one
-filesystem to the next. The same output is expected on a plain directory."""
+"""Uses files as typical programs do. Each part prints its results, but nothing that may differ between two
+filesystems, so that the output on a plain directory is the expected output."""
 
 import contextlib
 import glob
@@ -199,7 +199,7 @@ def _():
     print(base.execute("select count(*), sum(square) from numbers").fetchone())
     base.execute("vacuum")
     base.close()
-    # One that is there from the start.
+    # A database of a lower layer.
     base = sqlite3.connect("/app/shop.db")
     print(base.execute("select name from things order by name").fetchall())
     with base:
@@ -265,7 +265,7 @@ def _():
 
 @part("what is left")
 def _():
-    # These hold the time they were made at.
+    # These contain the time at which they were made.
     os.unlink("/app/base.db")
     os.unlink("/app/shop.db")
     os.unlink("/tmp/xml.zip")

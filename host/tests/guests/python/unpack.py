@@ -1,4 +1,4 @@
-"""Unpacks the standard library, which is baked into the program, and makes a database; what the layers of the test are made from."""
+"""Unpacks the standard library that is embedded in the program, and makes a database, for the layers of the test."""
 
 import os
 import sqlite3

@@ -1,12 +1,13 @@
-//! Random scripts on random layers: one guest for each version of WASI does hundreds of calls, with files, directories and
-//! streams held open across them, and the transcript and the tree that it leaves have to be those
-//! of wasmtime-wasi on a plain directory.
+//! Tests with random scripts on random layers. For each version of WASI, a guest makes hundreds of calls,
+//! with files, directories and streams open across them. Its transcript and the tree that it leaves have to
+//! equal those of wasmtime-wasi on a plain directory.
 //!
-//! In the middle the guest ends and another one goes on: what is not open has to be on disk.
+//! In the middle of a script the guest ends and another one continues, so that only the state on disk
+//! remains.
 //!
-//! `OVERLAY_SEED` replays one script, `OVERLAY_STEPS` says how long it is, `OVERLAY_SEQUENCES` how
-//! many there are; `OVERLAY_SCRIPT` is a file with a script to run on the layers of that seed
-//! instead. A script that fails is cut down to the lines that it needs for it.
+//! `OVERLAY_SEED` replays one script, `OVERLAY_STEPS` sets the length of scripts, and `OVERLAY_SEQUENCES`
+//! their number. `OVERLAY_SCRIPT` names a file with a script to run on the layers of that seed instead. A
+//! script that fails is reduced to the lines that are needed for the failure.
 
 mod script;
 mod tree;
@@ -20,13 +21,13 @@ use anyhow::{Result, ensure};
 use std::sync::LazyLock;
 use wasi_overlay_guest_artifacts::{Guest, P1_SCRIPT, P2_SCRIPT, P3_SCRIPT};
 
-/// The calls of one script.
+/// How many calls a script has.
 const STEPS: u64 = 250;
 
-/// A line that ends the guest; another one does what follows.
+/// A line at which the guest ends; another guest runs the lines after it.
 const RESTART: &str = "restart";
 
-/// Numbers that look random, from a seed: xorshift.
+/// A pseudorandom number generator with a seed: xorshift.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -34,7 +35,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// One that is less than `below`.
+    /// The next number, less than `below`.
     pub(crate) fn next(&mut self, below: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -42,13 +43,13 @@ impl Random {
         usize::try_from(self.0 >> 33).expect("31 bits fit") % below
     }
 
-    /// True once in `turns`.
+    /// True with a probability of 1 in `turns`.
     pub(crate) fn one_in(&mut self, turns: usize) -> bool {
         self.next(turns) == 0
     }
 }
 
-/// What a script says, and what it leaves where that is on disk.
+/// The transcript of a script, and the tree that it leaves, unless that is in memory.
 type Ran = (String, Option<Tree>);
 
 /// The interpreter of scripts for one version of WASI.
@@ -67,8 +68,8 @@ fn number(name: &str, default: u64) -> u64 {
     value.map_or(default, |value| value.parse().expect("a number"))
 }
 
-/// Runs random scripts by `run`, and on a plain directory by the interpreter of their version.
-/// `streams` says whether they keep a stream to read from across calls.
+/// Compares `run` on random scripts with the interpreter `guest` on a plain directory. `streams` says
+/// whether scripts keep an input stream open across calls.
 fn check(
     guest: &Interpreter,
     scripts: u64,
@@ -79,7 +80,7 @@ fn check(
     compare(scripts, streams, plain, run);
 }
 
-/// Runs random scripts in two ways, and expects the same of both.
+/// Runs random scripts in two ways, and compares the transcripts and trees.
 pub(crate) fn compare(
     scripts: u64,
     streams: bool,
@@ -126,21 +127,21 @@ fn script(random: &mut Random, streams: bool) -> Vec<String> {
     lines
 }
 
-/// How a script differs from itself on a plain directory, if it does.
+/// How a run of a script differs from its run on a plain directory, if it does.
 fn difference(
     layers: &Layers,
     script: &str,
     plain: impl Fn(&Layers, &str) -> Result<(String, Tree)>,
     run: impl Fn(&Layers, &str) -> Result<Ran>,
 ) -> Option<String> {
-    let (said, left) = plain(layers, script).expect("a script runs on a plain directory");
+    let (transcript, left) = plain(layers, script).expect("a script runs on a plain directory");
     let found = match run(layers, script) {
         Ok(found) => found,
-        Err(error) => return Some(format!("{error:#}\nthe plain directory:\n{said}")),
+        Err(error) => return Some(format!("{error:#}\nthe plain directory:\n{transcript}")),
     };
-    if said != found.0 {
+    if transcript != found.0 {
         let mut text = String::new();
-        for (plain, ours) in said.lines().zip(found.0.lines()) {
+        for (plain, ours) in transcript.lines().zip(found.0.lines()) {
             text += ours;
             if plain != ours {
                 let answer = plain.rsplit(" = ").next().unwrap_or(plain);
@@ -152,11 +153,11 @@ fn difference(
     }
     let difference = scan::difference(&left, &found.1?)?;
     Some(format!(
-        "what is left is another tree:\n{difference}\nafter\n{said}"
+        "the tree on disk differs:\n{difference}\nafter\n{transcript}"
     ))
 }
 
-/// Leaves out of a script what it does not need to fail.
+/// Removes the lines of a failing script that are not needed for the failure.
 fn shrink(mut lines: Vec<String>, fails: impl Fn(&[String]) -> bool) -> Vec<String> {
     let mut step = lines.len().div_ceil(2);
     loop {
@@ -179,13 +180,13 @@ fn shrink(mut lines: Vec<String>, fails: impl Fn(&[String]) -> bool) -> Vec<Stri
 
 fn plain(guest: &Program, layers: &Layers, script: &str) -> Result<(String, Tree)> {
     let folder = layers.plain()?;
-    let said = run(guest, Files::Stock(folder.path()), script)?;
-    Ok((said, scan::scan(folder.path())?))
+    let transcript = run(guest, Files::Stock(folder.path()), script)?;
+    Ok((transcript, scan::scan(folder.path())?))
 }
 
-/// Runs a script, by a program that interprets it.
+/// Runs a script with the program that interprets it.
 fn run(program: &Program, files: Files<'_>, script: &str) -> Result<String> {
-    let mut said = String::new();
+    let mut transcript = String::new();
     for part in script.split(RESTART) {
         let part = part.trim_matches('\n');
         let outcome = program.run(files, &["script", part], &[])?;
@@ -196,16 +197,16 @@ fn run(program: &Program, files: Files<'_>, script: &str) -> Result<String> {
             outcome.stderr,
             outcome.stdout
         );
-        said += &outcome.stdout;
+        transcript += &outcome.stdout;
     }
-    Ok(said)
+    Ok(transcript)
 }
 
 pub(crate) fn on(guest: &Program, stack: Stack) -> impl Fn(&Layers, &str) -> Result<Ran> {
     move |layers, script| {
         let mounted = stack.mount(layers)?;
-        let said = run(guest, mounted.files(), script)?;
-        Ok((said, mounted.end()?))
+        let transcript = run(guest, mounted.files(), script)?;
+        Ok((transcript, mounted.end()?))
     }
 }
 
@@ -276,7 +277,8 @@ test_stack!(
 );
 test_stack!(an_upper_alone_is_like_a_plain_directory, P2, UpperAlone, 15);
 
-/// A stream to read from is the layer's own in a composed guest, so none is kept.
+/// Scripts keep no input stream open, because in a composed guest a stream is the layer's own and does not
+/// follow a copy-up.
 fn composed(scripts: u64, stack: composed::Stack) {
     let guest = std::fs::read(P2_SCRIPT.path()).expect("a guest that was built can be read");
     let composed = stack.setup().compose(&guest);
@@ -284,8 +286,8 @@ fn composed(scripts: u64, stack: composed::Stack) {
     let program = program.expect("it can be compiled");
     check(&P2, scripts, false, |layers, script| {
         let mounted = stack.mount(layers)?;
-        let said = run(&program, Files::Preopens(&mounted.preopens), script)?;
-        Ok((said, Some(mounted.end()?)))
+        let transcript = run(&program, Files::Preopens(&mounted.preopens), script)?;
+        Ok((transcript, Some(mounted.end()?)))
     });
 }
 
@@ -295,7 +297,7 @@ fn a_composed_overlay_is_like_a_plain_directory() {
 }
 
 #[test]
-fn a_composed_upper_with_a_part_is_like_a_plain_directory() {
+fn a_composed_overlay_whose_upper_is_not_empty_is_like_a_plain_directory() {
     composed(30, composed::Stack::ComposedUpperWithPart);
 }
 

@@ -1,11 +1,11 @@
-//! Random steps of a script, as `guest-tests/script` has them.
+//! A generator of random script steps in the format of `guest-tests/script`.
 
 use super::Random;
 
-/// Few, so that they collide.
+/// Few names, so that they collide.
 pub(super) const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// Slots that are used beside that of the root.
+/// How many slots are used, apart from that of the root.
 const HELD: usize = 4;
 
 /// A path; it may be empty.
@@ -30,7 +30,7 @@ pub(super) fn text(random: &mut Random) -> &'static str {
     ["one", "two-and-more", "3"][random.next(3)]
 }
 
-/// One step.
+/// Draws one step.
 pub(super) fn draw(random: &mut Random) -> String {
     let base = match random.next(4) {
         0 => random.next(HELD + 1),
@@ -54,7 +54,7 @@ pub(super) fn draw(random: &mut Random) -> String {
     let seconds = random.next(1_000_000);
     let follow = if random.one_in(3) { "n" } else { "-" };
     if follow == "n" {
-        // `file/.` is no file; wasmtime-wasi's lstat lets it pass (p2_errors).
+        // `file/.` is not a file, but wasmtime-wasi's lstat accepts it (p2_errors).
         while let Some(shorter) = path.strip_suffix("/.") {
             path = shorter.to_owned();
         }
@@ -99,7 +99,7 @@ pub(super) fn draw(random: &mut Random) -> String {
     }
 }
 
-/// Flags to open with.
+/// Flags for `open`.
 fn how(random: &mut Random) -> String {
     let mut how = String::new();
     for (letter, once_in) in [

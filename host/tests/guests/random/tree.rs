@@ -1,4 +1,4 @@
-//! Random trees, and random layers that merge to them.
+//! A generator of random trees, and of random layers that merge to them.
 
 use super::Random;
 use super::script::{NAMES, path, text};
@@ -37,7 +37,7 @@ fn tree(random: &mut Random) -> Tree {
     tree
 }
 
-/// A target that WASI allows.
+/// The target of a symbolic link, of a form that WASI allows.
 fn link(random: &mut Random) -> String {
     loop {
         let path = path(random);
@@ -47,11 +47,11 @@ fn link(random: &mut Random) -> String {
     }
 }
 
-/// Spreads a tree over layers, with everything that a layer can do to one below: replace, hide a
-/// name, hide a directory's old content, put a directory where a file was and the reverse.
+/// Spreads a tree over layers in all the ways in which a layer can change those below: it replaces files,
+/// hides names, hides the old content of directories, and puts directories in place of files and the reverse.
 fn spread(random: &mut Random, tree: &Tree) -> Spread {
     let mut layers = Spread::default();
-    // From which layer on what is in a directory counts.
+    // For each directory, the lowest layer whose content of it is visible.
     let mut floors = BTreeMap::from([("", 0)]);
     for (path, node) in tree {
         let floor = floors[parent(path)];
@@ -59,23 +59,27 @@ fn spread(random: &mut Random, tree: &Tree) -> Spread {
         put(&mut layers[home], path, node.clone());
         if *node != Node::Dir {
             if home > 0 && random.one_in(2) {
-                stale(random, &mut layers[home - 1], path);
+                put_stale(random, &mut layers[home - 1], path);
             }
             continue;
         }
         floors.insert(path, floor);
         if home > 0 && random.one_in(2) {
             floors.insert(path, home);
-            stale(random, &mut layers[home - 1], path);
+            put_stale(random, &mut layers[home - 1], path);
             if layers[..home]
                 .iter()
                 .any(|layer| layer.get(path) == Some(&Node::Dir))
             {
-                put(&mut layers[home], &format!("{path}/.wh..wh..opq"), mark());
+                put(
+                    &mut layers[home],
+                    &format!("{path}/.wh..wh..opq"),
+                    whiteout(),
+                );
             }
         }
     }
-    // Names that were removed.
+    // Whiteouts of names that are not in the tree.
     let dirs: Vec<_> = floors.keys().copied().collect();
     for _ in 0..4 {
         let inside = dirs[random.next(dirs.len())];
@@ -85,16 +89,16 @@ fn spread(random: &mut Random, tree: &Tree) -> Spread {
         let below = random.next(2);
         let above = below + 1 + random.next(2 - below);
         if !tree.contains_key(&path) && fits(&layers[above], &path) {
-            stale(random, &mut layers[below], &path);
-            let mark_path = format!("{inside}{slash}.wh.{name}");
-            put(&mut layers[above], &mark_path, mark());
+            put_stale(random, &mut layers[below], &path);
+            let whiteout_path = format!("{inside}{slash}.wh.{name}");
+            put(&mut layers[above], &whiteout_path, whiteout());
         }
     }
     layers
 }
 
-/// Puts something at a path that a layer above hides, where the layer has room for it.
-fn stale(random: &mut Random, layer: &mut Tree, path: &str) {
+/// Puts a stale entry at a path that a layer above hides, if the layer has none there.
+fn put_stale(random: &mut Random, layer: &mut Tree, path: &str) {
     if layer.contains_key(path) || !fits(layer, path) {
         return;
     }
@@ -107,13 +111,13 @@ fn stale(random: &mut Random, layer: &mut Tree, path: &str) {
     }
 }
 
-/// Whether nothing but directories is on the way to a path.
+/// Whether all parents of a path are directories or missing.
 fn fits(layer: &Tree, path: &str) -> bool {
     path.match_indices('/')
         .all(|(at, _)| matches!(layer.get(&path[..at]), None | Some(Node::Dir)))
 }
 
-/// Puts a node in a layer, with the directories that lead there.
+/// Puts a node in a layer, with its parent directories.
 fn put(layer: &mut Tree, path: &str, node: Node) {
     for (at, _) in path.match_indices('/') {
         layer.insert(path[..at].to_owned(), Node::Dir);
@@ -125,6 +129,6 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-fn mark() -> Node {
+fn whiteout() -> Node {
     Node::File(Vec::new())
 }

@@ -1,28 +1,30 @@
-//! Data between files and guest memory.
+//! Vectored reads and writes (`fd_read`, `fd_write` and their kin) between files and guest memory.
 //!
-//! On a thread that may block, and where nothing has to be waited for, a file reads and writes guest
-//! memory itself. Guest memory cannot be lent to another thread, and a shared one not even to a system
-//! call, since other threads of the guest may change it meanwhile: there the data goes through a buffer
-//! of bounded size.
+//! On a thread that may block, and for calls that need not wait, the file reads into and writes from guest
+//! memory directly. Another thread cannot borrow guest memory, and even a system call cannot borrow shared
+//! memory, which other threads of the guest may change at the same time: in these cases the data goes
+//! through a buffer of bounded size.
 //!
-//! All buffers of a call are served, not only the first as in wasmtime-wasi: C libraries write
-//! in two pieces and would come back for the second.
+//! A call transfers all of its buffers, and not only the first as in wasmtime-wasi: C libraries write in
+//! two pieces, and would need a second call for the second piece.
 
 use super::convert;
 use super::types::{Ciovec, Errno, Error, Iovec};
 use crate::blocking::Blocking;
+use crate::stream_io::WritePosition;
 use wasi_overlay_core::{self as core, File};
 use wiggle::{GuestMemory, GuestPtr, GuestType};
 
-/// Bytes that are on their way between threads at once. One trip takes some 20 µs, and this
-/// much data about as long.
-const STAGE_BYTES: u32 = 256 * 1024;
+/// The most bytes that one trip to the pool transfers. The trip takes some 20 µs, and copying this much
+/// data takes about as long.
+const POOL_BUFFER_BYTES: u32 = 256 * 1024;
 
-/// Buffers that one call serves (Linux's `IOV_MAX`); the guest comes back for the others.
+/// The most buffers that one call transfers (Linux's `IOV_MAX`); the guest needs another call for the rest.
 const MAX_BUFFERS: u32 = 1024;
 
-/// One element of a guest's list of buffers.
+/// One element of a guest's array of buffers.
 pub(super) trait Buffer: GuestType + Sized {
+    /// The guest memory that the element describes.
     fn span(self) -> GuestPtr<[u8]>;
 }
 
@@ -38,26 +40,26 @@ impl Buffer for Ciovec {
     }
 }
 
-/// The buffers of a call one after the other, without the empty ones. They are read from guest
-/// memory only as they are reached.
-struct Spans<B> {
+/// A cursor over the non-empty buffers of a call. It reads each array element from guest memory only when
+/// it gets there.
+struct BufferCursor<B> {
     array: GuestPtr<[B]>,
     next: u32,
-    /// What is left of the buffer reached last.
+    /// The rest of the current buffer.
     rest: GuestPtr<[u8]>,
-    /// How many more buffers are served.
+    /// How many more buffers the call may transfer.
     buffers: u32,
-    /// How many more bytes are served: the sum has to fit the answer.
+    /// How many more bytes the call may transfer: the sum has to fit into the answer.
     bytes: u32,
 }
 
-impl<B> Clone for Spans<B> {
+impl<B> Clone for BufferCursor<B> {
     fn clone(&self) -> Self {
         Self { ..*self }
     }
 }
 
-impl<B: Buffer> Spans<B> {
+impl<B: Buffer> BufferCursor<B> {
     fn new(array: GuestPtr<[B]>) -> Self {
         Self {
             array,
@@ -68,8 +70,8 @@ impl<B: Buffer> Spans<B> {
         }
     }
 
-    /// The next piece, of `max` bytes at most; none at the end.
-    fn take(
+    /// Returns the next piece, of at most `max` bytes; `None` at the end.
+    fn next_piece(
         &mut self,
         memory: &GuestMemory<'_>,
         max: u32,
@@ -82,7 +84,7 @@ impl<B: Buffer> Spans<B> {
             self.next += 1;
             let span = memory.read(element)?.span();
             if span.len() > 0 {
-                // The whole of it has to be memory, even if only a piece is needed.
+                // The whole buffer has to lie in guest memory, even if the call needs only a piece.
                 memory.as_slice(span)?;
                 self.rest = span;
                 self.buffers -= 1;
@@ -94,17 +96,18 @@ impl<B: Buffer> Spans<B> {
         }
         let start = self.rest.as_ptr();
         let left = self.rest.len() - length;
-        // Past the last byte of the address space there is nothing to point to.
-        self.rest = match left {
-            0 => GuestPtr::new((0, 0)),
-            _ => start.add(length)?.as_array(left),
+        // No pointer can point past the last byte of the address space.
+        self.rest = if left == 0 {
+            GuestPtr::new((0, 0))
+        } else {
+            start.add(length)?.as_array(left)
         };
         self.bytes -= length;
         Ok(Some(start.as_array(length)))
     }
 }
 
-/// What came of one transfer: how many bytes, and whether to go on.
+/// The state of a vectored transfer: how many bytes are done, and whether to continue.
 struct Progress {
     done: u32,
     more: bool,
@@ -114,8 +117,8 @@ impl Progress {
     /// Adds the outcome of a transfer of `asked` bytes.
     ///
     /// # Errors
-    /// That of the file, unless something was transferred before: then the guest is told of
-    /// that, and meets the error at its next call, as POSIX has it.
+    /// The file's error, unless earlier bytes of the call were transferred: then the call reports those
+    /// bytes and the guest sees the error at its next call, as in POSIX.
     fn add(&mut self, asked: u32, outcome: core::Result<usize>) -> Result<u32, Error> {
         match outcome {
             Ok(count) => {
@@ -133,7 +136,8 @@ impl Progress {
     }
 }
 
-/// Reads at `offset`; returns how many bytes were read, 0 only at the end.
+/// Reads at `offset`; returns how many bytes were read: 0 only at the end of the file, or if the buffers
+/// are empty.
 pub(super) async fn read(
     blocking: Blocking,
     memory: &mut GuestMemory<'_>,
@@ -141,7 +145,7 @@ pub(super) async fn read(
     iovs: GuestPtr<[Iovec]>,
     offset: u64,
 ) -> Result<u32, Error> {
-    let mut spans = Spans::new(iovs);
+    let mut buffers = BufferCursor::new(iovs);
     let mut progress = Progress {
         done: 0,
         more: true,
@@ -149,24 +153,24 @@ pub(super) async fn read(
     let direct = !memory.is_shared_memory();
     let mut buffer = Vec::new();
     while progress.more {
-        // Past the last offset there is an end too.
+        // The largest offset is an end of file too.
         let Some(at) = offset.checked_add(progress.done.into()) else {
             break;
         };
         if direct {
-            let mut ahead = spans.clone();
-            let Some(span) = ahead.take(memory, u32::MAX)? else {
+            let mut ahead = buffers.clone();
+            let Some(span) = ahead.next_piece(memory, u32::MAX)? else {
                 break;
             };
             let target = memory.as_slice_mut(span)?.ok_or(Errno::Fault)?;
-            if let Some(outcome) = blocking.here(|| file.read_at(target, at)) {
-                spans = ahead;
+            if let Some(outcome) = blocking.try_inline(|| file.read_at(target, at)) {
+                buffers = ahead;
                 progress.add(span.len(), outcome)?;
-                blocking.take_turns().await;
+                blocking.consume_budget().await;
                 continue;
             }
         }
-        let asked = length_ahead(&spans, memory)?;
+        let asked = next_pool_transfer(&buffers, memory)?;
         if asked == 0 {
             break;
         }
@@ -179,47 +183,37 @@ pub(super) async fn read(
             })
             .await;
         let count = progress.add(asked, outcome)?;
-        scatter(memory, &mut spans, &filled[..count as usize])?;
+        scatter(memory, &mut buffers, &filled[..count as usize])?;
         buffer = filled;
     }
     if progress.done == 0 && progress.more {
-        // No buffers: the file still says whether it can be read.
+        // All buffers are empty, but the call still has to fail if the file cannot be read.
         let read = move |file: &File| file.read_at(&mut [], offset);
         blocking.run_on(file, read).await.map_err(convert::error)?;
     }
     Ok(progress.done)
 }
 
-/// Where to write.
-#[derive(Clone, Copy)]
-pub(super) enum Place {
-    /// At this offset, in bytes from the start.
-    At(u64),
-    /// At the end, wherever that is.
-    End,
-}
-
-impl Place {
-    fn write(self, file: &File, data: &[u8], done: u32) -> core::Result<usize> {
-        match self {
-            Self::End => file.append(data),
-            Self::At(offset) => match offset.checked_add(done.into()) {
-                Some(at) => file.write_at(data, at),
-                None => Err(core::Errno::FileTooLarge.into()),
-            },
-        }
+/// Writes a piece of a call that began at `start` and has written `done` bytes so far.
+fn write_piece(file: &File, start: WritePosition, done: u32, data: &[u8]) -> core::Result<usize> {
+    match start {
+        WritePosition::End => file.append(data),
+        WritePosition::At(offset) => match offset.checked_add(done.into()) {
+            Some(at) => file.write_at(data, at),
+            None => Err(core::Errno::FileTooLarge.into()),
+        },
     }
 }
 
-/// Writes at `place`; returns how many bytes were written.
+/// Writes at `start`; returns how many bytes were written.
 pub(super) async fn write(
     blocking: Blocking,
     memory: &GuestMemory<'_>,
     file: &File,
     ciovs: GuestPtr<[Ciovec]>,
-    place: Place,
+    start: WritePosition,
 ) -> Result<u32, Error> {
-    let mut spans = Spans::new(ciovs);
+    let mut buffers = BufferCursor::new(ciovs);
     let mut progress = Progress {
         done: 0,
         more: true,
@@ -229,46 +223,49 @@ pub(super) async fn write(
     while progress.more {
         let done = progress.done;
         if direct {
-            let mut ahead = spans.clone();
-            let Some(span) = ahead.take(memory, u32::MAX)? else {
+            let mut ahead = buffers.clone();
+            let Some(span) = ahead.next_piece(memory, u32::MAX)? else {
                 break;
             };
             let data = memory.as_slice(span)?.ok_or(Errno::Fault)?;
-            if let Some(outcome) = blocking.here(|| place.write(file, data, done)) {
-                spans = ahead;
+            if let Some(outcome) = blocking.try_inline(|| write_piece(file, start, done, data)) {
+                buffers = ahead;
                 progress.add(span.len(), outcome)?;
-                blocking.take_turns().await;
+                blocking.consume_budget().await;
                 continue;
             }
         }
-        gather(memory, &mut spans, &mut buffer)?;
+        gather(memory, &mut buffers, &mut buffer)?;
         if buffer.is_empty() {
             break;
         }
         let file = file.clone();
         let (written, outcome) = blocking
             .run_once(move || {
-                let outcome = place.write(&file, &buffer, done);
+                let outcome = write_piece(&file, start, done, &buffer);
                 (buffer, outcome)
             })
             .await;
-        // `gather` stops at STAGE_BYTES.
+        // `gather` stops at POOL_BUFFER_BYTES.
         progress.add(written.len() as u32, outcome)?;
         buffer = written;
     }
     if progress.done == 0 && progress.more {
-        let write = move |file: &File| place.write(file, &[], 0);
+        let write = move |file: &File| write_piece(file, start, 0, &[]);
         blocking.run_on(file, write).await.map_err(convert::error)?;
     }
     Ok(progress.done)
 }
 
-/// How many bytes the next stage can take.
-fn length_ahead<B: Buffer>(spans: &Spans<B>, memory: &GuestMemory<'_>) -> Result<u32, Error> {
-    let mut ahead = spans.clone();
+/// How many bytes the next trip to the pool transfers at most.
+fn next_pool_transfer<B: Buffer>(
+    buffers: &BufferCursor<B>,
+    memory: &GuestMemory<'_>,
+) -> Result<u32, Error> {
+    let mut ahead = buffers.clone();
     let mut length = 0;
-    while length < STAGE_BYTES {
-        match ahead.take(memory, STAGE_BYTES - length)? {
+    while length < POOL_BUFFER_BYTES {
+        match ahead.next_piece(memory, POOL_BUFFER_BYTES - length)? {
             Some(span) => length += span.len(),
             None => break,
         }
@@ -276,16 +273,16 @@ fn length_ahead<B: Buffer>(spans: &Spans<B>, memory: &GuestMemory<'_>) -> Result
     Ok(length)
 }
 
-/// Copies `data` into the buffers.
+/// Copies `data` into the guest's buffers.
 fn scatter<B: Buffer>(
     memory: &mut GuestMemory<'_>,
-    spans: &mut Spans<B>,
+    buffers: &mut BufferCursor<B>,
     mut data: &[u8],
 ) -> Result<(), Error> {
     while !data.is_empty() {
         let max = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        // Another thread of the guest may have shortened its list since it was measured.
-        let Some(span) = spans.take(memory, max)? else {
+        // Another thread of the guest may have shortened the buffers since `next_pool_transfer`.
+        let Some(span) = buffers.next_piece(memory, max)? else {
             break;
         };
         let (now, later) = data.split_at(span.len() as usize);
@@ -295,16 +292,17 @@ fn scatter<B: Buffer>(
     Ok(())
 }
 
-/// Fills `buffer` with what comes next.
+/// Fills `buffer` with the next bytes of the guest's buffers.
 fn gather<B: Buffer>(
     memory: &GuestMemory<'_>,
-    spans: &mut Spans<B>,
+    buffers: &mut BufferCursor<B>,
     buffer: &mut Vec<u8>,
 ) -> Result<(), Error> {
     buffer.clear();
-    while buffer.len() < STAGE_BYTES as usize {
-        // Below STAGE_BYTES, so it fits.
-        let Some(span) = spans.take(memory, STAGE_BYTES - buffer.len() as u32)? else {
+    while buffer.len() < POOL_BUFFER_BYTES as usize {
+        // The length is below POOL_BUFFER_BYTES, so it fits.
+        let Some(span) = buffers.next_piece(memory, POOL_BUFFER_BYTES - buffer.len() as u32)?
+        else {
             break;
         };
         buffer.extend_from_slice(&memory.as_cow(span)?);

@@ -1,5 +1,7 @@
-//! `wasi:io` and sockets of synchronous stores: wasmtime-wasi's functions. One that has to wait for
-//! tokio checks first that it may, since it would panic in an asynchronous task.
+//! `wasi:io` and sockets for synchronous stores: wasmtime-wasi's functions with an added check.
+//!
+//! A function that has to wait for tokio first checks that it is not in an asynchronous task, where
+//! waiting would panic.
 
 use crate::blocking::check_may_wait;
 use std::pin::pin;
@@ -21,34 +23,35 @@ use udp::{
     IncomingDatagram, IncomingDatagramStream, OutgoingDatagram, OutgoingDatagramStream, UdpSocket,
 };
 
-/// wasmtime-wasi's implementation of an interface, with the check.
-pub(super) struct Waiting<T>(pub(super) T);
+/// wasmtime-wasi's implementation of an interface, with the check before calls that wait.
+pub(super) struct Checked<T>(pub(super) T);
 
-/// `wasi:io` is implemented on the table itself.
-pub(super) struct HasWaitingIo;
+/// The `HasData` marker for `wasi:io`, which wasmtime-wasi implements on the table.
+pub(super) struct HasCheckedIo;
 
-impl HasData for HasWaitingIo {
-    type Data<'a> = Waiting<&'a mut ResourceTable>;
+impl HasData for HasCheckedIo {
+    type Data<'a> = Checked<&'a mut ResourceTable>;
 }
 
-pub(super) struct HasWaitingSockets;
+/// The `HasData` marker for sockets.
+pub(super) struct HasCheckedSockets;
 
-impl HasData for HasWaitingSockets {
-    type Data<'a> = Waiting<WasiSocketsCtxView<'a>>;
+impl HasData for HasCheckedSockets {
+    type Data<'a> = Checked<WasiSocketsCtxView<'a>>;
 }
 
 fn check() -> wasmtime::Result<()> {
     check_may_wait("wasi_overlay::p2::add_all_to_linker_async")
 }
 
-/// Runs an asynchronous function of wasmtime-wasi to its end.
+/// Runs an asynchronous function of wasmtime-wasi to completion.
 ///
-/// On a thread that has a runtime it is polled once by hand: a stream of a file is ready then, and
-/// needs nothing of tokio. On other threads the first poll is tokio's too, since streams that are not
-/// ours may want a runtime, and `in_tokio` yields to their background tasks.
+/// On a thread that has a runtime, the first poll is by hand: a stream of a file completes in it, and
+/// needs nothing from tokio. On other threads tokio makes the first poll too, since streams that are not
+/// ours may need a runtime, and `in_tokio` yields to their background tasks.
 ///
 /// # Errors
-/// A trap where the function has to wait in an asynchronous task.
+/// A trap if the function has to wait in an asynchronous task.
 fn run<F: Future>(call: F) -> wasmtime::Result<F::Output> {
     let mut call = pin!(call);
     if Handle::try_current().is_ok() {
@@ -70,7 +73,7 @@ macro_rules! pass_on {
     )*};
 }
 
-/// Functions of `wasi:io` that may have to wait. `trap` makes their error of a trap.
+/// Functions of `wasi:io` that may have to wait. `$trap` converts a trap to their error type.
 macro_rules! wait {
     ($trait:path, $trap:expr; $(fn $name:ident($($arg:ident: $ty:ty),*) -> $answer:ty;)*) => {$(
         fn $name(&mut self, $($arg: $ty),*) -> $answer {
@@ -79,8 +82,8 @@ macro_rules! wait {
     )*};
 }
 
-/// Functions of sockets that enter tokio, whether they have to wait or not. `trap` makes their error of
-/// a trap.
+/// Functions of sockets that enter tokio, whether they have to wait or not. `$trap` converts a trap to
+/// their error type.
 macro_rules! enter_tokio {
     ($trait:path, $trap:expr; $(fn $name:ident($($arg:ident: $ty:ty),*) -> $answer:ty;)*) => {$(
         fn $name(&mut self, $($arg: $ty),*) -> $answer {
@@ -90,19 +93,20 @@ macro_rules! enter_tokio {
     )*};
 }
 
-impl poll::Host for Waiting<&mut ResourceTable> {
+impl poll::Host for Checked<&mut ResourceTable> {
     wait! { async_poll::Host, |trap| trap;
         fn poll(pollables: Vec<Resource<Pollable>>) -> wasmtime::Result<Vec<u32>>;
     }
 }
 
-impl poll::HostPollable for Waiting<&mut ResourceTable> {
+impl poll::HostPollable for Checked<&mut ResourceTable> {
     fn ready(&mut self, pollable: Resource<Pollable>) -> wasmtime::Result<bool> {
         let ready = run(<ResourceTable as async_poll::HostPollable>::ready(
             self.0, pollable,
         ))??;
         if !ready {
-            // The guest asks again until it is, which may never be while it keeps the task's thread.
+            // The guest would poll again until it is ready, which may never happen while the guest
+            // occupies the task's thread.
             check()?;
         }
         Ok(ready)
@@ -116,13 +120,13 @@ impl poll::HostPollable for Waiting<&mut ResourceTable> {
     }
 }
 
-impl streams::Host for Waiting<&mut ResourceTable> {
+impl streams::Host for Checked<&mut ResourceTable> {
     pass_on! { streams::Host;
         fn convert_stream_error(error: StreamError) -> wasmtime::Result<streams::StreamError>;
     }
 }
 
-impl streams::HostOutputStream for Waiting<&mut ResourceTable> {
+impl streams::HostOutputStream for Checked<&mut ResourceTable> {
     pass_on! { streams::HostOutputStream;
         fn check_write(stream: Resource<OutputStream>) -> StreamResult<u64>;
         fn write(stream: Resource<OutputStream>, bytes: Vec<u8>) -> StreamResult<()>;
@@ -150,7 +154,7 @@ impl streams::HostOutputStream for Waiting<&mut ResourceTable> {
     }
 }
 
-impl streams::HostInputStream for Waiting<&mut ResourceTable> {
+impl streams::HostInputStream for Checked<&mut ResourceTable> {
     pass_on! { streams::HostInputStream;
         fn read(stream: Resource<InputStream>, length: u64) -> StreamResult<Vec<u8>>;
         fn skip(stream: Resource<InputStream>, length: u64) -> StreamResult<u64>;
@@ -165,7 +169,7 @@ impl streams::HostInputStream for Waiting<&mut ResourceTable> {
     }
 }
 
-type Sockets<'a> = Waiting<WasiSocketsCtxView<'a>>;
+type Sockets<'a> = Checked<WasiSocketsCtxView<'a>>;
 
 impl network::Host for Sockets<'_> {
     pass_on! { network::Host;
