@@ -1,8 +1,8 @@
-//! Makes a constant of each guest's source file, and the macros `foreach_p1!`, `foreach_p2!` and
+//! Generates a constant for each guest's source file, and the macros `foreach_p1!`, `foreach_p2!` and
 //! `foreach_p3!`.
 //!
-//! The sources say which guests there are, so that a host's tests compile without the guests
-//! being built, and fail to compile if there is a guest that none of them runs.
+//! The list of guests comes from their sources, so that a host's tests compile before the guests are built,
+//! and fail to compile if no test runs one of the guests.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ fn add(code: &mut String, version: &str, names: &[String], artifacts: &Path) -> 
     Ok(())
 }
 
-/// The names of the guests whose sources lie in `folder`, sorted.
+/// The names of the guests with sources in `folder`, sorted.
 fn names(folder: &Path) -> Vec<String> {
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut names: Vec<String> = fs::read_dir(folder)

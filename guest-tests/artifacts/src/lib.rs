@@ -1,7 +1,7 @@
-//! The guest programs, as constants, for the tests of hosts.
+//! Constants for the guest programs, with the paths of their artifacts, for the tests of hosts.
 //!
 //! `foreach_p1!(each)`, `foreach_p2!(each)` and `foreach_p3!(each)` call `each!(name CONSTANT)` for
-//! every guest. A test file that makes its tests with them runs every guest, whoever adds the next one.
+//! every guest. A test file that generates its tests with them also runs guests that are added later.
 
 use std::path::{Path, PathBuf};
 
@@ -10,24 +10,24 @@ use std::path::{Path, PathBuf};
 pub struct Guest {
     /// The name: its WASI version and its behaviour.
     pub name: &'static str,
-    /// Where the built program lies.
+    /// The path of the built program.
     path: &'static str,
 }
 
 impl Guest {
-    /// Where the built program lies: a core module for WASI 0.1, a component for 0.2 and 0.3.
+    /// The path of the built program: a core module for WASI 0.1, a component for 0.2 and 0.3.
     ///
     /// # Panics
-    /// If the guests were not built.
+    /// If the guests are not built.
     pub fn path(&self) -> &'static Path {
         built(Path::new(self.path))
     }
 
-    /// The core module that a component for WASI 0.2 is made of, with the component's types in a
-    /// custom section.
+    /// The path of the core module of a component for WASI 0.2, with the component's types in a custom
+    /// section.
     ///
     /// # Panics
-    /// If the guests were not built, and for a guest for WASI 0.1.
+    /// If the guests are not built, and for a guest for WASI 0.1.
     pub fn core_path(&self) -> PathBuf {
         let path = Path::new(self.path);
         let name = path.file_name().expect("a guest has a name");

@@ -1,11 +1,10 @@
-//! Files the built guests as `p1_*.wasm`, `p2_*.wasm` and `p3_*.wasm` in one folder, where the crate
+//! Writes the built guests as `p1_*.wasm`, `p2_*.wasm` and `p3_*.wasm` to one folder, where the crate
 //! `wasi-overlay-guest-artifacts` finds them.
 //!
-//! A WASI 0.1 guest is a core module and is copied. A guest for WASI 0.2 or 0.3 was
-//! linked for `wasm32-unknown-unknown` and carries its type information in a custom section: it is encoded
-//! as a component, without an adapter, so that each of its imports is one that it calls itself.
-//! The module of one for 0.2 is copied too, into the folder `core`: components for other versions of
-//! WASI 0.2 can be made of it.
+//! A guest for WASI 0.1 is a core module, and is copied. A guest for WASI 0.2 or 0.3 is linked for
+//! `wasm32-unknown-unknown`, with its type information in a custom section. It is encoded as a component
+//! without an adapter, so that it imports only what it calls itself. The module of a guest for 0.2 is also
+//! copied to the folder `core`, for making components for other versions of WASI 0.2.
 
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeSet;
@@ -50,8 +49,8 @@ fn main() -> Result<()> {
     remove_others(&core, &kept)
 }
 
-/// The modules in `folder` that a guest's source stands behind: one whose source was removed
-/// stays in cargo's folder, and must not be taken for a guest.
+/// The modules in `folder` that have a source. Cargo leaves the module of a removed guest in its folder, and
+/// that must not be taken for a guest.
 fn modules(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>> {
     let crate_folder = prefix.trim_end_matches('_');
     let sources = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -82,7 +81,7 @@ fn encode(module: &[u8]) -> Result<Vec<u8>> {
         .encode()
 }
 
-/// Leaves what is equal alone, so that its time says when the guest changed.
+/// Does not write equal files, so that the time of a file is that of the guest's last change.
 fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
@@ -90,7 +89,7 @@ fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Removes the artifacts of guests that are no more.
+/// Removes the artifacts of guests that no longer exist.
 fn remove_others(out: &Path, kept: &BTreeSet<OsString>) -> Result<()> {
     for entry in fs::read_dir(out)? {
         let entry = entry?;

@@ -1,10 +1,10 @@
-//! Assertions on error codes, and raw calls that the guests with assertions share.
+//! Helpers for guests with assertions: a check of error codes, and more raw calls.
 
 use crate::{raw, wasi};
 use std::fmt::{Debug, Display};
 
 /// Asserts that a call failed with one of the codes.
-pub fn refused<T: Debug>(what: impl Display, result: raw::Result<T>, codes: &[wasi::Errno]) {
+pub fn assert_refused<T: Debug>(what: impl Display, result: raw::Result<T>, codes: &[wasi::Errno]) {
     match result {
         Ok(value) => panic!("{what} gives {value:?}, not one of {codes:?}"),
         Err(code) => assert!(codes.contains(&code), "{what}: {code:?}, not in {codes:?}"),

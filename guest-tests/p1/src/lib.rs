@@ -1,10 +1,9 @@
-//! What the guests for WASI 0.1 share: where they work, and how they tell what they saw.
+//! Code that the guests for WASI 0.1 share: the working directory, raw calls, and the transcript.
 //!
-//! A guest works in its first preopened directory. It prints a line for each thing that it tried:
-//! what, and the value or the error code that came of it. What may differ from one filesystem to
-//! the next (inode numbers, times, directory sizes) is compared in the guest and not printed, so
-//! that the transcripts of two filesystems that behave alike are equal. What has to hold
-//! everywhere is asserted.
+//! A guest works in its first preopened directory. It prints a line for each call that it tries, with the
+//! value or the error code. It compares values that may differ between filesystems (inode numbers, times,
+//! directory sizes) itself and does not print them, so that two filesystems that behave alike have equal
+//! transcripts. It asserts what has to hold on every filesystem.
 
 use std::fmt::{Debug, Display};
 use std::io;
@@ -17,9 +16,9 @@ pub use wasi;
 /// The first preopened directory.
 pub const ROOT: wasi::Fd = 3;
 
-/// The path, for `std`, of a name in the first preopened directory.
+/// The path of a name in the first preopened directory, for use with `std`.
 pub fn at(name: &str) -> PathBuf {
-    // SAFETY: a call to the host; the descriptor is a number.
+    // SAFETY: a call to the host that takes a number.
     let stat = unsafe { wasi::fd_prestat_get(ROOT) }.expect("there is a preopened directory");
     // SAFETY: only directories can be preopened, so this is the field that is set.
     let mut path = vec![0; unsafe { stat.u.dir.pr_name_len }];
@@ -29,14 +28,13 @@ pub fn at(name: &str) -> PathBuf {
     PathBuf::from(String::from_utf8(path).expect("preopens have UTF-8 names")).join(name)
 }
 
-/// Whether the guest was made a component with the adapter for WASI 0.1, which can do less than a
-/// host of WASI 0.1: 128 descriptors, no times of an open directory, a trap at paths that are no
-/// UTF-8.
+/// Whether the guest runs behind the adapter for WASI 0.1, which can do less than a host of WASI 0.1: it has
+/// 128 descriptors, cannot set the times of an open directory, and traps at paths that are not UTF-8.
 pub fn is_wrapped() -> bool {
     std::env::var_os("WRAPPED").is_some()
 }
 
-/// An error that has a code of WASI 0.1.
+/// An error with a code of WASI 0.1.
 pub trait Code {
     /// The name of the code.
     fn code(&self) -> &'static str;
@@ -143,7 +141,7 @@ const NAMES: [&str; 77] = [
     "NOTCAPABLE",
 ];
 
-/// What later versions of WASI call an error code, in scripts that all of them run.
+/// The name that later versions of WASI have for an error code, for scripts that all versions run.
 pub fn script_code(code: wasi::Errno) -> &'static str {
     match code.name() {
         "ACCES" => "access",
@@ -177,7 +175,7 @@ pub fn script_code(code: wasi::Errno) -> &'static str {
     }
 }
 
-/// Prints what was tried and what came of it; gives the value back.
+/// Prints `what` was tried and the result; returns the value.
 pub fn show<T: Debug, E: Code>(what: impl Display, result: Result<T, E>) -> Option<T> {
     match result {
         Ok(value) => {
@@ -191,7 +189,7 @@ pub fn show<T: Debug, E: Code>(what: impl Display, result: Result<T, E>) -> Opti
     }
 }
 
-/// Prints what was tried and whether it went well; gives the value back, unprinted.
+/// Prints `what` was tried and whether it succeeded; returns the value without printing it.
 pub fn tried<T, E: Code>(what: impl Display, result: Result<T, E>) -> Option<T> {
     let (shown, value) = match result {
         Ok(value) => (Ok(()), Some(value)),
@@ -201,12 +199,12 @@ pub fn tried<T, E: Code>(what: impl Display, result: Result<T, E>) -> Option<T> 
     value
 }
 
-/// Prints the first bytes of some data and a checksum of all, enough to tell two apart.
+/// Prints the length of some data, its first bytes and a checksum.
 pub fn show_data<E: Code>(what: impl Display, result: Result<Vec<u8>, E>) {
     show(what, result.map(|data| digest(&data)));
 }
 
-/// The length, a checksum and the beginning of some data.
+/// The length of some data, a checksum and its first bytes.
 pub fn digest(data: &[u8]) -> String {
     // FNV-1a.
     let sum = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
@@ -236,7 +234,7 @@ pub fn names(path: &str) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Prints the whole tree at `path`: names, types, and what is in the files and links.
+/// Prints the whole tree at `path`: names, types, data of files and targets of links.
 pub fn show_tree(path: &str) {
     let mut left = vec![path.to_owned()];
     while let Some(path) = left.pop() {
@@ -261,17 +259,17 @@ pub fn show_tree(path: &str) {
     }
 }
 
-/// The raw calls of WASI 0.1, safe.
+/// Safe wrappers of the raw calls of WASI 0.1.
 pub mod raw {
     use super::wasi;
 
     /// A result of a raw call.
     pub type Result<T> = std::result::Result<T, wasi::Errno>;
 
-    /// Rights of a file opened for reading and writing, and of all else that a descriptor can do.
+    /// The rights to read, to write, and to everything else that a descriptor can do.
     pub const ALL: wasi::Rights = !0;
 
-    /// `path_open`, with what most callers leave alone left out.
+    /// `path_open`, without the arguments that most callers leave at their defaults.
     pub fn open(
         dir: wasi::Fd,
         path: &str,
@@ -445,12 +443,12 @@ pub mod raw {
         pub kind: u8,
         /// The inode number.
         pub inode: u64,
-        /// Where the listing goes on after this entry.
+        /// The cookie with which the listing continues after this entry.
         pub next: u64,
     }
 
-    /// One `fd_readdir` with a buffer of `length` bytes from `cookie`: the entries that came
-    /// whole, and whether the buffer was filled.
+    /// One `fd_readdir` with a buffer of `length` bytes from `cookie`: returns the complete entries, and
+    /// whether the buffer was filled.
     pub fn readdir(dir: wasi::Fd, length: usize, cookie: u64) -> Result<(Vec<Entry>, bool)> {
         let mut buffer = vec![0_u8; length];
         // SAFETY: the buffer has the length that is passed.
@@ -476,7 +474,7 @@ pub mod raw {
         Ok((entries, used == length))
     }
 
-    /// All entries of a directory, `.` and `..` included, asked for with buffers of `length`.
+    /// All entries of a directory, `.` and `..` included, read with buffers of `length` bytes.
     pub fn readdir_all(dir: wasi::Fd, length: usize) -> Result<Vec<Entry>> {
         let mut all: Vec<Entry> = Vec::new();
         loop {

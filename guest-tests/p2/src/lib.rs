@@ -1,11 +1,9 @@
-//! What the guests for WASI 0.2 share: the bindings, where they work, and how they tell what they
-//! saw.
+//! Code that the guests for WASI 0.2 share: the bindings, the working directory, and the transcript.
 //!
-//! A guest works in its first preopened directory. It prints a line for each thing that it tried:
-//! what, and the value or the error code that came of it. What may differ from one filesystem to
-//! the next (hashes, times, directory sizes) is compared in the guest and not printed, so that the
-//! transcripts of two filesystems that behave alike are equal. What has to hold everywhere is
-//! asserted.
+//! A guest works in its first preopened directory. It prints a line for each call that it tries, with the
+//! value or the error code. It compares values that may differ between filesystems (hashes, times,
+//! directory sizes) itself and does not print them, so that two filesystems that behave alike have equal
+//! transcripts. It asserts what has to hold on every filesystem.
 
 use std::fmt::{Debug, Display};
 
@@ -32,30 +30,30 @@ use bindings::wasi::filesystem::preopens;
 /// A result of a filesystem call.
 pub type Result<T> = std::result::Result<T, ErrorCode>;
 
-/// Makes a command of the function that is passed.
+/// Exports a function as the command `wasi:cli/run`.
 #[macro_export]
 macro_rules! command {
     ($run:path) => {
         struct Command;
         impl $crate::bindings::exports::wasi::cli::run::Guest for Command {
             fn run() -> ::core::result::Result<(), ()> {
-                $crate::tell_panics();
+                $crate::report_panics();
                 $run();
                 Ok(())
             }
         }
         $crate::bindings::export!(Command with_types_in $crate::bindings);
 
-        // Cargo builds programs, and a program has a `main`; nothing calls it.
+        // Cargo needs a `main` to build a program; nothing calls it.
         fn main() {}
     };
 }
 
-/// Sends the message of a panic to standard error: without a system, `std` knows none.
+/// Sends panic messages to standard error, which `std` cannot do on `wasm32-unknown-unknown`.
 #[doc(hidden)]
-pub fn tell_panics() {
+pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        // A guest that cannot even say so traps all the same.
+        // If writing fails, the guest still traps.
         let _unsaid =
             stderr::get_stderr().blocking_write_and_flush(format!("{panic}\n").as_bytes());
     }));
@@ -71,7 +69,7 @@ pub fn print(line: impl Display) {
     }
 }
 
-/// Prints a line, as `println!` does where there is a system.
+/// Prints a line, as `println!` does on other targets.
 #[macro_export]
 macro_rules! say {
     ($($arg:tt)*) => { $crate::print(format_args!($($arg)*)) };
@@ -84,7 +82,7 @@ pub fn root() -> Descriptor {
     directories.swap_remove(0).0
 }
 
-/// Prints what was tried and what came of it; gives the value back.
+/// Prints `what` was tried and the result; returns the value.
 pub fn show<T: Debug>(what: impl Display, result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => {
@@ -98,7 +96,7 @@ pub fn show<T: Debug>(what: impl Display, result: Result<T>) -> Option<T> {
     }
 }
 
-/// Prints what was tried and whether it went well; gives the value back, unprinted.
+/// Prints `what` was tried and whether it succeeded; returns the value without printing it.
 pub fn tried<T>(what: impl Display, result: Result<T>) -> Option<T> {
     let (shown, value) = match result {
         Ok(value) => (Ok(()), Some(value)),
@@ -108,7 +106,7 @@ pub fn tried<T>(what: impl Display, result: Result<T>) -> Option<T> {
     value
 }
 
-/// The length, a checksum and the beginning of some data.
+/// The length of some data, a checksum and its first bytes.
 pub fn digest(data: &[u8]) -> String {
     // FNV-1a.
     let sum = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
@@ -130,7 +128,7 @@ pub fn open(dir: &Descriptor, path: &str) -> Result<Descriptor> {
     )
 }
 
-/// Opens a directory for changes in it.
+/// Opens a directory for changes of its entries.
 pub fn open_dir(dir: &Descriptor, path: &str) -> Result<Descriptor> {
     let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
     dir.open_at(PathFlags::SYMLINK_FOLLOW, path, OpenFlags::DIRECTORY, flags)
@@ -164,7 +162,7 @@ pub fn read_file(dir: &Descriptor, path: &str) -> Result<Vec<u8>> {
     read_all(&open(dir, path)?)
 }
 
-/// Makes a file, or cuts the one that is there, and writes it.
+/// Writes a file, which is created or truncated.
 pub fn write_file(dir: &Descriptor, path: &str, data: &[u8]) -> Result<()> {
     let file = open_write(dir, path, OpenFlags::CREATE | OpenFlags::TRUNCATE)?;
     let mut done = 0;
@@ -176,7 +174,7 @@ pub fn write_file(dir: &Descriptor, path: &str, data: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Prints what is in a file.
+/// Prints a digest of a file's data.
 pub fn show_file(dir: &Descriptor, path: &str) {
     show(
         format_args!("read {path}"),

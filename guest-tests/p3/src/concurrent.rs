@@ -1,10 +1,10 @@
-//! Several calls under way at a time.
+//! Futures for several calls at the same time.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-/// Waits for all of them, and polls each in its turn; gives the answers in the order of the calls.
+/// Polls all futures in turn until all are complete; returns the answers in the order of the futures.
 pub async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut left: Vec<_> = futures.into_iter().map(|it| Some(Box::pin(it))).collect();
     let mut answers: Vec<_> = left.iter().map(|_| None).collect();
@@ -25,7 +25,7 @@ pub async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Outp
     answers.into_iter().flatten().collect()
 }
 
-/// Waits for both.
+/// Polls two futures in turn until both are complete.
 pub async fn both<A: Future, B: Future>(one: A, other: B) -> (A::Output, B::Output) {
     let (mut one, mut other) = (pin!(one), pin!(other));
     let (mut first, mut second) = (None, None);
@@ -51,7 +51,7 @@ pub async fn both<A: Future, B: Future>(one: A, other: B) -> (A::Output, B::Outp
     .await
 }
 
-/// Starts it, and says whether that was enough.
+/// Polls a future once; returns its answer if it completed.
 pub async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(value) => Poll::Ready(Some(value)),

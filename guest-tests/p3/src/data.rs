@@ -1,13 +1,13 @@
-//! Data of files, through streams.
+//! Reads and writes of whole files through streams.
 
 use crate::{
     Descriptor, FutureReader, OpenFlags, Result, StreamWriter, bindings, open, open_write, show,
 };
 
-/// The future beside a stream.
+/// The future that reports how a stream ended.
 pub type Ended = FutureReader<Result<()>>;
 
-/// Reads what there is from an offset on.
+/// Reads from an offset to the end of the file.
 pub async fn read_at(file: &Descriptor, offset: u64) -> Result<Vec<u8>> {
     let (stream, ended) = file.read_via_stream(offset);
     let data = stream.collect().await;
@@ -25,7 +25,7 @@ pub async fn read_file(dir: &Descriptor, path: &str) -> Result<Vec<u8>> {
     read_all(&open(dir, path).await?).await
 }
 
-/// A stream into a file: the end that is written, and the future.
+/// A stream into a file: the end to write to, and the future.
 pub type Sink = (StreamWriter<u8>, Ended);
 
 /// Opens a stream into a file, at an offset or at its end.
@@ -38,8 +38,8 @@ pub fn sink(file: &Descriptor, offset: Option<u64>) -> Sink {
     (writer, ended)
 }
 
-/// Writes all of `data` by a stream of its own; gives how many bytes went.
-async fn through((mut writer, ended): Sink, data: &[u8]) -> Result<usize> {
+/// Writes all of `data` to a stream and closes it; returns how many bytes were written.
+async fn write_and_close((mut writer, ended): Sink, data: &[u8]) -> Result<usize> {
     let left = writer.write_all(data.to_vec()).await;
     drop(writer);
     ended.await?;
@@ -48,15 +48,15 @@ async fn through((mut writer, ended): Sink, data: &[u8]) -> Result<usize> {
 
 /// Writes at an offset.
 pub async fn write_at(file: &Descriptor, data: &[u8], offset: u64) -> Result<usize> {
-    through(sink(file, Some(offset)), data).await
+    write_and_close(sink(file, Some(offset)), data).await
 }
 
 /// Writes at the end.
 pub async fn append(file: &Descriptor, data: &[u8]) -> Result<usize> {
-    through(sink(file, None), data).await
+    write_and_close(sink(file, None), data).await
 }
 
-/// Makes a file, or cuts the one that is there, and writes it.
+/// Writes a file, which is created or truncated.
 pub async fn write_file(dir: &Descriptor, path: &str, data: &[u8]) -> Result<()> {
     let file = open_write(dir, path, OpenFlags::CREATE | OpenFlags::TRUNCATE).await?;
     let count = write_at(&file, data, 0).await?;
@@ -64,13 +64,13 @@ pub async fn write_file(dir: &Descriptor, path: &str, data: &[u8]) -> Result<()>
     Ok(())
 }
 
-/// Prints what is in a file.
+/// Prints a digest of a file's data.
 pub async fn show_file(dir: &Descriptor, path: &str) {
     let data = read_file(dir, path).await;
     show(format_args!("read {path}"), data.map(|data| digest(&data)));
 }
 
-/// The length, a checksum and the beginning of some data.
+/// The length of some data, a checksum and its first bytes.
 pub fn digest(data: &[u8]) -> String {
     // FNV-1a.
     let sum = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
@@ -82,7 +82,7 @@ pub fn digest(data: &[u8]) -> String {
     format!("{} bytes, {sum:016x}, {start}", data.len())
 }
 
-/// Bytes of which no two stretches are alike.
+/// Pseudorandom bytes, so that no two ranges are equal.
 pub fn filled(length: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let mut next = || {

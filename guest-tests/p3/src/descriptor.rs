@@ -1,5 +1,5 @@
-//! The calls of a descriptor, with borrowed paths, and with the reads and writes at an offset that
-//! 0.3 leaves to streams.
+//! [`Descriptor`], with borrowed paths, and with reads and writes at an offset, for which WASI 0.3 has only
+//! streams.
 
 use crate::bindings::wasi::filesystem::types::Descriptor as Handle;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Descriptor(pub Handle);
 
-/// Each is the WASI call of its name.
+/// Each method is the WASI call of the same name, unless its doc says otherwise.
 #[expect(missing_docs, reason = "the WIT has the documentation")]
 impl Descriptor {
     pub async fn open_at(
@@ -143,9 +143,9 @@ impl Descriptor {
         self.0.metadata_hash_at(flags, path.to_owned()).await
     }
 
-    /// One read of a stream of its own, and whether it was at the end.
+    /// Makes one read of a new stream; returns the bytes, and whether they end the file.
     pub async fn read(&self, length: u64, offset: u64) -> Result<(Vec<u8>, bool)> {
-        // No guest has room for more, and a stream that reads nothing finds out nothing.
+        // No guest has memory for more, and an empty read would not detect the end.
         let room = usize::try_from(length.clamp(1, 1 << 20)).expect("it fits");
         let (mut stream, ended) = self.0.read_via_stream(offset);
         let (result, mut data) = stream.read(Vec::with_capacity(room)).await;
@@ -159,7 +159,7 @@ impl Descriptor {
         Ok((data, end))
     }
 
-    /// Writes by a stream of its own; gives how many bytes went.
+    /// Writes to a new stream; returns how many bytes were written.
     pub async fn write(&self, data: &[u8], offset: u64) -> Result<usize> {
         write_at(self, data, offset).await
     }

@@ -1,11 +1,10 @@
-//! What the guests for WASI 0.3 share: the bindings, where they work, and how they tell what they
-//! saw.
+//! Code that the guests for WASI 0.3 share: the bindings, the working directory, and the transcript.
 //!
-//! A guest works in its first preopened directory. It prints a line for each thing that it tried:
-//! what, and the value or the error code that came of it. What may differ from one filesystem to
-//! the next (hashes, times, directory sizes) is compared in the guest and not printed, so that the
-//! transcripts of two filesystems that behave alike are equal. What has to hold everywhere is
-//! asserted. Lines are kept until the guest ends, or panics: to print is asynchronous here.
+//! A guest works in its first preopened directory. It prints a line for each call that it tries, with the
+//! value or the error code. It compares values that may differ between filesystems (hashes, times,
+//! directory sizes) itself and does not print them, so that two filesystems that behave alike have equal
+//! transcripts. It asserts what has to hold on every filesystem.
+//! The lines are buffered until the guest ends or panics, because printing is asynchronous in WASI 0.3.
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Display};
@@ -46,41 +45,41 @@ use bindings::wasi::filesystem::preopens;
 /// A result of a filesystem call.
 pub type Result<T> = std::result::Result<T, ErrorCode>;
 
-/// Makes a command of the asynchronous function that is passed.
+/// Exports an asynchronous function as the command `wasi:cli/run`.
 #[macro_export]
 macro_rules! command {
     ($run:path) => {
         struct Command;
         impl $crate::bindings::exports::wasi::cli::run::Guest for Command {
             async fn run() -> ::core::result::Result<(), ()> {
-                $crate::tell_panics();
+                $crate::report_panics();
                 $run().await;
-                $crate::tell().await;
+                $crate::flush_lines().await;
                 Ok(())
             }
         }
         $crate::bindings::export!(Command with_types_in $crate::bindings);
 
-        // Cargo builds programs, and a program has a `main`; nothing calls it.
+        // Cargo needs a `main` to build a program; nothing calls it.
         fn main() {}
     };
 }
 
 thread_local! {
-    /// The lines that were printed and not yet told.
+    /// The printed lines that are not on standard output yet.
     static LINES: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Sends the message of a panic to standard error: without a system, `std` knows none.
+/// Sends panic messages to standard error, which `std` cannot do on `wasm32-unknown-unknown`.
 #[doc(hidden)]
-pub fn tell_panics() {
+pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let message = format!("{panic}\n");
         wit_bindgen::block_on(async {
-            tell().await;
+            flush_lines().await;
             let (mut writer, reader) = bindings::wit_stream::new();
             let ended = stderr::write_via_stream(reader);
-            // A guest that cannot even say so traps all the same.
+            // If writing fails, the guest still traps.
             let _unsaid = writer.write_all(message.into_bytes()).await;
             drop(writer);
             let _unsaid = ended.await;
@@ -88,9 +87,9 @@ pub fn tell_panics() {
     }));
 }
 
-/// Writes what was printed to standard output.
+/// Writes the printed lines to standard output.
 #[doc(hidden)]
-pub async fn tell() {
+pub async fn flush_lines() {
     let lines = LINES.take();
     let (mut writer, reader) = bindings::wit_stream::new();
     let ended = stdout::write_via_stream(reader);
@@ -108,7 +107,7 @@ pub fn print(line: impl Display) {
     });
 }
 
-/// Prints a line, as `println!` does where there is a system.
+/// Prints a line, as `println!` does on other targets.
 #[macro_export]
 macro_rules! say {
     ($($arg:tt)*) => { $crate::print(format_args!($($arg)*)) };
@@ -121,13 +120,13 @@ pub fn root() -> Descriptor {
     Descriptor(directories.swap_remove(0).0)
 }
 
-/// Whether the host is wasmtime-wasi, where it is known to do less.
+/// Whether the host is stock wasmtime-wasi, for cases in which it is known to do less.
 pub fn is_stock() -> bool {
     let variables = bindings::wasi::cli::environment::get_environment();
     variables.iter().any(|(name, _)| name == "STOCK")
 }
 
-/// The name of an error code as the WIT has it.
+/// The name of an error code in the WIT.
 pub fn code(code: &ErrorCode) -> String {
     let text = format!("{code:?}");
     let mut name = String::new();
@@ -140,7 +139,7 @@ pub fn code(code: &ErrorCode) -> String {
     name
 }
 
-/// Prints what was tried and what came of it; gives the value back.
+/// Prints `what` was tried and the result; returns the value.
 pub fn show<T: Debug>(what: impl Display, result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => {
@@ -154,7 +153,7 @@ pub fn show<T: Debug>(what: impl Display, result: Result<T>) -> Option<T> {
     }
 }
 
-/// Prints what was tried and whether it went well; gives the value back, unprinted.
+/// Prints `what` was tried and whether it succeeded; returns the value without printing it.
 pub fn tried<T>(what: impl Display, result: Result<T>) -> Option<T> {
     let (shown, value) = match result {
         Ok(value) => (Ok(()), Some(value)),
@@ -165,7 +164,7 @@ pub fn tried<T>(what: impl Display, result: Result<T>) -> Option<T> {
 }
 
 /// Asserts that a call failed with one of the codes.
-pub fn refused<T: Debug>(what: impl Display, result: Result<T>, codes: &[ErrorCode]) {
+pub fn assert_refused<T: Debug>(what: impl Display, result: Result<T>, codes: &[ErrorCode]) {
     match result {
         Ok(value) => panic!("{what} gives {value:?}, not one of {codes:?}"),
         Err(code) => assert!(codes.contains(&code), "{what}: {code:?}, not in {codes:?}"),
@@ -179,7 +178,7 @@ pub async fn open(dir: &Descriptor, path: &str) -> Result<Descriptor> {
         .await
 }
 
-/// Opens a directory for changes in it.
+/// Opens a directory for changes of its entries.
 pub async fn open_dir(dir: &Descriptor, path: &str) -> Result<Descriptor> {
     let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
     dir.open_at(PathFlags::SYMLINK_FOLLOW, path, OpenFlags::DIRECTORY, flags)

@@ -1,8 +1,8 @@
-//! What is in a directory.
+//! Helpers that list directories.
 
 use crate::{Descriptor, DescriptorType, DirectoryEntry, Result, open, show};
 
-/// The entries of a directory, in the order in which they come.
+/// The entries of a directory, in the order of the listing.
 pub async fn entries(dir: &Descriptor) -> Result<Vec<DirectoryEntry>> {
     let (stream, ended) = dir.read_directory();
     let entries = stream.collect().await;

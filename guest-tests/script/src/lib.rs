@@ -1,28 +1,29 @@
-//! Scripts of filesystem calls, as text: what a guest does is data, so one program can do anything.
+//! A text format for scripts of filesystem calls, and its parser. With it one guest can make any sequence of
+//! calls.
 //!
-//! A script has a step a line. A step is words with one space between them: what to do, then
-//! numbers, flags and paths. `-` stands for no flags, and for the empty path.
+//! Each line of a script is a step. A step consists of words with one space between them: the call, then
+//! numbers, flags and paths. `-` means no flags, or the empty path.
 //!
 //! ```text
-//! open 1 0 rwc a/b       opens a/b below what slot 0 holds, and keeps it in slot 1
-//! write 1 5 text         writes to what slot 1 holds, at offset 5
+//! open 1 0 rwc a/b       opens a/b below the directory in slot 0, and stores the descriptor in slot 1
+//! write 1 5 text         writes to the file in slot 1, at offset 5
 //! rename 0 a/b 0 c
 //! read 1 0 100
 //! ```
 //!
-//! Slot 0 holds the first preopened directory from the start. A step on a slot that holds nothing answers `-`, so that
-//! any sequence of steps is a script. What a slot holds stays open until the slot gets something
-//! else. Nothing here is of one WASI version.
+//! At the start, slot 0 holds the first preopened directory. The answer of a step on an empty slot is `-`, so
+//! that any sequence of steps is a valid script. The descriptor in a slot stays open until the slot gets
+//! another one. The format is the same for every version of WASI.
 
 pub mod works;
 
-/// A script for the tree that the guests work in, with a bit of everything.
+/// A script for the fixture of the guests, with a few calls of each kind.
 pub const EXAMPLE: &str = include_str!("example.txt");
 
-/// How many things can be held at a time.
+/// The number of slots.
 pub const SLOTS: usize = 8;
 
-/// Flags behind a call, a letter each.
+/// The flags of a call, one letter each.
 ///
 /// For `open`: `r`ead, `w`rite, `m`utate directory, `c`reate, `d`irectory, e`x`clusive,
 /// `t`runcate. For every path: `n`ot through a symbolic link at its end.
@@ -30,13 +31,13 @@ pub const SLOTS: usize = 8;
 pub struct Flags<'a>(&'a str);
 
 impl Flags<'_> {
-    /// Whether the letter is among them.
+    /// Whether a flag is set.
     pub fn has(self, letter: char) -> bool {
         self.0.contains(letter)
     }
 }
 
-/// One step of a script. `base` is the slot of the directory that a path starts from.
+/// One step of a script. `base` is the slot of the directory from which a path starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     missing_docs,
@@ -52,7 +53,7 @@ pub enum Step<'a> {
     Close {
         slot: usize,
     },
-    /// Takes the preopened directory of that name.
+    /// Stores the preopened directory of that name in a slot.
     Preopen {
         slot: usize,
         name: &'a str,
@@ -71,33 +72,33 @@ pub enum Step<'a> {
         slot: usize,
         text: &'a str,
     },
-    /// By a stream that ends with the step.
+    /// Reads through a stream that is closed at the end of the step.
     ReadStream {
         slot: usize,
         offset: u64,
         length: u64,
     },
-    /// By a stream that ends with the step.
+    /// Writes through a stream that is closed at the end of the step.
     WriteStream {
         slot: usize,
         offset: u64,
         text: &'a str,
     },
-    /// Opens the one stream to read from that is kept.
+    /// Opens the input stream, of which there is one at a time.
     KeepInput {
         slot: usize,
         offset: u64,
     },
-    /// Reads from it.
+    /// Reads from the input stream.
     ReadKept {
         length: u64,
     },
-    /// Opens the one stream to write to that is kept.
+    /// Opens the output stream, of which there is one at a time.
     KeepOutput {
         slot: usize,
         offset: u64,
     },
-    /// Writes to it.
+    /// Writes to the output stream.
     WriteKept {
         text: &'a str,
     },
@@ -178,7 +179,7 @@ pub enum Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// Reads a line; none if it is no step.
+    /// Parses a line; returns `None` if it is not a step.
     pub fn parse(line: &'a str) -> Option<Self> {
         let mut words = Words(line.split(' '));
         let step = words.step()?;
@@ -186,12 +187,12 @@ impl<'a> Step<'a> {
     }
 }
 
-/// The words of a line that are left.
+/// The remaining words of a line.
 struct Words<'a>(std::str::Split<'a, char>);
 
 impl<'a> Words<'a> {
     fn step(&mut self) -> Option<Step<'a>> {
-        // The fields are read in the order in which they are written here.
+        // Rust evaluates the fields in the order in which they are written here.
         Some(match self.text()? {
             "open" => Step::Open {
                 slot: self.slot()?,

@@ -1,19 +1,19 @@
-//! What the guests of the benchmark do once each in a tree of their own, which shows that they do
-//! it: the tree, and the works with the size of what each works on there.
+//! The small tree and the list of works with which the benchmark's guests test themselves: they run each work
+//! once.
 
-/// Bytes that are read and written at a time.
+/// How many bytes are read or written at a time.
 pub const STEP: usize = 64 * 1024;
 
-/// Bytes of a small file, and of a read at random.
+/// How many bytes a small file has, and a random read.
 pub const SMALL: usize = 4096;
 
-/// Bytes of a file of a tree that is unpacked, requested or removed as a whole.
+/// How many bytes a file has in a tree that is unpacked, requested or removed as a whole.
 pub const LITTLE: usize = 1000;
 
-/// Files of each directory that is unpacked.
+/// How many files each unpacked directory has.
 pub const UNPACKED_EACH: usize = 10;
 
-/// Directories, each after the one that it is in.
+/// The directories of the tree, each after its parent.
 pub const DIRS: &[&str] = &[
     "a",
     "a/b",
@@ -40,7 +40,8 @@ pub const DIRS: &[&str] = &[
     "work",
 ];
 
-/// Files, and how many bytes they have. The works that take the next name each time count together.
+/// The files of the tree, with their sizes in bytes. The works that use a new name each time share one
+/// counter.
 pub const FILES: &[(&str, usize)] = &[
     ("a/b/c", SMALL),
     ("deep/b/c/d/e/f/g/h", SMALL),
@@ -58,8 +59,8 @@ pub const FILES: &[(&str, usize)] = &[
     ("victims/0005", SMALL),
 ];
 
-/// Works, and the size of what each works on. What changes a name comes last. Those that end in
-/// `-at` read and write without a stream, which WASI 0.3 has no calls for.
+/// The works, each with the number of bytes, entries or files that it has to find. Works that change names
+/// come last. Those that end in `-at` read and write without a stream, for which WASI 0.3 has no calls.
 pub const WORKS: &[(&str, usize)] = &[
     ("get-type", 0),
     ("stat", 0),

@@ -94,7 +94,8 @@ pub(crate) fn overlay_on(temp: &TempDir) -> Overlay {
         .unwrap()
 }
 
-/// Two contexts with that directory at `/`, one live and one with an overlay on it: tests have to pass on both.
+/// Two contexts with that directory at `/`, one live and one with an overlay on it: tests have to pass on
+/// both.
 pub(crate) fn both(temp: &TempDir, perms: FsPerms, allow_blocking: bool) -> [State; 2] {
     [
         mounted(&overlay_on(temp), perms, allow_blocking),

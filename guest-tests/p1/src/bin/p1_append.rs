@@ -1,4 +1,4 @@
-//! What is appended lands at the end, wherever the file's place is and whoever else writes.
+//! Appended data goes to the end, whatever the file's position is and whichever descriptor writes besides.
 
 use guests_p1::wasi::{FDFLAGS_APPEND, RIGHTS_FD_READ, RIGHTS_FD_SEEK, RIGHTS_FD_WRITE};
 use guests_p1::{ROOT, at, raw, show, show_data, tried};
@@ -18,7 +18,7 @@ fn main() {
         show_data(path, fs::read(at(path)));
     }
 
-    // Two that append at once do not overwrite each other.
+    // Two descriptors that append do not overwrite each other's data.
     let mut one = OpenOptions::new()
         .append(true)
         .open(at("dir/one"))

@@ -1,7 +1,8 @@
-//! What the benchmark times: `p1_bench WORK TURNS WARM SIZE` works in the benchmark's tree and
-//! prints nanoseconds. With `hot` for WARM it does one turn before the clock starts. SIZE is what
-//! a turn has to find: bytes, entries, files. Without arguments it does each work once in a tree of
-//! its own.
+//! The benchmark's guest for WASI 0.1. `p1_bench WORK TURNS WARM SIZE` runs a work on the benchmark's tree
+//! and prints the nanoseconds that it took.
+//!
+//! If WARM is `hot`, it runs one turn before the clock starts. SIZE is the number of bytes, entries or files
+//! that a turn has to find. Without arguments it runs each work once in a small tree of its own.
 
 use guests_p1::{ROOT, raw, wasi};
 use guests_script::works::{DIRS, FILES, LITTLE, SMALL, STEP, UNPACKED_EACH, WORKS};
@@ -24,11 +25,11 @@ fn main() {
             }
             println!("{}", start.elapsed().as_nanos());
         }
-        _ => on_its_own(),
+        _ => run_each_once(),
     }
 }
 
-fn on_its_own() {
+fn run_each_once() {
     raw::mkdir(ROOT, "bench").expect("the name is free");
     let base = raw::open_dir(ROOT, "bench").expect("it was just made");
     for dir in DIRS {
@@ -48,16 +49,16 @@ fn on_its_own() {
     }
 }
 
-/// A tree, and room for what is read from it.
+/// The tree of the benchmark, with a buffer for reads.
 struct Bench {
     base: wasi::Fd,
-    /// What a turn has to find.
+    /// How many bytes, entries or files a turn has to find.
     size: usize,
     /// A file that stays open.
     held: Option<wasi::Fd>,
-    /// How many names were used.
+    /// How many names are used up.
     used: u32,
-    /// What comes next at random.
+    /// The state of the random number generator.
     random: u64,
     buffer: Vec<u8>,
 }
@@ -74,7 +75,7 @@ impl Bench {
         }
     }
 
-    /// What is there before the clock starts.
+    /// Prepares a work before the clock starts.
     fn prepare(&mut self, work: &str) {
         let held = match work {
             "fstat" => "a/b/c",
@@ -199,7 +200,7 @@ impl Bench {
             "request" => assert_eq!(self.request("request"), self.size),
             "unpack" => self.unpack("work/tree"),
             "remove-unpacked" => {
-                // Beside the files, ten of which are in each directory, the top.
+                // The files, their directories with `UNPACKED_EACH` files each, and the top directory.
                 let dirs = self.size.div_ceil(UNPACKED_EACH);
                 assert_eq!(self.remove_tree("work/unpacked"), self.size + dirs + 1);
             }
@@ -288,7 +289,7 @@ impl Bench {
         raw::unlink(self.base, name).expect("it is there");
     }
 
-    /// Makes as many files as a turn has to find.
+    /// Makes a tree with as many files as a turn has to find.
     fn unpack(&self, top: &str) {
         self.mkdir(top);
         for file in 0..self.size {
@@ -300,7 +301,7 @@ impl Bench {
         }
     }
 
-    /// Removes a directory and all that is in it; gives how many names that were.
+    /// Removes a directory with its content; returns how many names it removed.
     fn remove_tree(&mut self, top: &str) -> usize {
         let mut dirs = vec![top.to_owned()];
         let mut next = 0;
@@ -323,7 +324,7 @@ impl Bench {
         files + dirs.len()
     }
 
-    /// Reads every file below a directory; gives how many there are.
+    /// Reads every file below a directory; returns how many there are.
     fn request(&mut self, top: &str) -> usize {
         let mut left = vec![top.to_owned()];
         let mut files = 0;
@@ -341,13 +342,13 @@ impl Bench {
         files
     }
 
-    /// The next name that nothing was done to.
+    /// The next unused name.
     fn next(&mut self, prefix: &str) -> String {
         self.used += 1;
         format!("{prefix}{:04}", self.used - 1)
     }
 
-    /// Where to read next, a whole page within the file.
+    /// The offset of the next random read, which is of a whole page within the file.
     fn offset(&mut self) -> u64 {
         // Knuth's MMIX; the upper bits are the random ones.
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
@@ -356,7 +357,7 @@ impl Bench {
         (self.random >> 33) % pages * SMALL as u64
     }
 
-    /// Lists every directory below one and looks at every name; gives how many are files.
+    /// Lists every directory below `top` and stats every name; returns how many are files.
     fn walk(&mut self, top: &str) -> usize {
         let mut left = vec![top.to_owned()];
         let mut files = 0;
@@ -384,7 +385,7 @@ impl Bench {
         raw::open_write(self.base, name, how).expect("the name is free")
     }
 
-    /// Up to `length` bytes of the buffer, which [`raw::read`] would make anew each time.
+    /// An iovec of `length` bytes of the buffer, which [`raw::read`] would allocate at each call.
     fn into(&mut self, length: usize) -> wasi::Iovec {
         wasi::Iovec {
             buf: self.buffer.as_mut_ptr(),
@@ -415,8 +416,8 @@ impl Bench {
         assert_eq!(written, length);
     }
 
-    /// Lists as wasi-libc does: 4 KiB at a time, going on after the last whole entry. Tells each
-    /// name and its type.
+    /// Lists as wasi-libc does, 4 KiB at a time, and continues after the last complete entry. Calls `each`
+    /// with each name and its type.
     fn list(&mut self, name: &str, mut each: impl FnMut(&[u8], u8)) {
         const PAGE: usize = 4096;
         let dir = raw::open_dir(self.base, name).expect("it is there");

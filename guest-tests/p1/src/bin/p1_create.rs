@@ -1,4 +1,4 @@
-//! Files are made where there is nothing, and not where there is something.
+//! Files are created at free names, and not at names that exist.
 
 use guests_p1::wasi::{OFLAGS_CREAT, OFLAGS_DIRECTORY, OFLAGS_EXCL, OFLAGS_TRUNC};
 use guests_p1::{ROOT, at, raw, show_data, show_tree, tried};
@@ -33,7 +33,7 @@ fn main() {
             tried("close", raw::close(fd));
         }
     }
-    // Without exclusive, what is there is opened as it is.
+    // Without `EXCL`, an existing file is opened unchanged.
     for path in [
         "hello.txt",
         "links/rel",

@@ -1,10 +1,10 @@
-//! A removed directory that is open is a directory without names, for good.
+//! A removed directory that is still open stays an empty directory forever.
 
 use guests_p1::wasi::OFLAGS_CREAT;
 use guests_p1::{ROOT, at, raw, show, show_tree, tried};
 use std::fs;
 
-fn everything(dir: guests_p1::wasi::Fd) {
+fn try_every_call(dir: guests_p1::wasi::Fd) {
     tried("  stat", raw::fstat(dir).map(|_| ()));
     tried("  open", raw::open_read(dir, "inner").map(|_| ()));
     tried(
@@ -26,11 +26,11 @@ fn main() {
     for path in ["emptydir", "dir/sub"] {
         let dir = raw::open_dir(ROOT, path).expect("it can be opened");
         tried(format_args!("remove {path}"), fs::remove_dir_all(at(path)));
-        everything(dir);
+        try_every_call(dir);
         tried(format_args!("mkdir {path}"), fs::create_dir(at(path)));
         tried("make in it", fs::write(at(&format!("{path}/inner")), "new"));
         println!("with the name taken again");
-        everything(dir);
+        try_every_call(dir);
         show_tree(path);
         tried("close", raw::close(dir));
     }

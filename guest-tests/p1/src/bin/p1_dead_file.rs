@@ -1,4 +1,4 @@
-//! An unlinked file that is open goes on working, and its name is free for another.
+//! An unlinked file that is still open keeps working, and its name is free for another file.
 
 use guests_p1::wasi::{FSTFLAGS_MTIM, OFLAGS_CREAT};
 use guests_p1::{ROOT, at, raw, show, show_data, tried, wasi};
@@ -40,14 +40,14 @@ fn main() {
         tried("is it back?", raw::stat(ROOT, path, false).map(|_| ()));
         tried("close", raw::close(file));
     }
-    // Replaced by a rename, which is an unlink too.
+    // A rename that replaces a file unlinks it too.
     let old = raw::open_write(ROOT, "dir/three", 0).expect("it can be opened");
     tried("rename over it", fs::rename(at("empty"), at("dir/three")));
     show_data("the old one", raw::pread(old, 64, 0));
     show("write to the old one", raw::pwrite(old, b"OLD", 0));
     show_data("the new one", fs::read(at("dir/three")));
     tried("close", raw::close(old));
-    // Two handles on one dead file see each other.
+    // Two descriptors of an unlinked file see each other's changes.
     let writer = raw::open_write(ROOT, "many/f0002", 0).expect("it can be opened");
     let reader = raw::open_read(ROOT, "many/f0002").expect("it can be opened");
     tried("unlink", raw::unlink(ROOT, "many/f0002"));

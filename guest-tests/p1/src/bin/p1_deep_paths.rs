@@ -1,9 +1,9 @@
-//! Directories far down, made, walked and removed one at a time and by long paths.
+//! Deeply nested directories are made, walked and removed, one at a time and by long paths.
 
 use guests_p1::wasi::OFLAGS_CREAT;
 use guests_p1::{ROOT, raw, show_data, tried};
 
-/// How deep: more than any path in one call can say in names of ten bytes.
+/// The depth: more than a path in one call can express with names of ten bytes.
 const DEPTH: usize = 500;
 
 fn main() {
@@ -12,7 +12,7 @@ fn main() {
         let dir = *dirs.last().expect("there is the root");
         raw::mkdir(dir, "0123456789").expect("it can be made");
         dirs.push(raw::open_dir(dir, "0123456789").expect("it is there"));
-        // Descriptors are not what this is about.
+        // Closed, because the test is not about descriptors.
         if dirs.len() > 8 {
             raw::close(dirs.remove(1)).expect("it is open");
         }
@@ -30,13 +30,13 @@ fn main() {
             raw::stat(ROOT, &path(depth), true).map(|_| ()),
         );
     }
-    // Up and down within one path.
+    // A path that goes down and up again.
     let zigzag = format!("{}hello.txt", "dir/sub/../../".repeat(200));
     tried("zigzag", raw::stat(ROOT, &zigzag, true).map(|_| ()));
     let out = format!("{}..", "dir/sub/../../".repeat(200));
     tried("zigzag and out", raw::stat(ROOT, &out, true).map(|_| ()));
 
-    // Renamed whole, and taken down from the bottom.
+    // Renamed as a whole, and removed from the bottom up.
     tried("rename", raw::rename(ROOT, "0123456789", ROOT, "tower"));
     let from = *dirs.last().expect("there is the root");
     tried(
@@ -50,7 +50,7 @@ fn main() {
     let mut left = DEPTH;
     raw::rename(ROOT, "tower", ROOT, "0123456789").expect("it can be renamed");
     while left > 0 {
-        // As far as one path reaches, then on from there.
+        // As deep as one path can reach, then from there.
         let mut base = ROOT;
         let mut below = left;
         while below > 300 {

@@ -1,4 +1,4 @@
-//! What a program may ask of a descriptor besides reading: flags, renumbering, readiness.
+//! Calls on descriptors other than reads and writes: flags, renumbering, polling, sync and advice.
 
 use guests_p1::wasi::{FDFLAGS_APPEND, OFLAGS_CREAT, RIGHTS_FD_READ, RIGHTS_FD_WRITE};
 use guests_p1::{ROOT, raw, show, show_data, tried, wasi};

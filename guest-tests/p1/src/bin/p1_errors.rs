@@ -1,9 +1,9 @@
-//! Every operation on every wrong kind of thing: which error, table by table.
+//! The error codes of every operation on every wrong kind of file, printed as tables.
 
 use guests_p1::wasi::{OFLAGS_CREAT, OFLAGS_DIRECTORY, OFLAGS_EXCL, OFLAGS_TRUNC};
 use guests_p1::{ROOT, raw, tried, wasi};
 
-/// Paths that are no regular file, or not plainly one.
+/// Paths that do not name a regular file, or not in the simplest way.
 const PATHS: [&str; 22] = [
     "missing",
     "missing/x",
@@ -70,8 +70,8 @@ fn main() {
             unsafe { wasi::path_filestat_set_times(ROOT, 0, path, 1, 1, wasi::FSTFLAGS_MTIM) };
         tried("  set times", times);
     }
-    on_descriptors();
-    // Last, since these change things where they go well.
+    calls_on_descriptors_of_the_wrong_kind();
+    // Last, since these change the tree if they succeed.
     for path in [
         "missing",
         "dir",
@@ -90,7 +90,7 @@ fn main() {
     }
 }
 
-/// Closes what was opened, and removes what was made.
+/// Closes an opened file, and removes a created one.
 fn clean(path: &str, fd: Option<wasi::Fd>, oflags: wasi::Oflags) {
     if let Some(fd) = fd {
         raw::close(fd).expect("it is open");
@@ -100,8 +100,8 @@ fn clean(path: &str, fd: Option<wasi::Fd>, oflags: wasi::Oflags) {
     }
 }
 
-/// Calls on files and directories that want the other.
-fn on_descriptors() {
+/// Calls on files that need a directory, and the reverse.
+fn calls_on_descriptors_of_the_wrong_kind() {
     let file = raw::open_write(ROOT, "dir/one", 0).expect("it can be opened");
     let dir = raw::open_dir(ROOT, "dir").expect("it can be opened");
     for (name, fd) in [("file", file), ("directory", dir), ("nothing", 999)] {

@@ -1,5 +1,5 @@
-//! Flags that do not exist: an error or a trap, and nothing changed. A trap ends the program, so the
-//! last line printed says how far it got.
+//! Undefined flags: the host returns an error or traps, and changes nothing. A trap ends the program, so the
+//! last line of the transcript shows how far it got.
 
 use guests_p1::{ROOT, raw, wasi};
 

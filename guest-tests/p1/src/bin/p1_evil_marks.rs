@@ -1,5 +1,5 @@
-//! A guest of an overlay cannot spell a whiteout: not see one, not make one, not remove one. On a
-//! plain directory the same names are names like any other.
+//! A guest of an overlay can neither see, make nor remove a whiteout by its name. On a plain directory the
+//! same names are ordinary.
 
 use guests_p1::wasi::OFLAGS_CREAT;
 use guests_p1::{ROOT, raw, show_tree, tried};
@@ -45,7 +45,7 @@ fn main() {
         );
         tried("  unlink it", raw::unlink(ROOT, "link"));
     }
-    // Names that only look like marks.
+    // Names that only resemble whiteouts.
     for path in [".wh", "wh.x", ".WH.x", "..wh.x", "x.wh.x"] {
         tried(
             format_args!("create {path}"),

@@ -1,11 +1,11 @@
-//! Pointers to memory that the guest does not have: an error or a trap, never the host's memory.
-//! Each is tried where a trap would end the program, so the last line printed says how far it got.
+//! Pointers outside guest memory: the host returns an error or traps, and never uses its own memory. A trap
+//! ends the program, so the last line of the transcript shows how far it got.
 
 use guests_p1::{ROOT, wasi};
 
 fn main() {
     let far = -16;
-    // SAFETY: the host checks the pointers; that is what is tested.
+    // SAFETY: the host checks the pointers, which is what this guest tests.
     let codes = unsafe {
         [
             wasi::wasi_snapshot_preview1::path_create_directory(ROOT as i32, 0, 0),

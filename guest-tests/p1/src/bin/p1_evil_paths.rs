@@ -1,4 +1,4 @@
-//! Paths that no honest program would write.
+//! Paths that only a hostile program would use.
 
 use guests_p1::wasi::OFLAGS_CREAT;
 use guests_p1::{ROOT, is_wrapped, raw, show_tree, tried, wasi};
@@ -55,10 +55,10 @@ fn main() {
         tried("  rmdir", raw::rmdir(ROOT, path));
         tried("  unlink", raw::unlink(ROOT, path));
     }
-    // Bytes that are no UTF-8: WASI's strings are.
+    // Bytes that are not UTF-8, although WASI's strings have to be.
     let no_utf8 = [&b"\xff"[..], b"dir/\xc3", b"\xed\xa0\x80"];
     for bytes in no_utf8.into_iter().filter(|_| !is_wrapped()) {
-        // SAFETY: the host reads the bytes, whatever they are; that is what is tested.
+        // SAFETY: the host accepts any bytes, which is what this guest tests.
         let made = unsafe {
             wasi::wasi_snapshot_preview1::path_create_directory(
                 ROOT as i32,

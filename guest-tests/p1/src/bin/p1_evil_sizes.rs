@@ -1,5 +1,5 @@
-//! Offsets, lengths and counts at the edges of their types: an error or a short answer, and no
-//! memory or disk of the guest's choosing.
+//! Offsets, lengths and counts at the limits of their types: the host returns an error or a short answer, and
+//! the guest cannot make it allocate that much memory or disk.
 
 use guests_p1::{ROOT, raw, show, show_data, tried, wasi};
 
@@ -26,7 +26,7 @@ fn main() {
             format_args!("pwrite of nothing at {offset}"),
             raw::pwrite(file, b"", offset),
         );
-        // Up to there it is the filesystem's own limit that decides.
+        // At lower offsets the result depends on the limit of the filesystem.
         if offset > i64::MAX as u64 {
             tried(
                 format_args!("pwrite at {offset}"),
@@ -65,7 +65,7 @@ fn main() {
     show_data("untouched", raw::read(file, 64));
     show("size", raw::fstat(file).map(|stat| stat.size));
 
-    // A hole of half a gibibyte costs nothing.
+    // A hole of half a gibibyte takes no space.
     let hole = raw::open_write(ROOT, "hole", wasi::OFLAGS_CREAT).expect("it can be made");
     // SAFETY: as before.
     tried("grow", unsafe { wasi::fd_filestat_set_size(hole, 1 << 29) });
@@ -74,7 +74,7 @@ fn main() {
     show("size", raw::fstat(hole).map(|stat| stat.size));
     tried("unlink", raw::unlink(ROOT, "hole"));
 
-    // Buffers in pieces: none, empty ones, many.
+    // Arrays of no buffers, of empty ones, and of many.
     let data = *b"abcdefghij";
     let pieces: Vec<_> = (0..1000)
         .map(|piece| wasi::Ciovec {
@@ -94,7 +94,7 @@ fn main() {
     });
     // SAFETY: as before.
     show("read of no pieces", unsafe { wasi::fd_pread(file, &[], 0) });
-    // How much of it is written is the host's choice.
+    // The host may write any part of it.
     // SAFETY: a call to the host; numbers only.
     tried("cut", unsafe { wasi::fd_filestat_set_size(file, 0) });
     for cookie in [1 << 31, 1 << 32, u64::MAX - 1, u64::MAX] {

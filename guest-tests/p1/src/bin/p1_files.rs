@@ -1,5 +1,5 @@
-//! A few commands on files, for the demonstration: `tree`, `cat FILE`, `write FILE TEXT`,
-//! `mkdir DIR`, `mv FROM TO`, `rm PATH`. Without arguments it does each in a directory of its own.
+//! The guest of the demonstration, with a few commands on files: `tree`, `cat FILE`, `write FILE TEXT`,
+//! `mkdir DIR`, `mv FROM TO`, `rm PATH`. Without arguments it runs each in a new directory.
 
 use guests_p1::at;
 use std::fs;
@@ -10,14 +10,14 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if words.is_empty() {
-        on_its_own();
+        run_each_once();
     } else if let Err(error) = command(&words) {
         eprintln!("{}: {error}", words.join(" "));
         std::process::exit(1);
     }
 }
 
-fn on_its_own() {
+fn run_each_once() {
     for words in [
         &["mkdir", "files"][..],
         &["write", "files/one", "first"],
@@ -56,7 +56,7 @@ fn command(words: &[&str]) -> io::Result<()> {
     }
 }
 
-/// Prints what is below a directory, sorted, with the first line of each file.
+/// Prints the tree below a directory, sorted, with the first line of each file.
 fn tree(dir: &Path, depth: usize) -> io::Result<()> {
     let mut entries = fs::read_dir(dir)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);

@@ -1,9 +1,9 @@
-//! Names that were renamed away or removed are free, and what has the new name is whole.
+//! Names of renamed and removed files are free again, and a renamed file is complete at its new name.
 //!
 //! The assertions of wasi-testsuite's `dangling_fd`, `path_rename` and
 //! `path_rename_dir_trailing_slashes`.
 
-use guests_p1::checks::refused;
+use guests_p1::checks::assert_refused;
 use guests_p1::wasi::{
     ERRNO_EXIST as EXIST, ERRNO_ISDIR as ISDIR, ERRNO_NOENT as NOENT, ERRNO_NOTDIR as NOTDIR,
     ERRNO_NOTEMPTY as NOTEMPTY, OFLAGS_CREAT, OFLAGS_DIRECTORY,
@@ -11,7 +11,7 @@ use guests_p1::wasi::{
 use guests_p1::{ROOT, raw, wasi};
 
 fn main() {
-    // The same calls on files and directories of lower layers, and on new ones.
+    // First on files and directories of lower layers, then on new ones.
     raw::mkdir(ROOT, "new-dir").expect("nothing has the name");
     raw::mkdir(ROOT, "new-dir/sub").expect("nothing has the name");
     for path in ["new-file", "new-dir/sub/inner"] {
@@ -36,28 +36,28 @@ fn open(path: &str, oflags: wasi::Oflags) -> raw::Result<()> {
 
 fn renames(dir: &str, file: &str) {
     let rename = |from: &str, to: &str| raw::rename(ROOT, from, ROOT, to);
-    // Directories: onto nothing, with each combination of slashes, and onto an empty one.
+    // Directories: to a free name, with each combination of slashes, and onto an empty directory.
     let (with, to) = (format!("{dir}/"), ["moved", "moved/"]);
     for (from, to) in [(dir, to[0]), (&with, to[0]), (dir, to[1]), (&with, to[1])] {
         assert_eq!(rename(from, to), Ok(()), "{from}, {to}");
-        refused("the old name", open(dir, OFLAGS_DIRECTORY), &[NOENT]);
+        assert_refused("the old name", open(dir, OFLAGS_DIRECTORY), &[NOENT]);
         assert_eq!(open("moved/sub/inner", 0), Ok(()), "{from}, {to}");
         raw::mkdir(ROOT, dir).expect("the name is free");
         assert_eq!(rename("moved", dir), Ok(()), "{from}, {to}");
-        refused("the old name", open("moved", OFLAGS_DIRECTORY), &[NOENT]);
+        assert_refused("the old name", open("moved", OFLAGS_DIRECTORY), &[NOENT]);
     }
     raw::mkdir(ROOT, "moved").expect("nothing has the name");
-    refused("onto a full one", rename("moved", dir), &[NOTEMPTY]);
-    refused("onto a file", rename("moved", file), &[NOTDIR]);
-    // Files: onto an empty directory, nothing and a file.
-    refused("a file onto it", rename(file, "moved"), &[ISDIR]);
+    assert_refused("onto a full one", rename("moved", dir), &[NOTEMPTY]);
+    assert_refused("onto a file", rename("moved", file), &[NOTDIR]);
+    // Files: onto an empty directory, to a free name and onto a file.
+    assert_refused("a file onto it", rename(file, "moved"), &[ISDIR]);
     assert_eq!(raw::rmdir(ROOT, "moved"), Ok(()));
     for there in [false, true] {
         if there {
             create("moved");
         }
         assert_eq!(rename(file, "moved"), Ok(()), "{file}");
-        refused("the old name", open(file, 0), &[NOENT]);
+        assert_refused("the old name", open(file, 0), &[NOENT]);
         assert_eq!(open("moved", 0), Ok(()), "{file}");
         assert_eq!(rename("moved", file), Ok(()), "{file}");
     }
@@ -67,7 +67,7 @@ fn names_are_free_again() {
     for path in ["hello.txt", "new-file"] {
         for _ in 0..2 {
             assert_eq!(raw::unlink(ROOT, path), Ok(()), "{path}");
-            refused(path, open(path, 0), &[NOENT]);
+            assert_refused(path, open(path, 0), &[NOENT]);
             create(path);
         }
     }

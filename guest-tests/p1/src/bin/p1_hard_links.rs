@@ -1,10 +1,10 @@
-//! Two names of one file: what is done under one shows under the other.
+//! Two hard links to a file: changes through one name are visible through the other.
 
 use guests_p1::{ROOT, at, raw, show, show_data, show_tree, tried};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
-/// Whether two names are one file, by device and inode.
+/// Whether two names are of one file, by device and inode number.
 fn same(one: &str, other: &str) -> raw::Result<bool> {
     let (one, other) = (raw::stat(ROOT, one, false)?, raw::stat(ROOT, other, false)?);
     Ok((one.dev, one.ino) == (other.dev, other.ino))
@@ -46,7 +46,7 @@ fn main() {
     show_data("linked", fs::read(at("linked")));
     tried("write under another", fs::write(at("gone-file"), "cut"));
     show_data("linked", fs::read(at("linked")));
-    // Renaming one name onto another of the same file does nothing.
+    // Renaming one name onto another name of the same file has no effect.
     tried(
         "rename onto itself",
         fs::rename(at("linked"), at("gone-file")),

@@ -1,6 +1,6 @@
-//! A file that has two names from the start: one object to readers.
+//! A file with two names from the start: readers see one object.
 //!
-//! Writing is left out: a copy-up separates the names, as on Linux.
+//! The guest does not write, because a copy-up separates the names, as on Linux.
 
 use guests_p1::{ROOT, at, raw, show, show_data, tried};
 use std::fs;

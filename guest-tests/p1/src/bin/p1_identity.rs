@@ -1,5 +1,5 @@
-//! Device and inode are a file's name for life: through writing, renaming, linking and removal of
-//! other names; and no two files share them.
+//! A file keeps its device and inode number when it is written, renamed or linked and when other names of it
+//! are removed, and no two files share them.
 
 use guests_p1::{ROOT, at, raw, tried, wasi};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ fn main() {
     let old = id("links/rel");
     fs::rename(at("links/rel"), at("links/rel2")).expect("it can be renamed");
     assert_eq!(id("links/rel2"), old, "a link");
-    // While the old file is open, a new one of its name is another.
+    // A new file with the name of an unlinked file that is still open has another number.
     let held = raw::open_read(ROOT, "empty").expect("it can be opened");
     let old = id("empty");
     fs::remove_file(at("empty")).expect("it can be removed");

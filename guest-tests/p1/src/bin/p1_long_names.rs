@@ -1,16 +1,16 @@
-//! Names up to 255 bytes are read, made, written and renamed; longer ones and long paths are
+//! Names of up to 255 bytes can be read, created, written and renamed; longer names and too long paths are
 //! errors.
 
 use guests_p1::wasi::OFLAGS_CREAT;
 use guests_p1::{ROOT, raw, show, show_data, tried};
 
-/// Prints a long path short.
+/// Abbreviates a long path.
 fn short(path: &str) -> String {
     format!("{}..({})", &path[..path.len().min(8)], path.len())
 }
 
 fn main() {
-    // What is there from the start: read, and written to.
+    // Files that exist from the start are read and written.
     for (letter, length) in [("a", 251), ("b", 252), ("c", 255)] {
         let name = format!("long/{}", letter.repeat(length));
         let fd = raw::open_write(ROOT, &name, 0).expect("it can be opened");
@@ -19,7 +19,7 @@ fn main() {
         show_data("read", raw::pread(fd, 64, 0));
         tried("close", raw::close(fd));
     }
-    // New ones.
+    // New files.
     for length in [251, 252, 255, 256, 4096] {
         let (file, dir, link) = ("f".repeat(length), "d".repeat(length), "l".repeat(length));
         if let Some(fd) = tried(
@@ -67,7 +67,7 @@ fn main() {
         "and back",
         raw::rename(ROOT, &"h".repeat(255), ROOT, "hello.txt"),
     );
-    // Long paths of short names.
+    // Long paths with short names.
     for length in [1000, 2000, 2047, 2048, 5000, 100_000] {
         let path = format!("{}hello.txt", "./".repeat(length));
         tried(

@@ -1,7 +1,7 @@
-//! Names of 251 bytes and more that were there from the start are removed and renamed.
+//! Files with names of 251 bytes and more that exist from the start are removed and renamed.
 //!
-//! A whiteout of a name over 251 bytes would have none of its own: there an overlay says
-//! name-too-long, before it changes anything.
+//! The whiteout of a name over 251 bytes would have too long a name itself. In this case an overlay fails
+//! with `name-too-long` before it changes anything.
 
 use guests_p1::{ROOT, raw, tried};
 

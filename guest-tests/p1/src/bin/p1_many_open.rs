@@ -1,4 +1,4 @@
-//! Hundreds of files open at once, each with a place and data of its own.
+//! Hundreds of files are open at the same time, each with its own position and data.
 
 use guests_p1::wasi::OFLAGS_CREAT;
 use guests_p1::{ROOT, is_wrapped, raw, show_data, tried};
@@ -18,7 +18,7 @@ fn main() {
         let data = raw::pread(*fd, 64, 0).expect("it can be read");
         assert_eq!(data, format!("file {number}\n").into_bytes());
     }
-    // All are written to while all are open.
+    // Files are written while all are open.
     for number in 0..100 {
         let fd = raw::open_write(ROOT, &format!("many/f{number:04}"), 0).expect("it can be opened");
         raw::pwrite(fd, b"FILE", 0).expect("it can be written");
@@ -47,7 +47,7 @@ fn main() {
     for fd in readers.into_iter().chain(made) {
         raw::close(fd).expect("it is open");
     }
-    // The same number over and over: none is lost.
+    // One number is opened and closed repeatedly, and is never lost.
     for _ in 0..2000 {
         raw::close(raw::open_read(ROOT, "hello.txt").expect("it can be opened"))
             .expect("it is open");

@@ -1,5 +1,5 @@
-//! A directory made where another one was is empty: nothing of the old shines through, and
-//! nothing comes back when it goes.
+//! A directory made at the name of a removed one is empty: the old content does not reappear in it, or after
+//! it is removed in turn.
 
 use guests_p1::{ROOT, at, raw, show, show_tree, tried};
 use std::fs;
@@ -16,7 +16,7 @@ fn main() {
     show("list", guests_p1::names("dir/sub/sub2"));
     tried("old file below", fs::read(at("dir/sub/inner")).map(|_| ()));
 
-    // As a file in between, and a directory again.
+    // A file in place of the directory, then a directory again.
     tried("remove dir", fs::remove_dir_all(at("dir")));
     tried("write dir", fs::write(at("dir"), "a file now"));
     tried("below a file", fs::read(at("dir/one")).map(|_| ()));

@@ -1,4 +1,4 @@
-//! A file opened for reading before anyone wrote to it sees what is written.
+//! A file that was opened for reading before its copy-up shows what is written afterwards.
 
 use guests_p1::wasi::OFLAGS_TRUNC;
 use guests_p1::{ROOT, at, raw, show, show_data, tried};
@@ -21,7 +21,7 @@ fn main() {
                 Some(id)
             );
         }
-        // The place of an open file outlives the change.
+        // An open file keeps its position at the copy-up.
         show_data("from its place", raw::read(early, 3));
         // SAFETY: a call to the host; the descriptor is open.
         tried("cut", unsafe {
@@ -39,7 +39,7 @@ fn main() {
             raw::close(fd).expect("it is open");
         }
     }
-    // A writer of what is cut at open by another.
+    // Another descriptor truncates the file as it opens it.
     let writer = raw::open_write(ROOT, "dir/two", 0).expect("it can be opened");
     let cutter = raw::open_write(ROOT, "dir/two", OFLAGS_TRUNC).expect("it can be opened");
     show("write", raw::pwrite(writer, b"two", 3));

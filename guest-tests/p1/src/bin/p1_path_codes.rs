@@ -1,11 +1,11 @@
-//! Error codes of calls with paths, written down: here stock is held to them as well.
+//! Error codes of calls with paths, as assertions: stock wasmtime-wasi has to pass them too.
 //!
 //! The assertions of wasi-testsuite's `dangling_symlink`, `interesting_paths`, `nofollow_errors`,
 //! `path_link`, `path_open_create_existing`, `path_open_dirfd_not_dir`, `path_open_missing`,
 //! `path_symlink_trailing_slashes`, `remove_directory_trailing_slashes`, `remove_nonempty_directory`,
 //! `symlink_create`, `symlink_loop` and `unlink_file_trailing_slashes`.
 
-use guests_p1::checks::refused;
+use guests_p1::checks::assert_refused;
 use guests_p1::wasi::{
     ERRNO_EXIST as EXIST, ERRNO_ILSEQ as ILSEQ, ERRNO_INVAL as INVAL, ERRNO_ISDIR as ISDIR,
     ERRNO_LOOP as LOOP, ERRNO_NOENT as NOENT, ERRNO_NOTDIR as NOTDIR, ERRNO_NOTEMPTY as NOTEMPTY,
@@ -14,7 +14,7 @@ use guests_p1::wasi::{
 use guests_p1::{ROOT, raw, wasi};
 
 fn main() {
-    // The same calls on files and directories of lower layers, and on new ones.
+    // First on files and directories of lower layers, then on new ones.
     raw::mkdir(ROOT, "new-dir").expect("nothing has the name");
     raw::mkdir(ROOT, "new-dir/sub").expect("nothing has the name");
     for path in ["new-file", "new-dir/one", "new-dir/sub/inner"] {
@@ -40,7 +40,7 @@ fn create(path: &str) {
     raw::close(file).expect("it is open");
 }
 
-/// Opens without following.
+/// Opens a path without following a link at its end.
 fn open(path: &str, oflags: wasi::Oflags) -> raw::Result<()> {
     raw::open(ROOT, path, false, oflags, 0, 0).and_then(raw::close)
 }
@@ -57,7 +57,7 @@ fn paths(dir: &str) {
         (format!("{dir}/one///"), [NOTDIR, NOTDIR]),
         (format!("{dir}/sub/../../../{dir}/one"), [PERM, PERM]),
     ] {
-        refused(path.escape_debug(), open(&path, 0), &codes);
+        assert_refused(path.escape_debug(), open(&path, 0), &codes);
     }
     for path in [
         format!("{dir}/.//sub/../../{dir}/sub/../sub///./inner"),
@@ -69,14 +69,14 @@ fn paths(dir: &str) {
 }
 
 fn opens(dir: &str, file: &str) {
-    refused("open nothing", open("missing", 0), &[NOENT]);
-    refused(
+    assert_refused("open nothing", open("missing", 0), &[NOENT]);
+    assert_refused(
         "exclusive",
         open(file, OFLAGS_CREAT | OFLAGS_EXCL),
         &[EXIST],
     );
     let fd = raw::open_read(ROOT, file).expect("it is there");
-    refused(
+    assert_refused(
         "below a file",
         raw::open_write(fd, "x", OFLAGS_CREAT),
         &[NOTDIR],
@@ -85,7 +85,7 @@ fn opens(dir: &str, file: &str) {
     assert_eq!(open(dir, OFLAGS_DIRECTORY), Ok(()));
 }
 
-/// Links that are opened without following, dangling, in a circle, to directories and to files.
+/// Links that are opened without following: dangling, circular, to directories and to files.
 fn links_themselves(dir: &str, file: &str) {
     for (target, as_directory) in [
         ("missing", Err(NOENT)),
@@ -94,14 +94,14 @@ fn links_themselves(dir: &str, file: &str) {
         (file, Err(NOTDIR)),
     ] {
         raw::symlink(target, ROOT, "link").expect("nothing has the name");
-        refused(target, open("link", 0), &[LOOP]);
-        refused(target, open("link", OFLAGS_DIRECTORY), &[NOTDIR, LOOP]);
+        assert_refused(target, open("link", 0), &[LOOP]);
+        assert_refused(target, open("link", OFLAGS_DIRECTORY), &[NOTDIR, LOOP]);
         assert_eq!(follow("link", OFLAGS_DIRECTORY), as_directory, "{target}");
-        // A link is linked, not what it names, be it there or not.
+        // A hard link is to the symbolic link itself, whether its target exists or not.
         assert_eq!(raw::link(ROOT, "link", ROOT, "link2"), Ok(()), "{target}");
         let kind = raw::stat(ROOT, "link2", false).map(|stat| stat.filetype);
         assert_eq!(kind, Ok(wasi::FILETYPE_SYMBOLIC_LINK), "{target}");
-        refused(
+        assert_refused(
             "a link's name",
             raw::link(ROOT, file, ROOT, "link"),
             &[EXIST],
@@ -115,17 +115,17 @@ fn links_themselves(dir: &str, file: &str) {
 fn removals(dir: &str, file: &str) {
     let slash = |path: &str| format!("{path}/");
     for path in [file.to_owned(), slash(file)] {
-        refused("rmdir a file", raw::rmdir(ROOT, &path), &[NOTDIR]);
+        assert_refused("rmdir a file", raw::rmdir(ROOT, &path), &[NOTDIR]);
     }
-    refused("unlink a file/", raw::unlink(ROOT, &slash(file)), &[NOTDIR]);
-    refused("rmdir a full one", raw::rmdir(ROOT, dir), &[NOTEMPTY]);
+    assert_refused("unlink a file/", raw::unlink(ROOT, &slash(file)), &[NOTDIR]);
+    assert_refused("rmdir a full one", raw::rmdir(ROOT, dir), &[NOTEMPTY]);
     for path in [dir.to_owned(), slash(dir)] {
-        refused("unlink a directory", raw::unlink(ROOT, &path), &[ISDIR]);
+        assert_refused("unlink a directory", raw::unlink(ROOT, &path), &[ISDIR]);
     }
     raw::mkdir(ROOT, "empty-dir").expect("nothing has the name");
-    // POSIX takes the slash. wasmtime-wasi does not, and so far nor do we:
+    // POSIX allows the slash. wasmtime-wasi does not, and we do as wasmtime-wasi:
     // <https://github.com/bytecodealliance/wasmtime/issues/11524>.
-    refused("rmdir dir/", raw::rmdir(ROOT, "empty-dir/"), &[INVAL]);
+    assert_refused("rmdir dir/", raw::rmdir(ROOT, "empty-dir/"), &[INVAL]);
     assert_eq!(raw::rmdir(ROOT, "empty-dir"), Ok(()));
 }
 
@@ -138,7 +138,7 @@ fn hard_links(dir: &str, file: &str) {
         (dir, "linked", PERM),
         (file, "linked/", NOENT),
     ] {
-        refused(
+        assert_refused(
             format_args!("{from}, {to}"),
             raw::link(ROOT, from, ROOT, to),
             &[code],
@@ -154,18 +154,18 @@ fn hard_links(dir: &str, file: &str) {
             "linked",
         )
     };
-    refused("link, followed", followed, &[INVAL, NOENT]);
+    assert_refused("link, followed", followed, &[INVAL, NOENT]);
 }
 
-/// `link` is a link to a directory, and is made if it is new.
+/// `link` is a link to a directory, and is created if it does not exist.
 fn symlinks(dir: &str, file: &str, link: &str) {
     let symlink = |path: &str| raw::symlink("x", ROOT, path);
-    refused("new/", symlink("missing/"), &[NOENT]);
-    refused("directory", symlink(dir), &[EXIST]);
-    refused("directory/", symlink(&format!("{dir}/")), &[EXIST]);
-    refused("file", symlink(file), &[EXIST]);
-    refused("file/", symlink(&format!("{file}/")), &[NOTDIR, EXIST]);
-    refused("absolute", raw::symlink("/", ROOT, "absolute"), &[PERM]);
+    assert_refused("new/", symlink("missing/"), &[NOENT]);
+    assert_refused("directory", symlink(dir), &[EXIST]);
+    assert_refused("directory/", symlink(&format!("{dir}/")), &[EXIST]);
+    assert_refused("file", symlink(file), &[EXIST]);
+    assert_refused("file/", symlink(&format!("{file}/")), &[NOTDIR, EXIST]);
+    assert_refused("absolute", raw::symlink("/", ROOT, "absolute"), &[PERM]);
     if raw::stat(ROOT, link, false).is_err() {
         raw::symlink(dir, ROOT, link).expect("nothing has the name");
     }

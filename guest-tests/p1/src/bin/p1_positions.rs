@@ -1,17 +1,17 @@
-//! Positions and sizes of open files: reads, writes and seeks move the one, some calls neither.
+//! The positions and sizes of open files, and which calls change them.
 //!
 //! The assertions of wasi-testsuite's `fd_advise`, `fd_flags_set`, `file_allocate`,
 //! `file_pread_pwrite`, `file_seek_tell`, `file_truncation` and `file_unbuffered_write`, and of its C
 //! programs `lseek`, `pread-with-access`, `pwrite-with-access` and `pwrite-with-append`.
 
-use guests_p1::checks::{refused, seek, set_size, tell};
+use guests_p1::checks::{assert_refused, seek, set_size, tell};
 use guests_p1::wasi::{
     ERRNO_INVAL, ERRNO_NOTSUP, FDFLAGS_APPEND, OFLAGS_CREAT, OFLAGS_TRUNC, RIGHTS_FD_READ,
     RIGHTS_FD_SEEK, RIGHTS_FD_TELL, RIGHTS_FD_WRITE, WHENCE_CUR, WHENCE_END, WHENCE_SET,
 };
 use guests_p1::{ROOT, raw, show, wasi};
 
-/// Files of lower layers, one of which is larger than what a test writes, and new ones.
+/// Files of lower layers, one of them larger than what a test writes, and new files.
 const PATHS: [&str; 4] = ["dir/one", "big.bin", "a/b/c/deep.txt", "new"];
 
 const ALL: wasi::Rights = RIGHTS_FD_READ | RIGHTS_FD_WRITE | RIGHTS_FD_SEEK | RIGHTS_FD_TELL;
@@ -28,7 +28,7 @@ fn main() {
     }
 }
 
-/// Opens a file that has to be empty then.
+/// Opens a file, which has to be empty after that.
 fn empty(path: &str, flags: wasi::Fdflags) -> wasi::Fd {
     let opened = raw::open(ROOT, path, false, OFLAGS_CREAT | OFLAGS_TRUNC, ALL, flags);
     let file = opened.expect("it can be opened");
@@ -56,7 +56,7 @@ fn position_moves(path: &str) {
     assert_eq!(seek(file, -50, WHENCE_CUR), Ok(50), "{path}");
     assert_eq!(seek(file, 0, WHENCE_SET), Ok(0), "{path}");
     assert_eq!(seek(file, 1000, WHENCE_CUR), Ok(1000), "{path}");
-    refused(
+    assert_refused(
         "before the start",
         seek(file, -2000, WHENCE_CUR),
         &[ERRNO_INVAL],
@@ -84,7 +84,7 @@ fn position_stays(path: &str) {
     raw::close(file).expect("it is open");
 }
 
-/// Writes all of `data` in two buffers a call, of which the host may take a part.
+/// Writes all of `data` in calls with two buffers each. The host may write only a part at each call.
 fn write_in_two(file: wasi::Fd, data: &[u8], at: u64) -> usize {
     let mut written = 0;
     while written < data.len() {
@@ -100,7 +100,7 @@ fn write_in_two(file: wasi::Fd, data: &[u8], at: u64) -> usize {
     written
 }
 
-/// Reads four bytes into two buffers a call, of which the host may fill a part.
+/// Reads four bytes in calls with two buffers each. The host may fill only a part at each call.
 fn read_in_two(file: wasi::Fd, at: u64) -> Vec<u8> {
     let mut all = Vec::new();
     while all.len() < 4 {
@@ -129,7 +129,7 @@ fn appended_data_goes_to_the_end(path: &str) {
     assert_eq!(tell(file), Ok(200), "{path}");
     assert_eq!(seek(file, 100, WHENCE_SET), Ok(100), "{path}");
     assert_eq!(raw::read(file, 100), Ok(vec![1; 100]), "{path}");
-    // POSIX has it at its offset, Linux at the end; the position stays in either case.
+    // POSIX writes at the offset, Linux at the end; neither changes the position.
     assert_eq!(raw::pwrite(file, &[1; 3], 0), Ok(3), "{path}");
     assert_eq!(tell(file), Ok(200), "{path}");
     let end = show("end after pwrite", seek(file, 0, WHENCE_END));
@@ -157,7 +157,7 @@ fn size_is_what_was_set(path: &str) {
         )
     };
     assert_eq!(advised, Ok(()), "{path}");
-    // No host of ours allocates: a size that nobody set would be a fault.
+    // No host supports `fd_allocate`, and the failed call must not change the size.
     assert_eq!(allocated, Err(ERRNO_NOTSUP), "{path}");
     assert_eq!(size(), Ok(100), "{path}");
     raw::close(file).expect("it is open");

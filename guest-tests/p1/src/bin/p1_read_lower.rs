@@ -1,4 +1,4 @@
-//! Files of every size are read whole, in pieces, at offsets and past their end.
+//! Files of every size are read completely, in pieces, at offsets and past their end.
 
 use guests_p1::{ROOT, at, digest, raw, show, show_data, tried};
 use std::fs::{self, File};
@@ -45,7 +45,7 @@ fn main() {
         let data = raw::pread(fd, length, offset).map(|data| digest(&data));
         show(format_args!("pread {length} at {offset}"), data);
     }
-    // The place of the file does not move with pread.
+    // `pread` does not move the position.
     show(
         "read after pread",
         raw::read(fd, 4).map(|data| digest(&data)),

@@ -1,11 +1,11 @@
-//! Listings are whole, name each thing once and say what it is, whatever the buffer.
+//! Listings are complete, with each name once and the right type, for every size of the buffer.
 
 use guests_p1::wasi::FILETYPE_DIRECTORY;
 use guests_p1::{ROOT, at, names, raw, show, tried};
 use std::collections::BTreeSet;
 use std::fs;
 
-/// The names and types, after checks that hold for every directory.
+/// Lists a directory, and checks what has to hold for every one; returns the names and types.
 fn listed(path: &str, length: usize) -> Vec<(String, u8)> {
     let dir = raw::open_dir(ROOT, path).expect("it can be opened");
     let entries = raw::readdir_all(dir, length).expect("it can be listed");
@@ -57,7 +57,7 @@ fn main() {
     assert_eq!(listed("many", 333), many);
     show("as std lists it", names("many").map(|names| names.len()));
 
-    // A buffer that holds no entry whole is filled all the same: that says that there is more.
+    // A buffer that is too small for an entry is still filled, which means that more follows.
     let dir = raw::open_dir(ROOT, "many").expect("it can be opened");
     for length in [0, 1, 23, 24, 25, 26] {
         show(

@@ -1,5 +1,5 @@
-//! A directory that changes while it is listed: what was there throughout comes once, and a fresh
-//! listing shows every change at once.
+//! A directory changes while it is listed: a name that exists throughout is listed once, and a new listing
+//! shows every change immediately.
 
 use guests_p1::{ROOT, at, names, raw, show, tried};
 use std::collections::BTreeMap;
@@ -12,8 +12,8 @@ fn count(path: &str) -> Option<usize> {
     )
 }
 
-/// Lists a directory in small steps, and at each removes some of what was listed, and makes
-/// something new: how often each name came.
+/// Lists a directory in small steps, and at each step removes some of the listed files and makes a new one.
+/// Returns how often each name was listed.
 fn list_and_change(dir: guests_p1::wasi::Fd) -> BTreeMap<String, usize> {
     let mut seen = BTreeMap::new();
     let mut cookie = 0;
@@ -39,8 +39,8 @@ fn list_and_change(dir: guests_p1::wasi::Fd) -> BTreeMap<String, usize> {
 fn main() {
     let dir = raw::open_dir(ROOT, "many").expect("it can be opened");
     let seen = list_and_change(dir);
-    // wasmtime-wasi lists the directory anew at each call and skips as many names as the cookie
-    // says, so it loses as many as were removed: there is nothing to hold it to.
+    // wasmtime-wasi lists the directory again at each call, and skips as many names as the cookie says. So it
+    // misses as many names as were removed, and the guest does not check it.
     if std::env::var_os("STOCK").is_none() {
         for number in 0..300 {
             let name = format!("f{number:04}");
@@ -60,7 +60,7 @@ fn main() {
     let now = names("many").expect("it can be listed");
     println!("{} are left", now.len());
 
-    // Cookie 0 on the same descriptor sees what is there now.
+    // Cookie 0 on the same descriptor shows the current names.
     let again = raw::readdir_all(dir, 4096).expect("it can be listed");
     assert_eq!(again.len(), now.len() + 2, "with . and ..");
     raw::close(dir).expect("it is open");
@@ -81,7 +81,7 @@ fn main() {
     tried("rmdir", fs::remove_dir(at("dir/d")));
     tried("rename in", fs::rename(at("emptydir"), at("dir/e")));
     show("dir", names("dir"));
-    // A file is written to: no name changes, and none is lost.
+    // Writing to a file changes no name, and loses none.
     tried("write", fs::write(at("dir/three"), "3"));
     show("dir", names("dir"));
 }

@@ -1,4 +1,4 @@
-//! Directories are renamed with everything in them, from whichever layers it comes.
+//! Directories are renamed with all their content, whichever layers it comes from.
 
 use guests_p1::{ROOT, at, raw, show, show_data, show_tree, tried};
 use std::fs;
@@ -15,7 +15,7 @@ fn main() {
     rename("dir", "folder");
     show_tree("folder");
     show_tree("dir");
-    // A directory that was open before is the same one still.
+    // A descriptor that was opened before is still of the same directory.
     show_data(
         "through the open directory",
         raw::open_read(inner, "inner").and_then(|fd| raw::pread(fd, 64, 0)),
@@ -27,7 +27,7 @@ fn main() {
     show_tree("folder/sub");
     tried("close", raw::close(inner));
 
-    // The old name is free, and nothing shines through when it is used again.
+    // The old name is free, and the old content does not reappear when it is reused.
     tried("mkdir dir", fs::create_dir(at("dir")));
     show_tree("dir");
     rename("folder/sub", "dir/sub");
@@ -59,7 +59,7 @@ fn main() {
         "entries of few",
         fs::read_dir(at("few")).map(|entries| entries.count()),
     );
-    // A relative link in a renamed directory leads from where it is now.
+    // A relative link in a renamed directory resolves from its new location.
     rename("links", "z/links");
     show_data("z/links/rel", fs::read(at("z/links/rel")));
     rename("z/links", "links");

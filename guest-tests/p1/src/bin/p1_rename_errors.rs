@@ -1,4 +1,4 @@
-//! Renames that must fail, and change nothing.
+//! Renames that have to fail and change nothing.
 
 use guests_p1::{ROOT, at, raw, show_tree, tried};
 use std::fs;
@@ -48,7 +48,7 @@ fn main() {
         );
     }
     show_tree(".");
-    // And some that look like it, and do not.
+    // Similar renames that succeed.
     for (from, to) in [
         ("dir/", "folder"),
         ("emptydir", "folder2/"),

@@ -1,4 +1,4 @@
-//! Files are renamed within and between directories, onto nothing and onto files.
+//! Files are renamed within and between directories, to free names and onto files.
 
 use guests_p1::{ROOT, at, raw, show, show_data, show_tree, tried};
 use std::fs;
@@ -26,18 +26,18 @@ fn main() {
     rename("big.bin", "big.bin");
     rename("big.bin", "./dir/../big.bin");
     show_data("big.bin", fs::read(at("big.bin")));
-    // Links are renamed, not what they name.
+    // A link itself is renamed, and not its target.
     rename("links/rel", "links/rel2");
     show("its target", fs::read_link(at("links/rel2")));
     rename("links/dangling", "emptydir/dangling");
     rename("links/self", "links/loop1");
-    // An open file goes along.
+    // A descriptor follows the renamed file.
     let fd = raw::open_write(ROOT, "many/f0000", 0).expect("it can be opened");
     rename("many/f0000", "emptydir/f");
     show("write after rename", raw::write(fd, b"still mine"));
     tried("close", raw::close(fd));
     show_data("emptydir/f", fs::read(at("emptydir/f")));
-    // A name that was left can be taken again.
+    // The old name can be used again.
     tried("make the old name anew", fs::write(at("many/f0000"), "new"));
     rename("emptydir/f", "many/f0000");
     show_data("many/f0000", fs::read(at("many/f0000")));

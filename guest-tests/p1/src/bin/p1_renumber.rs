@@ -2,7 +2,7 @@
 //!
 //! The assertions of wasi-testsuite's `close_preopen`, `overwrite_preopen`, `renumber` and `stdio`.
 
-use guests_p1::checks::{fdstat, refused, renumber};
+use guests_p1::checks::{assert_refused, fdstat, renumber};
 use guests_p1::wasi::{ERRNO_BADF, FILETYPE_DIRECTORY, OFLAGS_CREAT};
 use guests_p1::{ROOT, raw, show, tried};
 
@@ -27,18 +27,18 @@ fn file_takes_the_number_of_another() {
         assert_eq!(renumber(from, to), Ok(()), "{path}");
         assert_eq!(fdstat(to), stat, "{path}");
         assert_eq!(raw::pread(to, 64, 0), data, "{path}");
-        refused("close what moved", raw::close(from), &[ERRNO_BADF]);
-        refused("renumber to what moved", renumber(to, from), &[ERRNO_BADF]);
+        assert_refused("close what moved", raw::close(from), &[ERRNO_BADF]);
+        assert_refused("renumber to what moved", renumber(to, from), &[ERRNO_BADF]);
         assert_eq!(raw::close(to), Ok(()), "{path}");
     }
 }
 
-/// What panics afterwards does so without a message, if the stream is standard error.
+/// A panic after this prints no message if the stream is standard error.
 fn standard_stream_moves(stream: u32) {
     let file = raw::open_write(ROOT, "stream", OFLAGS_CREAT).expect("it can be made");
     assert_eq!(renumber(stream, file), Ok(()), "{stream}");
     assert!(fdstat(file).is_ok(), "{stream}");
-    refused("the old number", fdstat(stream), &[ERRNO_BADF]);
+    assert_refused("the old number", fdstat(stream), &[ERRNO_BADF]);
     assert_eq!(raw::unlink(ROOT, "stream"), Ok(()), "{stream}");
 }
 
@@ -49,14 +49,14 @@ fn preopen_is_replaced_and_closed() {
     let before = identity(dir);
     assert_eq!(renumber(dir, ROOT), Ok(()));
     assert_eq!(identity(ROOT), before);
-    refused("the old number", fdstat(dir), &[ERRNO_BADF]);
+    assert_refused("the old number", fdstat(dir), &[ERRNO_BADF]);
     tried(
         "what the preopen's number opens",
         raw::open_read(ROOT, "two"),
     );
     assert_eq!(raw::close(ROOT), Ok(()));
-    refused("the preopen", fdstat(ROOT), &[ERRNO_BADF]);
-    // What was opened from the preopen outlives it.
+    assert_refused("the preopen", fdstat(ROOT), &[ERRNO_BADF]);
+    // A file opened from the preopen stays open without it.
     assert_eq!(fdstat(root).map(|stat| stat.0), Ok(FILETYPE_DIRECTORY));
     show(
         "names",

@@ -1,10 +1,10 @@
-//! Rights and flags of descriptors, and what a descriptor does by them.
+//! Rights and flags of descriptors, and the calls that they permit.
 //!
 //! The assertions of wasi-testsuite's `dir_fd_op_failures`, `directory_seek`, `fd_fdstat_set_rights`,
 //! `isatty`, `path_open_nonblock`, `path_open_preopen`, `path_open_read_write` and
 //! `truncation_rights`, and of `path_filestat` and `path_link` those about descriptors.
 
-use guests_p1::checks::{fdstat, refused, seek, set_size, tell};
+use guests_p1::checks::{assert_refused, fdstat, seek, set_size, tell};
 use guests_p1::wasi::{
     ERRNO_BADF, ERRNO_INVAL, ERRNO_ISDIR, ERRNO_NAMETOOLONG, ERRNO_NOTSUP, FDFLAGS_APPEND,
     FDFLAGS_NONBLOCK, FDFLAGS_SYNC, FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE, OFLAGS_CREAT,
@@ -31,7 +31,7 @@ const OF_DIRECTORIES: wasi::Rights = wasi::RIGHTS_PATH_CREATE_DIRECTORY
     | wasi::RIGHTS_FD_FILESTAT_GET
     | wasi::RIGHTS_FD_FILESTAT_SET_TIMES;
 
-/// The rights that they expect a file in it to inherit.
+/// The rights that libraries expect files in it to inherit.
 const OF_FILES: wasi::Rights = RIGHTS_FD_READ
     | RIGHTS_FD_WRITE
     | RIGHTS_FD_SEEK
@@ -47,7 +47,7 @@ const OF_FILES: wasi::Rights = RIGHTS_FD_READ
     | wasi::RIGHTS_POLL_FD_READWRITE;
 
 fn main() {
-    preopen_tells_its_name();
+    preopen_has_a_name();
     preopen_has_the_rights_that_libraries_expect();
     for path in [".", "dir", "a/b", "new-dir"] {
         if path == "new-dir" {
@@ -59,11 +59,11 @@ fn main() {
         file_does_what_it_was_opened_for(path);
         link_has_the_rights_of_its_file(path);
     }
-    flags_of_an_open_are_told();
+    flags_of_an_open_are_reported();
     println!("all as it should be");
 }
 
-fn preopen_tells_its_name() {
+fn preopen_has_a_name() {
     // SAFETY: a call to the host.
     let stat = unsafe { wasi::fd_prestat_get(ROOT) }.expect("it is preopened");
     // SAFETY: only directories can be preopened, so this is the field that is set.
@@ -77,7 +77,7 @@ fn preopen_tells_its_name() {
             wasi::fd_prestat_dir_name(ROOT, at, length + 1),
         )
     };
-    refused("no room", short, &[ERRNO_INVAL, ERRNO_NAMETOOLONG]);
+    assert_refused("no room", short, &[ERRNO_INVAL, ERRNO_NAMETOOLONG]);
     assert_eq!(long, Ok(()), "a larger buffer");
     assert_eq!(name, b"/\0");
 }
@@ -100,7 +100,7 @@ fn preopen_has_the_rights_that_libraries_expect() {
     }
     let both = RIGHTS_FD_READ | RIGHTS_FD_WRITE;
     let opened = raw::open(ROOT, ".", false, OFLAGS_DIRECTORY, both, 0);
-    refused("reading and writing", opened, &[ERRNO_ISDIR]);
+    assert_refused("reading and writing", opened, &[ERRNO_ISDIR]);
 }
 
 fn directory_is_no_file(path: &str) {
@@ -111,14 +111,14 @@ fn directory_is_no_file(path: &str) {
     let of_files = RIGHTS_FD_SEEK | RIGHTS_FD_FILESTAT_SET_SIZE | RIGHTS_PATH_FILESTAT_SET_SIZE;
     assert_eq!(base & of_files, 0, "{path}");
     let codes = [ERRNO_ISDIR, ERRNO_BADF];
-    refused("read", raw::read(dir, 128), &codes);
-    refused("pread", raw::pread(dir, 128, 0), &codes);
-    refused("write", raw::write(dir, &[0; 128]), &codes);
-    refused("pwrite", raw::pwrite(dir, &[0; 128], 0), &codes);
+    assert_refused("read", raw::read(dir, 128), &codes);
+    assert_refused("pread", raw::pread(dir, 128, 0), &codes);
+    assert_refused("write", raw::write(dir, &[0; 128]), &codes);
+    assert_refused("pwrite", raw::pwrite(dir, &[0; 128], 0), &codes);
     for whence in [wasi::WHENCE_CUR, wasi::WHENCE_SET, wasi::WHENCE_END] {
-        refused("seek", seek(dir, 0, whence), &codes);
+        assert_refused("seek", seek(dir, 0, whence), &codes);
     }
-    refused("tell", tell(dir), &codes);
+    assert_refused("tell", tell(dir), &codes);
     // SAFETY: calls to the host; numbers only.
     let (allocated, reduced) = unsafe {
         (
@@ -126,9 +126,9 @@ fn directory_is_no_file(path: &str) {
             wasi::fd_fdstat_set_rights(dir, base, inheriting),
         )
     };
-    refused("allocate", allocated, &codes);
-    refused("set rights", reduced, &[ERRNO_NOTSUP]);
-    refused(
+    assert_refused("allocate", allocated, &codes);
+    assert_refused("set rights", reduced, &[ERRNO_NOTSUP]);
+    assert_refused(
         "set size",
         set_size(dir, 0),
         &[ERRNO_ISDIR, ERRNO_BADF, ERRNO_INVAL],
@@ -147,13 +147,13 @@ fn file_does_what_it_was_opened_for(path: &str) {
         assert_eq!((kind, flags), (FILETYPE_REGULAR_FILE, 0), "{path}");
         assert_eq!(base & both, rights, "{path}");
         if rights & RIGHTS_FD_READ == 0 {
-            refused("read", raw::read(file, 100), &[ERRNO_BADF]);
+            assert_refused("read", raw::read(file, 100), &[ERRNO_BADF]);
         } else {
             let read = raw::read(file, 100).map(|data| data.len());
             assert_eq!(read, Ok(size), "{path}");
         }
         if rights & RIGHTS_FD_WRITE == 0 {
-            refused("write", raw::write(file, b"x"), &[ERRNO_BADF]);
+            assert_refused("write", raw::write(file, b"x"), &[ERRNO_BADF]);
         } else {
             assert_eq!(raw::write(file, &[1; 25]), Ok(25), "{path}");
             size += 25;
@@ -177,7 +177,7 @@ fn link_has_the_rights_of_its_file(path: &str) {
     }
 }
 
-fn flags_of_an_open_are_told() {
+fn flags_of_an_open_are_reported() {
     let both = FDFLAGS_APPEND | FDFLAGS_SYNC;
     for path in ["hello.txt", "dir/two", "new2"] {
         for asked in [FDFLAGS_APPEND, both] {

@@ -1,4 +1,4 @@
-//! A directory goes when it is empty to the eye, and only then.
+//! A directory can be removed exactly when its listing is empty.
 
 use guests_p1::{ROOT, at, raw, show_tree, tried};
 use std::fs;
@@ -25,7 +25,7 @@ fn main() {
     ] {
         tried(format_args!("rmdir {path:?}"), raw::rmdir(ROOT, path));
     }
-    // Emptied by hand: what is left are whiteouts, which do not count.
+    // After its entries are removed, only whiteouts are left, which do not count.
     for path in [
         "dir/one",
         "dir/two",
@@ -40,7 +40,7 @@ fn main() {
         tried(format_args!("rmdir {path}"), fs::remove_dir(at(path)));
     }
     show_tree(".");
-    // A tree, as programs remove them.
+    // A whole tree, removed as programs do.
     tried("remove a", fs::remove_dir_all(at("a")));
     tried("remove many", fs::remove_dir_all(at("many")));
     tried("remove links", fs::remove_dir_all(at("links")));
@@ -53,7 +53,7 @@ fn main() {
         show_tree(path);
         tried(format_args!("rmdir {path}"), fs::remove_dir(at(path)));
     }
-    // With new content.
+    // A tree with new content.
     tried("mkdir", fs::create_dir_all(at("fresh/er/est")));
     tried("rmdir", fs::remove_dir(at("fresh")));
     tried("write", fs::write(at("fresh/er/est/x"), "x"));

@@ -1,7 +1,10 @@
-//! Does what its arguments say: each is a script, or some lines of one, as `guests-script` has
-//! them. A line of the transcript is a step and what came of it, in the words of `p2_script`: the
-//! errors by the names that later versions of WASI gave them, and streams, which 0.1 has none of, as
-//! reads and writes from where the one before ended. Without arguments it does the example.
+//! An interpreter of scripts in the format of `guests-script`: each argument is a script or some of its
+//! lines.
+//!
+//! A line of the transcript is a step and its answer. Without arguments it runs the example.
+//!
+//! The answers are those of `p2_script`: errors have the names of later versions of WASI. WASI 0.1 has no
+//! streams, so a read or write of a stream is one that continues at the end of the previous one.
 
 use guests_p1::wasi::{
     self, FDFLAGS_APPEND, FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE, FILETYPE_SYMBOLIC_LINK,
@@ -21,16 +24,16 @@ fn main() {
     state.slots[0] = Some(Rc::new(Held::Preopen(ROOT)));
     for line in scripts.iter().flat_map(|script| script.lines()) {
         let step = Step::parse(line).unwrap_or_else(|| panic!("no step: {line:?}"));
-        let answer = state.step(step).unwrap_or_else(|stop| match stop {
-            Stop::Code(code) => script_code(code).to_owned(),
-            Stop::Nothing => "-".to_owned(),
-            Stop::End => "end".to_owned(),
+        let answer = state.step(step).unwrap_or_else(|none| match none {
+            NoAnswer::Code(code) => script_code(code).to_owned(),
+            NoAnswer::EmptySlot => "-".to_owned(),
+            NoAnswer::End => "end".to_owned(),
         });
         println!("{line} = {answer}");
     }
 }
 
-/// What is held across steps.
+/// The state across steps.
 #[derive(Default)]
 struct State {
     input: Option<Stream>,
@@ -41,26 +44,26 @@ struct State {
 /// A descriptor that is closed when nothing holds it any more.
 enum Held {
     Opened(Fd),
-    /// One that the guest has had from the start.
+    /// A preopened descriptor, which stays open.
     Preopen(Fd),
 }
 
-/// A file and where the next read or write goes; none after the end or an error.
+/// A file with the position of the next read or write; no file after the end or an error.
 struct Stream {
     file: Option<Rc<Held>>,
     position: u64,
 }
 
-/// Why a step has no answer of its own.
-enum Stop {
+/// Why a step has no value as its answer.
+enum NoAnswer {
     Code(wasi::Errno),
-    /// There is nothing in the slot.
-    Nothing,
+    /// The slot is empty.
+    EmptySlot,
     /// The stream is at its end.
     End,
 }
 
-impl From<wasi::Errno> for Stop {
+impl From<wasi::Errno> for NoAnswer {
     fn from(code: wasi::Errno) -> Self {
         Self::Code(code)
     }
@@ -92,19 +95,19 @@ impl Held {
     }
 }
 
-type Answer<T> = std::result::Result<T, Stop>;
+type Answer<T> = std::result::Result<T, NoAnswer>;
 
 impl Stream {
-    /// One read or write of a file that goes on from where the one before ended.
-    fn go_on<T>(
+    /// Makes one read or write of the file, which continues at the end of the previous one.
+    fn transfer<T>(
         &mut self,
         call: impl FnOnce(Fd, u64) -> raw::Result<T>,
         length: impl FnOnce(&T) -> usize,
     ) -> Answer<T> {
-        let file = self.file.take().ok_or(Stop::End)?;
+        let file = self.file.take().ok_or(NoAnswer::End)?;
         let done = call(file.fd(), self.position)?;
         match length(&done) {
-            0 => Err(Stop::End),
+            0 => Err(NoAnswer::End),
             length => {
                 self.position += length as u64;
                 self.file = Some(file);
@@ -116,15 +119,15 @@ impl Stream {
 
 impl State {
     fn held(&self, slot: usize) -> Answer<&Rc<Held>> {
-        self.slots[slot].as_ref().ok_or(Stop::Nothing)
+        self.slots[slot].as_ref().ok_or(NoAnswer::EmptySlot)
     }
 
     fn fd(&self, slot: usize) -> Answer<Fd> {
         Ok(self.held(slot)?.fd())
     }
 
-    /// A stream on what the slot holds, if that is a file that was opened for it. On a directory
-    /// the later versions answer each in their way.
+    /// A stream on the file in a slot, if it was opened with the right. For a directory the answer is
+    /// `directory`, as it depends on the call in later versions.
     fn stream(
         &self,
         slot: usize,
@@ -161,11 +164,11 @@ impl State {
                 answer
             }
             Step::Close { slot } => {
-                self.slots[slot].take().ok_or(Stop::Nothing)?;
+                self.slots[slot].take().ok_or(NoAnswer::EmptySlot)?;
                 "done".to_owned()
             }
             Step::Preopen { slot, name } => {
-                self.slots[slot] = Some(Rc::new(preopen(name).ok_or(Stop::Nothing)?));
+                self.slots[slot] = Some(Rc::new(preopen(name).ok_or(NoAnswer::EmptySlot)?));
                 "done".to_owned()
             }
             Step::Read {
@@ -173,7 +176,7 @@ impl State {
                 offset,
                 length,
             } => {
-                let data = raw::pread(self.fd(slot)?, little(length), offset)?;
+                let data = raw::pread(self.fd(slot)?, limit_length(length), offset)?;
                 format!("{} {}", data.escape_ascii(), data.is_empty())
             }
             Step::Write { slot, offset, text } => {
@@ -204,13 +207,17 @@ impl State {
                 self.input = Some(stream);
                 "done".to_owned()
             }
-            Step::ReadKept { length } => read(self.input.as_mut().ok_or(Stop::Nothing)?, length)?,
+            Step::ReadKept { length } => {
+                read(self.input.as_mut().ok_or(NoAnswer::EmptySlot)?, length)?
+            }
             Step::KeepOutput { slot, offset } => {
                 let stream = self.stream(slot, offset, RIGHTS_FD_WRITE, wasi::ERRNO_BADF)?;
                 self.output = Some(stream);
                 "done".to_owned()
             }
-            Step::WriteKept { text } => write(self.output.as_mut().ok_or(Stop::Nothing)?, text)?,
+            Step::WriteKept { text } => {
+                write(self.output.as_mut().ok_or(NoAnswer::EmptySlot)?, text)?
+            }
             Step::SetSize { slot, size } => {
                 // SAFETY: a call to the host.
                 done(unsafe { wasi::fd_filestat_set_size(self.fd(slot)?, size) }?)
@@ -290,12 +297,12 @@ impl State {
 }
 
 fn read(stream: &mut Stream, length: u64) -> Answer<String> {
-    let data = stream.go_on(|fd, at| raw::pread(fd, little(length), at), Vec::len)?;
+    let data = stream.transfer(|fd, at| raw::pread(fd, limit_length(length), at), Vec::len)?;
     Ok(data.escape_ascii().to_string())
 }
 
 fn write(stream: &mut Stream, text: &str) -> Answer<String> {
-    let written = stream.go_on(
+    let written = stream.transfer(
         |fd, at| raw::pwrite(fd, text.as_bytes(), at),
         |count| *count,
     )?;
@@ -318,7 +325,7 @@ fn preopen(name: &str) -> Option<Held> {
     None
 }
 
-fn little(length: u64) -> usize {
+fn limit_length(length: u64) -> usize {
     usize::try_from(length).expect("scripts ask for little")
 }
 
@@ -354,7 +361,7 @@ fn shown(stat: &Filestat) -> String {
     format!("{}{size}{time}", name(stat.filetype))
 }
 
-/// The names in a directory; none in a removed one, as in `p2_script`.
+/// The names in a directory; none if it was removed, as in `p2_script`.
 fn list(dir: Fd) -> raw::Result<String> {
     let entries = match raw::readdir_all(dir, 4096) {
         Err(wasi::ERRNO_NOENT) => Vec::new(),

@@ -1,4 +1,4 @@
-//! Times are set to what was asked for, and moved by what POSIX says moves them.
+//! Times are set to the requested values, and updated by the operations that POSIX names.
 
 use guests_p1::wasi::{
     FSTFLAGS_ATIM, FSTFLAGS_ATIM_NOW, FSTFLAGS_MTIM, FSTFLAGS_MTIM_NOW, LOOKUPFLAGS_SYMLINK_FOLLOW,
@@ -78,7 +78,7 @@ fn main() {
     tried("zero", set("dir/two", false, 0, 0, both));
     assert_eq!(mtime("dir/two"), 0);
 
-    // An open file, even one opened for reading.
+    // By a descriptor, even one opened only for reading.
     let file = raw::open_read(ROOT, "dir/one").expect("it can be opened");
     // SAFETY: a call to the host; the descriptor is open.
     tried("set an open file", unsafe {
@@ -98,7 +98,7 @@ fn main() {
     );
     assert_eq!(mtime("a") == 9 * SECOND, !is_wrapped());
 
-    // Who moves what: the file by a write, the directory by a change of its names.
+    // A write updates the file's time, and a change of names the directory's.
     let moved = |what: &str, path: &str, change: &mut dyn FnMut()| {
         set(path, false, 10 * SECOND, 10 * SECOND, both).expect("it can be set");
         change();

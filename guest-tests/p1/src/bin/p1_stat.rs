@@ -1,10 +1,10 @@
-//! Metadata of files and links: what is set is there, what is not set stays.
+//! Metadata of files and links: calls set what they should, and leave the rest unchanged.
 //!
 //! The assertions of wasi-testsuite's `fd_filestat_set`, `fstflags_validate`, `path_exists`,
 //! `path_filestat`, `readlink` and `symlink_filestat`, of `fd_readdir` and `path_link` those about
 //! metadata, and of its C programs `fdopendir-with-access` and `stat-dev-ino`.
 
-use guests_p1::checks::{refused, set_size};
+use guests_p1::checks::{assert_refused, set_size};
 use guests_p1::wasi::{
     ERRNO_INVAL, FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE, FILETYPE_SYMBOLIC_LINK, FSTFLAGS_ATIM,
     FSTFLAGS_ATIM_NOW, FSTFLAGS_MTIM, FSTFLAGS_MTIM_NOW, OFLAGS_CREAT,
@@ -47,7 +47,7 @@ fn mtim(path: &str, follow: bool) -> u64 {
     stat.expect("it is there").mtim
 }
 
-/// Each time both to a value and to now.
+/// Flags that set a time both to a value and to the current time.
 const BOTH_WAYS: [wasi::Fstflags; 2] = [
     FSTFLAGS_MTIM | FSTFLAGS_MTIM_NOW,
     FSTFLAGS_ATIM | FSTFLAGS_ATIM_NOW,
@@ -73,7 +73,7 @@ fn times_of_open_file(path: &str) {
         "{path}"
     );
     for flags in BOTH_WAYS {
-        refused("both ways at once", times(flags), &[ERRNO_INVAL]);
+        assert_refused("both ways at once", times(flags), &[ERRNO_INVAL]);
     }
     assert_eq!((stat().mtim, stat().atim), (earlier, atim), "{path}");
     raw::close(file).expect("it is open");
@@ -85,7 +85,7 @@ fn times_by_path(path: &str) {
     assert_eq!(mtim(path, false), earlier, "{path}");
     for flags in BOTH_WAYS {
         let result = set(path, false, earlier - 100, flags);
-        refused("both ways at once", result, &[ERRNO_INVAL]);
+        assert_refused("both ways at once", result, &[ERRNO_INVAL]);
     }
     assert_eq!(mtim(path, false), earlier, "{path}");
 }
@@ -105,7 +105,7 @@ fn times_of_link(path: &str) {
     raw::unlink(ROOT, "link").expect("it was made just now");
 }
 
-/// All that `fd_filestat_get` says, by each of two names.
+/// Everything that `fd_filestat_get` returns, for each of two names.
 fn names_of_one_file(path: &str) {
     for name in ["name", "a/b/name", "new-dir/name"] {
         if name == "new-dir/name" {
@@ -170,7 +170,7 @@ fn target_fills_the_buffer() {
     }
 }
 
-/// Numbers of a directory, of what is in it, and of no two files alike.
+/// The inode numbers of a directory and its entries match `stat`, and no two files share one.
 fn listing_has_the_numbers_of_stat() {
     for path in ["dir", "a", "new-dir"] {
         if path == "new-dir" {

@@ -1,4 +1,4 @@
-//! What programs do with std: copy, walk, move and remove trees.
+//! Trees are copied, walked, moved and removed with `std`, as programs do.
 
 use guests_p1::{at, show, show_data, show_tree, tried};
 use std::fs;
@@ -36,7 +36,7 @@ fn main() {
         fs::copy(at("hello.txt"), at("copy/hello.txt"))
             .and_then(|_| fs::copy(at("copy/hello.txt"), at("hello.txt"))),
     );
-    // The way editors save.
+    // Saving a file as editors do.
     tried("write aside", fs::write(at("hello.txt.tmp"), "saved\n"));
     tried(
         "move over",

@@ -1,4 +1,5 @@
-//! No path leads out: not `..`, not an absolute one, not a link, and not from a subdirectory.
+//! No path leads out of a preopened directory: not `..`, not an absolute path, not a link, and not from a
+//! subdirectory.
 
 use guests_p1::{ROOT, at, raw, show, show_tree, tried};
 use std::fs;
@@ -43,7 +44,7 @@ fn main() {
             raw::readlink(ROOT, path, 99),
         );
     }
-    // Unlinking a link removes the link, wherever it leads.
+    // Unlinking removes the link itself, wherever it leads.
     for path in [
         "..",
         "../x",
@@ -67,7 +68,7 @@ fn main() {
         );
     }
 
-    // A descriptor of a subdirectory is a root of its own.
+    // No path leads out of a descriptor of a subdirectory either.
     let sub = raw::open_dir(ROOT, "dir/sub").expect("it is there");
     for path in [
         "inner",

@@ -1,4 +1,4 @@
-//! Forty links in a row are followed, more are a loop.
+//! A chain of forty links is followed; a longer one is `LOOP`.
 
 use guests_p1::{ROOT, at, raw, tried};
 use std::fs;
@@ -48,7 +48,7 @@ fn main() {
             fs::read(at(&format!("chain/{link}"))).map(|_| ()),
         );
     }
-    // Links to directories count as well, however short the path.
+    // Links to directories count too, however short the path is.
     let path = |count: usize| format!("{}rel", "dot/".repeat(count));
     for count in [1, 20, 39, 40] {
         tried(
@@ -56,7 +56,7 @@ fn main() {
             raw::stat(ROOT, &format!("links/{}", path(count)), true).map(|_| ()),
         );
     }
-    // Two links that name each other twice: 2^n steps, if it were followed without a count.
+    // A link that names itself twice takes 2^n steps for a host that does not count links.
     tried("symlink", raw::symlink("bomb/bomb", ROOT, "bomb"));
     tried("bomb", raw::stat(ROOT, "bomb", true).map(|_| ()));
 }

@@ -1,4 +1,4 @@
-//! Links are followed where they should be, and seen where they should not.
+//! Links are followed by the calls that should follow them, and not by the others.
 
 use guests_p1::wasi::{OFLAGS_DIRECTORY, RIGHTS_FD_READ};
 use guests_p1::{ROOT, at, raw, show, show_data, show_tree, tried};
@@ -89,7 +89,7 @@ fn main() {
         raw::readlink(ROOT, "links/rel", 4),
     );
 
-    // Made, followed, written through, and removed.
+    // New links are followed, written through and removed.
     for (target, path) in [
         ("dir/two", "made"),
         ("../dir", "a/made"),

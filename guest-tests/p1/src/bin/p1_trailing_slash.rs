@@ -1,12 +1,12 @@
-//! Every call on a name with a slash behind it: of a file, a directory, nothing, and links to each.
+//! Every call with a trailing slash behind the name of a file, a directory, nothing, and links to each.
 //!
-//! In the directory that the call is made on, and below it: an implementation may take a path of one
-//! name for something simpler.
+//! The name is in the directory of the call, or below it, since an implementation may have a fast path for a
+//! path of one name.
 
 use guests_p1::wasi::{OFLAGS_CREAT, OFLAGS_DIRECTORY, OFLAGS_EXCL};
 use guests_p1::{ROOT, raw, show, tried, wasi};
 
-/// Directories to call on, what leads from there to the names, and the names.
+/// Directories for the calls, the path from each to the names, and the names.
 const NAMES: [(&str, &str, &[&str]); 4] = [
     (".", "", &["hello.txt", "emptydir", "missing"]),
     ("links", "", &LINKS),
@@ -16,7 +16,7 @@ const NAMES: [(&str, &str, &[&str]); 4] = [
 const LINKS: [&str; 6] = ["rel", "dir", "dangling", "self", "dot", "escape"];
 const ENDS: [&str; 4] = ["/", "//", "/.", "/./"];
 
-/// What a name stands for that is made anew for each call that may change it.
+/// The kinds of file for calls that may change it; the file is made again for each call.
 const KINDS: [&str; 6] = [
     "file",
     "directory",
@@ -33,7 +33,7 @@ fn main() {
             for end in ENDS {
                 let path = format!("{before}{name}{end}");
                 println!("{dir:?} {path:?}");
-                look(fd, &path);
+                read_calls(fd, &path);
             }
         }
     }
@@ -53,13 +53,13 @@ fn main() {
                 "from its directory"
             };
             println!("{path:?} {kind}, {place}");
-            change(dir, w, path, kind);
+            change_calls(dir, w, path, kind);
         }
     }
 }
 
-/// Calls that change nothing.
-fn look(dir: wasi::Fd, path: &str) {
+/// Makes the calls that change nothing.
+fn read_calls(dir: wasi::Fd, path: &str) {
     for (name, follow) in [("stat", true), ("lstat", false)] {
         let stat = raw::stat(dir, path, follow);
         show(
@@ -78,8 +78,8 @@ fn look(dir: wasi::Fd, path: &str) {
     }
 }
 
-/// Calls that may change something, each on what was made anew.
-fn change(dir: wasi::Fd, w: wasi::Fd, path: &str, kind: &str) {
+/// Makes the calls that may change something, each on a new file.
+fn change_calls(dir: wasi::Fd, w: wasi::Fd, path: &str, kind: &str) {
     let calls: [(&str, &dyn Fn() -> Result<(), wasi::Errno>); 12] = [
         ("create", &|| create(dir, path, OFLAGS_CREAT)),
         ("create exclusive", &|| {
@@ -118,7 +118,7 @@ fn set_times(dir: wasi::Fd, path: &str, flags: wasi::Lookupflags) -> Result<(), 
     unsafe { wasi::path_filestat_set_times(dir, flags, path, 1, 1, wasi::FSTFLAGS_MTIM) }
 }
 
-/// Makes `x`, and a file and a directory beside it.
+/// Makes `x`, with a file and a directory beside it.
 fn make(w: wasi::Fd, kind: &str) {
     for name in ["file", "target"] {
         let fd = raw::open_write(w, name, OFLAGS_CREAT).expect("nothing has the name");
@@ -138,7 +138,7 @@ fn make(w: wasi::Fd, kind: &str) {
     .expect("nothing has the name");
 }
 
-/// Removes all that is there, whatever it has become.
+/// Removes all entries, of whatever kind they are now.
 fn clear(w: wasi::Fd) {
     for name in [
         "x",
@@ -151,7 +151,7 @@ fn clear(w: wasi::Fd) {
         "target-dir",
     ] {
         if raw::unlink(w, name).is_err() {
-            // Not there, if it is no directory either.
+            // If it is not a directory either, it does not exist.
             let _gone = raw::rmdir(w, name);
         }
     }

@@ -1,4 +1,4 @@
-//! Files are cut and grown, at open and while open; what grows is zero.
+//! Files are truncated and extended, at open and while open; extended parts are zero.
 
 use guests_p1::wasi::{OFLAGS_TRUNC, RIGHTS_FD_READ};
 use guests_p1::{ROOT, at, raw, show, show_data, tried};
@@ -35,7 +35,7 @@ fn main() {
     tried("cut by writing whole", fs::write(at("dir/two"), "2"));
     show_data("dir/two", fs::read(at("dir/two")));
 
-    // A reader that is open sees the cut.
+    // A descriptor that is open for reading sees the truncation.
     let reader = raw::open_read(ROOT, "dir/three").expect("it can be opened");
     show_data("before", raw::pread(reader, 64, 0));
     tried("cut at open", File::create(at("dir/three")));

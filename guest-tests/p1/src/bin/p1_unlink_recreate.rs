@@ -1,4 +1,4 @@
-//! What is unlinked is gone, from listings too; made again, it holds nothing of the old.
+//! An unlinked file is gone, also from listings; a new file with its name has none of the old data.
 
 use guests_p1::{ROOT, at, raw, show_data, show_tree, tried};
 use std::fs;

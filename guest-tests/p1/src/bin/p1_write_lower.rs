@@ -1,5 +1,5 @@
-//! Writing into the middle of a file changes those bytes and no others, whatever its size, and
-//! the file next to it stays as it was.
+//! A write into the middle of a file changes only those bytes, whatever the file's size, and leaves the file
+//! next to it unchanged.
 
 use guests_p1::wasi::{FDFLAGS_APPEND, RIGHTS_FD_READ, RIGHTS_FD_WRITE};
 use guests_p1::{ROOT, at, raw, show, show_data, show_tree, tried};
@@ -12,7 +12,7 @@ fn main() {
         .write(true)
         .open(at("big.bin"))
         .expect("it can be written");
-    // Across two steps of a copy of 64 KiB each.
+    // Across the border of two 64 KiB steps of a copy.
     show("seek", big.seek(SeekFrom::Start(65_530)));
     tried("write in the middle", big.write_all(b"over the seam"));
     let mut expected = before.clone();
@@ -28,7 +28,7 @@ fn main() {
     show("pwrite past the end", raw::pwrite(fd, b"far", 20));
     show_data("the gap", raw::pread(fd, 64, 0));
     show("size", raw::fstat(fd).map(|stat| stat.size));
-    // The place of the file does not move with pwrite.
+    // `pwrite` does not move the position.
     show("write", raw::write(fd, b"DE"));
     show_data("after write", raw::pread(fd, 64, 0));
     tried("close", raw::close(fd));
@@ -38,7 +38,7 @@ fn main() {
     tried("read what was opened for writing", raw::read(fd, 1));
     tried("close", raw::close(fd));
 
-    // Opening for writing alone changes nothing.
+    // Opening for writing changes nothing by itself.
     let rights = RIGHTS_FD_READ | RIGHTS_FD_WRITE;
     let fd = raw::open(ROOT, "dir/sub/inner", true, 0, rights, FDFLAGS_APPEND)
         .expect("it can be opened");

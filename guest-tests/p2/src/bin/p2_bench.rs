@@ -1,6 +1,8 @@
-//! What the benchmark times: with the arguments `WORK TURNS WARM SIZE` it works in the benchmark's
-//! tree and prints nanoseconds, as `p1_bench` says. With `nothing` it does nothing, and with `one-stat` it looks at one
-//! file: that is timed from outside. Without arguments it does each work once in a tree of its own.
+//! The benchmark's guest for WASI 0.2. With the arguments `WORK TURNS WARM SIZE` it runs a work on the
+//! benchmark's tree and prints the nanoseconds that it took, as described in `p1_bench`.
+//!
+//! With `nothing` it does nothing, and with `one-stat` it stats one file; these are timed from outside.
+//! Without arguments it runs each work once in a small tree of its own.
 
 use guests_p2::bindings::wasi::cli::environment::get_arguments;
 use guests_p2::bindings::wasi::clocks::monotonic_clock;
@@ -30,11 +32,11 @@ fn run() {
         }
         [_, work] if work == "nothing" => {}
         [_, work] if work == "one-stat" => stat(&root(), "a/b/c"),
-        _ => on_its_own(),
+        _ => run_each_once(),
     }
 }
 
-fn on_its_own() {
+fn run_each_once() {
     let root = root();
     root.create_directory_at("bench").expect("the name is free");
     let base = open_dir(&root, "bench").expect("it was just made");
@@ -53,16 +55,16 @@ fn on_its_own() {
     }
 }
 
-/// A tree, and what is written to it.
+/// The tree of the benchmark, with the data that is written.
 struct Bench {
     base: Descriptor,
-    /// What a turn has to find.
+    /// How many bytes, entries or files a turn has to find.
     size: usize,
     /// A file that stays open.
     held: Option<Descriptor>,
-    /// How many names were used.
+    /// How many names are used up.
     used: u32,
-    /// What comes next at random.
+    /// The state of the random number generator.
     random: u64,
     data: Vec<u8>,
 }
@@ -79,7 +81,7 @@ impl Bench {
         }
     }
 
-    /// What is there before the clock starts.
+    /// Prepares a work before the clock starts.
     fn prepare(&mut self, work: &str) {
         let held = match work {
             "fstat" => "a/b/c",
@@ -158,7 +160,7 @@ impl Bench {
             "request" => assert_eq!(self.request("request"), self.size),
             "unpack" => self.unpack("work/tree"),
             "remove-unpacked" => {
-                // Beside the files, ten of which are in each directory, the top.
+                // The files, their directories with `UNPACKED_EACH` files each, and the top directory.
                 let dirs = self.size.div_ceil(UNPACKED_EACH);
                 assert_eq!(self.remove_tree("work/unpacked"), self.size + dirs + 1);
             }
@@ -240,7 +242,7 @@ impl Bench {
         assert_eq!(read(&self.base, name), LITTLE);
     }
 
-    /// Makes as many files as a turn has to find.
+    /// Makes a tree with as many files as a turn has to find.
     fn unpack(&self, top: &str) {
         self.mkdir(top);
         for file in 0..self.size {
@@ -252,7 +254,7 @@ impl Bench {
         }
     }
 
-    /// Removes a directory and all that is in it; gives how many names that were.
+    /// Removes a directory with its content; returns how many names it removed.
     fn remove_tree(&self, top: &str) -> usize {
         let mut dirs = vec![top.to_owned()];
         let mut next = 0;
@@ -275,7 +277,7 @@ impl Bench {
         files + dirs.len()
     }
 
-    /// Reads every file below a directory; gives how many there are.
+    /// Reads every file below a directory; returns how many there are.
     fn request(&self, top: &str) -> usize {
         let mut left = vec![top.to_owned()];
         let mut files = 0;
@@ -293,13 +295,13 @@ impl Bench {
         files
     }
 
-    /// The next name that nothing was done to.
+    /// The next unused name.
     fn next(&mut self, prefix: &str) -> String {
         self.used += 1;
         format!("{prefix}{:04}", self.used - 1)
     }
 
-    /// Where to read next, a whole page within the file.
+    /// The offset of the next random read, which is of a whole page within the file.
     fn offset(&mut self) -> u64 {
         // Knuth's MMIX; the upper bits are the random ones.
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
@@ -313,7 +315,7 @@ impl Bench {
         open_write(&self.base, name, how).expect("the name is free")
     }
 
-    /// Makes a file and writes as wasi-libc does: as much as the stream takes, flushed at the end.
+    /// Creates a file and writes as wasi-libc does: as much as the stream accepts, with a flush at the end.
     fn write(&self, name: &str, length: usize) {
         let file = self.create(name);
         let stream = file.write_via_stream(0).expect("it can be written");
@@ -331,7 +333,7 @@ impl Bench {
         stream.blocking_flush().expect("there is room");
     }
 
-    /// Makes a file and writes without a stream.
+    /// Creates a file and writes without a stream.
     fn write_at(&self, name: &str, length: usize) {
         let file = self.create(name);
         let mut done = 0;
@@ -362,7 +364,7 @@ fn stat(base: &Descriptor, name: &str) {
     assert_eq!(stat.expect("it is there").size, SMALL as u64);
 }
 
-/// Reads a page by a stream of its own, as wasi-libc does after a seek.
+/// Reads a page through a new stream, as wasi-libc does after a seek.
 fn read_page(file: &Descriptor, offset: u64) -> usize {
     let stream = file.read_via_stream(offset).expect("it can be read");
     let data = stream.blocking_read(SMALL as u64).expect("it has data");
@@ -378,7 +380,7 @@ fn list(base: &Descriptor, name: &str, mut each: impl FnMut(DirectoryEntry)) {
     }
 }
 
-/// Lists every directory below one and looks at every name; gives how many are files.
+/// Lists every directory below `top` and stats every name; returns how many are files.
 fn walk(base: &Descriptor, top: &str) -> usize {
     let mut left = vec![top.to_owned()];
     let mut files = 0;

@@ -1,4 +1,4 @@
-//! Making, removing and making again, with what was there before never shining through.
+//! Files and directories are made, removed and made again, and the old content never reappears.
 
 use guests_p2::{
     OpenFlags, PathFlags, open_write, root, show, show_file, show_names, tried, write_file,

@@ -1,4 +1,4 @@
-//! A listing is what was there when it began: each name once, no `.` and `..`, and no end but one.
+//! A listing is a snapshot from its start, with each name once, without `.` and `..`, and with one end.
 
 use guests_p2::{
     DescriptorType, PathFlags, names, open, open_dir, root, say, show, show_names, tried,
@@ -17,7 +17,7 @@ fn run() {
     assert_eq!(unique.len(), listed.len(), "each name comes once");
     say!("many: {} entries", listed.len());
 
-    // Types are those of stat.
+    // The types match `stat`.
     let stream = root.read_directory().expect("it can be listed");
     while let Some(entry) = stream.read_directory_entry().expect("it goes on") {
         let stat = root
@@ -55,7 +55,7 @@ fn run() {
     both.sort();
     say!("both: {both:?}");
 
-    // Removal while listing, as remove_dir_all does it: all that was there is named.
+    // Removal while listing, as `remove_dir_all` does it: the listing still has all names.
     let stream = many.read_directory().expect("it can be listed");
     let mut removed = 0;
     while let Some(entry) = stream.read_directory_entry().expect("it goes on") {
@@ -69,7 +69,7 @@ fn run() {
     tried("rmdir", root.remove_directory_at("many"));
     tried("list what is removed", names(&many).map(drop));
 
-    // A new stream sees every change at once.
+    // A new stream shows every change immediately.
     for step in 0..6 {
         match step {
             0 => write_file(&dir, "new", b"new"),

@@ -1,4 +1,4 @@
-//! An error of a stream says which error of the filesystem it was, if it was one.
+//! `filesystem-error-code` returns the code of a stream's error, if the error is one of the filesystem.
 
 use guests_p2::{
     OpenFlags, StreamError, filesystem_error_code, open, open_write, root, say, tried,
@@ -6,7 +6,7 @@ use guests_p2::{
 
 fn run() {
     let root = root();
-    // At the largest offset: no filesystem has a byte there.
+    // A write at the largest offset, where no filesystem can have a byte.
     let file = open_write(&root, "hello.txt", OpenFlags::empty()).expect("it can be opened");
     for offset in [i64::MAX as u64, u64::MAX] {
         let stream = file
@@ -37,7 +37,7 @@ fn run() {
         }
     }
     tried("size", file.stat().map(|stat| assert_eq!(stat.size, 14)));
-    // The end of a stream is no error.
+    // The end of a stream is not an error.
     let stream = open(&root, "empty")
         .and_then(|file| file.read_via_stream(0))
         .expect("it can be read");

@@ -1,4 +1,4 @@
-//! Every operation on every wrong kind of thing: which error, path by path.
+//! The error codes of every operation on every wrong kind of file, path by path.
 
 use guests_p2::{
     Descriptor, DescriptorFlags, NewTimestamp, OpenFlags, PathFlags, open, root, say, show, tried,
@@ -134,7 +134,7 @@ fn on_path(dir: &Descriptor, path: &str) {
         dir.unlink_file_at("linked").expect("it was made just now");
     }
     tried("  link, followed", dir.link_at(follow, path, dir, "linked"));
-    // A path that goes through what it names leads nowhere afterwards.
+    // A path through the file that it names is invalid after the call.
     if !path.contains("..") && tried("  rename", dir.rename_at(path, dir, "renamed")).is_some() {
         dir.rename_at("renamed", dir, path.trim_end_matches('/'))
             .expect("it was renamed just now");

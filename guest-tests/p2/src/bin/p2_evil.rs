@@ -1,5 +1,5 @@
-//! What a hostile component would try: to get out, to spell what is not its own, to make the host
-//! spend memory.
+//! Attacks of a hostile component: it tries to escape, to use reserved names, and to make the host allocate
+//! memory.
 
 use guests_p2::{
     DescriptorFlags, OpenFlags, PathFlags, open, open_dir, root, say, show, show_names, tried,
@@ -60,7 +60,7 @@ fn run() {
             root.link_at(PathFlags::empty(), "empty", &root, path),
         );
     }
-    // From a subdirectory, by a link made on purpose, and by moving the ground away.
+    // Escapes from a subdirectory, by a link made for it, and by moving the directory away.
     let sub = open_dir(&root, "dir/sub").expect("it is there");
     tried("symlink", sub.symlink_at("../../hello.txt", "out"));
     tried(
@@ -81,7 +81,7 @@ fn run() {
         sub.stat_at(PathFlags::SYMLINK_FOLLOW, "..").map(|_| ()),
     );
     tried("out of it", open(&sub, "out").map(drop));
-    // A read of all there is, and more.
+    // A read of the whole file, and of more than it has.
     let file = open(&root, "hello.txt").expect("it is there");
     show(
         "read 2^64-1",
@@ -92,7 +92,7 @@ fn run() {
         "stream 2^64-1: {:?}",
         stream.blocking_read(u64::MAX).map(|data| data.len()).ok()
     );
-    // Streams and listings by the hundred, all open.
+    // Hundreds of open streams and listings.
     let streams: Vec<_> = (0..300)
         .map(|_| file.read_via_stream(0).expect("it can be read"))
         .collect();

@@ -1,4 +1,4 @@
-//! What a descriptor says of itself, and of a directory opened below another.
+//! The type and flags of descriptors, also of a directory opened below another.
 
 use guests_p2::{DescriptorFlags, OpenFlags, PathFlags, open_dir, root, show};
 
@@ -23,7 +23,7 @@ fn run() {
             );
         }
     }
-    // Reported, not enforced: changes below a directory that was opened without the flag.
+    // The flag is reported and not enforced: names can be changed in a directory that was opened without it.
     let dir = root
         .open_at(
             PathFlags::empty(),

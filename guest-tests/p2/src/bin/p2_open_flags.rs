@@ -1,4 +1,4 @@
-//! What each combination of open flags and descriptor flags does to what is there.
+//! The effect of each combination of open flags and descriptor flags on each kind of file.
 
 use guests_p2::{
     Descriptor, DescriptorFlags, DescriptorType, OpenFlags, PathFlags, root, say, show, tried,
@@ -91,7 +91,7 @@ fn run() {
         say!("{path:?}, not followed");
         attempt(&root, path, PathFlags::empty());
     }
-    // Truncation happens at open, and at no failing one.
+    // A successful open truncates, and a failed one does not.
     let write = DescriptorFlags::WRITE;
     for (path, how, what) in [
         ("dir/one", OpenFlags::TRUNCATE, write),

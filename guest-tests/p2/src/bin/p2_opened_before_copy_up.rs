@@ -1,4 +1,5 @@
-//! What was opened for reading before anyone wrote sees what is written, in every way of reading.
+//! A file that was opened for reading before its copy-up shows what is written afterwards, by each way to
+//! read.
 
 use guests_p2::{OpenFlags, PathFlags, digest, open, open_write, read_all, root, say, show, tried};
 

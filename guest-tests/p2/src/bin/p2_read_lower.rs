@@ -1,4 +1,4 @@
-//! Files of every size are read whole, at offsets and past their end.
+//! Files of every size are read completely, at offsets and past their end.
 
 use guests_p2::{digest, open, root, show, show_file, show_names};
 

@@ -1,15 +1,15 @@
-//! What a component is told that tries to change what it may only read: first what is wrong with
-//! the call itself, and only then that the filesystem is read-only. Nothing to see where it is not.
+//! The error codes of a component that tries to change a read-only filesystem: an error in the call itself
+//! comes first, and only then `read-only`. On a writable filesystem it does nothing.
 
 use guests_p2::{
     Descriptor, DescriptorFlags, ErrorCode, NewTimestamp, OpenFlags, PathFlags, Result, open,
     open_write, root, show_file, show_names,
 };
 
-/// Asserts that a call fails, and how.
-fn fails<T>(what: &str, code: ErrorCode, result: Result<T>) {
+/// Asserts that a call fails with a code.
+fn assert_fails<T>(what: &str, code: ErrorCode, result: Result<T>) {
     match result {
-        Ok(_) => panic!("{what} went well"),
+        Ok(_) => panic!("{what} succeeded"),
         Err(error) => assert_eq!(error.name(), code.name(), "{what}"),
     }
 }
@@ -22,15 +22,15 @@ fn run() {
             .expect("it was made just now"),
         Err(code) => {
             assert_eq!(code.name(), ErrorCode::ReadOnly.name(), "mkdir");
-            refusals(&root);
+            check_refusals(&root);
         }
     }
     show_file(&root, "hello.txt");
     show_names(&root, ".");
 }
 
-/// Every change is refused, with the right error.
-fn refusals(root: &Descriptor) {
+/// Asserts that every change fails with the right code.
+fn check_refusals(root: &Descriptor) {
     use ErrorCode::{
         Exist, IsDirectory, Loop, NoEntry, NotDirectory, NotEmpty, NotPermitted, ReadOnly,
     };
@@ -51,18 +51,18 @@ fn refusals(root: &Descriptor) {
         ("links/self/x", Loop),
         ("gone-dir", ReadOnly),
     ] {
-        fails(
+        assert_fails(
             &format!("mkdir {path}"),
             code,
             root.create_directory_at(path),
         );
-        fails(&format!("symlink {path}"), code, root.symlink_at("x", path));
-        fails(
+        assert_fails(&format!("symlink {path}"), code, root.symlink_at("x", path));
+        assert_fails(
             &format!("link to {path}"),
             code,
             root.link_at(PathFlags::empty(), "empty", root, path),
         );
-        fails(
+        assert_fails(
             &format!("create {path}"),
             code,
             open_write(root, path, exclusive),
@@ -77,12 +77,12 @@ fn refusals(root: &Descriptor) {
         ("links/self", Loop),
         ("links/dangling", NoEntry),
     ] {
-        fails(
+        assert_fails(
             &format!("write {path}"),
             code,
             open_write(root, path, OpenFlags::empty()),
         );
-        fails(
+        assert_fails(
             &format!("truncate {path}"),
             code,
             open_write(root, path, OpenFlags::TRUNCATE),
@@ -94,7 +94,7 @@ fn refusals(root: &Descriptor) {
         ("dir", IsDirectory),
         ("missing/x", NoEntry),
     ] {
-        fails(
+        assert_fails(
             &format!("create or open {path}"),
             code,
             open_write(root, path, OpenFlags::CREATE),
@@ -108,7 +108,7 @@ fn refusals(root: &Descriptor) {
         ("dir", IsDirectory),
         ("hello.txt/x", NotDirectory),
     ] {
-        fails(&format!("unlink {path}"), code, root.unlink_file_at(path));
+        assert_fails(&format!("unlink {path}"), code, root.unlink_file_at(path));
     }
     for (path, code) in [
         ("emptydir", ReadOnly),
@@ -117,7 +117,7 @@ fn refusals(root: &Descriptor) {
         ("links/dir", NotDirectory),
         ("missing", NoEntry),
     ] {
-        fails(
+        assert_fails(
             &format!("rmdir {path}"),
             code,
             root.remove_directory_at(path),
@@ -132,7 +132,7 @@ fn refusals(root: &Descriptor) {
         ("dir", "hello.txt", NotDirectory),
         ("dir", "a", NotEmpty),
     ] {
-        fails(
+        assert_fails(
             &format!("rename {from} to {to}"),
             code,
             root.rename_at(from, root, to),
@@ -144,19 +144,19 @@ fn refusals(root: &Descriptor) {
         ("dir", ReadOnly),
         ("missing", NoEntry),
     ] {
-        fails(
+        assert_fails(
             &format!("set times of {path}"),
             code,
             root.set_times_at(PathFlags::empty(), path, none, now),
         );
     }
     let file = open(root, "hello.txt").expect("it can be read");
-    fails(
+    assert_fails(
         "set times of an open file",
         ReadOnly,
         file.set_times(none, now),
     );
-    // No change asked for is none refused.
+    // A call that requests no change is not refused.
     assert_eq!(file.set_times(none, none), Ok(()), "set no times");
     assert_eq!(file.sync(), Ok(()), "sync");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Reads and writes at offsets, and files cut and grown: what a copy-up must carry over.
+//! Reads and writes at offsets, and changes of size, all of which a copy-up has to preserve.
 
 use guests_p2::{OpenFlags, digest, open, open_write, read_all, root, show, show_file, tried};
 

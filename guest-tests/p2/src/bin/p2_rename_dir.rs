@@ -1,4 +1,4 @@
-//! Directories are renamed with all that is in them, through descriptors of both ends.
+//! Directories are renamed with all their content, by descriptors of both parent directories.
 
 use guests_p2::{
     OpenFlags, PathFlags, open_dir, open_write, root, say, show, show_file, show_names, tried,

@@ -1,4 +1,4 @@
-//! Whether two descriptors are one object: however each was come by.
+//! `is-same-object` for descriptors that were opened in different ways.
 
 use guests_p2::{OpenFlags, PathFlags, open, open_write, root, say};
 
@@ -20,7 +20,7 @@ fn run() {
         root.is_same_object(&open(&root, ".").expect("it is there"))
     );
 
-    // Opened before and after a copy-up.
+    // One opened before a copy-up and one after it.
     let writer = open_write(&root, "dir/one", OpenFlags::empty()).expect("it can be written");
     say!("after a copy-up: {}", one.is_same_object(&writer));
     writer.write(b"x", 0).expect("it can be written");

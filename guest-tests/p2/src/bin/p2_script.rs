@@ -1,6 +1,7 @@
-//! Does what its arguments say: each is a script, or some lines of one, as `guests-script` has
-//! them. A line of the transcript is a step and what came of it. Without arguments it does the
-//! example.
+//! An interpreter of scripts in the format of `guests-script`: each argument is a script or some of its
+//! lines.
+//!
+//! A line of the transcript is a step and its answer. Without arguments it runs the example.
 
 use guests_p2::bindings::wasi::cli::environment::get_arguments;
 use guests_p2::bindings::wasi::filesystem::preopens::get_directories;
@@ -24,44 +25,44 @@ fn run() {
     state.slots[0] = Some(root());
     for line in arguments.iter().flat_map(|script| script.lines()) {
         let step = Step::parse(line).unwrap_or_else(|| panic!("no step: {line:?}"));
-        let answer = state.step(step).unwrap_or_else(|stop| match stop {
-            Stop::Code(code) => code.name().to_owned(),
-            Stop::Nothing => "-".to_owned(),
-            Stop::End => "end".to_owned(),
+        let answer = state.step(step).unwrap_or_else(|none| match none {
+            NoAnswer::Code(code) => code.name().to_owned(),
+            NoAnswer::EmptySlot => "-".to_owned(),
+            NoAnswer::End => "end".to_owned(),
         });
         say!("{line} = {answer}");
     }
 }
 
-/// What is held across steps.
+/// The state across steps.
 #[derive(Default)]
 struct State {
-    // Streams before what they are streams of: fields are dropped in this order.
+    // Fields are dropped in this order, and streams have to be dropped before their descriptors.
     input: Option<InputStream>,
     output: Option<OutputStream>,
     slots: [Option<Descriptor>; SLOTS],
 }
 
-/// Why a step has no answer of its own.
-enum Stop {
+/// Why a step has no value as its answer.
+enum NoAnswer {
     Code(ErrorCode),
-    /// There is nothing in the slot.
-    Nothing,
+    /// The slot is empty.
+    EmptySlot,
     /// The stream is at its end.
     End,
 }
 
-impl From<ErrorCode> for Stop {
+impl From<ErrorCode> for NoAnswer {
     fn from(code: ErrorCode) -> Self {
         Self::Code(code)
     }
 }
 
-impl From<StreamError> for Stop {
+impl From<StreamError> for NoAnswer {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::Closed => Self::End,
-            // An error of a file that says nothing of files is a failure like any other.
+            // A stream's error without a filesystem code counts as any other failure.
             StreamError::LastOperationFailed(error) => {
                 Self::Code(filesystem_error_code(&error).unwrap_or(ErrorCode::Io))
             }
@@ -70,26 +71,26 @@ impl From<StreamError> for Stop {
 }
 
 impl State {
-    fn held(&self, slot: usize) -> std::result::Result<&Descriptor, Stop> {
-        self.slots[slot].as_ref().ok_or(Stop::Nothing)
+    fn held(&self, slot: usize) -> std::result::Result<&Descriptor, NoAnswer> {
+        self.slots[slot].as_ref().ok_or(NoAnswer::EmptySlot)
     }
 
-    /// What the slot holds, unless it is a file that was not opened for that: some say so when a
-    /// stream is made and some when it is used, and `p2_stream_write` has the difference.
+    /// The descriptor in a slot, unless it is a file that was not opened with the flags. Some hosts report
+    /// that when a stream is made and some when it is used (`p2_stream_write` tests the difference).
     fn opened_for(
         &self,
         slot: usize,
         flag: DescriptorFlags,
-    ) -> std::result::Result<&Descriptor, Stop> {
+    ) -> std::result::Result<&Descriptor, NoAnswer> {
         let held = self.held(slot)?;
         let is_file = held.get_type()? == DescriptorType::RegularFile;
         match is_file && !held.get_flags()?.contains(flag) {
-            true => Err(Stop::Code(ErrorCode::BadDescriptor)),
+            true => Err(NoAnswer::Code(ErrorCode::BadDescriptor)),
             false => Ok(held),
         }
     }
 
-    fn step(&mut self, step: Step<'_>) -> std::result::Result<String, Stop> {
+    fn step(&mut self, step: Step<'_>) -> std::result::Result<String, NoAnswer> {
         let done = |()| "done".to_owned();
         Ok(match step {
             Step::Open {
@@ -106,13 +107,13 @@ impl State {
                 answer
             }
             Step::Close { slot } => {
-                self.slots[slot].take().ok_or(Stop::Nothing)?;
+                self.slots[slot].take().ok_or(NoAnswer::EmptySlot)?;
                 "done".to_owned()
             }
             Step::Preopen { slot, name } => {
                 let mut all = get_directories().into_iter();
                 let found = all.find(|(_, known)| known == name);
-                self.slots[slot] = Some(found.ok_or(Stop::Nothing)?.0);
+                self.slots[slot] = Some(found.ok_or(NoAnswer::EmptySlot)?.0);
                 "done".to_owned()
             }
             Step::Read {
@@ -148,7 +149,7 @@ impl State {
                 "done".to_owned()
             }
             Step::ReadKept { length } => {
-                let stream = self.input.as_ref().ok_or(Stop::Nothing)?;
+                let stream = self.input.as_ref().ok_or(NoAnswer::EmptySlot)?;
                 stream.blocking_read(length)?.escape_ascii().to_string()
             }
             Step::KeepOutput { slot, offset } => {
@@ -157,7 +158,7 @@ impl State {
                 "done".to_owned()
             }
             Step::WriteKept { text } => {
-                let stream = self.output.as_ref().ok_or(Stop::Nothing)?;
+                let stream = self.output.as_ref().ok_or(NoAnswer::EmptySlot)?;
                 done(stream.blocking_write_and_flush(text.as_bytes())?)
             }
             Step::SetSize { slot, size } => done(self.held(slot)?.set_size(size)?),
@@ -228,8 +229,8 @@ impl State {
     }
 }
 
-/// Nanoseconds of the times that a script sets: no clock says that many but by rare chance, so a
-/// time that was set can be told from one that is the clock's, which is not for a transcript.
+/// The nanoseconds of the times that a script sets. A clock hardly ever has this value, so it distinguishes a
+/// time that was set from one of the clock, which must not be in a transcript.
 const SET: u32 = 7;
 
 fn time(seconds: u64) -> NewTimestamp {
@@ -250,7 +251,7 @@ fn name(kind: DescriptorType) -> &'static str {
 
 fn shown(stat: &DescriptorStat) -> String {
     let size = match stat.type_ {
-        // A directory's is its filesystem's affair.
+        // The size of a directory depends on the filesystem.
         DescriptorType::Directory => String::new(),
         _ => format!(" {}", stat.size),
     };
@@ -262,8 +263,8 @@ fn shown(stat: &DescriptorStat) -> String {
     format!("{}{size}{time}", name(stat.type_))
 }
 
-/// The names in a directory. A removed one has none, whether that is an error (`no-entry`) or an
-/// empty listing: hosts differ, and `p2_dead` has the difference.
+/// The names in a directory. There are none in a removed one, where hosts differ: some fail with `no-entry`,
+/// others return an empty listing (`p2_dead` tests the difference).
 fn list(dir: &Descriptor) -> Result<String> {
     match names(dir) {
         Ok(names) => Ok(format!("{names:?}")),

@@ -1,4 +1,4 @@
-//! Times are set to what was asked for; asking for no change changes nothing.
+//! Times are set to the requested values, and a call that requests no change changes nothing.
 
 use guests_p2::wall_clock::Datetime;
 use guests_p2::{
@@ -65,7 +65,7 @@ fn run() {
             root.set_times_at(PathFlags::SYMLINK_FOLLOW, path, at(1, 1), at(1, 1)),
         );
     }
-    // Far from now, both ways that WASI can say.
+    // Times far from now, in both directions that WASI can express.
     for seconds in [0, 1 << 31, 1 << 33] {
         tried(
             format_args!("set to {seconds}"),

@@ -1,4 +1,4 @@
-//! A file's stream spliced into another's: a copy that never passes the guest.
+//! `splice` copies one file's stream to another's, without copying the data into guest memory.
 
 use guests_p2::{OpenFlags, StreamError, open, open_write, read_file, root, say, show_file, tried};
 
@@ -26,7 +26,7 @@ fn run() {
             }
         };
         say!("{from} to {to}: {total} bytes, then {end}");
-        // The source is at its end; the sink takes more, unless it was closed with it.
+        // The source is at its end; the sink accepts more, unless it was closed too.
         say!("sink after that: {}", sink.blocking_flush().is_ok());
         drop(sink);
         assert!(

@@ -1,11 +1,11 @@
-//! Streams that read: from an offset to the end, several at a time, none the worse for a change.
+//! Input streams read from an offset to the end, several at a time, and across changes of the file.
 
 use guests_p2::{
     InputStream, OpenFlags, StreamError, digest, filesystem_error_code, open, open_write, root,
     say, show, tried,
 };
 
-/// All that is left in a stream, in pieces of at most `length`.
+/// Reads the rest of a stream, in pieces of at most `length`.
 fn drain(stream: &InputStream, length: u64) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
@@ -52,7 +52,7 @@ fn run() {
             }
         );
     }
-    // Two at once, each with a place of its own; skipping is reading.
+    // Two streams at the same time, each with its own position; a skip moves it like a read.
     let file = open(&root, "big.bin").expect("it can be opened");
     let (one, two) = (
         file.read_via_stream(0).expect("it can be read"),
@@ -72,13 +72,13 @@ fn run() {
             second[..second.len().min(third.len())]
         );
     }
-    // A stream outlives its descriptor, and the file's name.
+    // A stream outlives its descriptor and the file's name.
     let stream = open(&root, "dir/one")
         .and_then(|file| file.read_via_stream(0))
         .expect("it can be read");
     tried("unlink", root.unlink_file_at("dir/one"));
     say!("of an unlinked file: {}", digest(&drain(&stream, 64)));
-    // What another writes meanwhile is seen.
+    // A stream shows what another descriptor writes in the meantime.
     let stream = open(&root, "dir/two")
         .and_then(|file| file.read_via_stream(0))
         .expect("it can be read");
@@ -103,7 +103,7 @@ fn run() {
         "of one opened for writing",
         write_only.read_via_stream(0).map(drop),
     );
-    // Nothing at all: the file refuses that too, whether at this call or as the stream is made.
+    // An empty read: the file refuses it too, either at this call or when the stream is made.
     for length in [0, 1] {
         let read = write_only.read_via_stream(0).and_then(|stream| {
             stream.blocking_read(length).map_err(|error| match error {

@@ -1,11 +1,12 @@
-//! Streams that write and append: in order, at their place, and all of it there after a flush.
+//! Output streams write and append in order and at the right offset, and all data is in the file after a
+//! flush.
 
 use guests_p2::{
     Descriptor, DescriptorFlags, OpenFlags, OutputStream, PathFlags, StreamError, open, open_write,
     root, say, show, show_file, tried,
 };
 
-/// Writes all of the data, as much at a time as the stream takes, and flushes.
+/// Writes all of the data, as much at a time as the stream accepts, and flushes.
 fn write(stream: &OutputStream, mut data: &[u8]) {
     while !data.is_empty() {
         let permitted =
@@ -29,7 +30,7 @@ fn open_new(root: &Descriptor) -> guests_p2::Result<Descriptor> {
     open_write(root, "new", OpenFlags::empty())
 }
 
-/// Ways to write nothing, each up to where an error would show.
+/// Ways to write nothing, each up to the call that would report an error.
 type EmptyWrite = fn(&OutputStream) -> Result<(), StreamError>;
 const EMPTY_WRITES: [(&str, EmptyWrite); 4] = [
     ("write and wait", |stream| {
@@ -50,7 +51,7 @@ const EMPTY_WRITES: [(&str, EmptyWrite); 4] = [
     }),
 ];
 
-/// Prints what came of a write, whether it was the stream that could not be made or the write.
+/// Prints the result of a write, whether making the stream failed or the write.
 fn outcome(
     what: impl std::fmt::Display,
     stream: guests_p2::Result<OutputStream>,
@@ -102,7 +103,7 @@ fn run() {
         drop(stream);
         show_file(&root, path);
     }
-    // Far out: a hole, and an offset that is none.
+    // Large offsets: one makes a hole, the other is out of range.
     let file = open_write(&root, "holes", OpenFlags::CREATE).expect("it can be made");
     write(
         &file.write_via_stream(1 << 20).expect("it can be written"),
@@ -147,7 +148,7 @@ fn run() {
             .and_then(|file| file.append_via_stream())
             .map(drop),
     );
-    // Nothing at all, by each call that writes: the file refuses that too.
+    // An empty write, by each call that writes: the file refuses it too.
     for (path, file) in [
         ("dir/two", open(&root, "dir/two")),
         ("new", open_new(&root)),
@@ -161,7 +162,7 @@ fn run() {
         }
     }
     size(&open(&root, "new").expect("it is there"));
-    // Unlinked while the stream is open.
+    // The file is unlinked while the stream is open.
     let file = root
         .open_at(
             PathFlags::empty(),

@@ -1,4 +1,4 @@
-//! Advice and syncs, on files and directories, before a copy-up and after.
+//! Advice and syncs on files and directories, before and after a copy-up.
 
 use guests_p3::{Advice, OpenFlags, open, open_dir, open_write, root, show, tried};
 

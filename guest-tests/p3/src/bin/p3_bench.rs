@@ -1,6 +1,8 @@
-//! What the benchmark times: with the arguments `WORK TURNS WARM SIZE` it works in the benchmark's
-//! tree and prints nanoseconds, as `p1_bench` says. With `nothing` it does nothing, and with `one-stat` it looks at one
-//! file: that is timed from outside. Without arguments it does each work once in a tree of its own.
+//! The benchmark's guest for WASI 0.3. With the arguments `WORK TURNS WARM SIZE` it runs a work on the
+//! benchmark's tree and prints the nanoseconds that it took, as described in `p1_bench`.
+//!
+//! With `nothing` it does nothing, and with `one-stat` it stats one file; these are timed from outside.
+//! Without arguments it runs each work once in a small tree of its own.
 
 use guests_p3::bindings::wasi::cli::environment::get_arguments;
 use guests_p3::monotonic_clock;
@@ -29,11 +31,11 @@ async fn run() {
         }
         [_, work] if work == "nothing" => {}
         [_, work] if work == "one-stat" => stat(&root(), "a/b/c").await,
-        _ => on_its_own().await,
+        _ => run_each_once().await,
     }
 }
 
-async fn on_its_own() {
+async fn run_each_once() {
     let root = root();
     root.create_directory_at("bench")
         .await
@@ -58,16 +60,16 @@ async fn on_its_own() {
     }
 }
 
-/// A tree, and what is written to it.
+/// The tree of the benchmark, with the data that is written.
 struct Bench {
     base: Descriptor,
-    /// What a turn has to find.
+    /// How many bytes, entries or files a turn has to find.
     size: usize,
     /// A file that stays open.
     held: Option<Descriptor>,
-    /// How many names were used.
+    /// How many names are used up.
     used: u32,
-    /// What comes next at random.
+    /// The state of the random number generator.
     random: u64,
 }
 
@@ -82,7 +84,7 @@ impl Bench {
         }
     }
 
-    /// What is there before the clock starts.
+    /// Prepares a work before the clock starts.
     async fn prepare(&mut self, work: &str) {
         let held = match work {
             "fstat" => "a/b/c",
@@ -154,7 +156,7 @@ impl Bench {
             "request" => assert_eq!(self.request("request").await, self.size),
             "unpack" => self.unpack("work/tree").await,
             "remove-unpacked" => {
-                // Beside the files, ten of which are in each directory, the top.
+                // The files, their directories with `UNPACKED_EACH` files each, and the top directory.
                 let dirs = self.size.div_ceil(UNPACKED_EACH);
                 assert_eq!(
                     self.remove_tree("work/unpacked").await,
@@ -239,7 +241,7 @@ impl Bench {
         assert_eq!(read(&self.base, name).await, LITTLE);
     }
 
-    /// Makes as many files as a turn has to find.
+    /// Makes a tree with as many files as a turn has to find.
     async fn unpack(&self, top: &str) {
         self.mkdir(top).await;
         for file in 0..self.size {
@@ -251,7 +253,7 @@ impl Bench {
         }
     }
 
-    /// Removes a directory and all that is in it; gives how many names that were.
+    /// Removes a directory with its content; returns how many names it removed.
     async fn remove_tree(&self, top: &str) -> usize {
         let mut dirs = vec![top.to_owned()];
         let mut next = 0;
@@ -274,7 +276,7 @@ impl Bench {
         files + dirs.len()
     }
 
-    /// Reads every file below a directory; gives how many there are.
+    /// Reads every file below a directory; returns how many there are.
     async fn request(&self, top: &str) -> usize {
         let mut left = vec![top.to_owned()];
         let mut files = 0;
@@ -292,13 +294,13 @@ impl Bench {
         files
     }
 
-    /// The next name that nothing was done to.
+    /// The next unused name.
     fn next(&mut self, prefix: &str) -> String {
         self.used += 1;
         format!("{prefix}{:04}", self.used - 1)
     }
 
-    /// Where to read next, a whole page within the file.
+    /// The offset of the next random read, which is of a whole page within the file.
     fn offset(&mut self) -> u64 {
         // Knuth's MMIX; the upper bits are the random ones.
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
@@ -313,12 +315,12 @@ impl Bench {
         file.expect("the name is free")
     }
 
-    /// Makes a file and writes it by a stream.
+    /// Creates a file and writes it through a stream.
     async fn write(&self, name: &str, length: usize) {
         let file = self.create(name).await;
         let (mut writer, ended) = sink(&file, Some(0));
         let mut left = length;
-        // The same bytes each time, and one buffer: it comes back with nothing in it.
+        // Reuses one buffer, which comes back empty from each write, for the same bytes.
         let mut buffer = vec![7; STEP.min(length)];
         while left > 0 {
             let step = buffer.len();
@@ -338,7 +340,7 @@ async fn stat(base: &Descriptor, name: &str) {
     assert_eq!(stat.expect("it is there").size, SMALL as u64);
 }
 
-/// Reads a page by a stream of its own: 0.3 knows no other way.
+/// Reads a page through a new stream, the only way to read in WASI 0.3.
 async fn read_page(file: &Descriptor, offset: u64) -> usize {
     let (mut stream, _) = file.read_via_stream(offset);
     let (_, data) = stream.read(Vec::with_capacity(SMALL)).await;
@@ -363,7 +365,7 @@ async fn list(base: &Descriptor, name: &str, mut each: impl FnMut(DirectoryEntry
     ended.await.expect("it can be listed");
 }
 
-/// Lists every directory below one and looks at every name; gives how many are files.
+/// Lists every directory below `top` and stats every name; returns how many are files.
 async fn walk(base: &Descriptor, top: &str) -> usize {
     let mut left = vec![top.to_owned()];
     let mut files = 0;

@@ -1,4 +1,4 @@
-//! Reads that the guest takes back: nothing is lost, and the stream goes on.
+//! Reads that the guest cancels: no data is lost, and the stream continues.
 
 use guests_p3::{
     OpenFlags, StreamResult, digest, open, open_write, poll_once, read_all, root, say, show, tried,
@@ -12,7 +12,7 @@ async fn run() {
     let root = root();
     let file = open(&root, "big.bin").await.expect("it is there");
     let whole = read_all(&file).await.expect("it can be read");
-    // Each read is taken back at once; it may have been made all the same.
+    // Each read is cancelled immediately, but may have been made before.
     let (mut stream, ended) = file.read_via_stream(0);
     let mut seen = Vec::new();
     for _ in 0..200 {
@@ -31,7 +31,7 @@ async fn run() {
     seen.extend(stream.collect().await);
     assert!(seen == whole, "what is left comes afterwards");
     tried("its end", ended.await);
-    // Taken back by dropping it, and the stream too.
+    // A read and its stream are dropped.
     for _ in 0..50 {
         let (mut stream, ended) = file.read_via_stream(1000);
         {
@@ -42,7 +42,7 @@ async fn run() {
         ended.await.expect("no error");
     }
     say!("dropped fifty");
-    // A listing.
+    // The read of a listing is cancelled.
     let many = open(&root, "many").await.expect("it is there");
     let (mut stream, ended) = many.read_directory();
     let mut count = 0;
@@ -58,7 +58,7 @@ async fn run() {
         }
     }
     show("entries", ended.await.map(|()| count));
-    // What is read after a write is what was written, whatever was taken back before it.
+    // A read after a write returns the written data, whatever was cancelled before.
     let writer = open_write(&root, "hello.txt", OpenFlags::empty())
         .await
         .expect("it can be opened");
@@ -83,7 +83,7 @@ async fn run() {
         assert_eq!(data, text.as_bytes(), "nothing was read ahead");
     }
     write_at(&writer, b"done.", 0).await.expect("there is room");
-    // Calls that are taken back.
+    // Other calls are cancelled.
     for _ in 0..50 {
         let mut stat = pin!(reader.stat());
         let _started = poll_once(stat.as_mut()).await;

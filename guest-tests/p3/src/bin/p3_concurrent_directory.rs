@@ -1,4 +1,4 @@
-//! Many calls on one directory at a time: of those that exclude each other one goes well.
+//! Many concurrent calls on one directory: exactly one of several conflicting calls succeeds.
 
 use guests_p3::{
     DescriptorFlags, OpenFlags, PathFlags, Result, all, both, is_stock, names, open_dir, read_file,
@@ -7,7 +7,7 @@ use guests_p3::{
 
 guests_p3::command!(run);
 
-/// How many went well, and how the others failed.
+/// Prints how many calls succeeded, and how the others failed.
 fn count<T>(what: &str, results: &[Result<T>]) {
     let well = results.iter().filter(|it| it.is_ok()).count();
     let mut codes: Vec<_> = results
@@ -51,7 +51,7 @@ async fn run() {
     let renamed = |it: &&String| it.contains("renamed");
     let renamed: Vec<_> = names_of_root.iter().filter(renamed).collect();
     assert_eq!(renamed.len(), 1, "one file has one name");
-    // Whichever it was: from here on it is the same everywhere.
+    // Whichever call succeeded, the state is the same from here on.
     let winner = renamed[0].split(' ').next_back().expect("it has a name");
     tried(
         "rename the one",
@@ -59,10 +59,10 @@ async fn run() {
     );
     let rmdir = || root.remove_directory_at("emptydir");
     count("rmdir one", &all((0..10).map(|_| rmdir())).await);
-    // A listing beside changes has each name at most once, and those that stay.
+    // A listing during changes has each name at most once, and all names that are not removed.
     let remove = async |at: usize| dir.unlink_file_at(&format!("f{at:02}")).await;
     let (listed, removed) = both(names(dir), all((0..50).map(remove))).await;
-    // wasmtime-wasi looks at each name that it was given, and fails at one that is gone by then.
+    // wasmtime-wasi stats each name of the listing, and fails at one that was removed in the meantime.
     if let Ok(mut listed) = listed {
         let length = listed.len();
         listed.dedup();
@@ -73,7 +73,7 @@ async fn run() {
     }
     count("remove fifty", &removed);
     show_names(&root, "dir").await;
-    // The tree beside one of its files.
+    // A rename of the tree, concurrently with a read of one of its files.
     let (moved, read) = both(
         root.rename_at("dir", &root, "elsewhere"),
         read_file(dir, "sub/inner"),

@@ -1,4 +1,4 @@
-//! Many calls on one file at a time: none is lost, none disturbs another.
+//! Many concurrent calls on one file: none is lost, and none affects another.
 
 use guests_p3::{
     OpenFlags, Result, all, append, both, digest, filled, open, open_write, read_all, read_at,
@@ -7,12 +7,12 @@ use guests_p3::{
 
 guests_p3::command!(run);
 
-/// Bytes that each writer writes.
+/// How many bytes each writer writes.
 const PIECE: usize = 100_000;
 
 async fn run() {
     let root = root();
-    // Readers of a file that nobody changed, from everywhere.
+    // Readers of an unchanged file, at different offsets.
     let file = open(&root, "big.bin").await.expect("it is there");
     let read = all((0..20).map(|at| read_at(&file, at * 15_000))).await;
     for (at, data) in read.iter().enumerate() {
@@ -21,7 +21,7 @@ async fn run() {
             data.as_ref().map(|data| digest(data)).map_err(Clone::clone),
         );
     }
-    // Writers that copy one file up together, each with a place of its own.
+    // Concurrent writers that copy one file up, each at its own offset.
     for path in ["big.bin", "hello.txt", "new"] {
         let file = &open_write(&root, path, OpenFlags::CREATE)
             .await
@@ -34,7 +34,7 @@ async fn run() {
             show("written", written);
         }
         show_file(&root, path).await;
-        // Appends are whole, in some order.
+        // Appends are atomic, in some order.
         for appended in all((0..8).map(|_| append(file, b"0123456789"))).await {
             show("appended", appended);
         }
@@ -42,7 +42,7 @@ async fn run() {
         let (_, tail) = data.split_at(data.len() - 80);
         assert_eq!(tail, b"0123456789".repeat(8), "no append is torn");
     }
-    // A writer and a reader hand in hand.
+    // A writer and a reader in alternation.
     let file = &open_write(&root, "dir/one", OpenFlags::TRUNCATE)
         .await
         .expect("it can be opened");
@@ -66,7 +66,7 @@ async fn run() {
     let ((), seen) = both(write, follow).await;
     assert_eq!(seen, *data, "what was written is what was read");
     tried("its end", ended.await);
-    // Sizes, times and hashes beside data.
+    // Changes of size, concurrently with queries of the metadata hash.
     let (sizes, hashes) = both(
         all((0..10).map(|at| file.set_size(1000 - at))),
         all((0..10).map(|_| file.metadata_hash())),
@@ -79,7 +79,7 @@ async fn run() {
         let hash = hash.as_ref().expect("it is open");
         assert_eq!((hash.lower, hash.upper), (first.lower, first.upper));
     }
-    // Every size was set; which came last is the host's affair.
+    // Each size was set, but the host decides which one last.
     let size = file.stat().await.expect("it is open").size;
     assert!((991..=1000).contains(&size), "{size}");
     tried("set size", file.set_size(1000).await);

@@ -1,5 +1,5 @@
-//! Descriptors of what was removed: files go on, directories have no names, and nothing comes
-//! back to life.
+//! Descriptors of removed files keep working, those of removed directories have no entries, and no removed
+//! file reappears.
 
 use guests_p3::{
     OpenFlags, PathFlags, digest, names, open, open_dir, open_write, read_all, root, say, show,

@@ -1,4 +1,4 @@
-//! A listing is what was there when it began: each name once, no `.` and `..`, and no end but one.
+//! A listing is a snapshot from its start, with each name once, without `.` and `..`, and with one end.
 
 use guests_p3::{
     DescriptorFlags, DescriptorType, OpenFlags, PathFlags, StreamResult, both, entries, names,
@@ -18,7 +18,7 @@ async fn run() {
     let unique: BTreeSet<_> = listed.iter().collect();
     assert_eq!(unique.len(), listed.len(), "each name comes once");
     say!("many: {} entries", listed.len());
-    // Types are those of stat.
+    // The types match `stat`.
     for entry in entries(&root).await.expect("it can be listed") {
         let stat = root
             .stat_at(PathFlags::empty(), &entry.name)
@@ -26,7 +26,7 @@ async fn run() {
             .expect("what is listed is there");
         assert_eq!(stat.type_, entry.type_, "{}", entry.name);
     }
-    // By one, by seven, and two streams of one directory at a time.
+    // Reads of one and of seven entries, and two streams of one directory at the same time.
     for room in [1, 7, 1000] {
         let (mut stream, ended) = many.read_directory();
         let mut count = 0;
@@ -45,13 +45,13 @@ async fn run() {
     let (one, two) = both(names(&dir), names(&dir)).await;
     assert_eq!(one, two);
     show("both", one);
-    // A reader that has enough.
+    // A reader that stops early.
     let (mut stream, ended) = many.read_directory();
     let (_, some) = stream.read(Vec::with_capacity(3)).await;
     assert!(!some.is_empty() && some.len() <= 3);
     drop(stream);
     tried("the end of one that was dropped", ended.await);
-    // Removal while listing, as remove_dir_all does it: all that was there is named.
+    // Removal while listing, as `remove_dir_all` does it: the listing still has all names.
     let (mut stream, ended) = many.read_directory();
     let mut removed = 0;
     while let Some(entry) = stream.next().await {
@@ -66,7 +66,7 @@ async fn run() {
     show_names(&root, "many").await;
     tried("rmdir", root.remove_directory_at("many").await);
     tried("list what is removed", names(&many).await.map(drop));
-    // A new stream sees every change at once.
+    // A new stream shows every change immediately.
     for step in 0..6 {
         match step {
             0 => write_file(&dir, "new", b"new").await,

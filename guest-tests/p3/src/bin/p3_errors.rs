@@ -1,4 +1,4 @@
-//! Every operation on every wrong kind of thing: which error, path by path.
+//! The error codes of every operation on every wrong kind of file, path by path.
 
 use guests_p3::{
     Descriptor, DescriptorFlags, NewTimestamp, OpenFlags, PathFlags, append, names, open, root,
@@ -163,7 +163,7 @@ async fn on_path(dir: &Descriptor, path: &str) {
         "  link, followed",
         dir.link_at(follow, path, dir, "linked").await,
     );
-    // A path that goes through what it names leads nowhere afterwards.
+    // A path through the file that it names is invalid after the call.
     if !path.contains("..")
         && tried("  rename", dir.rename_at(path, dir, "renamed").await).is_some()
     {

@@ -1,5 +1,5 @@
-//! What a hostile component would try: to get out, to spell what is not its own, to make the host
-//! spend memory.
+//! Attacks of a hostile component: it tries to escape, to use reserved names, and to make the host allocate
+//! memory.
 
 use guests_p3::{
     DescriptorFlags, OpenFlags, PathFlags, open, open_dir, root, say, show, show_names, tried,
@@ -66,7 +66,7 @@ async fn run() {
             root.link_at(PathFlags::empty(), "empty", &root, path).await,
         );
     }
-    // From a subdirectory, by a link made on purpose, and by moving the ground away.
+    // Escapes from a subdirectory, by a link made for it, and by moving the directory away.
     let sub = open_dir(&root, "dir/sub").await.expect("it is there");
     tried("symlink", sub.symlink_at("../../hello.txt", "out").await);
     tried(
@@ -92,20 +92,20 @@ async fn run() {
             .map(|_| ()),
     );
     tried("out of it", open(&sub, "out").await.map(drop));
-    // A read of all there is, and more.
+    // A read of the whole file, and of more than it has.
     let file = open(&root, "hello.txt").await.expect("it is there");
     show(
         "read 2^64-1",
         file.read(u64::MAX, 0).await.map(|(data, _)| data.len()),
     );
-    // Room for all that a guest can have.
+    // A buffer as large as a guest can have.
     let (mut stream, _) = file.read_via_stream(0);
     let (_, data) = stream.read(Vec::with_capacity(64 << 20)).await;
     say!("stream into 64 MiB: {}", data.len());
     let (mut stream, _) = root.read_directory();
     let (_, entries) = stream.read(Vec::with_capacity(100_000)).await;
     say!("entries into room for 100000: {}", !entries.is_empty());
-    // Streams and listings by the hundred, all open.
+    // Hundreds of open streams and listings.
     let streams: Vec<_> = (0..300).map(|_| file.read_via_stream(0)).collect();
     let listings: Vec<_> = (0..300).map(|_| root.read_directory()).collect();
     say!("{} streams, {} listings", streams.len(), listings.len());

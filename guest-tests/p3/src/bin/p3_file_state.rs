@@ -1,12 +1,12 @@
-//! Data, sizes and times of files: what was set is there, in every descriptor of a file.
+//! Data, sizes and times of files: every descriptor of a file shows changes through any other.
 //!
 //! The assertions of wasi-testsuite's `filesystem-advise`, `filesystem-io`, `filesystem-set-size` and
-//! `filesystem-stat`; codes for paths that lead nowhere are in `p3_path_codes`.
+//! `filesystem-stat`; error codes for invalid paths are in `p3_path_codes`.
 
 use guests_p3::system_clock::Instant;
 use guests_p3::{
     Advice, Descriptor, DescriptorType, ErrorCode, NewTimestamp, OpenFlags, PathFlags, append,
-    open, open_write, read_all, read_at, refused, root, say,
+    assert_refused, open, open_write, read_all, read_at, root, say,
 };
 
 guests_p3::command!(run);
@@ -41,7 +41,7 @@ async fn data(root: &Descriptor, path: &str) {
         assert_eq!(read, Ok(one), "{path}");
         assert!(file.read(0, at as u64).await.is_ok(), "{path}");
     }
-    refused(
+    assert_refused(
         "from the end",
         file.read(1, u64::MAX).await,
         &[ErrorCode::Invalid],
@@ -109,7 +109,7 @@ async fn times(root: &Descriptor, path: &str) {
 
 async fn advice(root: &Descriptor, path: &str) {
     let code = &[ErrorCode::BadDescriptor];
-    refused("a directory", root.advise(0, 0, Advice::Normal).await, code);
+    assert_refused("a directory", root.advise(0, 0, Advice::Normal).await, code);
     let file = open(root, path).await.expect("it is there");
     let size = size(&file).await;
     for advice in [
@@ -155,9 +155,9 @@ async fn sizes(root: &Descriptor, path: &str) {
         ErrorCode::BadDescriptor,
         ErrorCode::Access,
     ];
-    refused("opened to read", reader.set_size(100).await, &refusals);
+    assert_refused("opened to read", reader.set_size(100).await, &refusals);
     let refusals = [ErrorCode::Invalid, ErrorCode::FileTooLarge];
-    refused("no size", writer.set_size(u64::MAX).await, &refusals);
+    assert_refused("no size", writer.set_size(u64::MAX).await, &refusals);
     assert_eq!(root.unlink_file_at(path).await, Ok(()), "{path}");
     assert_eq!(size(&writer).await, 0, "{path}");
     assert_eq!(writer.set_size(42).await, Ok(()), "{path}");

@@ -1,7 +1,8 @@
-//! What `get-flags` and `get-type` have to answer: the assertions of wasi-testsuite's
-//! `filesystem-flags-and-type`, those included that it leaves out for wasmtime-wasi
-//! (<https://github.com/bytecodealliance/wasmtime/issues/11667>), which says `read` alone of a
-//! directory that was opened for changes.
+//! The answers of `get-flags` and `get-type`.
+//!
+//! The assertions of wasi-testsuite's `filesystem-flags-and-type`, including those that it leaves out for
+//! wasmtime-wasi (<https://github.com/bytecodealliance/wasmtime/issues/11667>), which reports only `read` for
+//! a directory that was opened for changes.
 
 use guests_p3::{
     Descriptor, DescriptorFlags, DescriptorType, ErrorCode, OpenFlags, PathFlags, root, say,
@@ -41,7 +42,7 @@ async fn run() {
             let opened = open(&root, path, how, asked).await.expect("it is there");
             let told = if guests_p3::is_stock() { READ } else { told };
             check(&opened, DescriptorType::Directory, told).await;
-            // What is opened below it tells of itself.
+            // A descriptor opened below it reports its own flags.
             let below = open(&opened, ".", OpenFlags::empty(), NONE).await;
             check(
                 &below.expect("it is there"),

@@ -1,5 +1,5 @@
-//! A stream that may not fit: what was accepted is in the file, the future says why there is no
-//! more, and room that is given back can be used again.
+//! A stream of data that may not fit: the file holds the accepted bytes, the future reports why the stream
+//! ended, and freed space can be used again.
 
 use guests_p3::{
     OpenFlags, filled, open_write, read_all, root, say, show, sink, tried, write_file,
@@ -7,7 +7,7 @@ use guests_p3::{
 
 guests_p3::command!(run);
 
-/// Bytes that are written.
+/// How many bytes the guest tries to write.
 const LENGTH: usize = 4 << 20;
 
 async fn run() {

@@ -1,5 +1,4 @@
-//! The metadata hash is a file's name for life: the same through copy-up, rename and link, another
-//! for every other file.
+//! A file keeps its metadata hash through copy-up, rename and link, and no two files share one.
 
 use guests_p3::{
     Descriptor, MetadataHashValue, OpenFlags, PathFlags, open, open_write, root, say, show,
@@ -76,7 +75,7 @@ async fn run() {
             .await
             .expect("it can be opened");
         assert_eq!(hash(&root, path).await, before, "{path} opened for writing");
-        // Nothing is written: stock hashes the time as well, and so may change with it.
+        // Without a write, because stock wasmtime-wasi also hashes the time.
         root.rename_at(path, &root, "moved")
             .await
             .expect("it can be renamed");

@@ -1,4 +1,4 @@
-//! Symbolic and hard links, made, read, followed and not.
+//! Symbolic and hard links are made, read, followed, and used without following.
 
 use guests_p3::{OpenFlags, PathFlags, open_write, root, say, show, show_file, show_names, tried};
 

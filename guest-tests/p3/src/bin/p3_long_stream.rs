@@ -1,4 +1,4 @@
-//! Streams of 10 MiB, in pieces of every size: equal to the last byte, with others beside them.
+//! Streams of 10 MiB, in pieces of every size and several at a time, transfer every byte correctly.
 
 use guests_p3::{
     OpenFlags, StreamResult, both, digest, filled, open, open_write, root, say, sink, tried,
@@ -36,7 +36,7 @@ async fn run() {
         tried(format_args!("read by {step}"), ended.await);
         assert!(seen == *data, "{} bytes", seen.len());
     }
-    // From a stream into another, both under way.
+    // From one stream into another at the same time.
     let copy = &open_write(&root, "copy", OpenFlags::CREATE)
         .await
         .expect("it can be made");

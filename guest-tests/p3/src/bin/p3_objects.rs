@@ -1,7 +1,7 @@
-//! Descriptors, hashes and entries of a directory: which of them are of one file.
+//! Descriptors, metadata hashes and directory entries: which of them are of the same file.
 //!
 //! The assertions of wasi-testsuite's `filesystem-is-same-object`, `filesystem-metadata-hash` and
-//! `filesystem-read-directory`; codes for paths that lead nowhere are in `p3_path_codes`.
+//! `filesystem-read-directory`; error codes for invalid paths are in `p3_path_codes`.
 
 use guests_p3::{Descriptor, PathFlags, entries, names, open, root, say};
 
@@ -21,8 +21,8 @@ async fn run() {
     }
 }
 
-/// Files, directories and links by each way to come by them: equal hashes mean equal metadata, and
-/// descriptors are one object if and only if they are of one file.
+/// Files, directories and links, opened in each way: equal hashes mean equal metadata, and descriptors are
+/// the same object if and only if they are of the same file.
 async fn objects(root: &Descriptor) {
     for dir in ["dir", "new-dir"] {
         let linked = format!("{dir}/linked");

@@ -1,5 +1,5 @@
-//! A listing that fails has given every name that it can give before. Here there are no others;
-//! `host/tests/guests/odd_names.rs` runs this where some names are no UTF-8.
+//! A listing returns all names that it can before it fails. In the fixture every name can be returned;
+//! `host/tests/guests/odd_names.rs` runs this guest where some names are not UTF-8.
 
 use guests_p3::{root, say, show};
 

@@ -1,15 +1,15 @@
-//! What a component is told that tries to change what it may only read: first what is wrong with
-//! the call itself, and only then that the filesystem is read-only. Nothing to see where it is not.
+//! The error codes of a component that tries to change a read-only filesystem: an error in the call itself
+//! comes first, and only then `read-only`. On a writable filesystem it does nothing.
 
 use guests_p3::{
     Descriptor, DescriptorFlags, ErrorCode, NewTimestamp, OpenFlags, PathFlags, Result, open,
     open_write, root, show_file, show_names,
 };
 
-/// Asserts that a call fails, and how.
-fn fails<T>(what: &str, code: &ErrorCode, result: Result<T>) {
+/// Asserts that a call fails with a code.
+fn assert_fails<T>(what: &str, code: &ErrorCode, result: Result<T>) {
     match result {
-        Ok(_) => panic!("{what} went well"),
+        Ok(_) => panic!("{what} succeeded"),
         Err(error) => assert_eq!(error, *code, "{what}"),
     }
 }
@@ -23,15 +23,15 @@ async fn run() {
             .expect("it was made just now"),
         Err(code) => {
             assert_eq!(code, ErrorCode::ReadOnly, "mkdir");
-            refusals(&root).await;
+            check_refusals(&root).await;
         }
     }
     show_file(&root, "hello.txt").await;
     show_names(&root, ".").await;
 }
 
-/// Every change is refused, with the right error.
-async fn refusals(root: &Descriptor) {
+/// Asserts that every change fails with the right code.
+async fn check_refusals(root: &Descriptor) {
     use ErrorCode::{
         Exist, IsDirectory, Loop, NoEntry, NotDirectory, NotEmpty, NotPermitted, ReadOnly,
     };
@@ -53,22 +53,22 @@ async fn refusals(root: &Descriptor) {
         ("links/self/x", Loop),
         ("gone-dir", ReadOnly),
     ] {
-        fails(
+        assert_fails(
             &format!("mkdir {path}"),
             &code,
             root.create_directory_at(path).await,
         );
-        fails(
+        assert_fails(
             &format!("symlink {path}"),
             &code,
             root.symlink_at("x", path).await,
         );
-        fails(
+        assert_fails(
             &format!("link to {path}"),
             &code,
             root.link_at(PathFlags::empty(), "empty", root, path).await,
         );
-        fails(
+        assert_fails(
             &format!("create {path}"),
             &code,
             open_write(root, path, exclusive).await,
@@ -83,12 +83,12 @@ async fn refusals(root: &Descriptor) {
         ("links/self", Loop),
         ("links/dangling", NoEntry),
     ] {
-        fails(
+        assert_fails(
             &format!("write {path}"),
             &code,
             open_write(root, path, OpenFlags::empty()).await,
         );
-        fails(
+        assert_fails(
             &format!("truncate {path}"),
             &code,
             open_write(root, path, OpenFlags::TRUNCATE).await,
@@ -100,7 +100,7 @@ async fn refusals(root: &Descriptor) {
         ("dir", IsDirectory),
         ("missing/x", NoEntry),
     ] {
-        fails(
+        assert_fails(
             &format!("create or open {path}"),
             &code,
             open_write(root, path, OpenFlags::CREATE).await,
@@ -114,7 +114,7 @@ async fn refusals(root: &Descriptor) {
         ("dir", IsDirectory),
         ("hello.txt/x", NotDirectory),
     ] {
-        fails(
+        assert_fails(
             &format!("unlink {path}"),
             &code,
             root.unlink_file_at(path).await,
@@ -127,7 +127,7 @@ async fn refusals(root: &Descriptor) {
         ("links/dir", NotDirectory),
         ("missing", NoEntry),
     ] {
-        fails(
+        assert_fails(
             &format!("rmdir {path}"),
             &code,
             root.remove_directory_at(path).await,
@@ -142,7 +142,7 @@ async fn refusals(root: &Descriptor) {
         ("dir", "hello.txt", NotDirectory),
         ("dir", "a", NotEmpty),
     ] {
-        fails(
+        assert_fails(
             &format!("rename {from} to {to}"),
             &code,
             root.rename_at(from, root, to).await,
@@ -154,19 +154,19 @@ async fn refusals(root: &Descriptor) {
         ("dir", ReadOnly),
         ("missing", NoEntry),
     ] {
-        fails(
+        assert_fails(
             &format!("set times of {path}"),
             &code,
             root.set_times_at(PathFlags::empty(), path, none, now).await,
         );
     }
     let file = open(root, "hello.txt").await.expect("it can be read");
-    fails(
+    assert_fails(
         "set times of an open file",
         &ReadOnly,
         file.set_times(none, now).await,
     );
-    // No change asked for is none refused.
+    // A call that requests no change is not refused.
     assert_eq!(file.set_times(none, none).await, Ok(()), "set no times");
     assert_eq!(file.sync().await, Ok(()), "sync");
     assert_eq!(

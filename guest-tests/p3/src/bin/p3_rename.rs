@@ -1,6 +1,6 @@
-//! Files that are renamed: onto themselves, onto links and files, between directories, and nowhere.
+//! Renames of files: onto themselves, onto links and files, between directories, and to invalid paths.
 //!
-//! The assertions of wasi-testsuite's `filesystem-rename`; codes for paths that lead nowhere are in
+//! The assertions of wasi-testsuite's `filesystem-rename`; error codes for invalid paths are in
 //! `p3_path_codes`.
 
 use guests_p3::{
@@ -33,12 +33,12 @@ async fn renamed(from: &Descriptor, old: &str, to: &Descriptor, new: &str) {
 }
 
 async fn gone(from: &Descriptor, old: &str, to: &Descriptor, new: &str) {
-    refused(
+    assert_refused(
         old,
         from.rename_at(old, to, new).await,
         &[ErrorCode::NoEntry],
     );
-    refused(
+    assert_refused(
         old,
         from.stat_at(PathFlags::empty(), old).await,
         &[ErrorCode::NoEntry],
@@ -47,11 +47,11 @@ async fn gone(from: &Descriptor, old: &str, to: &Descriptor, new: &str) {
 
 async fn onto_itself_and_a_link(root: &Descriptor, file: &str) {
     renamed(root, file, root, file).await;
-    // A link that is renamed onto is replaced, and not followed.
+    // A rename replaces a link at the new name, and does not follow it.
     for target in [file, "dir/one", "missing"] {
         root.symlink_at(target, "other").await.expect("it is new");
         renamed(root, file, root, "other").await;
-        refused(file, root.readlink_at("other").await, &[ErrorCode::Invalid]);
+        assert_refused(file, root.readlink_at("other").await, &[ErrorCode::Invalid]);
         gone(root, file, root, file).await;
         gone(root, file, root, "other").await;
         renamed(root, "other", root, file).await;

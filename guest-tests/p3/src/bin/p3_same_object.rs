@@ -1,4 +1,4 @@
-//! Whether two descriptors are one object: however each was come by.
+//! `is-same-object` for descriptors that were opened in different ways.
 
 use guests_p3::{OpenFlags, PathFlags, open, open_write, root, say};
 
@@ -24,7 +24,7 @@ async fn run() {
             .await
     );
 
-    // Opened before and after a copy-up.
+    // One opened before a copy-up and one after it.
     let writer = open_write(&root, "dir/one", OpenFlags::empty())
         .await
         .expect("it can be written");

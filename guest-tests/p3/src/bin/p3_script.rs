@@ -1,6 +1,8 @@
-//! Does what its arguments say: each is a script, or some lines of one, as `guests-script` has
-//! them. A line of the transcript is a step and what came of it, in the words of `p2_script`.
-//! Without arguments it does the example.
+//! An interpreter of scripts in the format of `guests-script`: each argument is a script or some of its
+//! lines.
+//!
+//! A line of the transcript is a step and its answer, which is that of `p2_script`. Without arguments it runs
+//! the example.
 
 use guests_p3::bindings::wasi::cli::environment::get_arguments;
 use guests_p3::bindings::wasi::filesystem::preopens::get_directories;
@@ -24,16 +26,16 @@ async fn run() {
     state.slots[0] = Some(root());
     for line in arguments.iter().flat_map(|script| script.lines()) {
         let step = Step::parse(line).unwrap_or_else(|| panic!("no step: {line:?}"));
-        let answer = state.step(step).await.unwrap_or_else(|stop| match stop {
-            Stop::Code(error) => code(&error),
-            Stop::Nothing => "-".to_owned(),
-            Stop::End => "end".to_owned(),
+        let answer = state.step(step).await.unwrap_or_else(|none| match none {
+            NoAnswer::Code(error) => code(&error),
+            NoAnswer::EmptySlot => "-".to_owned(),
+            NoAnswer::End => "end".to_owned(),
         });
         say!("{line} = {answer}");
     }
 }
 
-/// What is held across steps.
+/// The state across steps.
 #[derive(Default)]
 struct State {
     input: Option<Input>,
@@ -41,27 +43,27 @@ struct State {
     slots: [Option<Descriptor>; SLOTS],
 }
 
-/// A stream that is read, and the future beside it until that was asked.
+/// A stream to read from, with its future until that is awaited.
 struct Input {
     stream: StreamReader<u8>,
     ended: Option<Ended>,
 }
 
-/// A stream that is written, and its future until that was asked.
+/// A stream to write to, with its future until that is awaited.
 struct Output {
     sink: Option<Sink>,
 }
 
-/// Why a step has no answer of its own.
-enum Stop {
+/// Why a step has no value as its answer.
+enum NoAnswer {
     Code(ErrorCode),
-    /// There is nothing in the slot.
-    Nothing,
+    /// The slot is empty.
+    EmptySlot,
     /// The stream is at its end.
     End,
 }
 
-impl From<ErrorCode> for Stop {
+impl From<ErrorCode> for NoAnswer {
     fn from(code: ErrorCode) -> Self {
         Self::Code(code)
     }
@@ -76,55 +78,55 @@ impl Input {
         }
     }
 
-    /// Some bytes, once there are any.
-    async fn read(&mut self, length: u64) -> std::result::Result<Vec<u8>, Stop> {
+    /// Reads some bytes, and waits until there are any.
+    async fn read(&mut self, length: u64) -> std::result::Result<Vec<u8>, NoAnswer> {
         let length = usize::try_from(length).expect("scripts ask for little");
         // A stream that has ended must not be read again.
-        let ended = self.ended.take().ok_or(Stop::End)?;
+        let ended = self.ended.take().ok_or(NoAnswer::End)?;
         let (result, data) = self.stream.read(Vec::with_capacity(length)).await;
         if let StreamResult::Complete(_) = result {
             self.ended = Some(ended);
             return Ok(data);
         }
         ended.await?;
-        Err(Stop::End)
+        Err(NoAnswer::End)
     }
 }
 
 impl Output {
-    async fn write(&mut self, text: &str) -> std::result::Result<(), Stop> {
-        let (writer, _) = self.sink.as_mut().ok_or(Stop::End)?;
+    async fn write(&mut self, text: &str) -> std::result::Result<(), NoAnswer> {
+        let (writer, _) = self.sink.as_mut().ok_or(NoAnswer::End)?;
         if writer.write_all(text.as_bytes().to_vec()).await.is_empty() {
             return Ok(());
         }
         if let Some((_, ended)) = self.sink.take() {
             ended.await?;
         }
-        Err(Stop::End)
+        Err(NoAnswer::End)
     }
 }
 
 impl State {
-    fn held(&self, slot: usize) -> std::result::Result<&Descriptor, Stop> {
-        self.slots[slot].as_ref().ok_or(Stop::Nothing)
+    fn held(&self, slot: usize) -> std::result::Result<&Descriptor, NoAnswer> {
+        self.slots[slot].as_ref().ok_or(NoAnswer::EmptySlot)
     }
 
-    /// What the slot holds, unless it is a file that was not opened for that: here the
-    /// future of the stream would say so, at its first use.
+    /// The descriptor in a slot, unless it is a file that was not opened with the flags, which otherwise the
+    /// future of the stream would report.
     async fn opened_for(
         &self,
         slot: usize,
         flag: DescriptorFlags,
-    ) -> std::result::Result<&Descriptor, Stop> {
+    ) -> std::result::Result<&Descriptor, NoAnswer> {
         let held = self.held(slot)?;
         let is_file = matches!(held.get_type().await?, DescriptorType::RegularFile);
         match is_file && !held.get_flags().await?.contains(flag) {
-            true => Err(Stop::Code(ErrorCode::BadDescriptor)),
+            true => Err(NoAnswer::Code(ErrorCode::BadDescriptor)),
             false => Ok(held),
         }
     }
 
-    async fn step(&mut self, step: Step<'_>) -> std::result::Result<String, Stop> {
+    async fn step(&mut self, step: Step<'_>) -> std::result::Result<String, NoAnswer> {
         let done = |()| "done".to_owned();
         Ok(match step {
             Step::Open {
@@ -142,13 +144,13 @@ impl State {
                 answer
             }
             Step::Close { slot } => {
-                self.slots[slot].take().ok_or(Stop::Nothing)?;
+                self.slots[slot].take().ok_or(NoAnswer::EmptySlot)?;
                 "done".to_owned()
             }
             Step::Preopen { slot, name } => {
                 let mut all = get_directories().into_iter();
                 let found = all.find(|(_, known)| known == name);
-                self.slots[slot] = Some(Descriptor(found.ok_or(Stop::Nothing)?.0));
+                self.slots[slot] = Some(Descriptor(found.ok_or(NoAnswer::EmptySlot)?.0));
                 "done".to_owned()
             }
             Step::Read {
@@ -186,7 +188,7 @@ impl State {
                 done(())
             }
             Step::ReadKept { length } => {
-                let stream = self.input.as_mut().ok_or(Stop::Nothing)?;
+                let stream = self.input.as_mut().ok_or(NoAnswer::EmptySlot)?;
                 stream.read(length).await?.escape_ascii().to_string()
             }
             Step::KeepOutput { slot, offset } => {
@@ -198,7 +200,7 @@ impl State {
                 done(())
             }
             Step::WriteKept { text } => {
-                let stream = self.output.as_mut().ok_or(Stop::Nothing)?;
+                let stream = self.output.as_mut().ok_or(NoAnswer::EmptySlot)?;
                 done(stream.write(text).await?)
             }
             Step::SetSize { slot, size } => done(self.held(slot)?.set_size(size).await?),
@@ -270,7 +272,7 @@ impl State {
     }
 }
 
-/// Says at once what the future of a stream on a directory would say.
+/// Fails immediately for a directory, with the code that the stream's future would report.
 async fn refuse_directory(held: &Descriptor, code: ErrorCode) -> Result<()> {
     match held.get_type().await? {
         DescriptorType::Directory => Err(code),
@@ -278,8 +280,8 @@ async fn refuse_directory(held: &Descriptor, code: ErrorCode) -> Result<()> {
     }
 }
 
-/// Nanoseconds of the times that a script sets: no clock says that many but by rare chance, so a
-/// time that was set can be told from one that is the clock's, which is not for a transcript.
+/// The nanoseconds of the times that a script sets. A clock hardly ever has this value, so it distinguishes a
+/// time that was set from one of the clock, which must not be in a transcript.
 const SET: u32 = 7;
 
 fn time(seconds: u64) -> NewTimestamp {
@@ -300,7 +302,7 @@ fn name(kind: &DescriptorType) -> &'static str {
 
 fn shown(stat: &DescriptorStat) -> String {
     let size = match &stat.type_ {
-        // A directory's is its filesystem's affair.
+        // The size of a directory depends on the filesystem.
         DescriptorType::Directory => String::new(),
         _ => format!(" {}", stat.size),
     };
@@ -312,8 +314,8 @@ fn shown(stat: &DescriptorStat) -> String {
     format!("{}{size}{time}", name(&stat.type_))
 }
 
-/// The names in a directory. A removed one has none, whether that is an error (`no-entry`) or an
-/// empty listing: hosts differ, and `p3_dead` has the difference.
+/// The names in a directory. There are none in a removed one, where hosts differ: some fail with `no-entry`,
+/// others return an empty listing (`p3_dead` tests the difference).
 async fn list(dir: &Descriptor) -> Result<String> {
     match names(dir).await {
         Ok(names) => Ok(format!("{names:?}")),

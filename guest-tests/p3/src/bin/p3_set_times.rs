@@ -1,4 +1,4 @@
-//! Times are set to what was asked for; asking for no change changes nothing.
+//! Times are set to the requested values, and a call that requests no change changes nothing.
 
 use guests_p3::system_clock::Instant;
 use guests_p3::{
@@ -76,7 +76,7 @@ async fn run() {
                 .await,
         );
     }
-    // Far from now, both ways that WASI can say.
+    // Times far from now, in both directions that WASI can express.
     for seconds in [0, 1 << 31, 1 << 33, -1, -1_000_000] {
         tried(
             format_args!("set to {seconds}"),

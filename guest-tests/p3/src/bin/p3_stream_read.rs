@@ -1,4 +1,4 @@
-//! Streams that read: from an offset to the end, several at a time, none the worse for a change.
+//! Input streams read from an offset to the end, several at a time, and across changes of the file.
 
 use guests_p3::{
     DescriptorFlags, OpenFlags, PathFlags, Result, StreamReader, StreamResult, both, digest, open,
@@ -7,7 +7,7 @@ use guests_p3::{
 
 guests_p3::command!(run);
 
-/// All that is left in a stream, in pieces of at most `length`.
+/// Reads the rest of a stream, in pieces of at most `length`.
 async fn drain(mut stream: StreamReader<u8>, length: usize) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
@@ -42,7 +42,7 @@ async fn run() {
         }
         tried("from the very end", read_at(&file, u64::MAX).await);
     }
-    // Two at once, each with a place of its own.
+    // Two streams at the same time, each with its own position.
     let file = open(&root, "big.bin").await.expect("it can be opened");
     let ((mut one, _), (mut two, _)) = (file.read_via_stream(0), file.read_via_stream(100));
     let (first, second) = both(
@@ -51,7 +51,7 @@ async fn run() {
     )
     .await;
     say!("one {} two {}", digest(&first.1), digest(&second.1));
-    // A stream outlives its descriptor, and the file's name.
+    // A stream outlives its descriptor and the file's name.
     let (stream, ended) = open(&root, "dir/one")
         .await
         .expect("it can be opened")
@@ -59,7 +59,7 @@ async fn run() {
     tried("unlink", root.unlink_file_at("dir/one").await);
     say!("of an unlinked file: {}", digest(&drain(stream, 64).await));
     tried("its end", ended.await);
-    // What another writes meanwhile is seen.
+    // A stream shows what another descriptor writes in the meantime.
     let (mut stream, ended) = open(&root, "dir/two")
         .await
         .expect("it can be opened")
@@ -89,7 +89,7 @@ async fn run() {
         .await
         .expect("it can be opened");
     tried("of one opened for writing", read_at(&write_only, 0).await);
-    // A future that nobody asks, and a stream that nobody reads.
+    // A future that is never awaited, and a stream that is never read.
     let (stream, ended) = file.read_via_stream(0);
     drop(ended);
     say!("without its future: {}", drain(stream, 1 << 20).await.len());

@@ -1,5 +1,5 @@
-//! Streams that write and append: in order, at their place, and all of it there when their future
-//! says so.
+//! Output streams write and append in order and at the right offset, and all data is in the file once their
+//! future is ready.
 
 use guests_p3::{
     Descriptor, DescriptorFlags, OpenFlags, PathFlags, append, digest, open, open_write, read_all,
@@ -23,7 +23,7 @@ async fn run() {
             let left = writer.write_all(piece.as_bytes().to_vec()).await;
             assert!(left.is_empty(), "a file takes all");
         }
-        // What was taken is there, though the stream goes on.
+        // Accepted data is in the file, although the stream is still open.
         show_file(&root, path).await;
         drop(writer);
         tried("its end", ended.await);
@@ -48,7 +48,7 @@ async fn run() {
         show("nothing at the end", append(&file, b"").await);
         size(&file).await;
     }
-    // Far out: a hole, and offsets that are none.
+    // Large offsets: one makes a hole, the others are out of range.
     let file = open_write(&root, "holes", OpenFlags::CREATE)
         .await
         .expect("it can be made");
@@ -71,7 +71,7 @@ async fn run() {
         write_at(&reader, b"x", 0).await,
     );
     tried("append to it", append(&reader, b"x").await);
-    // Unlinked while the stream is open.
+    // The file is unlinked while the stream is open.
     let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
     let file = root
         .open_at(PathFlags::empty(), "dir/two", OpenFlags::empty(), flags)

@@ -1,5 +1,5 @@
-//! A component that imports WASI 0.2 and 0.3: both show one tree, and what one changes the other
-//! sees.
+//! A component that imports both WASI 0.2 and 0.3, which share one tree: changes through one version are
+//! visible through the other.
 
 use guests_p3::{
     OpenFlags, both, digest, open_write, read_file, root, say, show, show_file, tried, write_file,
@@ -57,7 +57,7 @@ async fn run() {
         }
         show_file(&root, path).await;
     }
-    // Opened by one, changed by the other.
+    // Opened with one version, changed with the other.
     let held = p2_root
         .open_at(
             p2::PathFlags::empty(),
@@ -96,7 +96,7 @@ async fn run() {
             .map_err(|code| code.name())
     );
     show_file(&root, "gone-dir/sub/inner").await;
-    // While the other version's call is under way.
+    // Calls of one version while a call of the other is in progress.
     let (data, count) = both(read_file(&root, "big.bin"), async {
         names_p2(p2_root).ok()
     })

@@ -1,4 +1,4 @@
-//! Write streams that end early: dropped before a byte, half-way, in the middle of a write.
+//! Output streams that end early: dropped before the first byte, halfway, and in the middle of a write.
 
 use guests_p3::{
     OpenFlags, filled, open, open_write, poll_once, read_all, root, say, show, show_file, sink,
@@ -28,11 +28,11 @@ async fn run() {
         let left = writer.write_all(b" without its future".to_vec()).await;
         show("left", Ok(left.len()));
         drop(writer);
-        // A call that waits for the file, so that what was written before is there.
+        // A call that waits for the file, so that earlier data is in it.
         tried("sync", file.sync().await);
         show_file(&root, path).await;
     }
-    // Taken back in the middle: what was accepted is there, and no more.
+    // Cancelled in the middle of a write: the file holds the accepted data, and no more.
     let data = filled(3_000_000);
     let file = open_write(&root, "big.bin", OpenFlags::TRUNCATE)
         .await
@@ -53,9 +53,9 @@ async fn run() {
     tried("taken back", ended.await);
     let seen = read_all(&file).await.expect("it can be read");
     assert!(seen == data[..accepted], "{} of {accepted}", seen.len());
-    // How much that was is the host's affair.
+    // The host decides how much it accepted.
     tried("cut", file.set_size(0).await);
-    // The descriptor goes before the stream.
+    // The descriptor is dropped before the stream.
     let file = open_write(&root, "dir/one", OpenFlags::empty())
         .await
         .expect("it can be opened");
