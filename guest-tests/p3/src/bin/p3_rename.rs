@@ -4,7 +4,7 @@
 //! `p3_path_codes`.
 
 use guests_p3::{
-    Descriptor, ErrorCode, PathFlags, open_dir, read_file, refused, root, say, write_file,
+    Descriptor, ErrorCode, PathFlags, assert_refused, open_dir, read_file, root, say, write_file,
 };
 
 guests_p3::command!(run);
