@@ -1,4 +1,4 @@
-//! Runs a component on a directory that it cannot change: what it writes stays in memory.
+//! Runs a component on an overlay of a directory and a memory upper: the directory never changes.
 //!
 //! ```text
 //! cargo run -p wasi-overlay --example component -- app.wasm rootfs
@@ -13,7 +13,7 @@ use wasmtime::{Engine, Result, Store};
 use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-/// One table for all of WASI: streams of files go wherever streams go.
+/// The data of the store. All WASI interfaces share one table, since they pass streams to each other.
 struct State {
     table: ResourceTable,
     wasi: WasiCtx,
@@ -71,7 +71,7 @@ fn main() -> Result<()> {
     let run = command.wasi_cli_run().call_run(&mut store)?;
 
     if let Some(usage) = overlay.usage() {
-        eprintln!("{app} wrote {} bytes, which are gone now", usage.bytes);
+        eprintln!("{app} wrote {} bytes, which are now discarded", usage.bytes);
     }
     run.map_err(|()| wasmtime::format_err!("{app} failed"))
 }

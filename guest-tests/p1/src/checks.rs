@@ -6,8 +6,11 @@ use std::fmt::{Debug, Display};
 /// Asserts that a call failed with one of the codes.
 pub fn assert_refused<T: Debug>(what: impl Display, result: raw::Result<T>, codes: &[wasi::Errno]) {
     match result {
-        Ok(value) => panic!("{what} gives {value:?}, not one of {codes:?}"),
-        Err(code) => assert!(codes.contains(&code), "{what}: {code:?}, not in {codes:?}"),
+        Ok(value) => panic!("{what} returned {value:?}, not one of {codes:?}"),
+        Err(code) => assert!(
+            codes.contains(&code),
+            "{what} failed with {code:?}, not one of {codes:?}"
+        ),
     }
 }
 

@@ -166,7 +166,7 @@ pub fn tried<T>(what: impl Display, result: Result<T>) -> Option<T> {
 /// Asserts that a call failed with one of the codes.
 pub fn assert_refused<T: Debug>(what: impl Display, result: Result<T>, codes: &[ErrorCode]) {
     match result {
-        Ok(value) => panic!("{what} gives {value:?}, not one of {codes:?}"),
+        Ok(value) => panic!("{what} returned {value:?}, not one of {codes:?}"),
         Err(code) => assert!(codes.contains(&code), "{what}: {code:?}, not in {codes:?}"),
     }
 }

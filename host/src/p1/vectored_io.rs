@@ -114,17 +114,17 @@ struct Progress {
 }
 
 impl Progress {
-    /// Adds the outcome of a transfer of `asked` bytes.
+    /// Adds the outcome of a transfer of `requested` bytes.
     ///
     /// # Errors
     /// The file's error, unless earlier bytes of the call were transferred: then the call reports those
     /// bytes and the guest sees the error at its next call, as in POSIX.
-    fn add(&mut self, asked: u32, outcome: core::Result<usize>) -> Result<u32, Error> {
+    fn add(&mut self, requested: u32, outcome: core::Result<usize>) -> Result<u32, Error> {
         match outcome {
             Ok(count) => {
-                let count = u32::try_from(count).map_or(asked, |count| count.min(asked));
+                let count = u32::try_from(count).map_or(requested, |count| count.min(requested));
                 self.done += count;
-                self.more = count == asked;
+                self.more = count == requested;
                 Ok(count)
             }
             Err(_) if self.done > 0 => {
@@ -145,7 +145,7 @@ pub(super) async fn read(
     iovs: GuestPtr<[Iovec]>,
     offset: u64,
 ) -> Result<u32, Error> {
-    let mut buffers = BufferCursor::new(iovs);
+    let mut cursor = BufferCursor::new(iovs);
     let mut progress = Progress {
         done: 0,
         more: true,
@@ -153,28 +153,28 @@ pub(super) async fn read(
     let direct = !memory.is_shared_memory();
     let mut buffer = Vec::new();
     while progress.more {
-        // The largest offset is an end of file too.
+        // Past the largest offset there is only the end of the file.
         let Some(at) = offset.checked_add(progress.done.into()) else {
             break;
         };
         if direct {
-            let mut ahead = buffers.clone();
+            let mut ahead = cursor.clone();
             let Some(span) = ahead.next_piece(memory, u32::MAX)? else {
                 break;
             };
             let target = memory.as_slice_mut(span)?.ok_or(Errno::Fault)?;
             if let Some(outcome) = blocking.try_inline(|| file.read_at(target, at)) {
-                buffers = ahead;
+                cursor = ahead;
                 progress.add(span.len(), outcome)?;
                 blocking.consume_budget().await;
                 continue;
             }
         }
-        let asked = next_pool_transfer(&buffers, memory)?;
-        if asked == 0 {
+        let requested = next_pool_transfer(&cursor, memory)?;
+        if requested == 0 {
             break;
         }
-        buffer.resize(asked as usize, 0);
+        buffer.resize(requested as usize, 0);
         let file = file.clone();
         let (filled, outcome) = blocking
             .run_once(move || {
@@ -182,8 +182,8 @@ pub(super) async fn read(
                 (buffer, outcome)
             })
             .await;
-        let count = progress.add(asked, outcome)?;
-        scatter(memory, &mut buffers, &filled[..count as usize])?;
+        let count = progress.add(requested, outcome)?;
+        scatter(memory, &mut cursor, &filled[..count as usize])?;
         buffer = filled;
     }
     if progress.done == 0 && progress.more {
@@ -213,7 +213,7 @@ pub(super) async fn write(
     ciovs: GuestPtr<[Ciovec]>,
     start: WritePosition,
 ) -> Result<u32, Error> {
-    let mut buffers = BufferCursor::new(ciovs);
+    let mut cursor = BufferCursor::new(ciovs);
     let mut progress = Progress {
         done: 0,
         more: true,
@@ -223,19 +223,19 @@ pub(super) async fn write(
     while progress.more {
         let done = progress.done;
         if direct {
-            let mut ahead = buffers.clone();
+            let mut ahead = cursor.clone();
             let Some(span) = ahead.next_piece(memory, u32::MAX)? else {
                 break;
             };
             let data = memory.as_slice(span)?.ok_or(Errno::Fault)?;
             if let Some(outcome) = blocking.try_inline(|| write_piece(file, start, done, data)) {
-                buffers = ahead;
+                cursor = ahead;
                 progress.add(span.len(), outcome)?;
                 blocking.consume_budget().await;
                 continue;
             }
         }
-        gather(memory, &mut buffers, &mut buffer)?;
+        gather(memory, &mut cursor, &mut buffer)?;
         if buffer.is_empty() {
             break;
         }
@@ -259,10 +259,10 @@ pub(super) async fn write(
 
 /// How many bytes the next trip to the pool transfers at most.
 fn next_pool_transfer<B: Buffer>(
-    buffers: &BufferCursor<B>,
+    cursor: &BufferCursor<B>,
     memory: &GuestMemory<'_>,
 ) -> Result<u32, Error> {
-    let mut ahead = buffers.clone();
+    let mut ahead = cursor.clone();
     let mut length = 0;
     while length < POOL_BUFFER_BYTES {
         match ahead.next_piece(memory, POOL_BUFFER_BYTES - length)? {
@@ -276,13 +276,13 @@ fn next_pool_transfer<B: Buffer>(
 /// Copies `data` into the guest's buffers.
 fn scatter<B: Buffer>(
     memory: &mut GuestMemory<'_>,
-    buffers: &mut BufferCursor<B>,
+    cursor: &mut BufferCursor<B>,
     mut data: &[u8],
 ) -> Result<(), Error> {
     while !data.is_empty() {
         let max = u32::try_from(data.len()).unwrap_or(u32::MAX);
         // Another thread of the guest may have shortened the buffers since `next_pool_transfer`.
-        let Some(span) = buffers.next_piece(memory, max)? else {
+        let Some(span) = cursor.next_piece(memory, max)? else {
             break;
         };
         let (now, later) = data.split_at(span.len() as usize);
@@ -295,14 +295,13 @@ fn scatter<B: Buffer>(
 /// Fills `buffer` with the next bytes of the guest's buffers.
 fn gather<B: Buffer>(
     memory: &GuestMemory<'_>,
-    buffers: &mut BufferCursor<B>,
+    cursor: &mut BufferCursor<B>,
     buffer: &mut Vec<u8>,
 ) -> Result<(), Error> {
     buffer.clear();
     while buffer.len() < POOL_BUFFER_BYTES as usize {
         // The length is below POOL_BUFFER_BYTES, so it fits.
-        let Some(span) = buffers.next_piece(memory, POOL_BUFFER_BYTES - buffer.len() as u32)?
-        else {
+        let Some(span) = cursor.next_piece(memory, POOL_BUFFER_BYTES - buffer.len() as u32)? else {
             break;
         };
         buffer.extend_from_slice(&memory.as_cow(span)?);

@@ -135,7 +135,7 @@ impl Prepared {
         if let Some(upper) = upper {
             let merged = scan::merge(layers.trees.iter().chain([&scan::scan(upper)?]));
             if let Some(difference) = scan::difference(&self.left, &merged) {
-                anyhow::bail!("what is left is another tree:\n{difference}");
+                anyhow::bail!("the tree on disk differs:\n{difference}");
             }
         }
         Ok(())

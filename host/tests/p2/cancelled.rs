@@ -104,7 +104,7 @@ async fn close_async_ends_with_the_last_call_that_changes_the_upper() {
     let mut closing = pin!(close_async(overlay));
     assert!(
         timeout(SOON * 2, &mut closing).await.is_err(),
-        "the copy-up is still under way"
+        "the copy-up is still in progress"
     );
     gate.open();
     closing.await.unwrap();

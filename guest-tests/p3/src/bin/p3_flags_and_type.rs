@@ -30,7 +30,7 @@ async fn check(descriptor: &Descriptor, kind: DescriptorType, flags: DescriptorF
 async fn run() {
     let root = root();
     check(&root, DescriptorType::Directory, READ | MUTATE).await;
-    for (how, asked, told) in [
+    for (how, requested, reported) in [
         (OpenFlags::empty(), NONE, READ),
         (OpenFlags::empty(), READ, READ),
         (OpenFlags::DIRECTORY, READ, READ),
@@ -39,9 +39,15 @@ async fn run() {
         (OpenFlags::DIRECTORY, READ | MUTATE, READ | MUTATE),
     ] {
         for path in [".", "dir", "dir/sub"] {
-            let opened = open(&root, path, how, asked).await.expect("it is there");
-            let told = if guests_p3::is_stock() { READ } else { told };
-            check(&opened, DescriptorType::Directory, told).await;
+            let opened = open(&root, path, how, requested)
+                .await
+                .expect("it is there");
+            let reported = if guests_p3::is_stock() {
+                READ
+            } else {
+                reported
+            };
+            check(&opened, DescriptorType::Directory, reported).await;
             // A descriptor opened below it reports its own flags.
             let below = open(&opened, ".", OpenFlags::empty(), NONE).await;
             check(
@@ -56,7 +62,7 @@ async fn run() {
     assert_eq!(written.err(), Some(ErrorCode::IsDirectory));
 
     let new = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
-    for (path, how, asked, told) in [
+    for (path, how, requested, reported) in [
         ("hello.txt", OpenFlags::empty(), NONE, READ),
         ("hello.txt", OpenFlags::empty(), READ, READ),
         ("hello.txt", OpenFlags::empty(), WRITE, WRITE),
@@ -66,10 +72,10 @@ async fn run() {
         ("made", new, WRITE, WRITE),
         ("made", new, READ | WRITE, READ | WRITE),
     ] {
-        let opened = open(&root, path, how, asked)
+        let opened = open(&root, path, how, requested)
             .await
             .expect("it is as it has to be");
-        check(&opened, DescriptorType::RegularFile, told).await;
+        check(&opened, DescriptorType::RegularFile, reported).await;
         if path == "made" {
             root.unlink_file_at(path).await.expect("it was made");
         }

@@ -146,7 +146,7 @@ fn check_on(
         return Ok(());
     }
     match scan::difference(tree, &after) {
-        Some(difference) => anyhow::bail!("what is left is another tree:\n{difference}"),
+        Some(difference) => anyhow::bail!("the tree on disk differs:\n{difference}"),
         None => Ok(()),
     }
 }
