@@ -177,7 +177,7 @@ fn close_async_reports_a_runtime_that_was_shut_down() {
 
 #[test]
 fn context_refuses_a_closed_overlay() {
-    // It took it, and its guest saw `io` from every change.
+    // The context used to accept it, and its guest got `io` from every change.
     let upper = TempDir::new().unwrap();
     let overlay = mount(upper.path()).unwrap();
     overlay.close().unwrap();
@@ -188,7 +188,7 @@ fn context_refuses_a_closed_overlay() {
         };
         let message = refused.to_string();
         assert!(message.contains("\"/data\""), "{message}");
-        assert!(message.contains("was closed"), "{message}");
+        assert!(message.contains("is closed"), "{message}");
         files
             .overlay("/data", &mount(upper.path()).unwrap(), perms)
             .unwrap();
