@@ -1,34 +1,40 @@
-//! How many system calls there may be: those that were recorded, and 5 % more.
+//! Upper bounds on system calls: the recorded counts, plus 5 %.
 //!
-//! `bench/calls.json` holds them, as `--smoke --record` wrote it. It is to be written again when
-//! there are fewer, since nothing else keeps them few.
+//! `--smoke --record` writes the counts to `bench/calls.json`. Record them again when a count drops,
+//! so that it cannot rise back to the old value unnoticed.
 
 use crate::row::Row;
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// How many times what was recorded there may be.
-const GROWN: f64 = 1.05;
+/// Factor by which a count may exceed the recorded one.
+const TOLERANCE: f64 = 1.05;
 
-/// What is left of chance after the difference of two runs.
-const CHANCE: f64 = 0.05;
+/// Absolute tolerance: counts are the difference of two runs, which leaves some noise.
+const NOISE: f64 = 0.05;
 
-/// Calls a unit, by row.
+/// System calls per unit, by row label.
 pub(crate) type Bounds = BTreeMap<String, f64>;
 
-/// Reads what was recorded.
+/// Reads the recorded counts.
 pub(crate) fn read(file: &Path) -> Result<Bounds> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no record", file.display()))
+    serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{} is not a record of system calls; write it with `scripts/bench.sh --smoke --record`",
+            file.display()
+        )
+    })
 }
 
-/// Writes what was counted, and leaves what was not.
+/// Records the counts of `rows`. Counts of other rows stay in the file.
 pub(crate) fn record(file: &Path, rows: &[Row]) -> Result<()> {
-    let mut bounds = match file.try_exists()? {
-        true => read(file)?,
-        false => Bounds::new(),
+    let mut bounds = if file.try_exists()? {
+        read(file)?
+    } else {
+        Bounds::new()
     };
     bounds.extend(
         rows.iter()
@@ -38,75 +44,78 @@ pub(crate) fn record(file: &Path, rows: &[Row]) -> Result<()> {
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// What makes more calls than it may.
-pub(crate) fn excess(bounds: &Bounds, rows: &[Row]) -> Vec<String> {
-    let excess = |row: &Row| {
+/// Describes each row that makes more calls than its bound allows.
+pub(crate) fn exceeded(bounds: &Bounds, rows: &[Row]) -> Vec<String> {
+    let describe = |row: &Row| {
         let (calls, label) = (total(row)?, row.label());
         let Some(bound) = bounds.get(&label) else {
-            return Some(format!("{label}: {calls} system calls, none recorded"));
+            return Some(format!(
+                "{label}: {calls} system calls, but none are recorded (--smoke --record)"
+            ));
         };
-        (calls > bound * GROWN + CHANCE).then(|| {
+        (calls > bound * TOLERANCE + NOISE).then(|| {
             format!(
-                "{label}: {calls} system calls a {}, more than {bound}: {:?}",
-                row.work.unit, row.ours_calls
+                "{label}: {calls} system calls per {}, more than {bound}: {:?}",
+                row.workload.unit, row.subject_calls
             )
         })
     };
-    rows.iter().filter_map(excess).collect()
+    rows.iter().filter_map(describe).collect()
 }
 
-/// What makes so few that the record should be written again.
-pub(crate) fn fewer(bounds: &Bounds, rows: &[Row]) -> Vec<String> {
-    let fewer = |row: &Row| {
+/// Describes each row that makes so few calls that they should be recorded again.
+pub(crate) fn decreased(bounds: &Bounds, rows: &[Row]) -> Vec<String> {
+    let describe = |row: &Row| {
         let (calls, bound) = (total(row)?, bounds.get(&row.label())?);
-        (calls * GROWN + CHANCE < *bound).then(|| format!("{}: {calls}, not {bound}", row.label()))
+        (calls * TOLERANCE + NOISE < *bound)
+            .then(|| format!("{}: {calls}, not {bound}", row.label()))
     };
-    rows.iter().filter_map(fewer).collect()
+    rows.iter().filter_map(describe).collect()
 }
 
-/// All calls of a unit, to a hundredth.
+/// The sum of all calls per unit, rounded to a hundredth.
 fn total(row: &Row) -> Option<f64> {
-    let calls = row.ours_calls.as_ref()?;
-    // A sum of nothing is -0.
+    let calls = row.subject_calls.as_ref()?;
+    // The sum of an empty iterator is -0.
     Some((calls.values().sum::<f64>() * 100.0).round() / 100.0 + 0.0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounds, excess, fewer, read, record};
+    use super::{Bounds, decreased, exceeded, read, record};
     use crate::row::Row;
     use crate::row::tests::row;
     use crate::subject::OVERLAYS;
 
     fn calls(each: f64) -> [Row; 1] {
         let mut row = row(OVERLAYS[0], "open-read-close", 4, 1.0, 1.0);
-        row.ours_calls = Some([("pread64".to_owned(), each)].into());
+        row.subject_calls = Some([("pread64".to_owned(), each)].into());
         [row]
     }
 
     #[test]
-    fn five_percent_more_are_too_many() {
+    fn more_than_five_percent_is_exceeded() {
         let bounds = Bounds::from([("0.1: open-read-close".to_owned(), 4.0)]);
-        assert!(excess(&bounds, &calls(4.2)).is_empty());
-        assert_eq!(excess(&bounds, &calls(4.3)).len(), 1);
-        assert!(fewer(&bounds, &calls(3.9)).is_empty());
-        assert_eq!(fewer(&bounds, &calls(3.0)).len(), 1);
+        assert!(exceeded(&bounds, &calls(4.2)).is_empty());
+        assert_eq!(exceeded(&bounds, &calls(4.3)).len(), 1);
+        assert!(decreased(&bounds, &calls(3.9)).is_empty());
+        assert_eq!(decreased(&bounds, &calls(3.0)).len(), 1);
     }
 
     #[test]
-    fn none_stay_none() {
+    fn zero_calls_stay_zero() {
         let bounds = Bounds::from([("0.1: open-read-close".to_owned(), 0.0)]);
-        assert!(excess(&bounds, &calls(0.04)).is_empty());
-        assert_eq!(excess(&bounds, &calls(0.5)).len(), 1);
+        assert!(exceeded(&bounds, &calls(0.04)).is_empty());
+        assert_eq!(exceeded(&bounds, &calls(0.5)).len(), 1);
     }
 
     #[test]
-    fn what_was_never_recorded_is_too_many() {
-        assert_eq!(excess(&Bounds::new(), &calls(0.0)).len(), 1);
+    fn unrecorded_row_is_exceeded() {
+        assert_eq!(exceeded(&Bounds::new(), &calls(0.0)).len(), 1);
     }
 
     #[test]
-    fn a_record_keeps_what_was_not_counted_this_time() {
+    fn recording_keeps_counts_of_other_rows() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("calls.json");
         std::fs::write(

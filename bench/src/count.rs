@@ -1,19 +1,20 @@
-//! System calls a unit, counted by `strace` over a process that does one work.
+//! System calls per unit, counted by `strace` in a process that runs one workload.
 //!
-//! What starting up costs is taken out by counting two runs that differ in nothing but turns.
+//! Two runs that differ only in their number of iterations are counted, and the difference leaves out
+//! the calls of starting up.
 
 use crate::subject::Subject;
 use crate::trees::Trees;
-use crate::work::Work;
+use crate::workloads::Workload;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Calls a unit, by name.
+/// System calls per unit, by name.
 pub(crate) type Calls = BTreeMap<String, f64>;
 
-/// Calls that say nothing about a filesystem: memory, threads, clocks.
+/// System calls that do not concern files: memory, threads, clocks.
 const NOT_FILES: &[&str] = &[
     "brk",
     "clock_gettime",
@@ -40,24 +41,29 @@ const NOT_FILES: &[&str] = &[
     "sigaltstack",
 ];
 
-/// Counts the system calls of one unit of a work: once everything is warm, or on a new mount if
-/// that is what the work is about.
-pub(crate) fn calls(work: &Work, subject: Subject, trees: &Trees, guests: &Path) -> Result<Calls> {
-    let turns = work.counted_turns;
-    let (few, many) = if work.warm {
-        (turns, 2 * turns)
+/// Counts the system calls per unit of a workload: with warm caches, or on a new mount if the workload
+/// is a cold one.
+pub(crate) fn calls(
+    workload: &Workload,
+    subject: Subject,
+    trees: &Trees,
+    guests: &Path,
+) -> Result<Calls> {
+    let iterations = workload.counted_iterations;
+    let (few, many) = if workload.warm {
+        (iterations, 2 * iterations)
     } else {
-        (0, turns)
+        (0, iterations)
     };
-    let few = run(work, subject, trees, guests, few)?;
-    let many = run(work, subject, trees, guests, many)?;
-    let units = f64::from(turns * work.units(&trees.sizes));
+    let few = run(workload, subject, trees, guests, few)?;
+    let many = run(workload, subject, trees, guests, many)?;
+    let units = f64::from(iterations * workload.units(&trees.sizes));
     let mut calls = Calls::new();
     for (name, count) in many {
         let before = few.get(&name).copied().unwrap_or(0);
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         let each = (count as f64 - before as f64) / units;
-        // A call now and then, such as one for memory, is none of the work's.
+        // Occasional calls do not belong to the workload.
         if each >= 0.05 {
             calls.insert(name, each);
         }
@@ -66,13 +72,13 @@ pub(crate) fn calls(work: &Work, subject: Subject, trees: &Trees, guests: &Path)
 }
 
 fn run(
-    work: &Work,
+    workload: &Workload,
     subject: Subject,
     trees: &Trees,
     guests: &Path,
-    turns: u32,
+    iterations: u32,
 ) -> Result<BTreeMap<String, u64>> {
-    if work.changes {
+    if workload.changes {
         trees.restore()?;
     }
     let summary = trees.root().join("strace");
@@ -81,8 +87,12 @@ fn run(
         .arg(&summary)
         .arg(std::env::current_exe()?)
         .arg("one")
-        .args([subject.version.name(), subject.side.name(), work.name])
-        .arg(turns.to_string())
+        .args([
+            subject.version.name(),
+            subject.backend.name(),
+            workload.name,
+        ])
+        .arg(iterations.to_string())
         .arg(trees.root())
         .arg(trees.layers.to_string())
         .arg(guests)
@@ -93,14 +103,14 @@ fn run(
     ensure!(
         output.status.success(),
         "counting {} of {subject} failed: {}",
-        work.name,
+        workload.name,
         String::from_utf8_lossy(&output.stderr).trim()
     );
     let summary = std::fs::read_to_string(&summary).context("strace left no summary")?;
     parse(&summary)
 }
 
-/// Reads lines of `calls name` between two rules of dashes.
+/// Parses the summary of `strace -c -U calls,name`.
 fn parse(summary: &str) -> Result<BTreeMap<String, u64>> {
     let mut counts = BTreeMap::new();
     for line in summary.lines() {
@@ -124,7 +134,7 @@ fn parse(summary: &str) -> Result<BTreeMap<String, u64>> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_summary_is_read_without_what_is_not_about_files() {
+    fn parse_skips_calls_that_do_not_concern_files() {
         let summary = "    calls syscall\n--------- ----------------\n       12 statx\n\
                        3 futex\n        1 openat2\n--------- ----------------\n       16 total\n";
         let counts = super::parse(summary).unwrap();
@@ -134,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_without_calls_is_an_error() {
+    fn summary_without_calls_is_an_error() {
         super::parse("strace: ptrace: Operation not permitted\n").unwrap_err();
     }
 }

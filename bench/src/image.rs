@@ -1,4 +1,4 @@
-//! A filesystem of its own in a file, mounted for as long as the benchmark runs.
+//! An ext4 filesystem in an image file, mounted while the benchmark runs.
 
 use anyhow::{Context as _, Result, ensure};
 use std::fs;
@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// Bytes of the image. They take room as they are written.
+/// Bytes of the image, a sparse file.
 const SIZE: u64 = 8 << 30;
 
 /// ext4, mounted through a loop device.
 #[derive(Debug)]
 pub(crate) struct Image {
     mounted: PathBuf,
-    /// Removed after the filesystem was unmounted.
+    /// Holds the image. Its removal follows the unmount.
     _folder: TempDir,
 }
 
 impl Image {
-    /// Makes and mounts one, in the folder for temporary files. Takes root.
+    /// Creates and mounts an image in the folder for temporary files. Requires root.
     pub(crate) fn mount() -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("wasi-overlay-bench-")
@@ -37,7 +37,7 @@ impl Image {
         })
     }
 
-    /// Where it is mounted.
+    /// The mount point.
     pub(crate) fn path(&self) -> &Path {
         &self.mounted
     }

@@ -1,11 +1,12 @@
-//! Times guests on an overlay, in the plugin and composed into the guest, against stock
-//! wasmtime-wasi on one plain directory that holds the same tree; beside them what else one could
-//! do: the kernel's overlayfs, fuse-overlayfs, and no guest at all.
+//! The benchmark's command: guests on an overlay, in the plugin and composed into the guest, against
+//! stock wasmtime-wasi on one plain directory that holds the same tree. It also times the
+//! alternatives: the kernel's overlayfs, fuse-overlayfs, and a native program.
 //!
-//! A shared machine is faster or slower from one second to the next, so both sides run back to
-//! back, many times, and what counts is the median of the ratios. System calls are counted beside
-//! them: those do not depend on the machine.
+//! The speed of a shared machine changes from one second to the next. Therefore a subject and its
+//! baseline run back to back, many times, and the result is the median of the ratios. System calls
+//! are counted as well, because they do not depend on the machine.
 
+mod backends;
 mod bounds;
 mod count;
 mod image;
@@ -15,22 +16,20 @@ mod python;
 mod report;
 mod row;
 mod runner;
-mod share;
-mod sides;
 mod start;
 mod subject;
 mod trees;
-mod work;
+mod workloads;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use backends::composed;
 use clap::{Args, Parser, Subcommand};
 use image::Image;
 use row::Row;
 use runner::{Guest, Run};
-use sides::composed;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use subject::{Side, Subject, Version};
+use subject::{Backend, Subject, Version};
 use trees::{Sizes, Trees};
 
 #[derive(Debug, Parser)]
@@ -38,86 +37,86 @@ use trees::{Sizes, Trees};
 #[command(args_conflicts_with_subcommands = true)]
 struct Command {
     #[command(subcommand)]
-    one: Option<One>,
+    child: Option<Child>,
     #[command(flatten)]
     bench: Bench,
 }
 
 #[derive(Args, Debug)]
 struct Bench {
-    /// How often each side is timed.
+    /// Pairs of timed runs: one of the subject, one of the baseline.
     #[arg(long, default_value_t = 20)]
     pairs: u32,
-    /// How many lower layers, one after the other.
+    /// Number of lower layers; several numbers are measured one after the other.
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "16")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=500))]
     layers: Vec<u32>,
-    /// One turn on a new mount in each run, where otherwise there are many and one before them.
+    /// Do a single iteration on a new mount in each run, instead of many iterations after a warm-up.
     #[arg(long)]
     cold: bool,
-    /// Only count system calls of small trees of four layers, and fail if there are too many.
+    /// Only count the system calls on small trees of four layers, and fail if there are too many.
     #[arg(long)]
     smoke: bool,
-    /// Write what was counted to the file of `--calls`.
+    /// Record the counted system calls in the file of `--calls`.
     #[arg(long, requires = "smoke")]
     record: bool,
-    /// How many system calls there may be.
+    /// The file with the recorded system calls.
     #[arg(long, value_name = "FILE", default_value = "bench/calls.json")]
     calls: PathBuf,
-    /// Fail if the overlay takes longer than it may, with 15 % for chance.
+    /// Fail if the overlay exceeds a bound by more than 15 %, which timings vary by.
     #[arg(long)]
     check: bool,
-    /// Time a plain directory on the plugin, as `--dir` means it, instead of an overlay.
+    /// Time the plugin on a plain directory (`--dir` of the command) instead of an overlay.
     #[arg(long)]
     live: bool,
-    /// The overlays alone: neither the kernel's, nor fuse-overlayfs, nor a native program.
+    /// Skip the alternatives: the kernel's overlayfs, fuse-overlayfs and the native program.
     #[arg(long)]
     ours: bool,
-    /// Only rows whose guest and work, such as `0.2 composed: stat`, contain this.
+    /// Only measure rows whose label, such as `0.2 composed: stat`, contains this text.
     #[arg(long, default_value = "")]
     only: String,
-    /// Put the trees on ext4, in a file that is mounted. Takes root.
+    /// Put the trees on ext4, in a mounted image. Requires root.
     #[arg(long)]
     ext4: bool,
-    /// Copy up a file of 1 GiB.
+    /// Use a file of 1 GiB for `copy-up-large`.
     #[arg(long)]
     full: bool,
     #[command(flatten)]
     sizes: Sizes,
-    /// Write what was measured to this file.
+    /// Write the results as JSON to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draw the ratios, of the first number of layers, to this file.
+    /// Plot the ratios for the first number of layers as SVG to this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Print the README's tables.
+    /// Print the tables of the README and of docs/speed.md.
     #[arg(long)]
     markdown: bool,
-    /// The folder of the built guests.
+    /// The folder with the built guests.
     #[arg(long, value_name = "FOLDER", default_value = "target/guests")]
     guests: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
-enum One {
-    /// One run of one guest, to be counted from outside.
+enum Child {
+    /// Run one guest once, in a process whose system calls are counted.
     #[command(hide = true)]
     One {
         version: String,
-        side: String,
-        work: String,
-        turns: u32,
+        backend: String,
+        workload: String,
+        iterations: u32,
         trees: PathBuf,
         layers: u32,
         guests: PathBuf,
         #[command(flatten)]
         sizes: Sizes,
     },
-    /// One start of the guest that lies compiled in the trees' folder.
+    /// Start the compiled guest in the trees' folder once.
     #[command(hide = true)]
     Start {
-        side: String,
-        work: String,
+        backend: String,
+        workload: String,
         trees: PathBuf,
         layers: u32,
         #[command(flatten)]
@@ -127,7 +126,9 @@ enum One {
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
-        Command { one: Some(one), .. } => run_one(one),
+        Command {
+            child: Some(child), ..
+        } => run_child(child),
         Command { bench, .. } => run(bench),
     };
     match done {
@@ -139,49 +140,53 @@ fn main() -> ExitCode {
     }
 }
 
-fn run_one(one: One) -> Result<()> {
-    let side = |name: &str| Side::named(name).context("no such side");
-    match one {
-        One::One {
+fn run_child(child: Child) -> Result<()> {
+    let backend = |name: &str| Backend::named(name).context("no such backend");
+    match child {
+        Child::One {
             version,
-            side: name,
-            work,
-            turns,
+            backend: name,
+            workload,
+            iterations,
             trees,
             layers,
             guests,
             sizes,
         } => {
-            let version = Version::named(&version).context("no such version")?;
+            let version = Version::named(&version).context("no such version of WASI")?;
             let subject = Subject {
                 version,
-                side: side(&name)?,
+                backend: backend(&name)?,
             };
-            let work = work::named(&work).context("no such work")?;
+            let workload = workloads::named(&workload).context("no such workload")?;
             let trees = Trees::at(trees, layers, sizes);
             let run = Run {
-                work,
-                turns,
-                warm: work.warm,
+                workload,
+                iterations,
+                warm: workload.warm,
             };
-            Guest::load(&guests, subject, Some(work), &trees)?.run(subject.side, run, &trees)?;
+            Guest::load(&guests, subject, Some(workload), &trees)?.run(
+                subject.backend,
+                run,
+                &trees,
+            )?;
             Ok(())
         }
-        One::Start {
-            side: name,
-            work,
+        Child::Start {
+            backend: name,
+            workload,
             trees,
             layers,
             sizes,
-        } => start::process(side(&name)?, &work, &Trees::at(trees, layers, sizes)),
+        } => start::run_process(backend(&name)?, &workload, &Trees::at(trees, layers, sizes)),
     }
 }
 
 fn run(mut bench: Bench) -> Result<()> {
-    // Stock wasmtime captures one with each error when it is asked for, and would lose by it.
+    // wasmtime-wasi captures a backtrace with each error if this is set, which slows the baseline down.
     ensure!(
         std::env::var_os("RUST_BACKTRACE").is_none_or(|value| value == "0"),
-        "RUST_BACKTRACE is set, which makes errors slow: set it to 0"
+        "RUST_BACKTRACE is set, which makes errors slow: run with RUST_BACKTRACE=0"
     );
     if bench.full {
         bench.sizes.large_mib = 1024;
@@ -201,7 +206,7 @@ fn run(mut bench: Bench) -> Result<()> {
         let trees = Trees::make(*layers, bench.sizes.clone(), image)?;
         measure::all(&bench, &trees, &mut rows)?;
     }
-    ensure!(!rows.is_empty(), "no row has {:?} in its name", bench.only);
+    ensure!(!rows.is_empty(), "--only: no row contains {:?}", bench.only);
     print!("{}", report::table(&rows, !bench.smoke));
     if bench.markdown {
         print!("\n{}", report::markdown(&rows));
@@ -213,32 +218,34 @@ fn run(mut bench: Bench) -> Result<()> {
     if let Some(path) = &bench.svg {
         write(path, &plot::svg(&rows, bench.layers[0]))?;
     }
-    judge(&bench, &rows)
+    check_bounds(&bench, &rows)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn judge(bench: &Bench, rows: &[Row]) -> Result<()> {
-    let mut faults: Vec<String> = Vec::new();
+fn check_bounds(bench: &Bench, rows: &[Row]) -> Result<()> {
+    let mut exceeded: Vec<String> = Vec::new();
     if bench.record {
         bounds::record(&bench.calls, rows)?;
     }
     if bench.smoke {
         let bounds = bounds::read(&bench.calls)?;
-        for fewer in bounds::fewer(&bounds, rows) {
-            eprintln!("fewer system calls: record them (--smoke --record): {fewer}");
+        for decreased in bounds::decreased(&bounds, rows) {
+            eprintln!(
+                "fewer system calls than recorded; update with --smoke --record: {decreased}"
+            );
         }
-        faults.extend(bounds::excess(&bounds, rows));
-        faults.extend(composed::check_size().err().map(|error| error.to_string()));
+        exceeded.extend(bounds::exceeded(&bounds, rows));
+        exceeded.extend(composed::check_size().err().map(|error| error.to_string()));
     }
     if bench.check {
-        faults.extend(rows.iter().flat_map(Row::misses));
-        faults.extend(row::misses_between(rows));
+        exceeded.extend(rows.iter().flat_map(Row::missed_bounds));
+        exceeded.extend(row::missed_bounds_between_rows(rows));
     }
-    if faults.is_empty() {
+    if exceeded.is_empty() {
         return Ok(());
     }
-    bail!("it costs more than it may:\n  {}", faults.join("\n  "))
+    bail!("bounds are exceeded:\n  {}", exceeded.join("\n  "))
 }

@@ -1,6 +1,6 @@
-//! CPython on its standard library in the bottom layer: a start with 40 imports.
+//! The CPython workload: a start with 40 imports, with the standard library in the bottom layer.
 
-use crate::sides::stock;
+use crate::backends::stock;
 use crate::trees::Trees;
 use anyhow::{Context as _, Result, ensure};
 use std::fs;
@@ -8,20 +8,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use wasmtime::{Engine, Module};
 
-/// What the application is called with.
+/// Command line of the application.
 const APPLICATION: [&str; 2] = ["python", "/imports.py"];
 
-/// Where `scripts/fetch-cpython.sh` puts it.
+/// The file that `scripts/fetch-cpython.sh` writes.
 const FILE: &str = "target/cpython/python.wasm";
 
-/// The library is baked into the program.
+/// A script that unpacks the standard library, which is built into the program.
 const UNPACK: &str = "
 import os, zipfile
 os.makedirs('/py/lib/python3.12')
 zipfile.ZipFile('/usr/local/lib/python312.zip').extractall('/py/lib/python3.12')
 ";
 
-/// What an application begins with.
+/// The application: the imports that a typical one begins with.
 const IMPORTS: &str = "
 import abc, argparse, ast, base64, bisect, calendar, collections, contextlib, copy, csv
 import dataclasses, datetime, decimal, difflib, email.message, enum, fnmatch, functools, glob, gzip
@@ -30,26 +30,28 @@ import pprint, random, re, shutil, statistics, string, tempfile, textwrap, urlli
 print('imported')
 ";
 
-/// The program, a core module of WASI 0.1.
+/// Reads the program, a core module for WASI 0.1.
 pub(crate) fn bytes() -> Result<Vec<u8>> {
     fs::read(FILE).with_context(|| format!("cannot read {FILE}: run scripts/fetch-cpython.sh"))
 }
 
-/// What it is called with.
+/// The command line of the application.
 pub(crate) fn arguments() -> [String; 2] {
     APPLICATION.map(str::to_owned)
 }
 
-/// Where the application finds the library. The program that unpacks it has one of its own.
+/// The environment, which tells the application where the library is. The script that unpacks the
+/// library uses the built-in one.
 pub(crate) fn environment(arguments: &[String]) -> Vec<(&'static str, &'static str)> {
-    match arguments == APPLICATION {
-        true => vec![("PYTHONHOME", "/py")],
-        false => Vec::new(),
+    if arguments == APPLICATION {
+        vec![("PYTHONHOME", "/py")]
+    } else {
+        Vec::new()
     }
 }
 
-/// Puts the library in the bottom layer and the plain directory, and the application in the top
-/// one.
+/// Puts the library into the bottom layer and the application into the top layer, and both into the
+/// plain directory.
 pub(crate) fn prepare(trees: &Trees) -> Result<()> {
     let folder = trees.root().join("python");
     fs::create_dir(&folder)?;
@@ -57,31 +59,34 @@ pub(crate) fn prepare(trees: &Trees) -> Result<()> {
     let engine = Engine::default();
     let file = trees.compiled("python");
     fs::write(&file, engine.precompile_module(&bytes()?)?)?;
-    // SAFETY: this program wrote the file, in a folder that is its own.
+    // SAFETY: this program wrote the file, in its own temporary folder.
     let module = unsafe { Module::deserialize_file(&engine, &file) }?;
     let arguments = ["python", "/unpack.py"].map(str::to_owned);
-    stock::p1(&module, &arguments, &stock::whole(&folder))?;
+    stock::p1(&module, &arguments, &stock::as_root(&folder))?;
     for root in [trees.layer(0), trees.plain()] {
         copy(&folder.join("py"), &root.join("py"))?;
     }
     trees.put(trees.layers - 1, "imports.py", IMPORTS.as_bytes())
 }
 
-/// Starts it `turns` times.
-pub(crate) fn time(turns: u32, mut start_one: impl FnMut() -> Result<Vec<u8>>) -> Result<Duration> {
+/// Times `iterations` starts.
+pub(crate) fn time(
+    iterations: u32,
+    mut start_one: impl FnMut() -> Result<Vec<u8>>,
+) -> Result<Duration> {
     let start = Instant::now();
-    for _ in 0..turns {
+    for _ in 0..iterations {
         let printed = start_one()?;
         ensure!(
             printed == b"imported\n",
-            "it printed {:?}",
+            "CPython printed {:?}",
             String::from_utf8_lossy(&printed)
         );
     }
     Ok(start.elapsed())
 }
 
-/// Copies a tree. It is a library's: not deep.
+/// Copies a tree. Recursion is safe: a standard library is not deep.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {

@@ -1,44 +1,44 @@
-//! What was measured, as tables and as JSON.
+//! Reports of the measurements: tables for the terminal and for Markdown, and JSON.
 
 use crate::count::Calls;
-use crate::row::{Row, Spread};
-use crate::subject::{Subject, Version};
+use crate::row::{Quartiles, Row};
+use crate::subject::Subject;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// The table for terminals: a line a row.
+/// The table for the terminal, one line per row.
 pub(crate) fn table(rows: &[Row], timed: bool) -> String {
     let mut lines = vec![vec![
-        "guest".to_owned(),
-        "work".to_owned(),
+        "subject".to_owned(),
+        "workload".to_owned(),
         "layers".to_owned(),
         "calls".to_owned(),
-        "peer's calls".to_owned(),
+        "baseline calls".to_owned(),
     ]];
     if timed {
-        let times = ["ratio", "quartiles", "target", "took", "peer took"];
+        let times = ["ratio", "quartiles", "bound", "time", "baseline time"];
         lines[0].splice(3..3, times.map(str::to_owned));
     }
     for row in rows {
         let cold = if row.cold { " (cold)" } else { "" };
         let mut line = vec![
             row.subject.to_string(),
-            format!("{}{cold}", row.work.name),
+            format!("{}{cold}", row.workload.name),
             row.layers.to_string(),
         ];
         if timed {
             let ratio = row.ratio();
             line.extend([
-                short(ratio.median),
-                format!("{}–{}", short(ratio.low), short(ratio.high)),
+                format_ratio(ratio.median),
+                format!("{}–{}", format_ratio(ratio.low), format_ratio(ratio.high)),
                 row.verdict(),
-                time(Spread::of(&row.ours), row.work.unit),
-                time(Spread::of(&row.stock), row.work.unit),
+                format_time(Quartiles::of(&row.subject_ns), row.workload.unit),
+                format_time(Quartiles::of(&row.baseline_ns), row.workload.unit),
             ]);
         }
-        line.push(spell(row.ours_calls.as_ref()));
-        line.push(spell(row.stock_calls.as_ref()));
+        line.push(format_calls(row.subject_calls.as_ref()));
+        line.push(format_calls(row.baseline_calls.as_ref()));
         lines.push(line);
     }
     aligned(&lines)
@@ -47,7 +47,7 @@ pub(crate) fn table(rows: &[Row], timed: bool) -> String {
 fn aligned(lines: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let of = lines.iter().map(|line| line[column].chars().count());
-        // A list of many calls is not worth that the others stand far away.
+        // A long list of calls must not push the other columns apart.
         of.max().unwrap_or(0).min(44)
     };
     let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
@@ -63,33 +63,30 @@ fn aligned(lines: &[Vec<String>]) -> String {
     out
 }
 
-/// The README's tables: for each number of layers the ratios, a column a subject; then those of the
-/// floors, and the calls of core modules.
+/// The tables of the README and of `docs/speed.md`: the ratios for each number of layers, one column
+/// per subject, and the system calls of core modules.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut out = String::new();
     let layers: BTreeSet<u32> = rows.iter().map(|row| row.layers).collect();
     for layers in layers {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.layers == layers).collect();
-        let floor = |row: &&Row| row.subject.side.is_floor();
-        let (floors, rows) = rows.into_iter().partition::<Vec<_>, _>(floor);
         ratios(&mut out, layers, &rows);
         out.push('\n');
-        beside_floors(&mut out, &rows, &floors);
     }
     calls(&mut out, rows);
     out
 }
 
-/// The works in their order, each once.
-fn works(rows: &[&Row]) -> Vec<(String, bool)> {
-    let mut works = Vec::new();
+/// The distinct workloads, in order, each with whether it ran with `--cold`.
+fn workloads(rows: &[&Row]) -> Vec<(String, bool)> {
+    let mut workloads = Vec::new();
     for row in rows {
-        let work = (row.work.title(), row.cold);
-        if !works.contains(&work) {
-            works.push(work);
+        let workload = (row.workload.title(), row.cold);
+        if !workloads.contains(&workload) {
+            workloads.push(workload);
         }
     }
-    works
+    workloads
 }
 
 fn ratios(out: &mut String, layers: u32, rows: &[&Row]) {
@@ -101,59 +98,36 @@ fn ratios(out: &mut String, layers: u32, rows: &[&Row]) {
         layers => format!("{layers} layers"),
     };
     writeln!(out, "| {layers} | {} |\n|---|{rule}", heads.join(" | ")).unwrap_or_default();
-    for (work, cold) in works(rows) {
+    for (workload, cold) in workloads(rows) {
         let cells: Vec<String> = subjects
             .iter()
             .map(|subject| {
                 let mut of = rows.iter();
                 let row = of.find(|row| {
-                    row.subject == *subject && row.work.title() == work && row.cold == cold
+                    row.subject == *subject && row.workload.title() == workload && row.cold == cold
                 });
                 row.map_or("–".to_owned(), |row| {
                     let ratio = row.ratio();
-                    let (low, high) = (short(ratio.low), short(ratio.high));
-                    let target = row.most_ratio().map_or(String::new(), |most| {
-                        let sign = if row.misses().is_empty() {
+                    let (low, high) = (format_ratio(ratio.low), format_ratio(ratio.high));
+                    let target = row.max_ratio().map_or(String::new(), |max| {
+                        let sign = if row.missed_bounds().is_empty() {
                             "≤"
                         } else {
                             "not ≤"
                         };
-                        format!("; {sign} {most}")
+                        format!("; {sign} {max}")
                     });
-                    format!("{} ({low}–{high}{target})", short(ratio.median))
+                    format!("{} ({low}–{high}{target})", format_ratio(ratio.median))
                 })
             })
             .collect();
         let cold = if cold { ", cold" } else { "" };
-        writeln!(out, "| {work}{cold} | {} |", cells.join(" | ")).unwrap_or_default();
+        writeln!(out, "| {workload}{cold} | {} |", cells.join(" | ")).unwrap_or_default();
     }
-}
-
-/// What the plugin takes, and beside it a host whose every answer is a constant; what a composed
-/// component takes, and beside it one that has nothing in the place of the overlay.
-fn beside_floors(out: &mut String, rows: &[&Row], floors: &[&Row]) {
-    if floors.is_empty() {
-        return;
-    }
-    out.push_str("| ours; floor | 0.1 | 0.2 | 0.3 |\n|---|---|---|---|\n");
-    for (work, _) in works(floors) {
-        let cells = Version::ALL.map(|version| {
-            let is = |row: &&&Row| row.subject.version == version && row.work.title() == work;
-            let of_floor = floors.iter().find(is).and_then(|floor| {
-                let is_over = |row: &&&Row| row.subject.side.floor() == Some(floor.subject.side);
-                let ours = rows.iter().filter(is).find(is_over)?;
-                let (ours, floor) = (ours.ratio().median, floor.ratio().median);
-                Some(format!("{}; {}", short(ours), short(floor)))
-            });
-            of_floor.unwrap_or("–".to_owned())
-        });
-        writeln!(out, "| {work} | {} |", cells.join(" | ")).unwrap_or_default();
-    }
-    out.push('\n');
 }
 
 fn calls(out: &mut String, rows: &[Row]) {
-    let counted = |row: &&Row| row.ours_calls.is_some() && row.subject.to_string() == "0.1";
+    let counted = |row: &&Row| row.subject_calls.is_some() && row.subject.to_string() == "0.1";
     let rows: Vec<&Row> = rows.iter().filter(counted).collect();
     if rows.is_empty() {
         return;
@@ -163,33 +137,33 @@ fn calls(out: &mut String, rows: &[Row]) {
     for row in rows.iter().filter(|row| row.layers == first) {
         let line = format!(
             "| {}, a {} | {} | {} |",
-            row.work.name,
-            row.work.unit,
-            spell(row.stock_calls.as_ref()),
-            spell(row.ours_calls.as_ref())
+            row.workload.name,
+            row.workload.unit,
+            format_calls(row.baseline_calls.as_ref()),
+            format_calls(row.subject_calls.as_ref())
         );
         writeln!(out, "{line}").unwrap_or_default();
     }
 }
 
-/// The same for programs.
+/// The measurements for other programs.
 pub(crate) fn json(rows: &[Row], pairs: u32) -> Value {
     let rows: Vec<Value> = rows
         .iter()
         .map(|row| {
             json!({
                 "subject": row.subject.to_string(),
-                "work": row.work.name,
+                "workload": row.workload.name,
                 "layers": row.layers,
-                "cold": row.cold || !row.work.warm,
-                "unit": row.work.unit,
-                "peer": row.work.peer.name(),
-                "peer_ns": Spread::of(&row.stock).json(),
-                "ns": Spread::of(&row.ours).json(),
+                "cold": row.cold || !row.workload.warm,
+                "unit": row.workload.unit,
+                "baseline": row.workload.baseline.name(),
+                "baseline_ns": Quartiles::of(&row.baseline_ns).json(),
+                "ns": Quartiles::of(&row.subject_ns).json(),
                 "ratio": row.ratio().json(),
-                "most_ratio": row.most_ratio(),
-                "peer_calls": row.stock_calls,
-                "calls": row.ours_calls,
+                "max_ratio": row.max_ratio(),
+                "baseline_calls": row.baseline_calls,
+                "calls": row.subject_calls,
             })
         })
         .collect();
@@ -200,8 +174,8 @@ pub(crate) fn json(rows: &[Row], pairs: u32) -> Value {
     })
 }
 
-/// A ratio with as many digits as it deserves.
-fn short(ratio: f64) -> String {
+/// Formats a ratio with two or three significant digits.
+fn format_ratio(ratio: f64) -> String {
     match ratio {
         ratio if ratio < 0.1 => format!("{ratio:.3}"),
         ratio if ratio < 10.0 => format!("{ratio:.2}"),
@@ -209,13 +183,13 @@ fn short(ratio: f64) -> String {
     }
 }
 
-fn time(spread: Spread, unit: &str) -> String {
-    let micros = spread.median / 1000.0;
-    let half = (spread.high - spread.low) / 2000.0;
-    format!("{micros:.2} ± {half:.2} µs a {unit}")
+fn format_time(quartiles: Quartiles, unit: &str) -> String {
+    let micros = quartiles.median / 1000.0;
+    let half = (quartiles.high - quartiles.low) / 2000.0;
+    format!("{micros:.2} ± {half:.2} µs per {unit}")
 }
 
-fn spell(calls: Option<&Calls>) -> String {
+fn format_calls(calls: Option<&Calls>) -> String {
     let Some(calls) = calls else {
         return "–".to_owned();
     };
@@ -236,16 +210,16 @@ fn spell(calls: Option<&Calls>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{markdown, short, table};
+    use super::{format_ratio, markdown, table};
     use crate::row::tests::row;
-    use crate::subject::{OTHERS, OVERLAYS, Side};
+    use crate::subject::{COMPARISONS, OVERLAYS};
 
     #[test]
-    fn the_markdown_has_a_column_a_subject_and_says_what_is_missed() {
+    fn markdown_has_one_column_per_subject_and_flags_missed_bounds() {
         let rows = [
             row(OVERLAYS[0], "stat", 16, 1.0, 0.05),
             row(OVERLAYS[0], "fstat", 16, 1.0, 2.0),
-            row(OTHERS[2], "stat", 16, 1.0, 0.25),
+            row(COMPARISONS[2], "stat", 16, 1.0, 0.25),
         ];
         let text = markdown(&rows);
         let mut lines = text.lines();
@@ -258,25 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn constants_stand_beside_what_they_are_the_floor_of() {
-        let constant = OVERLAYS[1].on(Side::Constant);
-        let rows = [
-            row(OVERLAYS[1], "stat", 16, 1.0, 0.5),
-            row(constant, "stat", 16, 1.0, 0.25),
-            row(OVERLAYS[3], "instantiate", 16, 1.0, 3.0),
-            row(OVERLAYS[3].on(Side::Hollow), "instantiate", 16, 1.0, 2.0),
-        ];
-        let text = markdown(&rows);
-        let mut lines = text.lines();
-        assert_eq!(lines.next(), Some("| 16 layers | 0.2 | 0.2 composed |"));
-        let mut lines = lines.skip_while(|line| !line.starts_with("| ours; floor |"));
-        assert_eq!(lines.next(), Some("| ours; floor | 0.1 | 0.2 | 0.3 |"));
-        assert_eq!(lines.nth(1), Some("| stat | – | 0.50; 0.25 | – |"));
-        assert_eq!(lines.next(), Some("| instantiate | – | 3.00; 2.00 | – |"));
-    }
-
-    #[test]
-    fn columns_of_the_terminal_stand_below_one_another() {
+    fn terminal_table_aligns_its_columns() {
         let rows = [
             row(OVERLAYS[0], "stat", 16, 1.0, 0.05),
             row(OVERLAYS[3], "create-write-unlink", 16, 1.0, 0.05),
@@ -289,9 +245,9 @@ mod tests {
     }
 
     #[test]
-    fn small_ratios_keep_their_digits() {
-        assert_eq!(short(0.0051), "0.005");
-        assert_eq!(short(0.51), "0.51");
-        assert_eq!(short(123.4), "123");
+    fn small_ratios_keep_three_digits() {
+        assert_eq!(format_ratio(0.0051), "0.005");
+        assert_eq!(format_ratio(0.51), "0.51");
+        assert_eq!(format_ratio(123.4), "123");
     }
 }

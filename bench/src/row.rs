@@ -1,41 +1,45 @@
-//! What was measured of one work of one subject, and what that says.
+//! Measurements of one workload on one subject, and the bounds that they are checked against.
 
 use crate::count::Calls;
-use crate::subject::{Side, Subject};
-use crate::work::{AS_KERNEL, AS_NATIVE, GROWS, GROWTH, OVER_NATIVE, Work};
+use crate::subject::{Backend, Subject};
+use crate::workloads::{
+    MAX_OVER_NATIVE, MAX_SCALING, NEAR_NATIVE, NO_SLOWER_THAN_KERNEL, SCALING_WORKLOAD, Workload,
+};
 use serde_json::{Value, json};
 
-/// A ratio up to this times what is allowed is chance: shared machines are not steadier.
-pub(crate) const EQUAL: f64 = 1.15;
+/// Factor by which a ratio may exceed its bound. Timings on shared machines vary that much.
+pub(crate) const TOLERANCE: f64 = 1.15;
 
-/// What one work of one subject took.
+/// The measurements of one workload on one subject.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) subject: Subject,
-    pub(crate) work: &'static Work,
-    /// How many lower layers there are.
+    pub(crate) workload: &'static Workload,
+    /// Number of lower layers.
     pub(crate) layers: u32,
-    /// Whether each run does one turn on a new mount.
+    /// Whether each run does a single iteration on a new mount.
     pub(crate) cold: bool,
-    /// Nanoseconds a unit of what it is compared with, one for each pair; those at the same index
-    /// ran back to back.
-    pub(crate) stock: Vec<f64>,
-    pub(crate) ours: Vec<f64>,
-    /// None where they were not counted.
-    pub(crate) stock_calls: Option<Calls>,
-    pub(crate) ours_calls: Option<Calls>,
+    /// Nanoseconds per unit of the baseline, one value per pair. The values of `baseline_ns` and
+    /// `subject_ns` at the same index ran back to back.
+    pub(crate) baseline_ns: Vec<f64>,
+    /// Nanoseconds per unit of the subject.
+    pub(crate) subject_ns: Vec<f64>,
+    /// System calls per unit of the baseline; `None` if they were not counted.
+    pub(crate) baseline_calls: Option<Calls>,
+    /// System calls per unit of the subject; `None` if they were not counted.
+    pub(crate) subject_calls: Option<Calls>,
 }
 
-/// The middle of some numbers, and the quarters below and above it.
+/// The median and the lower and upper quartile of a sample.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spread {
+pub(crate) struct Quartiles {
     pub(crate) low: f64,
     pub(crate) median: f64,
     pub(crate) high: f64,
 }
 
-impl Spread {
-    /// Of `values`; of none, not a number.
+impl Quartiles {
+    /// Computes the quartiles of `values`; NaN if there are none.
     pub(crate) fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -43,7 +47,7 @@ impl Spread {
             let Some(last) = sorted.len().checked_sub(1) else {
                 return f64::NAN;
             };
-            // Between two values, halfway is near enough.
+            // The midpoint is close enough between two values.
             let low = sorted[last * numerator / 4];
             let high = sorted[(last * numerator).div_ceil(4)];
             f64::midpoint(low, high)
@@ -61,227 +65,276 @@ impl Spread {
 }
 
 impl Row {
-    /// Nothing measured yet.
-    pub(crate) fn new(subject: Subject, work: &'static Work, layers: u32, cold: bool) -> Self {
+    /// Creates a row without measurements.
+    pub(crate) fn new(
+        subject: Subject,
+        workload: &'static Workload,
+        layers: u32,
+        cold: bool,
+    ) -> Self {
         Self {
             subject,
-            work,
+            workload,
             layers,
             cold,
-            stock: Vec::new(),
-            ours: Vec::new(),
-            stock_calls: None,
-            ours_calls: None,
+            baseline_ns: Vec::new(),
+            subject_ns: Vec::new(),
+            baseline_calls: None,
+            subject_calls: None,
         }
     }
 
-    /// The guest and the work.
+    /// The subject and the name of the workload, as in `0.2 composed: stat`.
     pub(crate) fn label(&self) -> String {
-        format!("{}: {}", self.subject, self.work.name)
+        format!("{}: {}", self.subject, self.workload.name)
     }
 
-    /// Our time over stock's, pair by pair.
-    pub(crate) fn ratio(&self) -> Spread {
+    /// The subject's time divided by the baseline's, pair by pair.
+    pub(crate) fn ratio(&self) -> Quartiles {
         let ratios: Vec<f64> = self
-            .ours
+            .subject_ns
             .iter()
-            .zip(&self.stock)
-            .map(|(ours, stock)| ours / stock)
+            .zip(&self.baseline_ns)
+            .map(|(subject, baseline)| subject / baseline)
             .collect();
-        Spread::of(&ratios)
+        Quartiles::of(&ratios)
     }
 
-    /// How many times as long as stock it may take; none if nothing was promised.
-    pub(crate) fn most_ratio(&self) -> Option<f64> {
+    /// Upper bound of the ratio; `None` if this row has no bound.
+    pub(crate) fn max_ratio(&self) -> Option<f64> {
         let name = self.subject.to_string();
-        let mut listed = self.work.most.iter();
+        let mut listed = self.workload.max_ratios.iter();
         match listed.find(|(subject, _)| *subject == name) {
-            // A new mount has everything to look up: only what says so promises something then.
-            _ if self.cold && self.work.warm => None,
-            Some((_, most)) => Some(*most),
-            None if self.subject.side.is_plugin() => Some(1.0),
+            // A new mount has nothing cached: only workloads that are defined as cold have a bound there.
+            _ if self.cold && self.workload.warm => None,
+            Some((_, max)) => Some(*max),
+            None if self.subject.backend.is_plugin() => Some(1.0),
             None => None,
         }
-        .filter(|most| most.is_finite())
+        .filter(|max| max.is_finite())
     }
 
+    /// How the ratio compares with its bound, for the terminal.
     pub(crate) fn verdict(&self) -> String {
         let ratio = self.ratio().median;
-        match self.most_ratio() {
+        match self.max_ratio() {
             None => "no bound".to_owned(),
-            Some(most) if ratio <= most => format!("at most {most}"),
-            Some(most) if ratio <= most * EQUAL => format!("about {most}"),
-            Some(most) => format!("more than {most}"),
+            Some(max) if ratio <= max => format!("at most {max}"),
+            Some(max) if ratio <= max * TOLERANCE => format!("about {max}"),
+            Some(max) => format!("more than {max}"),
         }
     }
 
-    /// In what it takes longer, or makes more calls, than it may.
-    pub(crate) fn misses(&self) -> Vec<String> {
-        let mut misses = Vec::new();
+    /// Describes each bound of this row that the measurements exceed.
+    pub(crate) fn missed_bounds(&self) -> Vec<String> {
+        let mut missed_bounds = Vec::new();
         let at = format!("{} ({} layers)", self.label(), self.layers);
         let ratio = self.ratio().median;
-        if let Some(most) = self.most_ratio()
-            && ratio > most * EQUAL
+        if let Some(max) = self.max_ratio()
+            && ratio > max * TOLERANCE
         {
-            misses.push(format!(
-                "{at}: {ratio:.3} times as long, not at most {most}"
-            ));
+            missed_bounds.push(format!("{at}: {ratio:.3} times as long, not at most {max}"));
         }
-        if !self.subject.side.is_plugin() {
-            return misses;
+        if !self.subject.backend.is_plugin() {
+            return missed_bounds;
         }
-        let micros = Spread::of(&self.ours).median / 1000.0;
-        if let Some(most) = self.work.most_micros
-            && micros > most * EQUAL
+        let micros = Quartiles::of(&self.subject_ns).median / 1000.0;
+        if let Some(max) = self.workload.max_micros
+            && micros > max * TOLERANCE
         {
-            misses.push(format!("{at}: {micros:.1} µs, not at most {most}"));
+            missed_bounds.push(format!("{at}: {micros:.1} µs, not at most {max}"));
         }
-        if let (Some(most), Some(calls)) = (self.work.most_calls, &self.ours_calls)
-            && matches!(self.subject.side, Side::Overlay | Side::Pool)
+        if let (Some(max), Some(calls)) = (self.workload.max_calls, &self.subject_calls)
+            && matches!(self.subject.backend, Backend::Overlay | Backend::Pool)
         {
             let calls: f64 = calls.values().sum();
-            // What is left of chance after the difference of two runs.
-            if calls > most + 0.05 {
-                misses.push(format!("{at}: {calls:.2} system calls, not at most {most}"));
+            // Counts are the difference of two runs, which leaves some noise.
+            if calls > max + 0.05 {
+                missed_bounds.push(format!("{at}: {calls:.2} system calls, not at most {max}"));
             }
         }
-        misses
+        missed_bounds
     }
 }
 
-/// What rows miss between them: what grows with the layers, and what is far from a native program.
-pub(crate) fn misses_between(rows: &[Row]) -> Vec<String> {
-    let mut misses = Vec::new();
-    for one in rows.iter().filter(|row| row.work.name == GROWS) {
-        let many = rows
-            .iter()
-            .find(|row| row.layers == 64 && row.work.name == GROWS && row.subject == one.subject);
-        if let (1, true, Some(many)) = (one.layers, one.subject.side == Side::Overlay, many) {
-            let grown = Spread::of(&many.ours).median / Spread::of(&one.ours).median;
-            if grown > GROWTH * EQUAL {
+/// Describes each exceeded bound that relates two rows: growth with the number of layers, and the
+/// distance from the kernel's overlayfs and from a native program.
+pub(crate) fn missed_bounds_between_rows(rows: &[Row]) -> Vec<String> {
+    let mut missed_bounds = Vec::new();
+    for one in rows
+        .iter()
+        .filter(|row| row.workload.name == SCALING_WORKLOAD)
+    {
+        let many = rows.iter().find(|row| {
+            row.layers == 64 && row.workload.name == SCALING_WORKLOAD && row.subject == one.subject
+        });
+        if let (1, true, Some(many)) = (one.layers, one.subject.backend == Backend::Overlay, many) {
+            let grown =
+                Quartiles::of(&many.subject_ns).median / Quartiles::of(&one.subject_ns).median;
+            if grown > MAX_SCALING * TOLERANCE {
                 let label = one.label();
-                misses.push(format!(
-                    "{label}: {grown:.2} times as long on 64 layers as on 1, not at most {GROWTH}"
+                missed_bounds.push(format!(
+                    "{label}: {grown:.2} times as long on 64 layers as on 1, not at most {MAX_SCALING}"
                 ));
             }
         }
     }
-    for ours in rows.iter().filter(|row| AS_KERNEL.contains(&row.work.name)) {
+    for ours in rows
+        .iter()
+        .filter(|row| NO_SLOWER_THAN_KERNEL.contains(&row.workload.name))
+    {
         let on_kernel = rows.iter().find(|row| {
-            row.subject.side == Side::Kernel
+            row.subject.backend == Backend::Kernel
                 && row.layers == ours.layers
-                && row.work.name == ours.work.name
+                && row.workload.name == ours.workload.name
         });
         if let (Some(kernel), "0.1") = (on_kernel, ours.subject.to_string().as_str()) {
             let over = ours.ratio().median / kernel.ratio().median;
-            if over > EQUAL {
+            if over > TOLERANCE {
                 let label = ours.label();
-                misses.push(format!(
+                missed_bounds.push(format!(
                     "{label}: {over:.2} times as long as on the kernel's overlayfs"
                 ));
             }
         }
     }
-    for ours in rows.iter().filter(|row| AS_NATIVE.contains(&row.work.name)) {
+    for ours in rows
+        .iter()
+        .filter(|row| NEAR_NATIVE.contains(&row.workload.name))
+    {
         let native = rows.iter().find(|row| {
-            row.subject.side == Side::Native
+            row.subject.backend == Backend::Native
                 && row.layers == ours.layers
-                && row.work.name == ours.work.name
+                && row.workload.name == ours.workload.name
         });
         if let (Some(native), "0.1") = (native, ours.subject.to_string().as_str()) {
             let over = ours.ratio().median / native.ratio().median;
-            if over > OVER_NATIVE * EQUAL {
+            if over > MAX_OVER_NATIVE * TOLERANCE {
                 let label = ours.label();
-                misses.push(format!(
-                    "{label}: {over:.2} times as long as native, not at most {OVER_NATIVE}"
+                missed_bounds.push(format!(
+                    "{label}: {over:.2} times as long as native, not at most {MAX_OVER_NATIVE}"
                 ));
             }
         }
     }
-    misses
+    missed_bounds
 }
 
-/// Whether its system calls are counted. Cold, single turns are not: what a work does when it is warm
-/// is what is held to a bound.
+/// Whether the system calls of a row are counted. The single iterations of `--cold` are not: the
+/// recorded bounds are those of warm runs.
 pub(crate) fn is_counted(row: &Row) -> bool {
-    row.work.counted_turns > 0 && row.subject.side.is_counted() && !row.cold
+    row.workload.counted_iterations > 0 && row.subject.backend.is_counted() && !row.cold
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{Row, Spread, misses_between};
-    use crate::subject::{OTHERS, OVERLAYS, Subject};
-    use crate::work;
+    use super::{Quartiles, Row, missed_bounds_between_rows};
+    use crate::subject::{COMPARISONS, OVERLAYS, Subject};
+    use crate::workloads;
 
-    /// A row in which each of three pairs took that long.
-    pub(crate) fn row(subject: Subject, work: &str, layers: u32, stock: f64, ours: f64) -> Row {
-        let mut row = Row::new(subject, work::named(work).unwrap(), layers, false);
-        row.stock = vec![stock; 3];
-        row.ours = vec![ours; 3];
+    /// A row with three equal pairs of the given times.
+    pub(crate) fn row(
+        subject: Subject,
+        workload: &str,
+        layers: u32,
+        baseline_ns: f64,
+        subject_ns: f64,
+    ) -> Row {
+        let mut row = Row::new(subject, workloads::named(workload).unwrap(), layers, false);
+        row.baseline_ns = vec![baseline_ns; 3];
+        row.subject_ns = vec![subject_ns; 3];
         row
     }
 
     #[test]
-    fn a_spread_has_its_quarters() {
-        let spread = Spread::of(&[5.0, 1.0, 3.0, 2.0, 4.0]);
-        assert_eq!((spread.low, spread.median, spread.high), (2.0, 3.0, 4.0));
-        assert_eq!(Spread::of(&[1.0, 2.0]).median, 1.5);
-        assert!(Spread::of(&[]).median.is_nan());
+    fn quartiles_of_a_sample() {
+        let quartiles = Quartiles::of(&[5.0, 1.0, 3.0, 2.0, 4.0]);
+        assert_eq!(
+            (quartiles.low, quartiles.median, quartiles.high),
+            (2.0, 3.0, 4.0)
+        );
+        assert_eq!(Quartiles::of(&[1.0, 2.0]).median, 1.5);
+        assert!(Quartiles::of(&[]).median.is_nan());
     }
 
     #[test]
-    fn a_ratio_is_the_middle_of_the_pairs() {
+    fn ratio_is_the_median_of_the_ratios_of_pairs() {
         let mut row = row(OVERLAYS[0], "stat", 16, 0.0, 0.0);
         // The machine was slower from pair to pair; the ratio of the medians would be 2.
-        row.stock = vec![1.0, 10.0, 100.0];
-        row.ours = vec![1.0, 5.0, 20.0];
+        row.baseline_ns = vec![1.0, 10.0, 100.0];
+        row.subject_ns = vec![1.0, 5.0, 20.0];
         assert_eq!(row.ratio().median, 0.5);
     }
 
     #[test]
-    fn a_target_is_met_within_the_noise() {
-        // At most 0.1 for core modules, 0.2 for components.
-        assert!(row(OVERLAYS[0], "stat", 16, 1.0, 0.114).misses().is_empty());
-        assert_eq!(row(OVERLAYS[0], "stat", 16, 1.0, 0.116).misses().len(), 1);
-        assert!(row(OVERLAYS[1], "stat", 16, 1.0, 0.116).misses().is_empty());
-        // Of others nothing is promised.
-        assert!(row(OTHERS[0], "stat", 16, 1.0, 9.0).misses().is_empty());
+    fn bound_is_met_within_the_tolerance() {
+        // The bound is 0.1 for core modules and 0.2 for components.
+        assert!(
+            row(OVERLAYS[0], "stat", 16, 1.0, 0.114)
+                .missed_bounds()
+                .is_empty()
+        );
+        assert_eq!(
+            row(OVERLAYS[0], "stat", 16, 1.0, 0.116)
+                .missed_bounds()
+                .len(),
+            1
+        );
+        assert!(
+            row(OVERLAYS[1], "stat", 16, 1.0, 0.116)
+                .missed_bounds()
+                .is_empty()
+        );
+        // Subjects other than the plugin have no bound here.
+        assert!(
+            row(COMPARISONS[0], "stat", 16, 1.0, 9.0)
+                .missed_bounds()
+                .is_empty()
+        );
     }
 
     #[test]
-    fn calls_and_microseconds_have_bounds_of_their_own() {
+    fn calls_and_microseconds_have_their_own_bounds() {
         let mut row = row(OVERLAYS[0], "stat", 16, 1.0, 0.01);
-        row.ours_calls = Some([("statx".to_owned(), 1.0)].into());
-        assert_eq!(row.misses().len(), 1);
+        row.subject_calls = Some([("statx".to_owned(), 1.0)].into());
+        assert_eq!(row.missed_bounds().len(), 1);
         let slow = self::row(OVERLAYS[0], "mount", 16, 1.0, 20_000.0);
-        assert_eq!(slow.misses().len(), 1);
+        assert_eq!(slow.missed_bounds().len(), 1);
         let fast = self::row(OVERLAYS[0], "mount", 16, 1.0, 9000.0);
-        assert!(fast.misses().is_empty());
+        assert!(fast.missed_bounds().is_empty());
     }
 
     #[test]
-    fn a_cold_run_is_held_to_nothing_unless_the_work_says_so() {
+    fn cold_run_has_no_bound_unless_the_workload_is_cold() {
         let mut warm = row(OVERLAYS[0], "stat", 16, 1.0, 9.0);
         warm.cold = true;
-        assert!(warm.misses().is_empty());
+        assert!(warm.missed_bounds().is_empty());
         assert_eq!(
-            row(OVERLAYS[0], "walk-cold", 16, 1.0, 9.0).misses().len(),
+            row(OVERLAYS[0], "walk-cold", 16, 1.0, 9.0)
+                .missed_bounds()
+                .len(),
             1
         );
     }
 
     #[test]
-    fn layers_and_native_programs_are_compared_between_rows() {
+    fn scaling_and_kernel_and_native_bounds_relate_two_rows() {
         let walk = |layers, ours| row(OVERLAYS[0], "walk-cold", layers, 100.0, ours);
-        assert!(misses_between(&[walk(1, 1.0), walk(64, 4.5)]).is_empty());
-        assert_eq!(misses_between(&[walk(1, 1.0), walk(64, 4.7)]).len(), 1);
-        let kernel = || row(OTHERS[0], "append-lower", 16, 1.0, 4.0);
+        assert!(missed_bounds_between_rows(&[walk(1, 1.0), walk(64, 4.5)]).is_empty());
+        assert_eq!(
+            missed_bounds_between_rows(&[walk(1, 1.0), walk(64, 4.7)]).len(),
+            1
+        );
+        let kernel = || row(COMPARISONS[0], "append-lower", 16, 1.0, 4.0);
         let append = |ours| row(OVERLAYS[0], "append-lower", 16, 1.0, ours);
-        assert!(misses_between(&[kernel(), append(4.5)]).is_empty());
-        assert_eq!(misses_between(&[kernel(), append(4.7)]).len(), 1);
-        let native = || row(OTHERS[2], "read", 16, 1.0, 0.5);
+        assert!(missed_bounds_between_rows(&[kernel(), append(4.5)]).is_empty());
+        assert_eq!(
+            missed_bounds_between_rows(&[kernel(), append(4.7)]).len(),
+            1
+        );
+        let native = || row(COMPARISONS[2], "read", 16, 1.0, 0.5);
         let read = |ours| row(OVERLAYS[0], "read", 16, 1.0, ours);
-        assert!(misses_between(&[native(), read(0.6)]).is_empty());
-        assert_eq!(misses_between(&[native(), read(0.7)]).len(), 1);
+        assert!(missed_bounds_between_rows(&[native(), read(0.6)]).is_empty());
+        assert_eq!(missed_bounds_between_rows(&[native(), read(0.7)]).len(), 1);
     }
 }

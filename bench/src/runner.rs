@@ -1,28 +1,27 @@
-//! Runs a guest on one side or the other.
+//! Timed runs of one guest on any backend.
 //!
-//! Everything but the filesystem is equal: one engine, one compiled program, a store and a mount
-//! of its own for each run, the synchronous linkers where there are such, blocking on the calling
-//! thread as `wasmtime run` does. What a fresh mount has to look up first is in the times, unless
-//! the guest warms up.
+//! Only the filesystem differs between backends. They share the engine configuration and the compiled
+//! program. Each run has its own store and its own mount, uses the synchronous linker where one
+//! exists, and blocks the calling thread as `wasmtime run` does. The times include the first lookups
+//! of a new mount, unless the workload warms up.
 
+use crate::backends::mounted::Mounted;
+use crate::backends::{async_plugin, composed, native, p3, plugin, stock};
 use crate::python;
-use crate::share;
-use crate::sides::mounted::Mounted;
-use crate::sides::{asynchronous, composed, constant, native, plugin, program, stock};
 use crate::start;
-use crate::subject::{Side, Subject, Version};
+use crate::subject::{Backend, Subject, Version};
 use crate::trees::Trees;
-use crate::work::{Timed, Work};
+use crate::workloads::{Timed, Workload};
 use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
 
-/// A compiled guest, for one side and for what that is compared with.
+/// A compiled guest, for a subject and its baseline.
 pub(crate) struct Guest {
     program: Program,
-    /// With its overlay, or with nothing in its place; none if neither side is asked for.
+    /// The guest with the overlay component composed into it; `None` if no backend needs it.
     composed: Option<Component>,
     python: Option<Module>,
 }
@@ -30,25 +29,25 @@ pub(crate) struct Guest {
 enum Program {
     Module(Module),
     Component(Component),
-    /// For 0.3.
+    /// A component for WASI 0.3.
     Async(Component),
 }
 
-/// How a work is run.
+/// Parameters of one timed run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run<'a> {
-    pub(crate) work: &'a Work,
-    pub(crate) turns: u32,
-    /// Whether one turn is done before the clock starts.
+    pub(crate) workload: &'a Workload,
+    pub(crate) iterations: u32,
+    /// Whether one iteration runs before the clock starts.
     pub(crate) warm: bool,
 }
 
 impl Guest {
-    /// The guest of a subject, from the folder of guests. What is compiled lies beside the trees.
+    /// Loads the guest of a subject from the folder of guests. The compiled code is cached beside the trees.
     pub(crate) fn load(
         guests: &Path,
         subject: Subject,
-        work: Option<&Work>,
+        workload: Option<&Workload>,
         trees: &Trees,
     ) -> Result<Self> {
         let engine = Engine::default();
@@ -66,7 +65,7 @@ impl Guest {
             if !file.try_exists()? {
                 std::fs::write(&file, engine.precompile_component(&bytes()?)?)?;
             }
-            // SAFETY: this program wrote the file, in a folder that is its own.
+            // SAFETY: this program wrote the file, in its own temporary folder.
             anyhow::Ok(unsafe { Component::deserialize_file(&engine, &file) }?)
         };
         let name = subject.version.name();
@@ -75,19 +74,15 @@ impl Guest {
             Version::P2 => Program::Component(component(name, &bytes)?),
             Version::P3 => Program::Async(component(name, &bytes)?),
         };
-        let composed = match subject.side {
-            Side::Composed => {
+        let composed = match subject.backend {
+            Backend::Composed => {
                 let with_overlay = || composed::with_overlay(&bytes()?, trees);
-                Some(component(subject.side.name(), &with_overlay)?)
-            }
-            Side::Hollow => {
-                let with_nothing = || composed::with_nothing(&bytes()?);
-                Some(component(subject.side.name(), &with_nothing)?)
+                Some(component(subject.backend.name(), &with_overlay)?)
             }
             _ => None,
         };
-        let python = match work {
-            Some(work) if work.timed == Timed::Python => {
+        let python = match workload {
+            Some(workload) if workload.timed == Timed::Python => {
                 Some(module(&engine, trees, "python", python::bytes)?)
             }
             _ => None,
@@ -99,123 +94,112 @@ impl Guest {
         })
     }
 
-    /// Does a work; returns nanoseconds a unit.
-    pub(crate) fn run(&self, side: Side, run: Run<'_>, trees: &Trees) -> Result<f64> {
-        let Run { work, turns, .. } = run;
-        let mounted = Mounted::new(side, trees)?;
-        let preopens = match side {
-            Side::Composed | Side::Hollow => composed::preopens(trees),
-            _ => stock::whole(mounted.as_ref().map_or(&trees.plain(), Mounted::path)),
+    /// Runs a workload; returns nanoseconds per unit.
+    pub(crate) fn run(&self, backend: Backend, run: Run<'_>, trees: &Trees) -> Result<f64> {
+        let Run {
+            workload,
+            iterations,
+            ..
+        } = run;
+        let mounted = Mounted::new(backend, trees)?;
+        let preopens = match backend {
+            Backend::Composed => composed::preopens(trees),
+            _ => stock::as_root(mounted.as_ref().map_or(&trees.plain(), Mounted::path)),
         };
-        let ready = || start::ready(self.component(side)?, preopens.clone());
-        let took = match work.timed {
-            Timed::Guest if side == Side::Native => native::run(run, trees),
-            Timed::Guest if side == Side::Constant => self.on_constants(run, trees),
-            Timed::Guest => self.by_its_own_clock(side, run, trees, &preopens),
-            Timed::Instance => start::instances(&ready()?, turns),
-            Timed::Run(what) => start::runs(&ready()?, what, turns),
-            Timed::Process(what) => start::processes(side, what, turns, trees),
-            Timed::Crowd(guests) => match &self.program {
-                Program::Component(component) => {
-                    program::crowd(component, &arguments(run, trees), trees, (guests, side))
+        let prepared = || stock::Prepared::new(self.component(backend)?, preopens.clone());
+        let took = match workload.timed {
+            Timed::Guest if backend == Backend::Native => native::run(run, trees),
+            Timed::Guest => self.run_guest(backend, run, trees, &preopens),
+            Timed::Instance => start::time_instantiations(&prepared()?, iterations),
+            Timed::Run(what) => start::time_runs(&prepared()?, what, iterations),
+            Timed::Process(what) => start::time_processes(backend, what, iterations, trees),
+            Timed::Concurrent(guests) => match &self.program {
+                Program::Component(component) => async_plugin::run_concurrently(
+                    component,
+                    &arguments(run, trees),
+                    trees,
+                    (guests, backend),
+                ),
+                Program::Module(_) | Program::Async(_) => {
+                    bail!("concurrent runs need a component for WASI 0.2")
                 }
-                Program::Module(_) | Program::Async(_) => bail!("it is for WASI 0.2"),
             },
-            Timed::Drop(files) if side == Side::Overlay => plugin::drops(files, turns),
-            Timed::Mount if side == Side::Overlay => plugin::mounts(trees, turns),
-            Timed::Mount | Timed::Drop(_) => stock::opens(&trees.plain(), turns),
-            Timed::Python if side == Side::Constant => {
-                let module = self.python.as_ref().context("it was not compiled")?;
-                let start = || stock::p1(module, &python::arguments(), &preopens);
-                Ok(share::beside_wasi(|| python::time(turns, start))?)
+            Timed::Drop(files) if backend == Backend::Overlay => {
+                plugin::time_drops(files, iterations)
             }
+            Timed::Mount if backend == Backend::Overlay => plugin::time_mounts(trees, iterations),
+            Timed::Mount | Timed::Drop(_) => stock::time_opens(&trees.plain(), iterations),
             Timed::Python => {
-                let module = self.python.as_ref().context("it was not compiled")?;
-                python::time(turns, || match files(side, trees)? {
+                let module = self.python.as_ref().context("CPython was not compiled")?;
+                python::time(iterations, || match files(backend, trees)? {
                     Some(files) => plugin::p1(module, &python::arguments(), &files),
                     None => stock::p1(module, &python::arguments(), &preopens),
                 })
             }
         };
-        let took = took.with_context(|| format!("{} failed on {}", work.name, side.name()))?;
+        let took =
+            took.with_context(|| format!("{} failed on {}", workload.name, backend.name()))?;
         #[expect(
             clippy::cast_precision_loss,
             reason = "seconds at most, in nanoseconds"
         )]
-        let each = took.as_nanos() as f64 / f64::from(turns * work.units(&trees.sizes));
+        let each = took.as_nanos() as f64 / f64::from(iterations * workload.units(&trees.sizes));
         Ok(each)
     }
 
-    fn by_its_own_clock(
+    /// Runs a workload in the guest, which reports the time by its own clock.
+    fn run_guest(
         &self,
-        side: Side,
+        backend: Backend,
         run: Run<'_>,
         trees: &Trees,
         preopens: &stock::Preopens,
     ) -> Result<Duration> {
         let arguments = arguments(run, trees);
-        if let Side::Pool | Side::Inline = side {
-            let files = program::overlay(trees, side)?;
-            return printed(match &self.program {
-                Program::Module(module) => program::p1(module, &arguments, &files),
-                Program::Component(component) => program::p2(component, &arguments, files),
-                Program::Async(component) => asynchronous::plugin(component, &arguments, files),
+        if let Backend::Pool | Backend::Inline = backend {
+            let files = async_plugin::overlay(trees, backend)?;
+            return parse_time(match &self.program {
+                Program::Module(module) => async_plugin::p1(module, &arguments, &files),
+                Program::Component(component) => async_plugin::p2(component, &arguments, files),
+                Program::Async(component) => p3::plugin(component, &arguments, files),
             }?);
         }
-        printed(match (&self.program, files(side, trees)?) {
+        parse_time(match (&self.program, files(backend, trees)?) {
             (Program::Module(module), None) => stock::p1(module, &arguments, preopens),
             (Program::Module(module), Some(files)) => plugin::p1(module, &arguments, &files),
             (Program::Component(_), None) => {
-                start::ready(self.component(side)?, preopens.clone())?.run(&arguments)
+                stock::Prepared::new(self.component(backend)?, preopens.clone())?.run(&arguments)
             }
             (Program::Component(alone), Some(files)) => plugin::p2(alone, &arguments, files),
-            (Program::Async(component), None) => {
-                asynchronous::stock(component, &arguments, preopens)
-            }
-            (Program::Async(component), Some(files)) => {
-                asynchronous::plugin(component, &arguments, files)
-            }
+            (Program::Async(component), None) => p3::stock(component, &arguments, preopens),
+            (Program::Async(component), Some(files)) => p3::plugin(component, &arguments, files),
         }?)
     }
 
-    fn on_constants(&self, run: Run<'_>, trees: &Trees) -> Result<Duration> {
-        let arguments = arguments(run, trees);
-        let is_first_walk = run.work.does == "walk" && !run.warm;
-        let asked = constant::Asked::of(trees, is_first_walk)?;
-        let files = trees.sizes.files;
-        printed(match &self.program {
-            Program::Module(_) => bail!("constants are for components"),
-            Program::Component(component) => constant::p2::run(component, &arguments, files, asked),
-            Program::Async(component) => constant::p3::run(component, &arguments, files, asked),
-        }?)
-    }
-
-    /// What stock runs on that side.
-    fn component(&self, side: Side) -> Result<&Component> {
-        match (&self.program, side) {
-            (_, Side::Composed | Side::Hollow) => {
-                self.composed.as_ref().context("it was not composed")
-            }
+    /// The component that wasmtime-wasi runs for a backend.
+    fn component(&self, backend: Backend) -> Result<&Component> {
+        match (&self.program, backend) {
+            (_, Backend::Composed) => self.composed.as_ref().context("the guest was not composed"),
             (Program::Component(alone), _) => Ok(alone),
-            _ => bail!("this guest is no component of WASI 0.2"),
+            _ => bail!("this guest is not a component for WASI 0.2"),
         }
     }
 }
 
-/// What a guest is told to do.
+/// The command line of a guest.
 fn arguments(run: Run<'_>, trees: &Trees) -> [String; 5] {
     [
         "bench".to_owned(),
-        run.work.does.to_owned(),
-        run.turns.to_string(),
+        run.workload.guest_command.to_owned(),
+        run.iterations.to_string(),
         if run.warm { "hot" } else { "cold" }.to_owned(),
-        run.work.size(&trees.sizes).to_string(),
+        run.workload.expected_size(&trees.sizes).to_string(),
     ]
 }
 
-/// The time that a guest printed.
-fn printed(output: Vec<u8>) -> Result<Duration> {
-    let text = String::from_utf8(output).context("the guest printed no text")?;
+/// Parses the time that a guest printed.
+fn parse_time(output: Vec<u8>) -> Result<Duration> {
+    let text = String::from_utf8(output).context("the guest did not print UTF-8")?;
     let nanoseconds = text
         .trim()
         .parse()
@@ -223,17 +207,19 @@ fn printed(output: Vec<u8>) -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// What the plugin shows; none where wasmtime-wasi shows it.
-fn files(side: Side, trees: &Trees) -> Result<Option<wasi_overlay::OverlayCtx>> {
-    Ok(match side {
-        Side::Overlay => Some(plugin::overlay(trees)?),
-        Side::Live => Some(plugin::live(trees)?),
-        Side::Stock | Side::Composed | Side::Hollow | Side::Kernel | Side::Fuse => None,
-        Side::Native | Side::Constant | Side::Pool | Side::Inline => bail!("there are no files"),
+/// The plugin's context; `None` if wasmtime-wasi serves the filesystem calls.
+fn files(backend: Backend, trees: &Trees) -> Result<Option<wasi_overlay::OverlayCtx>> {
+    Ok(match backend {
+        Backend::Overlay => Some(plugin::overlay(trees)?),
+        Backend::Live => Some(plugin::live(trees)?),
+        Backend::Stock | Backend::Composed | Backend::Kernel | Backend::Fuse => None,
+        Backend::Native | Backend::Pool | Backend::Inline => {
+            bail!("this backend has no plugin context")
+        }
     })
 }
 
-/// A module, compiled once.
+/// Loads a module, which is compiled once.
 fn module(
     engine: &Engine,
     trees: &Trees,
@@ -244,6 +230,6 @@ fn module(
     if !file.try_exists()? {
         std::fs::write(&file, engine.precompile_module(&bytes()?)?)?;
     }
-    // SAFETY: this program wrote the file, in a folder that is its own.
+    // SAFETY: this program wrote the file, in its own temporary folder.
     Ok(unsafe { Module::deserialize_file(engine, &file) }?)
 }

@@ -1,8 +1,8 @@
-//! How long a component takes to start.
+//! Timings of component starts: instantiation, a whole run, and a whole process.
 
-use crate::sides::stock::{Preopens, Ready};
-use crate::sides::{composed, stock};
-use crate::subject::{Side, Version};
+use crate::backends::stock::Prepared;
+use crate::backends::{composed, stock};
+use crate::subject::{Backend, Version};
 use crate::trees::Trees;
 use anyhow::{Result, ensure};
 use std::process::{Command, Stdio};
@@ -11,67 +11,62 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
-/// `component`, with these directories.
-pub(crate) fn ready(component: &Component, preopens: Preopens) -> Result<Ready> {
-    Ready::new(component, preopens)
+fn arguments(workload: &str) -> [String; 2] {
+    ["bench".to_owned(), workload.to_owned()]
 }
 
-fn arguments(work: &str) -> [String; 2] {
-    ["bench".to_owned(), work.to_owned()]
-}
-
-/// Makes `turns` instances, and measures nothing besides.
-pub(crate) fn instances(ready: &Ready, turns: u32) -> Result<Duration> {
+/// Times `iterations` instantiations, without making their stores.
+pub(crate) fn time_instantiations(prepared: &Prepared, iterations: u32) -> Result<Duration> {
     let mut all = Duration::ZERO;
-    for _ in 0..turns {
-        let mut store = ready.store(&arguments("nothing"), &MemoryOutputPipe::new(0))?;
+    for _ in 0..iterations {
+        let mut store = prepared.store(&arguments("nothing"), &MemoryOutputPipe::new(0))?;
         let start = Instant::now();
-        let command = ready.instantiate(&mut store)?;
+        let command = prepared.instantiate(&mut store)?;
         all += start.elapsed();
         drop((command, store));
     }
     Ok(all)
 }
 
-/// Runs the component `turns` times, the host's own part included.
-pub(crate) fn runs(ready: &Ready, work: &str, turns: u32) -> Result<Duration> {
+/// Times `iterations` runs of the component, each with its own store.
+pub(crate) fn time_runs(prepared: &Prepared, workload: &str, iterations: u32) -> Result<Duration> {
     let start = Instant::now();
-    for _ in 0..turns {
-        ready.run(&arguments(work))?;
+    for _ in 0..iterations {
+        prepared.run(&arguments(workload))?;
     }
     Ok(start.elapsed())
 }
 
-/// Runs it in `turns` processes, one after the other.
-pub(crate) fn processes(side: Side, work: &str, turns: u32, trees: &Trees) -> Result<Duration> {
+/// Times `iterations` processes, one after the other, each of which runs the component once.
+pub(crate) fn time_processes(
+    backend: Backend,
+    workload: &str,
+    iterations: u32,
+    trees: &Trees,
+) -> Result<Duration> {
     let start = Instant::now();
-    for _ in 0..turns {
+    for _ in 0..iterations {
         let status = Command::new(std::env::current_exe()?)
-            .args(["start", side.name(), work])
+            .args(["start", backend.name(), workload])
             .arg(trees.root())
             .arg(trees.layers.to_string())
             .args(trees.sizes.arguments())
             .stdin(Stdio::null())
             .status()?;
-        ensure!(status.success(), "a process failed");
+        ensure!(status.success(), "a process that starts the guest failed");
     }
     Ok(start.elapsed())
 }
 
-/// What such a process does.
-pub(crate) fn process(side: Side, work: &str, trees: &Trees) -> Result<()> {
+/// Runs the component once; the body of a process of [`time_processes`].
+pub(crate) fn run_process(backend: Backend, workload: &str, trees: &Trees) -> Result<()> {
     let engine = Engine::default();
-    let (name, preopens) = match side {
-        Side::Composed | Side::Hollow => (side.name(), composed::preopens(trees)),
-        _ => (Version::P2.name(), stock::whole(&trees.plain())),
+    let (name, preopens) = match backend {
+        Backend::Composed => (backend.name(), composed::preopens(trees)),
+        _ => (Version::P2.name(), stock::as_root(&trees.plain())),
     };
-    let work = match side {
-        // It has nothing to look at.
-        Side::Hollow => "nothing",
-        _ => work,
-    };
-    // SAFETY: this program wrote the file, in a folder that is its own.
+    // SAFETY: the parent process wrote the file, in its own temporary folder.
     let component = unsafe { Component::deserialize_file(&engine, trees.compiled(name)) }?;
-    ready(&component, preopens)?.run(&arguments(work))?;
+    Prepared::new(&component, preopens)?.run(&arguments(workload))?;
     Ok(())
 }

@@ -1,18 +1,18 @@
-//! What is compared: guests and filesystems.
+//! The subjects of the benchmark: a guest for a WASI version, on a filesystem backend.
 
-use crate::work::{self, Timed, Work};
+use crate::workloads::{self, Timed, Workload};
 use std::fmt;
 
-/// Which filesystem.
+/// What serves the filesystem calls of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Side {
+pub(crate) enum Backend {
     /// wasmtime-wasi on the plain directory.
     Stock,
     /// The plugin on the layers and an upper.
     Overlay,
-    /// The plugin on the plain directory, as `--dir` means it.
+    /// The plugin on the plain directory, without layers (`--dir` of the command).
     Live,
-    /// The overlay in the component itself, on wasmtime-wasi with the layers and an upper.
+    /// The overlay component composed into the guest, on wasmtime-wasi with the layers and an upper.
     Composed,
     /// wasmtime-wasi on the kernel's overlayfs of the same layers.
     Kernel,
@@ -20,19 +20,13 @@ pub(crate) enum Side {
     Fuse,
     /// The plugin on the layers and an upper, in an asynchronous program whose threads must not block.
     Pool,
-    /// The same where they may.
+    /// The same as `Pool`, in a program that may block its threads.
     Inline,
-    /// No guest: a program of the machine on the plain directory.
+    /// A native program on the plain directory, without a guest.
     Native,
-    /// No filesystem: a host whose every answer is a constant, the floor of all others.
-    Constant,
-    /// In the component, something with an overlay's imports and exports, whose functions are not
-    /// to be called, on the same preopens: the floor of [`Composed`](Self::Composed). It has neither
-    /// memory nor data to be made ready.
-    Hollow,
 }
 
-/// Which guest.
+/// The WASI version of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Version {
     /// A core module for WASI 0.1.
@@ -43,8 +37,8 @@ pub(crate) enum Version {
     P3,
 }
 
-impl Side {
-    const ALL: [Self; 11] = [
+impl Backend {
+    const ALL: [Self; 9] = [
         Self::Stock,
         Self::Overlay,
         Self::Live,
@@ -54,8 +48,6 @@ impl Side {
         Self::Pool,
         Self::Inline,
         Self::Native,
-        Self::Constant,
-        Self::Hollow,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -69,37 +61,22 @@ impl Side {
             Self::Pool => "pool",
             Self::Inline => "inline",
             Self::Native => "native",
-            Self::Constant => "constant",
-            Self::Hollow => "hollow",
         }
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|side| side.name() == name)
+        Self::ALL.into_iter().find(|backend| backend.name() == name)
     }
 
-    /// Whether it is the plugin.
+    /// Whether the plugin serves the calls, so that default bounds apply.
     pub(crate) fn is_plugin(self) -> bool {
         matches!(self, Self::Overlay | Self::Live | Self::Pool)
     }
 
-    /// What stands in the place of this one and does nothing: no overlay can be faster.
-    pub(crate) fn floor(self) -> Option<Self> {
-        match self {
-            Self::Overlay => Some(Self::Constant),
-            Self::Composed => Some(Self::Hollow),
-            _ => None,
-        }
-    }
-
-    /// Whether it is the [`floor`](Self::floor) of another.
-    pub(crate) fn is_floor(self) -> bool {
-        matches!(self, Self::Constant | Self::Hollow)
-    }
-
-    /// Whether calls are counted: of a filesystem of the kernel's they would be stock's.
+    /// Whether system calls are counted. Above a mounted overlay, wasmtime-wasi makes the same calls
+    /// as on a plain directory.
     pub(crate) fn is_counted(self) -> bool {
-        !self.is_floor() && !matches!(self, Self::Kernel | Self::Fuse)
+        !matches!(self, Self::Kernel | Self::Fuse)
     }
 }
 
@@ -127,118 +104,92 @@ impl Version {
     }
 }
 
-/// A guest on a filesystem.
+/// A guest on a filesystem backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Subject {
-    // First, so that subjects are sorted by it.
-    pub(crate) side: Side,
+    // The first field, so that subjects are ordered by backend.
+    pub(crate) backend: Backend,
     pub(crate) version: Version,
 }
 
-const fn of(version: Version, side: Side) -> Subject {
-    Subject { version, side }
+const fn of(version: Version, backend: Backend) -> Subject {
+    Subject { version, backend }
 }
 
-/// The overlays.
+/// The overlays of this project. Their system calls are bounded by `bench/calls.json`.
 pub(crate) const OVERLAYS: &[Subject] = &[
-    of(Version::P1, Side::Overlay),
-    of(Version::P2, Side::Overlay),
-    of(Version::P3, Side::Overlay),
-    of(Version::P2, Side::Composed),
-    of(Version::P1, Side::Pool),
-    of(Version::P2, Side::Pool),
-    of(Version::P3, Side::Pool),
+    of(Version::P1, Backend::Overlay),
+    of(Version::P2, Backend::Overlay),
+    of(Version::P3, Backend::Overlay),
+    of(Version::P2, Backend::Composed),
+    of(Version::P1, Backend::Pool),
+    of(Version::P2, Backend::Pool),
+    of(Version::P3, Backend::Pool),
 ];
 
-/// What else there is to do it with.
-pub(crate) const OTHERS: &[Subject] = &[
-    of(Version::P1, Side::Kernel),
-    of(Version::P1, Side::Fuse),
-    of(Version::P1, Side::Native),
-    of(Version::P1, Side::Constant),
-    of(Version::P2, Side::Constant),
-    of(Version::P3, Side::Constant),
-    of(Version::P2, Side::Hollow),
+/// Alternatives that are timed beside the overlays, without bounds.
+pub(crate) const COMPARISONS: &[Subject] = &[
+    of(Version::P1, Backend::Kernel),
+    of(Version::P1, Backend::Fuse),
+    of(Version::P1, Backend::Native),
 ];
 
-/// What guests do on a host of constants. CPython, too.
-const CONSTANT: &[&str] = &[
-    "get-type",
-    "stat",
-    "missing-stat",
-    "deep-stat",
-    "fstat",
-    "open-close",
-    "open-read-close",
-    "readdir",
-    "walk",
-    "random-read",
-    "random-read-at",
-    "append-lower",
-    "append-copied",
-    "unlink-lower",
-    "unlink-marked",
-    "rename-lower",
-    "rename-copied",
-];
-
-/// Plain directories on the plugin.
+/// The plugin on a plain directory.
 pub(crate) const LIVE: &[Subject] = &[
-    of(Version::P1, Side::Live),
-    of(Version::P2, Side::Live),
-    of(Version::P3, Side::Live),
+    of(Version::P1, Backend::Live),
+    of(Version::P2, Backend::Live),
+    of(Version::P3, Backend::Live),
 ];
 
 impl Subject {
-    /// Stock with the same guest.
-    pub(crate) fn on(self, side: Side) -> Self {
-        of(self.version, side)
+    /// The same guest on another backend.
+    pub(crate) fn on(self, backend: Backend) -> Self {
+        of(self.version, backend)
     }
 
-    /// What it does.
-    pub(crate) fn works(self) -> impl Iterator<Item = &'static Work> {
-        work::all().filter(move |work| self.does(work))
+    /// The workloads that this subject runs.
+    pub(crate) fn workloads(self) -> impl Iterator<Item = &'static Workload> {
+        workloads::all().filter(move |workload| self.runs(workload))
     }
 
-    fn does(self, work: &Work) -> bool {
-        if self.side == Side::Pool || work.peer == Side::Inline {
-            let is_one = self.version == Version::P2 || work.timed == Timed::Guest;
-            return self.side == Side::Pool && work.peer == Side::Inline && is_one;
+    fn runs(self, workload: &Workload) -> bool {
+        if self.backend == Backend::Pool || workload.baseline == Backend::Inline {
+            let is_one = self.version == Version::P2 || workload.timed == Timed::Guest;
+            return self.backend == Backend::Pool && workload.baseline == Backend::Inline && is_one;
         }
-        match work.timed {
-            // 0.3 reads and writes by streams alone.
-            Timed::Guest if self.version == Version::P3 && work.does.ends_with("-at") => false,
-            Timed::Guest if self.side == Side::Constant => {
-                // What a mount looks up first is no constant, but for a walk.
-                let is_one = work.warm || work.does == "walk";
-                self.version != Version::P1 && is_one && CONSTANT.contains(&work.does)
-            }
-            Timed::Guest if self.side == Side::Hollow => false,
-            // The kernel's overlayfs refuses (EXDEV).
-            Timed::Guest if self.side == Side::Kernel && work.does == "rename-dir" => false,
-            // It is what the others are compared with.
-            Timed::Guest => self.side != work.peer,
-            Timed::Instance | Timed::Run("nothing") | Timed::Process(_)
-                if self.side == Side::Hollow =>
+        match workload.timed {
+            // WASI 0.3 reads and writes only through streams.
+            Timed::Guest
+                if self.version == Version::P3 && workload.guest_command.ends_with("-at") =>
             {
-                true
+                false
             }
-            Timed::Instance | Timed::Run(_) | Timed::Process(_) => self.side == Side::Composed,
+            // The kernel's overlayfs refuses this rename (EXDEV).
+            Timed::Guest
+                if self.backend == Backend::Kernel && workload.guest_command == "rename-dir" =>
+            {
+                false
+            }
+            // The baseline is not compared with itself.
+            Timed::Guest => self.backend != workload.baseline,
+            Timed::Instance | Timed::Run(_) | Timed::Process(_) => {
+                self.backend == Backend::Composed
+            }
             Timed::Mount | Timed::Drop(_) => {
-                self.version == Version::P1 && self.side == Side::Overlay
+                self.version == Version::P1 && self.backend == Backend::Overlay
             }
-            Timed::Crowd(_) => false,
-            Timed::Python => self.version == Version::P1 && self.side != Side::Native,
+            Timed::Concurrent(_) => false,
+            Timed::Python => self.version == Version::P1 && self.backend != Backend::Native,
         }
     }
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.side {
-            Side::Overlay => f.write_str(self.version.name()),
-            Side::Native => f.write_str("native"),
-            side => write!(f, "{} {}", self.version.name(), side.name()),
+        match self.backend {
+            Backend::Overlay => f.write_str(self.version.name()),
+            Backend::Native => f.write_str("native"),
+            backend => write!(f, "{} {}", self.version.name(), backend.name()),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The trees: lower layers and an upper, and one plain directory that holds the same.
+//! The benchmark's trees: lower layers and an upper, and one plain directory with the merged tree.
 //!
-//! They lie in memory (`/dev/shm`) where there is such a thing, so that no disk is measured, unless that is
-//! asked for.
+//! They are in memory (`/dev/shm`, if it exists), so that no disk is measured, or in an ext4 image
+//! (`--ext4`).
 
 use crate::image::Image;
 use anyhow::{Context as _, Result};
@@ -10,51 +10,51 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// Files of the lower layers that works change, each once in a run: enough for twice what is counted,
-/// and one to warm up.
+/// Files of the lower layers that workloads change, each once in a run: enough for twice the counted
+/// iterations, and one to warm up.
 const VICTIMS: u32 = 256;
 
-/// Directories of the tree that is removed, and files in each.
+/// Directories of the tree for `remove-lower-tree`, and files in each.
 const REMOVED_DIRS: u32 = 78;
 const REMOVED_FILES: u32 = 20;
 
-/// Files and directories of that tree, itself included.
+/// Files and directories of that tree, its root included.
 pub(crate) const REMOVED: u32 = REMOVED_DIRS * (REMOVED_FILES + 1) + 1;
 
-/// Files that a request reads.
+/// Files that one `request` reads.
 pub(crate) const REQUESTED: u32 = 400;
 
-/// Bytes of a file of those trees.
+/// Bytes of each file in the trees that are removed, unpacked, renamed and requested.
 pub(crate) const LITTLE: usize = 1000;
 
-/// Bytes of a small file, and of a read at random.
+/// Bytes of a small file, and of a random read.
 pub(crate) const SMALL: usize = 4096;
 
-/// Files of one directory that is walked.
-pub(crate) const FILES_OF_DIRECTORY: u32 = 100;
+/// Files in each directory of the tree for `walk`.
+const FILES_OF_DIRECTORY: u32 = 100;
 
-/// How many layers the files of one such directory come from, if there are as many.
-const SPREAD: u32 = 4;
+/// Number of layers that the files of one such directory come from, if there are that many.
+const LAYERS_OF_DIRECTORY: u32 = 4;
 
-/// How large things are.
+/// Sizes of files and trees.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Sizes {
-    /// MiB of the file that is read and written from end to end.
+    /// MiB of the file that is read and written sequentially.
     #[arg(long, default_value_t = 256)]
     pub(crate) big_mib: u32,
     /// MiB of the file that is copied up.
     #[arg(long, default_value_t = 64)]
     pub(crate) large_mib: u32,
-    /// Files that are walked, in directories of 100.
+    /// Files of the walked tree, in directories of 100.
     #[arg(long, default_value_t = 20_000)]
     pub(crate) files: u32,
-    /// Files of a directory that is renamed, and of a tree that is unpacked.
+    /// Files of the renamed directory, and of the unpacked tree.
     #[arg(long, default_value_t = 5000)]
     pub(crate) tree_files: u32,
 }
 
 impl Sizes {
-    /// As arguments of another process.
+    /// The sizes as command-line arguments for a child process.
     pub(crate) fn arguments(&self) -> Vec<String> {
         vec![
             format!("--big-mib={}", self.big_mib),
@@ -65,32 +65,32 @@ impl Sizes {
     }
 }
 
-/// Where the trees lie. Removed at the end by whoever made them.
+/// The folder of the trees. The process that made them removes them.
 #[derive(Debug)]
 pub(crate) struct Trees {
     root: PathBuf,
-    /// How many lower layers there are.
+    /// Number of lower layers.
     pub(crate) layers: u32,
     pub(crate) sizes: Sizes,
-    /// Removes the trees when it is dropped; none where another process made them.
+    /// Removes the trees on drop; `None` if another process made them.
     _made: Option<TempDir>,
-    /// The filesystem that they are on, where it is one of a disk.
+    /// The mounted image that holds the trees; `None` if they are in memory.
     image: Option<Image>,
 }
 
 impl Trees {
-    /// Makes the trees, in `image` if there is one.
+    /// Creates the trees, in `image` if there is one.
     pub(crate) fn make(layers: u32, sizes: Sizes, image: Option<Image>) -> Result<Self> {
         let shm = Path::new("/dev/shm");
-        let place = match &image {
+        let parent = match &image {
             Some(image) => image.path().to_owned(),
             None if shm.try_exists()? => shm.to_owned(),
             None => std::env::temp_dir(),
         };
         let made = tempfile::Builder::new()
             .prefix("wasi-overlay-bench-")
-            .tempdir_in(&place)
-            .with_context(|| format!("cannot make a folder in {}", place.display()))?;
+            .tempdir_in(&parent)
+            .with_context(|| format!("cannot make a folder in {}", parent.display()))?;
         let mut trees = Self::at(made.path().to_owned(), layers, sizes);
         trees._made = Some(made);
         trees.image = image;
@@ -99,7 +99,7 @@ impl Trees {
         Ok(trees)
     }
 
-    /// The trees that another process made.
+    /// Opens the trees that another process made.
     pub(crate) fn at(root: PathBuf, layers: u32, sizes: Sizes) -> Self {
         Self {
             root,
@@ -110,7 +110,7 @@ impl Trees {
         }
     }
 
-    /// The folder of all trees.
+    /// The folder that contains all trees.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -120,7 +120,7 @@ impl Trees {
         self.root.join("plain")
     }
 
-    /// A lower layer, 0 the bottom one.
+    /// A lower layer; 0 is the bottom one.
     pub(crate) fn layer(&self, index: u32) -> PathBuf {
         self.root.join(format!("layer{index}"))
     }
@@ -130,12 +130,12 @@ impl Trees {
         self.root.join("upper")
     }
 
-    /// Where a compiled program lies.
+    /// The file for a compiled program.
     pub(crate) fn compiled(&self, name: &str) -> PathBuf {
         self.root.join(format!("{name}.cwasm"))
     }
 
-    /// Undoes what works did.
+    /// Undoes the changes of workloads.
     pub(crate) fn restore(&self) -> Result<()> {
         fs::remove_dir_all(self.upper())?;
         fs::create_dir(self.upper())?;
@@ -148,7 +148,7 @@ impl Trees {
             fs::write(plain.join(victim(index)), [7; SMALL])?;
             let spread = plain.join(spread(index));
             fs::write(&spread, [7; SMALL])?;
-            remove_if_there(&spread.with_extension("renamed"))?;
+            remove_if_exists(&spread.with_extension("renamed"))?;
         }
         if !plain.join("moved").try_exists()? {
             fs::rename(plain.join("moved-renamed"), plain.join("moved"))?;
@@ -161,14 +161,14 @@ impl Trees {
         let large = fs::File::options().write(true).open(plain.join("large"))?;
         large.set_len(u64::from(self.sizes.large_mib) << 20)?;
         if self.image.is_some() {
-            // What was restored is not to be written while something is timed.
+            // Otherwise the restored files might be written back during a timed run.
             rustix::fs::sync();
         }
         Ok(())
     }
 
     fn fill(&self) -> Result<()> {
-        // Directories are in every layer, so that each of them has to be merged.
+        // These directories are in every layer, so that each of them has to be merged.
         for index in 0..self.layers {
             for folder in [
                 "a/b",
@@ -185,11 +185,11 @@ impl Trees {
             }
             self.put(index, &format!("a/b/of-layer{index}"), b"")?;
         }
-        // At the bottom, where the way down is longest.
+        // In the bottom layer, which is the last one to be searched.
         self.put(0, "a/b/c", &[7; SMALL])?;
         self.put(0, "deep/b/c/d/e/f/g/h", &[7; SMALL])?;
-        // One file for both sides, which only read it: where its pages lie in memory makes more of a
-        // difference, from run to run, than what is compared.
+        // A hard link, since no backend changes this file: the placement of two copies in memory would
+        // make more of a difference, from run to run, than the backends do.
         let big = self.layer(0).join("big");
         fs::write(&big, vec![7; (self.sizes.big_mib as usize) << 20])?;
         fs::hard_link(&big, self.plain().join("big"))?;
@@ -206,7 +206,7 @@ impl Trees {
         for index in 0..VICTIMS {
             self.put_deep(index % self.layers, &spread(index), &[7; SMALL])?;
         }
-        // What is in a directory of these comes with it, as a package's files do.
+        // Each of these directories is in one layer with all its files, as those of a package are.
         for (index, path) in (0..).zip(self.removed()) {
             self.put_deep(index / REMOVED_FILES % self.layers, &path, &[7; LITTLE])?;
         }
@@ -221,7 +221,7 @@ impl Trees {
         (0..self.sizes.files).try_for_each(|file| self.put_walked(file))
     }
 
-    /// The files of the tree that is removed.
+    /// The files of the tree for `remove-lower-tree`.
     fn removed(&self) -> impl Iterator<Item = String> {
         let files = |dir| (0..REMOVED_FILES).map(move |file| (dir, file));
         (0..REMOVED_DIRS)
@@ -229,27 +229,27 @@ impl Trees {
             .map(|(dir, file)| format!("removed/dir-{dir:02}/file-{file:02}"))
     }
 
-    /// Puts a file in a layer and in the plain directory, with the directories above it.
+    /// Writes a file in a layer and in the plain directory, with its parent directories.
     fn put_deep(&self, layer: u32, path: &str, data: &[u8]) -> Result<()> {
         put(&self.layer(layer), path, data)?;
         put(&self.plain(), path, data)
     }
 
-    /// A file that is walked. `tree` is in every layer; what is in it, as in images of containers,
-    /// in some of them. It holds something, as all but one in a hundred of a Debian system do: an
-    /// empty file may be a whiteout of the kernel's, which takes a call more to find out.
+    /// Writes a file of the walked tree. `tree` is in every layer; its subdirectories are in some of
+    /// them, as in container images. The file is not empty, as 99 % of the files of a Debian system
+    /// are not: an empty file may be a whiteout of the kernel, which takes one more call to find out.
     fn put_walked(&self, file: u32) -> Result<()> {
         let directory = file / FILES_OF_DIRECTORY;
-        let layer = (directory + file % SPREAD.min(self.layers)) % self.layers;
+        let layer = (directory + file % LAYERS_OF_DIRECTORY.min(self.layers)) % self.layers;
         let folder = format!("tree/of-{:02}/dir-{directory:03}", directory / 20);
-        if file % FILES_OF_DIRECTORY < SPREAD {
+        if file % FILES_OF_DIRECTORY < LAYERS_OF_DIRECTORY {
             fs::create_dir_all(self.layer(layer).join(&folder))?;
             fs::create_dir_all(self.plain().join(&folder))?;
         }
         self.put(layer, &format!("{folder}/file-{file:05}"), b"walked")
     }
 
-    /// Puts a file in a layer and in the plain directory.
+    /// Writes a file in a layer and in the plain directory.
     pub(crate) fn put(&self, layer: u32, path: &str, data: &[u8]) -> Result<()> {
         for root in [self.layer(layer), self.plain()] {
             let path = root.join(path);
@@ -259,7 +259,7 @@ impl Trees {
     }
 }
 
-/// Writes a file, with the directories above it.
+/// Writes a file, with its parent directories.
 fn put(root: &Path, path: &str, data: &[u8]) -> Result<()> {
     let path = root.join(path);
     if let Some(above) = path.parent() {
@@ -268,11 +268,11 @@ fn put(root: &Path, path: &str, data: &[u8]) -> Result<()> {
     fs::write(&path, data).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn remove_if_there(path: &Path) -> Result<()> {
-    match path.try_exists()? {
-        true => Ok(fs::remove_file(path)?),
-        false => Ok(()),
+fn remove_if_exists(path: &Path) -> Result<()> {
+    if path.try_exists()? {
+        fs::remove_file(path)?;
     }
+    Ok(())
 }
 
 fn spread(index: u32) -> String {
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plain_directory_holds_what_the_layers_hold() {
+    fn plain_directory_has_the_names_of_all_layers() {
         let sizes = Sizes {
             big_mib: 0,
             large_mib: 0,
@@ -318,7 +318,7 @@ mod tests {
         let walked = |path: &&String| path.starts_with("/tree/") && path.contains("/file-");
         assert_eq!(plain.iter().filter(walked).count(), 1000);
 
-        // And again after something was changed.
+        // The names are the same after changes were undone.
         std::fs::write(trees.plain().join("work/new"), "new").unwrap();
         std::fs::remove_file(trees.plain().join("victims/0003")).unwrap();
         std::fs::remove_dir_all(trees.plain().join("removed")).unwrap();

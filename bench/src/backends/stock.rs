@@ -1,6 +1,6 @@
-//! wasmtime-wasi on host directories, as `wasmtime run --dir` has it.
+//! Stock wasmtime-wasi on host directories, set up as by `wasmtime run --dir`.
 
-use super::{PRINTED, ended};
+use super::{STDOUT_CAPACITY, check_exit};
 use crate::python;
 use anyhow::Result;
 use cap_std::{ambient_authority, fs::Dir};
@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::bindings::sync::{Command, CommandPre};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// Directories, and the guest's names for them.
+/// Host directories, each with the guest's name for it.
 pub(crate) type Preopens = Vec<(PathBuf, String)>;
 
 pub(crate) struct State {
@@ -30,15 +30,15 @@ impl WasiView for State {
     }
 }
 
-/// A directory as `/`.
-pub(crate) fn whole(directory: &Path) -> Preopens {
+/// Preopens one directory as `/`.
+pub(crate) fn as_root(directory: &Path) -> Preopens {
     vec![(directory.to_owned(), "/".to_owned())]
 }
 
-/// Opens a directory, as `WasiCtxBuilder` does to show it.
-pub(crate) fn opens(directory: &Path, turns: u32) -> Result<Duration> {
+/// Times opening a directory, which is what `WasiCtxBuilder` does to preopen it.
+pub(crate) fn time_opens(directory: &Path, iterations: u32) -> Result<Duration> {
     let start = Instant::now();
-    for _ in 0..turns {
+    for _ in 0..iterations {
         drop(Dir::open_ambient_dir(directory, ambient_authority())?);
     }
     Ok(start.elapsed())
@@ -62,9 +62,9 @@ pub(super) fn builder(
     Ok(builder)
 }
 
-/// Runs a core module; returns what it printed.
+/// Runs a core module; returns its standard output.
 pub(crate) fn p1(module: &Module, arguments: &[String], preopens: &Preopens) -> Result<Vec<u8>> {
-    let stdout = MemoryOutputPipe::new(PRINTED);
+    let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
     let mut linker: Linker<WasiP1Ctx> = Linker::new(module.engine());
     p1::add_to_linker_sync(&mut linker, |ctx| ctx)?;
     let mut store = Store::new(
@@ -73,36 +73,27 @@ pub(crate) fn p1(module: &Module, arguments: &[String], preopens: &Preopens) -> 
     );
     let instance = linker.instantiate(&mut store, module)?;
     let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
-    ended(start.call(&mut store, ()))?;
+    check_exit(start.call(&mut store, ()))?;
     drop(store);
     Ok(stdout.contents().to_vec())
 }
 
-/// A component that can be instantiated.
-pub(crate) struct Ready {
+/// A component, linked and ready to be instantiated.
+pub(crate) struct Prepared {
     command: CommandPre<State>,
     preopens: Preopens,
 }
 
-impl Ready {
-    /// `component`, with these directories.
+impl Prepared {
+    /// Links `component` with wasmtime-wasi.
     pub(crate) fn new(component: &Component, preopens: Preopens) -> Result<Self> {
         let mut linker: ComponentLinker<State> = ComponentLinker::new(component.engine());
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
-        Self::linked(&linker, component, preopens)
-    }
-
-    /// `component`, with what is in the linker.
-    pub(super) fn linked(
-        linker: &ComponentLinker<State>,
-        component: &Component,
-        preopens: Preopens,
-    ) -> Result<Self> {
         let command = CommandPre::new(linker.instantiate_pre(component)?)?;
         Ok(Self { command, preopens })
     }
 
-    /// What one instance has of the host.
+    /// The store of one instance.
     pub(crate) fn store(
         &self,
         arguments: &[String],
@@ -115,14 +106,14 @@ impl Ready {
         Ok(Store::new(self.command.engine(), state))
     }
 
-    /// An instance.
+    /// Instantiates the component.
     pub(crate) fn instantiate(&self, store: &mut Store<State>) -> Result<Command> {
         Ok(self.command.instantiate(store)?)
     }
 
-    /// Runs it; returns what it printed.
+    /// Runs the component once; returns its standard output.
     pub(crate) fn run(&self, arguments: &[String]) -> Result<Vec<u8>> {
-        let stdout = MemoryOutputPipe::new(PRINTED);
+        let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
         let mut store = self.store(arguments, &stdout)?;
         let command = self.instantiate(&mut store)?;
         command

@@ -1,7 +1,7 @@
-//! The plugin in an asynchronous program: on threads that must not block, or may.
+//! The plugin in an asynchronous program, whose threads must not block, or may.
 
-use super::{PRINTED, ended, plugin};
-use crate::subject::Side;
+use super::{STDOUT_CAPACITY, check_exit, plugin};
+use crate::subject::Backend;
 use crate::trees::{REQUESTED, Trees};
 use anyhow::Result;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use wasmtime::{Linker, Module, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
-/// Threads that run guests: as many as the machine that measured has.
+/// Worker threads of the runtime: as many as the machine of the published figures has processors.
 const THREADS: usize = 2;
 
 fn runtime() -> Result<Runtime> {
@@ -23,22 +23,22 @@ fn runtime() -> Result<Runtime> {
     Ok(builder.worker_threads(THREADS).enable_all().build()?)
 }
 
-/// The layers and the upper as `/`.
-pub(crate) fn overlay(trees: &Trees, side: Side) -> Result<OverlayCtx> {
-    context(&plugin::mounted(trees)?, side)
+/// The context of a new overlay as `/`.
+pub(crate) fn overlay(trees: &Trees, backend: Backend) -> Result<OverlayCtx> {
+    context(&plugin::mount(trees)?, backend)
 }
 
-fn context(overlay: &Overlay, side: Side) -> Result<OverlayCtx> {
+fn context(overlay: &Overlay, backend: Backend) -> Result<OverlayCtx> {
     let mut files = OverlayCtx::builder();
     files
         .overlay("/", overlay, FsPerms::ReadWrite)?
-        .allow_blocking_current_thread(side == Side::Inline);
+        .allow_blocking_current_thread(backend == Backend::Inline);
     Ok(files.build())
 }
 
-/// Runs a core module; returns what it printed.
+/// Runs a core module; returns its standard output.
 pub(crate) fn p1(module: &Module, arguments: &[String], files: &OverlayCtx) -> Result<Vec<u8>> {
-    let stdout = MemoryOutputPipe::new(PRINTED);
+    let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
     let mut linker: Linker<OverlayP1Ctx> = Linker::new(module.engine());
     p1::add_to_linker_async(&mut linker, |ctx| ctx)?;
     let wasi = plugin::wasi(arguments, &stdout).build_p1();
@@ -47,33 +47,34 @@ pub(crate) fn p1(module: &Module, arguments: &[String], files: &OverlayCtx) -> R
     let guest = async move {
         let instance = linker.instantiate_async(&mut store, &module).await?;
         let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
-        ended(start.call_async(&mut store, ()).await)
+        check_exit(start.call_async(&mut store, ()).await)
     };
     let runtime = runtime()?;
     runtime.block_on(async { runtime.spawn(guest).await })??;
     Ok(stdout.contents().to_vec())
 }
 
-/// Runs a component; returns what it printed.
+/// Runs a component; returns its standard output.
 pub(crate) fn p2(
     component: &Component,
     arguments: &[String],
     files: OverlayCtx,
 ) -> Result<Vec<u8>> {
-    let stdout = MemoryOutputPipe::new(PRINTED);
-    let guest = guest(&linked(component)?, arguments, &stdout, files);
+    let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
+    let guest = guest(&link(component)?, arguments, &stdout, files);
     let runtime = runtime()?;
     runtime.block_on(async { runtime.spawn(guest).await })??;
     Ok(stdout.contents().to_vec())
 }
 
-fn linked(component: &Component) -> Result<CommandPre<plugin::State>> {
+/// Links a component with the plugin.
+fn link(component: &Component) -> Result<CommandPre<plugin::State>> {
     let mut linker: ComponentLinker<plugin::State> = ComponentLinker::new(component.engine());
     p2::add_all_to_linker_async(&mut linker)?;
     Ok(CommandPre::new(linker.instantiate_pre(component)?)?)
 }
 
-/// One run of a component.
+/// Runs a component once.
 fn guest(
     command: &CommandPre<plugin::State>,
     arguments: &[String],
@@ -93,14 +94,15 @@ fn guest(
     }
 }
 
-/// Runs a component so often at once, each time on an overlay of its own; returns how long all took.
-pub(crate) fn crowd(
+/// Runs `guests` instances of a component concurrently, each on its own overlay; returns the time from
+/// the first start to the last end.
+pub(crate) fn run_concurrently(
     component: &Component,
     arguments: &[String],
     trees: &Trees,
-    (guests, side): (u32, Side),
+    (guests, backend): (u32, Backend),
 ) -> Result<Duration> {
-    // One turn each: what counts is the time of all of them, by our clock.
+    // One iteration each. The host's clock measures all of them together.
     let mut arguments = arguments.to_vec();
     "1".clone_into(&mut arguments[2]);
     arguments[4] = REQUESTED.to_string();
@@ -111,14 +113,14 @@ pub(crate) fn crowd(
         builder.upper_memory(1 << 20).build()
     };
     read_all(&mount(&stack)?.root(), "request")?;
-    let command = linked(component)?;
+    let command = link(component)?;
     let runtime = runtime()?;
     runtime.block_on(async {
         let start = Instant::now();
         let mut running = Vec::new();
         for _ in 0..guests {
-            let files = context(&mount(&stack)?, side)?;
-            let stdout = MemoryOutputPipe::new(PRINTED);
+            let files = context(&mount(&stack)?, backend)?;
+            let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
             running.push(runtime.spawn(guest(&command, &arguments, &stdout, files)));
         }
         for guest in running {
@@ -128,13 +130,13 @@ pub(crate) fn crowd(
     })
 }
 
-/// Reads every file below a directory, so that the stack keeps it.
+/// Reads every file below a directory, so that the stack caches it.
 fn read_all(root: &Dir, top: &str) -> Result<()> {
     let how = OpenHow::default();
     let mut left = vec![top.to_owned()];
     while let Some(path) = left.pop() {
         let Opened::Dir(dir) = root.open_at(&path, how)? else {
-            anyhow::bail!("{path} is no directory");
+            anyhow::bail!("{path} is not a directory");
         };
         for entry in dir.list()?.iter() {
             let path = format!("{path}/{}", entry.name.to_str()?);

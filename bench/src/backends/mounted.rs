@@ -1,22 +1,23 @@
-//! Filesystems of the kernel's on the same layers, mounted for one run, with an upper of their own.
+//! Mounts of the kernel's overlayfs and of fuse-overlayfs on the same layers, with their own upper.
+//! Each mount lasts for one run.
 
-use crate::subject::Side;
+use crate::subject::Backend;
 use crate::trees::Trees;
 use anyhow::{Context as _, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A mount, undone when it is dropped.
+/// A mount, unmounted on drop.
 #[derive(Debug)]
 pub(crate) struct Mounted {
     path: PathBuf,
 }
 
 impl Mounted {
-    /// Mounts what the side needs; none if it needs nothing.
-    pub(crate) fn new(side: Side, trees: &Trees) -> Result<Option<Self>> {
-        if !matches!(side, Side::Kernel | Side::Fuse) {
+    /// Mounts the overlay of a backend; `None` if the backend needs no mount.
+    pub(crate) fn new(backend: Backend, trees: &Trees) -> Result<Option<Self>> {
+        if !matches!(backend, Backend::Kernel | Backend::Fuse) {
             return Ok(None);
         }
         let folder = |name: &str| trees.root().join(format!("mounted-{name}"));
@@ -27,7 +28,7 @@ impl Mounted {
             }
             fs::create_dir(folder)?;
         }
-        // The top one first.
+        // The topmost layer comes first.
         let layers = (0..trees.layers).rev().map(|index| trees.layer(index));
         let layers: Vec<String> = layers.map(|path| path.display().to_string()).collect();
         let options = format!(
@@ -36,12 +37,13 @@ impl Mounted {
             upper.display(),
             work.display()
         );
-        // Calls of rustix would be a feature that nobody else wants, and wasmtime be built anew.
-        let mut command = match side {
-            Side::Fuse => Command::new("fuse-overlayfs"),
+        // rustix's mount calls need a feature that no other crate enables; enabling it would rebuild
+        // wasmtime.
+        let mut command = match backend {
+            Backend::Fuse => Command::new("fuse-overlayfs"),
             _ => {
                 let mut mount = Command::new("mount");
-                // The newer system call takes no more than 255 bytes of layers.
+                // The newer mount API limits the list of layers to 255 bytes.
                 mount.env("LIBMOUNT_FORCE_MOUNT2", "always");
                 mount.args(["-t", "overlay", "overlay"]);
                 mount
@@ -51,16 +53,19 @@ impl Mounted {
             .args(["-o", &options])
             .arg(&path)
             .stdin(Stdio::null())
-            // fuse-overlayfs goes on by itself and would keep a pipe open.
+            // fuse-overlayfs stays in the background and would keep a pipe open.
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
             .with_context(|| format!("cannot run {:?}", command.get_program()))?;
-        ensure!(status.success(), "it cannot be mounted here ({status})");
+        ensure!(
+            status.success(),
+            "the overlay cannot be mounted on this machine ({status})"
+        );
         Ok(Some(Self { path }))
     }
 
-    /// Where it is.
+    /// The mount point.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -70,7 +75,7 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         let undone = Command::new("umount").arg("-l").arg(&self.path).status();
         if !undone.is_ok_and(|status| status.success()) {
-            eprintln!("{} stays mounted", self.path.display());
+            eprintln!("cannot unmount {}: unmount it by hand", self.path.display());
         }
     }
 }

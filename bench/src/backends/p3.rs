@@ -1,7 +1,7 @@
-//! Components for WASI 0.3, which knows asynchronous stores only: both sides lend their thread, as
-//! `wasmtime run` does.
+//! Components for WASI 0.3, on wasmtime-wasi and on the plugin. WASI 0.3 has only asynchronous stores;
+//! both backends may block the calling thread, as `wasmtime run` does.
 
-use super::{PRINTED, plugin, stock};
+use super::{STDOUT_CAPACITY, plugin, stock};
 use anyhow::Result;
 use wasi_overlay::{OverlayCtx, p3};
 use wasmtime::Store;
@@ -9,7 +9,7 @@ use wasmtime::component::{Accessor, Component, Linker, ResourceTable};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::p3::bindings::Command;
 
-/// Runs a component on wasmtime-wasi; returns what it printed.
+/// Runs a component on wasmtime-wasi; returns its standard output.
 pub(crate) fn stock(
     component: &Component,
     arguments: &[String],
@@ -17,32 +17,22 @@ pub(crate) fn stock(
 ) -> Result<Vec<u8>> {
     let mut linker = Linker::new(component.engine());
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-    linked(component, &linker, arguments, preopens)
-}
-
-/// Runs a component on what is in the linker; returns what it printed.
-pub(super) fn linked(
-    component: &Component,
-    linker: &Linker<stock::State>,
-    arguments: &[String],
-    preopens: &stock::Preopens,
-) -> Result<Vec<u8>> {
-    let stdout = MemoryOutputPipe::new(PRINTED);
+    let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
     let state = stock::State {
         ctx: stock::builder(arguments, &stdout, preopens)?.build(),
         table: ResourceTable::new(),
     };
-    run(component, linker, state)?;
+    run(component, &linker, state)?;
     Ok(stdout.contents().to_vec())
 }
 
-/// Runs a component on the plugin; returns what it printed.
+/// Runs a component on the plugin; returns its standard output.
 pub(crate) fn plugin(
     component: &Component,
     arguments: &[String],
     files: OverlayCtx,
 ) -> Result<Vec<u8>> {
-    let stdout = MemoryOutputPipe::new(PRINTED);
+    let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
     let mut linker: Linker<plugin::State> = Linker::new(component.engine());
     p3::add_all_to_linker(&mut linker)?;
     let state = plugin::State {

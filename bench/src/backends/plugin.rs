@@ -1,6 +1,6 @@
-//! The plugin: on the lower layers and an upper directory, or live on the plain directory.
+//! The plugin, on the lower layers and an upper directory, or on the plain directory.
 
-use super::{PRINTED, ended};
+use super::{STDOUT_CAPACITY, check_exit};
 use crate::python;
 use crate::trees::Trees;
 use anyhow::{Context as _, Result};
@@ -42,9 +42,9 @@ impl OverlayView for State {
     }
 }
 
-/// The layers and the upper as `/`.
+/// The context of a new overlay as `/`.
 pub(crate) fn overlay(trees: &Trees) -> Result<OverlayCtx> {
-    let overlay = mounted(trees)?;
+    let overlay = mount(trees)?;
     let mut files = OverlayCtx::builder();
     files
         .overlay("/", &overlay, FsPerms::ReadWrite)?
@@ -52,8 +52,8 @@ pub(crate) fn overlay(trees: &Trees) -> Result<OverlayCtx> {
     Ok(files.build())
 }
 
-/// The layers and the upper.
-pub(super) fn mounted(trees: &Trees) -> Result<Overlay> {
+/// Mounts the layers and the upper.
+pub(super) fn mount(trees: &Trees) -> Result<Overlay> {
     let mut builder = Overlay::builder();
     for lower in lowers(trees) {
         builder = builder.lower(lower?);
@@ -63,10 +63,10 @@ pub(super) fn mounted(trees: &Trees) -> Result<Overlay> {
     Ok(upper.build()?)
 }
 
-/// Drops overlays with so many files in an upper in memory.
-pub(crate) fn drops(files: u32, turns: u32) -> Result<Duration> {
+/// Times dropping overlays with `files` files in an upper in memory.
+pub(crate) fn time_drops(files: u32, iterations: u32) -> Result<Duration> {
     let mut took = Duration::ZERO;
-    for _ in 0..turns {
+    for _ in 0..iterations {
         let overlay = Overlay::builder().upper_memory(1 << 30).build()?;
         let root = overlay.root();
         for file in 0..files {
@@ -96,25 +96,25 @@ pub(super) fn lowers(trees: &Trees) -> impl Iterator<Item = Result<Lower>> {
     })
 }
 
-/// Makes overlays with an upper in memory on one stack that is warm, and drops them.
-pub(crate) fn mounts(trees: &Trees, turns: u32) -> Result<Duration> {
+/// Times making and dropping overlays with an upper in memory, on one warm stack.
+pub(crate) fn time_mounts(trees: &Trees, iterations: u32) -> Result<Duration> {
     let lowers = lowers(trees).collect::<Result<Vec<_>>>()?;
     let stack = LowerStack::new(lowers, &Limits::default())?;
-    let mount = || {
+    let new_overlay = || {
         Overlay::builder()
             .stack(stack.clone())
             .upper_memory(1 << 20)
             .build()
     };
-    mount()?.root().stat_at("a/b/c", true)?;
+    new_overlay()?.root().stat_at("a/b/c", true)?;
     let start = Instant::now();
-    for _ in 0..turns {
-        drop(mount()?);
+    for _ in 0..iterations {
+        drop(new_overlay()?);
     }
     Ok(start.elapsed())
 }
 
-/// The plain directory as `/`.
+/// The context of the plain directory as `/`.
 pub(crate) fn live(trees: &Trees) -> Result<OverlayCtx> {
     let mut files = OverlayCtx::builder();
     files
@@ -138,27 +138,27 @@ pub(super) fn wasi(arguments: &[String], stdout: &MemoryOutputPipe) -> WasiCtxBu
     builder
 }
 
-/// Runs a core module; returns what it printed.
+/// Runs a core module; returns its standard output.
 pub(crate) fn p1(module: &Module, arguments: &[String], files: &OverlayCtx) -> Result<Vec<u8>> {
-    let stdout = MemoryOutputPipe::new(PRINTED);
+    let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
     let mut linker: Linker<OverlayP1Ctx> = Linker::new(module.engine());
     p1::add_to_linker_sync(&mut linker, |ctx| ctx)?;
     let ctx = OverlayP1Ctx::new(wasi(arguments, &stdout).build_p1(), files)?;
     let mut store = Store::new(module.engine(), ctx);
     let instance = linker.instantiate(&mut store, module)?;
     let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
-    ended(start.call(&mut store, ()))?;
+    check_exit(start.call(&mut store, ()))?;
     drop(store);
     Ok(stdout.contents().to_vec())
 }
 
-/// Runs a component; returns what it printed.
+/// Runs a component; returns its standard output.
 pub(crate) fn p2(
     component: &Component,
     arguments: &[String],
     files: OverlayCtx,
 ) -> Result<Vec<u8>> {
-    let stdout = MemoryOutputPipe::new(PRINTED);
+    let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
     let mut linker: ComponentLinker<State> = ComponentLinker::new(component.engine());
     p2::add_all_to_linker_sync(&mut linker)?;
     let state = State {

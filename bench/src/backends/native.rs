@@ -1,5 +1,5 @@
-//! The limit: a program of the machine that does the same on the plain directory, each step by
-//! the system call that is made for it.
+//! A native program that runs the same workloads on the plain directory, each step by the system call
+//! that is made for it.
 
 use crate::runner::Run;
 use crate::trees::{LITTLE, SMALL, Trees};
@@ -14,42 +14,42 @@ use rustix::io::{Errno, pread, pwrite, read, write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Bytes that are read and written at a time.
+/// Bytes per read or write.
 const STEP: usize = 64 * 1024;
 
-/// Does a work.
+/// Runs a workload.
 pub(crate) fn run(run: Run<'_>, trees: &Trees) -> Result<Duration> {
-    let work = run.work.does;
-    let mut native = Native::new(&trees.plain(), run.work.size(&trees.sizes))?;
-    native.prepare(work)?;
+    let workload = run.workload.guest_command;
+    let mut native = Native::new(&trees.plain(), run.workload.expected_size(&trees.sizes))?;
+    native.prepare(workload)?;
     if run.warm {
-        native.turn(work)?;
+        native.run_once(workload)?;
     }
     let start = Instant::now();
-    for _ in 0..run.turns {
-        native.turn(work)?;
+    for _ in 0..run.iterations {
+        native.run_once(workload)?;
     }
     Ok(start.elapsed())
 }
 
-/// The tree, and room for what is read from it.
-pub(crate) struct Native {
+/// The state of the native program.
+struct Native {
     base: OwnedFd,
-    /// The directory in the place of an upper, and its times, which no copy is to move.
+    /// The directory that stands for an upper, and its times, which a copy-up has to preserve.
     work: (OwnedFd, Timestamps),
-    /// What a turn has to find.
+    /// The size that an iteration expects: bytes, entries or files.
     size: usize,
-    /// A file that stays open.
+    /// A file that stays open between iterations.
     held: Option<OwnedFd>,
-    /// How many names were used.
+    /// Number of names used so far.
     used: u32,
-    /// What comes next at random.
+    /// State of the random number generator.
     random: u64,
     buffer: Vec<u8>,
 }
 
 impl Native {
-    pub(crate) fn new(plain: &Path, size: u64) -> Result<Self> {
+    fn new(plain: &Path, size: u64) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let work = openat(CWD, plain.join("work"), flags, Mode::empty())?;
         let times = times(&fstat(&work)?)?;
@@ -64,8 +64,8 @@ impl Native {
         })
     }
 
-    fn prepare(&mut self, work: &str) -> Result<()> {
-        let held = match work {
+    fn prepare(&mut self, workload: &str) -> Result<()> {
+        let held = match workload {
             "fstat" => "a/b/c",
             "random-read" | "random-read-at" => "big",
             "rename" => return self.create("work/old").map(drop),
@@ -81,8 +81,8 @@ impl Native {
         Ok(())
     }
 
-    fn turn(&mut self, work: &str) -> Result<()> {
-        match work {
+    fn run_once(&mut self, workload: &str) -> Result<()> {
+        match workload {
             "get-type" => {
                 let stat = fstat(&self.base)?;
                 ensure!(FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
@@ -93,7 +93,7 @@ impl Native {
             "deep-stat" => self.stat("deep/b/c/d/e/f/g/h"),
             "missing-stat" => {
                 let found = statat(&self.base, "a/b/none", AtFlags::empty());
-                ensure!(found.err() == Some(Errno::NOENT), "it is there");
+                ensure!(found.err() == Some(Errno::NOENT), "a/b/none exists");
                 Ok(())
             }
             "open-close" => self.open("a/b/c", OFlags::RDONLY).map(drop),
@@ -119,13 +119,19 @@ impl Native {
             "random-read" => {
                 let offset = self.offset();
                 seek(self.held()?, SeekFrom::Start(offset))?;
-                let file = self.held.as_ref().context("it was not prepared")?;
+                let file = self
+                    .held
+                    .as_ref()
+                    .context("no file is open: `prepare` was not called")?;
                 ensure!(read(file, &mut self.buffer[..SMALL])? == SMALL);
                 Ok(())
             }
             "random-read-at" => {
                 let offset = self.offset();
-                let file = self.held.as_ref().context("it was not prepared")?;
+                let file = self
+                    .held
+                    .as_ref()
+                    .context("no file is open: `prepare` was not called")?;
                 ensure!(pread(file, &mut self.buffer[..SMALL], offset)? == SMALL);
                 Ok(())
             }
@@ -183,15 +189,15 @@ impl Native {
             }
             "unlink-marked" => {
                 let name = self.next("victims/");
-                self.mark(&name)
+                self.create_whiteout(&name)
             }
             "rename-copied" => {
                 let name = self.next("victims/");
                 self.rename_copied(&name, &format!("{name}-renamed"))
             }
-            // As `cp` does.
+            // As by `cp`.
             "copy-up-large" => self.copy("large", "work/copy", self.size),
-            other => bail!("no such work: {other}"),
+            other => bail!("no such workload: {other}"),
         }
     }
 
@@ -220,7 +226,9 @@ impl Native {
     }
 
     fn held(&self) -> Result<&OwnedFd> {
-        self.held.as_ref().context("it was not prepared")
+        self.held
+            .as_ref()
+            .context("no file is open: `prepare` was not called")
     }
 
     fn append(&self, name: &str) -> Result<()> {
@@ -266,7 +274,7 @@ impl Native {
         dirs.iter().rev().try_for_each(|dir| self.rmdir(dir))
     }
 
-    /// As `cp -r` does.
+    /// Copies a tree as `cp -r` does.
     fn copy_tree(&self, from: &str, to: &str) -> Result<()> {
         let mut dirs = vec![(from.to_owned(), to.to_owned())];
         while let Some((from, to)) = dirs.pop() {
@@ -282,13 +290,13 @@ impl Native {
         Ok(())
     }
 
-    /// The next name that nothing was done to.
+    /// The next unused name.
     fn next(&mut self, prefix: &str) -> String {
         self.used += 1;
         format!("{prefix}{:04}", self.used - 1)
     }
 
-    /// Where to read next, as the guests do.
+    /// The next random page offset, by the same sequence as in the guests.
     fn offset(&mut self) -> u64 {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
         self.random = self.random.wrapping_add(1_442_695_040_888_963_407);
@@ -299,9 +307,10 @@ impl Native {
         let file = self.open("big", OFlags::RDONLY)?;
         let mut total = 0;
         loop {
-            let count = match by_position {
-                true => pread(&file, &mut self.buffer, total as u64)?,
-                false => read(&file, &mut self.buffer)?,
+            let count = if by_position {
+                pread(&file, &mut self.buffer, total as u64)?
+            } else {
+                read(&file, &mut self.buffer)?
             };
             total += count;
             if count == 0 {
@@ -316,9 +325,10 @@ impl Native {
         let file = self.create("work/big")?;
         let mut total = 0;
         while total < self.size {
-            total += match by_position {
-                true => pwrite(&file, &self.buffer, total as u64)?,
-                false => write(&file, &self.buffer)?,
+            total += if by_position {
+                pwrite(&file, &self.buffer, total as u64)?
+            } else {
+                write(&file, &self.buffer)?
             };
         }
         drop(file);
@@ -337,37 +347,37 @@ impl Native {
         Ok(())
     }
 
-    /// Puts a copy of a small file where there is none, by the steps that a copy-up cannot leave out:
-    /// it has the times and attributes of the original and is on disk when it gets its name, and its
-    /// directory's times stay.
-    pub(crate) fn copy_small(&mut self, name: &str) -> Result<OwnedFd> {
+    /// Copies a small file to a new name, by the steps that no copy-up can omit: the copy has the times
+    /// and attributes of the original, it is on disk before it gets its name, and the times of its
+    /// directory are preserved.
+    fn copy_small(&mut self, name: &str) -> Result<OwnedFd> {
         let from = self.open(name, OFlags::RDONLY)?;
         let stat = fstat(&from)?;
-        // There may be some that no copy takes over, such as a security module's.
+        // The list is not used: some attributes are never copied, such as those of a security module.
         let _ = flistxattr(&from, &mut self.buffer[..])?;
         let copy = self.create("work/copy")?;
         ensure!(read(&from, &mut self.buffer[..SMALL])? == SMALL);
         ensure!(write(&copy, &self.buffer[..SMALL])? == SMALL);
         futimens(&copy, &times(&stat)?)?;
         fsync(&copy)?;
-        self.rename("work/copy", &copied(name))?;
+        self.rename("work/copy", &upper_path(name))?;
         let (work, times) = &self.work;
         futimens(work, times)?;
         Ok(copy)
     }
 
-    /// Makes the mark that hides a file: the least that a removal can do.
-    pub(crate) fn mark(&self, name: &str) -> Result<()> {
-        let name = copied(name).replace('/', "/.wh.");
+    /// Creates the whiteout of a file: the least that a removal of a lower file has to do.
+    fn create_whiteout(&self, name: &str) -> Result<()> {
+        let name = upper_path(name).replace('/', "/.wh.");
         let mode = Mode::from_raw_mode(0o644);
         Ok(mknodat(&self.base, name, FileType::RegularFile, mode, 0)?)
     }
 
-    /// Gives a small file another name, by copy and mark.
-    pub(crate) fn rename_copied(&mut self, from: &str, to: &str) -> Result<()> {
+    /// Renames a small file by copy and whiteout.
+    fn rename_copied(&mut self, from: &str, to: &str) -> Result<()> {
         self.copy_small(from)?;
-        self.mark(from)?;
-        self.rename(&copied(from), &copied(to))
+        self.create_whiteout(from)?;
+        self.rename(&upper_path(from), &upper_path(to))
     }
 
     fn list(&self, name: &str) -> Result<Vec<(String, FileType)>> {
@@ -401,7 +411,7 @@ impl Native {
     }
 }
 
-/// The times of a file, as they are set.
+/// Converts the times of a file to what `futimens` takes.
 fn times(stat: &Stat) -> Result<Timestamps> {
     let at = |tv_sec, nanoseconds| {
         Ok::<_, std::num::TryFromIntError>(Timespec {
@@ -415,7 +425,7 @@ fn times(stat: &Stat) -> Result<Timestamps> {
     })
 }
 
-/// Where what is made of `victims/NAME` gets, in the place of an upper.
-fn copied(name: &str) -> String {
+/// The path in the directory that stands for an upper, for `victims/NAME`.
+fn upper_path(name: &str) -> String {
     name.replace("victims/", "work/")
 }
