@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Times overlays, in the plugin and composed into the guest, against stock wasmtime-wasi on one
-# plain directory; beside them, where they can be mounted, the kernel's overlayfs and
-# fuse-overlayfs under stock wasmtime-wasi, and a native program.
+# Runs the benchmark: overlays in the plugin and composed into the guest, against stock wasmtime-wasi
+# on one plain directory. It also times a native program and, where they can be mounted, the
+# kernel's overlayfs and fuse-overlayfs under stock wasmtime-wasi.
 #
 # usage: scripts/bench.sh [--release] [--smoke [--record]] [--pairs N] [--layers N,N] [--cold]
 #                         [--full] [--live] [--ours] [--ext4] [--only ROW] [--check]
 #                         [--json FILE] [--svg FILE] [--markdown]
 #
-# --smoke counts system calls, fails if there are more than bench/calls.json says by 5 % or the
-# component is too large, and times nothing; with --record it writes that file. --check fails where
-# a target is missed (bench/src/work). --ext4 puts the trees on a loop mount, which takes root.
-# --markdown prints the README's tables, and `--svg docs/bench.svg` draws its plot. --release
-# is for numbers to show: it builds wasmtime once more, which takes ten minutes on two cores.
-# Without it our crates are optimized as the dependencies are, so that the ratios are fair.
+# --smoke only counts system calls. It fails if a count exceeds the one in bench/calls.json by more
+# than 5 %, or if the component is too large; with --record it writes that file. --check fails if a
+# bound is missed (bench/src/workloads). --ext4 puts the trees on a loop mount and requires root.
+# --markdown prints the tables of the README and of docs/speed.md; `--svg docs/bench.svg` draws the
+# plot. Use --release for figures to publish: it builds wasmtime again, which takes ten minutes on
+# two cores. Without it, the crates of this project are optimized as the dependencies are, so that
+# the ratios are fair.
 . "$(dirname "$0")/lib.sh"
 
 profile=(--config 'profile.dev.package.wasi-overlay.opt-level=2'
@@ -22,18 +23,18 @@ arguments=()
 for argument; do
     case "$argument" in
     --release) profile=(--release) folder=release ;;
-    # Record and smoke run in one profile: assertions make system calls.
+    # --record and --smoke use the same profile, because debug assertions make system calls.
     --smoke) profile=() arguments+=("$argument") ;;
     *) arguments+=("$argument") ;;
     esac
 done
 
-# Who is not compared with others needs no others. What cannot be installed is left out.
+# These modes do not run the alternatives. An alternative that cannot be installed is skipped.
 case " $* " in
 *" --smoke "* | *" --ours "* | *" --live "*) ;;
 *)
     command -v fuse-overlayfs >/dev/null || (need_packages fuse-overlayfs) ||
-        say "Going on without fuse-overlayfs"
+        say "Continuing without fuse-overlayfs"
     ;;
 esac
 
@@ -42,5 +43,5 @@ scripts/build-guests.sh
 scripts/build-component.sh
 scripts/fetch-cpython.sh
 cargo build "${everything[@]}" "${profile[@]}" --bin wasi-overlay-bench
-# A backtrace with each error would be stock's greatest cost (docs/design.md).
+# Backtraces of errors would be the largest cost of the baseline (docs/design.md).
 RUST_BACKTRACE=0 "${CARGO_TARGET_DIR:-target}/$folder/wasi-overlay-bench" "${arguments[@]}"

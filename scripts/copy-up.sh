@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The copy-up of a file of 1 GiB, beside `cp`: on tmpfs, on ext4, and on btrfs and xfs, which share
-# its data, so that it is done at once. The filesystems are made in files and mounted, which takes
-# root; what cannot be mounted is skipped, with the reason.
+# Times the copy-up of a file of 1 GiB against `cp`, on tmpfs, ext4, btrfs and xfs. The latter two share
+# the data of files, so the copy takes constant time. The filesystems are made in image files and mounted,
+# which requires root. A filesystem that cannot be mounted is skipped, and the reason printed.
 #
 # usage: scripts/copy-up.sh [MIB]
 . "$(dirname "$0")/lib.sh"
@@ -16,13 +16,13 @@ command -v mkfs.btrfs >/dev/null || missing+=(btrfs-progs)
 command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
 need_packages "${missing[@]}"
 
-copy() { # where, and settings of the test
+copy() { # directory, and environment of the test
     env OVERLAY_COPY_MIB="$mib" OVERLAY_COPY_DIR="$1" "${@:2}" \
         cargo test --locked -q -p wasi-overlay-core --all-features --test exhaustion \
         -- --nocapture a_large_file_is_copied | grep copy-up
 }
 
-on() { # a filesystem, and settings of the test
+on() { # filesystem, and environment of the test
     local at=$scratch/$1 why
     mkdir "$at"
     truncate -s $((3 * mib + 512))M "$at.img"

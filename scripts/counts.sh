@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Counts the instructions of the engine's hot paths (core/examples/hot.rs) and compares them with
-# those of before, in core/examples/hot.counts: one that grew by more than 5 percent is an error.
-# Unlike times, counts do not depend on what else the machine does.
+# Counts the instructions of the engine's hot paths (core/examples/hot.rs) and compares them with the
+# recorded counts in core/examples/hot.counts. Growth by more than 5 % is an error. Unlike times,
+# counts do not depend on the load of the machine.
 #
-# Another compiler or C library counts otherwise: then the counts are shown, and nothing is
-# compared. `--update` writes the file.
+# They do depend on the compiler and the C library. If those differ from the recorded ones, the
+# counts are printed without a comparison. `--update` records the counts.
 #
 # usage: scripts/counts.sh [--update]
 . "$(dirname "$0")/lib.sh"
@@ -16,13 +16,13 @@ command -v valgrind >/dev/null || need_packages valgrind
 cargo build --release --locked -p wasi-overlay-core --all-features --example hot
 hot=target/release/examples/hot
 
-# Instructions of a whole run.
+# Prints the instructions of a whole run.
 run() { # path, rounds
     valgrind --tool=callgrind --callgrind-out-file=/dev/null "$hot" "$1" "$2" 2>&1 |
         sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
 }
 
-# Instructions of one round: what so many rounds more cost, so that the start does not count.
+# Prints the instructions of one round, from the difference of two runs, which leaves out the start.
 count_once() { # path, rounds
     local short long
     short=$(run "$1" "$2")
@@ -35,8 +35,8 @@ count() { # path
     local length
     case $1 in
     list-*) count_once "$1" 200 ;;
-    # Some seeds of a hash take 6 % more than others. The seed comes from where the stack is, and
-    # that from the size of the environment: the least of three.
+    # Some hash seeds take 6 % more than others. The seed depends on the address of the stack, and
+    # that on the size of the environment. Take the minimum of three sizes.
     stat-each-*)
         for length in 1 50 100; do
             SEED=$(printf "%${length}s" x) count_once "$1" 20
@@ -61,13 +61,13 @@ fi
 known=$(sed -n 's/^# by //p' "$file")
 if [ "$known" != "$by" ]; then
     printf '%s' "$counts"
-    echo "note: not compared, since $file is by $known" >&2
+    echo "note: not compared, since the counts in $file were recorded with $known" >&2
     exit 0
 fi
 
 awk '
     FNR == NR { if ($1 != "#") known[$1] = $2; next }
-    !($1 in known) { print $1 ": not in the file"; bad = 1; next }
+    !($1 in known) { print $1 ": not recorded"; bad = 1; next }
     {
         change = ($2 / known[$1] - 1) * 100
         printf "%-24s%12d%+9.1f %%\n", $1, $2, change
@@ -75,9 +75,9 @@ awk '
         delete known[$1]
     }
     END {
-        for (path in known) { print path ": not counted any more"; bad = 1 }
+        for (path in known) { print path ": recorded, but not counted"; bad = 1 }
         exit bad
     }
 ' "$file" <(printf '%s' "$counts") ||
-    die "a hot path takes over 5 % more instructions, or is another: if that is meant, \
-scripts/counts.sh --update and say why in the commit"
+    die "a hot path takes over 5 % more instructions, or the paths changed: if that is intended, run \
+scripts/counts.sh --update and give the reason in the commit"

@@ -1,13 +1,12 @@
-//! The hot paths of the engine, one at a time, natively: for times by hand, and for
-//! `scripts/counts.sh`, which counts the instructions of each.
+//! A native benchmark of the engine's hot paths. `scripts/counts.sh` counts the instructions of each.
 //!
-//! usage: hot              every path, nanoseconds a round
-//!        hot PATH ROUNDS  one of them that often, and nothing else
-//!        hot --names      their names
-//!        hot --threads    how much more two threads do than one, on overlays of one stack
+//! usage: hot              time every path, in nanoseconds per round
+//!        hot PATH ROUNDS  run one path that many times, without timing it
+//!        hot --names      list the names of the paths
+//!        hot --threads    the throughput of two threads over that of one, on overlays of one stack
 //!
-//! The layers are directories of the host, the upper is memory. What a path needs is looked at
-//! once before, so that all that is counted is hot.
+//! The layers are directories of the host, and the upper is in memory. Each path runs before it is
+//! measured, so that all its caches are warm.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -20,10 +19,10 @@ use wasi_overlay_core::{Dir, File, Limits, Lower, LowerStack, OpenHow, Opened, O
 const LAYERS: usize = 4;
 /// Bytes of a small file.
 const SMALL: usize = 4096;
-/// Bytes of one that is read from its descriptor.
+/// Bytes of a large file, whose reads go to its descriptor.
 const LARGE: usize = 1 << 20;
 
-/// What is written.
+/// The data to write.
 static DATA: [u8; SMALL] = [7; SMALL];
 
 /// A hot path: its name, and one round of it.
@@ -39,7 +38,7 @@ const PATHS: &[Hot] = &[
     ("missing", |world| {
         assert!(world.root.stat_at("a/b/none", true).is_err());
     }),
-    // Each of them: where a name stands among others is the hash's, which is another in every run.
+    // All of them: the position of one name in a hash table depends on the seed, which changes with each run.
     ("stat-each-of-1000", |world| {
         for path in &world.names {
             assert!(world.root.stat_at(path, true).is_ok());
@@ -69,12 +68,12 @@ const PATHS: &[Hot] = &[
         );
     }),
     ("list-1000-anew", |world| {
-        // Another directory of the same names, so that none is kept.
+        // A new overlay, whose directory has no cached listing.
         let overlay = world.overlay();
         let many = dir(&overlay.root(), "many");
         assert_eq!(many.list().unwrap_or_default().len(), 1000);
     }),
-    // As WASI 0.1 has it.
+    // WASI 0.1 lists inode numbers.
     ("list-1000-anew-numbered", |world| {
         let overlay = world.overlay();
         let listing = dir(&overlay.root(), "many").list().unwrap_or_default();
@@ -87,11 +86,12 @@ const PATHS: &[Hot] = &[
     ("overlay", |world| drop(world.overlay())),
 ];
 
+/// The tree and the overlay that the paths run on.
 struct World {
     stack: Arc<LowerStack>,
     root: Dir,
     many: Dir,
-    /// The paths of what is in it.
+    /// The paths of the files in `many`.
     names: Vec<String>,
 }
 
@@ -99,7 +99,7 @@ impl World {
     fn new(at: &Path) -> Result<Self, Box<dyn Error>> {
         for layer in 0..LAYERS {
             let at = at.join(layer.to_string());
-            // Few names in each of them: where a hash puts one is not the same in every run.
+            // Few names per directory, since positions in a hash table change with each run.
             std::fs::create_dir_all(at.join("a/b"))?;
             std::fs::create_dir(at.join("others"))?;
             std::fs::write(at.join(format!("others/{layer}")), "")?;
@@ -120,7 +120,7 @@ impl World {
         Ok(Self::on(&LowerStack::new(lowers, &Limits::default())?))
     }
 
-    /// An overlay of its own.
+    /// Makes a new overlay on a stack.
     fn on(stack: &Arc<LowerStack>) -> Self {
         let root = overlay(stack).root();
         drop(file(&root, "a/one", CREATE));
@@ -140,7 +140,7 @@ impl World {
     }
 }
 
-/// The paths of a thousand files of one directory.
+/// The paths of a thousand files in one directory.
 fn many() -> impl Iterator<Item = String> {
     (0..1000).map(|name| format!("many/file-{name:04}"))
 }
@@ -180,7 +180,7 @@ fn dir(dir: &Dir, path: &str) -> Dir {
 }
 
 thread_local! {
-    /// What a guest would have in its memory already.
+    /// A buffer that stands for the memory of a guest.
     static BUFFER: RefCell<[u8; SMALL]> = const { RefCell::new([0; SMALL]) };
 }
 
@@ -215,8 +215,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         [name, rounds] => {
             let found = PATHS.iter().find(|path| path.0 == name);
-            let (_, round) = found.ok_or_else(|| format!("no path {name}; see --names"))?;
-            // Twice before: what is kept is kept at the first or the second time.
+            let (_, round) =
+                found.ok_or_else(|| format!("no path {name}: list the paths with --names"))?;
+            // Two rounds of warm-up: caches are filled by the first or the second use.
             (0..2 + rounds.parse::<usize>()?).for_each(|_| round(&world));
         }
         _ => return Err("usage: hot [PATH ROUNDS | --names | --threads]".into()),
@@ -224,7 +225,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Of the best of many short runs: the one that nothing else on the machine got in the way of.
+/// Nanoseconds per round in the best of many short runs, which other load disturbed least.
 fn nanoseconds(world: &World, round: fn(&World)) -> f64 {
     let time = |rounds: u32| {
         let start = Instant::now();
@@ -236,18 +237,18 @@ fn nanoseconds(world: &World, round: fn(&World)) -> f64 {
     (0..200).map(|_| time(rounds)).fold(f64::MAX, f64::min)
 }
 
-/// Rounds a second of so many threads, each with an overlay of its own: in the best of many short
-/// stretches, since all threads have to have a processor for it.
+/// Rounds per second of `threads` threads, each with its own overlay, in the best of many short
+/// intervals: each thread needs a processor for the whole interval.
 fn throughput(world: &World, round: fn(&World), threads: usize) -> f64 {
-    const STRETCH: Duration = Duration::from_millis(5);
+    const INTERVAL: Duration = Duration::from_millis(5);
     let worlds: Vec<_> = (0..threads).map(|_| World::on(&world.stack)).collect();
-    let stretch = || {
+    let measure = || {
         let start = Barrier::new(threads);
         let rounds = |world: &World| {
             start.wait();
             let begin = Instant::now();
             let mut rounds = 0.0;
-            while begin.elapsed() < STRETCH {
+            while begin.elapsed() < INTERVAL {
                 (0..16).for_each(|_| round(world));
                 rounds += 16.0;
             }
@@ -262,5 +263,5 @@ fn throughput(world: &World, round: fn(&World), threads: usize) -> f64 {
             rounds.map(|rounds| rounds.unwrap_or(0.0)).sum()
         })
     };
-    (0..100).map(|_| stretch()).fold(0.0, f64::max)
+    (0..100).map(|_| measure()).fold(0.0, f64::max)
 }

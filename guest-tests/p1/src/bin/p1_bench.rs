@@ -1,8 +1,9 @@
-//! The benchmark's guest for WASI 0.1. `p1_bench WORK TURNS WARM SIZE` runs a work on the benchmark's tree
-//! and prints the nanoseconds that it took.
+//! The benchmark's guest for WASI 0.1.
 //!
-//! If WARM is `hot`, it runs one turn before the clock starts. SIZE is the number of bytes, entries or files
-//! that a turn has to find. Without arguments it runs each work once in a small tree of its own.
+//! `p1_bench WORKLOAD ITERATIONS WARM SIZE` runs a workload in the benchmark's tree and prints
+//! nanoseconds. If WARM is `hot`, one iteration runs before the clock starts. SIZE is what an
+//! iteration expects: bytes, entries or files. Without arguments, each workload runs once in its own
+//! tree.
 
 use guests_p1::{ROOT, raw, wasi};
 use guests_script::works::{DIRS, FILES, LITTLE, SMALL, STEP, UNPACKED_EACH, WORKS};
@@ -11,17 +12,17 @@ use std::time::Instant;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
-        [work, turns, warm, size] => {
+        [work, iterations, warm, size] => {
             let size = size.parse().expect("a size");
             let mut bench = Bench::new(ROOT, size);
             bench.prepare(work);
             if warm == "hot" {
-                bench.turn(work);
+                bench.run_once(work);
             }
-            let turns: u32 = turns.parse().expect("a number of turns");
+            let iterations: u32 = iterations.parse().expect("a number of iterations");
             let start = Instant::now();
-            for _ in 0..turns {
-                bench.turn(work);
+            for _ in 0..iterations {
+                bench.run_once(work);
             }
             println!("{}", start.elapsed().as_nanos());
         }
@@ -44,21 +45,21 @@ fn run_each_once() {
     for (work, size) in WORKS {
         bench.size = *size;
         bench.prepare(work);
-        bench.turn(work);
+        bench.run_once(work);
         println!("{work}: done");
     }
 }
 
-/// The tree of the benchmark, with a buffer for reads.
+/// The state of the benchmark: the tree and a buffer for reads.
 struct Bench {
     base: wasi::Fd,
-    /// How many bytes, entries or files a turn has to find.
+    /// The size that an iteration expects: bytes, entries or files.
     size: usize,
-    /// A file that stays open.
+    /// A file that stays open between iterations.
     held: Option<wasi::Fd>,
-    /// How many names are used up.
+    /// Number of names used so far.
     used: u32,
-    /// The state of the random number generator.
+    /// State of the random number generator.
     random: u64,
     buffer: Vec<u8>,
 }
@@ -75,7 +76,7 @@ impl Bench {
         }
     }
 
-    /// Prepares a work before the clock starts.
+    /// Prepares a workload before the clock starts.
     fn prepare(&mut self, work: &str) {
         let held = match work {
             "fstat" => "a/b/c",
@@ -95,10 +96,10 @@ impl Bench {
         self.held = Some(raw::open_read(self.base, held).expect("it is there"));
     }
 
-    fn turn(&mut self, work: &str) {
+    fn run_once(&mut self, work: &str) {
         match work {
             "get-type" => {
-                // SAFETY: the call writes nothing but what it returns.
+                // SAFETY: the call writes only its return value.
                 let type_ = unsafe { wasi::fd_prestat_get(ROOT) }.expect("it is a preopen");
                 assert_eq!(type_.tag, wasi::PREOPENTYPE_DIR.raw());
             }
@@ -200,7 +201,7 @@ impl Bench {
             "request" => assert_eq!(self.request("request"), self.size),
             "unpack" => self.unpack("work/tree"),
             "remove-unpacked" => {
-                // The files, their directories with `UNPACKED_EACH` files each, and the top directory.
+                // The files, a directory for each ten of them, and the root of the tree.
                 let dirs = self.size.div_ceil(UNPACKED_EACH);
                 assert_eq!(self.remove_tree("work/unpacked"), self.size + dirs + 1);
             }
@@ -263,7 +264,7 @@ impl Bench {
         raw::close(self.create(name)).expect("it is open");
     }
 
-    /// The names in a directory, and whether each is a directory.
+    /// Lists a directory: each name, and whether it is a directory.
     fn names(&mut self, name: &str) -> Vec<(String, bool)> {
         let mut names = Vec::new();
         self.list(name, |name, kind| {
@@ -289,7 +290,7 @@ impl Bench {
         raw::unlink(self.base, name).expect("it is there");
     }
 
-    /// Makes a tree with as many files as a turn has to find.
+    /// Creates as many files as an iteration expects.
     fn unpack(&self, top: &str) {
         self.mkdir(top);
         for file in 0..self.size {
@@ -301,7 +302,7 @@ impl Bench {
         }
     }
 
-    /// Removes a directory with its content; returns how many names it removed.
+    /// Removes a directory and its content; returns the number of names removed.
     fn remove_tree(&mut self, top: &str) -> usize {
         let mut dirs = vec![top.to_owned()];
         let mut next = 0;
@@ -324,7 +325,7 @@ impl Bench {
         files + dirs.len()
     }
 
-    /// Reads every file below a directory; returns how many there are.
+    /// Reads every file below a directory; returns their number.
     fn request(&mut self, top: &str) -> usize {
         let mut left = vec![top.to_owned()];
         let mut files = 0;
@@ -348,16 +349,16 @@ impl Bench {
         format!("{prefix}{:04}", self.used - 1)
     }
 
-    /// The offset of the next random read, which is of a whole page within the file.
+    /// The offset of the next random page of the file.
     fn offset(&mut self) -> u64 {
-        // Knuth's MMIX; the upper bits are the random ones.
+        // The constants of Knuth's MMIX. Only the upper bits are random enough.
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
         self.random = self.random.wrapping_add(1_442_695_040_888_963_407);
         let pages = (self.size / SMALL) as u64;
         (self.random >> 33) % pages * SMALL as u64
     }
 
-    /// Lists every directory below `top` and stats every name; returns how many are files.
+    /// Lists every directory below one and stats every name; returns the number of files.
     fn walk(&mut self, top: &str) -> usize {
         let mut left = vec![top.to_owned()];
         let mut files = 0;
@@ -385,7 +386,7 @@ impl Bench {
         raw::open_write(self.base, name, how).expect("the name is free")
     }
 
-    /// An iovec of `length` bytes of the buffer, which [`raw::read`] would allocate at each call.
+    /// Reads up to `length` bytes into the buffer, which [`raw::read`] would allocate on each call.
     fn into(&mut self, length: usize) -> wasi::Iovec {
         wasi::Iovec {
             buf: self.buffer.as_mut_ptr(),
@@ -395,7 +396,7 @@ impl Bench {
 
     fn read(&mut self, file: wasi::Fd, length: usize) -> usize {
         let into = self.into(length);
-        // SAFETY: the buffer is as long as the vector says, and outlives the call.
+        // SAFETY: the vector has the length of the buffer, which outlives the call.
         unsafe { wasi::fd_read(file, &[into]) }.expect("it can be read")
     }
 
@@ -416,8 +417,8 @@ impl Bench {
         assert_eq!(written, length);
     }
 
-    /// Lists as wasi-libc does, 4 KiB at a time, and continues after the last complete entry. Calls `each`
-    /// with each name and its type.
+    /// Lists a directory as wasi-libc does: 4 KiB at a time, continuing after the last complete entry.
+    /// Passes on each name and its type.
     fn list(&mut self, name: &str, mut each: impl FnMut(&[u8], u8)) {
         const PAGE: usize = 4096;
         let dir = raw::open_dir(self.base, name).expect("it is there");
@@ -425,11 +426,11 @@ impl Bench {
         let mut page = [0; PAGE];
         loop {
             let page = &mut page[..];
-            // SAFETY: the buffer is as long as is said, and outlives the call.
+            // SAFETY: the length is that of the buffer, which outlives the call.
             let used = unsafe { wasi::fd_readdir(dir, page.as_mut_ptr(), PAGE, cookie) }
                 .expect("it can be listed");
             let mut rest = &page[..used];
-            // The next cookie, the inode number, the length of the name, the type; the name.
+            // The layout: next cookie, inode number, length of the name, type, and the name.
             while let Some((header, after)) = rest.split_at_checked(24) {
                 let next = u64::from_le_bytes(header[..8].try_into().expect("eight bytes"));
                 let length = u32::from_le_bytes(header[16..20].try_into().expect("four bytes"));

@@ -1,8 +1,8 @@
-//! The benchmark's guest for WASI 0.2. With the arguments `WORK TURNS WARM SIZE` it runs a work on the
-//! benchmark's tree and prints the nanoseconds that it took, as described in `p1_bench`.
+//! The benchmark's guest for WASI 0.2.
 //!
-//! With `nothing` it does nothing, and with `one-stat` it stats one file; these are timed from outside.
-//! Without arguments it runs each work once in a small tree of its own.
+//! The arguments `WORKLOAD ITERATIONS WARM SIZE` are those of `p1_bench`. With `nothing` it exits at once,
+//! and with `one-stat` it stats one file; the host times both. Without arguments, each workload runs
+//! once in its own tree.
 
 use guests_p2::bindings::wasi::cli::environment::get_arguments;
 use guests_p2::bindings::wasi::clocks::monotonic_clock;
@@ -17,16 +17,16 @@ guests_p2::command!(run);
 
 fn run() {
     match &get_arguments()[..] {
-        [_, work, turns, warm, size] => {
+        [_, work, iterations, warm, size] => {
             let mut bench = Bench::new(root(), size.parse().expect("a size"));
             bench.prepare(work);
             if warm == "hot" {
-                bench.turn(work);
+                bench.run_once(work);
             }
-            let turns: u32 = turns.parse().expect("a number of turns");
+            let iterations: u32 = iterations.parse().expect("a number of iterations");
             let start = monotonic_clock::now();
-            for _ in 0..turns {
-                bench.turn(work);
+            for _ in 0..iterations {
+                bench.run_once(work);
             }
             say!("{}", monotonic_clock::now() - start);
         }
@@ -50,21 +50,21 @@ fn run_each_once() {
     for (work, size) in WORKS {
         bench.size = *size;
         bench.prepare(work);
-        bench.turn(work);
+        bench.run_once(work);
         say!("{work}: done");
     }
 }
 
-/// The tree of the benchmark, with the data that is written.
+/// The state of the benchmark: the tree and the data to write.
 struct Bench {
     base: Descriptor,
-    /// How many bytes, entries or files a turn has to find.
+    /// The size that an iteration expects: bytes, entries or files.
     size: usize,
-    /// A file that stays open.
+    /// A file that stays open between iterations.
     held: Option<Descriptor>,
-    /// How many names are used up.
+    /// Number of names used so far.
     used: u32,
-    /// The state of the random number generator.
+    /// State of the random number generator.
     random: u64,
     data: Vec<u8>,
 }
@@ -81,7 +81,7 @@ impl Bench {
         }
     }
 
-    /// Prepares a work before the clock starts.
+    /// Prepares a workload before the clock starts.
     fn prepare(&mut self, work: &str) {
         let held = match work {
             "fstat" => "a/b/c",
@@ -94,7 +94,7 @@ impl Bench {
         self.held = Some(open(&self.base, held).expect("it is there"));
     }
 
-    fn turn(&mut self, work: &str) {
+    fn run_once(&mut self, work: &str) {
         match work {
             "get-type" => {
                 let type_ = self.base.get_type().expect("it is open");
@@ -160,7 +160,7 @@ impl Bench {
             "request" => assert_eq!(self.request("request"), self.size),
             "unpack" => self.unpack("work/tree"),
             "remove-unpacked" => {
-                // The files, their directories with `UNPACKED_EACH` files each, and the top directory.
+                // The files, a directory for each ten of them, and the root of the tree.
                 let dirs = self.size.div_ceil(UNPACKED_EACH);
                 assert_eq!(self.remove_tree("work/unpacked"), self.size + dirs + 1);
             }
@@ -225,7 +225,7 @@ impl Bench {
         drop(self.create(name));
     }
 
-    /// The names in a directory, and whether each is a directory.
+    /// Lists a directory: each name, and whether it is a directory.
     fn names(&self, name: &str) -> Vec<(String, bool)> {
         let mut names = Vec::new();
         list(&self.base, name, |entry| {
@@ -242,7 +242,7 @@ impl Bench {
         assert_eq!(read(&self.base, name), LITTLE);
     }
 
-    /// Makes a tree with as many files as a turn has to find.
+    /// Creates as many files as an iteration expects.
     fn unpack(&self, top: &str) {
         self.mkdir(top);
         for file in 0..self.size {
@@ -254,7 +254,7 @@ impl Bench {
         }
     }
 
-    /// Removes a directory with its content; returns how many names it removed.
+    /// Removes a directory and its content; returns the number of names removed.
     fn remove_tree(&self, top: &str) -> usize {
         let mut dirs = vec![top.to_owned()];
         let mut next = 0;
@@ -277,7 +277,7 @@ impl Bench {
         files + dirs.len()
     }
 
-    /// Reads every file below a directory; returns how many there are.
+    /// Reads every file below a directory; returns their number.
     fn request(&self, top: &str) -> usize {
         let mut left = vec![top.to_owned()];
         let mut files = 0;
@@ -301,9 +301,9 @@ impl Bench {
         format!("{prefix}{:04}", self.used - 1)
     }
 
-    /// The offset of the next random read, which is of a whole page within the file.
+    /// The offset of the next random page of the file.
     fn offset(&mut self) -> u64 {
-        // Knuth's MMIX; the upper bits are the random ones.
+        // The constants of Knuth's MMIX. Only the upper bits are random enough.
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
         self.random = self.random.wrapping_add(1_442_695_040_888_963_407);
         let pages = (self.size / SMALL) as u64;
@@ -380,7 +380,7 @@ fn list(base: &Descriptor, name: &str, mut each: impl FnMut(DirectoryEntry)) {
     }
 }
 
-/// Lists every directory below `top` and stats every name; returns how many are files.
+/// Lists every directory below one and stats every name; returns the number of files.
 fn walk(base: &Descriptor, top: &str) -> usize {
     let mut left = vec![top.to_owned()];
     let mut files = 0;

@@ -1,8 +1,8 @@
-//! The benchmark's guest for WASI 0.3. With the arguments `WORK TURNS WARM SIZE` it runs a work on the
-//! benchmark's tree and prints the nanoseconds that it took, as described in `p1_bench`.
+//! The benchmark's guest for WASI 0.3.
 //!
-//! With `nothing` it does nothing, and with `one-stat` it stats one file; these are timed from outside.
-//! Without arguments it runs each work once in a small tree of its own.
+//! The arguments `WORKLOAD ITERATIONS WARM SIZE` are those of `p1_bench`. With `nothing` it exits at once,
+//! and with `one-stat` it stats one file; the host times both. Without arguments, each workload runs
+//! once in its own tree.
 
 use guests_p3::bindings::wasi::cli::environment::get_arguments;
 use guests_p3::monotonic_clock;
@@ -16,16 +16,16 @@ guests_p3::command!(run);
 
 async fn run() {
     match &get_arguments()[..] {
-        [_, work, turns, warm, size] => {
+        [_, work, iterations, warm, size] => {
             let mut bench = Bench::new(root(), size.parse().expect("a size"));
             bench.prepare(work).await;
             if warm == "hot" {
-                bench.turn(work).await;
+                bench.run_once(work).await;
             }
-            let turns: u32 = turns.parse().expect("a number of turns");
+            let iterations: u32 = iterations.parse().expect("a number of iterations");
             let start = monotonic_clock::now();
-            for _ in 0..turns {
-                bench.turn(work).await;
+            for _ in 0..iterations {
+                bench.run_once(work).await;
             }
             say!("{}", monotonic_clock::now() - start);
         }
@@ -55,21 +55,21 @@ async fn run_each_once() {
     for (work, size) in WORKS.iter().filter(|work| !work.0.ends_with("-at")) {
         bench.size = *size;
         bench.prepare(work).await;
-        bench.turn(work).await;
+        bench.run_once(work).await;
         say!("{work}: done");
     }
 }
 
-/// The tree of the benchmark, with the data that is written.
+/// The state of the benchmark: the tree and the data to write.
 struct Bench {
     base: Descriptor,
-    /// How many bytes, entries or files a turn has to find.
+    /// The size that an iteration expects: bytes, entries or files.
     size: usize,
-    /// A file that stays open.
+    /// A file that stays open between iterations.
     held: Option<Descriptor>,
-    /// How many names are used up.
+    /// Number of names used so far.
     used: u32,
-    /// The state of the random number generator.
+    /// State of the random number generator.
     random: u64,
 }
 
@@ -84,7 +84,7 @@ impl Bench {
         }
     }
 
-    /// Prepares a work before the clock starts.
+    /// Prepares a workload before the clock starts.
     async fn prepare(&mut self, work: &str) {
         let held = match work {
             "fstat" => "a/b/c",
@@ -97,7 +97,7 @@ impl Bench {
         self.held = Some(open(&self.base, held).await.expect("it is there"));
     }
 
-    async fn turn(&mut self, work: &str) {
+    async fn run_once(&mut self, work: &str) {
         match work {
             "get-type" => {
                 let type_ = self.base.get_type().await.expect("it is open");
@@ -156,7 +156,7 @@ impl Bench {
             "request" => assert_eq!(self.request("request").await, self.size),
             "unpack" => self.unpack("work/tree").await,
             "remove-unpacked" => {
-                // The files, their directories with `UNPACKED_EACH` files each, and the top directory.
+                // The files, a directory for each ten of them, and the root of the tree.
                 let dirs = self.size.div_ceil(UNPACKED_EACH);
                 assert_eq!(
                     self.remove_tree("work/unpacked").await,
@@ -223,7 +223,7 @@ impl Bench {
         drop(self.create(name).await);
     }
 
-    /// The names in a directory, and whether each is a directory.
+    /// Lists a directory: each name, and whether it is a directory.
     async fn names(&self, name: &str) -> Vec<(String, bool)> {
         let mut names = Vec::new();
         list(&self.base, name, |entry| {
@@ -241,7 +241,7 @@ impl Bench {
         assert_eq!(read(&self.base, name).await, LITTLE);
     }
 
-    /// Makes a tree with as many files as a turn has to find.
+    /// Creates as many files as an iteration expects.
     async fn unpack(&self, top: &str) {
         self.mkdir(top).await;
         for file in 0..self.size {
@@ -253,7 +253,7 @@ impl Bench {
         }
     }
 
-    /// Removes a directory with its content; returns how many names it removed.
+    /// Removes a directory and its content; returns the number of names removed.
     async fn remove_tree(&self, top: &str) -> usize {
         let mut dirs = vec![top.to_owned()];
         let mut next = 0;
@@ -276,7 +276,7 @@ impl Bench {
         files + dirs.len()
     }
 
-    /// Reads every file below a directory; returns how many there are.
+    /// Reads every file below a directory; returns their number.
     async fn request(&self, top: &str) -> usize {
         let mut left = vec![top.to_owned()];
         let mut files = 0;
@@ -300,9 +300,9 @@ impl Bench {
         format!("{prefix}{:04}", self.used - 1)
     }
 
-    /// The offset of the next random read, which is of a whole page within the file.
+    /// The offset of the next random page of the file.
     fn offset(&mut self) -> u64 {
-        // Knuth's MMIX; the upper bits are the random ones.
+        // The constants of Knuth's MMIX. Only the upper bits are random enough.
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005);
         self.random = self.random.wrapping_add(1_442_695_040_888_963_407);
         let pages = (self.size / SMALL) as u64;
@@ -320,7 +320,7 @@ impl Bench {
         let file = self.create(name).await;
         let (mut writer, ended) = sink(&file, Some(0));
         let mut left = length;
-        // Reuses one buffer, which comes back empty from each write, for the same bytes.
+        // One buffer is reused. It comes back empty, and is filled with the same bytes again.
         let mut buffer = vec![7; STEP.min(length)];
         while left > 0 {
             let step = buffer.len();
@@ -340,7 +340,7 @@ async fn stat(base: &Descriptor, name: &str) {
     assert_eq!(stat.expect("it is there").size, SMALL as u64);
 }
 
-/// Reads a page through a new stream, the only way to read in WASI 0.3.
+/// Reads a page through a new stream: WASI 0.3 has no other way.
 async fn read_page(file: &Descriptor, offset: u64) -> usize {
     let (mut stream, _) = file.read_via_stream(offset);
     let (_, data) = stream.read(Vec::with_capacity(SMALL)).await;
@@ -365,7 +365,7 @@ async fn list(base: &Descriptor, name: &str, mut each: impl FnMut(DirectoryEntry
     ended.await.expect("it can be listed");
 }
 
-/// Lists every directory below `top` and stats every name; returns how many are files.
+/// Lists every directory below one and stats every name; returns the number of files.
 async fn walk(base: &Descriptor, top: &str) -> usize {
     let mut left = vec![top.to_owned()];
     let mut files = 0;
