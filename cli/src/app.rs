@@ -1,4 +1,4 @@
-//! What the program is: found out by its content, not asked.
+//! Loading of programs, whose kind is detected from their content.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{ErrorKind, Read};

@@ -1,4 +1,4 @@
-//! The command line as it is typed.
+//! Definitions of the command-line arguments.
 //!
 //! Options come before the wasm file; whatever follows it is the guest's. The options that
 //! `wasmtime run` has keep their names and their meaning.
@@ -24,9 +24,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Runs a WebAssembly program on an overlay of directories.
     Run(Box<RunArgs>),
-    /// Puts an overlay into a WebAssembly program, which then has it on any host of WASI 0.2.
+    /// Embeds an overlay in a WebAssembly program, to run on any WASI 0.2 host.
     Compose(ComposeArgs),
-    /// Writes the overlay as a component of its own, for other composers such as `wac plug`.
+    /// Writes the overlay as a separate component, for composers such as `wac plug`.
     Component(ComponentArgs),
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct RunArgs {
     pub(crate) app_and_args: Vec<OsString>,
 }
 
-/// The overlay that is put together from single options.
+/// The overlay that `--layer`, `--upper` and the other overlay options describe.
 #[derive(Args)]
 #[command(next_help_heading = "Overlay")]
 pub(crate) struct MainMount {
@@ -106,7 +106,7 @@ pub(crate) struct MainMount {
           value_parser = OsStringValueParser::new().try_map(UpperArg::parse))]
     pub(crate) upper: Option<UpperArg>,
 
-    /// Refuses every change.
+    /// Mounts the overlay read-only.
     #[arg(long)]
     pub(crate) read_only: bool,
 
@@ -124,7 +124,7 @@ pub(crate) struct MainMount {
     pub(crate) absolute_symlinks: Option<AbsoluteSymlinksArg>,
 }
 
-/// One `--env`.
+/// The value of one `--env` option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EnvVar {
     /// Its name.
@@ -151,13 +151,13 @@ impl EnvVar {
 
 const EXAMPLES: &str = "\
 Examples:
-  Run a program on two layers; what it writes is forgotten:
+  Run a program on two layers, and discard its changes at the end:
     wasi-overlay run --layer base --layer app tool.wasm
 
-  Keep what it writes:
+  Keep its changes in a directory:
     wasi-overlay run --layer base --layer app --upper changes tool.wasm --verbose
 
-  Two overlays, and a host directory as it is:
+  Mount two overlays and a plain host directory:
     wasi-overlay run --layer rootfs --mount dst=/data,layer=seed,memory=64m \\
       --dir .::/work::ro tool.wasm
 

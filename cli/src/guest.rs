@@ -1,4 +1,4 @@
-//! Running the linked program, and what its end means.
+//! Execution of the linked program, and its exit code.
 
 use crate::args::RunArgs;
 use crate::invoke::{self, ComponentCall};

@@ -1,4 +1,4 @@
-//! What the engine has to tell the user and cannot tell the guest.
+//! Logging to stderr of what the engine cannot report to the guest.
 
 use crate::copies::Copies;
 use anyhow::Result;

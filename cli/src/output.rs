@@ -1,4 +1,4 @@
-//! Writing a file whole or not at all.
+//! Atomic writing of output files.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::fs::{self, Permissions};

@@ -1,4 +1,4 @@
-//! What a guest's store holds.
+//! Wasmtime stores: their data, limits and WASI context.
 
 use crate::args::RunArgs;
 use anyhow::{Context, Result, anyhow};

@@ -1,4 +1,4 @@
-//! What the app is: found out by its content, not asked.
+//! Detection of the app's kind, from its content.
 
 use crate::{ComposeError, wrap};
 use wasmparser::{Parser, Validator, WasmFeatures};

@@ -1,4 +1,4 @@
-//! What can go wrong, each with what to do about it.
+//! Errors of composition; each message says how to fix the cause.
 
 use wasi_overlay_config::ConfigError;
 

@@ -11,7 +11,7 @@
 //! at=/                   the preopen by which the guest finds the merged tree
 //! pass=/dev              a preopen that the guest gets as it is
 //! read-only              changes are refused
-//! volatile               nobody waits for the disk
+//! volatile               the overlay never waits for the disk
 //! ```
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, as far as it can be known before it is used.
+//! Validation of a configuration without access to the host.
 
 use crate::Config;
 
