@@ -52,7 +52,7 @@ test *arguments:
 test-unprivileged:
     scripts/test-unprivileged.sh
 
-# Random plans against a tree without layers, until it is stopped: OVERLAY_SEED says where to begin.
+# Random plans against a tree without layers, until stopped; OVERLAY_SEED is the first seed.
 soak:
     scripts/soak.sh
 
@@ -60,19 +60,19 @@ soak:
 kernel:
     cargo test --workspace --all-features --locked --test kernel -- --nocapture
 
-# Layers between us and the kernel, fuse-overlayfs, umoci, skopeo.
+# Exchanges layers with the kernel, fuse-overlayfs, umoci and skopeo.
 interop *arguments:
     scripts/interop.sh {{ arguments }}
 
-# Every cut, every loss of power and every fault of every operation (CI takes a sample).
+# Every cut, loss of power and fault in every operation (CI runs a sample).
 crash:
-    CRASH=all cargo test -p wasi-overlay-core --all-features --locked --test crash -- --nocapture
+    CRASH=all cargo test -p wasi-overlay-proof --all-features --locked --test crash -- --nocapture
 
-# Guests and hosts that mean harm, every way to hold a file, guests that want too much.
+# Evil guests and hosts, every open handle through every change, guests that exceed limits.
 evil:
-    cargo test -p wasi-overlay-core --all-features --locked --test evil --test exhaustion --test handles -- --nocapture
+    cargo test -p wasi-overlay-core -p wasi-overlay-proof --all-features --locked --test evil --test exhaustion --test handles -- --nocapture
 
-# Pairs of calls in every order that threads can meet in, at random (SCHEDULES=N of each).
+# Concurrent calls in random schedules (SCHEDULES=N for each scenario).
 schedules *arguments:
     scripts/schedules.sh {{ arguments }}
 
@@ -80,11 +80,11 @@ schedules *arguments:
 tsan *arguments:
     scripts/tsan.sh {{ arguments }}
 
-# Fuzzes the engine: SECONDS for each target, or those that are named.
+# Fuzzes the engine, SECONDS for each target.
 fuzz *arguments:
     scripts/fuzz.sh {{ arguments }}
 
-# Breaks the engine in one place at a time: does a test notice?
+# Changes the engine in one place at a time, and checks that a test notices.
 mutants *arguments:
     scripts/mutants.sh {{ arguments }}
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Fuzzes the engine: each target of fuzz/ for so many seconds, from the corpus that is kept and
-# whatever earlier runs found on this machine.
+# Fuzzes the engine: each target of fuzz/ for SECONDS, starting from the committed corpus and the inputs
+# that earlier runs found on this machine.
 #
-# usage: scripts/fuzz.sh [SECONDS [TARGET]...]      30 seconds and all targets unless said
-#        scripts/fuzz.sh --keep                     takes what was found into the corpus, made small
+# usage: scripts/fuzz.sh [SECONDS [TARGET]...]      30 seconds and all targets by default
+#        scripts/fuzz.sh --keep                     minimizes the new inputs, and adds them to the corpus
 #
-# What fails is in fuzz/artifacts/TARGET; `cargo test -p wasi-overlay-proof --test corpus` runs it
-# too once it is in fuzz/corpus/TARGET.
+# Failing inputs are in fuzz/artifacts/TARGET; `cargo test -p wasi-overlay-proof --test corpus` runs
+# them too once they are in fuzz/corpus/TARGET.
 . "$(dirname "$0")/lib.sh"
 
 keep=
@@ -23,8 +23,8 @@ scripts/setup.sh
 command -v c++ >/dev/null || need_packages g++ # compiles libFuzzer
 need_program cargo-fuzz 0.13.2
 
-# The engine has no unsafe code, so there is nothing for a sanitizer to find; without one the
-# stable compiler does, once it is told that coverage is wanted.
+# The engine has no unsafe code, so a sanitizer would find nothing. Without one the stable compiler is
+# enough, if it may instrument for coverage.
 export RUSTC_BOOTSTRAP=1
 folder=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
 for target in "${targets[@]}"; do
@@ -37,7 +37,7 @@ for target in "${targets[@]}"; do
         small=$(mktemp -d)
         "${program[@]}" -merge=1 "$small" "fuzz/corpus/$target" "$found" 2>&1 | tail -n 1
         rm -f "fuzz/corpus/$target"/*
-        # A corpus in the tree is there to be read by tests: few, and the smallest.
+        # Tests run the committed corpus, so it holds only the smallest inputs.
         ls -Sr "$small" | head -n 60 | while read -r name; do cp "$small/$name" "fuzz/corpus/$target/"; done
         rm -rf "$small"
     else

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Layers between us and other people's tools: the kernel's overlayfs, fuse-overlayfs, umoci, and
-# the storage that skopeo shares with podman. Installs the tools where it may.
+# Exchanges layers with other tools: the kernel's overlayfs, fuse-overlayfs, umoci, and the storage that
+# skopeo shares with podman. Installs the tools if it has the permission.
 #
 # usage: scripts/interop.sh [--install] [arguments of the test program]
 #
-# --install      the tools alone
+# --install      only installs the tools
 #
-# INTEROP_SEEDS=N, INTEROP_SEED=N     how many random cases a test tries; one of them alone
+# INTEROP_SEEDS=N     random cases of each test; INTEROP_SEED=N     only this case
 . "$(dirname "$0")/lib.sh"
 
 packages=()
 command -v fuse-overlayfs >/dev/null || packages+=(fuse-overlayfs)
 command -v umoci >/dev/null || packages+=(umoci)
 command -v skopeo >/dev/null || packages+=(skopeo)
-# Filesystems in images, which the tests mount and reset.
+# Tools for filesystem images, which the tests mount and reset.
 command -v mkfs.ext4 >/dev/null || packages+=(e2fsprogs)
 command -v mkfs.xfs >/dev/null || packages+=(xfsprogs)
 command -v mkfs.btrfs >/dev/null || packages+=(btrfs-progs)
@@ -22,14 +22,14 @@ command -v mkfs.vfat >/dev/null || packages+=(dosfstools)
 can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 if [ ${#packages[@]} -gt 0 ] && ! can_install && [ "${CI:-}" != true ]; then
-    echo "note: missing: ${packages[*]}. What needs them is skipped;" \
+    echo "note: missing: ${packages[*]}. The tests that need them are skipped;" \
         "install them (sudo apt-get install ${packages[*]}) to run it" >&2
 else
     need_packages "${packages[@]}"
 fi
 [ "${1:-}" != --install ] || exit 0
 
-# Root on a machine with packages lacks nothing, so nothing is left out.
+# Root on a machine with packages can run every test, so no test may be skipped.
 if can_install; then
     export OVERLAY_NO_SKIP=1
 fi
@@ -39,7 +39,7 @@ program=$(cargo test "${everything[@]}" --test interop --no-run --quiet --messag
     grep -o '"executable":"[^"]*"' | cut -d'"' -f4)
 [ -n "$program" ] || die "cargo named no test program"
 
-# In a mount namespace of its own, so that what is mounted goes with it whatever happens.
+# Runs in its own mount namespace, so that all mounts end with the process.
 enter=()
 if unshare --mount true 2>/dev/null; then
     enter=(unshare --mount --propagation private)

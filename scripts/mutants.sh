@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Breaks the engine in one place at a time and looks whether a test notices (cargo-mutants).
+# Changes the engine in one place at a time, and checks that a test notices (cargo-mutants).
 #
 # usage: scripts/mutants.sh --sample       a few, always the same, for CI
 #        scripts/mutants.sh [ARGUMENTS]    all (two days), or what the arguments of cargo-mutants
 #                                          say: `--file core/src/overlay/rename.rs`, `--shard 0/250`
 #
-# What no test notices is in target/mutants/mutants.out/missed.txt. docs/testing.md says what was found, and
-# why some of it is no gap.
+# target/mutants/mutants.out/missed.txt lists the mutants that no test notices. docs/testing.md says which
+# ones were found, and why some of them are no gap.
 . "$(dirname "$0")/lib.sh"
 
 arguments=("$@")
@@ -26,6 +26,6 @@ if [ "${1:-}" = --sample ]; then
 fi
 
 mkdir -p target/mutants
-# Random plans of each kind: enough to notice, few enough to wait for.
+# Random plans of each kind, as a compromise between coverage and time.
 OVERLAY_OPERATIONS=${OVERLAY_OPERATIONS:-20000} \
     cargo mutants --output target/mutants --no-shuffle --colors never "${arguments[@]}"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The engine's threads under shuttle, which decides at every lock who goes on: pairs of calls in random
-# orders, each of which must come out as if one had been made after the other.
+# Runs the engine's threads under shuttle, which decides at every lock which thread continues. Random
+# schedules of concurrent calls must end as some order of whole calls does.
 #
 # usage: SCHEDULES=100 scripts/schedules.sh [arguments of the test program]
 #
-# SCHEDULES=N     orders of each pair; SCENARIO=TEXT     pairs of which the name has this
+# SCHEDULES=N     schedules of each scenario; SCENARIO=TEXT     only scenarios whose name contains TEXT
 . "$(dirname "$0")/lib.sh"
 
-# Another build of the engine and its few dependencies: the locks are shuttle's.
+# Builds the engine and its few dependencies again, with shuttle's locks.
 export SCHEDULES=${SCHEDULES:-300} RUSTFLAGS="--cfg shuttle"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/shuttle
-cargo test -p wasi-overlay-core --all-features --locked --test schedules -- --nocapture "$@"
+cargo test -p wasi-overlay-proof --all-features --locked --test schedules -- --nocapture "$@"

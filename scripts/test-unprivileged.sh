@@ -1,22 +1,25 @@
 #!/usr/bin/env bash
-# The engine's tests as an unprivileged user. Run as root.
+# Runs the engine's tests as an unprivileged user. Run this as root.
 . "$(dirname "$0")/lib.sh"
 
 [ "$(id -u)" = 0 ] || die "only root can become another user: run scripts/test.sh as you are"
 
-# The other user may not reach this checkout: the programs are copied to where it can.
+# The other user may lack access to this checkout, so the programs are copied to where it has it.
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 mkdir -m 1777 "$place/tmp"
 chmod 755 "$place"
 
-# Cargo builds examples with the tests.
+# All test programs of the engine, and those of the proofs that test it. Cargo builds examples too.
+machines='crash|evil|handles|matrix'
 programs=$(cargo test "${everything[@]}" --no-run --quiet --message-format=json |
-    grep '"package_id":"[^"]*#wasi-overlay-core@' | grep -v '"kind":\["example"\]' |
+    grep -E "\"package_id\":\"[^\"]*#(wasi-overlay-core@|wasi-overlay-proof@.*\"kind\":\[\"test\"\].*\"name\":\"($machines)\")" |
+    grep -v '"kind":\["example"\]' |
     grep -o '"executable":"[^"]*"' | cut -d'"' -f4)
-[ -n "$programs" ] || die "cargo named no test program of wasi-overlay-core"
+[ "$(wc -l <<<"$programs")" -gt 20 ] || die "cargo named too few test programs: $programs"
 
-# The matrix with few descriptors is left out: it ran as root, and descriptors ask for no rights.
+# Leaves out the matrix with few descriptors: it ran as root, and a limit of descriptors does not depend
+# on rights.
 for program in $programs; do
     cp "$program" "$place/program"
     (cd "$place/tmp" && TMPDIR="$place/tmp" HOME="$place/tmp" \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All tests, from nothing: sets up, builds the guests, runs every test of the workspace; as
-# root, those of the engine once more as an unprivileged user, since root never meets EACCES.
+# Runs all tests on a fresh checkout: sets up, builds the guests, and runs every test of the workspace.
+# As root it runs the engine's tests a second time as an unprivileged user, since root never gets EACCES.
 #
 # usage: scripts/test.sh [arguments of `cargo test`]
 . "$(dirname "$0")/lib.sh"
@@ -8,9 +8,9 @@
 scripts/setup.sh
 scripts/build-guests.sh
 scripts/build-component.sh
-# A large program that nobody here wrote, for the tests; fetched once, by hash.
+# A large third-party program for the tests, fetched once and checked by its hash.
 scripts/fetch-cpython.sh
-# Other people's tools, whose layers are read and who read ours.
+# Third-party tools that write layers for the tests and read ours.
 scripts/interop.sh --install
 
 say "Tests"

@@ -6,9 +6,10 @@ use std::fmt::Debug;
 use std::ops::ControlFlow;
 use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryLayer};
 use wasi_overlay_core::{
-    Dir, Errno, File, Limits, Lower, LowerStack, Meta, Name, OpenHow, Opened, Overlay, Result,
+    Dir, Errno, Limits, Lower, LowerStack, Meta, Name, OpenHow, Opened, Overlay, Result,
     at_once,
 };
+use wasi_overlay_proof::kit::{READ, try_file};
 
 thread_local! {
     /// Whether this thread may call a layer of a disk.
@@ -114,23 +115,6 @@ fn overlay() -> Overlay {
     upper.build().unwrap()
 }
 
-const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
-
-fn file(root: &Dir, path: &str, how: OpenHow) -> Result<File> {
-    match root.open_at(path, how)? {
-        Opened::File(file) => Ok(file),
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
-}
-
 /// Cold, the question gives none. Then it is asked where that may take a while, and then again.
 fn asked_twice<T: Debug + PartialEq>(what: &str, ask: impl Fn() -> Result<T>) {
     assert!(now(&ask).is_none(), "{what}: nothing is known yet");
@@ -145,7 +129,7 @@ type Question<'a> = (&'a str, &'a dyn Fn(&Dir) -> Result<String>);
 #[test]
 fn what_was_asked_before_is_answered_at_once() {
     let read = |root: &Dir, path: &str, how: OpenHow| {
-        let file = file(root, path, how)?;
+        let file = try_file(root, path, how)?;
         file.read_vec_at(10, 1)
     };
     // Each on an overlay of its own, where nobody asked for anything.
@@ -222,7 +206,7 @@ fn a_new_overlay_on_a_warm_stack_answers_at_once() {
             panic!("a file");
         };
         let names = dir.list()?.len();
-        let data = file(root, "dir/small", READ)?.read_vec_at(10, 0)?;
+        let data = try_file(root, "dir/small", READ)?.read_vec_at(10, 0)?;
         Ok::<_, wasi_overlay_core::Error>((names, data))
     };
     let first = request();
@@ -237,7 +221,7 @@ fn a_new_overlay_on_a_warm_stack_answers_at_once() {
 #[test]
 fn a_file_that_is_not_kept_is_never_read_at_once() {
     let root = overlay().root();
-    let large = file(&root, "dir/large", READ).unwrap();
+    let large = try_file(&root, "dir/large", READ).unwrap();
     for _ in 0..2 {
         assert!(now(|| large.read_vec_at(1, 0)).is_none());
         assert_eq!(large.read_vec_at(9, 99_995).unwrap().len(), 5);
@@ -262,7 +246,7 @@ fn data_in_memory_is_read_and_written_at_once() {
         root.stat_at("new", true).unwrap_err().errno(),
         Errno::NoEntry
     );
-    let new = file(&root, "new", create).unwrap();
+    let new = try_file(&root, "new", create).unwrap();
     assert_eq!(now(|| new.write_at(b"data", 0)).unwrap().unwrap(), 4);
     assert_eq!(now(|| new.append(b"more")).unwrap().unwrap(), 4);
     now(|| new.set_size(6)).unwrap().unwrap();
@@ -294,12 +278,12 @@ fn data_in_memory_is_read_and_written_at_once() {
 #[test]
 fn a_copy_in_memory_is_read_at_once() {
     let root = overlay().root();
-    let open = file(&root, "dir/large", READ).unwrap();
+    let open = try_file(&root, "dir/large", READ).unwrap();
     let write = OpenHow {
         write: true,
         ..READ
     };
-    file(&root, "dir/large", write)
+    try_file(&root, "dir/large", write)
         .unwrap()
         .write_at(b"x", 0)
         .unwrap();
@@ -316,7 +300,7 @@ fn a_host_directory_is_never_asked_at_once() {
     let open = || fs::Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
     let live = wasi_overlay_core::Live::new(open()).root();
     assert!(at_once(|| live.stat_at("file", true)).is_none());
-    let of_live = file(&live, "file", READ).unwrap();
+    let of_live = try_file(&live, "file", READ).unwrap();
     assert!(at_once(|| of_live.read_vec_at(1, 0)).is_none());
 
     // As an upper, what was asked before is known, and the data is on the disk.
@@ -328,7 +312,7 @@ fn a_host_directory_is_never_asked_at_once() {
     assert!(at_once(|| root.stat_at("file", true)).is_none());
     root.stat_at("file", true).unwrap();
     assert!(at_once(|| root.stat_at("file", true)).unwrap().is_ok());
-    let of_upper = file(
+    let of_upper = try_file(
         &root,
         "file",
         OpenHow {
@@ -350,7 +334,7 @@ fn the_next_call_may_wait_again() {
     assert!(panicked.is_err());
     root.stat_at("dir/small", true).unwrap();
     let inner = at_once(|| {
-        let inner = at_once(|| file(&root, "dir/large", READ).is_ok());
+        let inner = at_once(|| try_file(&root, "dir/large", READ).is_ok());
         (inner, root.stat_at("dir/small", true).is_ok())
     });
     assert_eq!(inner, Some((None, true)));

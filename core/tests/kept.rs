@@ -6,16 +6,7 @@ use wasi_overlay_core::layer::{Layer as _, Listed, MemoryLayer};
 use wasi_overlay_core::{
     Dir, Errno, File, Kind, Lower, OpenHow, Opened, Overlay, Result, SetTime, SetTimes, Timestamp,
 };
-
-const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
+use wasi_overlay_proof::kit::{READ, dir};
 
 fn lower() -> MemoryLayer {
     let then = SetTime::To(Timestamp {
@@ -48,13 +39,6 @@ fn file(root: &Dir, path: &str, how: OpenHow) -> Result<File> {
     match root.open_at(path, how)? {
         Opened::File(file) => Ok(file),
         Opened::Dir(_) => Err(Errno::IsDirectory.into()),
-    }
-}
-
-fn dir(root: &Dir, path: &str) -> Dir {
-    match root.open_at(path, READ).unwrap() {
-        Opened::Dir(dir) => dir,
-        Opened::File(_) => panic!("{path} is a file"),
     }
 }
 

@@ -1,7 +1,6 @@
 //! A live mount answers as wasmtime-wasi does on the same directory, less what the module says.
 #![cfg(feature = "dir")]
 
-use cap_std::{ambient_authority, fs::Dir as CapDir};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::ffi::OsStr;
 use std::fs;
@@ -12,28 +11,7 @@ use tempfile::TempDir;
 use wasi_overlay_core::{
     Dir, Errno, File, Kind, Live, OpenHow, Opened, SetTime, SetTimes, Timestamp,
 };
-
-const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
-const WRITE: OpenHow = OpenHow {
-    write: true,
-    ..READ
-};
-const CREATE: OpenHow = OpenHow {
-    create: true,
-    ..WRITE
-};
-
-fn capability(path: &Path) -> CapDir {
-    CapDir::open_ambient_dir(path, ambient_authority()).unwrap()
-}
+use wasi_overlay_proof::kit::{CREATE, READ, WRITE, capability};
 
 /// A directory `base` with a bit of everything, beside a file that must not be reached.
 struct Tree {

@@ -5,6 +5,7 @@ use wasi_overlay_core::{
     Dir, Errno, File, Kind, Limits, Lower, LowerStack, OpenHow, Opened, Overlay, SetTime, SetTimes,
     Timestamp,
 };
+use wasi_overlay_proof::kit::{file};
 
 const READ: OpenHow = how(true, false, false, false);
 const WRITE: OpenHow = how(true, true, false, false);
@@ -46,13 +47,6 @@ fn over(lower: MemoryBuilder) -> Overlay {
         .upper_memory(1 << 20)
         .build()
         .unwrap()
-}
-
-fn file(dir: &Dir, path: &str, how: OpenHow) -> File {
-    match dir.open_at(path, how).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
 }
 
 fn open_dir(dir: &Dir, path: &str) -> Dir {

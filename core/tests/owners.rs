@@ -11,8 +11,9 @@ use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{
-    Dir, Errno, File, Lower, OpenHow, Opened, Overlay, SetTime, SetTimes, Timestamp,
+    Dir, Errno, Lower, OpenHow, Overlay, SetTime, SetTimes, Timestamp,
 };
+use wasi_overlay_proof::kit::{capability, file};
 
 const WRITE: OpenHow = OpenHow {
     follow: true,
@@ -77,17 +78,6 @@ fn then() -> SetTimes {
         accessed: time,
         modified: time,
     }
-}
-
-fn file(root: &Dir, path: &str, how: OpenHow) -> File {
-    match root.open_at(path, how).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
-}
-
-fn capability(path: &Path) -> cap_std::fs::Dir {
-    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
 }
 
 /// A lower of [`FILES`] and [`DIRS`], which belong to `owner` if it is known.

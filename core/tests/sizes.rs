@@ -9,22 +9,9 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryDir, MemoryFile, MemoryLayer, ReadAt};
 use wasi_overlay_core::{
-    Dir, Errno, File, Lower, Meta, Name, OpenHow, Opened, Overlay, OverlayBuilder, Result,
+    Dir, Errno, Lower, Meta, Name, OpenHow, Overlay, OverlayBuilder, Result,
 };
-
-const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
-const WRITE: OpenHow = OpenHow {
-    write: true,
-    ..READ
-};
+use wasi_overlay_proof::kit::{READ, WRITE, capability, try_file};
 
 /// What a layer says of its files.
 #[derive(Clone, Copy, Debug)]
@@ -130,16 +117,9 @@ impl Layer for Lying {
     }
 }
 
-fn file(root: &Dir, path: &str, how: OpenHow) -> Result<File> {
-    match root.open_at(path, how)? {
-        Opened::File(file) => Ok(file),
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
-}
-
 /// All that can be read, in steps of so many bytes.
 fn read(root: &Dir, path: &str, step: usize) -> Vec<u8> {
-    let file = file(root, path, READ).unwrap();
+    let file = try_file(root, path, READ).unwrap();
     let mut bytes = Vec::new();
     loop {
         let more = file.read_vec_at(step, bytes.len() as u64).unwrap();
@@ -148,10 +128,6 @@ fn read(root: &Dir, path: &str, step: usize) -> Vec<u8> {
         }
         bytes.extend(more);
     }
-}
-
-fn capability(path: &Path) -> cap_std::fs::Dir {
-    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
 }
 
 /// Mounts a layer, on an upper in memory and on one in a directory, and does this there.
@@ -206,7 +182,7 @@ fn file_is_read_and_copied_whole_whatever_its_size_is_said_to_be() {
                         for step in [100, 70_000] {
                             assert!(read(root, "f", step) == content, "read: {case}");
                         }
-                        file(root, "f", WRITE).unwrap().append(b"+").unwrap();
+                        try_file(root, "f", WRITE).unwrap().append(b"+").unwrap();
                         let expected = [&content[..], b"+"].concat();
                         assert!(read(root, "f", 70_000) == expected, "copied: {case}");
                         let size = root.stat_at("f", true).unwrap().size;
@@ -228,7 +204,7 @@ fn file_with_holes_is_copied_whole_whatever_its_size_is_said_to_be() {
         create: true,
         ..WRITE
     };
-    let sparse = file(&writer.root(), "f", how).unwrap();
+    let sparse = try_file(&writer.root(), "f", how).unwrap();
     sparse.write_at(b"begin", 0).unwrap();
     sparse.write_at(b"middle", 1 << 20).unwrap();
     sparse.set_size(3 << 20).unwrap();
@@ -244,7 +220,7 @@ fn file_with_holes_is_copied_whole_whatever_its_size_is_said_to_be() {
         };
         let lower = || Lower::new("lying", Lying(memory.clone(), says));
         on_both(&lower, &|root| {
-            file(root, "f", WRITE).unwrap().append(b"+").unwrap();
+            try_file(root, "f", WRITE).unwrap().append(b"+").unwrap();
             let expected = [&content[..], b"+"].concat();
             assert!(read(root, "f", 1 << 20) == expected, "{size}");
         });
@@ -274,7 +250,7 @@ fn file_that_was_cut_since_it_was_looked_at_is_not_copied() {
                 };
                 let lower = || Lower::new("cut", Lying(layer.clone(), says));
                 on_both(&lower, &|root| {
-                    let failed = file(root, "f", WRITE).err().map(|error| error.errno());
+                    let failed = try_file(root, "f", WRITE).err().map(|error| error.errno());
                     assert_eq!(failed, Some(Errno::Io), "{length} bytes, {says:?}");
                     // Still the lower file.
                     assert_eq!(root.stat_at("f", true).unwrap().size, size);
@@ -336,7 +312,7 @@ fn file_without_end_ends_with_the_space_of_the_upper() {
         .upper_memory(1 << 20);
     let overlay = overlay.build().unwrap();
     let before = overlay.usage();
-    let failed = file(&overlay.root(), "zero", WRITE).err();
+    let failed = try_file(&overlay.root(), "zero", WRITE).err();
     assert_eq!(
         failed.map(|error| error.errno()),
         Some(Errno::InsufficientSpace)
@@ -368,7 +344,7 @@ fn files_of_procfs_and_sysfs_are_read_and_copied_whole() {
             let plain = || read(root, name, 1 << 16);
             assert_eq!(plain(), content, "{}", path.display());
             assert_eq!(read(root, name, 3), content, "{}", path.display());
-            file(root, name, WRITE).unwrap().append(b"+").unwrap();
+            try_file(root, name, WRITE).unwrap().append(b"+").unwrap();
             assert_eq!(plain(), [&content[..], b"+"].concat());
         });
     }

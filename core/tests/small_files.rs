@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryDir, MemoryFile, MemoryLayer, ReadAt};
 use wasi_overlay_core::{
-    Dir, File, Limits, Lower, LowerStack, Meta, Name, OpenHow, Opened, Overlay, Result,
+    Dir, Limits, Lower, LowerStack, Meta, Name, Overlay, Result,
 };
+use wasi_overlay_proof::kit::{READ, WRITE, file};
 
 /// A layer that counts what it is asked.
 struct Counting {
@@ -96,27 +97,6 @@ impl Layer for Counting {
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()> {
         self.layer.list(dir, each)
-    }
-}
-
-const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
-const WRITE: OpenHow = OpenHow {
-    write: true,
-    ..READ
-};
-
-fn file(dir: &Dir, path: &str, how: OpenHow) -> File {
-    match dir.open_at(path, how).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("{path} is a directory"),
     }
 }
 

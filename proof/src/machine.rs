@@ -1,6 +1,7 @@
 //! What tests take from the machine: places for files, programs, mounts. Everything is given back
 //! when it is dropped, also by a test that fails.
 
+use crate::kit::forbids_skipping;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -45,9 +46,8 @@ pub fn has(test: &str, needs: &[Need]) -> bool {
     let Some(reason) = needs.iter().find_map(|need| need.lack()) else {
         return true;
     };
-    let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
     assert!(
-        !is_ci && std::env::var_os("OVERLAY_NO_SKIP").is_none(),
+        !forbids_skipping(),
         "{test} may not be skipped here: {reason}"
     );
     eprintln!("SKIPPED {test}: {reason}");

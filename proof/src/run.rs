@@ -5,11 +5,12 @@
 //! it, and more where the engine knows more: the types in a listing, and how many names a file has.
 
 use crate::deviations::Deviation;
-use crate::layers::{self, SET};
+use crate::layers;
 use crate::mount::{Engine, Held, Mount};
+use crate::outcome;
 use guests_script::{Flags, SLOTS, Step};
 use std::fmt::Write;
-use wasi_overlay_core::{Dir, Errno, Identity, Kind, OpenHow, Stat, Timestamp};
+use wasi_overlay_core::{Dir, Errno, Error, Identity, Kind, OpenHow, Stat};
 
 type Slot<M> = Held<<M as Mount>::Dir, <M as Mount>::File>;
 
@@ -23,10 +24,11 @@ pub struct Runner<M: Mount = Engine> {
     output: Option<(M::File, u64)>,
 }
 
-/// Why a step has no answer of its own.
-enum Stop {
+/// Why a call has no answer of its own.
+pub(crate) enum Stop {
+    /// It failed.
     Code(Errno),
-    /// There is nothing in the slot.
+    /// The slot is empty.
     Nothing,
     /// The stream is at its end.
     End,
@@ -38,16 +40,21 @@ impl From<Errno> for Stop {
     }
 }
 
-/// A code as WASI spells it.
-pub fn name_of(code: Errno) -> String {
-    let mut name = String::new();
-    for letter in format!("{code:?}").chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('-');
-        }
-        name.push(letter.to_ascii_lowercase());
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Code(error.errno())
     }
-    name
+}
+
+impl Stop {
+    /// The answer of the call.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Code(code) => outcome::code(code),
+            Self::Nothing => "-".to_owned(),
+            Self::End => "end".to_owned(),
+        }
+    }
 }
 
 impl Runner {
@@ -82,21 +89,33 @@ impl<M: Mount> Runner<M> {
         self.slots.get(slot)?.as_ref()
     }
 
-    /// Makes a step; its answer.
+    /// Makes a step, and returns its answer or its error code.
     pub fn step(&mut self, step: Step<'_>) -> String {
-        match self.answer(step) {
-            Ok(line) => line,
-            Err(Stop::Code(code)) => name_of(code),
-            Err(Stop::Nothing) => "-".to_owned(),
-            Err(Stop::End) => "end".to_owned(),
-        }
+        self.answer(step).unwrap_or_else(Stop::text)
     }
 
-    fn held(&self, slot: usize) -> Result<Slot<M>, Stop> {
+    /// Makes a step.
+    ///
+    /// # Errors
+    /// Its error code, or `-` if a slot is empty, or `end` at the end of a stream.
+    pub fn try_step(&mut self, step: Step<'_>) -> Result<String, String> {
+        self.answer(step).map_err(Stop::text)
+    }
+
+    /// Keeps a handle in the first free slot.
+    ///
+    /// # Panics
+    /// If no slot is free.
+    pub(crate) fn hold(&mut self, handle: Slot<M>) {
+        let free = self.slots.iter_mut().find(|slot| slot.is_none());
+        *free.expect("a free slot") = Some(handle);
+    }
+
+    pub(crate) fn held(&self, slot: usize) -> Result<Slot<M>, Stop> {
         self.slots[slot].clone().ok_or(Stop::Nothing)
     }
 
-    fn dir(&self, slot: usize) -> Result<M::Dir, Stop> {
+    pub(crate) fn dir(&self, slot: usize) -> Result<M::Dir, Stop> {
         match self.held(slot)? {
             Held::Dir(dir) => Ok(dir),
             Held::File(_) => Err(Errno::NotDirectory.into()),
@@ -127,7 +146,7 @@ impl<M: Mount> Runner<M> {
         }
     }
 
-    fn answer(&mut self, step: Step<'_>) -> Result<String, Stop> {
+    pub(crate) fn answer(&mut self, step: Step<'_>) -> Result<String, Stop> {
         let done = |made: Result<(), Errno>| made.map(|()| "done".to_owned());
         Ok(match step {
             Step::Open {
@@ -323,24 +342,13 @@ fn stream(data: Vec<u8>, length: u64) -> Result<String, Stop> {
     }
 }
 
-/// The line for what a file is.
+/// The metadata in which an overlay and a plain directory must agree.
 pub fn shown(stat: &Stat) -> String {
-    let mut line = kind_name(stat.kind).to_owned();
-    if stat.kind != Kind::Dir || !Deviation::Attributes.is_listed() {
-        let _ = write!(line, " {}", stat.size);
-        if stat.links != 1 {
-            let _ = write!(line, " links {}", stat.links);
-        }
+    let mut line = outcome::stat(stat);
+    if stat.kind == Kind::Dir && !Deviation::Attributes.is_listed() {
+        let _ = write!(line, " of {} x{}", stat.size, stat.links);
     }
-    line + &time(stat.modified)
-}
-
-/// A time that was set; not one of the clock.
-fn time(time: Timestamp) -> String {
-    match time.nanoseconds {
-        SET => format!(" at {}", time.seconds),
-        _ => String::new(),
-    }
+    line
 }
 
 pub(crate) fn kind_name(kind: Kind) -> &'static str {

@@ -1,6 +1,7 @@
 //! What can be seen of a tree, as text.
 
 use crate::mount::{Engine, Mount as _};
+use crate::outcome;
 use crate::run;
 use std::collections::BTreeMap;
 use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Stat};
@@ -70,7 +71,7 @@ pub fn node(dir: &Dir, name: &str, stat: &Stat) -> (String, Option<Dir>) {
             line += " -> ";
             line += &dir
                 .readlink_at(name)
-                .unwrap_or_else(|error| run::name_of(error.errno()));
+                .unwrap_or_else(|error| outcome::code(error.errno()));
         }
         Kind::File | Kind::Dir => match dir.open_at(name, LOOK) {
             Ok(Opened::File(file)) => {
@@ -79,7 +80,7 @@ pub fn node(dir: &Dir, name: &str, stat: &Stat) -> (String, Option<Dir>) {
                 line += &format!(" {:?}", data.escape_ascii().to_string());
             }
             Ok(Opened::Dir(dir)) => inside = Some(dir),
-            Err(error) => line += &run::name_of(error.errno()),
+            Err(error) => line += &outcome::code(error.errno()),
         },
         Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {}
     }

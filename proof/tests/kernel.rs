@@ -15,6 +15,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use wasi_overlay_core::{Dir, Kind, Live, Lower, Overlay};
+use wasi_overlay_proof::kit::capability;
 use wasi_overlay_proof::layers::{self, What};
 use wasi_overlay_proof::machine::{Mount, Need, Scratch, has, set_attribute};
 use wasi_overlay_proof::mount::Held;
@@ -318,8 +319,8 @@ enum Suspect {
 impl Suspect {
     fn reason(&self, plain: &str, kernel: &str) -> Option<&'static str> {
         match self {
-            Self::RenameDirectory if kernel == "cross-device" => Some("rename-directory"),
-            Self::RemovedFile if kernel == "exist" || plain.contains(" links 0") => {
+            Self::RenameDirectory if kernel == "CrossDevice" => Some("rename-directory"),
+            Self::RemovedFile if kernel == "Exist" || plain.contains(" x0 ") => {
                 Some("removed-file")
             }
             Self::Nothing | Self::RenameDirectory | Self::RemovedFile => None,
@@ -396,10 +397,6 @@ fn host_tree(root: &Path) -> String {
         }
     }
     lines.into_iter().collect()
-}
-
-fn capability(path: &Path) -> cap_std::fs::Dir {
-    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).expect("a directory")
 }
 
 fn live(path: &Path) -> Dir {

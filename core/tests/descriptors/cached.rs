@@ -1,9 +1,9 @@
 //! Descriptors that mounts cache.
 
 use crate::kit::{
-    READ, WRITE, capability, file, lower, open_descriptors, scratch, writable, write_tree,
+    READ, WRITE, capability, try_file, lower, open_descriptors, scratch, writable, write_tree,
 };
-use crate::limited::limited;
+use wasi_overlay_proof::kit::limited;
 use wasi_overlay_core::{Dir, Errno, Live, Opened, Overlay, close_cached_descriptors};
 
 /// The usual limit of a process.
@@ -21,7 +21,7 @@ fn appends_to_all(mounts: usize) {
         let root = overlay.root();
         for index in 0..DIRS {
             let path = format!("{index}/f");
-            let appended = file(&root, &path, WRITE).and_then(|file| file.append(b"x"));
+            let appended = try_file(&root, &path, WRITE).and_then(|file| file.append(b"x"));
             assert_eq!(appended.unwrap(), 1, "mount {number}, {path}");
         }
     }
@@ -60,7 +60,7 @@ fn five_read_only_mounts_share_the_descriptors() {
             let overlays: Vec<Overlay> = (0..5).map(|_| mount().build().unwrap()).collect();
             for (number, overlay) in overlays.iter().enumerate() {
                 for index in 0..DIRS {
-                    let read = file(&overlay.root(), &format!("{index}/f"), READ)
+                    let read = try_file(&overlay.root(), &format!("{index}/f"), READ)
                         .and_then(|file| file.read_at(&mut [0; 8], 0));
                     assert_eq!(read.unwrap(), 8, "mount {number}, directory {index}");
                 }
@@ -85,7 +85,7 @@ fn mounts_leave_half_of_the_descriptors_to_others() {
             for overlay in &overlays {
                 for index in 0..DIRS {
                     let path = format!("{index}/f");
-                    file(&overlay.root(), &path, WRITE)
+                    try_file(&overlay.root(), &path, WRITE)
                         .unwrap()
                         .append(b"x")
                         .unwrap();
@@ -132,7 +132,7 @@ fn guest_that_hit_the_limit_and_closed_everything_can_open_again() {
                 assert!(opened.len() > 256 - 40, "only {}", opened.len());
                 drop(opened);
                 for index in 0..DIRS {
-                    file(&root, &format!("{index}/f"), READ).unwrap();
+                    try_file(&root, &format!("{index}/f"), READ).unwrap();
                     assert_eq!(
                         root.stat_at(&format!("{index}/f"), true).unwrap().size,
                         100_000
@@ -150,7 +150,7 @@ fn guest_that_hit_the_limit_and_closed_everything_can_open_again() {
             }
             // A mount, where nothing is left but what is cached.
             for index in 0..DIRS {
-                file(&overlay.root(), &format!("{index}/f"), READ).unwrap();
+                try_file(&overlay.root(), &format!("{index}/f"), READ).unwrap();
             }
             let spare = 256 - open_descriptors();
             let others: Vec<_> = (0..spare)
@@ -175,7 +175,7 @@ fn raised_limit_is_used() {
         let overlay = writable(temp.path(), 0);
         let read_all = || {
             for index in 0..100 {
-                file(&overlay.root(), &format!("{index}/f"), READ).unwrap();
+                try_file(&overlay.root(), &format!("{index}/f"), READ).unwrap();
             }
             open_descriptors()
         };
@@ -203,7 +203,7 @@ fn caches_are_emptied_while_threads_use_them() {
                         for index in 0..400 {
                             let path = format!("{}/f", (index * 7 + thread) % 100);
                             let opened =
-                                file(&root, &path, if index % 3 == 0 { WRITE } else { READ });
+                                try_file(&root, &path, if index % 3 == 0 { WRITE } else { READ });
                             assert!(opened.unwrap().read_at(&mut [0; 8], 0).unwrap() == 8);
                         }
                     });

@@ -1,9 +1,9 @@
 //! A guest that opens whatever it can: another guest and the engine go on.
 
 use crate::kit::{
-    CREATE, READ, WRITE, capability, file, lower, open_descriptors, scratch, writable, write_tree,
+    CREATE, READ, WRITE, capability, try_file, lower, open_descriptors, scratch, writable, write_tree,
 };
-use crate::limited::limited;
+use wasi_overlay_proof::kit::limited;
 use wasi_overlay_core::{Dir, Errno, Limits, Live, OpenHandles, OpenHow, Opened, Overlay};
 
 const USUAL: u64 = 1024;
@@ -33,18 +33,18 @@ fn use_filesystem(root: &Dir) {
     for index in 0..DIRS {
         let path = format!("{index}/f");
         assert_eq!(
-            file(root, &path, READ)
+            try_file(root, &path, READ)
                 .unwrap()
                 .read_at(&mut [0; 8], 0)
                 .unwrap(),
             8
         );
     }
-    file(root, "1/f", WRITE).unwrap().append(b"x").unwrap();
+    try_file(root, "1/f", WRITE).unwrap().append(b"x").unwrap();
     root.rename_at("1/f", root, "2/moved").unwrap();
     root.rename_at("2/moved", root, "1/f").unwrap();
     root.create_directory_at("made").unwrap();
-    drop(file(root, "made/new", CREATE).unwrap());
+    drop(try_file(root, "made/new", CREATE).unwrap());
     assert_eq!(root.list().unwrap().len(), DIRS + 1);
     let Opened::Dir(made) = root.open_at("made", READ).unwrap() else {
         panic!("a directory is a file");
@@ -169,7 +169,7 @@ fn handles_that_hold_no_descriptor_have_the_limit_of_the_guest() {
             let on_disk = Overlay::builder().lower(lower(&temp.path().join("lower")));
             let on_disk = on_disk.build().unwrap();
             let in_memory = Overlay::builder().upper_memory(1 << 20).build().unwrap();
-            drop(file(&in_memory.root(), "f", CREATE).unwrap());
+            drop(try_file(&in_memory.root(), "f", CREATE).unwrap());
             let mut limits = Limits::default();
             for most in [1, 100, limits.open_handles] {
                 limits.open_handles = most;
@@ -209,7 +209,7 @@ fn refused_open_makes_and_cuts_nothing() {
                 Errno::NoEntry
             );
         }
-        let held = file(&root, "held", CREATE).unwrap();
+        let held = try_file(&root, "held", CREATE).unwrap();
         held.append(b"data").unwrap();
         for path in ["new", "held"] {
             let how = OpenHow {
@@ -226,6 +226,6 @@ fn refused_open_makes_and_cuts_nothing() {
         assert_eq!(held.stat().unwrap().size, 4);
         drop(held);
         assert_eq!(guest.count(), 0);
-        drop(file(&root, "new", CREATE).unwrap());
+        drop(try_file(&root, "new", CREATE).unwrap());
     }
 }

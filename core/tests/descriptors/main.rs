@@ -8,8 +8,6 @@
 mod cached;
 mod guests;
 mod kit;
-#[path = "../limited/mod.rs"]
-mod limited;
 
 /// What opens something by itself does not close cached descriptors where none is left.
 #[test]

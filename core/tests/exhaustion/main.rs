@@ -17,10 +17,9 @@ mod sweep;
 mod trees;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use wasi_overlay_core::{Dir, File, OpenHow, Opened};
+use wasi_overlay_proof::kit::{CREATE, READ, capability, dir, file, scratch};
 
 struct Counting;
 
@@ -67,41 +66,3 @@ fn peak_of<T>(call: impl FnOnce() -> T) -> (T, usize) {
     (result, PEAK.load(Relaxed).saturating_sub(before))
 }
 
-fn capability(path: &Path) -> cap_std::fs::Dir {
-    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
-}
-
-fn scratch() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm")
-        .or_else(|_| tempfile::tempdir())
-        .unwrap()
-}
-
-const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
-const CREATE: OpenHow = OpenHow {
-    create: true,
-    write: true,
-    ..READ
-};
-
-fn file(dir: &Dir, path: &str, how: OpenHow) -> File {
-    match dir.open_at(path, how).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
-}
-
-fn dir(dir: &Dir, path: &str) -> Dir {
-    match dir.open_at(path, READ).unwrap() {
-        Opened::Dir(dir) => dir,
-        Opened::File(_) => panic!("{path} is a file"),
-    }
-}

@@ -18,6 +18,7 @@ use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, File, Limits, OpenHow, Opened, Overlay};
+use wasi_overlay_proof::kit::{dir};
 
 /// The user and group called `nobody` on Linux.
 const NOBODY: u32 = 65534;
@@ -155,13 +156,6 @@ fn file(dir: &Dir, path: &str, write: bool) -> File {
     match dir.open_at(path, how(write)).unwrap() {
         Opened::File(file) => file,
         Opened::Dir(_) => panic!("{path} is a directory"),
-    }
-}
-
-fn dir(top: &Dir, path: &str) -> Dir {
-    match top.open_at(path, how(false)).unwrap() {
-        Opened::Dir(dir) => dir,
-        Opened::File(_) => panic!("{path} is a file"),
     }
 }
 

@@ -1,19 +1,11 @@
 //! Directories, overlays on them, and mounts that end with the test.
 
-#[path = "../skip/mod.rs"]
-pub(crate) mod skip;
-
-use cap_std::ambient_authority;
-use skip::skip;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use wasi_overlay_core::{Error, Lower, Overlay, OverlayBuilder, Result};
-
-/// An open directory of the host.
-pub(crate) fn open(path: &Path) -> cap_std::fs::Dir {
-    cap_std::fs::Dir::open_ambient_dir(path, ambient_authority()).unwrap()
-}
+pub(crate) use wasi_overlay_proof::kit::capability as open;
+use wasi_overlay_proof::kit::skip;
 
 /// A temporary directory with these directories in it.
 pub(crate) fn dirs(paths: &[&str]) -> tempfile::TempDir {

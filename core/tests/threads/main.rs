@@ -6,36 +6,14 @@
 mod pairs;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use tempfile::TempDir;
 use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::{
-    Dir, Errno, File, Limits, Lower, LowerStack, OpenHow, Opened, Overlay, SetTime, SetTimes,
+    Dir, Errno, Limits, Lower, LowerStack, OpenHow, Opened, Overlay, SetTime, SetTimes,
 };
-
-const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
-const WRITE: OpenHow = OpenHow {
-    write: true,
-    ..READ
-};
-const CREATE: OpenHow = OpenHow {
-    create: true,
-    ..WRITE
-};
-
-fn capability(path: &Path) -> cap_std::fs::Dir {
-    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
-}
+use wasi_overlay_proof::kit::{CREATE, READ, WRITE, capability, file};
 
 fn lower(files: usize) -> Lower {
     let mut lower = MemoryLayer::build().dir("d");
@@ -68,13 +46,6 @@ fn on_both(files: usize, test: impl Fn(&Dir)) {
             .build()
             .unwrap();
         test(&upper.root());
-    }
-}
-
-fn file(dir: &Dir, path: &str, how: OpenHow) -> File {
-    match dir.open_at(path, how).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("{path} is a directory"),
     }
 }
 

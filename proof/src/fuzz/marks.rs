@@ -1,7 +1,7 @@
 //! Layers with marks of every spelling, in every place: what the engine makes of them must be what
 //! the few sentences of the image spec make of them.
 
-use super::{capability, scratch};
+use crate::kit::{capability, scratch};
 use crate::Choices;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -9,16 +9,3 @@ mod paths;
 pub use marks::marks;
 pub use operations::operations;
 pub use paths::paths;
-
-use std::path::Path;
-
-fn capability(path: &Path) -> cap_std::fs::Dir {
-    let opened = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority());
-    opened.expect("a directory of ours")
-}
-
-/// In memory where that can be had: a fuzzer makes a thousand a second.
-fn scratch() -> tempfile::TempDir {
-    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-    made.expect("a temporary directory")
-}

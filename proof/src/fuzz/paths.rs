@@ -1,7 +1,7 @@
 //! Paths of every shape through symbolic links of every shape: an overlay must answer what a plain
 //! directory answers, and neither leads out.
 
-use super::{capability, scratch};
+use crate::kit::{capability, scratch};
 use crate::Choices;
 use std::fs;
 use std::os::unix::fs::symlink;

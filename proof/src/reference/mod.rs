@@ -202,7 +202,11 @@ impl Reference {
                 seconds: seconds as i64,
                 nanoseconds: SET,
             },
-            None => Timestamp::default(),
+            // Any time that only the clock can have.
+            None => Timestamp {
+                seconds: i64::MAX,
+                nanoseconds: 0,
+            },
         };
         Stat {
             kind,

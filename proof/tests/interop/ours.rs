@@ -2,7 +2,8 @@
 
 use crate::changes::{Random, populate};
 use crate::image::Image;
-use crate::tree::{Tree, capability, on_layers};
+use crate::tree::{Tree, on_layers};
+use wasi_overlay_proof::kit::capability;
 use crate::{change_host, seeds};
 use std::path::PathBuf;
 use std::process::Command;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use wasi_overlay_core::{
     AbsoluteSymlinks, Dir, Errno, Kind, Lower, Name, OpenHow, Opened, Overlay, OverlayBuilder,
 };
+use wasi_overlay_proof::kit::capability;
 
 /// What a tree holds, by path; the root is the empty path.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -195,10 +196,6 @@ pub(crate) fn on_layers(layers: &[PathBuf]) -> OverlayBuilder {
         }
     }
     builder
-}
-
-pub(crate) fn capability(path: &Path) -> cap_std::fs::Dir {
-    cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).expect("a directory")
 }
 
 /// `name` in `dir`.

@@ -1,0 +1,197 @@
+//! Helpers that many tests share: host directories, skipped tests, processes with few descriptors,
+//! and a report on a table of cells.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::any::Any;
+use std::fmt::{Debug, Write};
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+use wasi_overlay_core::{Dir, File, OpenHow, Opened, Result};
+
+/// Opens an existing file or directory for reading, and follows a symbolic link.
+pub const READ: OpenHow = OpenHow {
+    follow: true,
+    create: false,
+    directory: false,
+    exclusive: false,
+    truncate: false,
+    read: true,
+    write: false,
+};
+/// Opens an existing file for reading and writing.
+pub const WRITE: OpenHow = OpenHow {
+    write: true,
+    ..READ
+};
+/// As [`WRITE`], and creates the file if it is missing.
+pub const CREATE: OpenHow = OpenHow {
+    create: true,
+    ..WRITE
+};
+
+/// Opens a directory of the host.
+///
+/// # Panics
+/// If it cannot be opened.
+pub fn capability(path: &Path) -> cap_std::fs::Dir {
+    match cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()) {
+        Ok(dir) => dir,
+        Err(error) => panic!("{}: {error}", path.display()),
+    }
+}
+
+/// Creates a temporary directory, on tmpfs where there is one: some tests create hundreds of
+/// thousands of files.
+///
+/// # Panics
+/// If it cannot be created.
+pub fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .expect("a temporary directory")
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// Any error of the open.
+///
+/// # Panics
+/// If it is a directory.
+pub fn try_file(root: &Dir, path: &str, how: OpenHow) -> Result<File> {
+    match root.open_at(path, how)? {
+        Opened::File(file) => Ok(file),
+        Opened::Dir(_) => panic!("{path} is a directory"),
+    }
+}
+
+/// Opens a file.
+///
+/// # Panics
+/// If it cannot be opened, or is a directory.
+pub fn file(root: &Dir, path: &str, how: OpenHow) -> File {
+    match try_file(root, path, how) {
+        Ok(file) => file,
+        Err(error) => panic!("{path}: {error}"),
+    }
+}
+
+/// Opens a directory.
+///
+/// # Panics
+/// If it cannot be opened, or is a file.
+pub fn dir(root: &Dir, path: &str) -> Dir {
+    match root.open_at(path, READ) {
+        Ok(Opened::Dir(dir)) => dir,
+        Ok(Opened::File(_)) => panic!("{path} is a file"),
+        Err(error) => panic!("{path}: {error}"),
+    }
+}
+
+/// Whether a missing tool or permission must fail the test: in CI (`CI=true`), or with
+/// `OVERLAY_NO_SKIP`.
+pub(crate) fn forbids_skipping() -> bool {
+    let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    is_ci || std::env::var_os("OVERLAY_NO_SKIP").is_some()
+}
+
+/// Prints why a test is skipped.
+///
+/// # Panics
+/// As root where no test may be skipped: in CI (`CI=true`), or with `OVERLAY_NO_SKIP`.
+pub fn skip(test: &str, why: &str) {
+    assert!(
+        !forbids_skipping() || !rustix::process::geteuid().is_root(),
+        "{test} may not be skipped here: {why}"
+    );
+    println!("{test}: skipped: {why}");
+}
+
+/// Names the test that a child process runs.
+const LIMITED: &str = "WASI_OVERLAY_LIMITED";
+
+/// Runs `test` with a limit of `most` open descriptors. The limit belongs to the process, so this
+/// starts the test program again for the one test called `name`.
+///
+/// # Panics
+/// If the test fails, or does not run.
+pub fn limited(name: &str, most: u64, test: impl FnOnce()) {
+    if std::env::var(LIMITED).is_ok_and(|running| running == name) {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: getrlimit(Resource::Nofile).maximum,
+        };
+        setrlimit(Resource::Nofile, limit).expect("a lower limit");
+        return test();
+    }
+    let output = Command::new(std::env::current_exe().expect("a test program"))
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(LIMITED, name)
+        .output()
+        .expect("the test program starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "with {most} descriptors:\n{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Counts the cells of a table and collects the failures: the first ones in full, then only names.
+#[derive(Debug)]
+pub struct Report {
+    shown: usize,
+    cells: usize,
+    failed: usize,
+    text: String,
+}
+
+impl Report {
+    /// A report that shows the first `shown` failures in full.
+    pub fn new(shown: usize) -> Self {
+        Self {
+            shown,
+            cells: 0,
+            failed: 0,
+            text: String::new(),
+        }
+    }
+
+    /// Records a cell. An empty `complaint` means that it passed.
+    pub fn cell(&mut self, name: &str, complaint: &str) {
+        self.cells += 1;
+        if complaint.is_empty() {
+            return;
+        }
+        self.failed += 1;
+        let complaint = if self.failed <= self.shown {
+            complaint
+        } else {
+            ""
+        };
+        let _ = writeln!(self.text, "{name}\n{complaint}");
+    }
+
+    /// Prints the counts.
+    ///
+    /// # Panics
+    /// If a cell failed, or if there was no cell.
+    pub fn end(self, of: impl Debug) {
+        let Self { cells, failed, .. } = self;
+        println!("{of:?}: {cells} cells, {failed} failed");
+        assert!(cells > 0, "no cell was run");
+        assert!(
+            failed == 0,
+            "{failed} of {cells} cells failed\n{}",
+            self.text
+        );
+    }
+}
+
+/// The message of a panic.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    text.unwrap_or_else(|| "(no message)".to_owned())
+}

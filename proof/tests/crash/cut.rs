@@ -1,0 +1,206 @@
+//! A cut after any change of an operation shows the tree before it or after it.
+
+use crate::cell::{
+    Cell, MODES, Mode, cells, dirs_of, disks, is_in_sample, is_wanted, mount, next_calls,
+    next_ends, on_image, without_dir_times,
+};
+use crate::disk::Disk;
+use crate::journal::Moment;
+use wasi_overlay_proof::matrix::OPS;
+use wasi_overlay_proof::Script;
+use wasi_overlay_proof::view::tree;
+use std::sync::Arc;
+use wasi_overlay_core::whiteouts::Marked;
+use wasi_overlay_core::{Limits, Lower, LowerStack, Overlay};
+
+/// One of so many cells is in the sample.
+const ONE_OF: usize = 8;
+/// The same of those that rename, on an upper whose directories cannot be renamed.
+const ONE_OF_IMAGES: usize = 3;
+
+#[derive(Debug, Default)]
+struct Counts {
+    operations: usize,
+    cuts: usize,
+}
+
+/// What a step does: the tree before and after, and every moment between.
+struct Step<'a> {
+    text: &'a str,
+    answer: String,
+    before: Vec<String>,
+    after: Vec<String>,
+    moments: Vec<Moment>,
+}
+
+/// How the upper is mounted, and its directories that cannot be renamed.
+type Upper<'a> = (Mode, &'a [u64]);
+
+fn stack(cell: &Cell) -> Arc<LowerStack> {
+    let lowers = disks(&cell.lowers);
+    let lowers = lowers
+        .into_iter()
+        .map(|disk| Lower::new("a layer", Marked::lower(disk)));
+    LowerStack::new(lowers, &Limits::default()).unwrap()
+}
+
+fn remount(stack: &Arc<LowerStack>, (mode, fixed): Upper<'_>, disk: &Disk) -> Overlay {
+    Overlay::builder()
+        .stack(Arc::clone(stack))
+        .upper("the upper", mode.upper(on_image(disk, fixed)))
+        .volatile(true)
+        .build()
+        .unwrap()
+}
+
+fn steps<'a>(cell: &Cell, (mode, fixed): Upper<'_>, op: &'a str) -> Vec<Step<'a>> {
+    let disk = Disk::of(&cell.upper);
+    let overlay = mount(
+        disks(&cell.lowers),
+        mode.upper(on_image(&disk, fixed)),
+        true,
+    )
+    .unwrap();
+    cell.given(&overlay);
+    let root = overlay.root();
+    let mut script = Script::new(&root, cell.start.place);
+    let mut before = without_dir_times(tree(&root));
+    let mut steps = Vec::new();
+    for text in op.split(';') {
+        disk.journal().record();
+        let answer = script.call(text);
+        let moments = disk.journal().moments().to_vec();
+        disk.journal().forget();
+        let after = without_dir_times(tree(&root));
+        if answer.split(' ').count() == 1 && answer != "done" {
+            // A code alone: the call failed.
+            assert_eq!(before, after, "{op}: {text} failed, and did something");
+        }
+        steps.push(Step {
+            text,
+            answer,
+            before: std::mem::replace(&mut before, after.clone()),
+            after,
+            moments,
+        });
+    }
+    steps
+}
+
+/// What an operation does otherwise where directories cannot be renamed.
+fn differs(cell: &Cell, upper: Upper<'_>, op: &str) -> Option<String> {
+    let run = |upper| {
+        let steps = steps(cell, upper, op).into_iter();
+        steps
+            .map(|step| (step.answer, step.after))
+            .collect::<Vec<_>>()
+    };
+    let (plain, image) = (run((upper.0, &[])), run(upper));
+    (plain != image).then(|| format!("{image:#?} instead of {plain:#?}"))
+}
+
+/// Mounts a moment, and complains of what is not as it should be.
+fn check(
+    stack: &Arc<LowerStack>,
+    upper: Upper<'_>,
+    step: &Step<'_>,
+    moment: &Moment,
+) -> Result<(), String> {
+    let left = moment.unsteady();
+    if !left.is_empty() && !moment.has_work_folder() {
+        return Err(format!("nobody will notice {left:?}"));
+    }
+    let disk = Disk::of(moment);
+    let overlay = remount(stack, upper, &disk);
+    let seen = without_dir_times(tree(&overlay.root()));
+    if seen != step.before && seen != step.after {
+        return Err(format!(
+            "{seen:#?} is neither {:#?} nor {:#?}",
+            step.before, step.after
+        ));
+    }
+    let mended = disk.journal().now().unsteady();
+    if !mended.is_empty() {
+        return Err(format!("mounted again, {mended:?}"));
+    }
+    next_calls(&overlay.root())?;
+    next_ends(&overlay.root())?;
+    overlay.close().unwrap();
+    let now = disk.journal().now().clone();
+    if now.has_work_folder() || !now.unsteady().is_empty() {
+        return Err(format!("closed again, {:?}", now.unsteady()));
+    }
+    drop(overlay);
+    let overlay = remount(stack, upper, &disk);
+    match without_dir_times(tree(&overlay.root())) == seen {
+        true => Ok(()),
+        false => Err("mounted once more, it is another tree".into()),
+    }
+}
+
+/// Cuts operations in the sample; with `is_image`, all that rename, on an upper whose directories
+/// cannot be renamed.
+fn cut(mode: Mode, is_image: bool) {
+    let mut counts = Counts::default();
+    let mut report = Vec::new();
+    let mut number = 0;
+    for cell in cells() {
+        let stack = stack(&cell);
+        let fixed = if is_image {
+            dirs_of(&cell.upper)
+        } else {
+            Vec::new()
+        };
+        let upper = (mode, &*fixed);
+        for op in OPS {
+            number += 1;
+            let is_in_sample = match is_image {
+                true => op.contains("rename") && is_in_sample(number, ONE_OF_IMAGES),
+                false => is_in_sample(number, ONE_OF),
+            };
+            if !is_wanted(&cell.name, op) || !is_in_sample {
+                continue;
+            }
+            if is_image && let Some(complaint) = differs(&cell, upper, op) {
+                report.push(format!("{} | {op}\n  {complaint}", cell.name));
+            }
+            let mut changes = 0;
+            for step in steps(&cell, upper, op) {
+                for (count, moment) in step.moments.iter().enumerate() {
+                    counts.cuts += 1;
+                    if let Err(complaint) = check(&stack, upper, &step, moment) {
+                        let head = format!("{} | {op}", cell.name);
+                        let step = step.text.trim();
+                        report.push(format!("{head}\n  {step} cut after {count}: {complaint}"));
+                    }
+                }
+                changes += step.moments.len() - 1;
+            }
+            counts.operations += usize::from(changes > 0);
+        }
+    }
+    println!("{mode:?}: {counts:?}, {} failed", report.len());
+    assert!(counts.cuts > 0, "nothing was cut");
+    let shown = report.len().min(20);
+    assert!(report.is_empty(), "{}", report[..shown].join("\n"));
+}
+
+#[test]
+fn an_operation_that_is_cut_happened_or_did_not() {
+    cut(MODES[0], false);
+}
+
+#[test]
+fn an_operation_that_is_cut_leaves_the_folder_on_demand() {
+    cut(MODES[1], false);
+}
+
+#[test]
+fn a_directory_of_an_image_that_is_moved_is_at_one_of_its_names() {
+    cut(MODES[0], true);
+}
+
+#[test]
+fn a_directory_of_an_image_that_is_moved_leaves_the_folder_on_demand() {
+    cut(MODES[1], true);
+}

@@ -1,0 +1,147 @@
+//! The matrix: every operation, in every starting state of the name under test, on every kind of
+//! file. An overlay must behave as a plain directory that holds the merged tree.
+//!
+//! The oracle is a live mount of such a directory, which runs the same scripts. The answers, the
+//! resulting tree and which names are one file must be equal; on a directory upper also after it is
+//! mounted again.
+
+mod limited;
+mod names;
+mod run;
+mod unprivileged;
+
+use crate::run::{Layers, Mount};
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use wasi_overlay_proof::kit::{Report, panic_message};
+use wasi_overlay_proof::matrix::{KINDS, Kind, OPS, STATES};
+
+/// Failed cells that are printed in full.
+const SHOWN: usize = 40;
+
+fn run(mount: Mount) {
+    let only = |variable: &str| std::env::var(variable).unwrap_or_default();
+    let (only_state, only_op) = (only("MATRIX_STATE"), only("MATRIX_OP"));
+    let mut report = Report::new(SHOWN);
+    for (state, make) in STATES {
+        for kind in KINDS {
+            let Some(start) = make(kind) else { continue };
+            let mut layers = Layers::write(&start);
+            if mount == Mount::Image && !layers.mount_image(&start, OPS.len()) {
+                return;
+            }
+            for (number, op) in OPS.iter().enumerate() {
+                if !state.contains(&only_state) || !op.contains(&only_op) || !mount.wants(op) {
+                    continue;
+                }
+                let expected = layers.expected(&start, mount, op);
+                let actual = catch_unwind(AssertUnwindSafe(|| {
+                    layers.actual(&start, (mount, number), op)
+                }));
+                let complaint = match actual {
+                    Ok(None) => continue,
+                    Ok(Some(actual)) if state.contains("cannot be written") => {
+                        difference(&expected, &without_precedence(&expected, actual))
+                    }
+                    Ok(Some(actual)) => difference(&expected, &actual),
+                    Err(panic) => format!("  panicked: {}\n", panic_message(panic.as_ref())),
+                };
+                report.cell(&format!("{kind:?} {state} | {op}"), &complaint);
+            }
+            if !layers.unchanged() {
+                report.cell(&format!("{kind:?} {state}"), "a lower layer has changed");
+            }
+        }
+    }
+    report.end(mount);
+}
+
+/// Shows that a difference comes from the overlay.
+#[test]
+fn the_oracle_agrees_with_itself() {
+    for (state, make) in STATES {
+        for kind in [Kind::File, Kind::FullDir] {
+            let Some(start) = make(kind) else { continue };
+            let layers = Layers::write(&start);
+            for op in OPS {
+                let [one, two] = [(); 2].map(|()| layers.expected(&start, Mount::Memory, op));
+                assert_eq!(difference(&one, &two), "", "{kind:?} {state} | {op}");
+                assert_eq!(one, two, "{kind:?} {state} | {op}");
+            }
+        }
+    }
+}
+
+/// Accepts either of two errors for a forbidden call. A kernel checks the permission before it checks
+/// the kind of a directory and whether it is empty; an overlay checks the permission only when it
+/// changes something. The call must fail in both.
+fn without_precedence(expected: &run::Seen, mut actual: run::Seen) -> run::Seen {
+    for (expected, actual) in expected.answers.iter().zip(&mut actual.answers) {
+        let refused = ["IsDirectory", "NotDirectory", "NotEmpty"];
+        if expected.ends_with(": Access") && refused.iter().any(|error| actual.ends_with(error)) {
+            actual.clone_from(expected);
+        }
+    }
+    actual
+}
+
+fn difference(expected: &run::Seen, actual: &run::Seen) -> String {
+    let mut text = String::new();
+    for (what, expected, actual) in [
+        ("answer", &expected.answers, &actual.answers),
+        ("tree", &expected.tree, &actual.tree),
+        ("same", &expected.same, &actual.same),
+    ] {
+        for line in expected.iter().filter(|line| !actual.contains(line)) {
+            writeln!(text, "  {what}: plain   {line}").unwrap();
+        }
+        for line in actual.iter().filter(|line| !expected.contains(line)) {
+            writeln!(text, "  {what}: overlay {line}").unwrap();
+        }
+        if text.is_empty() && expected != actual {
+            writeln!(text, "  {what}: plain {expected:?}, overlay {actual:?}").unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn on_an_upper_that_others_wrote() {
+    run(Mount::Written);
+}
+
+/// As root, and where the kernel has overlayfs. A rename of a directory is `EXDEV` there.
+#[test]
+fn on_an_upper_that_came_with_an_image() {
+    run(Mount::Image);
+}
+
+#[test]
+fn on_an_upper_directory() {
+    run(Mount::Directory);
+}
+
+#[test]
+fn on_an_upper_whose_handles_are_paths() {
+    run(Mount::ByPath);
+}
+
+#[test]
+fn on_an_upper_in_memory() {
+    run(Mount::Memory);
+}
+
+#[test]
+fn on_a_layer_in_memory_that_is_kept() {
+    run(Mount::Kept);
+}
+
+#[test]
+fn without_an_upper() {
+    run(Mount::NoUpper);
+}
+
+#[test]
+fn through_a_read_only_view() {
+    run(Mount::ReadOnly);
+}

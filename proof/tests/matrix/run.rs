@@ -1,0 +1,340 @@
+//! One cell of the matrix: the same script on an overlay and on the plain directory that it must
+//! equal.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use wasi_overlay_core::layer::MemoryLayer;
+use wasi_overlay_core::{Dir, Identity, Live, Lower, Overlay, OverlayBuilder, Result};
+use wasi_overlay_proof::Script;
+use wasi_overlay_proof::kit::{capability, scratch, skip};
+use wasi_overlay_proof::machine;
+use wasi_overlay_proof::matrix::tree::{dir, set_mtime};
+use wasi_overlay_proof::matrix::{SETTLED, Start};
+use wasi_overlay_proof::view::{identities, tree};
+
+/// Where the overlay keeps its changes, and how the state came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mount {
+    /// An upper that was written by somebody else.
+    Written,
+    /// A directory, in the state through the engine's own calls.
+    Directory,
+    /// A directory whose handles are paths, in the state through the engine's own calls.
+    ByPath,
+    /// Memory, in the state through the engine's own calls.
+    Memory,
+    /// An upper that was written by somebody else and came with the image of the kernel's overlayfs on
+    /// which it lies.
+    Image,
+    /// The same, of which the embedder keeps a clone.
+    Kept,
+    /// Layers only, what is the upper elsewhere on top.
+    NoUpper,
+    /// A read-only view of an overlay that has an upper.
+    ReadOnly,
+}
+
+impl Mount {
+    /// Whether the upper is a directory that was empty.
+    fn is_fresh_directory(self) -> bool {
+        matches!(self, Self::Directory | Self::ByPath)
+    }
+
+    fn is_memory(self) -> bool {
+        matches!(self, Self::Memory | Self::Kept)
+    }
+
+    /// Whether an operation may do here what it does not do on a plain directory.
+    pub(crate) fn wants(self, op: &str) -> bool {
+        self != Self::ByPath || op.contains("rename")
+    }
+}
+
+/// What a script answered and left behind.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) answers: Vec<String>,
+    pub(crate) tree: Vec<String>,
+    /// Which names were and are the same file.
+    pub(crate) same: Vec<String>,
+}
+
+impl Seen {
+    /// Complains if `tree` is another one than was seen.
+    fn compare(&mut self, what: &str, tree: Vec<String>) {
+        // The root's own time moves when the work folder goes.
+        if tree[1..] != self.tree[1..] {
+            self.tree.push(format!("{what}, it is another tree:"));
+            self.tree.extend(tree);
+        }
+    }
+}
+
+/// Lower layers on disk, shared by all cells of a state.
+pub(crate) struct Layers {
+    /// The kernel's overlayfs. Unmounted before its directories go.
+    image: Option<machine::Mount>,
+    temp: tempfile::TempDir,
+    lowers: Vec<PathBuf>,
+    before: Vec<String>,
+}
+
+impl Layers {
+    pub(crate) fn write(start: &Start) -> Self {
+        let temp = scratch();
+        let mut lowers = Vec::new();
+        for (index, lower) in start.lowers.iter().enumerate() {
+            let path = temp.path().join(format!("lower{index}"));
+            lower.write(&path);
+            lowers.push(path);
+        }
+        let before = lowers.iter().flat_map(|path| on_disk(path)).collect();
+        Self {
+            image: None,
+            temp,
+            lowers,
+            before,
+        }
+    }
+
+    /// Mounts an overlayfs that has `count` uppers in its image. Returns whether that is possible here.
+    pub(crate) fn mount_image(&mut self, start: &Start, count: usize) -> bool {
+        let [image, changes, work, merged] =
+            ["image", "changes", "work", "merged"].map(|name| self.temp.path().join(name));
+        for path in [&image, &changes, &work, &merged] {
+            fs::create_dir(path).unwrap();
+        }
+        for number in 0..count {
+            start.upper.write(&image.join(number.to_string()));
+        }
+        let upper = Some((changes.as_path(), work.as_path()));
+        match machine::Mount::overlay(&merged, &[image], upper, "") {
+            Ok(mount) => self.image = Some(mount),
+            Err(error) => skip("an upper that came with an image", &error.to_string()),
+        }
+        self.image.is_some()
+    }
+
+    /// Whether no cell has changed a lower layer.
+    pub(crate) fn unchanged(&self) -> bool {
+        let now: Vec<_> = self.lowers.iter().flat_map(|path| on_disk(path)).collect();
+        now == self.before
+    }
+
+    fn fresh(&self, name: &str) -> PathBuf {
+        let path = self.temp.path().join(name);
+        if path.exists() {
+            unlock(&path);
+            fs::remove_dir_all(&path).unwrap();
+        }
+        path
+    }
+
+    /// The script on a plain directory.
+    pub(crate) fn expected(&self, start: &Start, mount: Mount, script: &str) -> Seen {
+        let path = self.fresh("plain");
+        start.merged().write(&path);
+        if let Some(prelude) = start.prelude {
+            let root = Live::new(capability(&path)).root();
+            prelude(&root);
+            set_mtime(&root, SETTLED);
+        }
+        let live = if matches!(mount, Mount::NoUpper | Mount::ReadOnly) {
+            Live::read_only(capability(&path))
+        } else {
+            Live::new(capability(&path))
+        };
+        see(&live.root(), start.place, script)
+    }
+
+    /// The script on an overlay; none where the state cannot be had.
+    pub(crate) fn actual(
+        &self,
+        start: &Start,
+        (mount, number): (Mount, usize),
+        script: &str,
+    ) -> Option<Seen> {
+        if mount == Mount::NoUpper && start.prelude.is_some() {
+            return None;
+        }
+        let upper = match mount {
+            Mount::Image => self.temp.path().join(format!("merged/{number}")),
+            _ => self.fresh("upper"),
+        };
+        match mount {
+            Mount::Image => {}
+            Mount::Written | Mount::NoUpper | Mount::ReadOnly => start.upper.write(&upper),
+            Mount::Memory | Mount::Kept => {}
+            Mount::Directory | Mount::ByPath => dir([]).write(&upper),
+        }
+        let memory = MemoryLayer::with_capacity(1 << 20);
+        let overlay = self.mount(mount, &upper, &memory).unwrap();
+        let root = overlay.root();
+        if mount.is_fresh_directory() || mount.is_memory() {
+            start.upper.apply(&root);
+        }
+        if let Some(prelude) = start.prelude {
+            prelude(&root);
+            set_mtime(&root, SETTLED);
+        } else if matches!(mount, Mount::Written | Mount::Image | Mount::ReadOnly) {
+            // Mounting makes and removes a name in the upper's root.
+            set_mtime(&root, start.upper.mtime);
+        }
+        let view = if mount == Mount::ReadOnly {
+            overlay.read_only_root()
+        } else {
+            root.clone()
+        };
+        let mut seen = see(&view, start.place, script);
+        drop((view, root));
+        overlay.close().unwrap();
+        if !matches!(mount, Mount::Memory | Mount::NoUpper | Mount::ReadOnly) {
+            let again = self.mount(mount, &upper, &memory).unwrap();
+            seen.compare("mounted again", tree(&again.root()));
+            again.close().unwrap();
+        }
+        if mount == Mount::Kept {
+            let top = Lower::new("was an upper", memory);
+            seen.compare("as a layer", self.rotated(top));
+        }
+        if mount == Mount::Image {
+            let top = Lower::dir("was an upper", capability(&upper)).unwrap();
+            seen.compare("as a layer", self.rotated(top));
+        }
+        if mount.is_fresh_directory() || matches!(mount, Mount::Written | Mount::Image) {
+            seen.tree.extend(unsteady(&upper));
+        }
+        Some(seen)
+    }
+
+    /// The tree of the layers with `top` as the topmost of them.
+    fn rotated(&self, top: Lower) -> Vec<String> {
+        let overlay = self.layers().unwrap().lower(top).build().unwrap();
+        tree(&overlay.root())
+    }
+
+    fn layers(&self) -> Result<OverlayBuilder> {
+        let mut builder = Overlay::builder();
+        for lower in &self.lowers {
+            let label = lower.display().to_string();
+            builder = builder.lower(Lower::dir(label, capability(lower))?);
+        }
+        Ok(builder)
+    }
+
+    fn mount(&self, mount: Mount, upper: &Path, memory: &MemoryLayer) -> Result<Overlay> {
+        let builder = self.layers()?;
+        match mount {
+            Mount::ByPath => {
+                use wasi_overlay_core::{
+                    plain::HostDir, plain::by_path::ByPath, whiteouts::Marked,
+                };
+                let plain = ByPath::new(HostDir::new(capability(upper), "upper"));
+                builder.upper("upper", Marked::upper_on_demand(plain))
+            }
+            Mount::Memory => builder.upper_memory(1 << 20),
+            Mount::Kept => builder.upper("kept", memory.clone()),
+            Mount::NoUpper => builder.lower(Lower::dir("top", capability(upper))?),
+            Mount::Written | Mount::Image | Mount::Directory | Mount::ReadOnly => {
+                builder.upper_dir("upper", capability(upper))
+            }
+        }
+        .build()
+    }
+}
+
+impl Drop for Layers {
+    fn drop(&mut self) {
+        unlock(self.temp.path());
+    }
+}
+
+/// Allows everything below `path`, so that it can be removed.
+fn unlock(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
+        if entry.file_type().unwrap().is_dir() {
+            unlock(&entry.path());
+        }
+    }
+}
+
+fn see(root: &Dir, slot: &str, script: &str) -> Seen {
+    // A look at everything would fill every cache: half of the cells begin cold.
+    let warm = script.len().is_multiple_of(2);
+    let before = if warm {
+        identities(root)
+    } else {
+        BTreeMap::new()
+    };
+    let answers = Script::run(root, slot, script);
+    Seen {
+        answers,
+        tree: tree(root),
+        same: same(&before, &identities(root)),
+    }
+}
+
+/// For each name, the first name that is the same file, before and now.
+fn same(before: &BTreeMap<String, Identity>, after: &BTreeMap<String, Identity>) -> Vec<String> {
+    let first = |map: &BTreeMap<String, Identity>, identity| {
+        map.iter()
+            .find(|(_, other)| **other == identity)
+            .map(|(name, _)| name.clone())
+    };
+    let line = |(name, identity): (&String, &Identity)| {
+        let was = first(before, *identity);
+        let is = first(after, *identity);
+        format!("{name} was {was:?}, is {is:?}")
+    };
+    after.iter().map(line).collect()
+}
+
+/// What stands on the host's disk, times included; of what may not be read, that it is there.
+fn on_disk(path: &Path) -> Vec<String> {
+    let Ok(meta) = fs::symlink_metadata(path) else {
+        return vec![format!("{path:?}")];
+    };
+    let mut lines = vec![format!(
+        "{path:?} {:?} {} {} {}.{}",
+        meta.file_type(),
+        meta.mode(),
+        meta.len(),
+        meta.mtime(),
+        meta.mtime_nsec()
+    )];
+    if meta.is_dir() {
+        let entries = fs::read_dir(path).into_iter().flatten();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        lines.extend(paths.iter().flat_map(|path| on_disk(path)));
+    } else if meta.is_file() {
+        lines.extend(fs::read_to_string(path));
+    }
+    lines
+}
+
+/// What an unmounted upper must not hold: work folders, a mark beside an entry.
+fn unsteady(upper: &Path) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut dirs = vec![upper.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if name.starts_with(".wh..wh.") && name != ".wh..wh..opq" {
+                complaints.push(format!("left in the upper: {:?}", entry.path()));
+            } else if let Some(of) = name.strip_prefix(".wh.")
+                && fs::symlink_metadata(dir.join(of)).is_ok()
+            {
+                complaints.push(format!("left beside an entry: {:?}", entry.path()));
+            }
+            if entry.file_type().unwrap().is_dir() {
+                dirs.push(entry.path());
+            }
+        }
+    }
+    complaints
+}
