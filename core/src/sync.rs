@@ -10,7 +10,7 @@
 //! thread holds a lock ([`rank`]).
 //!
 //! With `--cfg shuttle` the locks are those of the crate shuttle, which decides at each lock operation
-//! which thread runs next: `tests/schedules.rs`.
+//! which thread runs next: `proof/tests/schedules`.
 
 mod rank;
 #[cfg(feature = "native")]

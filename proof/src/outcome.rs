@@ -87,3 +87,23 @@ pub fn handle(opened: &Opened) -> String {
         }
     }
 }
+
+/// As [`handle`], with fewer calls, for tests that print every handle after every call: reads the first
+/// 256 bytes, and does not check the listing.
+pub fn handle_brief(opened: &Opened) -> String {
+    let stat = text(opened.stat().map(|found| stat(&found)));
+    let contents = match opened {
+        Opened::Dir(dir) => dir.list().map(|listing| {
+            let names = listing.iter().map(|entry| entry.name.to_string());
+            let mut names: Vec<_> = names.collect();
+            names.sort();
+            format!("{names:?}")
+        }),
+        Opened::File(file) => {
+            let mut buffer = [0; 256];
+            let read = file.read_at(&mut buffer, 0);
+            read.map(|read| buffer[..read].escape_ascii().to_string())
+        }
+    };
+    format!("{stat} {}", text(contents))
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 use tempfile::TempDir;
-use wasi_overlay_core::marks::Marked;
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::plain::{HostDir, by_path::ByPath};
 use wasi_overlay_core::{AbsoluteSymlinks, Dir, Live, Lower, Overlay, OverlayBuilder};
 use wasi_overlay_proof::Script;

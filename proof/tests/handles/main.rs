@@ -191,7 +191,7 @@ impl Side {
             for call in calls {
                 self.call(&call.replace('@', &format!("#{slot}")));
                 for (slot, handle) in self.handles() {
-                    let line = format!("  #{slot} shows {}", outcome::handle(&handle));
+                    let line = format!("  #{slot} shows {}", outcome::handle_brief(&handle));
                     self.log.push(line);
                 }
             }
