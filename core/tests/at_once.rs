@@ -1,13 +1,12 @@
-//! What is asked at once never calls a layer that may touch a disk, and answers what it would have
-//! answered otherwise.
+//! Calls that must return at once: they never call a layer that may access a disk, and give the same answers as
+//! other calls.
 
 use std::cell::Cell;
 use std::fmt::Debug;
 use std::ops::ControlFlow;
 use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryLayer};
 use wasi_overlay_core::{
-    Dir, Errno, Limits, Lower, LowerStack, Meta, Name, OpenHow, Opened, Overlay, Result,
-    at_once,
+    Dir, Errno, Limits, Lower, LowerStack, Meta, Name, OpenHow, Opened, Overlay, Result, at_once,
 };
 use wasi_overlay_proof::kit::{READ, try_file};
 

@@ -1,5 +1,5 @@
-//! Threads in a directory that another thread moves by a copy, since the upper cannot rename it: for
-//! them it is a rename like any other.
+//! Threads in a directory that another thread moves by a copy, since the upper cannot rename it. For them it is
+//! a rename like any other.
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
 use std::sync::atomic::{AtomicBool, Ordering};

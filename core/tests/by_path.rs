@@ -1,4 +1,4 @@
-//! An upper whose directory handles are paths: what was opened before a rename is used after it.
+//! An upper whose directory handles are paths: a handle that was opened before a rename still works after it.
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The end of a mount while other threads still make calls on it, as those that a cancelled guest
-//! leaves in a thread pool.
+//! The end of a mount while other threads still make calls on it, as a cancelled guest leaves them in a thread
+//! pool.
 //!
 //! `Overlay::close` gave the upper back while a write or a copy-up was under way: it went on in a
 //! directory that another mount had taken by then. And an overlay that was dropped while a call held

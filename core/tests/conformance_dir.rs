@@ -1,4 +1,4 @@
-//! A host directory with marks keeps the promises of the contract.
+//! The conformance suite on host directories with whiteouts.
 
 #![cfg(all(feature = "conformance", feature = "dir"))]
 

@@ -1,4 +1,4 @@
-//! A layer in memory keeps the promises of the contract.
+//! The conformance suite on a layer in memory.
 
 #![cfg(feature = "conformance")]
 

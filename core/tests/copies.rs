@@ -1,4 +1,4 @@
-//! What a copy in a directory of the host has, whatever the file was like that it is made of.
+//! The attributes of a copy in a host directory, for every kind of source file.
 #![cfg(feature = "dir")]
 
 use rustix::fs::XattrFlags;

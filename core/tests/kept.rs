@@ -1,4 +1,4 @@
-//! A layer in memory that outlives its mount holds what its overlay showed.
+//! A layer in memory that outlives its mount, and contains what its overlay showed.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! What a listing says of a directory is not asked again, and what it does not say is not shown.
+//! Directory listings: the overlay uses what a layer's listing says, and does not query the layer again.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Merged directories of several layers, in every way that they are kept: as a table of all names or
-//! asked for one at a time, with descriptors that stay and with one for all.
+//! Merged directories of several layers, with every way to cache them: a table of all names or single lookups,
+//! cached descriptors or one for all.
 #![cfg(feature = "dir")]
 
 use std::os::unix::fs::PermissionsExt;

@@ -1,11 +1,11 @@
-//! The engine on layers in memory: the rules of the merge, one test each.
+//! The engine on layers in memory, with one test for each rule of the merge.
 
 use wasi_overlay_core::layer::{MemoryBuilder, MemoryLayer};
 use wasi_overlay_core::{
     Dir, Errno, File, Kind, Limits, Lower, LowerStack, OpenHow, Opened, Overlay, SetTime, SetTimes,
     Timestamp,
 };
-use wasi_overlay_proof::kit::{file};
+use wasi_overlay_proof::kit::file;
 
 const READ: OpenHow = how(true, false, false, false);
 const WRITE: OpenHow = how(true, true, false, false);

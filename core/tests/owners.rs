@@ -1,4 +1,4 @@
-//! What a copy keeps of a file whose owner it cannot have.
+//! The rights of a copy whose owner cannot be that of the source.
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
 use std::fs::{self, Permissions};
@@ -10,9 +10,7 @@ use wasi_overlay_core::layer::{MemoryBuilder, MemoryLayer};
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::Marked;
-use wasi_overlay_core::{
-    Dir, Errno, Lower, OpenHow, Overlay, SetTime, SetTimes, Timestamp,
-};
+use wasi_overlay_core::{Dir, Errno, Lower, OpenHow, Overlay, SetTime, SetTimes, Timestamp};
 use wasi_overlay_proof::kit::{capability, file};
 
 const WRITE: OpenHow = OpenHow {

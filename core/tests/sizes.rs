@@ -1,4 +1,4 @@
-//! Files that have more or less data than the size that their layer gives for them.
+//! Files that have more or less data than the size that their layer reports.
 //!
 //! Files of procfs are of size 0, those of sysfs of one page, and a server behind FUSE may say what it
 //! likes. A program that reads such a file on a plain directory reads until the end, and so has a copy-up.
@@ -8,9 +8,7 @@ use std::any::Any;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryDir, MemoryFile, MemoryLayer, ReadAt};
-use wasi_overlay_core::{
-    Dir, Errno, Lower, Meta, Name, OpenHow, Overlay, OverlayBuilder, Result,
-};
+use wasi_overlay_core::{Dir, Errno, Lower, Meta, Name, OpenHow, Overlay, OverlayBuilder, Result};
 use wasi_overlay_proof::kit::{READ, WRITE, capability, try_file};
 
 /// What a layer says of its files.

@@ -1,4 +1,4 @@
-//! The data of small lower files is kept: read once, they cost no call to their layer.
+//! The cache of the data of small lower files: the first read calls the layer, later ones do not.
 #![cfg(feature = "conformance")]
 
 use std::any::Any;
@@ -6,9 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryDir, MemoryFile, MemoryLayer, ReadAt};
-use wasi_overlay_core::{
-    Dir, Limits, Lower, LowerStack, Meta, Name, Overlay, Result,
-};
+use wasi_overlay_core::{Dir, Limits, Lower, LowerStack, Meta, Name, Overlay, Result};
 use wasi_overlay_proof::kit::{READ, WRITE, file};
 
 /// A layer that counts what it is asked.

@@ -1,5 +1,5 @@
-//! What changes wait for: how often each syncs a file, and a directory, by what the upper's filesystem
-//! guarantees. `docs/speed.md` has these figures.
+//! The number of syncs in each change, of files and of directories, for each set of guarantees of the upper's
+//! filesystem. `docs/speed.md` has these figures.
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};

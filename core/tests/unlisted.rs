@@ -1,5 +1,5 @@
-//! Directories that cannot be listed because a layer cannot express their names: names can still be
-//! looked up one at a time, as where the mode of a directory allows nothing else.
+//! Directories that cannot be listed because a layer cannot express their names. Single names can still be
+//! looked up, as in a directory whose mode only allows searching.
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
 use cap_std::ambient_authority;

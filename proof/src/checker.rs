@@ -1,4 +1,4 @@
-//! Holds a mount against the reference: what is in a directory, and what each file is.
+//! The comparison of a mount with the reference: the names in each directory, and the metadata and data of files.
 
 use crate::deviations::Deviation;
 use crate::reference::{Id, ROOT, Reference};

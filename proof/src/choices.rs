@@ -1,4 +1,4 @@
-//! Where a random plan comes from: a seed, or the bytes of a fuzzer.
+//! The source of random choices: a seed, or the bytes of a fuzzer.
 
 /// A source of choices. Equal sources give equal choices.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ enum Source<'a> {
 impl Choices<'static> {
     /// Choices without end (xorshift).
     pub fn of_seed(seed: u64) -> Self {
-        // Seeds that follow one another must not begin alike.
+        // Consecutive seeds must not start with equal choices.
         let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -22,12 +22,12 @@ impl Choices<'static> {
 }
 
 impl<'a> Choices<'a> {
-    /// Choices that `bytes` make, one each. Once they are used up, every choice is the first.
+    /// Choices from `bytes`, one for each byte. After the last byte, every choice is the first option.
     pub fn of_bytes(bytes: &'a [u8]) -> Self {
         Self(Source::Bytes(bytes))
     }
 
-    /// Whether no choice is left to make.
+    /// Whether all bytes are used up.
     pub fn is_used_up(&self) -> bool {
         matches!(self.0, Source::Bytes([]))
     }

@@ -1,11 +1,11 @@
-//! Where an overlay may differ from a plain directory: `deviations.toml`, as the oracles read it.
+//! The permitted differences between an overlay and a plain directory, from `deviations.toml`.
 
 use std::sync::LazyLock;
 
 /// The text of the list.
 pub const LIST: &str = include_str!("../deviations.toml");
 
-/// Deviations that an oracle has to make allowance for, one each.
+/// A deviation that the oracles must allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deviation {
     /// Link counts and sizes of directories.
@@ -19,16 +19,16 @@ pub enum Deviation {
 /// One deviation of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// What the oracles call it.
+    /// The name that the oracles use.
     pub name: String,
-    /// What differs, in words for the README.
+    /// The difference, as the README describes it.
     pub what: String,
-    /// Why it does.
+    /// The reason.
     pub why: String,
 }
 
 impl Deviation {
-    /// Whether the list has it: only then may an oracle make allowance for it.
+    /// Whether the list has it. Oracles may allow only a listed deviation.
     pub fn is_listed(self) -> bool {
         static LISTED: LazyLock<[bool; 3]> = LazyLock::new(|| {
             let all = [
@@ -54,7 +54,7 @@ impl Deviation {
 /// The list.
 ///
 /// # Panics
-/// If it is no list.
+/// If the file is invalid.
 pub fn list() -> Vec<Listed> {
     let table: toml::Table = LIST.parse().expect("deviations.toml is TOML");
     let all = table["deviation"].as_array().expect("a list");

@@ -1,4 +1,4 @@
-//! Random plans. Names are few, so that they collide.
+//! Random plans. They use few names, so that the names collide.
 
 use crate::choices::Choices;
 use crate::layers::{Entry, Layer, What};
@@ -8,21 +8,22 @@ use crate::reference::{ROOT, Reference};
 use crate::run::Runner;
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-/// The longest name that a mark can be made for, and one that is no name.
+/// The longest name that a whiteout can hide.
 const LONG: &str = "lllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll";
+/// A name beyond the limit of Linux.
 const TOO_LONG: &str = "LLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLL";
 
 const TEXTS: [&str; 4] = ["one", "two-and-more", "3", "-"];
 
-/// Slots that are used beside that of the root.
+/// The slots in use, without that of the root.
 const HELD: usize = 5;
 
-/// How large a plan is, and what may be in it.
+/// The size and contents of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// Most lower layers.
+    /// The maximum number of lower layers.
     pub layers: usize,
-    /// Lines; fewer where the choices are used up before.
+    /// The number of lines; fewer if the choices are used up.
     pub lines: usize,
     /// About one line in so many says `remount`; 0 for none.
     pub remount_every: usize,
@@ -80,7 +81,7 @@ fn draw_layer(choices: &mut Choices<'_>) -> Layer {
             8..=9 => What::Link(target(choices)),
             _ => What::Whiteout,
         };
-        // What does not fit is left out.
+        // Skips an entry that does not fit.
         let _ = layer.push(Entry { path, what });
     }
     layer
@@ -126,25 +127,26 @@ fn path(choices: &mut Choices<'_>) -> String {
 }
 
 fn base(choices: &mut Choices<'_>) -> usize {
-    match choices.one_in(4) {
-        true => choices.next(HELD + 1),
-        false => 0,
+    if choices.one_in(4) {
+        choices.next(HELD + 1)
+    } else {
+        0
     }
 }
 
-/// Draws one step, whatever there is.
+/// Draws one step, without knowledge of the tree.
 pub fn draw_step(choices: &mut Choices<'_>) -> String {
     Known::default().draw(choices)
 }
 
-/// What there is, so that most steps can do something.
+/// The paths in the tree, so that most steps succeed.
 #[derive(Debug, Default)]
 struct Known {
     dirs: Vec<String>,
     others: Vec<String>,
 }
 
-/// What a path is to lead to.
+/// The file that a path should lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Want {
     Any,
@@ -168,7 +170,7 @@ impl Known {
         known
     }
 
-    /// A base and a path, most often to what is wanted.
+    /// A base and a path, usually to a file of the wanted kind.
     fn place(&self, choices: &mut Choices<'_>, want: Want) -> String {
         let blind = choices.one_in(3);
         let paths = match want {
@@ -287,24 +289,22 @@ impl Known {
     }
 }
 
-/// A place in a file; seldom one far behind all others.
+/// An offset in a file, rarely a large one.
 fn offset(choices: &mut Choices<'_>) -> usize {
-    match choices.one_in(50) {
-        true => 70_000,
-        false => choices.next(20),
+    if choices.one_in(50) {
+        70_000
+    } else {
+        choices.next(20)
     }
 }
 
 fn seconds(choices: &mut Choices<'_>) -> usize {
-    // Two choices, since one may be no more than a byte.
+    // Two choices, since one may be only a byte.
     1000 * choices.next(256) + choices.next(256)
 }
 
 fn follow(choices: &mut Choices<'_>) -> &'static str {
-    match choices.one_in(3) {
-        true => "n",
-        false => "-",
-    }
+    if choices.one_in(3) { "n" } else { "-" }
 }
 
 /// Flags to open with.

@@ -1,4 +1,4 @@
-//! An overlay that changes no more, as a layer of another one.
+//! A read-only overlay as a layer of another overlay.
 
 use crate::seen;
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ pub struct Frozen(pub Dir);
 #[derive(Debug)]
 pub struct FrozenFile(File);
 
-/// No device of a host; all of a mount is on one.
+/// A device number that no host has, for the whole layer.
 const DEVICE: u64 = u64::MAX;
 
 fn meta((stat, identity): &(Stat, Identity)) -> Meta {

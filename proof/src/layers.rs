@@ -1,4 +1,4 @@
-//! The layers of a plan, and how they are made: in memory, or in a directory in OCI form.
+//! The layers of a plan, in memory or written to a directory in OCI form.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,11 +7,11 @@ use std::path::Path;
 use wasi_overlay_core::layer::{MemoryBuilder, MemoryLayer};
 use wasi_overlay_core::{SetTime, SetTimes, Timestamp};
 
-/// Nanoseconds of the times that layers have and that steps set. No clock says that many but by
-/// rare chance, so a time that was set can be told from one that is the clock's.
+/// The nanoseconds of all times that layers have and that steps set. A clock rarely shows this value, so
+/// it distinguishes a time that was set from the clock's.
 pub const SET: u32 = 7;
 
-/// A layer: entries, as lines of a plan.
+/// A layer as a list of entries, each a line of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layer {
     entries: Vec<Entry>,
@@ -20,21 +20,21 @@ pub struct Layer {
 /// One entry of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it is; directories that lead there need not be said.
+    /// The path. Its parent directories need no entries.
     pub path: String,
-    /// What it is.
+    /// The kind, with the contents.
     pub what: What,
 }
 
-/// What an entry of a layer is.
+/// The kind of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// A directory.
     Dir {
-        /// Whether it lets nothing below show through.
+        /// Whether it hides the lower directories of its path.
         opaque: bool,
     },
-    /// A regular file and what it says.
+    /// A regular file and its data.
     File(String),
     /// A symbolic link and its target.
     Link(String),
@@ -43,10 +43,10 @@ pub enum What {
 }
 
 impl Layer {
-    /// Adds what a line of a plan says.
+    /// Adds the entry in a line of a plan.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The reason why the line is invalid.
     pub fn add(&mut self, line: &str) -> Result<(), String> {
         let entry = Entry::parse(line).ok_or("no entry of a layer")?;
         self.push(entry)
@@ -55,8 +55,7 @@ impl Layer {
     /// Adds an entry.
     ///
     /// # Errors
-    /// What is wrong with it: a path that leads through something else than a directory, or one
-    /// that is taken.
+    /// The reason why it is invalid: its path leads through a file, or is taken.
     pub fn push(&mut self, entry: Entry) -> Result<(), String> {
         let names = entry.path.split('/');
         let mut all = names.clone();
@@ -80,7 +79,7 @@ impl Layer {
         Ok(())
     }
 
-    /// The entries, as they were added.
+    /// The entries, in the order in which they were added.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -89,8 +88,8 @@ impl Layer {
         &mut self.entries
     }
 
-    /// All that the layer has, with the directories that lead there; what is inside a directory
-    /// follows it. The number of the layer makes the times.
+    /// All files of the layer, with the parent directories of each, and their times. A directory precedes
+    /// its entries. The times depend on the number of the layer.
     pub fn all(&self, number: usize) -> Vec<(&str, &What, u64)> {
         let mut all: BTreeMap<&str, &What> = BTreeMap::new();
         for entry in &self.entries {
@@ -110,10 +109,10 @@ impl Layer {
             .collect()
     }
 
-    /// The layer in memory.
+    /// Creates the layer in memory.
     ///
     /// # Panics
-    /// If it cannot be made.
+    /// If it cannot be created.
     pub fn in_memory(&self, number: usize) -> MemoryLayer {
         let mut builder: MemoryBuilder = MemoryLayer::build();
         for (path, what, time) in self.all(number) {
@@ -131,7 +130,7 @@ impl Layer {
         builder.finish().expect("a layer that was checked")
     }
 
-    /// The layer in a directory, in OCI form.
+    /// Writes the layer to a directory, in OCI form.
     ///
     /// # Panics
     /// If it cannot be written.
@@ -154,7 +153,7 @@ impl Layer {
                 What::Link(target) => std::os::unix::fs::symlink(target, &at).expect("a link"),
             }
         }
-        // What is inside before what it is inside of.
+        // The entries of a directory before the directory.
         for (path, what, time) in all.iter().rev() {
             if **what != What::Whiteout {
                 set_time(&dir.join(path), *time);
@@ -186,7 +185,7 @@ impl Entry {
     }
 }
 
-/// Sets the modification time of what is at a path, and follows no link.
+/// Sets the time of modification of a file, and follows no link.
 pub fn set_time(path: &Path, seconds: u64) {
     use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
     let time = Timespec {
@@ -204,7 +203,7 @@ fn touch(path: &Path) {
     fs::write(path, "").expect("a mark");
 }
 
-/// That modification time.
+/// Sets the time of modification to `seconds` and [`SET`].
 pub fn at(seconds: u64) -> SetTimes {
     let time = SetTime::To(Timestamp {
         seconds: seconds as i64,

@@ -1,14 +1,17 @@
-//! What is needed to prove the engine right: plans, a driver that makes their calls, and oracles
-//! that say what each has to answer.
+//! Tests of the engine that generate their cases: plans and scripts of calls, an interpreter that makes
+//! the calls, and oracles that predict each answer.
 //!
 //! ```text
-//!   choices ──► plan ──► run ──────► answers, a line a step
+//!   choices ──► plan ──► run ──────► answers, one line for each step
 //!   (seed,     (text)    │ on an overlay, or a live directory
 //!    bytes)              └ reference: the same without any layers
 //! ```
 //!
-//! A [`Plan`] is text: layers, then steps. It is drawn from [`Choices`], printed when it fails,
-//! [shrunk](Plan::shrink) to what it needs for that, and run again from a file (`OVERLAY_PLAN`).
+//! A [`Plan`] is text: layers, then steps. It is drawn from [`Choices`]. A failing plan is
+//! [shrunk](Plan::shrink) and printed, and can be run again from a file (`OVERLAY_PLAN`).
+//!
+//! A [`Script`] is the same steps and shorter forms of them, for tests with cases written by hand
+//! ([`matrix`]).
 
 #![forbid(unsafe_code)]
 

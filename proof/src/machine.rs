@@ -1,5 +1,5 @@
-//! What tests take from the machine: places for files, programs, mounts. Everything is given back
-//! when it is dropped, also by a test that fails.
+//! Resources of the machine that tests use: temporary directories, programs and mounts. Each is released
+//! when it is dropped, also by a failing test.
 
 use crate::kit::forbids_skipping;
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Something that a machine may lack.
+/// A requirement that a machine may lack.
 #[derive(Clone, Copy, Debug)]
 pub enum Need {
     /// The permission to mount the kernel's overlayfs.
@@ -22,7 +22,7 @@ pub enum Need {
 }
 
 impl Need {
-    /// Why it is not there; none if it is.
+    /// The reason why it is missing; none if it is not.
     fn lack(self) -> Option<String> {
         match self {
             Self::KernelOverlay => kernel_overlay().clone(),
@@ -38,10 +38,10 @@ impl Need {
     }
 }
 
-/// Whether all is there that `test` needs. If not, the reason is printed.
+/// Whether the machine has everything that `test` needs. If not, prints the reason.
 ///
 /// # Panics
-/// Where nothing may be left out (`CI=true`, or `OVERLAY_NO_SKIP`) and something is not there.
+/// If something is missing and no test may be skipped (`CI=true`, or `OVERLAY_NO_SKIP`).
 pub fn has(test: &str, needs: &[Need]) -> bool {
     let Some(reason) = needs.iter().find_map(|need| need.lack()) else {
         return true;
@@ -54,7 +54,7 @@ pub fn has(test: &str, needs: &[Need]) -> bool {
     false
 }
 
-/// Why the kernel's overlayfs cannot be mounted; none if it can.
+/// The reason why the kernel's overlayfs cannot be mounted; none if it can.
 fn kernel_overlay() -> &'static Option<String> {
     static LACK: OnceLock<Option<String>> = OnceLock::new();
     LACK.get_or_init(|| {
@@ -66,8 +66,8 @@ fn kernel_overlay() -> &'static Option<String> {
     })
 }
 
-/// An empty directory for a test, in memory where the filesystem there holds all that layers do.
-/// When it is dropped, what is mounted in it is unmounted, and it is removed.
+/// An empty directory for a test. It is on tmpfs if tmpfs supports everything that layers need. When it
+/// is dropped, it is removed, with all mounts in it.
 #[derive(Debug)]
 pub struct Scratch(TempDir);
 
@@ -78,10 +78,10 @@ impl Default for Scratch {
 }
 
 impl Scratch {
-    /// In memory, if that can be.
+    /// A directory on tmpfs if possible.
     ///
     /// # Panics
-    /// Where no directory can be made.
+    /// If it cannot be created.
     pub fn new() -> Self {
         static IN_MEMORY: OnceLock<bool> = OnceLock::new();
         let shm = Path::new("/dev/shm");
@@ -90,16 +90,17 @@ impl Scratch {
             TempDir::new_in(shm)
                 .is_ok_and(|temp| set_attribute(temp.path(), "user.x", b"x").is_ok())
         });
-        match holds_attributes {
-            true => Self(TempDir::new_in(shm).expect("a directory in memory")),
-            false => Self::on_disk(),
+        if holds_attributes {
+            Self(TempDir::new_in(shm).expect("a directory in memory"))
+        } else {
+            Self::on_disk()
         }
     }
 
-    /// Where temporary files are: on a disk, mostly.
+    /// A directory where the system has its temporary files, usually on a disk.
     ///
     /// # Panics
-    /// Where no directory can be made.
+    /// If it cannot be created.
     pub fn on_disk() -> Self {
         Self(TempDir::new().expect("a temporary directory"))
     }
@@ -109,10 +110,10 @@ impl Scratch {
         self.0.path()
     }
 
-    /// Makes a directory in it.
+    /// Creates a directory in it.
     ///
     /// # Panics
-    /// Where it cannot be made.
+    /// If it cannot be created.
     pub fn dir(&self, name: &str) -> PathBuf {
         let path = self.path().join(name);
         std::fs::create_dir_all(&path).expect("a directory in the scratch directory");
@@ -120,14 +121,14 @@ impl Scratch {
     }
 }
 
-/// What programs left mounted in it would keep it from being removed: containers/storage mounts
-/// its folder onto itself, and lets that be.
+/// Unmounts what programs left mounted, since a mount prevents the removal: containers/storage bind-mounts
+/// its directory onto itself and never unmounts it.
 impl Drop for Scratch {
     fn drop(&mut self) {
         let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else {
             return;
         };
-        // The fifth field is where; a space in it is written in octal.
+        // The fifth field is the mount point, with spaces in octal.
         let places = mounts.lines().filter_map(|line| line.split(' ').nth(4));
         let places: Vec<_> = places.map(|place| place.replace("\\040", " ")).collect();
         for place in places.iter().rev() {
@@ -138,10 +139,10 @@ impl Drop for Scratch {
     }
 }
 
-/// Sets an extended attribute, of a link itself.
+/// Sets an extended attribute, and follows no link.
 ///
 /// # Errors
-/// Those of `lsetxattr`.
+/// Any error of `lsetxattr`.
 pub fn set_attribute(path: &Path, name: &str, value: &[u8]) -> io::Result<()> {
     Ok(rustix::fs::lsetxattr(
         path,
@@ -151,10 +152,10 @@ pub fn set_attribute(path: &Path, name: &str, value: &[u8]) -> io::Result<()> {
     )?)
 }
 
-/// Runs a program to its end; what it printed.
+/// Runs a program to its end, and returns its output.
 ///
 /// # Panics
-/// Where it cannot be run, or fails: the message has what it printed.
+/// If it cannot be run, or fails. The message contains the output.
 pub fn run(command: &mut Command) -> Output {
     let output = match command.stdin(Stdio::null()).output() {
         Ok(output) => output,
@@ -174,15 +175,16 @@ pub fn run(command: &mut Command) -> Output {
 #[derive(Debug)]
 pub struct Mount {
     at: PathBuf,
-    /// What serves it, if that is a program.
+    /// The program that serves the mount, if any.
     server: Option<Child>,
 }
 
 impl Mount {
-    /// The kernel's overlayfs at `at`: `lowers` from the bottom up, an upper with its work folder.
+    /// Mounts the kernel's overlayfs at `at`: `lowers` from the bottom up, and an upper with its work
+    /// directory.
     ///
     /// # Errors
-    /// Those of `mount`.
+    /// Any error of `mount`.
     pub fn overlay(
         at: &Path,
         lowers: &[PathBuf],
@@ -207,10 +209,10 @@ impl Mount {
         })
     }
 
-    /// fuse-overlayfs at `at`, with variables of its environment.
+    /// Mounts fuse-overlayfs at `at`, with variables of its environment.
     ///
     /// # Errors
-    /// Where it does not serve the mount after ten seconds.
+    /// If it does not serve the mount within ten seconds.
     pub fn fuse(
         at: &Path,
         lowers: &[PathBuf],
@@ -242,7 +244,7 @@ impl Mount {
         })
     }
 
-    /// Where it is.
+    /// The mount point.
     pub fn path(&self) -> &Path {
         &self.at
     }
@@ -276,7 +278,7 @@ fn unmount(place: &Path, options: &[&str]) -> io::Result<()> {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // Something may still be open in it: then it ends when that is closed.
+        // If a file in it is still open, the mount ends when the file is closed.
         let unmounted = unmount(&self.at, &[]).or_else(|_| unmount(&self.at, &["-l"]));
         if let Err(error) = &unmounted {
             eprintln!("cannot unmount {}: {error}", self.at.display());

@@ -1,13 +1,13 @@
-//! What steps are made on: the calls of WASI on something that may be an overlay, a live directory,
-//! or the reference.
+//! The interface that steps need of a mount: the calls of WASI, on an overlay, a live directory, or the
+//! reference.
 
 use std::fmt::Debug;
 use wasi_overlay_core::{Dir, Errno, Error, File, Identity, Kind, OpenHow, Opened, SetTimes, Stat};
 
-/// Most bytes of one read, so that no script asks for memory.
+/// The maximum of bytes in one read, so that a script cannot allocate much memory.
 const READ: u64 = 1 << 16;
 
-/// What a slot holds.
+/// The handle in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held<D, F> {
     /// A directory.
@@ -16,7 +16,7 @@ pub enum Held<D, F> {
     File(F),
 }
 
-/// What a file was opened for.
+/// The access rights of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct May {
     /// Reading.
@@ -90,7 +90,7 @@ pub trait Mount {
     ) -> Result<(), Errno>;
 }
 
-/// Mounts of the engine: an overlay, or a live directory.
+/// A mount of the engine: an overlay, or a live directory.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Engine;
 
@@ -109,7 +109,7 @@ impl Mount for Engine {
         }
     }
 
-    /// What is there, up to `length` bytes: a short read is not the end.
+    /// Reads up to `length` bytes. A short read is not the end of the file.
     fn read(&mut self, file: &File, offset: u64, length: u64) -> Result<Vec<u8>, Errno> {
         let mut data = vec![0; usize::try_from(length.min(READ)).unwrap_or(0)];
         let mut done = 0;

@@ -1,50 +1,50 @@
-//! Plans: the layers of an overlay, and what is done on it, as text.
+//! Plans: the layers of an overlay, and the steps to make on it, as text.
 //!
 //! ```text
-//! layer                  the bottom one first; the entries of each
+//! layer                  a lower layer, bottom first, followed by its entries
 //! dir a
-//! file a/b text          `-` is no text
+//! file a/b text          `-` for an empty file
 //! link a/c ../d
 //! layer
 //! whiteout a/b
-//! opaque d               a directory that lets nothing below show through
+//! opaque d               an opaque directory
 //! mount
-//! open 1 0 rw a/c        a step of guests-script a line
-//! remount                the mount ends, and the same layers are mounted again
-//! rotate                 the upper becomes a layer, and there is a new upper
+//! open 1 0 rw a/c        a step of guests-script on each line
+//! remount                closes the overlay, and mounts the same layers again
+//! rotate                 makes the upper a lower layer, below a new upper
 //! ```
 //!
-//! Empty lines, and what follows a `#` at the start of a line, mean nothing.
+//! Empty lines and lines that start with `#` are ignored.
 
 use crate::layers::Layer;
 use guests_script::Step;
 use std::fmt;
 
-/// The variable that names a file with a plan to run instead of what a test would.
+/// The environment variable that names a file with a plan, which the tests then run instead of their own.
 pub const REPLAY: &str = "OVERLAY_PLAN";
 
-/// Layers, and what is done on an overlay of them.
+/// Layers, and the steps to make on an overlay of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The lower layers, the bottom one first.
+    /// The lower layers, bottom first.
     pub layers: Vec<Layer>,
-    /// What is done, a [`Line`] each.
+    /// The steps, each a [`Line`].
     pub lines: Vec<String>,
 }
 
-/// One thing that is done.
+/// One step of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     /// A call.
     Step(Step<'a>),
-    /// What was held is let go, the mount ends, and the same layers are mounted again.
+    /// Drops all handles, closes the overlay, and mounts the same layers again.
     Remount,
-    /// As `Remount`, but the upper is the topmost lower layer from then on.
+    /// As `Remount`, with the upper as the topmost lower layer.
     Rotate,
 }
 
 impl<'a> Line<'a> {
-    /// Reads a line; none if it is none of a plan.
+    /// Parses a line; none if it is no line of a plan.
     pub fn parse(line: &'a str) -> Option<Self> {
         match line {
             "remount" => Some(Self::Remount),
@@ -55,10 +55,10 @@ impl<'a> Line<'a> {
 }
 
 impl Plan {
-    /// Reads a plan.
+    /// Parses a plan.
     ///
     /// # Errors
-    /// What is wrong, and in which line.
+    /// The first faulty line, and the reason.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut plan = Self::default();
         let mut is_mounted = false;
@@ -94,8 +94,8 @@ impl Plan {
         }
     }
 
-    /// Leaves out what the plan does not need for `fails` to say so of it, which it does of the
-    /// whole.
+    /// Removes every part of the plan that `fails` does not need to return true. It must return true for
+    /// the whole plan.
     #[must_use]
     pub fn shrink(mut self, mut fails: impl FnMut(&Self) -> bool) -> Self {
         loop {
@@ -121,7 +121,7 @@ impl Plan {
     }
 }
 
-/// Leaves stretches out of one of a plan's lists, shorter ones each time.
+/// Removes ranges of decreasing length from one of a plan's lists.
 fn shrink<T>(
     mut plan: Plan,
     list: impl Fn(&mut Plan) -> &mut Vec<T>,

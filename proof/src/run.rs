@@ -1,8 +1,7 @@
-//! Makes the steps of a script on a mount: an overlay, a live directory, or the reference.
+//! The runner of steps on a mount: an overlay, a live directory, or the reference.
 //!
-//! Every step is answered with a line; an error with its code, as WASI spells it. The lines are
-//! those of the guest program `p2_script`, less what a host does to a call before the engine has
-//! it, and more where the engine knows more: the types in a listing, and how many names a file has.
+//! Every step has an answer of one line; an error is its code. The steps are those of the guest program
+//! `p2_script`. The answers contain more than a guest gets: the types in a listing, and link counts.
 
 use crate::deviations::Deviation;
 use crate::layers;
@@ -14,10 +13,10 @@ use wasi_overlay_core::{Dir, Errno, Error, Identity, Kind, OpenHow, Stat};
 
 type Slot<M> = Held<<M as Mount>::Dir, <M as Mount>::File>;
 
-/// Makes steps, and holds across them what they open.
+/// The interpreter of steps, with the handles that they open.
 #[derive(Clone, Debug)]
 pub struct Runner<M: Mount = Engine> {
-    /// What the steps are made on.
+    /// The mount.
     pub mount: M,
     slots: [Option<Slot<M>>; SLOTS],
     input: Option<(M::File, u64)>,
@@ -77,14 +76,14 @@ impl<M: Mount> Runner<M> {
         }
     }
 
-    /// Lets go what is held, and goes on at `root`.
+    /// Drops all handles, and continues at `root`.
     pub fn restart(&mut self, root: M::Dir) {
         self.slots = Default::default();
         self.slots[0] = Some(Held::Dir(root));
         (self.input, self.output) = (None, None);
     }
 
-    /// What a slot holds.
+    /// The handle in a slot.
     pub fn slot(&self, slot: usize) -> Option<&Slot<M>> {
         self.slots.get(slot)?.as_ref()
     }
@@ -129,7 +128,7 @@ impl<M: Mount> Runner<M> {
         }
     }
 
-    /// The file, if it was opened for reading: a stream is asked for that when it is made.
+    /// The file, if it is open for reading. A stream checks that when it is created.
     fn readable(&self, slot: usize) -> Result<M::File, Stop> {
         let file = self.file(slot)?;
         match self.mount.may(&file).read {
@@ -168,7 +167,7 @@ impl<M: Mount> Runner<M> {
                 self.slots[slot].take().ok_or(Stop::Nothing)?;
                 "done".to_owned()
             }
-            // There is but one preopened directory, and it has no name here.
+            // The only preopened directory has no name here.
             Step::Preopen { .. } => return Err(Stop::Nothing),
             Step::Read {
                 slot,
@@ -334,7 +333,7 @@ fn open_how(how: Flags<'_>) -> OpenHow {
     }
 }
 
-/// What a stream answers: an end where there is no more.
+/// The answer of a stream, which ends after the last byte.
 fn stream(data: Vec<u8>, length: u64) -> Result<String, Stop> {
     match data.is_empty() && length > 0 {
         true => Err(Stop::End),
@@ -360,8 +359,8 @@ pub(crate) fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-/// The names in a directory. A removed one has none, whether that is an error (`no-entry`) or an
-/// empty listing: hosts differ.
+/// The names in a directory. For a removed directory some hosts fail with `NoEntry` and others return an
+/// empty listing; both count as empty.
 fn list(listed: Result<Vec<(String, Kind)>, Errno>) -> Result<String, Stop> {
     let mut names: Vec<_> = match listed {
         Err(Errno::NoEntry) => Vec::new(),

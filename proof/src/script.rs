@@ -168,7 +168,9 @@ impl Script {
                             dir.set_times_at(&path, follow, times(1_234_567_890))?
                         }
                         Place::Handle(Opened::Dir(dir)) => dir.set_times(times(1_222_222_222))?,
-                        Place::Handle(Opened::File(file)) => file.set_times(times(1_222_222_222))?,
+                        Place::Handle(Opened::File(file)) => {
+                            file.set_times(times(1_222_222_222))?
+                        }
                     };
                     done(())
                 })
@@ -238,7 +240,11 @@ impl Script {
 
     /// A word with `@` and `^` replaced.
     fn expanded(&self, word: &str) -> String {
-        let parent = || self.place.rsplit_once('/').map_or(".", |(parent, _)| parent);
+        let parent = || {
+            self.place
+                .rsplit_once('/')
+                .map_or(".", |(parent, _)| parent)
+        };
         if let Some(rest) = word.strip_prefix('@') {
             format!("{}{rest}", self.place)
         } else if let Some(rest) = word.strip_prefix('^') {

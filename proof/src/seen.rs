@@ -1,4 +1,4 @@
-//! What can be seen of a tree, as text.
+//! A tree as text, for comparison with the reference: the tree must be consistent.
 
 use crate::mount::{Engine, Mount as _};
 use crate::outcome;
@@ -6,7 +6,7 @@ use crate::run;
 use std::collections::BTreeMap;
 use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Stat};
 
-/// To look at what is there, and follow no link.
+/// Opens an existing file or directory for reading, and follows no link.
 pub const LOOK: OpenHow = OpenHow {
     follow: false,
     create: false,
@@ -17,11 +17,11 @@ pub const LOOK: OpenHow = OpenHow {
     write: false,
 };
 
-/// Everything below `root`, a line a path: type, size, names, times that were set, data; the same
-/// number behind all names of one file.
+/// Everything below `root`, one line for each path: the metadata, the data, and the first name of a file
+/// with several names.
 ///
 /// # Panics
-/// If something that is listed cannot be looked at, or is listed as something else.
+/// If a listed file cannot be queried, or is of another kind than listed.
 pub fn tree(root: &Dir) -> BTreeMap<String, String> {
     let mut seen = BTreeMap::new();
     let mut dirs = vec![(String::new(), root.clone())];
@@ -62,7 +62,7 @@ pub fn tree(root: &Dir) -> BTreeMap<String, String> {
     seen
 }
 
-/// What `name` is in `dir`; of a directory, that too.
+/// The metadata and contents of `name` in `dir`, and the handle of a directory.
 pub fn node(dir: &Dir, name: &str, stat: &Stat) -> (String, Option<Dir>) {
     let mut line = run::shown(stat);
     let mut inside = None;
@@ -87,7 +87,7 @@ pub fn node(dir: &Dir, name: &str, stat: &Stat) -> (String, Option<Dir>) {
     (line, inside)
 }
 
-/// How two trees differ, a line a path; none if they do not.
+/// The differences of two trees, one line for each path; none if they are equal.
 pub fn difference(
     expected: &BTreeMap<String, String>,
     found: &BTreeMap<String, String>,

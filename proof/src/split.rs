@@ -1,11 +1,11 @@
-//! What a live directory stands for once an upper became a layer: the names of one file there are
-//! files of their own.
+//! The rotation of a live directory: when an upper becomes a layer, each name of a hard-linked file becomes
+//! a file of its own.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Makes every name in a directory tree a file of its own; times stay, but for those of the root.
+/// Makes every name in a directory tree a file of its own. All times stay, except those of the root.
 ///
 /// # Panics
 /// If that fails.

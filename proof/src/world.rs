@@ -1,4 +1,4 @@
-//! A plan at work: the steps are made on a mount and on the reference, side by side.
+//! The run of a plan: each step is made on a mount and on the reference, and the answers are compared.
 
 use crate::checker::Checker;
 use crate::deviations::Deviation;
@@ -25,7 +25,7 @@ use wasi_overlay_core::plain::by_path::ByPath;
 use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, Errno, Limits, Live, Lower, LowerStack, Overlay, OverlayBuilder};
 
-/// Slots that random plans use.
+/// The slots that random plans use.
 const HELD: usize = 6;
 
 /// Bytes that an upper in memory may hold.
@@ -46,7 +46,7 @@ pub struct World {
     engine: Runner<Engine>,
     root: Dir,
     checker: Checker,
-    /// Dropped after what is held of it.
+    /// Dropped after its handles.
     overlay: Option<Overlay>,
     bases: Vec<Base>,
     stack: Option<Arc<LowerStack>>,
@@ -56,19 +56,20 @@ pub struct World {
     counts: Counts,
 }
 
-/// Runs a plan; what was done, or the story of what led to a difference or to a panic.
+/// Runs a plan.
 ///
 /// # Errors
-/// The story.
+/// The steps up to a difference or a panic, with their answers.
 pub fn check(plan: &Plan, kind: Kind, checks: Checks) -> Result<Counts, String> {
     let mut story = String::new();
     let run = || World::new(&plan.layers, kind, checks.tight).run(&plan.lines, checks, &mut story);
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(counts)) => Ok(counts),
         Ok(Err(error)) => Err(format!("{story}{error}")),
-        Err(panic) => {
-            Err(format!("{story} panicked: {}", panic_message(panic.as_ref())))
-        }
+        Err(panic) => Err(format!(
+            "{story} panicked: {}",
+            panic_message(panic.as_ref())
+        )),
     }
 }
 
@@ -122,10 +123,10 @@ impl World {
         world
     }
 
-    /// Runs lines; `story` is told what was done, also where it fails.
+    /// Runs lines, and appends each with its answer to `story`.
     ///
     /// # Errors
-    /// What differs.
+    /// The first difference.
     pub fn run(
         mut self,
         lines: &[String],
@@ -169,7 +170,7 @@ impl World {
         Ok(self.counts)
     }
 
-    /// Makes a step on both; the answer.
+    /// Makes a step on both, and returns the answer.
     fn step(&mut self, step: Step<'_>) -> Result<String, String> {
         let expected = if self.kind.is_read_only() {
             self.refused(step)
@@ -189,8 +190,8 @@ impl World {
         }
     }
 
-    /// Makes a step on the reference of a mount that takes no changes: what would succeed in
-    /// changing something is `read-only`.
+    /// Makes a step on the reference of a read-only mount, where every change that would succeed fails with
+    /// `ReadOnly`.
     fn refused(&mut self, step: Step<'_>) -> Result<String, String> {
         let mut changed = self.reference.clone();
         let answer = changed.try_step(step);
@@ -198,7 +199,7 @@ impl World {
             Step::Open { how, .. } => ['w', 'c', 't'].iter().any(|flag| how.has(*flag)),
             _ => is_change(step),
         };
-        // No file can be open for writing there, and the mount is the reason.
+        // No file can be open for writing there, because the mount is read-only.
         let invalid = Err(outcome::code(Errno::Invalid));
         let is_cut = matches!(step, Step::SetSize { .. }) && answer == invalid;
         if changes && (is_cut || answer.is_ok()) {
@@ -208,7 +209,7 @@ impl World {
         answer
     }
 
-    /// Whether the answers differ in what may differ.
+    /// Whether the difference of two answers is a listed deviation.
     fn may_differ(&self, step: Step<'_>, expected: &str, found: &str) -> bool {
         let reference = &self.reference.mount;
         let held = |slot: usize| match self.reference.slot(slot) {
@@ -245,7 +246,7 @@ impl World {
         !is_stat || without_links(expected) == without_links(found)
     }
 
-    /// Compares what a slot holds: it need not have a name any more.
+    /// Compares the handle in a slot, whose file may have no name any more.
     fn check_slot(&mut self, slot: usize) -> Result<(), String> {
         let (Some(engine), Some(reference)) = (self.engine.slot(slot), self.reference.slot(slot))
         else {
@@ -273,7 +274,7 @@ impl World {
         self.checker.tree(&self.reference.mount, &self.root)
     }
 
-    /// The mount ends, and another one of the same goes on.
+    /// Closes the overlay, and mounts the same layers again.
     fn remount(&mut self) {
         self.counts.remounts += 1;
         self.let_go();
@@ -319,7 +320,7 @@ impl World {
         }
     }
 
-    /// A new upper on the layers that there are.
+    /// Mounts a new upper on the present layers.
     fn new_upper(&mut self) {
         match self.kind {
             Kind::Lasting => {
@@ -411,7 +412,7 @@ fn lower(base: &Base, kind: Kind) -> Lower {
     }
 }
 
-/// Whether a step, unless it opens something, is to change what it is made on.
+/// Whether a step other than `open` changes the tree or the metadata.
 fn is_change(step: Step<'_>) -> bool {
     match step {
         Step::SetTimes { .. }
@@ -423,7 +424,7 @@ fn is_change(step: Step<'_>) -> bool {
         | Step::Symlink { .. }
         | Step::Link { .. }
         | Step::Rename { .. } => true,
-        // What is open cannot be written, or was opened for that.
+        // A handle either refuses to write, or was opened for it.
         Step::Open { .. }
         | Step::Close { .. }
         | Step::Preopen { .. }
@@ -454,7 +455,10 @@ fn nothing() -> Dir {
 
 /// The answer of a `stat`, without the link count.
 fn without_links(line: &str) -> String {
-    let is_count = |word: &&str| word.strip_prefix('x').is_some_and(|n| n.parse::<u64>().is_ok());
+    let is_count = |word: &&str| {
+        word.strip_prefix('x')
+            .is_some_and(|n| n.parse::<u64>().is_ok())
+    };
     let words: Vec<_> = line.split(' ').filter(|word| !is_count(word)).collect();
     words.join(" ")
 }

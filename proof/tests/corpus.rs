@@ -1,4 +1,4 @@
-//! The inputs that fuzzers found worth keeping, and as many that nobody chose, run without one.
+//! The committed inputs of the fuzzers, and as many random ones, run without a fuzzer.
 
 use std::path::Path;
 use wasi_overlay_proof::{Choices, fuzz};

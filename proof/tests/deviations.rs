@@ -1,4 +1,4 @@
-//! The README says where an overlay may differ from a plain directory, and says no more.
+//! The list of deviations in the README equals `deviations.toml`.
 
 use std::collections::BTreeSet;
 use wasi_overlay_proof::deviations;

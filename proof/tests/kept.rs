@@ -1,4 +1,4 @@
-//! Plans that failed once, in `proof/plans`: each is run on everything.
+//! The plans in `proof/plans`, which failed once, on every kind of mount.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The engine answers as the reference does, which has no layers: random plans on random layers.
+//! Random plans on random layers: the engine must answer as the reference does, which has no layers.
 //!
 //! `OVERLAY_OPERATIONS` says how many calls each test makes at least, or `OVERLAY_SECONDS` how long
 //! it goes on; `OVERLAY_SEED` says which plan is the first. `OVERLAY_PLAN` names a file with a plan

@@ -1,4 +1,4 @@
-//! Plans print, parse and shrink.
+//! Printing, parsing and shrinking of plans.
 
 use wasi_overlay_proof::{Choices, Plan, Shape};
 

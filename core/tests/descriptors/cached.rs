@@ -1,10 +1,10 @@
 //! Descriptors that mounts cache.
 
 use crate::kit::{
-    READ, WRITE, capability, try_file, lower, open_descriptors, scratch, writable, write_tree,
+    READ, WRITE, capability, lower, open_descriptors, scratch, try_file, writable, write_tree,
 };
-use wasi_overlay_proof::kit::limited;
 use wasi_overlay_core::{Dir, Errno, Live, Opened, Overlay, close_cached_descriptors};
+use wasi_overlay_proof::kit::limited;
 
 /// The usual limit of a process.
 const USUAL: u64 = 1024;

@@ -1,10 +1,11 @@
-//! A guest that opens whatever it can: another guest and the engine go on.
+//! A guest that opens as many files as it can, while another guest and the engine must go on.
 
 use crate::kit::{
-    CREATE, READ, WRITE, capability, try_file, lower, open_descriptors, scratch, writable, write_tree,
+    CREATE, READ, WRITE, capability, lower, open_descriptors, scratch, try_file, writable,
+    write_tree,
 };
-use wasi_overlay_proof::kit::limited;
 use wasi_overlay_core::{Dir, Errno, Limits, Live, OpenHandles, OpenHow, Opened, Overlay};
+use wasi_overlay_proof::kit::limited;
 
 const USUAL: u64 = 1024;
 const DIRS: usize = 300;

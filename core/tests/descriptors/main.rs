@@ -1,6 +1,5 @@
-//! The process has a limited number of descriptors: what mounts cache of them never keeps another
-//! mount, or the guest itself, from a call that could be answered without the cache, and guests
-//! leave some to the engine.
+//! A process with few descriptors. Cached descriptors never prevent a call that would succeed without the cache,
+//! of the same guest or another mount, and guests leave some descriptors to the engine.
 //!
 //! A plain directory is the oracle: it holds one descriptor for what is open, and no other.
 #![cfg(feature = "dir")]

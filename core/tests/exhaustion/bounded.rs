@@ -1,4 +1,4 @@
-//! What a guest asks for over and over, and what of that is kept.
+//! Bounds on the memory that repeated calls of a guest hold.
 
 use crate::{CREATE, MIB, READ, alone, capability, dir, file, held, peak_of, scratch};
 use wasi_overlay_core::layer::MemoryLayer;

@@ -1,4 +1,4 @@
-//! What an overlay costs on a stack that others use as well, and what the stack itself keeps.
+//! The memory of an overlay on a shared stack, and of the stack.
 
 use crate::{MIB, alone, held, peak_of};
 use std::ops::ControlFlow;

@@ -1,4 +1,4 @@
-//! The bound on depth, and what a tree costs that is as deep as an embedder allows.
+//! The bound on depth, and the cost of a tree that is as deep as an embedder allows.
 //!
 //! A guest made chains of directories, each within the bound, and moved each to the end of the one
 //! before: a tree of 43,000 levels, in seconds. Every call that opens an evicted handle, renames a

@@ -1,5 +1,5 @@
-//! What a call that fails costs where no log wants to know why: a program that searches a path for its
-//! modules misses thousands of names.
+//! The cost of a failing call without a log: a program that searches a path for its modules misses thousands of
+//! names.
 
 use crate::{READ, alone, peak_of};
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Bounds that are reached: descriptors, inodes, bytes.
+//! Bounds that a guest reaches: descriptors, inodes, bytes.
 
 use crate::{CREATE, MIB, READ, alone, capability, dir, file, held, peak_of, scratch};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

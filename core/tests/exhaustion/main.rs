@@ -1,5 +1,5 @@
-//! Guests that want too much: past every bound there is an error code, nothing is held that the
-//! guest chose, and what was full works again once there is room.
+//! Guests that exceed limits. Beyond every bound there is an error code, the engine holds no memory of the
+//! guest's choosing, and calls work again once there is room.
 //!
 //! All memory of the process is counted ([`held`], [`peak_of`]), so one test runs at a time.
 #![cfg(all(feature = "conformance", feature = "dir"))]
@@ -65,4 +65,3 @@ fn peak_of<T>(call: impl FnOnce() -> T) -> (T, usize) {
     let result = call();
     (result, PEAK.load(Relaxed).saturating_sub(before))
 }
-

@@ -1,4 +1,4 @@
-//! What it costs to move a directory by a copy, over trees that a guest made to be slow.
+//! The cost of moving a directory by a copy, in trees that a guest made to be slow.
 
 use crate::trees::{Deep, chain, down, make, open};
 use crate::{alone, capability, dir, peak_of};

@@ -1,4 +1,4 @@
-//! The sweep of an upper whose last mount was cut, over trees that a guest made to be slow.
+//! The sweep of an upper whose last mount was interrupted, in trees that a guest made to be slow.
 //!
 //! A guest made 2,000 directories, one in the other, with names of 250 bytes, and 3,000 directories in
 //! the last; then its process was killed. The next mount took more than a minute and 1.7 GB, because

@@ -1,4 +1,4 @@
-//! Directory trees of the host that are deeper than a path can say.
+//! Directory trees of the host whose depth exceeds the longest path.
 
 use crate::scratch;
 use rustix::fd::{AsFd, OwnedFd};

@@ -1,5 +1,5 @@
-//! What a log is told of calls that fail: the call, the path, the layer, the reason and the remedy. And
-//! what costs nothing where there is no log.
+//! The log of failing calls: each line names the call, the path, the layer, the reason and the remedy. Without a
+//! log, a failing call costs nothing more.
 //!
 //! `WASMTIME_LOG=wasi_overlay=debug` printed nothing for a missing name, for one that a whiteout hides,
 //! for an absolute link, a read-only mount or `EACCES`, and where it printed, it named neither the call
@@ -15,4 +15,3 @@ use std::path::Path;
 use tracing::Level;
 use wasi_overlay_core::{AbsoluteSymlinks, Dir, Errno, OpenHow};
 use wasi_overlay_proof::kit::{READ, WRITE, capability, dir, file};
-

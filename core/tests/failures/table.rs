@@ -1,4 +1,4 @@
-//! Call × layout: the one line that the call writes.
+//! Each failing call in each layout, with the one log line that it writes.
 
 use super::*;
 use std::fs;

@@ -1,4 +1,5 @@
-//! What concerns every guest of a mount is a warning, once; and nothing is paid where there is no log.
+//! Warnings, for conditions that concern every guest of a mount: each is logged once, and costs nothing without a
+//! log.
 
 use super::*;
 use std::fs;

@@ -18,7 +18,7 @@ use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, File, Limits, OpenHow, Opened, Overlay};
-use wasi_overlay_proof::kit::{dir};
+use wasi_overlay_proof::kit::dir;
 
 /// The user and group called `nobody` on Linux.
 const NOBODY: u32 = 65534;

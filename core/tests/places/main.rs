@@ -1,5 +1,4 @@
-//! Where layers are stored: what may share storage with what, mounts inside layers, and what is
-//! never opened.
+//! Storage of layers: layers that share storage, mounts inside layers, and files that are never opened.
 
 #![cfg(all(feature = "conformance", feature = "dir"))]
 

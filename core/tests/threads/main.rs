@@ -1,5 +1,5 @@
-//! Threads that share an overlay, and overlays that share a stack: nothing is lost, nothing is
-//! seen twice, and nobody waits forever.
+//! Threads that share an overlay, and overlays that share a stack: no change is lost, no name is seen twice, and no
+//! thread waits forever.
 
 #![cfg(feature = "dir")]
 

@@ -1,5 +1,4 @@
-//! Two things at once: what one does to a name while another looks at it, and two overlays on one
-//! stack.
+//! Two concurrent activities: a change of a name while another thread looks it up, and two overlays on one stack.
 
 use super::{CREATE, READ, WRITE, capability, file, lower, names, on_both};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

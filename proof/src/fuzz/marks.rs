@@ -1,8 +1,8 @@
-//! Layers with marks of every spelling, in every place: what the engine makes of them must be what
-//! the few sentences of the image spec make of them.
+//! The fuzzer of whiteouts: layers with whiteouts of every spelling, in every place. The engine must merge them as
+//! the image spec says.
 
-use crate::kit::{capability, scratch};
 use crate::Choices;
+use crate::kit::{capability, scratch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;

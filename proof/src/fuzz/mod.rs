@@ -1,6 +1,5 @@
-//! What the fuzzers run. Each function takes bytes that choose, and panics where the engine is not
-//! what it has to be; the programs in `fuzz/` do nothing but call them, and so does a test with the
-//! corpora that are kept there.
+//! The bodies of the fuzzers. Each function draws its case from bytes, and panics if the engine is wrong.
+//! The programs in `fuzz/` call them, and so does a test with the committed corpora.
 
 mod marks;
 mod operations;

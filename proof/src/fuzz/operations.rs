@@ -1,4 +1,4 @@
-//! Plans: an overlay in memory must answer as the tree without layers does.
+//! The fuzzer of plans: an overlay in memory must answer as the reference does.
 
 use crate::{Checks, Choices, Kind, Plan, Shape, world};
 

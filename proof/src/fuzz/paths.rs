@@ -1,8 +1,8 @@
-//! Paths of every shape through symbolic links of every shape: an overlay must answer what a plain
-//! directory answers, and neither leads out.
+//! The fuzzer of paths and symbolic links: an overlay must answer as a plain directory does, and no path
+//! may lead out.
 
-use crate::kit::{capability, scratch};
 use crate::Choices;
+use crate::kit::{capability, scratch};
 use std::fs;
 use std::os::unix::fs::symlink;
 use wasi_overlay_core::layer::MemoryLayer;

@@ -213,7 +213,11 @@ pub const STATES: &[(&str, State)] = &[
                 Some(dir([sibling(), ("x", Kind::FullDir.make("lower"))])),
                 Some(dir([(
                     "x",
-                    dir([("c", whiteout()), ("sub", whiteout()), ("lower", whiteout())]),
+                    dir([
+                        ("c", whiteout()),
+                        ("sub", whiteout()),
+                        ("lower", whiteout()),
+                    ]),
                 )])),
             )
         })

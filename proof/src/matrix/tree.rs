@@ -1,12 +1,12 @@
 //! Trees as values. They are written to disk as layers, merged into the plain directory that an
 //! overlay must equal, or made on a mount with the engine's own calls.
 
+use crate::script::mtime;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use crate::script::mtime;
 use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Result};
 
 /// A file of any kind, or a whiteout.

@@ -1,5 +1,5 @@
-//! What every answer has to be: a tree in memory with the rules of POSIX as WASI has them, and
-//! without any layers.
+//! The reference: a tree in memory without layers, with the rules of POSIX as WASI has them. It predicts every
+//! answer.
 //!
 //! It is written from the rules, not from the engine, and shares no code with it but the types of
 //! the answers. A live mount of a real directory is held against it too.

@@ -1,4 +1,4 @@
-//! Calls that change names, in the order in which Linux and wasmtime-wasi check.
+//! Calls that change names, with the checks in the order of Linux and wasmtime-wasi.
 
 use super::walk::{Last, Walked};
 use super::{Body, Entries, Id, Reference};

@@ -1,4 +1,4 @@
-//! From a path to a node.
+//! Path resolution: from a path to a node.
 
 use super::{Body, Id, Reference};
 use wasi_overlay_core::Errno;

@@ -2,14 +2,14 @@
 
 use crate::disk::{Disk, Inode, Names, ROOT, What as Stored};
 use crate::journal::{Content, Files, Moment};
-use wasi_overlay_proof::matrix::{KINDS, Kind, Node, SETTLED, STATES, Start, What};
-use wasi_overlay_proof::matrix::tree::set_mtime;
 use std::collections::BTreeMap;
 use wasi_overlay_core::layer::Upper;
 use wasi_overlay_core::plain::Plain;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::{Marked, MarkedUpper};
 use wasi_overlay_core::{Dir, Lower, Name, Overlay, Result, SetTime, SetTimes, Timestamp};
+use wasi_overlay_proof::matrix::tree::set_mtime;
+use wasi_overlay_proof::matrix::{KINDS, Kind, Node, SETTLED, STATES, Start, What};
 
 /// Both ways to mount an upper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! A cut after any change of an operation shows the tree before it or after it.
+//! Operations that are cut after each change: the tree is that before the call or that after it.
 
 use crate::cell::{
     Cell, MODES, Mode, cells, dirs_of, disks, is_in_sample, is_wanted, mount, next_calls,
@@ -6,12 +6,12 @@ use crate::cell::{
 };
 use crate::disk::Disk;
 use crate::journal::Moment;
-use wasi_overlay_proof::matrix::OPS;
-use wasi_overlay_proof::Script;
-use wasi_overlay_proof::view::tree;
 use std::sync::Arc;
 use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Limits, Lower, LowerStack, Overlay};
+use wasi_overlay_proof::Script;
+use wasi_overlay_proof::matrix::OPS;
+use wasi_overlay_proof::view::tree;
 
 /// One of so many cells is in the sample.
 const ONE_OF: usize = 8;

@@ -1,11 +1,11 @@
-//! A directory of a layer with many files is renamed: they are synced at once, and not each by itself.
+//! The rename of a lower directory with many files, which syncs all of them at once.
 
 use crate::cell::{MODES, Mode, disks, mount, without_dir_times};
 use crate::disk::Disk;
 use crate::journal::{Moment, TEMPERS, Temper};
 use crate::random::Random;
-use wasi_overlay_proof::view::tree;
 use wasi_overlay_core::{Dir, OpenHow, Opened};
+use wasi_overlay_proof::view::tree;
 
 /// More than are synced one by one.
 const FILES: usize = 20;

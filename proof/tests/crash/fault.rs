@@ -1,4 +1,4 @@
-//! Each call of a layer fails once, in every operation of the matrix.
+//! Faults: each call of a layer fails once, in every operation of the matrix.
 //!
 //! The step in which it fails either answers the code of the fault, and the tree is as before to
 //! the last time, or it answers as ever, and the tree is as after. Then the step that failed is
@@ -10,15 +10,15 @@ use crate::cell::{
     next_ends, without_dir_times,
 };
 use crate::disk::Disk;
-use wasi_overlay_proof::matrix::OPS;
-use wasi_overlay_proof::Script;
-use wasi_overlay_proof::view::tree;
 use rustix::io::Errno as Os;
 use std::collections::BTreeMap;
 use std::io;
 use wasi_overlay_core::layer::{MemoryLayer, Usage};
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::{Errno, Overlay, Result};
+use wasi_overlay_proof::Script;
+use wasi_overlay_proof::matrix::OPS;
+use wasi_overlay_proof::view::tree;
 
 /// One of so many cells is in the sample.
 const ONE_OF: usize = 24;

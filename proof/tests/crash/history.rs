@@ -1,4 +1,4 @@
-//! What an overlay showed in its life, as the oracle of what a loss of power may leave.
+//! The trees that an overlay showed, as the oracle of what a power loss may leave.
 //!
 //! Where the filesystem keeps directory operations in order, a loss leaves the names of one of the
 //! trees that were shown, not older than a sync promised. Where it does not, each name is one that
@@ -10,9 +10,9 @@
 use crate::cell::without_dir_times;
 use crate::disk::Disk;
 use crate::journal::Temper;
-use wasi_overlay_proof::view::tree;
 use std::collections::{BTreeMap, BTreeSet};
 use wasi_overlay_core::Overlay;
+use wasi_overlay_proof::view::tree;
 
 /// Paths of files whose data the guest wrote.
 #[derive(Debug, Default)]

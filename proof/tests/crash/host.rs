@@ -1,18 +1,18 @@
-//! Some of the matrix on real directories: cuts, faults, and no descriptor that stays open.
+//! A sample of the matrix on real directories, with cuts, faults, and a check for leaked descriptors.
 
 use crate::cell::{
     Cell, MODES, Mode, cells, is_in_sample, is_wanted, mount, next_calls, next_ends,
     without_dir_times,
 };
-use wasi_overlay_proof::matrix::OPS;
-use wasi_overlay_proof::Script;
-use wasi_overlay_proof::view::tree;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::{Errno, Overlay};
+use wasi_overlay_proof::Script;
+use wasi_overlay_proof::matrix::OPS;
+use wasi_overlay_proof::view::tree;
 
 /// One of so many cells is in the sample.
 const ONE_OF: usize = 400;

@@ -1,4 +1,4 @@
-//! What a filesystem was at every moment, and what a loss of power leaves of it.
+//! The state of a filesystem at every moment, and the states that a power loss can leave.
 //!
 //! ```text
 //!   names      1  2  3  4  5  6  7      kept in order: a loss leaves the first n of them,

@@ -1,4 +1,4 @@
-//! What an overlay leaves when it is cut, when the power goes, and when a call of a layer fails.
+//! Crashes, power losses and failing calls of layers, and the state that each leaves.
 //!
 //! | file | tries |
 //! |---|---|

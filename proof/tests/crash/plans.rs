@@ -1,4 +1,4 @@
-//! A crash at any step of a guest's call shows the tree as before the call or as after it.
+//! Short random plans that are cut at each step: the tree is that before the last call or that after it.
 //!
 //! Short plans over few names, so that they collide, are made on a real directory; then the last
 //! call of each is cut after its first step, its second, and so on, and the upper is mounted

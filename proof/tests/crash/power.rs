@@ -1,5 +1,5 @@
-//! A loss of power in durable mode: what was synced is there, no operation is there by half, and no
-//! copy. `history.rs` has the oracle.
+//! Power losses in durable mode: synced data is present, and no operation or copy is half done. `history.rs` has
+//! the oracle.
 
 use crate::cell::{
     Cell, MODES, Mode, cells, dirs_of, disks, is_all, is_in_sample, is_wanted, mount, next_calls,
@@ -8,12 +8,12 @@ use crate::cell::{
 use crate::disk::Disk;
 use crate::history::{History, Promise, Written};
 use crate::journal::{Moment, TEMPERS, Temper};
-use wasi_overlay_proof::matrix::OPS;
 use crate::random::Random;
+use wasi_overlay_core::{Dir, Kind, Overlay};
 use wasi_overlay_proof::Script;
+use wasi_overlay_proof::matrix::OPS;
 use wasi_overlay_proof::matrix::tree::{dir, file, link};
 use wasi_overlay_proof::view::tree;
-use wasi_overlay_core::{Dir, Kind, Overlay};
 
 /// One of so many cells is in the sample.
 const ONE_OF: usize = 8;

@@ -1,4 +1,4 @@
-//! Chance, the same on every machine.
+//! Random numbers that are equal on every machine.
 
 /// A generator of numbers.
 pub(crate) struct Random(u64);

@@ -11,16 +11,16 @@
 use crate::cell::{MODES, Mode, mount, without_dir_times};
 use crate::history::{History, Promise, Written};
 use crate::journal::Temper;
-use wasi_overlay_proof::Script;
-use wasi_overlay_proof::kit::skip;
-use wasi_overlay_proof::matrix::tree::{dir, file};
-use wasi_overlay_proof::view::tree;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasi_overlay_core::Overlay;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::plain::{Guarantees, HostDir};
+use wasi_overlay_proof::Script;
+use wasi_overlay_proof::kit::skip;
+use wasi_overlay_proof::matrix::tree::{dir, file};
+use wasi_overlay_proof::view::tree;
 
 /// What guests do, in the words of [`Script`]: the beginning, which is brought to disk, and what comes
 /// after it.

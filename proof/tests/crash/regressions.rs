@@ -1,13 +1,13 @@
-//! Bugs that were there, each with its story.
+//! Regression tests, each with its story.
 
 use crate::cell::{MODES, Mode, cells, mount};
 use crate::disk::Disk;
 use crate::fault::{Upper, every_fault};
-use wasi_overlay_proof::Script;
-use wasi_overlay_proof::view::tree;
 use wasi_overlay_core::Errno;
 use wasi_overlay_core::plain::Guarantees;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_proof::Script;
+use wasi_overlay_proof::view::tree;
 
 /// Fails every call of an operation with every code, in one starting state.
 fn try_all(state: &str, op: &str) {

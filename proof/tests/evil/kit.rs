@@ -249,7 +249,11 @@ pub(crate) const CALLS: &[&str] = &[
     "unlink @",
     "readlink @",
     concat!("symlink x @; ", open!("r", "@")),
-    concat!("symlink @ made-link; ", open!("rwc", "made-link", "EVIL"), "; unlink made-link"),
+    concat!(
+        "symlink @ made-link; ",
+        open!("rwc", "made-link", "EVIL"),
+        "; unlink made-link"
+    ),
     concat!(
         "symlink @ made-link; ",
         open!("rw", "made-link/secret", "EVIL"),

@@ -1,5 +1,5 @@
-//! Numbers at the edges of their types, in every call that takes one: what a plain directory on
-//! tmpfs answers, and no memory of the guest's choosing.
+//! Numbers at the limits of their types, in every call that takes one. The answers are those of a plain directory
+//! on tmpfs, and no call allocates memory of the guest's choosing.
 
 use crate::kit::{Host, Mount};
 use std::fs;

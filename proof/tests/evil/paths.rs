@@ -1,4 +1,4 @@
-//! Paths that lead out, as a guest can spell them and as a layer's links can.
+//! Paths that lead out of a mount, from a guest and from links in layers.
 
 use crate::kit::{CALLS, Host, MOUNTS, Mount, ONLY_OUTSIDE, SECRET, run};
 use std::fs;

@@ -1,5 +1,5 @@
-//! Another process changes the host's directories between two steps of a walk: a directory becomes
-//! a link that leads out, and is a directory again.
+//! A process of the host that changes directories during a walk: it swaps a directory for a link that leads out, and
+//! back.
 
 use crate::kit::{CALLS, Host, ONLY_OUTSIDE, SECRET, run};
 use rustix::fs::{CWD, RenameFlags, renameat_with};

@@ -1,4 +1,4 @@
-//! Layers that fuse-overlayfs made: its upper is our lower.
+//! Uppers that fuse-overlayfs wrote, as our lower layers.
 
 use crate::changes::{Random, populate};
 use crate::tree::{Entry, Tree};

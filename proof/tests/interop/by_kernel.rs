@@ -1,4 +1,4 @@
-//! Layers that the kernel's overlayfs made: its upper is our lower.
+//! Uppers that the kernel's overlayfs wrote, as our lower layers.
 
 use crate::changes::{Random, populate};
 use crate::tree::{Entry, Tree};

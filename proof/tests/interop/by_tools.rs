@@ -1,4 +1,4 @@
-//! Layers that umoci made, and those that containers/storage makes of an image.
+//! Layers that umoci wrote, and those that containers/storage writes for an image.
 
 use crate::changes::{Random, populate};
 use crate::image::Image;

@@ -1,5 +1,5 @@
-//! What others write we read as they do, and what we write others read as we do: the kernel's
-//! overlayfs, fuse-overlayfs, umoci, and the storage of skopeo and podman.
+//! Interoperation with the kernel's overlayfs, fuse-overlayfs, umoci, and the storage of skopeo and podman: each
+//! reads the other's layers with the same result.
 //!
 //! `scripts/interop.sh` installs the programs. What a machine cannot do is skipped with the
 //! reason printed, never where `CI=true`. `INTEROP_SEEDS` says how many random cases a test tries,

@@ -1,5 +1,5 @@
-//! Layers with what tools are known to write, or might, made by hand: read as those tools read
-//! them where they agree, by the image spec where they do not, or refused.
+//! Layers written by hand, with unusual entries that tools write or might write. We read them as those tools do
+//! where they agree, and by the image spec where they do not, or refuse them.
 
 use crate::image::Image;
 use crate::tree::{Tree, on_layers};

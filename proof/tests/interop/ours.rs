@@ -1,12 +1,12 @@
-//! Our upper, after a clean end: what others read in it is what the guest saw.
+//! Our upper after a clean end: other tools read in it what the guest saw.
 
 use crate::changes::{Random, populate};
 use crate::image::Image;
 use crate::tree::{Tree, on_layers};
-use wasi_overlay_proof::kit::capability;
 use crate::{change_host, seeds};
 use std::path::PathBuf;
 use std::process::Command;
+use wasi_overlay_proof::kit::capability;
 use wasi_overlay_proof::machine::{Mount, Need, Scratch, has, run};
 
 const GENERATIONS: usize = 3;

@@ -1,4 +1,4 @@
-//! A whole tree as data, read from a directory of the host or from our engine.
+//! A whole tree as data, read from a host directory or through our engine.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The matrix once more without privileges: root never meets `access`.
+//! The matrix as an unprivileged user, since root never gets `Access`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -27,25 +27,50 @@ pub(crate) const SCENARIOS: &[&[&[&str]]] = &[
     &[&["rename e x"], &["rename d/s x/s"], &["stat.n d/s/x"]],
     // A copy-up, and something else with the file.
     &[&["write.rw d/f A"], &["write.rw d/f B"]],
-    &[&["append.rw d/f A"], &["append.rw d/f B"], &["append.rw d/f C"]],
+    &[
+        &["append.rw d/f A"],
+        &["append.rw d/f B"],
+        &["append.rw d/f C"],
+    ],
     &[&["write.rw d/f A"], &["unlink d/f"]],
     &[&["write.rw d/f A"], &["unlink d/f", "unlink d/g"]],
     &[&["create.rwcx d/n", "write.rw d/f A"], &["unlink d/f"]],
-    &[&["create.rwcx d/n", "open 1 0 r d/f", "read 1 0 64"], &["unlink d/f"]],
+    &[
+        &["create.rwcx d/n", "open 1 0 r d/f", "read 1 0 64"],
+        &["unlink d/f"],
+    ],
     &[&["create.rwcx d/n", "unlink d/f"], &["rename d x"]],
-    &[&["write.rw d/f A"], &["unlink d/f", "create.rwcx d/f", "stat.n d/g"]],
+    &[
+        &["write.rw d/f A"],
+        &["unlink d/f", "create.rwcx d/f", "stat.n d/g"],
+    ],
     &[&["write.rw d/f A"], &["rename d/f e/f"]],
     &[&["write.rw d/f A"], &["rename d x"]],
     &[&["write.rw d/s/x A"], &["rename d x"]],
     &[&["write.rw d/s/x A"], &["rename d/s e/s"]],
     &[&["write.rw d/f A"], &["rename w d/f"]],
-    &[&["open 1 0 r d/f", "read 1 0 64", "read 1 0 64"], &["write.rw d/f A"]],
-    &[&["open 1 0 r d/f", "read 1 0 64", "read 1 0 64"], &["unlink d/f"]],
+    &[
+        &["open 1 0 r d/f", "read 1 0 64", "read 1 0 64"],
+        &["write.rw d/f A"],
+    ],
+    &[
+        &["open 1 0 r d/f", "read 1 0 64", "read 1 0 64"],
+        &["unlink d/f"],
+    ],
     &[&["open 1 0 r d/f", "times #1", "stat #1"], &["unlink d/f"]],
-    &[&["open 1 0 r d/f", "times #1", "stat #1"], &["write.rw d/f A"]],
-    &[&["open 1 0 r d/f", "read 1 0 64", "same.n #1 e/f"], &["rename d/f e/f"]],
+    &[
+        &["open 1 0 r d/f", "times #1", "stat #1"],
+        &["write.rw d/f A"],
+    ],
+    &[
+        &["open 1 0 r d/f", "read 1 0 64", "same.n #1 e/f"],
+        &["rename d/f e/f"],
+    ],
     // The copy came with its directory, and its name goes.
-    &[&["open 1 0 r d/f", "read 1 0 64", "read 1 0 64"], &["rename d x", "unlink x/f"]],
+    &[
+        &["open 1 0 r d/f", "read 1 0 64", "read 1 0 64"],
+        &["rename d x", "unlink x/f"],
+    ],
     &[
         &["open 1 0 r d/f", "read 1 0 64", "read 1 0 64"],
         &["rename d x", "rename x/f e/f"],
@@ -67,7 +92,10 @@ pub(crate) const SCENARIOS: &[&[&[&str]]] = &[
     &[&["set-xattr d/f"], &["write.rw w A", "rename w d/f"]],
     &[&["set-xattr d/f", "xattr d/f"], &["rename w d/f"]],
     &[&["set-xattr d/f", "remove-xattr d/f"], &["rename d/f e/f"]],
-    &[&["set-xattr d/f", "remove-xattr d/f"], &["remove-xattr d/f"]],
+    &[
+        &["set-xattr d/f", "remove-xattr d/f"],
+        &["remove-xattr d/f"],
+    ],
     &[&["set-xattr d/f"], &["write.rw d/f A"], &["rename d/f e/f"]],
     // Names that come and go.
     &[&["create.rwcx d/n"], &["list d"]],
@@ -76,7 +104,10 @@ pub(crate) const SCENARIOS: &[&[&[&str]]] = &[
     &[&["unlink d/f"], &["list d"]],
     &[&["unlink d/f"], &["unlink d/f"]],
     &[&["unlink d/f"], &["create.rwcx d/f"]],
-    &[&["unlink d/f", "create.rwcx d/f"], &["open 1 0 r d/f", "read 1 0 64"]],
+    &[
+        &["unlink d/f", "create.rwcx d/f"],
+        &["open 1 0 r d/f", "read 1 0 64"],
+    ],
     &[&["unlink d/f"], &["stat.n d/f"], &["create.rwcx d/f"]],
     &[&["mkdir d/n"], &["rename d x"]],
     &[&["mkdir n"], &["create.rwcx n/x"], &["rmdir n"]],

@@ -52,11 +52,11 @@ fn small_caches() -> Limits {
 impl World {
     pub(crate) fn new(mount: Mount) -> Self {
         let builder = Overlay::builder().lower(lower()).volatile(true);
-            let mut temp = None;
+        let mut temp = None;
         let builder = match mount {
             Mount::Memory => builder.upper_memory(1 << 20),
             Mount::MemorySmallCaches => builder.upper_memory(1 << 20).limits(small_caches()),
-                    Mount::Directory | Mount::DirectorySmallCaches => {
+            Mount::Directory | Mount::DirectorySmallCaches => {
                 let builder = match mount {
                     Mount::DirectorySmallCaches => builder.limits(small_caches()),
                     _ => builder,
@@ -67,7 +67,7 @@ impl World {
         };
         Self {
             overlay: builder.build().unwrap(),
-                    temp,
+            temp,
         }
     }
 
@@ -102,7 +102,10 @@ impl World {
                 let path = format!("{path}/{name}");
                 let more = match dir.open_at(name, OpenHow::default()) {
                     Ok(Opened::File(file)) => {
-                        let attribute = dir.as_overlay().unwrap().xattr_at(name, false, b"user.mark");
+                        let attribute =
+                            dir.as_overlay()
+                                .unwrap()
+                                .xattr_at(name, false, b"user.mark");
                         let is_marked = attribute.is_ok_and(|value| value.is_some());
                         let (data, links) = (text(outcome::data(&file)), text(links(&file)));
                         format!("{data} {links}{}", if is_marked { " marked" } else { "" })
@@ -118,7 +121,7 @@ impl World {
         }
         found.sort();
         outcome.extend(found);
-            if let Some(temp) = &self.temp {
+        if let Some(temp) = &self.temp {
             text(self.overlay.close().map(|()| ""));
             let mut left = Vec::new();
             for entry in std::fs::read_dir(temp.path()).unwrap() {
