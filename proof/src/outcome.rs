@@ -75,6 +75,20 @@ pub fn names(dir: &Dir) -> Result<String> {
     Ok(format!("{names:?}"))
 }
 
+/// The names of one listing, sorted, without further calls.
+///
+/// # Errors
+/// Any error of the listing.
+pub fn listing(dir: &Dir) -> Result<String> {
+    let listing = dir.list()?;
+    let mut names: Vec<_> = listing.iter().map(|entry| entry.name.to_string()).collect();
+    names.sort();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count, "a name is listed twice: {names:?}");
+    Ok(format!("{names:?}"))
+}
+
 /// Everything that a handle can show: metadata, rights and data of a file; metadata and names of a
 /// directory.
 pub fn handle(opened: &Opened) -> String {
@@ -93,12 +107,7 @@ pub fn handle(opened: &Opened) -> String {
 pub fn handle_brief(opened: &Opened) -> String {
     let stat = text(opened.stat().map(|found| stat(&found)));
     let contents = match opened {
-        Opened::Dir(dir) => dir.list().map(|listing| {
-            let names = listing.iter().map(|entry| entry.name.to_string());
-            let mut names: Vec<_> = names.collect();
-            names.sort();
-            format!("{names:?}")
-        }),
+        Opened::Dir(dir) => listing(dir),
         Opened::File(file) => {
             let mut buffer = [0; 256];
             let read = file.read_at(&mut buffer, 0);

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `open[.FLAGS] P` | opens, and answers everything that the handle shows |
 //! | `hold[.FLAGS] P` | the same, and keeps the handle in the first free slot |
-//! | `look P`, `list P`, `files P` | everything that a handle shows; names; the data of each file in a directory |
+//! | `look P`, `list P`, `files P` | everything that a handle shows; the names of one listing; the data of each file in a directory |
 //! | `stat[.n] P`, `same[.n] P Q`, `readlink P` | metadata; whether two places are one file; a target |
 //! | `times[.n] P`, `now[.n] P`, `keep[.n] P` | sets the time of modification, sets both to the clock, sets neither |
 //! | `create[.FLAGS] P [TEXT]` | creates a file that must not exist, and writes to it |
@@ -139,7 +139,7 @@ impl Script {
                 });
                 Ok(answer)
             }
-            ("list", [place]) => Ok(outcome::names(&self.dir(place)?)?),
+            ("list", [place]) => Ok(outcome::listing(&self.dir(place)?)?),
             ("files", [place]) => self.files(place),
             ("stat", [place]) => match self.place(place)? {
                 Place::Path(dir, path) => Ok(outcome::stat(&dir.stat_at(&path, follow)?)),

@@ -189,13 +189,13 @@ pub const OPS: &[&str] = &[
     "hold.r @; times #1; open.r @; sync.d #1",
     "hold.rw @; link @ new; write #1 HH 2; open.r new; same.n #1 new",
     "hold.r @; rename lfile @; look #1; open.r @; same.n #1 @",
-    "hold.r @; stat.n #1/c; open.rwc #1/new; list #1; open.r @",
+    "hold.r @; stat.n #1/c; open.rwc #1/new; look #1; open.r @",
     "hold.r @; rename @ e/new; look #1; mkdir #1/new; stat.n #1/c; open.r e/new; same.n #1 e/new",
-    "hold.r @; rmdir @; look #1; list #1; open.rwc #1/new; stat.n #1/c; mkdir #1/new; \
-     mkdir @; list #1; same.n #1 @",
+    "hold.r @; rmdir @; look #1; look #1; open.rwc #1/new; stat.n #1/c; mkdir #1/new; \
+     mkdir @; look #1; same.n #1 @",
     "hold.r @; rename lempty @; look #1; mkdir #1/new",
     "hold.r ^; unlink #1/x; look #1; mkdir #1/x; look #1",
     "hold.r ^; rename ^ e/moved; open.rwc #1/x; same.n #1 e/moved; open.r e/moved",
     "hold.r ^; rename ^ e/moved; rename #1/x new; stat.n #1/x; stat.n new",
-    "hold.r @; rename #1/c new; link #1/new c; list #1; unlink #1/c; list #1",
+    "hold.r @; rename #1/c new; link #1/new c; look #1; unlink #1/c; look #1",
 ];
