@@ -191,7 +191,7 @@ pub const OPS: &[&str] = &[
     "hold.r @; rename lfile @; look #1; open.r @; same.n #1 @",
     "hold.r @; stat.n #1/c; open.rwc #1/new; look #1; open.r @",
     "hold.r @; rename @ e/new; look #1; mkdir #1/new; stat.n #1/c; open.r e/new; same.n #1 e/new",
-    "hold.r @; rmdir @; look #1; look #1; open.rwc #1/new; stat.n #1/c; mkdir #1/new; \
+    "hold.r @; rmdir @; look #1; list #1; open.rwc #1/new; stat.n #1/c; mkdir #1/new; \
      mkdir @; look #1; same.n #1 @",
     "hold.r @; rename lempty @; look #1; mkdir #1/new",
     "hold.r ^; unlink #1/x; look #1; mkdir #1/x; look #1",
