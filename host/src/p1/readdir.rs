@@ -222,7 +222,7 @@ mod tests {
         assert!(bytes > 10 * 255);
         let mut limits = Limits::default();
         (limits.half_read_listings, limits.half_read_bytes) = (64, 2 * bytes);
-        let cache = KeyedCache::new(bound(&limits));
+        let cache: KeyedCache<u64, HeldListing> = KeyedCache::new(bound(&limits));
         for id in 0..3 {
             cache.replace(id, Arc::clone(&listing), bytes);
         }
