@@ -72,7 +72,7 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn unmount(&self) -> Result<()>;
     fn stage(&self, new: New<'_>) -> Result<StagedHandle>;
     fn staged_file<'a>(&self, staged: &'a StagedHandle) -> Option<&'a dyn WriteAt>;
-    fn dress(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()>;
+    fn set_attributes(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()>;
     fn staged_meta(&self, staged: &StagedHandle) -> Result<Meta>;
     fn publish(
         &self,
@@ -87,7 +87,7 @@ pub(crate) trait AnyUpper: AnyLayer {
     fn rename(&self, from: AnyAt<'_>, to: AnyAt<'_>, over: Over, leave: Leave) -> Result<()>;
     fn staged_dir(&self, staged: &StagedHandle) -> Result<Option<DirHandle>>;
     fn copy_into(&self, to: AnyAt<'_>, copied: Copied<'_>) -> Result<Meta>;
-    fn dress_dir(&self, at: AnyAt<'_>, attributes: Attributes) -> Result<()>;
+    fn set_dir_attributes(&self, at: AnyAt<'_>, attributes: Attributes) -> Result<()>;
     fn rename_by_copy(
         &self,
         from: AnyAt<'_>,
@@ -305,9 +305,9 @@ impl<L: Upper> AnyUpper for Erased<L> {
         self.layer.staged_file(staged.0.downcast_ref()?)
     }
 
-    fn dress(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()> {
+    fn set_attributes(&self, staged: &StagedHandle, attributes: &Attributes) -> Result<()> {
         let staged = staged.0.downcast_ref().ok_or_else(foreign)?;
-        self.label_error(self.layer()?.get().dress(staged, attributes))
+        self.label_error(self.layer()?.get().set_attributes(staged, attributes))
     }
 
     fn staged_meta(&self, staged: &StagedHandle) -> Result<Meta> {
@@ -363,8 +363,12 @@ impl<L: Upper> AnyUpper for Erased<L> {
         self.label_error(layer.get().copy_into(self.at(to)?, copied))
     }
 
-    fn dress_dir(&self, at: AnyAt<'_>, attributes: Attributes) -> Result<()> {
-        self.label_error(self.layer()?.get().dress_dir(self.at(at)?, attributes))
+    fn set_dir_attributes(&self, at: AnyAt<'_>, attributes: Attributes) -> Result<()> {
+        self.label_error(
+            self.layer()?
+                .get()
+                .set_dir_attributes(self.at(at)?, attributes),
+        )
     }
 
     fn rename_by_copy(

@@ -65,7 +65,7 @@ pub trait Upper: Layer<File: WriteAt> {
     ///
     /// # Errors
     /// If an attribute that must be kept ([`Attributes`] says which) cannot be set.
-    fn dress(&self, staged: &Self::Staged, attributes: &Attributes) -> Result<()>;
+    fn set_attributes(&self, staged: &Self::Staged, attributes: &Attributes) -> Result<()>;
 
     /// The metadata that a staged file, directory or link will have once it is published: type, inode
     /// number, times and attributes as they are now, and a link count of 1. The engine calls it before
@@ -135,7 +135,7 @@ pub trait Upper: Layer<File: WriteAt> {
     /// by this method. Returns its metadata, which may be from before the attributes were set.
     ///
     /// # Errors
-    /// Any error returned by the layer, or by [`Copied::fill`]; as [`dress`](Self::dress).
+    /// Any error returned by the layer, or by [`Copied::fill`]; as [`set_attributes`](Self::set_attributes).
     fn copy_into(&self, to: At<'_, Self::Dir>, copied: Copied<'_>) -> Result<Meta> {
         let _ = (to, copied); // Named for implementers.
         Err(crate::Errno::Unsupported.into())
@@ -145,8 +145,8 @@ pub trait Upper: Layer<File: WriteAt> {
     /// all its entries.
     ///
     /// # Errors
-    /// As [`dress`](Self::dress).
-    fn dress_dir(&self, at: At<'_, Self::Dir>, attributes: Attributes) -> Result<()> {
+    /// As [`set_attributes`](Self::set_attributes).
+    fn set_dir_attributes(&self, at: At<'_, Self::Dir>, attributes: Attributes) -> Result<()> {
         let _ = (at, attributes); // Named for implementers.
         Err(crate::Errno::Unsupported.into())
     }
@@ -293,7 +293,7 @@ pub struct Renumbered {
 
 /// A copy to create in a staged directory.
 pub struct Copied<'a> {
-    /// The type. A directory gets its attributes [later](Upper::dress_dir).
+    /// The type. A directory gets its attributes [later](Upper::set_dir_attributes).
     pub new: New<'a>,
     /// Its attributes.
     pub attributes: Attributes,

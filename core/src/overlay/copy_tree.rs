@@ -333,6 +333,6 @@ impl Visitor for Tree<'_> {
         let lower = child(self.shared, dir, name)?;
         let at = AnyAt { dir: to, name };
         let attributes = self.shared.attributes(&lower, Data::Keep, None)?;
-        self.upper.dress_dir(at, attributes)
+        self.upper.set_dir_attributes(at, attributes)
     }
 }

@@ -33,7 +33,7 @@ pub(super) enum Data {
 /// A copy that is staged.
 pub(super) struct Copy {
     pub(super) staged: StagedHandle,
-    /// What [`dress`] says. Asked before it has its name: then the node has to know it.
+    /// What [`set_attributes`] says. Asked before it has its name: then the node has to know it.
     pub(super) meta: Meta,
 }
 
@@ -120,7 +120,7 @@ impl Shared {
                 return Err(never_copied());
             }
         };
-        let meta = dress(upper, &staged, self.attributes(lower, data, xattrs)?)?;
+        let meta = set_attributes(upper, &staged, self.attributes(lower, data, xattrs)?)?;
         if let (true, Some(file)) = (self.syncs_copies, upper.staged_file(&staged)) {
             file.sync(false)?;
         }
@@ -130,7 +130,7 @@ impl Shared {
     /// Gives a staged directory the attributes of what it copies.
     pub(super) fn dressed(&self, lower: &Arc<LowerNode>, staged: StagedHandle) -> Result<Copy> {
         let attributes = self.attributes(lower, Data::Keep, None)?;
-        let meta = dress(self.upper()?, &staged, attributes)?;
+        let meta = set_attributes(self.upper()?, &staged, attributes)?;
         Ok(Copy { staged, meta })
     }
 
@@ -236,16 +236,20 @@ pub(super) fn never_copied() -> Error {
 
 /// Gives a copy its attributes, but for the owner and mode that it was made with. Returns what is
 /// known of it; its times and what follows from them may be those of before.
-fn dress(upper: &dyn AnyUpper, staged: &StagedHandle, attributes: Attributes) -> Result<Meta> {
+fn set_attributes(
+    upper: &dyn AnyUpper,
+    staged: &StagedHandle,
+    attributes: Attributes,
+) -> Result<Meta> {
     let has_neither = attributes.owner.is_none() && attributes.mode.is_none();
     if has_neither {
         // Asked last, since on a platform without modes the number may be a hash of the times.
-        upper.dress(staged, &attributes)?;
+        upper.set_attributes(staged, &attributes)?;
         return upper.staged_meta(staged);
     }
     let mut meta = upper.staged_meta(staged)?;
     let mode = attributes.mode;
-    upper.dress(staged, &attributes.remaining_after(&meta))?;
+    upper.set_attributes(staged, &attributes.remaining_after(&meta))?;
     meta.mode = match mode {
         // Not every process may set these bits, or keep the owner that they belong to.
         Some(mode) if mode & SET_ID != 0 => upper.staged_meta(staged)?.mode,

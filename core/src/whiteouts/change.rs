@@ -41,7 +41,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
         staged.file().map(|file| file as &dyn WriteAt)
     }
 
-    fn dress(&self, staged: &Staged<P>, attributes: &Attributes) -> Result<()> {
+    fn set_attributes(&self, staged: &Staged<P>, attributes: &Attributes) -> Result<()> {
         staged.set_attributes(attributes)
     }
 
@@ -216,7 +216,7 @@ impl<P: Plain> Upper for MarkedUpper<P> {
     }
 
     #[cfg(feature = "native")]
-    fn dress_dir(&self, at: At<'_, P::Dir>, attributes: Attributes) -> Result<()> {
+    fn set_dir_attributes(&self, at: At<'_, P::Dir>, attributes: Attributes) -> Result<()> {
         self.set_copy_attributes(at, attributes)
     }
 

@@ -51,7 +51,7 @@ impl<P: Plain> MarkedUpper<P> {
         Ok(meta)
     }
 
-    /// [`Upper::dress_dir`](crate::layer::Upper::dress_dir).
+    /// [`Upper::set_dir_attributes`](crate::layer::Upper::set_dir_attributes).
     pub(super) fn set_copy_attributes(
         &self,
         at: At<'_, P::Dir>,

@@ -94,7 +94,7 @@ pub fn modes<U: Upper>(make: &dyn Fn() -> U) {
             owner: Some((u32::MAX - 2, u32::MAX - 2)),
             ..Attributes::default()
         };
-        ok("dress", upper.dress(&staged, &attributes));
+        ok("set_attributes", upper.set_attributes(&staged, &attributes));
         let found = ok("staged_meta", upper.staged_meta(&staged));
         let kept = found.mode.unwrap_or_default() & 0o6000;
         assert!(
@@ -139,7 +139,7 @@ pub fn xattrs<U: Upper>(make: &dyn Fn() -> U) {
         xattrs: vec![((*b"user.copied").into(), value.clone())],
         ..Attributes::default()
     };
-    ok("dress", upper.dress(&staged, &attributes));
+    ok("set_attributes", upper.set_attributes(&staged, &attributes));
     ok(
         "publish",
         upper.publish(staged, at(&top, "copy"), Over::Nothing, true),

@@ -23,7 +23,10 @@ pub fn copies<U: Upper>(make: &dyn Fn() -> U) {
             return;
         };
         let file = fill(upper, &dir);
-        ok("dress", upper.dress(&staged, &sample_attributes()));
+        ok(
+            "set_attributes",
+            upper.set_attributes(&staged, &sample_attributes()),
+        );
         drop(dir);
         assert_eq!(listing(upper, &top), before, "something staged is listed");
         if !is_published {
@@ -70,8 +73,8 @@ fn fill<U: Upper>(upper: &U, dir: &U::Dir) -> Meta {
     let inside = ok("open_dir", upper.open_dir(dir, name("dir")));
     copy(at(&inside, "inner"), New::File, b"inner");
     ok(
-        "dress_dir",
-        upper.dress_dir(at(dir, "dir"), sample_attributes()),
+        "set_dir_attributes",
+        upper.set_dir_attributes(at(dir, "dir"), sample_attributes()),
     );
     file
 }

@@ -93,7 +93,7 @@ fn file<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
             modified: SetTime::To(LONG_AGO),
         },
     };
-    ok("dress", upper.dress(&staged, &attributes));
+    ok("set_attributes", upper.set_attributes(&staged, &attributes));
     let predicted = ok("staged_meta", upper.staged_meta(&staged));
     let published = upper.publish(staged, at(dir, "file"), was.over(), keep_times);
     let Some(open) = ok("publish", published) else {
@@ -149,7 +149,7 @@ fn link<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
         times: both(LONG_AGO),
         ..Attributes::default()
     };
-    ok("dress", upper.dress(&staged, &attributes));
+    ok("set_attributes", upper.set_attributes(&staged, &attributes));
     let predicted = ok("staged_meta", upper.staged_meta(&staged));
     let published = upper.publish(staged, at(dir, "link"), was.over(), keep_times);
     assert!(
@@ -187,7 +187,7 @@ fn directory<U: Upper>(upper: &U, dir: &U::Dir, was: Was, keep_times: bool) {
             times: both(LONG_AGO),
             ..Attributes::default()
         };
-        ok("dress", upper.dress(&staged, &attributes));
+        ok("set_attributes", upper.set_attributes(&staged, &attributes));
         let predicted = ok("staged_meta", upper.staged_meta(&staged));
         let published = upper.publish(staged, at(dir, text), was.over(), keep_times);
         assert!(

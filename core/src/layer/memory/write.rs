@@ -52,7 +52,7 @@ impl Upper for MemoryLayer {
         staged.file.as_ref().map(|file| file as &dyn WriteAt)
     }
 
-    fn dress(&self, staged: &MemoryStaged, attributes: &Attributes) -> Result<()> {
+    fn set_attributes(&self, staged: &MemoryStaged, attributes: &Attributes) -> Result<()> {
         let node = &staged.node;
         for (attribute, value) in &attributes.xattrs {
             node.set_xattr(attribute, value)?;

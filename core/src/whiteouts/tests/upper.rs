@@ -205,7 +205,7 @@ fn a_copy_gets_the_attributes_that_must_be_kept() {
     };
     for (text, new) in [("file", New::File), ("dir", New::Dir { opaque: false })] {
         let staged = upper.stage(new).unwrap();
-        upper.dress(&staged, &attributes).unwrap();
+        upper.set_attributes(&staged, &attributes).unwrap();
         upper
             .publish(staged, at(&root, text), Over::Nothing, true)
             .unwrap();
