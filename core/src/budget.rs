@@ -122,7 +122,7 @@ mod counted {
         use super::*;
 
         #[test]
-        fn a_budget_is_never_exceeded_and_always_whole_again() {
+        fn budget_is_never_exceeded_and_fully_returned() {
             let budget = Budget::new(3 * STEP);
             let mut one = budget.charge();
             let mut other = budget.charge();

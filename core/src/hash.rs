@@ -4,7 +4,7 @@
 //! a seed for each map. It withstands an attacker who chooses names without seeing hashes or precise
 //! times, which is less than SipHash promises. That suffices here: a guest fills only the maps of its own
 //! overlay, and a table holds the names of layers. SipHash is used where a guest could harm others, in the
-//! lookup results that a stack caches for all its overlays (`stack/probe.rs`, keyed by any name that a
+//! lookup results that a stack caches for all its overlays (`stack/looked_up.rs`, keyed by any name that a
 //! guest looks up), and where a guest sees the hash, in an identity.
 //!
 //! Without the feature `native` every map uses SipHash: the standard library has it anyway, and the

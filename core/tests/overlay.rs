@@ -608,7 +608,7 @@ fn both_ways_of_a_rename_are_walked_before_a_name_is_too_long() {
     }
 }
 
-/// No test but the matrix noticed a `may_open` that lets everybody in, and that only as an unprivileged
+/// No test but the matrix noticed a `check_may_open` that lets everybody in, and that only as an unprivileged
 /// user.
 #[test]
 fn modes_that_bind_the_guest_are_asked_before_a_file_is_opened() {

@@ -1,6 +1,6 @@
 //! Puts an overlay together.
 
-use super::node::{Node, Number, Place};
+use super::node::{Node, Number, Position};
 use super::{Overlay, Shared};
 use crate::budget::Budget;
 use crate::cache::{Bound, ClockCache, KeyedCache, WeakMap};
@@ -202,7 +202,7 @@ impl OverlayBuilder {
             }
             _ => None,
         };
-        let root = Node::new(Kind::Dir, Place::Root, below, part);
+        let root = Node::new(Kind::Dir, Position::Root, below, part);
         let upper = self
             .upper
             .as_deref()

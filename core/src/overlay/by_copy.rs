@@ -21,12 +21,12 @@ use std::sync::Arc;
 
 /// A directory and those below it that have nodes, by depth. It only grows, so that what it holds can
 /// be borrowed meanwhile.
-pub(super) struct Below {
+pub(super) struct DirLevels {
     dirs: Vec<Arc<Node>>,
-    deeper: OnceCell<Box<Below>>,
+    deeper: OnceCell<Box<DirLevels>>,
 }
 
-impl Below {
+impl DirLevels {
     /// `source` alone.
     pub(super) fn of(source: &Arc<Node>) -> Self {
         Self::new(vec![Arc::clone(source)])
@@ -69,7 +69,7 @@ impl Below {
 }
 
 /// The guest chose the depth: levels are dropped in a loop.
-impl Drop for Below {
+impl Drop for DirLevels {
     fn drop(&mut self) {
         let mut deeper = self.deeper.take();
         while let Some(mut level) = deeper {
@@ -95,15 +95,15 @@ impl Drop for Copying<'_> {
 }
 
 impl Shared {
-    /// Preconditions: those of [`Below::lock`], and everything that it locks is locked.
+    /// Preconditions: those of [`DirLevels::lock`], and everything that it locks is locked.
     pub(super) fn rename_by_copy(
         &self,
         upper: &dyn AnyUpper,
         (from, to): (AnyAt<'_>, AnyAt<'_>),
         how: (Over, Leave),
-        below: &Below,
+        levels: &DirLevels,
     ) -> Result<()> {
-        let path = below.dirs.first().map(path_to).unwrap_or_default();
+        let path = levels.dirs.first().map(path_to).unwrap_or_default();
         let copying = Copying::new(&self.copies);
         let moved = upper.rename_by_copy(from, to, how, &path);
         // Also where it failed: the directory may have been removed and put back.
@@ -111,9 +111,9 @@ impl Shared {
         drop(copying);
         let is_moved = moved.is_ok();
         let renumbered = moved.as_deref().unwrap_or_default();
-        self.keep_identities(renumbered);
+        self.transfer_identities(renumbered);
         let numbers: HashMap<_, _> = renumbered.iter().map(|file| (file.before, *file)).collect();
-        for dir in below.dirs() {
+        for dir in levels.dirs() {
             renumber(dir, &numbers);
         }
         if is_moved {
@@ -124,7 +124,7 @@ impl Shared {
     }
 
     /// Lets files be who they were under other numbers.
-    fn keep_identities(&self, renumbered: &[Renumbered]) {
+    fn transfer_identities(&self, renumbered: &[Renumbered]) {
         for file in renumbered.iter().filter(|file| !file.is_shared) {
             let identity = self.identity_of_upper(file.before.0, file.before.1);
             let mut origins = self.origins.lock();

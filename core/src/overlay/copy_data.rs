@@ -30,7 +30,7 @@ pub(super) fn copy_data(meta: &Meta, from: &dyn ReadAt, to: &dyn WriteAt) -> Res
             return Ok(());
         }
     } else {
-        at = copy_stretches(size, from, to)?;
+        at = copy_data_ranges(size, from, to)?;
     }
     let mut buffer = vec![0; STEP];
     loop {
@@ -42,20 +42,20 @@ pub(super) fn copy_data(meta: &Meta, from: &dyn ReadAt, to: &dyn WriteAt) -> Res
         at += read as u64;
     }
     if at < size {
-        must_be_of(size, from)?;
+        check_size(size, from)?;
     }
     Ok(())
 }
 
 /// Copies what is data in the first `size` bytes, and makes the rest of them a hole. Returns how far
 /// it came: to `size`, or to the end of the file.
-fn copy_stretches(size: u64, from: &dyn ReadAt, to: &dyn WriteAt) -> Result<u64> {
+fn copy_data_ranges(size: u64, from: &dyn ReadAt, to: &dyn WriteAt) -> Result<u64> {
     let mut buffer = Vec::new();
     let (mut at, mut written) = (0, 0);
-    'stretches: while at < size {
+    'ranges: while at < size {
         let Some(range) = from.next_data(at)?.filter(|range| range.start < size) else {
             // Nothing but a hole is left, or nothing at all.
-            must_be_of(size, from)?;
+            check_size(size, from)?;
             at = size;
             break;
         };
@@ -69,7 +69,7 @@ fn copy_stretches(size: u64, from: &dyn ReadAt, to: &dyn WriteAt) -> Result<u64>
             let want = usize::try_from(end - at).map_or(STEP, |left| left.min(STEP));
             let read = from.read_at(&mut buffer[..want], at)?;
             if read == 0 {
-                break 'stretches;
+                break 'ranges;
             }
             write_all(to, &buffer[..read], at)?;
             at += read as u64;
@@ -84,7 +84,7 @@ fn copy_stretches(size: u64, from: &dyn ReadAt, to: &dyn WriteAt) -> Result<u64>
 
 /// An error if the file is no longer as long as it was. One that ends before a size that it still has
 /// never was as long as that.
-fn must_be_of(size: u64, from: &dyn ReadAt) -> Result<()> {
+fn check_size(size: u64, from: &dyn ReadAt) -> Result<()> {
     if from.meta()?.size == size {
         return Ok(());
     }

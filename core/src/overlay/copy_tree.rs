@@ -18,7 +18,7 @@ use super::Shared;
 use super::children::{Child, Children};
 use super::copy_data::copy_data;
 use super::copy_up::{Data, never_copied};
-use super::node::{Node, Place};
+use super::node::{Node, Position};
 use crate::error::{Errno, Error, Result};
 use crate::hash::HashMap;
 use crate::layer::erased::{AnyAt, AnyUpper, DirHandle};
@@ -103,7 +103,7 @@ impl Shared {
             files: 0,
         };
         let made = walk::walk(&mut tree, (Arc::clone(lower), top))
-            .and_then(|()| self.dressed(lower, staged))
+            .and_then(|()| self.with_attributes(lower, staged))
             .and_then(|copy| tree.sync().map(|()| copy));
         // Of a mount that ended meanwhile: what was staged went with it.
         let copy = made.map_err(|error| self.upper().err().unwrap_or(error))?;
@@ -123,7 +123,7 @@ impl Shared {
     ///
     /// Preconditions: the tree lock is held, exclusive; `dir` was just published.
     fn switch_below(&self, dir: &Arc<Node>, tree: &Tree<'_>) {
-        tree.identify();
+        tree.record_identities();
         let mut dirs = vec![(Arc::clone(dir), None)];
         while let Some((dir, number)) = dirs.pop() {
             let (Some(state), Some(below)) = (&dir.dir, dir.below()) else {
@@ -138,8 +138,8 @@ impl Shared {
                     return None;
                 }
                 // What a sync of a file in a directory has to bring to disk, its node knows.
-                let place = Place::At(Arc::clone(&dir), name.to_owned());
-                Some(Arc::new(Node::lower(place, copy.dir.as_ref()?)))
+                let position = Position::At(Arc::clone(&dir), name.to_owned());
+                Some(Arc::new(Node::lower(position, copy.dir.as_ref()?)))
             });
             self.count_names(copies.len());
             for (node, number) in nodes {
@@ -219,7 +219,7 @@ impl Tree<'_> {
     }
 
     /// Keeps who each of the copies is.
-    fn identify(&self) {
+    fn record_identities(&self) {
         let mut origins = self.shared.origins.lock();
         for copy in self.copied.values().flatten() {
             if let Some(identity) = copy.identity {

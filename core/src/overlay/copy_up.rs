@@ -128,7 +128,11 @@ impl Shared {
     }
 
     /// Gives a staged directory the attributes of what it copies.
-    pub(super) fn dressed(&self, lower: &Arc<LowerNode>, staged: StagedHandle) -> Result<Copy> {
+    pub(super) fn with_attributes(
+        &self,
+        lower: &Arc<LowerNode>,
+        staged: StagedHandle,
+    ) -> Result<Copy> {
         let attributes = self.attributes(lower, Data::Keep, None)?;
         let meta = set_attributes(self.upper()?, &staged, attributes)?;
         Ok(Copy { staged, meta })

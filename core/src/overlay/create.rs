@@ -3,7 +3,7 @@
 use super::Shared;
 use super::children::Child;
 use super::dir::OverlayDir;
-use super::node::{Node, Place};
+use super::node::{Node, Position};
 use super::resolve::{Last, Walked};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
@@ -63,7 +63,7 @@ impl Shared {
         new: New<'_>,
         read_only: bool,
     ) -> Result<Option<Made>> {
-        let (parent, name) = self.may_create(walked, read_only)?;
+        let (parent, name) = self.check_may_create(walked, read_only)?;
         if matches!(new, New::Dir { .. }) {
             self.check_depth_below(&parent, 1)?;
         }
@@ -122,7 +122,11 @@ impl Shared {
                 return Err(error);
             }
         };
-        let node = self.adopt(&meta, Place::At(Arc::clone(&parent), name.to_owned()), None);
+        let node = self.adopt(
+            &meta,
+            Position::At(Arc::clone(&parent), name.to_owned()),
+            None,
+        );
         if let Some(dir) = &node.dir {
             dir.children.write().complete = true;
             // It may have a mark inside.
@@ -140,7 +144,7 @@ impl Shared {
 
     /// The directory and the name for something new, once all is checked that can be checked
     /// before any change.
-    pub(super) fn may_create<'a>(
+    pub(super) fn check_may_create<'a>(
         &self,
         walked: &'a Walked,
         read_only: bool,
@@ -162,17 +166,17 @@ impl Shared {
             return Err(Error::new(Errno::NotPermitted, message));
         }
         let parent = self.materialize(walked.parents())?;
-        self.may_change_names(&parent)?;
+        self.check_may_change_names(&parent)?;
         Ok((parent, name))
     }
 
     /// `access` where the mode of a directory does not let its owner change names in it.
-    pub(super) fn may_change_names(&self, dir: &Arc<Node>) -> Result<()> {
-        self.owner_may(dir, 0o300)
+    pub(super) fn check_may_change_names(&self, dir: &Arc<Node>) -> Result<()> {
+        self.check_owner_may(dir, 0o300)
     }
 
     /// `access` where the mode of a directory does not have all of `bits`.
-    pub(super) fn owner_may(&self, dir: &Arc<Node>, bits: u32) -> Result<()> {
+    pub(super) fn check_owner_may(&self, dir: &Arc<Node>, bits: u32) -> Result<()> {
         dir.check_not_removed()?;
         if !self.obeys_modes {
             return Ok(());

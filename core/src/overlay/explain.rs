@@ -115,9 +115,9 @@ impl Shared {
             }
         }
         for name in names.into_iter().rev().flatten() {
-            add(&mut from, name.as_name().as_bytes());
+            push_name(&mut from, name.as_name().as_bytes());
         }
-        add(&mut from, name.as_bytes());
+        push_name(&mut from, name.as_bytes());
         from
     }
 
@@ -195,7 +195,7 @@ impl Shared {
 
 impl Walked<'_> {
     /// The error of a path that says that it means a directory, where something else is.
-    pub(super) fn no_directory(&self) -> Error {
+    pub(super) fn not_directory(&self) -> Error {
         Error::because(
             Errno::NotDirectory,
             || "the path ends in a slash or `.`, and what it names is no directory",
@@ -203,7 +203,7 @@ impl Walked<'_> {
     }
 }
 
-fn add(path: &mut Vec<u8>, name: &[u8]) {
+fn push_name(path: &mut Vec<u8>, name: &[u8]) {
     if !path.is_empty() {
         path.push(b'/');
     }

@@ -74,7 +74,7 @@ impl OpenFile {
     }
 
     /// Takes an open file that has no set-id bits.
-    pub(super) fn go_on_with(&mut self, file: Arc<dyn WriteAt>) {
+    pub(super) fn set_upper_file(&mut self, file: Arc<dyn WriteAt>) {
         self.upper = OnceLock::from(file);
     }
 
@@ -145,14 +145,14 @@ impl OpenFile {
         let _changing = self.shared.begin_change()?;
         let changed = {
             let _within = Within::new();
-            change(self.to_change()?)
+            change(self.upper_for_change()?)
         };
         self.node.touch();
         changed
     }
 
     /// The upper file, whose data is about to change.
-    fn to_change(&self) -> Result<&dyn WriteAt> {
+    fn upper_for_change(&self) -> Result<&dyn WriteAt> {
         let upper = self.upper.get().ok_or(Errno::BadDescriptor)?;
         if self.has_set_id.load(Ordering::Relaxed) {
             if let Some(mode) = upper.meta()?.mode {
@@ -225,14 +225,14 @@ impl OverlayFile {
         }
     }
 
-    fn writer(&self) -> Result<()> {
+    fn check_writable(&self) -> Result<()> {
         match self.open.writable {
             true => Ok(()),
             false => Err(Error::not_open_for("writing")),
         }
     }
 
-    fn reader(&self) -> Result<()> {
+    fn check_readable(&self) -> Result<()> {
         match self.open.readable {
             true => Ok(()),
             false => Err(Error::not_open_for("reading")),
@@ -240,7 +240,7 @@ impl OverlayFile {
     }
 
     pub(crate) fn native_reader(&self) -> Result<Option<&dyn Any>> {
-        self.reader()?;
+        self.check_readable()?;
         Ok(match self.source()? {
             Source::Lower(file) => file.as_file().native(),
             Source::Upper(file) => file.native(),
@@ -248,9 +248,9 @@ impl OverlayFile {
     }
 
     pub(crate) fn native_writer(&self) -> Result<Option<&dyn Any>> {
-        self.writer()?;
+        self.check_writable()?;
         let _changing = self.open.shared.begin_change()?;
-        let native = self.open.to_change()?.native();
+        let native = self.open.upper_for_change()?.native();
         if native.is_some() {
             self.open.shared.written_past.store(true, Ordering::Release);
         }
@@ -276,7 +276,7 @@ impl OverlayFile {
         read: impl FnOnce(&dyn ReadAt) -> Result<T>,
     ) -> Result<T> {
         check_offset(offset)?;
-        self.reader()?;
+        self.check_readable()?;
         check_range(offset, length)?;
         match self.source()? {
             Source::Lower(file) => {
@@ -285,7 +285,7 @@ impl OverlayFile {
                 file.read(below, &shared.stack, read)
             }
             Source::Upper(file) => {
-                self.open.shared.may_call_upper()?;
+                self.open.shared.check_may_call_upper()?;
                 read(file)
             }
         }
@@ -293,13 +293,13 @@ impl OverlayFile {
 
     pub(crate) fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
         check_offset(offset)?;
-        self.writer()?;
+        self.check_writable()?;
         check_range(offset, buffer.len())?;
         self.open.change(|file| file.write_at(buffer, offset))
     }
 
     pub(crate) fn append(&self, buffer: &[u8]) -> Result<usize> {
-        self.writer()?;
+        self.check_writable()?;
         self.open.change(|file| file.append(buffer))
     }
 
@@ -326,7 +326,7 @@ impl OverlayFile {
                 {
                     return Ok(meta);
                 }
-                shared.may_call_upper()?;
+                shared.check_may_call_upper()?;
                 let mut meta = file.meta()?;
                 apply_ghost_times(node, &mut meta);
                 node.cache_meta(version, meta);

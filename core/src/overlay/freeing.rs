@@ -13,13 +13,13 @@ use crate::sync::HAS_THREADS;
 use std::sync::Arc;
 
 /// What is left of an overlay that ended.
-pub(super) struct Rest {
+pub(super) struct UnmountedTree {
     root: Arc<Node>,
     /// An upper in memory, which is freed after the nodes.
     upper: Option<Arc<dyn AnyUpper>>,
 }
 
-impl Rest {
+impl UnmountedTree {
     pub(super) fn of(root: Arc<Node>) -> Self {
         Self { root, upper: None }
     }
@@ -39,13 +39,13 @@ const FEW: usize = 256;
 
 /// How many files the thread was given to free by this one.
 #[cfg(test)]
-pub(super) fn handed() -> usize {
-    thread::HANDED.get()
+pub(super) fn files_handed_over() -> usize {
+    thread::HANDED_OVER.get()
 }
 
 /// Directories and their children hold one another; that is cut in a loop, and children go before
 /// their parents.
-impl Drop for Rest {
+impl Drop for UnmountedTree {
     fn drop(&mut self) {
         let mut nodes = vec![Arc::clone(&self.root)];
         let mut next = 0;
@@ -65,7 +65,7 @@ impl Drop for Rest {
 }
 
 mod thread {
-    use super::Rest;
+    use super::UnmountedTree;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{self, Sender};
@@ -77,34 +77,34 @@ mod thread {
     #[cfg(test)]
     thread_local! {
         /// How many this thread had freed by the other one.
-        pub(super) static HANDED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+        pub(super) static HANDED_OVER: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     }
 
     /// How many do. It guards no other memory.
     static WAITING: AtomicUsize = AtomicUsize::new(0);
 
     /// Frees it, here or in the thread.
-    pub(super) fn free(rest: Rest, files: usize) {
+    pub(super) fn free(tree: UnmountedTree, files: usize) {
         let waiting = WAITING.fetch_add(files, Ordering::Relaxed);
         if waiting.saturating_add(files) <= MOST
             && let Some(thread) = started()
-            && thread.send((rest, files)).is_ok()
+            && thread.send((tree, files)).is_ok()
         {
             #[cfg(test)]
-            HANDED.set(HANDED.get() + files);
+            HANDED_OVER.set(HANDED_OVER.get() + files);
             return;
         }
         WAITING.fetch_sub(files, Ordering::Relaxed);
     }
 
     /// The thread that frees; none if it could not be started.
-    fn started() -> Option<&'static Sender<(Rest, usize)>> {
-        static THREAD: OnceLock<Option<Sender<(Rest, usize)>>> = OnceLock::new();
+    fn started() -> Option<&'static Sender<(UnmountedTree, usize)>> {
+        static THREAD: OnceLock<Option<Sender<(UnmountedTree, usize)>>> = OnceLock::new();
         let start = || {
-            let (sender, rests) = mpsc::channel::<(Rest, usize)>();
+            let (sender, trees) = mpsc::channel::<(UnmountedTree, usize)>();
             let free = move || {
-                for (rest, files) in rests {
-                    drop(rest);
+                for (tree, files) in trees {
+                    drop(tree);
                     WAITING.fetch_sub(files, Ordering::Relaxed);
                 }
             };

@@ -53,7 +53,7 @@ impl Shared {
                 || "a directory cannot have a second name",
             ));
         }
-        let (new_dir, new_name) = self.may_create(new, read_only)?;
+        let (new_dir, new_name) = self.check_may_create(new, read_only)?;
         let old_name = old.name().ok_or(Errno::NotPermitted)?;
         let source = self.materialize(old.trail())?;
         let old_dir = self.materialize(old.parents())?;

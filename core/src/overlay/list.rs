@@ -112,7 +112,7 @@ impl Shared {
             }
             below.list(&self.stack, &mut merge)?;
         }
-        let charge = merge.charge()?;
+        let charge = merge.take_charge()?;
         let (names, mut entries) = merge.finish(|_, _| {});
         if let Some(below) = below {
             let mut inodes = InodeNumbers::of(below, &self.stack, &self.key);

@@ -10,7 +10,7 @@
 
 use super::Shared;
 use super::children::{At, Child};
-use super::node::{Node, Number, Place, UpperPart};
+use super::node::{Node, Number, Position, UpperPart};
 use crate::at_once;
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -280,7 +280,7 @@ impl Shared {
             (Kind::Dir, false) => self.dir_below(dir, name)?,
             _ => None,
         };
-        let node = self.adopt(&meta, Place::At(Arc::clone(dir), name.to_owned()), below);
+        let node = self.adopt(&meta, Position::At(Arc::clone(dir), name.to_owned()), below);
         let mut children = dir.dir()?.children.write();
         if let Some(Child::Node(node)) = children.map.get(name.as_bytes()) {
             return Ok(Some(MergedFile::node(Arc::clone(node))));
@@ -308,11 +308,11 @@ impl Shared {
     pub(super) fn adopt(
         &self,
         meta: &Meta,
-        place: Place,
+        position: Position,
         below: Option<Arc<LowerNode>>,
     ) -> Arc<Node> {
         let part = self.upper_part((meta.device, meta.inode));
-        let make = || Arc::new(Node::new(meta.kind, place, below, Some(part)));
+        let make = || Arc::new(Node::new(meta.kind, position, below, Some(part)));
         if meta.kind == Kind::Dir {
             return make();
         }
@@ -359,7 +359,7 @@ impl Shared {
     }
 
     pub(super) fn identity_of_lower(&self, lower: &LowerNode) -> Identity {
-        let (device, inode) = lower.place();
+        let (device, inode) = lower.number();
         self.key.of(u32::from(lower.layer()), device, inode)
     }
 
@@ -436,8 +436,8 @@ impl Shared {
         };
         let name = below.name_of(lower)?;
         let make = || {
-            let place = Place::At(Arc::clone(dir), name.to_owned());
-            Arc::new(Node::lower(place, lower))
+            let position = Position::At(Arc::clone(dir), name.to_owned());
+            Arc::new(Node::lower(position, lower))
         };
         let is_complete = children.complete;
         let node = match children.map.get_mut(name.as_bytes()) {

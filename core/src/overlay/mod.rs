@@ -18,7 +18,7 @@
 //!       └─ DirState::names  exclusive: change names; shared: ask the upper, list. Parent before child
 //!          ├─ DirState::children     never held while a layer is called
 //!          ├─ Node::state            never held while a layer is called
-//!          └─ leaves: Node::place, Shared::{objects, origins, removed_dirs}, the locks of the caches
+//!          └─ leaves: Node::position, Shared::{objects, origins, removed_dirs}, the locks of the caches
 //! ```
 //! Builds with debug assertions check it at every lock (`sync::rank`), and `tests/schedules` tries
 //! the orders in which threads can meet there.
@@ -39,6 +39,7 @@ mod dir;
 mod explain;
 mod fast_walk;
 mod file;
+mod forget;
 mod freeing;
 mod link;
 mod list;
@@ -54,7 +55,6 @@ mod stat;
 mod sync;
 #[cfg(test)]
 mod tests;
-mod trim;
 mod xattr;
 
 pub use builder::{AbsoluteSymlinks, OverlayBuilder};
@@ -77,7 +77,7 @@ use crate::place::mounting::{Held, UpperInUse};
 use crate::stack::LowerStack;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
-use node::{Node, Place};
+use node::{Node, Position};
 use removed::RemovedDirs;
 use std::fmt;
 use std::sync::Arc;
@@ -198,7 +198,7 @@ impl Shared {
     ///
     /// # Errors
     /// `would-block` if that may take a while, and this thread must not wait.
-    fn may_call_upper(&self) -> Result<()> {
+    fn check_may_call_upper(&self) -> Result<()> {
         if at_once::is_on()
             && !self
                 .upper
@@ -237,7 +237,7 @@ impl Shared {
     /// # Errors
     /// As [`upper`](Self::upper).
     fn begin_change(&self) -> Result<Changing<'_>> {
-        self.may_call_upper()?;
+        self.check_may_call_upper()?;
         let changing = Changing {
             _changes: at_once::read(&self.changes)?,
         };
@@ -272,8 +272,8 @@ impl Drop for Shared {
         if let Err(error) = self.close() {
             tracing::warn!(%error, "the upper could not be closed cleanly; the next mount mends it");
         }
-        let rest = freeing::Rest::of(Arc::clone(&self.root));
-        rest.free(self.kept_files(), || {
+        let tree = freeing::UnmountedTree::of(Arc::clone(&self.root));
+        tree.free(self.kept_files(), || {
             // A tree on a disk is given back now.
             self.is_ephemeral.then(|| self.upper.take()).flatten()
         });
@@ -353,11 +353,11 @@ fn path_of(node: &Arc<Node>) -> Option<Vec<u8>> {
     let mut names: Vec<NameBuf> = Vec::new();
     let mut node = Arc::clone(node);
     loop {
-        let place = node.place.lock().clone();
-        match place {
-            Place::Root => break,
-            Place::Removed => return None,
-            Place::At(parent, name) => {
+        let position = node.position.lock().clone();
+        match position {
+            Position::Root => break,
+            Position::Removed => return None,
+            Position::At(parent, name) => {
                 names.push(name);
                 node = parent;
             }

@@ -23,8 +23,8 @@ pub(crate) struct Node {
     first_seen: OnceLock<Identity>,
     /// Where it hangs. Of a file with several names in the upper, one of them.
     /// Guard: its own lock, a leaf; changed under the directory lock of the parent.
-    pub(super) place: Mutex<Place>,
-    /// Whether `place` is [`Place::Removed`], for who does not want its lock. Set under that.
+    pub(super) position: Mutex<Position>,
+    /// Whether `place` is [`Position::Removed`], for who does not want its lock. Set under that.
     removed: AtomicBool,
     /// A directory: what is merged below it, unless it has parted from that. Anything else: what
     /// it is copied up from.
@@ -45,7 +45,7 @@ pub(crate) struct Node {
 
 /// Where a node hangs.
 #[derive(Clone)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// It is the root.
     Root,
     /// Under this name in this directory.
@@ -107,22 +107,22 @@ pub(super) struct State {
 impl Node {
     /// A node that is only in lower layers.
     #[inline]
-    pub(super) fn lower(place: Place, below: &Arc<LowerNode>) -> Self {
+    pub(super) fn lower(position: Position, below: &Arc<LowerNode>) -> Self {
         let below = Arc::clone(below);
-        Self::new(below.kind(), place, Some(below), None)
+        Self::new(below.kind(), position, Some(below), None)
     }
 
     #[inline]
     pub(super) fn new(
         kind: Kind,
-        place: Place,
+        position: Position,
         below: Option<Arc<LowerNode>>,
         upper: Option<UpperPart>,
     ) -> Self {
         Self {
             kind,
             first_seen: OnceLock::new(),
-            place: Mutex::ranked(Rank::Leaf, place),
+            position: Mutex::ranked(Rank::Leaf, position),
             removed: AtomicBool::new(false),
             below,
             is_detached: AtomicBool::new(false),
@@ -161,11 +161,11 @@ impl Node {
     }
 
     /// Puts the node elsewhere.
-    pub(super) fn set_place(&self, place: Place) {
+    pub(super) fn set_position(&self, position: Position) {
         // Whoever held the last reference to the parent takes the lock of its place: not below ours.
-        let mut now = self.place.lock();
-        let is_removed = matches!(place, Place::Removed);
-        let before = std::mem::replace(&mut *now, place);
+        let mut now = self.position.lock();
+        let is_removed = matches!(position, Position::Removed);
+        let before = std::mem::replace(&mut *now, position);
         self.removed.store(is_removed, Ordering::Release);
         drop(now);
         drop(before);
@@ -184,17 +184,17 @@ impl Node {
     }
 
     pub(super) fn parent(&self) -> Option<(Arc<Node>, NameBuf)> {
-        match &*self.place.lock() {
-            Place::At(parent, name) => Some((Arc::clone(parent), name.clone())),
-            Place::Root | Place::Removed => None,
+        match &*self.position.lock() {
+            Position::At(parent, name) => Some((Arc::clone(parent), name.clone())),
+            Position::Root | Position::Removed => None,
         }
     }
 
     /// The directory that it is in.
     pub(super) fn above(&self) -> Option<Arc<Node>> {
-        match &*self.place.lock() {
-            Place::At(parent, _) => Some(Arc::clone(parent)),
-            Place::Root | Place::Removed => None,
+        match &*self.position.lock() {
+            Position::At(parent, _) => Some(Arc::clone(parent)),
+            Position::Root | Position::Removed => None,
         }
     }
 
@@ -303,17 +303,17 @@ impl Node {
             if let Some(handle) = node.dir()?.handle.get() {
                 break handle;
             }
-            let place = node.place.lock().clone();
-            match place {
-                Place::Root => {
+            let position = node.position.lock().clone();
+            match position {
+                Position::Root => {
                     let slot = node.dir()?.handle.slot();
                     break shared.handles.get(slot, || upper.root())?;
                 }
-                Place::At(parent, name) => {
+                Position::At(parent, name) => {
                     missing.push((node, name));
                     node = parent;
                 }
-                Place::Removed => return Err(Errno::NoEntry.into()),
+                Position::Removed => return Err(Errno::NoEntry.into()),
             }
         };
         while let Some((node, name)) = missing.pop() {
@@ -375,10 +375,10 @@ impl State {
 /// A node holds its parents: a chain of them is let go in a loop, however deep it is.
 impl Drop for Node {
     fn drop(&mut self) {
-        let mut place = std::mem::replace(self.place.get_mut(), Place::Removed);
-        while let Place::At(parent, _) = place {
-            place = match Arc::into_inner(parent) {
-                Some(mut parent) => std::mem::replace(parent.place.get_mut(), Place::Removed),
+        let mut position = std::mem::replace(self.position.get_mut(), Position::Removed);
+        while let Position::At(parent, _) = position {
+            position = match Arc::into_inner(parent) {
+                Some(mut parent) => std::mem::replace(parent.position.get_mut(), Position::Removed),
                 None => return,
             };
         }

@@ -67,7 +67,7 @@ impl OverlayDir {
         if how.write || how.directory || how.create || how.truncate {
             return Ok(None);
         }
-        self.shared.trim_if_large()?;
+        self.shared.sweep_if_large()?;
         let opened = self
             .shared
             .fast_walk(&self.node, path, |walked| match walked {
@@ -117,7 +117,7 @@ impl OverlayDir {
                 let node = self.shared.materialize(walked.trail())?;
                 // It is a file by now: walk again.
                 node.dir().map_err(|_| Errno::NoEntry)?;
-                self.keep_dir(&node);
+                self.cache_recent_dir(&node);
                 Ok(FileOrDir::Dir(OverlayDir::new(
                     &self.shared,
                     &node,
@@ -134,7 +134,7 @@ impl OverlayDir {
                     return Err(Errno::Io.into());
                 };
                 let mut open = OpenFile::register(self, node, how.read || !how.write, true);
-                open.go_on_with(file);
+                open.set_upper_file(file);
                 Ok(FileOrDir::File(open.into()))
             }
             Step::File { write } => {
@@ -144,7 +144,7 @@ impl OverlayDir {
                 let node = self.shared.materialize(walked.trail())?;
                 let opened = self.open_file(Arc::clone(&node), walked.at(), how, write)?;
                 if !write && let Some((dir, _)) = node.parent() {
-                    self.keep_dir(&dir);
+                    self.cache_recent_dir(&dir);
                 }
                 Ok(opened)
             }
@@ -153,7 +153,7 @@ impl OverlayDir {
 
     /// Caches the node of a directory that the upper does not have, with what it holds, for the next open in
     /// it.
-    fn keep_dir(&self, dir: &Arc<Node>) {
+    fn cache_recent_dir(&self, dir: &Arc<Node>) {
         if dir.upper.get().is_none()
             && let Some(below) = dir.below()
         {
@@ -164,7 +164,7 @@ impl OverlayDir {
 
     /// `access` where the mode of a file does not let its owner open it so. What an upper
     /// directory has, and reading what a lower one has, is the system's to refuse.
-    fn may_open(
+    fn check_may_open(
         &self,
         node: &Arc<Node>,
         at: Option<At<'_>>,
@@ -201,13 +201,13 @@ impl OverlayDir {
         write: bool,
     ) -> Result<Opened> {
         let shared = &self.shared;
-        self.may_open(&node, at, how, write)?;
+        self.check_may_open(&node, at, how, write)?;
         let mut file = OpenFile::register(self, node, how.read || !how.write, write);
         if write {
             let data = if how.truncate { Data::Drop } else { Data::Keep };
             match (shared.copy_up(file.node(), data)?, data) {
                 // It was truncated when the copy got its name: from there on nothing can fail.
-                (Some(copied), Data::Drop) => file.go_on_with(copied),
+                (Some(copied), Data::Drop) => file.set_upper_file(copied),
                 (copied, Data::Keep) => file.open_for_writing(at, copied)?,
                 (None, Data::Drop) => {
                     file.open_for_writing(at, None)?;
@@ -237,7 +237,7 @@ fn decide(walked: &Walked, how: OpenHow) -> Result<Step> {
     match found.kind() {
         Kind::Dir if write => Err(Errno::IsDirectory.into()),
         Kind::Dir => Ok(Step::Dir),
-        _ if walked.wants_dir => Err(walked.no_directory()),
+        _ if walked.wants_dir => Err(walked.not_directory()),
         Kind::Symlink => Err(Error::because(
             Errno::Loop,
             || "it is a symbolic link, which the call does not follow",

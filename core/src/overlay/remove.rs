@@ -5,9 +5,9 @@ use super::children::Child;
 use super::copy_up::Data;
 use super::dir::OverlayDir;
 use super::lookup::MergedFile;
-use super::node::{Node, Place};
+use super::node::{Node, Position};
 use super::resolve::{Last, Walked};
-use super::stat::found;
+use super::stat::find_meta;
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
 use crate::layer::{Leave, Over};
@@ -87,7 +87,7 @@ impl Shared {
             )
         })?;
         let parent = &self.materialize(walked.parents())?;
-        self.may_change_names(parent)?;
+        self.check_may_change_names(parent)?;
         self.copy_up(parent, Data::Keep)?;
         let _tree = self.tree.read();
         let upper = self.upper()?;
@@ -123,7 +123,7 @@ impl Shared {
         // Whoever asked meanwhile may have seen the time of a step that was taken back.
         let removed = upper.remove(at, what, leave);
         removed.inspect_err(|_| parent.touch())?;
-        self.set_child_locked(parent, name, hidden(leave));
+        self.set_child_locked(parent, name, child_after_removal(leave));
         if let (Some(node), Some(last)) = (&node, last) {
             self.link_removed(node, last);
         }
@@ -148,7 +148,7 @@ impl Shared {
             _ if node.kind == Kind::Dir || node.upper.get().is_none() => {
                 self.meta_of(node, None)?
             }
-            _ => found(self.upper()?, &*parent.handle(self)?, name)?,
+            _ => find_meta(self.upper()?, &*parent.handle(self)?, name)?,
         };
         if node.upper.get().is_some() && node.kind != Kind::Dir {
             self.keep_open(node, parent, name)?;
@@ -190,7 +190,7 @@ impl Shared {
         if let Some(Child::Lower(node)) = before
             && let Some(node) = node.upgrade()
         {
-            node.set_place(Place::Removed);
+            node.set_position(Position::Removed);
         }
         if is_kept {
             self.count_names(1);
@@ -218,12 +218,12 @@ impl Shared {
             let mut state = node.state.lock();
             state.set_meta(version, meta);
         }
-        node.set_place(Place::Removed);
+        node.set_position(Position::Removed);
     }
 }
 
 /// What is known of a name from which something was taken away.
-pub(super) fn hidden(leave: Leave) -> Option<Child> {
+pub(super) fn child_after_removal(leave: Leave) -> Option<Child> {
     match leave {
         Leave::Whiteout => Some(Child::Whiteout),
         Leave::Nothing => None,

@@ -5,13 +5,13 @@
 //! and the upper moves the name in one step.
 
 use super::Shared;
-use super::by_copy::Below;
+use super::by_copy::DirLevels;
 use super::children::Child;
 use super::copy_up::Data;
 use super::dir::OverlayDir;
 use super::lookup::MergedFile;
-use super::node::{Node, Place};
-use super::remove::{hidden, over_of};
+use super::node::{Node, Position};
+use super::remove::{child_after_removal, over_of};
 use super::resolve::{TRIES, Walked};
 use crate::error::{Errno, Error, Result};
 use crate::layer::erased::AnyAt;
@@ -102,11 +102,11 @@ impl Shared {
             );
             return Err(Error::new(Errno::NotPermitted, message));
         }
-        self.may_change_names(&plan.from.0)?;
-        self.may_change_names(&plan.to.0)?;
+        self.check_may_change_names(&plan.from.0)?;
+        self.check_may_change_names(&plan.to.0)?;
         if plan.source.kind == Kind::Dir && !Arc::ptr_eq(&plan.from.0, &plan.to.0) {
             // Its `..` changes, which is a name in it too.
-            self.owner_may(&plan.source, 0o200)?;
+            self.check_owner_may(&plan.source, 0o200)?;
         }
         self.check_depth_of_move(&plan.source, &plan.from.0, &plan.to.0)?;
         if plan.source.kind == Kind::Dir && !self.is_ephemeral {
@@ -125,10 +125,10 @@ impl Shared {
                 || "a path ends in `.` or `..`, which cannot be moved",
             ));
         };
-        let source = old.there()?;
+        let source = old.existing_of_any_kind()?;
         new.check_reachable()?;
         if !source.is_dir() && (old.wants_dir || new.wants_dir) {
-            return Err(old.no_directory());
+            return Err(old.not_directory());
         }
         Ok(Plan {
             from: (self.materialize(old.parents())?, from),
@@ -160,7 +160,7 @@ impl Shared {
             let pos = MergedFile::node(dir);
             for entry in listing.iter() {
                 // Each copy has a node, and one call may make as many as the layers have files.
-                self.trim_if_large()?;
+                self.sweep_if_large()?;
                 dirs.extend(self.copy_up_entry(&pos, entry.name)?);
             }
             if self.keeps_no_order
@@ -284,10 +284,10 @@ impl Shared {
             {
                 // Whoever waits for a directory that moves may hold one of the locks.
                 drop(moving);
-                let below = Below::of(source);
-                let _below = below.lock();
+                let levels = DirLevels::of(source);
+                let _locks = levels.lock();
                 let moving = Some(Moving::new(&self.moves));
-                let renamed = self.rename_by_copy(upper, (from, to), (over, leave), &below);
+                let renamed = self.rename_by_copy(upper, (from, to), (over, leave), &levels);
                 (moving, renamed)
             }
             renamed => (moving, renamed),
@@ -303,13 +303,13 @@ impl Shared {
             new_dir.touch();
         })?;
         if source.kind == Kind::Dir && !self.is_ephemeral {
-            part_from_below(source);
+            detach_tree_from_lower(source);
         }
         // The new name first, so that the file is always under one.
         let moved = Child::Node(Arc::clone(source));
         self.set_child_locked(new_dir, *new_name, Some(moved));
-        self.set_child_locked(old_dir, *old_name, hidden(leave));
-        source.set_place(Place::At(Arc::clone(new_dir), Name::to_owned(*new_name)));
+        self.set_child_locked(old_dir, *old_name, child_after_removal(leave));
+        source.set_position(Position::At(Arc::clone(new_dir), Name::to_owned(*new_name)));
         if let (Some(target), Some(last)) = (target, last) {
             self.link_removed(target, last);
         }
@@ -382,7 +382,7 @@ fn is_node(pos: Option<MergedFile<'_>>, node: Option<&Arc<Node>>) -> bool {
 ///
 /// Nothing below a directory that is merged with nothing is merged with anything, so a tree is
 /// walked once, however often it is moved.
-fn part_from_below(dir: &Arc<Node>) {
+fn detach_tree_from_lower(dir: &Arc<Node>) {
     let mut dirs = vec![Arc::clone(dir)];
     while let Some(dir) = dirs.pop() {
         if dir.below().is_none() {

@@ -46,9 +46,9 @@ impl Walked<'_> {
     /// # Errors
     /// `no-entry`; `not-directory` where the path says that it means a directory.
     pub(super) fn existing(&self) -> Result<&MergedFile<'_>> {
-        let found = self.there()?;
+        let found = self.existing_of_any_kind()?;
         match self.wants_dir && !found.is_dir() {
-            true => Err(self.no_directory()),
+            true => Err(self.not_directory()),
             false => Ok(found),
         }
     }
@@ -57,7 +57,7 @@ impl Walked<'_> {
     ///
     /// # Errors
     /// `no-entry`; `name-too-long`.
-    pub(super) fn there(&self) -> Result<&MergedFile<'_>> {
+    pub(super) fn existing_of_any_kind(&self) -> Result<&MergedFile<'_>> {
         self.found()
             .ok_or_else(|| self.refused.map_or(Errno::NoEntry.into(), refusal))
     }
@@ -113,7 +113,7 @@ fn refusal(errno: Errno) -> Error {
 
 /// The error of a path that leads above the directory that the call was made on.
 #[cold]
-fn leads_out() -> Error {
+fn above_base() -> Error {
     Error::because(
         Errno::NotPermitted,
         || "the path leads above the directory that the call was made on",
@@ -146,12 +146,12 @@ impl Last {
 
 /// Components yet to walk: the rest of the path, and of the targets of links on top of it.
 struct Pending<'a> {
-    path: Rest<'a>,
-    links: Vec<Rest<'a>>,
+    path: Components<'a>,
+    links: Vec<Components<'a>>,
 }
 
 /// What is left of a text.
-struct Rest<'a> {
+struct Components<'a> {
     text: Cow<'a, [u8]>,
     /// Where the next component begins; the text's length if there is none.
     at: usize,
@@ -159,7 +159,7 @@ struct Rest<'a> {
     slash: bool,
 }
 
-impl<'a> Rest<'a> {
+impl<'a> Components<'a> {
     fn new(text: Cow<'a, [u8]>) -> Self {
         let at = slashes(&text);
         Self {
@@ -210,7 +210,7 @@ impl<'a> Pending<'a> {
 
     /// Whether nothing but slashes is left.
     fn is_done(&self) -> bool {
-        self.path.is_done() && self.links.iter().all(Rest::is_done)
+        self.path.is_done() && self.links.iter().all(Components::is_done)
     }
 
     /// Whether a slash followed the component that was taken last; at the end, whether one follows
@@ -246,7 +246,7 @@ impl Shared {
         path: &'p str,
         last: Last,
     ) -> Result<Walked<'p>> {
-        self.trim_if_large()?;
+        self.sweep_if_large()?;
         let path = path.as_bytes();
         if path.is_empty() {
             return Err(Errno::NoEntry.into());
@@ -266,7 +266,7 @@ impl Shared {
         let mut trail = Vec::with_capacity(8);
         trail.push(MergedFile::node(Arc::clone(base)));
         let mut pending = Pending {
-            path: Rest::new(Cow::Borrowed(path)),
+            path: Components::new(Cow::Borrowed(path)),
             links: Vec::new(),
         };
         let mut hops = 0;
@@ -288,7 +288,7 @@ impl Shared {
                 b".." => {
                     trail.pop();
                     if trail.is_empty() {
-                        return Err(leads_out());
+                        return Err(above_base());
                     }
                     if at_end {
                         return Ok(Walked {
@@ -376,7 +376,7 @@ impl Shared {
                         || "the target of a symbolic link holds a NUL",
                     ));
                 }
-                pending.links.push(Rest::new(Cow::Owned(target)));
+                pending.links.push(Components::new(Cow::Owned(target)));
                 continue;
             }
             if !at_end && !found.is_dir() {
@@ -435,7 +435,7 @@ impl Shared {
         mut act: impl FnMut(&Walked) -> Result<T>,
     ) -> Result<T> {
         let mut done = None;
-        self.until_there(base, path, last, &mut |walked| {
+        self.retry_at_path(base, path, last, &mut |walked| {
             done = Some(act(walked)?);
             Ok(())
         })?;
@@ -443,7 +443,7 @@ impl Shared {
     }
 
     /// [`at_path`](Self::at_path), once for all that is to be done there.
-    fn until_there(
+    fn retry_at_path(
         &self,
         base: &Arc<Node>,
         path: &str,

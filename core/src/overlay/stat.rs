@@ -205,7 +205,7 @@ impl Shared {
                 Err(error) => return Err(error),
             }
         }
-        self.at_any_name(node, at, found)
+        self.at_any_name(node, at, find_meta)
     }
 
     /// Sets the times of a directory in the upper. Not while something is published in it or it
@@ -222,7 +222,7 @@ impl Shared {
 }
 
 /// The metadata of what the upper has under a name.
-pub(super) fn found(upper: &dyn AnyUpper, dir: &DirHandle, name: Name<'_>) -> Result<Meta> {
+pub(super) fn find_meta(upper: &dyn AnyUpper, dir: &DirHandle, name: Name<'_>) -> Result<Meta> {
     match upper.find(dir, name)? {
         Found::Here { meta, .. } => Ok(meta),
         Found::Hidden | Found::Absent => Err(Errno::NoEntry.into()),

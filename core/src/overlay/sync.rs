@@ -29,7 +29,7 @@ impl Unsynced {
     }
 
     /// Calls `sync` if there is anything to bring to disk.
-    fn bring(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
+    fn sync_with(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
         let changes = self.changes.load(Ordering::Acquire);
         if self.synced.load(Ordering::Acquire) >= changes {
             return Ok(());
@@ -54,7 +54,7 @@ impl OverlayDir {
 impl Shared {
     /// Brings to disk the names that lead to `node`, as far as they changed.
     pub(super) fn sync_names_above(&self, node: &Arc<Node>) -> Result<()> {
-        self.forgotten.bring(|| self.upper()?.sync_all())?;
+        self.forgotten.sync_with(|| self.upper()?.sync_all())?;
         // From the root down: a handle that was evicted is opened from the directory above it, which was
         // the last that was used.
         let mut dirs = Vec::new();
@@ -77,6 +77,6 @@ impl Shared {
         }
         state
             .unsynced
-            .bring(|| self.upper()?.sync_dir(&*dir.handle(self)?))
+            .sync_with(|| self.upper()?.sync_dir(&*dir.handle(self)?))
     }
 }

@@ -62,7 +62,7 @@ fn node(overlay: &Overlay, path: &str) -> Arc<Node> {
 /// their lookups takes would undo that, and no other test would tell.
 #[cfg(all(debug_assertions, not(shuttle)))]
 #[test]
-fn a_lookup_takes_no_lock_that_overlays_share() {
+fn lookup_takes_no_lock_shared_between_overlays() {
     use crate::sync::taken;
 
     let stack = LowerStack::new(vec![lower()], &Limits::default()).unwrap();
@@ -88,7 +88,7 @@ fn a_lookup_takes_no_lock_that_overlays_share() {
 /// A directory that stayed open while files were opened in many others was not among the recent ones
 /// any more, and could not get back, since its node was there: each open in it took the long way.
 #[test]
-fn a_directory_gets_back_among_the_recent_ones() {
+fn reopened_directory_returns_to_recent_directories() {
     // More than the hand passes over twice.
     const DIRS: usize = 300;
     let mut layer = MemoryLayer::build();
@@ -118,7 +118,7 @@ fn a_directory_gets_back_among_the_recent_ones() {
 /// A change of what is kept let the node of a directory go with its descriptor, and with it the names
 /// that had been merged: each listing asked all layers anew.
 #[test]
-fn a_listing_is_kept_when_its_directory_is_closed() {
+fn listing_stays_cached_after_its_directory_is_closed() {
     let overlay = in_memory();
     let root = overlay.root();
     let list = || match root.open_at("d", READ).unwrap() {
@@ -131,7 +131,7 @@ fn a_listing_is_kept_when_its_directory_is_closed() {
 /// A walk found a lower file. Before the call made its node, the directory was removed and made
 /// anew: the node then hung in the new directory, and the removed file was back.
 #[test]
-fn a_walk_of_before_brings_nothing_back() {
+fn stale_walk_cannot_resurrect_removed_file() {
     let overlay = in_memory();
     let (shared, root) = (&overlay.shared, overlay.root());
     let walked = shared.resolve(&shared.root, "d/f", Last::Follow).unwrap();
@@ -150,7 +150,7 @@ fn a_walk_of_before_brings_nothing_back() {
 /// happened that the mark was forgotten, as names are in a directory with too many: then a writer
 /// copied the file up, and it was back. Where another file had got the name, that was lost.
 #[test]
-fn a_walk_of_before_brings_nothing_back_that_was_forgotten() {
+fn stale_walk_cannot_resurrect_file_whose_whiteout_was_forgotten() {
     for is_replaced in [false, true] {
         let overlay = in_memory();
         let (shared, root) = (&overlay.shared, overlay.root());
@@ -178,7 +178,7 @@ fn a_walk_of_before_brings_nothing_back_that_was_forgotten() {
 /// The upper is another mount's once this one is closed, so a change that began before and waited
 /// must not go on.
 #[test]
-fn a_change_that_waits_behind_close_changes_nothing() {
+fn change_that_waited_for_close_fails() {
     let overlay = in_memory();
     let root = overlay.root();
     let tree = overlay.shared.tree.write();
@@ -196,7 +196,7 @@ fn a_change_that_waits_behind_close_changes_nothing() {
 /// A copy-up puts the times of its directory back. What a guest set between looking and putting
 /// back was lost.
 #[test]
-fn times_of_a_directory_are_not_set_while_something_is_published_in_it() {
+fn directory_times_are_not_set_during_publish_in_it() {
     let overlay = in_memory();
     let root = overlay.root();
     open(&root, "d/f", WRITE);
@@ -221,7 +221,7 @@ fn times_of_a_directory_are_not_set_while_something_is_published_in_it() {
 
 /// Opening a set-id file of a lower layer for truncation made the copy empty and left the bits.
 #[test]
-fn truncation_takes_set_id_bits_off() {
+fn truncation_clears_set_id_bits() {
     let lower = MemoryLayer::build().file("f", b"x").mode("f", 0o6755);
     let upper = MemoryLayer::with_capacity(1 << 20);
     let overlay = Overlay::builder()
@@ -245,7 +245,7 @@ fn truncation_takes_set_id_bits_off() {
 
 /// An upper in memory took over every attribute, those of the host's security modules too.
 #[test]
-fn attributes_of_the_place_stay_where_they_are() {
+fn host_specific_xattrs_are_not_copied_up() {
     let lower = MemoryLayer::build().file("f", b"x");
     let lower = lower
         .xattr("f", b"security.selinux", b"host")
@@ -267,7 +267,7 @@ fn attributes_of_the_place_stay_where_they_are() {
 /// one, so the file was never taken for removed, and a later file with its inode number
 /// inherited its identity.
 #[test]
-fn the_last_of_two_names_is_known_to_be_the_last() {
+fn removing_both_names_at_once_removes_the_file() {
     let overlay = in_memory();
     let (shared, root) = (&overlay.shared, overlay.root());
     root.link_at("d/f", &root, "d/g").unwrap();
@@ -289,7 +289,7 @@ fn the_last_of_two_names_is_known_to_be_the_last() {
 
 /// Where there is no clock, the one that was given says what time it is.
 #[test]
-fn times_of_what_is_removed_are_told_by_the_clock_that_was_given() {
+fn removed_file_takes_current_time_from_given_clock() {
     const THEN: Timestamp = Timestamp {
         seconds: 7,
         nanoseconds: 0,
@@ -339,7 +339,7 @@ mod on_disk {
 
     /// A stream of the host writes through the layer's own handle, and the engine hears nothing.
     #[test]
-    fn what_a_native_handle_writes_is_seen_at_once() {
+    fn writes_through_native_handle_are_visible_immediately() {
         let temp = TempDir::new().unwrap();
         let root = upper(&temp, Limits::default()).root();
         let file = open(&root, "d/f", WRITE);
@@ -359,7 +359,7 @@ mod on_disk {
 
     /// The name alone says little where a layer has ten thousand directories.
     #[test]
-    fn what_is_refused_is_named_by_layer_and_path() {
+    fn error_names_layer_and_path() {
         let below = TempDir::new().unwrap();
         let broken = below.path().join("a/b");
         std::fs::create_dir_all(&broken).unwrap();
@@ -376,7 +376,7 @@ mod on_disk {
     }
 
     #[test]
-    fn a_native_handle_is_given_to_who_may_use_the_file_so() {
+    fn native_handle_requires_matching_access_mode() {
         let temp = TempDir::new().unwrap();
         let below = TempDir::new().unwrap();
         std::fs::write(below.path().join("f"), b"lower").unwrap();
@@ -415,7 +415,7 @@ mod on_disk {
     /// A file of an earlier mount has two names. The first was opened and removed, the second
     /// looked up: that made another node, which did not hear of writes through the open file.
     #[test]
-    fn a_name_that_is_left_finds_the_file_that_is_open() {
+    fn remaining_name_leads_to_the_open_file() {
         let temp = TempDir::new().unwrap();
         std::fs::write(temp.path().join("a"), b"").unwrap();
         std::fs::hard_link(temp.path().join("a"), temp.path().join("b")).unwrap();
@@ -430,7 +430,7 @@ mod on_disk {
     /// Only nodes of files were forgotten, and not in the directory that grew: names stayed in
     /// their directory for good, and directories as well.
     #[test]
-    fn what_is_kept_of_an_upper_is_bounded() {
+    fn nodes_and_names_of_upper_are_bounded() {
         let temp = TempDir::new().unwrap();
         let mut limits = Limits::default();
         (limits.kept_nodes, limits.table_entries) = (32, 16);
@@ -460,7 +460,7 @@ mod on_disk {
 
     /// `sync` of a directory left out what was set on the directory itself.
     #[test]
-    fn times_of_a_directory_are_synced_with_it() {
+    fn directory_sync_includes_its_own_times() {
         let temp = TempDir::new().unwrap();
         let overlay = upper(&temp, Limits::default());
         let root = overlay.root();

@@ -54,7 +54,7 @@ impl OverlayDir {
         value: &[u8],
     ) -> Result<()> {
         self.at_path(path, follow, |walked, _| {
-            not_of_overlays(attribute)?;
+            check_not_overlay_attribute(attribute)?;
             self.change_xattrs(walked, |upper, dir, name| {
                 upper.set_xattr(dir, name, attribute, value)
             })
@@ -90,7 +90,7 @@ impl OverlayDir {
         found: &MergedFile<'_>,
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        not_of_overlays(attribute)?;
+        check_not_overlay_attribute(attribute)?;
         match found {
             MergedFile::Lower(lower) => lower.xattr(&self.shared.stack, attribute),
             MergedFile::Node(node) => match (node.upper.get(), node.below()) {
@@ -160,7 +160,7 @@ impl OverlayDir {
 }
 
 /// `unsupported` for an attribute that overlays keep for themselves.
-fn not_of_overlays(attribute: &[u8]) -> Result<()> {
+fn check_not_overlay_attribute(attribute: &[u8]) -> Result<()> {
     match is_overlay_attribute(attribute) {
         true => Err(Errno::Unsupported.into()),
         false => Ok(()),

@@ -11,16 +11,16 @@ use crate::whiteouts::is_never_copied;
 use std::sync::Arc;
 
 impl LowerNode {
-    /// Calls `ask` with the topmost layer that has this file, the directory there, and the name.
+    /// Calls `act` with the topmost layer that has this file, the directory there, and the name.
     pub(super) fn in_layer<T>(
         &self,
         stack: &LowerStack,
-        ask: impl FnOnce(&dyn AnyLayer, &DirHandle, Name<'_>) -> Result<T>,
+        act: impl FnOnce(&dyn AnyLayer, &DirHandle, Name<'_>) -> Result<T>,
     ) -> Result<T> {
         let parent = self.parent()?.ok_or(Errno::IsDirectory)?;
         let handle = parent.handle(stack, self.layer())?;
-        let asked = ask(stack.layer(self.layer()), &handle, parent.name_of(self)?);
-        asked.map_err(|error| parent.located(error))
+        let result = act(stack.layer(self.layer()), &handle, parent.name_of(self)?);
+        result.map_err(|error| parent.with_path(error))
     }
 
     /// The target of a symbolic link.
@@ -35,26 +35,26 @@ impl LowerNode {
         Ok(target.get_or_init(|| read))
     }
 
-    /// Calls `ask` with the topmost layer and where the file is in it.
-    fn ask<T>(
+    /// Calls `act` with the topmost layer and where the file is in it.
+    fn in_top_layer<T>(
         self: &Arc<Self>,
         stack: &LowerStack,
-        ask: impl FnOnce(&dyn AnyLayer, &DirHandle, Option<Name<'_>>) -> Result<T>,
+        act: impl FnOnce(&dyn AnyLayer, &DirHandle, Option<Name<'_>>) -> Result<T>,
     ) -> Result<T> {
         match &self.kind {
             LowerKind::Dir(_) => {
                 let handle = self.handle(stack, self.layer())?;
-                ask(stack.layer(self.layer()), &handle, None)
+                act(stack.layer(self.layer()), &handle, None)
             }
             LowerKind::Symlink(_) | LowerKind::File(_) | LowerKind::Other => {
-                self.in_layer(stack, |layer, dir, name| ask(layer, dir, Some(name)))
+                self.in_layer(stack, |layer, dir, name| act(layer, dir, Some(name)))
             }
         }
     }
 
     /// Names of the extended attributes, marks left out.
     pub(crate) fn xattrs(self: &Arc<Self>, stack: &LowerStack) -> Result<Vec<Box<[u8]>>> {
-        self.ask(stack, |layer, dir, name| layer.xattrs(dir, name))
+        self.in_top_layer(stack, |layer, dir, name| layer.xattrs(dir, name))
     }
 
     /// The attributes that a copy takes over; `xattrs` are the names of the extended ones, if they were read
@@ -90,6 +90,6 @@ impl LowerNode {
         stack: &LowerStack,
         attribute: &[u8],
     ) -> Result<Option<Vec<u8>>> {
-        self.ask(stack, |layer, dir, name| layer.xattr(dir, name, attribute))
+        self.in_top_layer(stack, |layer, dir, name| layer.xattr(dir, name, attribute))
     }
 }

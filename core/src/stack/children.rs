@@ -23,7 +23,7 @@ pub(super) enum Children {
     LookedUp {
         names: Box<LookedUp>,
         /// Of so many of the directory's parts, the topmost ones. One of them hides the others.
-        parts_seen: usize,
+        visible_parts: usize,
     },
 }
 
@@ -32,8 +32,8 @@ pub(crate) type Hidden = HashMap<NameBuf, ()>;
 
 /// Names that there is room for before the first is read, and their bytes: most directories have fewer,
 /// and nothing has to grow.
-const SOME_NAMES: usize = 64;
-const SOME_BYTES: usize = 1024;
+const INITIAL_NAMES: usize = 64;
+const INITIAL_BYTES: usize = 1024;
 
 impl LowerNode {
     /// The child of that name, if the merged tree has one.
@@ -54,7 +54,7 @@ impl LowerNode {
             };
             return match table.node(at) {
                 Some(node) => Ok(Some(Cow::Borrowed(node))),
-                None => self.make_at(stack, table, at, name),
+                None => self.make_node_at(stack, table, at, name),
             };
         }
         self.find_child(dir, stack, name)
@@ -62,7 +62,7 @@ impl LowerNode {
 
     /// [`child`](Self::child) of a name that was not looked up before, at this place of the table.
     #[inline(never)]
-    fn make_at<'a>(
+    fn make_node_at<'a>(
         self: &Arc<Self>,
         stack: &LowerStack,
         table: &'a Table,
@@ -75,7 +75,7 @@ impl LowerNode {
             if is_dir {
                 self.enter(stack, name, kept, top, more)
             } else {
-                self.look(stack, name, kept, top, more)
+                self.find_in_layers(stack, name, kept, top, more)
             }
         };
         Ok(table.make(at, make)?.map(Cow::Borrowed))
@@ -91,12 +91,15 @@ impl LowerNode {
     ) -> Result<Option<Cow<'_, Arc<Self>>>> {
         match self.children(stack)? {
             Children::Table(table) => match table.find(name, &stack.hasher) {
-                Some(at) => self.make_at(stack, table, at, name),
+                Some(at) => self.make_node_at(stack, table, at, name),
                 None => Ok(None),
             },
-            Children::LookedUp { names, parts_seen } => {
+            Children::LookedUp {
+                names,
+                visible_parts,
+            } => {
                 let child = names.child(name, || {
-                    let layers: Vec<_> = dir.parts[..*parts_seen]
+                    let layers: Vec<_> = dir.parts[..*visible_parts]
                         .iter()
                         .map(|part| part.layer)
                         .collect();
@@ -104,7 +107,7 @@ impl LowerNode {
                         return Ok(None);
                     };
                     let own = LowerName::Own(name.as_bytes().into());
-                    self.look(stack, name, own, *top, more)
+                    self.find_in_layers(stack, name, own, *top, more)
                 })?;
                 Ok(child.map(Cow::Owned))
             }
@@ -149,13 +152,13 @@ impl LowerNode {
         stack: &LowerStack,
         mut hidden: Hidden,
     ) -> Result<bool> {
-        let parts_seen = match self.children(stack)? {
+        let visible_parts = match self.children(stack)? {
             Children::Table(table) => return Ok(table.is_covered_by(&hidden)),
-            Children::LookedUp { parts_seen, .. } => *parts_seen,
+            Children::LookedUp { visible_parts, .. } => *visible_parts,
         };
-        let mut marks = Vec::new();
+        let mut whiteouts = Vec::new();
         let mut is_empty = true;
-        for part in &self.dir()?.parts[..parts_seen] {
+        for part in &self.dir()?.parts[..visible_parts] {
             let handle = self.handle(stack, part.layer)?;
             let listed = stack
                 .layer(part.layer)
@@ -164,7 +167,7 @@ impl LowerNode {
                         ControlFlow::Continue(())
                     }
                     Listed::Hidden => {
-                        marks.push(name.to_owned());
+                        whiteouts.push(name.to_owned());
                         ControlFlow::Continue(())
                     }
                     Listed::Here { .. } => {
@@ -172,12 +175,12 @@ impl LowerNode {
                         ControlFlow::Break(())
                     }
                 });
-            listed.map_err(|error| self.located(error))?;
+            listed.map_err(|error| self.with_path(error))?;
             if !is_empty {
                 break;
             }
             // They hide what the layers below have, not what this one has.
-            hidden.extend(marks.drain(..).map(|name| (name, ())));
+            hidden.extend(whiteouts.drain(..).map(|name| (name, ())));
         }
         Ok(is_empty)
     }
@@ -188,7 +191,7 @@ impl LowerNode {
             return Ok(children);
         }
         let mut merge = Merge::new(stack.table_entries);
-        merge.reserve(SOME_NAMES, SOME_BYTES);
+        merge.reserve(INITIAL_NAMES, INITIAL_BYTES);
         let is_table = match self.read(stack, &mut merge) {
             // It cannot be listed, but names can still be looked up.
             Err(error) if error.allows_lookups() => false,
@@ -198,14 +201,14 @@ impl LowerNode {
             true => Children::Table(Table::new(merge, &stack.hasher)),
             false => Children::LookedUp {
                 names: Box::new(LookedUp::new(stack.table_entries)),
-                parts_seen: self.parts_seen(stack)?,
+                visible_parts: self.visible_parts(stack)?,
             },
         };
         Ok(dir.children.get_or_init(|| children))
     }
 
     /// How many parts are seen, the topmost first: those down to one that is opaque.
-    fn parts_seen(self: &Arc<Self>, stack: &LowerStack) -> Result<usize> {
+    fn visible_parts(self: &Arc<Self>, stack: &LowerStack) -> Result<usize> {
         let parts = &self.dir()?.parts;
         for (seen, part) in (1..parts.len()).zip(parts) {
             let handle = self.handle(stack, part.layer)?;
@@ -218,7 +221,7 @@ impl LowerNode {
 
     fn is_opaque_by(&self, layer: &dyn AnyLayer, handle: &DirHandle) -> Result<bool> {
         let opaque = layer.is_opaque(handle);
-        opaque.map_err(|error| self.located(error))
+        opaque.map_err(|error| self.with_path(error))
     }
 
     /// Lists the directory in all its layers. Returns whether there was room for all names.
@@ -233,7 +236,7 @@ impl LowerNode {
                 true => ControlFlow::Continue(()),
                 false => ControlFlow::Break(()),
             });
-            read.map_err(|error| self.located(error))?;
+            read.map_err(|error| self.with_path(error))?;
             if into.is_full() {
                 return Ok(false);
             }
@@ -259,10 +262,10 @@ impl LowerNode {
         let handle = self.handle(stack, top)?;
         // What cannot be opened can still be told of; whatever else is wrong, `find` says so.
         let Ok(Some(entered)) = stack.layer(top).enter(&handle, name) else {
-            return self.look(stack, name, kept, top, more);
+            return self.find_in_layers(stack, name, kept, top, more);
         };
         let Entered { dir, meta, opaque } = entered;
-        let mut parts = vec![Part::seen(top, &meta, Some(dir), stack)];
+        let mut parts = vec![Part::with_meta(top, &meta, Some(dir), stack)];
         if !opaque {
             parts.extend(more.iter().copied().map(Part::new));
         }
@@ -270,7 +273,7 @@ impl LowerNode {
     }
 
     /// Makes the node of a child out of what `top` and the layers `more` below it say about its name.
-    fn look(
+    fn find_in_layers(
         self: &Arc<Self>,
         stack: &LowerStack,
         name: Name<'_>,
@@ -283,7 +286,7 @@ impl LowerNode {
         for index in std::iter::once(top).chain(more.iter().copied()) {
             let handle = self.handle(stack, index)?;
             let found = stack.layer(index).find(&handle, name);
-            match found.map_err(|error| self.located(error))? {
+            match found.map_err(|error| self.with_path(error))? {
                 Found::Absent => continue,
                 Found::Hidden => break,
                 Found::Here { meta, opaque } => {
@@ -292,7 +295,7 @@ impl LowerNode {
                         break;
                     }
                     if is_dir {
-                        parts.push(Part::seen(index, &meta, None, stack));
+                        parts.push(Part::with_meta(index, &meta, None, stack));
                     }
                     seen.get_or_insert((meta, index));
                     if opaque || !is_dir {

@@ -16,16 +16,16 @@ use std::sync::Arc;
 
 /// Bytes of the largest file whose data is kept. What a larger one costs is reading it, rather
 /// than the calls.
-const SMALL: u64 = 64 * 1024;
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// What a kept file takes beside its bytes, about.
-const BESIDE: usize = 256;
+const OVERHEAD: usize = 256;
 
 /// What a stack keeps of the data of its files.
-pub(super) struct Kept {
+pub(super) struct DataCache {
     cache: ClockCache,
     /// Most bytes of all files.
-    most: usize,
+    max_bytes: usize,
 }
 
 /// The data of a file.
@@ -34,25 +34,25 @@ pub(crate) struct Data {
     meta: Meta,
 }
 
-impl Kept {
-    pub(super) fn new(most: usize) -> Self {
+impl DataCache {
+    pub(super) fn new(max_bytes: usize) -> Self {
         Self {
-            cache: ClockCache::new(Bound::weight(most)),
-            most,
+            cache: ClockCache::new(Bound::weight(max_bytes)),
+            max_bytes,
         }
     }
 
     /// Whether the data of a file would be kept. Not that of one with holes, which a copy is to
     /// have too, and not where nothing seems to be in it: a file of procfs says so of itself.
-    fn takes(&self, packed: &PackedMeta) -> bool {
-        (1..=SMALL).contains(&packed.size)
+    fn admits(&self, packed: &PackedMeta) -> bool {
+        (1..=MAX_FILE_BYTES).contains(&packed.size)
             && !packed.sparse
-            && weight(packed.size as usize) <= self.most
+            && weight(packed.size as usize) <= self.max_bytes
     }
 }
 
 fn weight(bytes: usize) -> usize {
-    bytes + BESIDE
+    bytes + OVERHEAD
 }
 
 impl LowerStack {
@@ -64,7 +64,7 @@ impl LowerStack {
         slot: &Slot<Data>,
         file: &dyn ReadAt,
     ) -> Option<Arc<Data>> {
-        if !self.data.takes(&node.packed) {
+        if !self.data.admits(&node.packed) {
             return None;
         }
         if let Some(data) = slot.get() {
@@ -100,7 +100,7 @@ impl LowerStack {
 }
 
 impl Data {
-    /// At most `length` bytes at `offset`.
+    /// At max_bytes `length` bytes at `offset`.
     fn bytes_at(&self, length: usize, offset: u64) -> &[u8] {
         let rest = usize::try_from(offset)
             .ok()

@@ -17,7 +17,7 @@ pub(crate) struct Hider {
 }
 
 /// What a layer alone says of a path.
-enum Says {
+enum Answer {
     /// Nothing.
     Absent,
     /// It hides the path in all layers below.
@@ -57,10 +57,10 @@ impl LowerNode {
         names.reverse();
         let mut hider = None;
         for layer in stack.layers.iter().rev() {
-            match ask(&**layer, &names)? {
-                Says::Absent => {}
-                Says::Has => return Ok((hider, Some(layer.label().to_owned()))),
-                Says::Hides(what) => {
+            match look_up(&**layer, &names)? {
+                Answer::Absent => {}
+                Answer::Has => return Ok((hider, Some(layer.label().to_owned()))),
+                Answer::Hides(what) => {
                     // The topmost is the one that counts.
                     hider.get_or_insert_with(|| Hider {
                         what,
@@ -74,7 +74,7 @@ impl LowerNode {
 }
 
 /// Walks down `names` in one layer.
-fn ask(layer: &dyn AnyLayer, names: &[NameBuf]) -> Result<Says> {
+fn look_up(layer: &dyn AnyLayer, names: &[NameBuf]) -> Result<Answer> {
     let mut dir = layer.root()?;
     let mut path = Vec::new();
     let mut opaque = match layer.is_opaque(&dir)? {
@@ -90,10 +90,10 @@ fn ask(layer: &dyn AnyLayer, names: &[NameBuf]) -> Result<Says> {
         let shown = Escaped::new(&path);
         match layer.find(&dir, name.as_name())? {
             Found::Absent => break,
-            Found::Hidden => return Ok(Says::Hides(format!("the whiteout of `{shown}`"))),
-            Found::Here { .. } if is_last => return Ok(Says::Has),
+            Found::Hidden => return Ok(Answer::Hides(format!("the whiteout of `{shown}`"))),
+            Found::Here { .. } if is_last => return Ok(Answer::Has),
             Found::Here { meta, .. } if meta.kind != Kind::Dir => {
-                return Ok(Says::Hides(format!("`{shown}`, which is no directory")));
+                return Ok(Answer::Hides(format!("`{shown}`, which is no directory")));
             }
             Found::Here { opaque: hides, .. } => {
                 if hides {
@@ -107,5 +107,5 @@ fn ask(layer: &dyn AnyLayer, names: &[NameBuf]) -> Result<Says> {
             }
         }
     }
-    Ok(opaque.map_or(Says::Absent, Says::Hides))
+    Ok(opaque.map_or(Answer::Absent, Answer::Hides))
 }

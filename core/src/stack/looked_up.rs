@@ -90,7 +90,7 @@ mod tests {
     /// Directories were evicted too, once: what was looked up below one that somebody held then
     /// held it in turn, in a circle.
     #[test]
-    fn files_are_evicted_and_directories_stay_as_long_as_the_stack() {
+    fn files_are_evicted_and_directories_live_as_long_as_the_stack() {
         let mut layer = MemoryLayer::build().dir("d").file("d/x", b"");
         for index in 0..99 {
             layer = layer.file(format!("f{index}"), b"");
@@ -123,7 +123,7 @@ mod tests {
 
     /// On a stack of a few frames, whichever way a directory is kept.
     #[test]
-    fn a_deep_tree_is_let_go_in_a_loop() {
+    fn deep_tree_is_dropped_without_recursion() {
         for table_entries in [0, 16] {
             let path = ["d"; 1500].join("/");
             let mut layer = MemoryLayer::build();

@@ -21,7 +21,7 @@ pub(crate) struct Merge {
     /// The bytes of names and records, where they are counted.
     charge: Option<Charge>,
     /// Whether a name was left out for want of bytes.
-    is_over: bool,
+    exceeds_budget: bool,
     /// Where the records of the layer begin that was added last.
     layer_start: usize,
     /// Whether each name came after all before it, as those of one table do: then there is nothing
@@ -57,7 +57,7 @@ impl Merge {
             records: Vec::new(),
             most,
             charge: None,
-            is_over: false,
+            exceeds_budget: false,
             layer_start: 0,
             is_sorted: true,
         }
@@ -72,8 +72,8 @@ impl Merge {
     }
 
     /// Fails if a name was left out for want of bytes; else gives the bytes that were counted.
-    pub(crate) fn charge(&mut self) -> Result<Option<Charge>> {
-        match self.is_over {
+    pub(crate) fn take_charge(&mut self) -> Result<Option<Charge>> {
+        match self.exceeds_budget {
             true => Err(crate::budget::exceeded()),
             false => Ok(self.charge.take()),
         }
@@ -99,7 +99,7 @@ impl Merge {
         if let Some(charge) = &mut self.charge
             && !charge.add(name.len() + size_of::<Record>())
         {
-            self.is_over = true;
+            self.exceeds_budget = true;
             return false;
         }
         if let Some(last) = self.records.last() {
@@ -121,7 +121,7 @@ impl Merge {
 
     /// Whether there are too many names, or bytes. Asked after each layer.
     pub(crate) fn is_full(&mut self) -> bool {
-        if self.is_over {
+        if self.exceeds_budget {
             return true;
         }
         if self.records.len() <= self.most {
@@ -243,14 +243,14 @@ fn merged(records: &[Record], more: &mut Vec<u16>) -> Option<Record> {
         // A layer that has an entry and a mark of one name lists them in any order. The entry
         // counts, and the mark hides what is further down.
         let entry = layer.iter().find(|record| record.kind.is_some());
-        let is_marked = layer.iter().any(|record| record.kind.is_none());
+        let has_whiteout = layer.iter().any(|record| record.kind.is_none());
         let is_dir = entry.is_some_and(|entry| entry.kind == Some(Kind::Dir));
         match (&top, entry) {
             (None, entry) => top = entry.copied(),
             (Some(_), Some(entry)) if is_dir => more.push(entry.layer),
             (Some(_), _) => {}
         }
-        if is_marked || !is_dir {
+        if has_whiteout || !is_dir {
             break;
         }
     }
@@ -288,7 +288,7 @@ mod tests {
     /// Names that are there once, or in all layers, in no order: that begin alike or not, and that
     /// are alike for longer than a key or are the beginning of another.
     #[test]
-    fn a_heap_and_keys_sort_as_a_sort_does() {
+    fn heap_and_key_sorts_equal_a_stable_sort() {
         for (begin, end) in [
             ("", ""),
             ("file-", ".txt"),
@@ -321,7 +321,7 @@ mod tests {
     /// A layer with an entry and a mark of one name lists them in any order. With the mark first,
     /// a directory was left out of the merge with those above it.
     #[test]
-    fn an_entry_beats_a_mark_of_its_layer_in_either_order() {
+    fn entry_beats_whiteout_of_its_layer_in_either_order() {
         let name = Name::new(b"d").unwrap();
         for listed in [[DIR, Listed::Hidden], [Listed::Hidden, DIR]] {
             let mut merge = Merge::new(10);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_come_in_order_are_as_merged_as_others() {
+    fn names_added_in_order_merge_like_unordered_names() {
         let name = |name: &'static [u8]| Name::new(name).unwrap();
         let entries = [("a", FILE), ("b", Listed::Hidden), ("c", DIR), ("d", FILE)];
         let mut sorted = Merge::new(10);
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_file_or_mark_ends_a_name() {
+    fn first_file_or_whiteout_hides_all_lower_layers() {
         let mut merge = Merge::new(10);
         let name = |name: &'static [u8]| Name::new(name).unwrap();
         for (layer, listed) in [(3, DIR), (2, DIR), (1, FILE), (0, DIR)] {
@@ -378,7 +378,7 @@ mod tests {
 
     /// Names count once, in however many layers they are.
     #[test]
-    fn it_is_full_by_names_and_not_by_layers() {
+    fn fullness_counts_names_not_layers() {
         let names: Vec<String> = (0..11).map(|name| name.to_string()).collect();
         let mut merge = Merge::new(10);
         for layer in (0..5).rev() {

@@ -96,7 +96,7 @@ pub struct LowerStack {
     root: Option<Arc<LowerNode>>,
     handles: ClockCache,
     #[cfg(feature = "native")]
-    data: data::Kept,
+    data: data::DataCache,
     table_entries: usize,
     /// Most directories above one.
     depth: usize,
@@ -131,7 +131,7 @@ impl LowerStack {
             root: None,
             handles,
             #[cfg(feature = "native")]
-            data: data::Kept::new(limits.kept_data),
+            data: data::DataCache::new(limits.kept_data),
             table_entries: limits.table_entries,
             depth: limits.depth,
             hasher: RandomState::default(),

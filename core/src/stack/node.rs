@@ -80,7 +80,7 @@ impl LowerNode {
             let root = layer.root()?;
             let meta = layer.dir_meta(&root)?;
             let opaque = layer.is_opaque(&root)?;
-            parts.push(Part::seen(index, &meta, Some(root), stack));
+            parts.push(Part::with_meta(index, &meta, Some(root), stack));
             top.get_or_insert((meta, index));
             if opaque {
                 break;
@@ -128,7 +128,7 @@ impl LowerNode {
     }
 
     /// Device and inode number in that layer.
-    pub(crate) fn place(&self) -> (u64, u64) {
+    pub(crate) fn number(&self) -> (u64, u64) {
         (self.packed.device, self.packed.inode)
     }
 
@@ -140,7 +140,7 @@ impl LowerNode {
 
     /// The error with the path of this directory in front: a layer knows the name that it was
     /// asked for, and not where that is.
-    pub(super) fn located(&self, error: Error) -> Error {
+    pub(super) fn with_path(&self, error: Error) -> Error {
         // A bare code is an answer, and the root needs no path.
         if !error.has_details() || self.parent.is_none() {
             return error;
@@ -197,7 +197,7 @@ impl LowerNode {
             UNKNOWN => {
                 let handle = self.handle(stack, layer)?;
                 let meta = stack.layer(layer).dir_meta(&handle);
-                let meta = meta.map_err(|error| self.located(error))?;
+                let meta = meta.map_err(|error| self.with_path(error))?;
                 part.device.store(meta.device, Ordering::Relaxed);
                 Ok(meta.device)
             }
@@ -213,7 +213,7 @@ impl LowerNode {
         parts: Vec<Part>,
     ) -> Arc<Self> {
         let kind = match meta.kind {
-            Kind::Dir => LowerKind::dir(parts, self.depth_below()),
+            Kind::Dir => LowerKind::dir(parts, self.depth_of_children()),
             Kind::Symlink => LowerKind::Symlink(Box::default()),
             Kind::File => LowerKind::File(OnceBox::new()),
             Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => LowerKind::Other,
@@ -227,7 +227,7 @@ impl LowerNode {
     }
 
     /// How many directories are above what is in this one.
-    fn depth_below(&self) -> u32 {
+    fn depth_of_children(&self) -> u32 {
         match self.dir() {
             Ok(dir) if cfg!(feature = "native") => dir.depth.saturating_add(1),
             Ok(_) | Err(_) => 0,
@@ -240,11 +240,11 @@ impl LowerNode {
     /// `name-too-long` if it would lie deeper than [`Limits::depth`](crate::Limits::depth).
     pub(super) fn check_depth_below(&self, stack: &LowerStack) -> Result<()> {
         // A component serves one guest, so it delays no other guest.
-        if !cfg!(feature = "native") || self.depth_below() as usize <= stack.depth {
+        if !cfg!(feature = "native") || self.depth_of_children() as usize <= stack.depth {
             return Ok(());
         }
         let message = "a directory lies deeper than Limits::depth allows";
-        Err(self.located(Error::new(Errno::NameTooLong, message)))
+        Err(self.with_path(Error::new(Errno::NameTooLong, message)))
     }
 
     /// A handle of the directory in one of its layers.
@@ -278,7 +278,7 @@ impl LowerNode {
             let opened = stack
                 .handles
                 .get(slot, || stack.layer(layer).open_dir(&handle, name));
-            handle = opened.map_err(|error| dir.located(error))?;
+            handle = opened.map_err(|error| dir.with_path(error))?;
             dir = node;
         }
         Ok(handle)
@@ -302,7 +302,7 @@ impl Part {
     }
 
     /// The directory in `layer`, of which this is known, kept open if it is.
-    pub(super) fn seen(
+    pub(super) fn with_meta(
         layer: u16,
         meta: &Meta,
         handle: Option<DirHandle>,

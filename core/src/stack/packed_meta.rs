@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_tells_what_it_was_told() {
+    fn packing_preserves_metadata() {
         let time = |seconds| Timestamp {
             seconds,
             nanoseconds: 999_999_999,

@@ -75,20 +75,20 @@ impl Table {
         }
         let mut index = vec![0; (count + count / 3).next_power_of_two()];
         for (at, number) in (0..count).zip(1..=u16::MAX) {
-            let mut place = Self::place(self.bytes(at), hasher, index.len());
-            while index[place] != 0 {
-                place = (place + 1) & (index.len() - 1);
+            let mut bucket = Self::bucket(self.bytes(at), hasher, index.len());
+            while index[bucket] != 0 {
+                bucket = (bucket + 1) & (index.len() - 1);
             }
-            index[place] = number;
+            index[bucket] = number;
         }
         index.into()
     }
 
     /// Where `name` is in an index of so many places, a power of two, or behind that.
-    fn place(name: &[u8], hasher: &RandomState, places: usize) -> usize {
+    fn bucket(name: &[u8], hasher: &RandomState, buckets: usize) -> usize {
         let mut hasher = hasher.build_hasher();
         hasher.write(name);
-        hasher.finish() as usize & (places - 1)
+        hasher.finish() as usize & (buckets - 1)
     }
 
     fn bytes(&self, at: usize) -> &[u8] {
@@ -140,14 +140,14 @@ impl Table {
             }
             return None;
         }
-        let mut place = Self::place(name, hasher, self.index.len());
+        let mut bucket = Self::bucket(name, hasher, self.index.len());
         loop {
             // An index is never full.
-            let at = usize::from(self.index[place].checked_sub(1)?);
+            let at = usize::from(self.index[bucket].checked_sub(1)?);
             if self.bytes(at) == name {
                 return Some(at);
             }
-            place = (place + 1) & (self.index.len() - 1);
+            bucket = (bucket + 1) & (self.index.len() - 1);
         }
     }
 
@@ -178,7 +178,7 @@ impl Table {
         }
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         let more = match self.more.binary_search_by_key(&at, |more| more.0) {
-            Ok(place) => &self.more[place].1[..],
+            Ok(index) => &self.more[index].1[..],
             Err(_) => &[],
         };
         // Two that look at once agree on one node.

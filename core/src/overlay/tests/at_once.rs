@@ -6,7 +6,7 @@ use crate::{Limits, OpenHow, Opened, Overlay, at_once};
 /// Who changes a directory holds its lock while it calls layers, so who must not wait does not wait for
 /// that lock.
 #[test]
-fn what_is_asked_at_once_waits_for_no_change() {
+fn queries_at_once_do_not_wait_for_changes() {
     let overlay = in_memory();
     let root = overlay.root();
     let file = open(&root, "d/f", WRITE);
@@ -43,7 +43,7 @@ fn what_is_asked_at_once_waits_for_no_change() {
 /// Where all calls are answered at once, what they leave is forgotten too: the call that finds too much of
 /// it is made where it may wait.
 #[test]
-fn what_is_answered_at_once_is_forgotten_too() {
+fn names_counted_by_calls_at_once_are_swept() {
     let limits = Limits {
         kept_nodes: 2,
         ..Limits::default()
@@ -69,7 +69,7 @@ fn what_is_answered_at_once_is_forgotten_too() {
 /// All names of an upper in memory stay, so they are looked through when there are twice as many, and not
 /// whenever a few were added.
 #[test]
-fn names_that_stay_are_looked_through_less_and_less_often() {
+fn sweeps_become_rarer_where_names_stay() {
     let limits = Limits {
         kept_nodes: 2,
         ..Limits::default()

@@ -3,14 +3,14 @@
 use super::{CREATE, READ, in_memory, node, open};
 use crate::layer::MemoryLayer;
 use crate::overlay::children::Child;
-use crate::overlay::freeing::handed;
+use crate::overlay::freeing::files_handed_over;
 use crate::{Limits, Lower, Overlay};
 use std::sync::Arc;
 
 /// The number of a directory that was removed is given to what is made next. It was the same directory
 /// then, for who compares the two.
 #[test]
-fn what_gets_the_number_of_a_removed_directory_is_another() {
+fn reused_inode_number_gets_new_identity() {
     let overlay = in_memory();
     let (root, shared) = (overlay.root(), &overlay.shared);
     let remove = |hold: bool| {
@@ -40,7 +40,7 @@ fn what_gets_the_number_of_a_removed_directory_is_another() {
 /// Each lower file that was opened left something behind in a directory that the upper has, for as long as that
 /// was not swept: in an upper in memory for ever.
 #[test]
-fn lower_files_that_were_opened_leave_a_bounded_number_of_names() {
+fn opened_lower_files_leave_a_bounded_number_of_names() {
     const DIRS: usize = 40;
     const FILES: usize = 60;
     let mut layer = MemoryLayer::build();
@@ -90,7 +90,7 @@ fn lower_files_that_were_opened_leave_a_bounded_number_of_names() {
 
 /// Who dropped an overlay freed all that it kept, which takes a microsecond or two for each file.
 #[test]
-fn a_large_tree_in_memory_is_not_freed_where_it_is_dropped() {
+fn large_tree_in_memory_is_freed_by_another_thread() {
     for (files, is_large) in [(20, false), (2000, true)] {
         let overlay = Overlay::builder().upper_memory(64 << 20).build().unwrap();
         let root = overlay.root();
@@ -98,9 +98,9 @@ fn a_large_tree_in_memory_is_not_freed_where_it_is_dropped() {
             open(&root, &format!("{file}"), CREATE);
         }
         let kept = Arc::downgrade(&node(&overlay, "0"));
-        let before = handed();
+        let before = files_handed_over();
         drop((root, overlay));
-        assert_eq!(handed() - before >= files, is_large);
+        assert_eq!(files_handed_over() - before >= files, is_large);
         // It is freed all the same.
         while kept.strong_count() > 0 {
             assert!(is_large, "few are freed at once");

@@ -40,7 +40,7 @@ fn overlay(temp: &tempfile::TempDir, files: usize) -> Overlay {
 }
 
 #[test]
-fn what_is_open_goes_on_with_the_copies() {
+fn open_files_continue_with_the_copies() {
     // Synced one by one, and at once.
     for files in [6, 30] {
         let temp = tempfile::tempdir().unwrap();
@@ -103,7 +103,7 @@ fn what_is_open_goes_on_with_the_copies() {
 
 /// A full disk, say: the copy goes, and nothing has changed.
 #[test]
-fn a_directory_that_cannot_be_copied_stays() {
+fn failed_copy_leaves_the_directory_in_place() {
     let temp = tempfile::tempdir().unwrap();
     let overlay = overlay(&temp, 20);
     let root = overlay.root();

@@ -36,9 +36,9 @@ impl Shared {
     /// # Errors
     /// `would-block` if that is to be done, and this thread must not wait: a sweep takes milliseconds.
     #[inline]
-    pub(super) fn trim_if_large(&self) -> Result<()> {
+    pub(super) fn sweep_if_large(&self) -> Result<()> {
         match self.names.load(Ordering::Relaxed) > self.limits.kept_nodes {
-            true => self.trim_once(),
+            true => self.sweep_if_due(),
             false => Ok(()),
         }
     }
@@ -46,7 +46,7 @@ impl Shared {
     /// A full sweep, once for every `kept_nodes` new names. Where nearly all names stay it comes less often,
     /// so that a large tree does not cost the square of its names.
     #[cold]
-    fn trim_once(&self) -> Result<()> {
+    fn sweep_if_due(&self) -> Result<()> {
         let may_forget = self.upper.is_some() && !self.is_ephemeral;
         let stay = match may_forget {
             true => 0,
@@ -59,13 +59,13 @@ impl Shared {
         at_once::may_wait()?;
         // One sweep at a time: whoever resets the count does it.
         if self.names.swap(0, Ordering::Relaxed) > most {
-            self.trim(may_forget);
+            self.sweep(may_forget);
         }
         Ok(())
     }
 
     /// Where names change just now nothing is forgotten.
-    fn trim(&self, may_forget: bool) {
+    fn sweep(&self, may_forget: bool) {
         let mut kept = 0;
         let mut dirs = vec![Arc::clone(&self.root)];
         let mut next = 0;
