@@ -1,4 +1,4 @@
-//! A budget of bytes: what the listings of one mount may hold together.
+//! Budget of bytes for all listings of a mount.
 //!
 //! A guest decides how many listings it holds and how many names are in each, so the bytes are
 //! counted before they are allocated, and for as long as anything holds the listing.
@@ -8,7 +8,7 @@
 
 use crate::error::{Errno, Error};
 
-/// The error of a listing for which no bytes are left.
+/// The error of a listing for which the budget has no bytes left.
 pub(crate) fn exceeded() -> Error {
     Error::because(
         Errno::InsufficientMemory,
@@ -27,11 +27,11 @@ mod counted {
     use crate::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::Arc;
 
-    /// Bytes taken at once, so that not every name of a listing touches the shared counter. Small
-    /// beside any useful budget; a charge returns what it did not use.
+    /// Bytes taken at once, so that not every name of a listing updates the shared counter. Small compared
+    /// to any useful budget; a charge returns what it did not use.
     const STEP: usize = 16 << 10;
 
-    /// How many bytes may be held, and how many are. A clone is the same budget.
+    /// How many bytes may be held, and how many are held. A clone shares the same budget.
     #[derive(Clone, Debug)]
     pub(crate) struct Budget(Arc<Bytes>);
 
@@ -79,7 +79,7 @@ mod counted {
         }
     }
 
-    /// Bytes that were taken from a budget. Dropping it gives them back.
+    /// Bytes that were taken from a budget. Dropping the charge returns them.
     #[derive(Debug)]
     pub(crate) struct Charge {
         budget: Budget,
@@ -88,7 +88,7 @@ mod counted {
     }
 
     impl Charge {
-        /// Uses so many bytes more. Returns whether the budget has them; if not, none are used.
+        /// Uses `bytes` more bytes. Returns whether the budget has them; if not, none are used.
         #[must_use]
         pub(crate) fn add(&mut self, bytes: usize) -> bool {
             let missing = (self.used.saturating_add(bytes)).saturating_sub(self.taken);
@@ -104,7 +104,7 @@ mod counted {
             true
         }
 
-        /// Gives back what is not used.
+        /// Returns the bytes that are not used.
         pub(crate) fn settle(&mut self) {
             self.budget.give_back(self.taken - self.used);
             self.taken = self.used;
@@ -127,7 +127,7 @@ mod counted {
             let mut one = budget.charge();
             let mut other = budget.charge();
             assert!(one.add(1) && other.add(1));
-            // Less than a step is left beside both: the bytes asked for are still to be had.
+            // Less than a step is left: the requested bytes are still available.
             assert!(one.add(2 * STEP - 1));
             assert!(!one.add(1));
             other.settle();

@@ -7,8 +7,8 @@
 //! lookup results that a stack caches for all its overlays (`stack/looked_up.rs`, keyed by any name that a
 //! guest looks up), and where a guest sees the hash, in an identity.
 //!
-//! Without the feature `native` every map uses SipHash: the standard library has it anyway, and the
-//! component must be small.
+//! Without the feature `native` every map uses SipHash: the standard library includes it in any case, which
+//! saves code size in the component.
 
 #[cfg(feature = "native")]
 pub(crate) use foldhash::fast::RandomState;

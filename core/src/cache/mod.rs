@@ -1,13 +1,13 @@
-//! Bounded CLOCK caches: what can be opened, read or listed again is kept while there is room.
+//! Bounded CLOCK caches of values that can be opened, read or listed again.
 //!
-//! A value is reached in one of two ways, and both kinds share the ring that evicts ([`ClockCache`]):
-//! - by its [`Slot`], where something lives as long as the value is wanted, such as the node of a directory;
-//! - by a key ([`KeyedCache`]), where nothing does.
+//! A value is found in one of two ways, and both share the ring that evicts ([`ClockCache`]):
+//! - by its [`Slot`], where an owner lives as long as the value is wanted, such as the node of a directory;
+//! - by a key ([`KeyedCache`]), where there is no such owner.
 //!
-//! Without cached handles every step of a path walk would open its directory anew, and lose against one
+//! Without cached handles every step of a path walk would open its directory again, and be slower than one
 //! `openat2` of the whole path. A handle may cost a descriptor of the host, and a listing or the data of a
-//! file any number of bytes, so entries and weight are bounded, by [`Limits`](crate::Limits). The bound is
-//! kept by CLOCK: a hit sets a flag and takes no lock; an insertion into a full ring passes over what was
+//! file any number of bytes, so [`Limits`](crate::Limits) bounds entries and weight. CLOCK enforces the
+//! bound: a hit sets a flag and takes no lock; an insertion into a full ring passes over values that were
 //! used since the hand last came by.
 
 mod keyed;
@@ -34,14 +34,14 @@ pub(crate) struct ClockCache(Arc<Clock>);
 /// What a cache may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// Most values.
+    /// The maximum number of values.
     pub entries: usize,
-    /// Most weight of all values together, in the unit of the caller's weights.
+    /// The maximum weight of all values together, in the unit of the caller's weights.
     pub weight: usize,
 }
 
 impl Bound {
-    /// So many values, whatever they weigh.
+    /// At most `entries` values, of any weight.
     pub const fn entries(entries: usize) -> Self {
         Self {
             entries,
@@ -49,7 +49,7 @@ impl Bound {
         }
     }
 
-    /// So much weight, in any number of values.
+    /// At most `weight` in total, in any number of values.
     pub const fn weight(weight: usize) -> Self {
         Self {
             entries: usize::MAX,
@@ -61,7 +61,7 @@ impl Bound {
 /// The ring of one cache, also for the list of caches that hold descriptors.
 pub(crate) struct Clock {
     bound: Bound,
-    /// Whether each value is a descriptor of the process, of which all caches share a budget.
+    /// Whether each value is a descriptor of the process. All caches share a budget of descriptors.
     #[cfg(feature = "dir")]
     holds_descriptors: bool,
     /// A leaf lock: nothing is called while it is held, and evicted values drop after it.
@@ -196,7 +196,8 @@ impl ClockCache {
         Self::new(Bound::entries(entries))
     }
 
-    /// A cache of descriptors of the process. It counts towards the budget of all caches ([`host_descriptors`](crate::host_descriptors)).
+    /// A cache of descriptors of the process. It counts towards the budget of all caches
+    /// ([`host_descriptors`](crate::host_descriptors)).
     #[cfg(feature = "dir")]
     pub(crate) fn of_descriptors(entries: usize) -> Self {
         let clock = Arc::new(Clock {
@@ -226,7 +227,7 @@ impl ClockCache {
         }
     }
 
-    /// Puts `value` into `slot`, where it has this weight as long as the slot is in the ring.
+    /// Puts `value` into `slot`. The slot has this weight as long as it is in the ring.
     pub(crate) fn put<T: Send + Sync + 'static>(
         &self,
         slot: &Slot<T>,
@@ -270,7 +271,7 @@ impl ClockCache {
     }
 }
 
-/// Descriptors go with their stack or upper, though a slot may live longer.
+/// Closes cached descriptors together with their stack or upper, although a slot may live longer.
 #[cfg(feature = "dir")]
 impl Drop for ClockCache {
     fn drop(&mut self) {
@@ -291,7 +292,7 @@ impl Clock {
         })
     }
 
-    /// Evicts values until at most so many are left.
+    /// Evicts values until at most `entries` are left.
     pub(crate) fn shrink(&self, entries: usize) {
         let evicted = self.change(|ring| ring.make_room(None, Bound::entries(entries)));
         drop(evicted);
@@ -327,18 +328,19 @@ impl Drop for Clock {
 }
 
 impl Ring {
-    /// Evicts what was not used lately, until the rest is within `bound`, with a value of weight `more` added
-    /// if there is one. A value that alone is over the bound finds an empty ring. Returns what was evicted.
+    /// Evicts values that were not used recently, until the rest is within `bound`, together with a new value
+    /// of weight `more` if there is one. A value that alone exceeds the bound empties the ring. Returns the
+    /// evicted values.
     fn make_room(&mut self, more: Option<usize>, bound: Bound) -> Vec<Evicted> {
         let mut evicted = Vec::new();
-        // After one round every flag is clear; hits that come meanwhile buy one round more.
+        // After one round every flag is clear. The second round is for values that are used meanwhile.
         let mut passes = 2 * self.slots.len();
         while (self.slots.len() + usize::from(more.is_some()) > bound.entries
             || self.weight.saturating_add(more.unwrap_or(0)) > bound.weight)
             && let Some((oldest, weight)) = self.slots.pop_front()
         {
             let held = oldest.upgrade();
-            // Where nothing is to stay, it does not matter what was used.
+            // If nothing may stay, the flags do not matter.
             if bound.entries > 0 && passes > 0 && held.as_ref().is_some_and(|held| held.take_used())
             {
                 passes -= 1;

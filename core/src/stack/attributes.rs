@@ -52,7 +52,7 @@ impl LowerNode {
         }
     }
 
-    /// Names of the extended attributes, marks left out.
+    /// Names of the extended attributes, without those that mark whiteouts and opaque directories.
     pub(crate) fn xattrs(self: &Arc<Self>, stack: &LowerStack) -> Result<Vec<Box<[u8]>>> {
         self.in_top_layer(stack, |layer, dir, name| layer.xattrs(dir, name))
     }

@@ -1,4 +1,4 @@
-//! What is in a directory of the merged lower tree: all names at once, or one at a time.
+//! Names and nodes in a directory of the merged lower tree: all names at once, or one at a time.
 
 use super::LowerStack;
 use super::looked_up::LookedUp;
@@ -15,14 +15,15 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// What is known of the names in a directory.
+/// The names in a directory, as far as they are known.
 pub(super) enum Children {
     /// All of them.
     Table(Table),
-    /// Too many for a table: what was asked for lately.
+    /// Too many for a table: recent lookups.
     LookedUp {
         names: Box<LookedUp>,
-        /// Of so many of the directory's parts, the topmost ones. One of them hides the others.
+        /// How many of the directory's parts are visible, from the top. The last of these may be opaque, and
+        /// then hides the others.
         visible_parts: usize,
     },
 }
@@ -30,13 +31,13 @@ pub(super) enum Children {
 /// Names that a whiteout hides in the layers below it.
 pub(crate) type Hidden = HashMap<NameBuf, ()>;
 
-/// Names that there is room for before the first is read, and their bytes: most directories have fewer,
-/// and nothing has to grow.
+/// Names and bytes of names that are allocated before a directory is read. Most directories have fewer, so
+/// nothing has to grow.
 const INITIAL_NAMES: usize = 64;
 const INITIAL_BYTES: usize = 1024;
 
 impl LowerNode {
-    /// The child of that name, if the merged tree has one.
+    /// The child called `name`, if the merged tree has one.
     #[inline]
     pub(crate) fn child(
         self: &Arc<Self>,
@@ -47,8 +48,8 @@ impl LowerNode {
         if cfg!(feature = "native")
             && let Some(Children::Table(table)) = dir.children.get()
         {
-            // What most calls come for, and all that they have to do. A component, which is to be
-            // small, has it asked below.
+            // The fast path of most calls. Omitted from the component build to save code size:
+            // `find_child` does the same.
             let Some(at) = table.find(name, &stack.hasher) else {
                 return Ok(None);
             };
@@ -60,7 +61,7 @@ impl LowerNode {
         self.find_child(dir, stack, name)
     }
 
-    /// [`child`](Self::child) of a name that was not looked up before, at this place of the table.
+    /// [`child`](Self::child) for entry `at` of the table, which was not looked up before.
     #[inline(never)]
     fn make_node_at<'a>(
         self: &Arc<Self>,
@@ -71,17 +72,17 @@ impl LowerNode {
     ) -> Result<Option<Cow<'a, Arc<Self>>>> {
         let is_dir = table.kind(at) == Kind::Dir;
         let make = |at, top, more: &[u16]| {
-            let kept = LowerName::At(at);
+            let lower_name = LowerName::At(at);
             if is_dir {
-                self.enter(stack, name, kept, top, more)
+                self.enter(stack, name, lower_name, top, more)
             } else {
-                self.find_in_layers(stack, name, kept, top, more)
+                self.find_in_layers(stack, name, lower_name, top, more)
             }
         };
         Ok(table.make(at, make)?.map(Cow::Borrowed))
     }
 
-    /// [`child`](Self::child), whatever is known of the names.
+    /// [`child`](Self::child), also if the names were not read yet or are too many for a table.
     #[inline(never)]
     fn find_child(
         self: &Arc<Self>,
@@ -114,7 +115,7 @@ impl LowerNode {
         }
     }
 
-    /// Whether the merged tree has a child of that name.
+    /// Whether the merged tree has a child called `name`.
     pub(crate) fn has(self: &Arc<Self>, stack: &LowerStack, name: Name<'_>) -> Result<bool> {
         match self.children(stack)? {
             Children::Table(table) => Ok(table.has(name, &stack.hasher)),
@@ -122,12 +123,12 @@ impl LowerNode {
         }
     }
 
-    /// Whether all names are in a table, which [`table`](Self::table) gives from then on.
+    /// Whether all names are in a table. If so, [`table`](Self::table) returns it from then on.
     pub(crate) fn has_table(self: &Arc<Self>, stack: &LowerStack) -> Result<bool> {
         Ok(matches!(self.children(stack)?, Children::Table(_)))
     }
 
-    /// All names, once somebody looked and if they are not too many.
+    /// The table of all names. None if the directory was not read yet, or has too many names.
     pub(crate) fn table(&self) -> Option<&Table> {
         match self.dir().ok()?.children.get()? {
             Children::Table(table) => Some(table),
@@ -135,7 +136,7 @@ impl LowerNode {
         }
     }
 
-    /// Adds all names to a listing, with what the topmost layer says of each.
+    /// Adds all names to a listing, each with kind and inode number from its topmost layer.
     pub(crate) fn list(self: &Arc<Self>, stack: &LowerStack, into: &mut Merge) -> Result<()> {
         match self.children(stack)? {
             Children::Table(table) => {
@@ -146,7 +147,7 @@ impl LowerNode {
         }
     }
 
-    /// Whether no name is left where those in `hidden` are not seen. Stops at the first.
+    /// Whether all names are in `hidden`. Stops at the first that is not.
     pub(crate) fn is_empty_without(
         self: &Arc<Self>,
         stack: &LowerStack,
@@ -179,7 +180,7 @@ impl LowerNode {
             if !is_empty {
                 break;
             }
-            // They hide what the layers below have, not what this one has.
+            // Whiteouts hide names in the layers below, not in their own.
             hidden.extend(whiteouts.drain(..).map(|name| (name, ())));
         }
         Ok(is_empty)
@@ -197,17 +198,18 @@ impl LowerNode {
             Err(error) if error.allows_lookups() => false,
             read => read?,
         };
-        let children = match is_table {
-            true => Children::Table(Table::new(merge, &stack.hasher)),
-            false => Children::LookedUp {
+        let children = if is_table {
+            Children::Table(Table::new(merge, &stack.hasher))
+        } else {
+            Children::LookedUp {
                 names: Box::new(LookedUp::new(stack.table_entries)),
                 visible_parts: self.visible_parts(stack)?,
-            },
+            }
         };
         Ok(dir.children.get_or_init(|| children))
     }
 
-    /// How many parts are seen, the topmost first: those down to one that is opaque.
+    /// How many parts are visible, from the top: down to the first opaque one.
     fn visible_parts(self: &Arc<Self>, stack: &LowerStack) -> Result<usize> {
         let parts = &self.dir()?.parts;
         for (seen, part) in (1..parts.len()).zip(parts) {
@@ -230,17 +232,18 @@ impl LowerNode {
         for (listed, part) in (1..).zip(parts) {
             let layer = stack.layer(part.layer);
             let handle = self.handle(stack, part.layer)?;
-            let read = layer.list(&handle, &mut |name, listed| match into
-                .add(part.layer, name, listed)
-            {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
+            let read = layer.list(&handle, &mut |name, listed| {
+                if into.add(part.layer, name, listed) {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
             });
             read.map_err(|error| self.with_path(error))?;
             if into.is_full() {
                 return Ok(false);
             }
-            // Asked after the names, among which a mark may have been.
+            // Asked after the names were listed, which may include the opaque mark.
             if listed < parts.len() && self.is_opaque_by(layer, &handle)? {
                 break;
             }
@@ -248,36 +251,36 @@ impl LowerNode {
         Ok(true)
     }
 
-    /// Makes the node of a child that `top` and the layers `more` below it listed as a directory.
-    /// Only the topmost is asked: the others are opened when what is in them is asked for.
+    /// Makes the node of a child that `top` and the layers `more` below it listed as a directory. Asks only
+    /// the topmost layer: the parts in the others are opened on first use.
     fn enter(
         self: &Arc<Self>,
         stack: &LowerStack,
         name: Name<'_>,
-        kept: LowerName,
+        lower_name: LowerName,
         top: u16,
         more: &[u16],
     ) -> Result<Option<Arc<Self>>> {
         self.check_depth_below(stack)?;
         let handle = self.handle(stack, top)?;
-        // What cannot be opened can still be told of; whatever else is wrong, `find` says so.
+        // A directory that cannot be opened still has metadata. Any other error, `find` returns again.
         let Ok(Some(entered)) = stack.layer(top).enter(&handle, name) else {
-            return self.find_in_layers(stack, name, kept, top, more);
+            return self.find_in_layers(stack, name, lower_name, top, more);
         };
         let Entered { dir, meta, opaque } = entered;
         let mut parts = vec![Part::with_meta(top, &meta, Some(dir), stack)];
         if !opaque {
             parts.extend(more.iter().copied().map(Part::new));
         }
-        Ok(Some(self.new_child(kept, (meta, top), parts)))
+        Ok(Some(self.new_child(lower_name, (meta, top), parts)))
     }
 
-    /// Makes the node of a child out of what `top` and the layers `more` below it say about its name.
+    /// Makes the node of a child from a lookup of its name in `top` and the layers `more` below it.
     fn find_in_layers(
         self: &Arc<Self>,
         stack: &LowerStack,
         name: Name<'_>,
-        kept: LowerName,
+        lower_name: LowerName,
         top: u16,
         more: &[u16],
     ) -> Result<Option<Arc<Self>>> {
@@ -309,10 +312,10 @@ impl LowerNode {
         {
             self.check_depth_below(stack)?;
         }
-        Ok(seen.map(|seen| self.new_child(kept, seen, parts)))
+        Ok(seen.map(|seen| self.new_child(lower_name, seen, parts)))
     }
 
-    /// Takes the nodes of what is in this directory.
+    /// Takes the nodes of the children out of this directory.
     pub(super) fn take_children(&mut self, into: &mut Vec<Arc<Self>>) {
         if let LowerKind::Dir(dir) = &mut self.kind {
             match dir.children.take() {

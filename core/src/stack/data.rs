@@ -1,8 +1,8 @@
-//! The data of small files, kept so that they are opened and read without a call to the system.
+//! Cache of the data of small lower files, which are then opened and read without a system call.
 //!
-//! A file is read whole where somebody first reads of it: that is one call, as the read itself
-//! would have been. The bytes are copied; no layer's file is ever mapped, since one that is cut
-//! meanwhile would take the process with it.
+//! The first read of a file reads it whole: that is one system call, as the read itself would have been.
+//! The bytes are copied. A layer's file is never mapped, since truncating a mapped file would crash the
+//! process.
 
 use super::LowerStack;
 use super::node::LowerNode;
@@ -14,17 +14,17 @@ use crate::layer::ReadAt;
 use crate::meta::Meta;
 use std::sync::Arc;
 
-/// Bytes of the largest file whose data is kept. What a larger one costs is reading it, rather
-/// than the calls.
+/// Bytes of the largest file whose data is cached. For larger files the reads cost more than the system
+/// calls.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// What a kept file takes beside its bytes, about.
+/// Approximate bytes of memory that a cached file takes besides its data.
 const OVERHEAD: usize = 256;
 
-/// What a stack keeps of the data of its files.
+/// The cached data of the files of a stack.
 pub(super) struct DataCache {
     cache: ClockCache,
-    /// Most bytes of all files.
+    /// The maximum number of bytes of all files.
     max_bytes: usize,
 }
 
@@ -42,8 +42,8 @@ impl DataCache {
         }
     }
 
-    /// Whether the data of a file would be kept. Not that of one with holes, which a copy is to
-    /// have too, and not where nothing seems to be in it: a file of procfs says so of itself.
+    /// Whether the data of a file may be cached. Not that of a sparse file, since a copy needs to know its
+    /// holes, and not that of an empty one, since files of procfs report size 0 but have data.
     fn admits(&self, packed: &PackedMeta) -> bool {
         (1..=MAX_FILE_BYTES).contains(&packed.size)
             && !packed.sparse
@@ -56,8 +56,8 @@ fn weight(bytes: usize) -> usize {
 }
 
 impl LowerStack {
-    /// The data of `node`, which `file` is, read whole now if it is not kept in `slot`. None where
-    /// it is not to be kept, and where it cannot be had: then a read of `file` says why.
+    /// The data of `node`, whose open file is `file`. Reads it whole if it is not cached in `slot`. None if
+    /// it may not be cached, and if reading failed: then a read of `file` returns the error.
     pub(super) fn data_of(
         &self,
         node: &LowerNode,
@@ -75,7 +75,7 @@ impl LowerStack {
         }
         at_once::may_wait().ok()?;
         let size = usize::try_from(node.packed.size).ok()?;
-        // One byte more than there should be, to see that there is no more.
+        // One byte more than the size, to detect a file that is longer.
         let mut bytes = vec![0; size + 1];
         let mut done = 0;
         loop {
@@ -86,7 +86,7 @@ impl LowerStack {
                 break;
             }
         }
-        // The layer was changed, or the file is one of sysfs, or of a server that does not know its size.
+        // The layer was changed, or the file is one of sysfs, or its file server reports a wrong size.
         if done != size {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Why a name is not in the merged tree, for a log: a look at every layer by itself.
+//! Reasons why a name is not in the merged lower tree, for a log, by a lookup in each single layer.
 
 use super::LowerStack;
 use super::node::LowerNode;
@@ -10,31 +10,31 @@ use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
 use std::sync::Arc;
 
-/// What hides a name, and the layer in which it is.
+/// A whiteout, opaque directory or other file that hides a name, and its layer.
 pub(crate) struct Hider {
     pub(crate) what: String,
     pub(crate) layer: String,
 }
 
-/// What a layer alone says of a path.
+/// What a single layer has at a path.
 enum Answer {
     /// Nothing.
     Absent,
-    /// It hides the path in all layers below.
+    /// Something that hides the path in all layers below. The text names it.
     Hides(String),
-    /// It has the path, where no layer above hides it.
+    /// A file.
     Has,
 }
 
 impl LowerNode {
-    /// What this file is called in its parent; none of the root.
+    /// The name of this file in its parent. None for the root.
     pub(crate) fn own_name(&self) -> Option<NameBuf> {
         let parent = self.parent().ok()??;
         let name = parent.name_of(self).ok()?;
         Some(name.to_owned())
     }
 
-    /// The layer that has the file, as messages call it.
+    /// The label of the topmost layer that has the file.
     pub(crate) fn label<'a>(&self, stack: &'a LowerStack) -> &'a str {
         stack.layer(self.layer()).label()
     }
@@ -42,7 +42,7 @@ impl LowerNode {
     /// What hides `name` in this directory, and the label of the topmost layer below that has it.
     ///
     /// # Errors
-    /// Those of the layers.
+    /// Any error returned by a layer.
     pub(crate) fn why_absent(
         self: &Arc<Self>,
         stack: &LowerStack,
@@ -61,7 +61,7 @@ impl LowerNode {
                 Answer::Absent => {}
                 Answer::Has => return Ok((hider, Some(layer.label().to_owned()))),
                 Answer::Hides(what) => {
-                    // The topmost is the one that counts.
+                    // Only the topmost one counts.
                     hider.get_or_insert_with(|| Hider {
                         what,
                         layer: layer.label().to_owned(),
@@ -77,10 +77,8 @@ impl LowerNode {
 fn look_up(layer: &dyn AnyLayer, names: &[NameBuf]) -> Result<Answer> {
     let mut dir = layer.root()?;
     let mut path = Vec::new();
-    let mut opaque = match layer.is_opaque(&dir)? {
-        true => Some(String::from("the opaque root of a layer")),
-        false => None,
-    };
+    let is_opaque = layer.is_opaque(&dir)?;
+    let mut opaque = is_opaque.then(|| String::from("the opaque root of a layer"));
     for (index, name) in names.iter().enumerate() {
         if index > 0 {
             path.push(b'/');
@@ -93,14 +91,16 @@ fn look_up(layer: &dyn AnyLayer, names: &[NameBuf]) -> Result<Answer> {
             Found::Hidden => return Ok(Answer::Hides(format!("the whiteout of `{shown}`"))),
             Found::Here { .. } if is_last => return Ok(Answer::Has),
             Found::Here { meta, .. } if meta.kind != Kind::Dir => {
-                return Ok(Answer::Hides(format!("`{shown}`, which is no directory")));
+                return Ok(Answer::Hides(format!(
+                    "`{shown}`, which is not a directory"
+                )));
             }
             Found::Here { opaque: hides, .. } => {
                 if hides {
                     opaque = Some(format!("the opaque directory `{shown}`"));
                 }
                 dir = match layer.open_dir(&dir, name.as_name()) {
-                    // What is mounted there is no part of the layer.
+                    // A filesystem that is mounted there is not part of the layer.
                     Err(error) if error.errno() == Errno::NotPermitted => break,
                     opened => opened?,
                 };

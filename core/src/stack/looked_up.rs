@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-/// Threads that look up different names seldom meet in one of so many shards.
+/// With so many shards, threads that look up different names seldom use the same one.
 const SHARDS: usize = 16;
 
 /// The names of a directory that were looked up one by one.
@@ -20,15 +20,15 @@ pub(super) struct LookedUp {
 }
 
 struct Shard {
-    /// Directories stay as long as the stack: what is looked up below one relies on that, and there are no
-    /// more than the layers have. Guard: its own lock, a leaf.
+    /// Directories stay as long as the stack, since nodes below them rely on that. The layers bound their
+    /// number. Guard: its own lock, a leaf.
     dirs: Mutex<HashMap<NameBuf, Arc<LowerNode>>>,
-    /// Any other name: none if it does not exist.
+    /// All other names. None for a name that does not exist.
     others: KeyedCache<NameBuf, Option<Arc<LowerNode>>, RandomState>,
 }
 
 impl LookedUp {
-    /// Caches about `most` names besides the directories.
+    /// A cache of about `most` names besides the directories.
     pub(super) fn new(most: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Shard {
@@ -39,7 +39,7 @@ impl LookedUp {
         }
     }
 
-    /// The node of `name`; what `look` returns, if the name is not cached.
+    /// The node of `name`. Calls `look` if the name is not cached.
     pub(super) fn child(
         &self,
         name: Name<'_>,
@@ -68,7 +68,7 @@ impl LookedUp {
         }
     }
 
-    /// Takes the nodes of directories: what is below one may be deep.
+    /// Takes the nodes of directories out, so that the caller can drop a deep tree in a loop.
     pub(super) fn take_dirs(&mut self, into: &mut Vec<Arc<LowerNode>>) {
         for shard in &mut self.shards {
             into.extend(std::mem::take(shard.dirs.get_mut()).into_values());
@@ -87,8 +87,8 @@ mod tests {
         child.unwrap().map(|child| Arc::clone(&child))
     }
 
-    /// Directories were evicted too, once: what was looked up below one that somebody held then
-    /// held it in turn, in a circle.
+    /// Directories were evicted, too. If one was still held, the nodes below it held it in turn, in a
+    /// reference cycle.
     #[test]
     fn files_are_evicted_and_directories_live_as_long_as_the_stack() {
         let mut layer = MemoryLayer::build().dir("d").file("d/x", b"");
@@ -121,7 +121,7 @@ mod tests {
         assert!(all.iter().all(|node| node.strong_count() == 0));
     }
 
-    /// On a stack of a few frames, whichever way a directory is kept.
+    /// Drops the tree on a thread with a small stack, once with tables and once without.
     #[test]
     fn deep_tree_is_dropped_without_recursion() {
         for table_entries in [0, 16] {

@@ -1,5 +1,6 @@
-//! Names of one directory out of several layers, merged: each name is kept once while they are
-//! gathered, beside all others, and sorted in the end.
+//! Merge of the names that several layers have in one directory.
+//!
+//! The bytes of all names are collected in one buffer, and sorted once at the end.
 
 use crate::budget::Charge;
 use crate::error::Result;
@@ -8,42 +9,42 @@ use crate::meta::Kind;
 use crate::name::Name;
 use std::collections::BinaryHeap;
 
-/// What stands in for the number of a layer where the upper has a name.
+/// The layer number of names that the upper has.
 pub(crate) const UPPER: u16 = u16::MAX;
 
-/// A merge in the making: layers are added from the top down.
+/// A merge under construction: layers are added from the top down.
 pub(crate) struct Merge {
     /// All names, one after the other.
     names: Vec<u8>,
     records: Vec<Record>,
-    /// Most names, whiteouts included.
+    /// The maximum number of names, whiteouts included.
     most: usize,
-    /// The bytes of names and records, where they are counted.
+    /// The bytes of names and records, if they are counted.
     charge: Option<Charge>,
-    /// Whether a name was left out for want of bytes.
+    /// Whether a name was left out because the budget has no bytes left.
     exceeds_budget: bool,
-    /// Where the records of the layer begin that was added last.
+    /// Index of the first record of the layer that was added last.
     layer_start: usize,
-    /// Whether each name came after all before it, as those of one table do: then there is nothing
-    /// to sort, and none is there twice.
+    /// Whether the names were added in ascending order, like those of one table. Then there is nothing to
+    /// sort, and no name occurs twice.
     is_sorted: bool,
 }
 
-/// What a layer has under a name.
+/// The entry of a layer under a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
-    /// Where the name begins in the names.
+    /// Where the name begins in the buffer of names.
     pub(crate) start: usize,
     pub(crate) inode: u64,
     /// Bytes of the name.
     pub(crate) length: u32,
     pub(crate) layer: u16,
-    /// None of a whiteout.
+    /// None for a whiteout.
     pub(crate) kind: Option<Kind>,
 }
 
 impl Record {
-    /// The name, out of all of them.
+    /// The name, in the buffer of all names.
     pub(crate) fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
         &names[self.start..self.start + self.length as usize]
     }
@@ -71,22 +72,26 @@ impl Merge {
         }
     }
 
-    /// Fails if a name was left out for want of bytes; else gives the bytes that were counted.
+    /// Returns the bytes that were counted.
+    ///
+    /// # Errors
+    /// `insufficient-memory` if a name was left out because the budget has no bytes left.
     pub(crate) fn take_charge(&mut self) -> Result<Option<Charge>> {
-        match self.exceeds_budget {
-            true => Err(crate::budget::exceeded()),
-            false => Ok(self.charge.take()),
+        if self.exceeds_budget {
+            Err(crate::budget::exceeded())
+        } else {
+            Ok(self.charge.take())
         }
     }
 
-    /// Makes room for so many names more, of so many bytes in all.
+    /// Reserves memory for `names` more names, of `bytes` bytes in total.
     pub(crate) fn reserve(&mut self, names: usize, bytes: usize) {
         self.records.reserve(names);
         self.names.reserve(bytes);
     }
 
-    /// Adds what `layer` has under `name`, unless that is reserved. Returns whether there is room for
-    /// more.
+    /// Adds the entry of `layer` under `name`, unless the name is reserved. Returns whether there is room
+    /// for more.
     pub(crate) fn add(&mut self, layer: u16, name: Name<'_>, listed: Listed) -> bool {
         if name.is_reserved() {
             return true;
@@ -119,7 +124,7 @@ impl Merge {
         self.records.len() - self.layer_start <= self.most
     }
 
-    /// Whether there are too many names, or bytes. Asked after each layer.
+    /// Whether there are too many names or bytes. Called after each layer.
     pub(crate) fn is_full(&mut self) -> bool {
         if self.exceeds_budget {
             return true;
@@ -135,22 +140,24 @@ impl Merge {
         groups.count() > self.most
     }
 
-    /// By name, and of one name the layers from the top down, as they were added.
+    /// Sorts the records by name. Records of one name keep their order: the layers from the top down.
     fn sort(&mut self) {
-        // A component is to be small.
-        self.records = match cfg!(feature = "native") {
-            true => sorted_by_keys(&self.records, &self.names),
-            false => sorted_by_heap(&self.records, &self.names),
+        // The faster sort is omitted from the component build to save code size.
+        self.records = if cfg!(feature = "native") {
+            sorted_by_keys(&self.records, &self.names)
+        } else {
+            sorted_by_heap(&self.records, &self.names)
         };
     }
 
-    /// All names with one record for each that is there, in the order of the names. Calls
-    /// `merges` with the place of each directory that goes on in layers further down, and those.
+    /// Returns the buffer of names, and one record for each name that exists, in the order of the names.
+    /// Calls `merges` for each directory that continues in lower layers, with the index of its record and
+    /// those layers.
     pub(crate) fn finish(
         mut self,
         mut merges: impl FnMut(usize, &[u16]),
     ) -> (Vec<u8>, Vec<Record>) {
-        // A component is to be small.
+        // Omitted from the component build to save code size.
         if cfg!(feature = "native") && self.is_sorted {
             self.records.retain(|record| record.kind.is_some());
             return (self.names, self.records);
@@ -177,9 +184,8 @@ impl Merge {
     }
 }
 
-/// `records` by name, those of one name in their order. Names of one directory often begin alike, so
-/// they are compared by the eight bytes behind what all of them begin with, and further only where
-/// those are alike.
+/// Sorts `records` by name, and keeps the order of those with one name. Names of one directory often have a
+/// common prefix, so the sort compares the eight bytes after it, and more only where those are equal.
 fn sorted_by_keys(records: &[Record], names: &[u8]) -> Vec<Record> {
     let Some((first, others)) = records.split_first() else {
         return Vec::new();
@@ -214,8 +220,8 @@ fn sorted_by_keys(records: &[Record], names: &[u8]) -> Vec<Record> {
 /// Bytes of a [`key`].
 const KEY: usize = size_of::<u64>();
 
-/// The first bytes of a name's end as a number, in their order. What is shorter comes first: no name
-/// holds a NUL.
+/// The first bytes of `end`, the part of a name after the common prefix, as a number that sorts as they do.
+/// A shorter name comes first, since no name contains a NUL.
 fn key(end: &[u8]) -> u64 {
     let mut key = [0; KEY];
     let length = end.len().min(KEY);
@@ -223,7 +229,8 @@ fn key(end: &[u8]) -> u64 {
     u64::from_be_bytes(key)
 }
 
-/// `records` by name, those of one name in their order. A heap is a fraction of the code of a sort.
+/// Sorts `records` by name, and keeps the order of those with one name. A heap takes a fraction of the code
+/// size of the standard library's sort.
 fn sorted_by_heap(records: &[Record], names: &[u8]) -> Vec<Record> {
     let places = records.iter().enumerate();
     let heap: BinaryHeap<_> = places.map(|(at, one)| (one.name(names), at)).collect();
@@ -231,8 +238,8 @@ fn sorted_by_heap(records: &[Record], names: &[u8]) -> Vec<Record> {
     sorted.map(|(_, at)| records[at]).collect()
 }
 
-/// What the topmost layer has under a name, and in `more` the layers that its directory goes on
-/// in: down to the first whiteout or other file. `records` are those of one name.
+/// Merges `records`, which have one name. Returns that of the topmost layer, and adds to `more` the layers
+/// that its directory continues in: down to the first whiteout or other file.
 fn merged(records: &[Record], more: &mut Vec<u16>) -> Option<Record> {
     more.clear();
     if let [one] = records {
@@ -240,8 +247,8 @@ fn merged(records: &[Record], more: &mut Vec<u16>) -> Option<Record> {
     }
     let mut top: Option<Record> = None;
     for layer in records.chunk_by(|one, other| one.layer == other.layer) {
-        // A layer that has an entry and a mark of one name lists them in any order. The entry
-        // counts, and the mark hides what is further down.
+        // A layer that has an entry and a whiteout of one name lists them in any order. The entry
+        // counts, and the whiteout hides the name in lower layers.
         let entry = layer.iter().find(|record| record.kind.is_some());
         let has_whiteout = layer.iter().any(|record| record.kind.is_none());
         let is_dir = entry.is_some_and(|entry| entry.kind == Some(Kind::Dir));
@@ -285,8 +292,8 @@ mod tests {
             .collect()
     }
 
-    /// Names that are there once, or in all layers, in no order: that begin alike or not, and that
-    /// are alike for longer than a key or are the beginning of another.
+    /// Names in one layer or in all, unordered: with and without a common prefix, equal for longer than a
+    /// key, and prefixes of other names.
     #[test]
     fn heap_and_key_sorts_equal_a_stable_sort() {
         for (begin, end) in [
@@ -318,7 +325,7 @@ mod tests {
         assert!(sorted_by_keys(&[], b"").is_empty());
     }
 
-    /// A layer with an entry and a mark of one name lists them in any order. With the mark first,
+    /// A layer with an entry and a whiteout of one name lists them in any order. With the whiteout first,
     /// a directory was left out of the merge with those above it.
     #[test]
     fn entry_beats_whiteout_of_its_layer_in_either_order() {
@@ -347,7 +354,7 @@ mod tests {
         }
         assert!(sorted.is_sorted && !unsorted.is_sorted);
         assert_eq!(finish(sorted), finish(unsorted));
-        // One name in two layers is not in order.
+        // A name in two layers is not in ascending order.
         let mut twice = Merge::new(10);
         twice.add(1, name(b"a"), FILE);
         twice.add(0, name(b"a"), FILE);
@@ -376,7 +383,7 @@ mod tests {
         assert_eq!(finish(merge), names);
     }
 
-    /// Names count once, in however many layers they are.
+    /// A name counts once, even if many layers have it.
     #[test]
     fn fullness_counts_names_not_layers() {
         let names: Vec<String> = (0..11).map(|name| name.to_string()).collect();

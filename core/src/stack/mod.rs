@@ -1,12 +1,11 @@
 //! The lower stack: read-only layers merged into one tree, shared by every overlay on it.
 //!
-//! A stack is immutable while it is mounted, so what was seen once is kept: merged nodes,
-//! metadata, names that are not there, directory handles. Nodes are filled on first look and read
-//! without a lock. What a guest can make the stack keep is bounded by what the layers hold and
-//! by [`Limits`]: a directory of up to `table_entries` names becomes one immutable table, which
-//! also answers for every name that is not in it; a larger one is asked for single names, and
-//! its answers go into a bounded cache. Directories stay as long as the stack, so whoever walks
-//! down borrows them.
+//! A stack is immutable while it is mounted, so lookups are cached: merged nodes, metadata, names that do
+//! not exist, directory handles. Nodes are filled on first use and read without a lock. What a guest can
+//! make the stack cache is bounded by the content of the layers and by [`Limits`]: a directory of up to
+//! `table_entries` names becomes one immutable table, which also answers for every name that does not
+//! exist; a larger one is asked for single names, and the answers go into a bounded cache. Directories
+//! stay as long as the stack, so a walk can borrow them.
 //!
 //! # Lock order
 //! All locks are leaves: those of the caches, and `Shard::dirs` of a directory too large for a table. No layer
@@ -49,24 +48,24 @@ pub struct Lower {
 }
 
 impl Lower {
-    /// Any layer. `label` names it in messages to the embedder, such as its path on the host.
+    /// Wraps any layer. `label` names it in messages to the embedder, for example its path on the host.
     pub fn new(label: impl Into<String>, layer: impl Layer) -> Self {
         Self {
             layer: Arc::new(Erased::new(label.into(), layer)),
         }
     }
 
-    /// A directory of the host, with whiteouts in OCI form or in the kernel's. What is mounted inside
-    /// it is no part of the layer: see [`host_dir`](Self::host_dir).
+    /// A directory of the host, with whiteouts in OCI form or in the kernel's. Filesystems that are mounted
+    /// inside it are not part of the layer: see [`host_dir`](Self::host_dir).
     ///
     /// # Errors
-    /// Where the directory, or a mark on it, cannot be read; `no-entry` if it was removed.
+    /// Any error of reading the directory or its opaque mark; `no-entry` if it was removed.
     #[cfg(feature = "dir")]
     pub fn dir(label: impl Into<String>, dir: cap_std::fs::Dir) -> Result<Self> {
         Self::host_dir(HostDir::new(dir, label))
     }
 
-    /// As [`dir`](Self::dir), of a directory with settings, such as
+    /// As [`dir`](Self::dir), for a directory with settings, such as
     /// [`HostDir::cross_mounts`](crate::plain::HostDir::cross_mounts).
     ///
     /// # Errors
@@ -86,33 +85,33 @@ impl fmt::Debug for Lower {
     }
 }
 
-/// Read-only layers, merged. Put it in an `Arc` and give it to as many overlays as you like.
+/// Read-only layers, merged. Any number of overlays can share one.
 ///
 /// Changing a layer while it is part of a stack gives undefined results (never undefined
 /// behaviour, and never a way out of the layer), as in Linux.
 pub struct LowerStack {
-    /// The bottom one first.
+    /// The bottom layer first.
     layers: Vec<Arc<dyn AnyLayer>>,
     root: Option<Arc<LowerNode>>,
     handles: ClockCache,
     #[cfg(feature = "native")]
     data: data::DataCache,
     table_entries: usize,
-    /// Most directories above one.
+    /// The maximum number of directories above a directory.
     depth: usize,
-    /// Of the names in tables.
+    /// Hashes the names in tables.
     hasher: RandomState,
-    /// Keeps uppers from being stored where the layers are, until nothing can read these any more.
+    /// Prevents mounts of uppers that share storage with the layers, as long as the layers can be read.
     _in_use: Vec<LowerInUse>,
 }
 
 impl LowerStack {
-    /// Merges `layers`, the bottom one first, like the lines of a Dockerfile. None at all is an
-    /// empty tree.
+    /// Merges `layers`, the bottom layer first, like the lines of a Dockerfile. No layers give an empty
+    /// tree.
     ///
     /// # Errors
-    /// `invalid` for more than [`MAX_LAYERS`]; `not-directory` where a layer's root is none; `busy`
-    /// where a layer shares storage with the upper of an overlay; those of the layers.
+    /// `invalid` for more than [`MAX_LAYERS`]; `not-directory` if a layer's root is not a directory; `busy`
+    /// if a layer shares storage with the upper of an overlay; any error returned by a layer.
     pub fn new(layers: impl IntoIterator<Item = Lower>, limits: &Limits) -> Result<Arc<Self>> {
         let layers: Vec<_> = layers.into_iter().map(|lower| lower.layer).collect();
         if layers.len() > MAX_LAYERS {
@@ -151,7 +150,7 @@ impl LowerStack {
         self.layers.is_empty()
     }
 
-    /// The merged root; none in an empty stack.
+    /// The merged root. None for an empty stack.
     pub(crate) fn root(&self) -> Option<&Arc<LowerNode>> {
         self.root.as_ref()
     }

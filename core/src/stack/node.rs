@@ -1,4 +1,4 @@
-//! A node of the merged lower tree.
+//! Nodes of the merged lower tree.
 
 use super::LowerStack;
 use super::children::Children;
@@ -15,10 +15,10 @@ use std::sync::{Arc, OnceLock, Weak};
 
 /// A file of the merged lower tree. It never changes.
 ///
-/// A directory is kept as long as its stack, so what is in it is read without a lock and without
-/// counting who holds it.
+/// A directory is kept as long as its stack, so its content is read without a lock and without counting
+/// references.
 pub(crate) struct LowerNode {
-    /// None of the root.
+    /// None for the root.
     parent: Option<Weak<LowerNode>>,
     name: LowerName,
     /// The metadata in the topmost layer that has the file, and that layer.
@@ -26,9 +26,9 @@ pub(crate) struct LowerNode {
     pub(super) kind: LowerKind,
 }
 
-/// What a file is called in its parent.
+/// The name of a file in its parent.
 pub(super) enum LowerName {
-    /// What the parent's table has at this place.
+    /// The name at this index of the parent's table.
     At(u32),
     /// The parent has no table, or there is no parent.
     Own(Box<[u8]>),
@@ -37,24 +37,24 @@ pub(super) enum LowerName {
 pub(super) enum LowerKind {
     Dir(Box<LowerDir>),
     Symlink(Box<OnceLock<Box<[u8]>>>),
-    /// A regular file, once it was opened.
+    /// A regular file. Filled by the first open.
     File(OnceBox<LowerFile>),
     Other,
 }
 
 pub(super) struct LowerDir {
-    /// The layers that have the directory, the topmost first. Some may lie below an opaque one: which,
-    /// is known once names are merged (see [`Children`]).
+    /// The layers that have the directory, the topmost first. Some may lie below an opaque one: that is
+    /// determined when names are merged (see [`Children`]).
     pub(super) parts: Box<[Part]>,
     pub(super) children: OnceLock<Children>,
     /// How many directories are above it.
     depth: u32,
 }
 
-/// What is kept of a regular file that was opened.
+/// Cached state of a regular file that was opened.
 #[derive(Default)]
 pub(super) struct LowerFile {
-    /// Reads carry their offset, so all who open it share one.
+    /// Reads pass their offset, so all opens share one handle.
     pub(super) handle: Slot<FileHandle>,
     #[cfg(feature = "native")]
     pub(super) data: Slot<super::data::Data>,
@@ -62,12 +62,12 @@ pub(super) struct LowerFile {
 
 pub(super) struct Part {
     pub(super) layer: u16,
-    /// Of the directory there; [`UNKNOWN`] until somebody asked.
+    /// The device of the directory in this layer; [`UNKNOWN`] until it is first read.
     device: AtomicU64,
     handle: Slot<DirHandle>,
 }
 
-/// No device has this number: it would be asked for each time.
+/// The device is not known. If a device had this number, it would be read each time.
 const UNKNOWN: u64 = u64::MAX;
 
 impl LowerNode {
@@ -96,10 +96,10 @@ impl LowerNode {
         }))
     }
 
-    /// The directory that it is in; none of the root.
+    /// The directory that contains the file. None for the root.
     ///
     /// # Errors
-    /// `io` after the stack is gone, which nobody who holds one sees.
+    /// `io` after the stack was dropped. Not for a caller that holds the stack.
     pub(super) fn parent(&self) -> Result<Option<Arc<Self>>> {
         match &self.parent {
             Some(parent) => Ok(Some(parent.upgrade().ok_or(Errno::Io)?)),
@@ -107,7 +107,7 @@ impl LowerNode {
         }
     }
 
-    /// What `child` is called in this directory.
+    /// The name of `child` in this directory.
     pub(crate) fn name_of<'a>(&'a self, child: &'a Self) -> Result<Name<'a>> {
         match &child.name {
             LowerName::Own(name) => Ok(Name::checked(name)),
@@ -127,21 +127,20 @@ impl LowerNode {
         self.packed.layer
     }
 
-    /// Device and inode number in that layer.
+    /// Device and inode number in the topmost layer that has the file.
     pub(crate) fn number(&self) -> (u64, u64) {
         (self.packed.device, self.packed.inode)
     }
 
-    /// The metadata in that layer, less what nobody asks of a lower file: the number of a device,
-    /// and how much less than its size one with holes takes.
+    /// The metadata in that layer, without what is not used for lower files: the device number of a device
+    /// file, and how much storage a sparse file has.
     pub(crate) fn meta(&self) -> Meta {
         self.packed.meta()
     }
 
-    /// The error with the path of this directory in front: a layer knows the name that it was
-    /// asked for, and not where that is.
+    /// Adds the path of this directory to an error: a layer knows only the name that it was asked for.
     pub(super) fn with_path(&self, error: Error) -> Error {
-        // A bare code is an answer, and the root needs no path.
+        // A bare error code needs no path, and neither does the root.
         if !error.has_details() || self.parent.is_none() {
             return error;
         }
@@ -179,12 +178,12 @@ impl LowerNode {
         Arc::as_ptr(self).addr()
     }
 
-    /// The [`address`](Self::address) of the directory that it is in; none of the root.
+    /// The [`address`](Self::address) of the directory that contains the file. None for the root.
     pub(crate) fn parent_address(&self) -> Option<usize> {
         Some(self.parent.as_ref()?.as_ptr().addr())
     }
 
-    /// Whether it was found in `dir`.
+    /// Whether `dir` contains the file.
     pub(crate) fn is_in(&self, dir: &Arc<Self>) -> bool {
         let parent = self.parent.as_ref();
         parent.is_some_and(|parent| std::ptr::eq(parent.as_ptr(), Arc::as_ptr(dir)))
@@ -205,7 +204,7 @@ impl LowerNode {
         }
     }
 
-    /// A child of which this is known in its topmost layer.
+    /// Makes a child. `meta` is its metadata in `layer`, the topmost layer that has it.
     pub(super) fn new_child(
         self: &Arc<Self>,
         name: LowerName,
@@ -226,7 +225,7 @@ impl LowerNode {
         })
     }
 
-    /// How many directories are above what is in this one.
+    /// How many directories are above the children of this one.
     fn depth_of_children(&self) -> u32 {
         match self.dir() {
             Ok(dir) if cfg!(feature = "native") => dir.depth.saturating_add(1),
@@ -234,7 +233,7 @@ impl LowerNode {
         }
     }
 
-    /// Whether there can be a directory in this one.
+    /// Checks that a directory in this one is within the limit on depth.
     ///
     /// # Errors
     /// `name-too-long` if it would lie deeper than [`Limits::depth`](crate::Limits::depth).
@@ -249,8 +248,8 @@ impl LowerNode {
 
     /// A handle of the directory in one of its layers.
     ///
-    /// Handles are evicted, so those of the ancestors may have to be opened first: up to the
-    /// nearest that is kept, then down again, in two loops.
+    /// Handles are evicted, so those of the ancestors may have to be opened first: one loop goes up to the
+    /// nearest cached handle, a second one down again.
     pub(super) fn handle(
         self: &Arc<Self>,
         stack: &LowerStack,
@@ -292,7 +291,7 @@ impl LowerNode {
 }
 
 impl Part {
-    /// The directory in `layer`, of which nothing is known.
+    /// The directory in `layer`, without metadata.
     pub(super) fn new(layer: u16) -> Self {
         Self {
             layer,
@@ -301,7 +300,7 @@ impl Part {
         }
     }
 
-    /// The directory in `layer`, of which this is known, kept open if it is.
+    /// The directory in `layer`, with its metadata. Caches the handle, if there is one.
     pub(super) fn with_meta(
         layer: u16,
         meta: &Meta,
@@ -330,7 +329,7 @@ impl LowerKind {
     }
 }
 
-/// A directory holds what is in it: a tree is let go in a loop, however deep it is.
+/// A directory holds its children: a tree is dropped in a loop, however deep it is.
 impl Drop for LowerNode {
     fn drop(&mut self) {
         let mut nodes = Vec::new();

@@ -1,4 +1,4 @@
-//! A lower file that somebody has open.
+//! Open lower files.
 
 use super::LowerStack;
 #[cfg(feature = "native")]
@@ -12,7 +12,7 @@ use crate::layer::erased::{AnyLayer, DirHandle};
 use crate::name::Name;
 use std::sync::Arc;
 
-/// Opens a file in its layer, in the one way or another.
+/// Opens a file in its layer: [`AnyLayer::open_file`] or [`AnyLayer::open_to_copy`].
 pub(crate) type Opener<'a> =
     &'a mut dyn FnMut(&dyn AnyLayer, &DirHandle, Name<'_>) -> Result<Arc<dyn ReadAt>>;
 
@@ -21,7 +21,7 @@ pub(crate) struct FileHandle(Arc<dyn ReadAt>);
 
 /// A lower file, open.
 pub(crate) enum OpenLower {
-    /// All of its data, which was kept.
+    /// All of its data, from the cache.
     #[cfg(feature = "native")]
     Data(Arc<Data>),
     /// The file in its layer.
@@ -29,18 +29,18 @@ pub(crate) enum OpenLower {
 }
 
 impl LowerNode {
-    /// The data of a regular file.
+    /// Opens a regular file for reading.
     pub(crate) fn open(&self, stack: &LowerStack) -> Result<OpenLower> {
         self.open_by(stack, &mut |layer, dir, name| layer.open_file(dir, name))
     }
 
-    /// The data of a regular file, which `open` opens in its layer if it is not kept open.
+    /// Opens a regular file for reading. Calls `open` if neither its data nor a handle is cached.
     pub(crate) fn open_by(&self, stack: &LowerStack, open: Opener<'_>) -> Result<OpenLower> {
         let open = || self.in_layer(stack, open).map(FileHandle);
-        let LowerKind::File(kept) = &self.kind else {
+        let LowerKind::File(lower_file) = &self.kind else {
             return Ok(OpenLower::File(Arc::new(open()?)));
         };
-        let file = kept.get_or_init(Box::default);
+        let file = lower_file.get_or_init(Box::default);
         #[cfg(feature = "native")]
         if let Some(data) = file.data.get() {
             return Ok(OpenLower::Data(data));
@@ -50,7 +50,7 @@ impl LowerNode {
 }
 
 impl OpenLower {
-    /// The file. What is read through it is not kept.
+    /// The file, for reads whose data is not to be cached.
     pub(crate) fn as_file(&self) -> &dyn ReadAt {
         match self {
             #[cfg(feature = "native")]
@@ -59,7 +59,7 @@ impl OpenLower {
         }
     }
 
-    /// Has `read` read of the file that `node` is: its data, if that is small, is kept from here on.
+    /// Calls `read` with the file of `node`. If the file is small, its data is cached from here on.
     pub(crate) fn read<T>(
         &self,
         node: &LowerNode,
@@ -67,9 +67,9 @@ impl OpenLower {
         read: impl FnOnce(&dyn ReadAt) -> Result<T>,
     ) -> Result<T> {
         #[cfg(feature = "native")]
-        if let (Self::File(file), LowerKind::File(kept)) = (self, &node.kind)
-            && let Some(kept) = kept.get()
-            && let Some(data) = stack.data_of(node, &kept.data, &*file.0)
+        if let (Self::File(file), LowerKind::File(lower_file)) = (self, &node.kind)
+            && let Some(lower_file) = lower_file.get()
+            && let Some(data) = stack.data_of(node, &lower_file.data, &*file.0)
         {
             return read(&*data);
         }
@@ -78,7 +78,7 @@ impl OpenLower {
             at_once::may_wait()?;
         }
         #[cfg(not(feature = "native"))]
-        let _ = (node, stack); // Nothing is kept.
+        let _ = (node, stack); // Nothing is cached.
         read(self.as_file())
     }
 }

@@ -1,8 +1,8 @@
-//! Metadata in little room: a stack keeps that of every file that somebody looked at.
+//! Compact metadata: a stack keeps that of every file that was looked up.
 
 use crate::meta::{Kind, Meta, Timestamp};
 
-/// What is kept of a [`Meta`].
+/// The fields of a [`Meta`] that are used for lower files.
 #[derive(Clone, Copy)]
 pub(super) struct PackedMeta {
     pub(super) size: u64,
@@ -20,8 +20,8 @@ pub(super) struct PackedMeta {
     pub(super) layer: u16,
 }
 
-/// A mode, or a user or group, that is not known. No such thing can be: modes are bits, and the
-/// system has no user of this number (it means *leave it* where a user is set).
+/// An unknown mode, user or group. No real value is equal to it: modes are a few bits, and no user has
+/// this number (`chown` takes it as *leave unchanged*).
 const NONE: u32 = u32::MAX;
 
 impl PackedMeta {
@@ -42,8 +42,8 @@ impl PackedMeta {
         }
     }
 
-    /// All but what nobody asks of a lower file: how much storage it has, beyond that this is less
-    /// than its size, and the number of a device.
+    /// The metadata, without the device number of a device file. Of the allocated storage, only whether it
+    /// is less than the size.
     pub(super) fn meta(&self) -> Meta {
         let [accessed, modified, changed] = [0, 1, 2].map(|time| Timestamp {
             seconds: self.seconds[time],

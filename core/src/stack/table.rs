@@ -1,4 +1,4 @@
-//! The names of a merged directory, all at once.
+//! Table of all names of a merged directory.
 
 use super::children::Hidden;
 use super::merge::{Merge, Record};
@@ -11,30 +11,30 @@ use crate::name::Name;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, OnceLock};
 
-/// Every name in a merged directory: what is not in it does not exist.
+/// All names in a merged directory: a name that is not in the table does not exist.
 pub(crate) struct Table {
     /// All names, one after the other, sorted.
     names: Box<[u8]>,
     /// In the order of the names.
     entries: Box<[Entry]>,
-    /// The layers that a directory goes on in, below that of its entry, the upper ones first;
-    /// by the entry's place. Only directories merge with others.
+    /// For directories that continue in layers below that of their entry: the index of the entry, and those
+    /// layers from the top down.
     more: Box<[(u32, Box<[u16]>)]>,
-    /// Places of entries, each one more than it is, by the hash of the name or behind that.
+    /// Hash table by name, with linear probing. A bucket holds the index of an entry plus one, or 0.
     index: Box<[u16]>,
 }
 
 struct Entry {
-    /// The node, once somebody looked.
+    /// The node, made by the first lookup.
     node: OnceLock<Arc<LowerNode>>,
     inode: u64,
-    /// Where the name ends; it begins where the one before ends.
+    /// Where the name ends. It begins where the previous one ends.
     end: u32,
     layer: u16,
     kind: Kind,
 }
 
-/// In a table of so many, names are compared rather than hashed.
+/// Tables of up to this many names are searched rather than hashed.
 const FEW: usize = 4;
 
 impl Table {
@@ -66,8 +66,8 @@ impl Table {
         table
     }
 
-    /// None where there are few names, or more than an index can count: then they are searched,
-    /// being sorted.
+    /// Returns an empty index if there are few names, or more than an index can count: then `find` does a
+    /// binary search.
     fn make_index(&self, hasher: &RandomState) -> Box<[u16]> {
         let count = self.entries.len();
         if count <= FEW || count >= usize::from(u16::MAX) {
@@ -84,7 +84,7 @@ impl Table {
         index.into()
     }
 
-    /// Where `name` is in an index of so many places, a power of two, or behind that.
+    /// The bucket where the search for `name` begins. `buckets` is a power of two.
     fn bucket(name: &[u8], hasher: &RandomState, buckets: usize) -> usize {
         let mut hasher = hasher.build_hasher();
         hasher.write(name);
@@ -99,7 +99,7 @@ impl Table {
         &self.names[start as usize..self.entries[at].end as usize]
     }
 
-    /// The name at a place.
+    /// The name of entry `at`.
     pub(super) fn name(&self, at: u32) -> Name<'_> {
         Name::checked(self.bytes(at as usize))
     }
@@ -114,7 +114,7 @@ impl Table {
         self.entries.len()
     }
 
-    /// The name at a place, in their order, and what the topmost layer lists it as.
+    /// The name of entry `at`, in the order of the names, and its kind in the topmost layer.
     pub(crate) fn get(&self, at: usize) -> Option<(Name<'_>, Kind)> {
         let entry = self.entries.get(at)?;
         Some((Name::checked(self.bytes(at)), entry.kind))
@@ -125,7 +125,7 @@ impl Table {
         self.entries.iter().map(|entry| (entry.layer, entry.inode))
     }
 
-    /// Where `name` is.
+    /// The index of the entry of `name`.
     pub(super) fn find(&self, name: Name<'_>, hasher: &RandomState) -> Option<usize> {
         let name = name.as_bytes();
         if self.index.is_empty() {
@@ -155,18 +155,18 @@ impl Table {
         self.find(name, hasher).is_some()
     }
 
-    /// What the topmost layer lists at a place.
+    /// The kind of entry `at` in the topmost layer.
     pub(super) fn kind(&self, at: usize) -> Kind {
         self.entries[at].kind
     }
 
-    /// The node at a place, if somebody looked.
+    /// The node of entry `at`, if it was looked up.
     pub(super) fn node(&self, at: usize) -> Option<&Arc<LowerNode>> {
         self.entries[at].node.get()
     }
 
-    /// The node at a place, made by `look`: given the place, the topmost layer that has it, and those
-    /// that its directory goes on in.
+    /// The node of entry `at`. If there is none yet, `look` makes it, given the index, the topmost layer, and
+    /// the layers that the directory continues in.
     pub(super) fn make(
         &self,
         at: usize,
@@ -181,7 +181,7 @@ impl Table {
             Ok(index) => &self.more[index].1[..],
             Err(_) => &[],
         };
-        // Two that look at once agree on one node.
+        // If two threads look it up at the same time, the first node stays.
         let node = look(at, entry.layer, more)?;
         Ok(node.map(|node| entry.node.get_or_init(|| node)))
     }
@@ -216,7 +216,7 @@ impl Table {
 mod tests {
     use super::*;
 
-    /// Few names, some, and more than the index can count.
+    /// With few names, some, and more than the index can count.
     #[test]
     fn every_name_is_found_and_no_other() {
         let hasher = RandomState::default();
