@@ -101,7 +101,7 @@ const ON_LAYERS: [Row; 19] = [
             "stat-at",
             "d/file/x",
             "",
-            "`file` on the way is no directory",
+            "`file` in the path is not a directory",
             "",
         ],
     ),

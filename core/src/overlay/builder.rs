@@ -1,4 +1,4 @@
-//! Puts an overlay together.
+//! The builder of an overlay.
 
 use super::node::{Node, Number, Position};
 use super::{Overlay, Shared};
@@ -17,18 +17,18 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::sync::{Mutex, Rank, RwLock};
 use std::sync::Arc;
 
-/// What an absolute symbolic link means. Real root filesystems have them.
+/// How absolute symbolic links are resolved. Real root filesystems have such links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum AbsoluteSymlinks {
-    /// Following or reading one is `not-permitted`, as WASI demands.
+    /// Following or reading one fails with `not-permitted`, as WASI demands.
     #[default]
     Refuse,
-    /// It is resolved against the mount's root, where the call is made on that root; never
-    /// through a descriptor of a directory below, and never into another mount.
+    /// They are resolved against the mount's root if the call is made on that root: never through a
+    /// descriptor of a directory below it, and never into another mount.
     Root,
 }
 
-/// Puts an [`Overlay`] together.
+/// Builds an [`Overlay`].
 #[derive(Default)]
 #[must_use]
 pub struct OverlayBuilder {
@@ -46,7 +46,7 @@ pub struct OverlayBuilder {
 }
 
 impl OverlayBuilder {
-    /// Adds a layer on top of those added before.
+    /// Adds a layer on top of the layers added before.
     pub fn lower(mut self, lower: Lower) -> Self {
         self.lowers.push(lower);
         self
@@ -58,14 +58,15 @@ impl OverlayBuilder {
         self
     }
 
-    /// Takes changes in `upper`; `label` names it in messages to the embedder.
+    /// Stores changes in `upper`. `label` names it in messages to the embedder.
     pub fn upper(mut self, label: impl Into<String>, upper: impl Upper) -> Self {
         self.upper = Some(Arc::new(Erased::new(label.into(), upper)));
         self.is_ephemeral = false;
         self
     }
 
-    /// Takes changes in a directory of the host, in OCI form, locked while mounted.
+    /// Stores changes in a directory of the host, with whiteouts in OCI form. The directory is locked while
+    /// it is mounted.
     #[cfg(feature = "dir")]
     pub fn upper_dir(self, label: impl Into<String>, dir: cap_std::fs::Dir) -> Self {
         let label = label.into();
@@ -73,11 +74,10 @@ impl OverlayBuilder {
         self.upper(label, crate::whiteouts::Marked::upper(plain))
     }
 
-    /// Takes changes in memory, up to `max_bytes` of data. They end with the overlay: to look at them
-    /// from outside, or to go on from them, give [`upper`](Self::upper) a [`MemoryLayer`] and keep a
-    /// clone.
+    /// Stores changes in memory, up to `max_bytes` of data. They end with the overlay: to inspect them from
+    /// outside, or to reuse them, give [`upper`](Self::upper) a [`MemoryLayer`] and keep a clone.
     ///
-    /// Nothing but the overlay sees this memory, so renaming a directory of a lower copies nothing.
+    /// Only the overlay sees this memory, so renaming a directory of a lower layer copies nothing.
     pub fn upper_memory(self, max_bytes: u64) -> Self {
         let layer = MemoryLayer::for_one_mount(max_bytes);
         let mut builder = self.upper("memory", layer);
@@ -85,62 +85,62 @@ impl OverlayBuilder {
         builder
     }
 
-    /// Refuses changes with `read-only`, though there may be an upper.
+    /// Refuses changes with `read-only`, even if there is an upper.
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// Never waits for the disk. What a crash of the machine leaves is then not said; a crash of
-    /// the process alone still loses nothing. Without this, a copy-up is on disk before it
-    /// takes its name. On a filesystem that may report a full disk only when a file is closed
-    /// (those of a network, or in user space), a copy is synced all the same.
+    /// Never waits for the disk. The state of the upper after a crash of the machine is then undefined; a
+    /// crash of the process alone still loses nothing. Without this, a copy-up is on disk before it takes
+    /// its name. On a filesystem that may report a full disk only when a file is closed (network and
+    /// user-space filesystems), a copy is synced in any case.
     pub fn volatile(mut self, volatile: bool) -> Self {
         self.volatile = volatile;
         self
     }
 
-    /// What absolute symbolic links mean.
+    /// Sets how absolute symbolic links are resolved.
     pub fn absolute_symlinks(mut self, policy: AbsoluteSymlinks) -> Self {
         self.absolute_symlinks = policy;
         self
     }
 
-    /// Whether permission bits bind the guest as they bind the owner of a file. By default they
-    /// do unless the process is root, as on a plain directory of the process's own.
+    /// Sets whether permission bits apply to the guest as to the owner of a file. By default they do unless
+    /// the process is root, as on a plain directory that the process owns.
     pub fn obey_modes(mut self, obey: bool) -> Self {
         self.obeys_modes = Some(obey);
         self
     }
 
-    /// What time it is, by default [`Timestamp::now`]: for platforms without a clock of their own
-    /// (`wasm32-unknown-unknown`). The engine asks it where no layer stores the time, such as for
-    /// the times of a removed file that somebody has open.
+    /// Sets the clock, by default [`Timestamp::now`]: for platforms without one
+    /// (`wasm32-unknown-unknown`). The engine reads it where no layer stores the time, such as for
+    /// the times of a removed file that is still open.
     pub fn clock(mut self, clock: fn() -> Timestamp) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Bounds on what guests can make the overlay hold. `open_handles` and `half_read_*` are a guest's,
-    /// and have no effect here: the host has its own (`OverlayCtxBuilder::limits`).
+    /// Sets bounds on what guests can make the overlay hold. `open_handles` and `half_read_*` are limits per
+    /// guest and have no effect here: the host sets them (`OverlayCtxBuilder::limits`).
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Mounts.
+    /// Mounts the overlay.
     ///
     /// Blocks for the system calls of a mount. If the upper or a layer is the upper of another overlay of
-    /// this process, all clones of which were dropped, this also waits until the guests' last descriptors
-    /// and calls are gone, for 5 seconds at most. So asynchronous code calls it on a thread that may block
-    /// (`tokio::task::spawn_blocking`) if it mounts an upper again, and keeps an `Overlay` that it wants
-    /// to be told of as `busy` at once.
+    /// this process, and all clones of that overlay were dropped, this also waits until the last descriptors
+    /// and calls of its guests are gone, for at most 5 seconds. So asynchronous code that mounts an upper
+    /// again calls this on a thread that may block (`tokio::task::spawn_blocking`). As long as a clone of the
+    /// other `Overlay` exists, this fails with `busy` at once.
     ///
     /// # Errors
-    /// `invalid` for too many layers, for layers besides a shared stack, and for none of any
-    /// kind; `busy` if another mount has the upper, and if the upper is stored where a layer of any
-    /// overlay of this process is (the same directory, one inside it, one that contains it, or one
-    /// layer in memory as both); `mfile` if the process has no descriptor left; those of the layers.
+    /// `invalid` for too many layers, for both layers and a shared stack, and for no layer at all; `busy`
+    /// if another mount uses the upper, and if the upper shares storage with a layer of any overlay of this
+    /// process (the same directory, one inside it, one that contains it, or one layer in memory as both);
+    /// `mfile` if the process has no descriptor left; any error returned by a layer.
     pub fn build(self) -> Result<Overlay> {
         let stack = match (self.stack, self.lowers) {
             (Some(stack), lowers) if lowers.is_empty() => stack,
@@ -183,7 +183,7 @@ impl OverlayBuilder {
                 }
                 Err(error) => {
                     if let Err(error) = upper.unmount() {
-                        tracing::warn!(%error, "the upper could not be given back");
+                        tracing::warn!(%error, "the upper could not be released after a failed mount");
                     }
                     return Err(error);
                 }
@@ -195,7 +195,7 @@ impl OverlayBuilder {
             None => (false, false),
         };
         let held = match (&mut in_use, &part) {
-            // An upper that can be mounted only once is never waited for.
+            // No mount ever waits for an upper that can be mounted only once.
             (Some(in_use), Some(root)) if !self.is_ephemeral => {
                 let (device, inode) = root.number();
                 Some(in_use.enter(device, inode))

@@ -1,9 +1,9 @@
-//! Rename of a directory that the upper cannot rename, by a copy.
+//! Rename by copying, for a directory that the upper cannot rename in one step.
 //!
-//! What the upper has of the directory, and of each one in it, is another directory afterwards. So
-//! the directory locks of all that have nodes are held meanwhile: nobody looks into one that is
-//! half there, or sets the times of one that was copied already. Calls that take no such lock (`stat`
-//! of a directory) may see a directory of before; what they learn is forgotten here.
+//! Afterwards the directory, and each directory below it, is a new one in the upper. So the rename holds
+//! the directory locks of all their nodes: no call looks into a directory that is only half copied, or
+//! sets the times of one that was copied already. Calls that take no such lock (`stat` of a directory) may
+//! see the old directory; what they cached is dropped here.
 
 use super::Shared;
 use super::children::Child;
@@ -19,8 +19,8 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-/// A directory and those below it that have nodes, by depth. It only grows, so that what it holds can
-/// be borrowed meanwhile.
+/// The nodes of a directory and of the directories below it, by depth. It only grows, so that lock guards
+/// can borrow from it.
 pub(super) struct DirLevels {
     dirs: Vec<Arc<Node>>,
     deeper: OnceCell<Box<DirLevels>>,
@@ -39,9 +39,9 @@ impl DirLevels {
         }
     }
 
-    /// Adds all that is below the directory, and locks it: parents before their children.
+    /// Adds all directories below the first one, and locks them: parents before their children.
     ///
-    /// Preconditions: the tree lock and the directory lock of the directory itself are held, exclusive.
+    /// Preconditions: the tree lock and the directory lock of the first directory are held, exclusive.
     pub(super) fn lock(&self) -> Vec<RwLockWriteGuard<'_, ()>> {
         let mut locks = Vec::new();
         let mut level = self;
@@ -68,7 +68,7 @@ impl DirLevels {
     }
 }
 
-/// The guest chose the depth: levels are dropped in a loop.
+/// Drops the levels in a loop, since the guest chose the depth.
 impl Drop for DirLevels {
     fn drop(&mut self) {
         let mut deeper = self.deeper.take();
@@ -78,7 +78,7 @@ impl Drop for DirLevels {
     }
 }
 
-/// A directory is being moved by a copy: no handle that is opened meanwhile may be kept.
+/// A move by copying in progress: no handle that is opened during it may be cached.
 struct Copying<'a>(&'a AtomicU64);
 
 impl<'a> Copying<'a> {
@@ -95,6 +95,8 @@ impl Drop for Copying<'_> {
 }
 
 impl Shared {
+    /// Moves a directory by copying it, and updates the nodes to the copies.
+    ///
     /// Preconditions: those of [`DirLevels::lock`], and everything that it locks is locked.
     pub(super) fn rename_by_copy(
         &self,
@@ -106,7 +108,7 @@ impl Shared {
         let path = levels.dirs.first().map(path_to).unwrap_or_default();
         let copying = Copying::new(&self.copies);
         let moved = upper.rename_by_copy(from, to, how, &path);
-        // Also where it failed: the directory may have been removed and put back.
+        // Also after a failure: the directory may have been removed and put back.
         self.handles.clear();
         drop(copying);
         let is_moved = moved.is_ok();
@@ -117,13 +119,13 @@ impl Shared {
             renumber(dir, &numbers);
         }
         if is_moved {
-            // New directories, of which most have no node.
+            // The copies are new directories, and most have no node that could record what to sync.
             self.forgotten.mark();
         }
         moved.map(drop)
     }
 
-    /// Lets files be who they were under other numbers.
+    /// Carries the identities of files over to their new numbers.
     fn transfer_identities(&self, renumbered: &[Renumbered]) {
         for file in renumbered.iter().filter(|file| !file.is_shared) {
             let identity = self.identity_of_upper(file.before.0, file.before.1);
@@ -139,7 +141,7 @@ impl Shared {
     }
 }
 
-/// Forgets what `stat` showed of a directory and the files in it, and notes their numbers.
+/// Updates the numbers of a directory and the files in it, and drops their cached metadata.
 fn renumber(dir: &Arc<Node>, numbers: &HashMap<(u64, u64), Renumbered>) {
     let (Some(state), Some(part)) = (&dir.dir, dir.upper.get()) else {
         return;
@@ -154,7 +156,7 @@ fn renumber(dir: &Arc<Node>, numbers: &HashMap<(u64, u64), Renumbered>) {
     for child in children.map.values_mut() {
         match child {
             Child::Node(node) if node.kind != Kind::Dir => {
-                // It had a second name for a while.
+                // It had a second name during the move.
                 node.touch();
                 let Some(part) = node.upper.get() else {
                     continue;
@@ -163,7 +165,7 @@ fn renumber(dir: &Arc<Node>, numbers: &HashMap<(u64, u64), Renumbered>) {
                     continue;
                 };
                 if file.is_shared {
-                    // A file of its own now, as at a copy-up. Its other names keep the node.
+                    // The copy is a file of its own, as after a copy-up. Its other names keep the node.
                     let seen = Child::Unread {
                         kind: node.kind,
                         inode: file.after.1,

@@ -1,4 +1,4 @@
-//! Names of a directory that are held in memory, and what a lookup of a name does next.
+//! Names of a directory that are held in memory.
 
 use super::depth::KnownDepth;
 use super::node::Node;

@@ -1,31 +1,31 @@
-//! The data of a copy.
+//! Copying of file data for a copy-up.
 //!
-//! The end of a file is where a read finds nothing, not where `stat` says: files of procfs are of
-//! size 0 and those of sysfs of one page, whatever they hold. A lower file that is shorter than it
-//! was is an error, since its layer was changed. One without end ends with the space of the upper.
+//! A file ends where a read returns nothing, not where `stat` says: files of procfs report size 0 and
+//! files of sysfs one page, whatever they contain. A lower file that is shorter than before is an error,
+//! since its layer was changed. An endless file fills the upper until that has no space left.
 
 use crate::error::{Errno, Error, Result};
 use crate::layer::{ReadAt, WriteAt};
 use crate::meta::Meta;
 
-/// Copying without help of the kernel goes in steps of this size.
+/// Bytes of a step where the kernel does not copy by itself.
 const STEP: usize = 64 * 1024;
 
-/// Bytes that a file of size 0 is asked for first: most have none.
+/// Bytes of the first read of a file of size 0: most such files have none.
 const SOME: usize = 4096;
 
-/// Copies all data of `from`, of which `meta` is known, to `to`, which has none yet. Holes stay holes.
+/// Copies all data of `from`, whose metadata is `meta`, to the empty file `to`. Holes stay holes.
 pub(super) fn copy_data(meta: &Meta, from: &dyn ReadAt, to: &dyn WriteAt) -> Result<()> {
     let size = meta.size;
     let sparse = meta.allocated.is_some_and(|bytes| bytes < size);
     let mut at;
     if size <= STEP as u64 && !sparse {
-        // A small file is whole in one step, which takes fewer calls than asking what is cheaper.
+        // One step copies a small file, with fewer system calls than the search for holes takes.
         let length = if size == 0 { SOME } else { size as usize + 1 };
         let data = from.read_vec_at(length, 0)?;
         write_all(to, &data, 0)?;
         at = data.len() as u64;
-        // There was room for more.
+        // The read had room for one byte more, so this is the end.
         if at == size {
             return Ok(());
         }
@@ -47,14 +47,14 @@ pub(super) fn copy_data(meta: &Meta, from: &dyn ReadAt, to: &dyn WriteAt) -> Res
     Ok(())
 }
 
-/// Copies what is data in the first `size` bytes, and makes the rest of them a hole. Returns how far
-/// it came: to `size`, or to the end of the file.
+/// Copies the data in the first `size` bytes, and leaves holes elsewhere. Returns where it stopped: at
+/// `size`, or at the end of the file.
 fn copy_data_ranges(size: u64, from: &dyn ReadAt, to: &dyn WriteAt) -> Result<u64> {
     let mut buffer = Vec::new();
     let (mut at, mut written) = (0, 0);
     'ranges: while at < size {
         let Some(range) = from.next_data(at)?.filter(|range| range.start < size) else {
-            // Nothing but a hole is left, or nothing at all.
+            // The rest is a hole, or the file ends here.
             check_size(size, from)?;
             at = size;
             break;
@@ -82,8 +82,8 @@ fn copy_data_ranges(size: u64, from: &dyn ReadAt, to: &dyn WriteAt) -> Result<u6
     Ok(at)
 }
 
-/// An error if the file is no longer as long as it was. One that ends before a size that it still has
-/// never was as long as that.
+/// Fails if the size of the file is no longer `size`. A file that still reports its size, but ends before
+/// it, was never that long.
 fn check_size(size: u64, from: &dyn ReadAt) -> Result<()> {
     if from.meta()?.size == size {
         return Ok(());
@@ -95,7 +95,7 @@ fn check_size(size: u64, from: &dyn ReadAt) -> Result<()> {
 fn write_all(to: &dyn WriteAt, mut bytes: &[u8], mut at: u64) -> Result<()> {
     while !bytes.is_empty() {
         match to.write_at(bytes, at)? {
-            0 => return Err(Error::new(Errno::Io, "the upper took no more bytes")),
+            0 => return Err(Error::new(Errno::Io, "the upper accepted no more bytes")),
             written => {
                 bytes = &bytes[written.min(bytes.len())..];
                 at += written as u64;

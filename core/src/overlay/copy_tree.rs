@@ -1,18 +1,18 @@
-//! Copy-up of a directory with all that is in it, for a rename: the tree is made where no reader sees it,
-//! and appears in one step.
+//! Copy-up of a directory with everything below it, for a rename. The tree is staged where no reader sees
+//! it, and published in one step.
 //!
-//! A file at a time, each copy would have to be on disk before it gets its name, and thousands of syncs
-//! take longer than all the rest. Here they are one.
+//! If each file were copied up by itself, each copy would have to be on disk before it gets its name, and
+//! thousands of syncs take longer than all the rest. Here one sync covers the whole tree.
 //!
 //! ```text
-//!   1. stage      every directory, file and link, in the place of nothing    copy lock of the directory
+//!   1. stage      every directory, file and link of the tree                 copy lock of the directory
 //!   2. sync       each file; or, if there are more than a few, all at once
 //!   3. publish    rename to its name                                         tree exclusive
 //!   4. switch     nodes that are in use, from the top down
 //! ```
-//! Nothing below the directory changes meanwhile: whoever would change it copies the directory up first,
-//! and waits for its copy lock. Files that are open go on with the copies, which they open when they next
-//! need them ([`OverlayFile`](super::OverlayFile)).
+//! Nothing below the directory changes meanwhile: a call that would change something there copies the
+//! directory up first, and waits for its copy lock. Open files continue with the copies, which they open
+//! at the next use ([`OverlayFile`](super::OverlayFile)).
 
 use super::Shared;
 use super::children::{Child, Children};
@@ -30,31 +30,33 @@ use crate::stack::{LowerNode, Merge};
 use crate::walk::{self, Visitor};
 use std::sync::Arc;
 
-/// So many files are synced one by one. A sync of the whole filesystem saves them 3 ms, and may take 150 more:
-/// it waits for what others have written too.
+/// Up to this many files are synced one by one. One sync of the whole filesystem would save 3 ms, but may
+/// take 150 ms more, since it also waits for the writes of other processes.
 const FEW: usize = 8;
 
-/// A copy of a whole directory in the making.
+/// The copy of a whole directory, under construction.
 struct Tree<'a> {
     shared: &'a Shared,
     upper: &'a dyn AnyUpper,
-    /// Whether one sync can bring all of it to disk.
+    /// Whether one call can sync the whole tree to disk.
     syncs_whole: bool,
-    /// What was copied, by the directory that it is in ([`address`]). A stack keeps its directories.
+    /// The copies, by the [`address`] of the lower directory that contains the originals. A stack keeps its
+    /// directories, so an address stays unique.
     copied: HashMap<usize, Vec<Copy>>,
-    /// Those of the directories that were entered so far.
+    /// How many files are in the directories that were entered so far.
     files: usize,
 }
 
-/// Something that was copied.
+/// The copy of one file.
 struct Copy {
     name: NameBuf,
     kind: Kind,
     /// Device and inode number of the copy.
     number: (u64, u64),
-    /// Of a directory, what it is a copy of.
+    /// The original, if it is a directory.
     dir: Option<Arc<LowerNode>>,
-    /// Who it goes on being; none of a file with other names, which go on showing the lower file.
+    /// The identity that the copy takes over. None for a file with other names, which continue to show the
+    /// lower file.
     identity: Option<Identity>,
 }
 
@@ -63,8 +65,8 @@ fn address(dir: &Arc<LowerNode>) -> usize {
 }
 
 impl Shared {
-    /// Brings `dir`, a directory, into the upper with all that is in it, unless the upper has it already.
-    /// Returns whether all of it is there now.
+    /// Copies up the directory `dir` with everything below it, unless the upper has the directory already.
+    /// Returns whether the upper has everything below it.
     ///
     /// # Errors
     /// As [`copy_up`](Self::copy_up).
@@ -84,7 +86,7 @@ impl Shared {
             return Ok(false);
         }
         let Some(lower) = dir.below() else {
-            // As below, and what it came with has moved since.
+            // Copied up with a directory above it (see below), and detached by a move of that since.
             return match dir.upper.get() {
                 Some(_) => Ok(true),
                 None => Err(Errno::Io.into()),
@@ -105,13 +107,13 @@ impl Shared {
         let made = walk::walk(&mut tree, (Arc::clone(lower), top))
             .and_then(|()| self.with_attributes(lower, staged))
             .and_then(|copy| tree.sync().map(|()| copy));
-        // Of a mount that ended meanwhile: what was staged went with it.
+        // If the mount ended meanwhile, `unmount` removed what was staged: report that instead.
         let copy = made.map_err(|error| self.upper().err().unwrap_or(error))?;
         self.copy_up_above(dir)?;
 
         let _tree = self.tree.write();
         if dir.upper.get().is_some() {
-            // It came with a directory above it, which was copied meanwhile, and so did all below it.
+            // Another thread copied up a directory above it, with everything below.
             return Ok(true);
         }
         self.publish_locked(dir, copy)?;
@@ -119,7 +121,7 @@ impl Shared {
         Ok(true)
     }
 
-    /// Has all nodes below `dir` know that the upper has them, and where. Nothing here can fail.
+    /// Switches all nodes below `dir` to their copies. Nothing here can fail.
     ///
     /// Preconditions: the tree lock is held, exclusive; `dir` was just published.
     fn switch_below(&self, dir: &Arc<Node>, tree: &Tree<'_>) {
@@ -137,7 +139,7 @@ impl Shared {
                 if tree.is_synced_whole() {
                     return None;
                 }
-                // What a sync of a file in a directory has to bring to disk, its node knows.
+                // The node of a directory records what a sync of a file in it has to bring to disk.
                 let position = Position::At(Arc::clone(&dir), name.to_owned());
                 Some(Arc::new(Node::lower(position, copy.dir.as_ref()?)))
             });
@@ -152,7 +154,7 @@ impl Shared {
                 children.forget_names();
             }
             drop(children);
-            // Files with several names are others now.
+            // Files with several names have new identities.
             state.listing.clear();
             if !tree.is_synced_whole() {
                 state.unsynced.mark();
@@ -163,7 +165,7 @@ impl Shared {
         }
     }
 
-    /// Has a node know that the upper has it, under this number.
+    /// Switches a node to its copy, which has this device and inode number.
     fn switch(&self, node: &Node, number: (u64, u64)) {
         let part = self.upper_part(number);
         let _state = node.state.lock();
@@ -175,8 +177,8 @@ impl Shared {
 }
 
 impl Children {
-    /// Takes note that the upper has copies of all that is here: nodes that are in use are the copies',
-    /// and `make` may make others. Returns the nodes, with the numbers of their copies.
+    /// Records that the upper has copies of everything in this directory. Nodes that are in use stay, and
+    /// `make` may make more. Returns all these nodes, with the numbers of their copies.
     fn insert_copies(
         &mut self,
         copies: &[Copy],
@@ -204,21 +206,22 @@ impl Children {
 }
 
 impl Tree<'_> {
-    /// Whether all of it is synced at once.
+    /// Whether one call syncs the whole tree.
     fn is_synced_whole(&self) -> bool {
         let is_better = self.files > FEW || self.shared.keeps_no_order;
         self.shared.syncs_copies && is_better && self.syncs_whole
     }
 
-    /// Has all of it survive a crash of the machine that keeps what comes next.
+    /// Syncs the tree, so that a crash of the machine that keeps later changes keeps the tree, too.
     fn sync(&self) -> Result<()> {
-        match self.is_synced_whole() {
-            true => self.upper.sync_all(),
-            false => Ok(()),
+        if self.is_synced_whole() {
+            self.upper.sync_all()
+        } else {
+            Ok(())
         }
     }
 
-    /// Keeps who each of the copies is.
+    /// Records the identities that the copies take over.
     fn record_identities(&self) {
         let mut origins = self.shared.origins.lock();
         for copy in self.copied.values().flatten() {
@@ -228,7 +231,7 @@ impl Tree<'_> {
         }
     }
 
-    /// Copies what is `name` in a lower directory to `to`.
+    /// Copies `name` of a lower directory to `to`.
     fn copy(&mut self, dir: &Arc<LowerNode>, to: &DirHandle, name: Name<'_>) -> Result<Copy> {
         let shared = self.shared;
         let lower = child(shared, dir, name)?;
@@ -285,10 +288,11 @@ impl Tree<'_> {
     }
 }
 
-/// What is `name` in a lower directory, of which that was just listed.
+/// The child `name` of a lower directory that has just listed it.
 fn child(shared: &Shared, dir: &Arc<LowerNode>, name: Name<'_>) -> Result<Arc<LowerNode>> {
     let child = dir.child(&shared.stack, name)?.ok_or_else(|| {
-        let message = "a lower directory lists what is not there: was the layer changed?";
+        let message =
+            "a lower directory lists a name that it does not have: was the layer changed?";
         Error::new(Errno::Io, message)
     })?;
     Ok(child.into_owned())
@@ -311,7 +315,7 @@ impl Visitor for Tree<'_> {
         let mut merge = Merge::new(usize::MAX);
         dir.list(&self.shared.stack, &mut merge)?;
         let (bytes, records) = merge.finish(|_, _| {});
-        // Counted before the first is copied: of many, none is synced by itself.
+        // Counted before the first copy: if there are many, no file is synced by itself.
         self.files += records
             .iter()
             .filter(|record| record.kind == Some(Kind::File))

@@ -1,12 +1,12 @@
-//! Copy-up: a file of a lower layer becomes one of the upper, and nobody can tell.
+//! Copy-up: copies a file of a lower layer to the upper, without a change that a guest can see.
 //!
 //! ```text
-//!   1. stage      the copy, whole, where no reader sees it         copy lock of the file
+//!   1. stage      the whole copy, where no reader sees it          copy lock of the file
 //!   2. ancestors  that are not in the upper yet, outermost first   copy lock of each
 //!   3. publish    rename to its name, the directory's times kept   tree shared, directory exclusive
-//!   4. switch     files opened before go on with the copy
+//!   4. switch     files opened before continue with the copy
 //! ```
-//! A call that fails before 3 has changed nothing that can be seen, and what was staged is gone.
+//! A call that fails before step 3 has made no visible change, and has removed what it staged.
 
 use super::Shared;
 use super::children::Child;
@@ -21,29 +21,29 @@ use crate::stack::LowerNode;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
 
-/// What to do with the data of a file.
+/// What a copy-up does with the data of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Data {
     /// Copy it.
     Keep,
-    /// Leave it, since the file is about to be truncated: the modification time is now.
+    /// Leave it out, since the call truncates the file. The modification time of the copy is now.
     Drop,
 }
 
-/// A copy that is staged.
+/// A staged copy.
 pub(super) struct Copy {
     pub(super) staged: StagedHandle,
-    /// What [`set_attributes`] says. Asked before it has its name: then the node has to know it.
+    /// The result of [`set_attributes`]. Read before the copy is published: from then on the node needs it.
     pub(super) meta: Meta,
 }
 
 impl Shared {
-    /// Brings `node` into the upper, if it is not there yet. Returns the copy of a regular file,
-    /// open, if this call made it.
+    /// Copies `node` up, unless it is in the upper. Returns the open copy of a regular file, if this call
+    /// made it.
     ///
     /// # Errors
-    /// `no-entry` if the file was removed; `unsupported` for what is neither file, directory nor
-    /// symbolic link; those of the layers.
+    /// `no-entry` if the file was removed; `unsupported` for anything but a file, directory or symbolic
+    /// link; any error returned by a layer.
     pub(super) fn copy_up(&self, node: &Arc<Node>, data: Data) -> Result<Option<Arc<dyn WriteAt>>> {
         if node.upper.get().is_some() {
             return Ok(None);
@@ -54,7 +54,7 @@ impl Shared {
             return Ok(None);
         }
         let staged = match self.stage_copy(node, data) {
-            // It came with its directory meanwhile, and may be elsewhere by now.
+            // Another thread copied it up with its directory, and it may have moved since.
             Err(_) if node.upper.get().is_some() => return Ok(None),
             staged => staged?,
         };
@@ -62,7 +62,7 @@ impl Shared {
         self.publish_copy(node, staged)
     }
 
-    /// Brings the directories above `node` into the upper that are not there yet.
+    /// Copies up the directories above `node` that are not in the upper yet.
     pub(super) fn copy_up_above(&self, node: &Arc<Node>) -> Result<()> {
         let mut missing = Vec::new();
         let mut above = node.above();
@@ -89,7 +89,7 @@ impl Shared {
     /// Preconditions: the copy lock of `node` is held, and it is not in the upper.
     fn stage_copy(&self, node: &Arc<Node>, data: Data) -> Result<Copy> {
         let staged = self.try_stage_copy(node, data);
-        // Of a mount that ended meanwhile: what was staged went with it.
+        // If the mount ended meanwhile, `unmount` removed what was staged: report that instead.
         staged.map_err(|error| self.upper().err().unwrap_or(error))
     }
 
@@ -127,7 +127,7 @@ impl Shared {
         Ok(Copy { staged, meta })
     }
 
-    /// Gives a staged directory the attributes of what it copies.
+    /// Gives a staged directory the attributes of its original.
     pub(super) fn with_attributes(
         &self,
         lower: &Arc<LowerNode>,
@@ -138,8 +138,8 @@ impl Shared {
         Ok(Copy { staged, meta })
     }
 
-    /// What the copy takes over. `names` are those of the extended attributes, where they were
-    /// asked for already.
+    /// The attributes of `lower` that a copy gets. `names` are those of the extended attributes, if they
+    /// were read already.
     pub(super) fn attributes(
         &self,
         lower: &Arc<LowerNode>,
@@ -148,7 +148,7 @@ impl Shared {
     ) -> Result<Attributes> {
         let mut attributes = lower.attributes(&self.stack, names)?;
         if data == Data::Drop {
-            // As at any change of data.
+            // As for any change of data.
             attributes.times.modified = SetTime::Now;
             attributes.revoke_rights();
         }
@@ -159,13 +159,13 @@ impl Shared {
     fn publish_copy(&self, node: &Arc<Node>, copy: Copy) -> Result<Option<Arc<dyn WriteAt>>> {
         let _tree = self.tree.read();
         if node.upper.get().is_some() {
-            // It came with its directory.
+            // Another thread copied it up with its directory.
             return Ok(None);
         }
         self.publish_locked(node, copy)
     }
 
-    /// Puts a copy where its file is, and has the node know.
+    /// Publishes a copy under the name of its original, and switches the node to it.
     ///
     /// Preconditions: the copy lock of `node` and the tree lock are held, and it is not in the upper; its
     /// parent is.
@@ -175,8 +175,8 @@ impl Shared {
         Copy { staged, meta }: Copy,
     ) -> Result<Option<Arc<dyn WriteAt>>> {
         let upper = self.upper()?;
-        // What is only in a lower layer moves only by being copied up first, so its place can
-        // change in one way: it is removed.
+        // A file must be copied up before it can be moved, so the position of one that is only in a lower
+        // layer can change in one way: the file is removed.
         let (parent, name) = node.parent().ok_or(Errno::NoEntry)?;
         let dir = parent.dir()?;
         let _names = dir.names.write();
@@ -190,7 +190,7 @@ impl Shared {
             name: name.as_name(),
         };
         let file = upper.publish(staged, at, Over::Nothing, true)?;
-        // Whoever asks meanwhile may see the time that the step left, and remember it.
+        // A concurrent `stat` of the directory may have seen and cached the time that publishing set.
         let version = parent.version.fetch_add(1, Ordering::Release) + 1;
         parent.cache_meta(version, above);
         let lower_links = node.below().map_or(1, |lower| lower.meta().links);
@@ -199,15 +199,14 @@ impl Shared {
                 .lock()
                 .insert((meta.device, meta.inode), node.first_seen(self));
         } else {
-            // Its other names go on showing the lower file, so it is another one from here on.
+            // Its other names continue to show the lower file, so the copy is another file from here on.
             dir.listing.clear();
         }
         if let Some(dir) = &node.dir {
             dir.children.write().complete = true;
             dir.unsynced.mark();
         }
-        // Before the node says that the upper has it: who knows that from the node may change the
-        // file, and then has to find it by its name.
+        // Before `upper` is set: a thread that sees it set may change the file, and then looks the name up.
         dir.children
             .write()
             .map
@@ -218,8 +217,8 @@ impl Shared {
             if state.opens > 0 {
                 state.copied = file.clone();
             }
-            // Its times may be others by now, so it is of the version before. Nobody has that
-            // who sees the node in the upper.
+            // The times in `meta` may be outdated, so it is cached for the version before `touch`. No
+            // thread that sees the node in the upper sees that version.
             state.set_meta(node.version.load(Ordering::Acquire), meta);
             node.touch();
             if node.upper.set(part).is_err() {
@@ -232,14 +231,14 @@ impl Shared {
     }
 }
 
-/// The error of a copy of what is neither file, directory nor symbolic link.
+/// The error of a copy-up of anything but a file, directory or symbolic link.
 pub(super) fn never_copied() -> Error {
     let message = "a fifo, socket or device cannot be copied to the upper";
     Error::new(Errno::Unsupported, message)
 }
 
-/// Gives a copy its attributes, but for the owner and mode that it was made with. Returns what is
-/// known of it; its times and what follows from them may be those of before.
+/// Sets the attributes of a copy, except an owner and mode that it already has. Returns its metadata;
+/// the times there, and an inode number that is a hash of them, may be outdated.
 fn set_attributes(
     upper: &dyn AnyUpper,
     staged: &StagedHandle,
@@ -247,7 +246,7 @@ fn set_attributes(
 ) -> Result<Meta> {
     let has_neither = attributes.owner.is_none() && attributes.mode.is_none();
     if has_neither {
-        // Asked last, since on a platform without modes the number may be a hash of the times.
+        // Read last, since on a platform without modes the inode number may be a hash of the times.
         upper.set_attributes(staged, &attributes)?;
         return upper.staged_meta(staged);
     }
@@ -255,7 +254,7 @@ fn set_attributes(
     let mode = attributes.mode;
     upper.set_attributes(staged, &attributes.remaining_after(&meta))?;
     meta.mode = match mode {
-        // Not every process may set these bits, or keep the owner that they belong to.
+        // Not every process may set these bits, or the owner whose rights they give.
         Some(mode) if mode & SET_ID != 0 => upper.staged_meta(staged)?.mode,
         mode => mode.or(meta.mode),
     };

@@ -1,4 +1,4 @@
-//! New files, directories and symbolic links.
+//! Creation of files, directories and symbolic links.
 
 use super::Shared;
 use super::children::Child;
@@ -13,7 +13,7 @@ use crate::name::Name;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
 
-/// A new node; of a file, the file, open.
+/// A new node, and the open file if it is a file.
 type Made = (Arc<Node>, Option<Arc<dyn WriteAt>>);
 
 impl OverlayDir {
@@ -28,11 +28,14 @@ impl OverlayDir {
         if target.starts_with('/') {
             return Err(Error::because(
                 Errno::NotPermitted,
-                || "WASI makes no links to absolute paths",
+                || "WASI does not allow symbolic links to absolute paths",
             ));
         }
         if target.as_bytes().contains(&0) {
-            return Err(Error::because(Errno::Invalid, || "the target holds a NUL"));
+            return Err(Error::because(
+                Errno::Invalid,
+                || "the target contains a NUL",
+            ));
         }
         let shared = &self.shared;
         let walked = shared.resolve(&self.node, path, Last::Stop)?;
@@ -51,12 +54,12 @@ impl OverlayDir {
 }
 
 impl Shared {
-    /// Makes something new where a path led. Returns a file, open; nothing of anything else that
-    /// was made and could not be looked at.
+    /// Creates a file, directory or symbolic link where a path led. Returns its node, and the open file if it
+    /// is one. None if a directory or link was created, but its metadata could not be read.
     ///
     /// # Errors
-    /// `exist`, `not-permitted` for a reserved name, `read-only`, `no-entry` if the directory was
-    /// removed; those of the upper.
+    /// `exist`; `not-permitted` for a reserved name; `read-only`; `no-entry` if the directory was
+    /// removed; any error returned by the upper.
     pub(super) fn create(
         &self,
         walked: &Walked,
@@ -76,13 +79,17 @@ impl Shared {
         if self.lookup_locked(&parent, name)?.is_some() {
             return Err(Errno::Exist.into());
         }
-        let mark = self.has_whiteout_locked(&parent, name)?;
-        let over = if mark { Over::Whiteout } else { Over::Nothing };
+        let is_whited_out = self.has_whiteout_locked(&parent, name)?;
+        let over = if is_whited_out {
+            Over::Whiteout
+        } else {
+            Over::Nothing
+        };
         let handle = parent.handle(self)?;
         let at = AnyAt { dir: &handle, name };
         let (file, meta) = match new {
-            // A directory that was whited out before must not let its old children back.
-            New::Dir { .. } if mark || self.exists_below(&parent, name)? => {
+            // The children of a directory that was removed before must not reappear in the new one.
+            New::Dir { .. } if is_whited_out || self.exists_below(&parent, name)? => {
                 let staged = upper.stage(New::Dir { opaque: true })?;
                 let meta = upper.staged_meta(&staged)?;
                 (upper.publish(staged, at, over, false)?, Ok(meta))
@@ -101,22 +108,22 @@ impl Shared {
         let meta = match meta {
             Ok(meta) => meta,
             Err(error) => {
-                // Whoever looks next finds what is there.
+                // The next lookup asks the upper.
                 children.map.remove(name.as_bytes());
                 children.complete = false;
                 drop(children);
                 dir.unsynced.mark();
                 if file.is_none() {
-                    // It was made, and nobody has to know more of it now.
+                    // It was created, and the caller does not need its node.
                     return Ok(None);
                 }
-                // An open file has to be known, so this one was not made.
+                // An open file needs a node, so the file is removed again.
                 let leave = match self.exists_below(&parent, name) {
                     Ok(false) => Leave::Nothing,
                     Ok(true) | Err(_) => Leave::Whiteout,
                 };
                 if let Err(error) = upper.remove(at, Over::File, leave) {
-                    tracing::warn!(%name, %error, "cannot take back a file that was just made");
+                    tracing::warn!(%name, %error, "cannot remove a file after its creation failed");
                 }
                 parent.names_changed();
                 return Err(error);
@@ -129,7 +136,7 @@ impl Shared {
         );
         if let Some(dir) = &node.dir {
             dir.children.write().complete = true;
-            // It may have a mark inside.
+            // The directory may contain its opaque mark, which is not synced yet.
             dir.unsynced.mark();
         }
         let version = node.version.load(Ordering::Acquire);
@@ -142,8 +149,10 @@ impl Shared {
         Ok(Some((node, file)))
     }
 
-    /// The directory and the name for something new, once all is checked that can be checked
-    /// before any change.
+    /// Checks everything that can be checked before a file is created. Returns its directory and name.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
     pub(super) fn check_may_create<'a>(
         &self,
         walked: &'a Walked,
@@ -170,21 +179,24 @@ impl Shared {
         Ok((parent, name))
     }
 
-    /// `access` where the mode of a directory does not let its owner change names in it.
+    /// # Errors
+    /// `access` if the mode of a directory does not let its owner change names in it.
     pub(super) fn check_may_change_names(&self, dir: &Arc<Node>) -> Result<()> {
         self.check_owner_may(dir, 0o300)
     }
 
-    /// `access` where the mode of a directory does not have all of `bits`.
+    /// # Errors
+    /// `access` if the mode of a directory does not have all of `bits`.
     pub(super) fn check_owner_may(&self, dir: &Arc<Node>, bits: u32) -> Result<()> {
         dir.check_not_removed()?;
         if !self.obeys_modes {
             return Ok(());
         }
         let mode = self.meta_of(dir, None)?.mode;
-        match mode.is_none_or(|mode| mode & bits == bits) {
-            true => Ok(()),
-            false => Err(self.refused_by_mode(dir, "change names in it")),
+        if mode.is_none_or(|mode| mode & bits == bits) {
+            Ok(())
+        } else {
+            Err(self.refused_by_mode(dir, "change names in it"))
         }
     }
 }

@@ -1,17 +1,17 @@
-//! The bound on depth: [`Limits::depth`](crate::Limits::depth).
+//! The bound on the depth of directories: [`Limits::depth`](crate::Limits::depth).
 //!
-//! A call may take a step for each directory above the one that it is made on: to open handles that
-//! were evicted, to find out whether one directory is above another, to bring names to disk. So no
-//! directory has a node that lies deeper than the limit, however it came there:
+//! A call may take a step for each directory above the one that it is made on: to open evicted handles, to
+//! determine whether one directory is above another, to sync names to disk. So no directory with a node
+//! lies deeper than the limit:
 //!
-//! - one that is made, and one that is moved, is checked before;
-//! - of a directory that is moved down, those below it that have nodes are checked as well;
-//! - what lies deeper on disk, or in a lower layer, gets no node.
+//! - the creation and the move of a directory check the limit first;
+//! - a move to a deeper parent also checks the directories below that have nodes;
+//! - a directory that lies deeper on disk, or in a lower layer, gets no node.
 //!
 //! A call that makes a node while a directory above it moves may exceed the limit by that one node.
 //!
-//! A component serves one guest, so it delays no other guest: it checks what is made and where things are
-//! moved to, and no more.
+//! A component serves one guest, so it delays no other guest: it checks only the directories that are
+//! created, and the new parents of those that are moved.
 
 use super::Shared;
 use super::children::Child;
@@ -21,13 +21,13 @@ use crate::meta::Kind;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-/// How deep a directory lies, if that was asked since a directory last moved. A walk down asks at
-/// each level, and would go all the way up each time.
+/// Cached depth of a directory, valid until a directory moves. A walk down needs the depth at each level,
+/// and would otherwise go all the way up each time.
 #[derive(Default)]
 pub(super) struct KnownDepth(AtomicU64);
 
 impl KnownDepth {
-    /// Bits of the depth plus one; the others are those of [`Shared::moves`] at that time.
+    /// Bits that hold the depth plus one. The other bits hold [`Shared::moves`] at that time.
     const BITS: u32 = 24;
 
     fn get(&self, moves: u64) -> Option<usize> {
@@ -37,7 +37,7 @@ impl KnownDepth {
         is_current.then(|| depth as usize - 1)
     }
 
-    /// `moves` is of before the depth was counted.
+    /// `moves` was read before the depth was counted.
     fn set(&self, moves: u64, depth: usize) {
         let depth = depth as u64 + 1;
         let is_moving = !moves.is_multiple_of(2);
@@ -52,7 +52,7 @@ impl KnownDepth {
 }
 
 impl Shared {
-    /// How many directories are above one; past the limit, any number that is past it.
+    /// How many directories are above `node`. Beyond the limit, some number that is beyond it.
     fn depth_of(&self, node: &Arc<Node>) -> usize {
         let moves = self.moves.load(Ordering::SeqCst);
         let mut steps = 0;
@@ -73,10 +73,10 @@ impl Shared {
         depth
     }
 
-    /// Whether a directory can be so many `levels` below `dir`.
+    /// Checks that a directory may lie `levels` levels below `dir`.
     ///
     /// # Errors
-    /// `name-too-long` if not.
+    /// `name-too-long` if it would lie too deep.
     pub(super) fn check_depth_below(&self, dir: &Arc<Node>, levels: usize) -> Result<()> {
         if self.depth_of(dir).saturating_add(levels) <= self.limits.depth {
             return Ok(());
@@ -84,10 +84,10 @@ impl Shared {
         Err(too_deep())
     }
 
-    /// Whether `dir` can be moved from `old_parent` to `new_parent`.
+    /// Checks that `dir` may be moved from `old_parent` to `new_parent`.
     ///
     /// # Errors
-    /// `name-too-long` if not.
+    /// `name-too-long` if a directory would lie too deep.
     pub(super) fn check_depth_of_move(
         &self,
         dir: &Arc<Node>,
@@ -113,7 +113,7 @@ fn too_deep() -> Error {
     Error::new(Errno::NameTooLong, message)
 }
 
-/// Whether the nodes of directories from `dir` down, itself included, have at most so many levels.
+/// Whether the nodes of directories from `dir` down, itself included, have at most `most` levels.
 fn has_fewer_levels(dir: &Arc<Node>, most: usize) -> bool {
     let mut level = vec![Arc::clone(dir)];
     for _ in 0..most {

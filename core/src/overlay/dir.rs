@@ -1,4 +1,4 @@
-//! [`OverlayDir`], a directory of an overlay. Each call on it stands in the file of its operation.
+//! [`OverlayDir`], an open directory of an overlay. Its operations are in a file each.
 
 use super::Shared;
 use super::node::Node;
@@ -24,15 +24,15 @@ impl OverlayDir {
         }
     }
 
-    /// Most descriptors of the process that an open file of the mount may hold: of a file that is copied
-    /// up while a thread reads it, that of either layer.
+    /// The maximum number of process descriptors that an open file of the mount may hold. A file that is
+    /// copied up while a thread reads it holds one of each layer.
     #[cfg(feature = "dir")]
     pub(crate) fn descriptors_per_file(&self) -> usize {
         usize::from(self.shared.handles.holds_descriptors())
             + usize::from(self.shared.stack.holds_descriptors())
     }
 
-    /// The path from the mount's root, for the embedder's log; none once it is removed.
+    /// The path from the mount's root, for the embedder's log. None after the directory was removed.
     pub fn path(&self) -> Option<Vec<u8>> {
         super::path_of(&self.node)
     }

@@ -1,7 +1,7 @@
-//! Why a name is not there, for a log: a second look, slower than the call that failed.
+//! Reasons why a name was not found or a change was refused, for the embedder's log.
 //!
-//! Nothing here is reached unless a log wants the reason. The tree may have changed since the call; the
-//! line then tells of the tree as it is now.
+//! The reason for a missing name takes a second lookup, slower than the call that failed, so it runs only
+//! if a log shows it. The tree may have changed since the call; the log then describes the current tree.
 
 use super::Shared;
 use super::children::Child;
@@ -17,12 +17,12 @@ use crate::stack::Hider;
 use std::sync::Arc;
 
 impl OverlayDir {
-    /// What the mount has warned of.
+    /// The kinds of failure for which the mount has logged a warning.
     pub(crate) fn warned(&self) -> &Warned {
         &self.shared.warned
     }
 
-    /// Why nothing is at `path`, or why the directory itself is not there; none if it is.
+    /// Why nothing is at `path`, or why the directory itself does not exist. None if it exists.
     pub(crate) fn why_missing(&self, path: Option<(&str, bool)>) -> Option<Error> {
         if self.node.is_removed() {
             return Some(Error::new(Errno::NoEntry, "the directory was removed"));
@@ -57,7 +57,7 @@ impl Shared {
                 "`{path}`: names that begin with .wh. are the overlay's own, and guests do not see them"
             ));
         }
-        // What cannot be found out is left out: the call has failed already, for another reason.
+        // An error here only shortens the message: the call has already failed for another reason.
         let upper = self.hider_in_upper(dir, name).unwrap_or_default();
         let below = match dir {
             MergedFile::Lower(lower) => Some(&**lower),
@@ -82,7 +82,7 @@ impl Shared {
         error.in_layer(|| hider.layer)
     }
 
-    /// What hides `name` in the upper's part of `dir`.
+    /// The whiteout that hides `name` in the upper's part of `dir`.
     fn hider_in_upper(&self, dir: &MergedFile<'_>, name: Name<'_>) -> Result<Option<Hider>> {
         let (MergedFile::Node(node), Some(upper)) = (dir, &self.upper) else {
             return Ok(None);
@@ -121,7 +121,7 @@ impl Shared {
         from
     }
 
-    /// The error of an absolute link that is not followed or read. `from_root` is whether the call was
+    /// The error of an absolute link that may not be followed or read. `from_root` says whether the call was
     /// made on the root of the mount.
     pub(super) fn refused_link(
         &self,
@@ -152,7 +152,7 @@ impl Shared {
             .with_warning(Warning::AbsoluteLink)
     }
 
-    /// The error of a change that is refused.
+    /// The error of a change on a read-only mount.
     pub(super) fn refused_change(&self) -> Error {
         let reason = || match (&self.upper, self.read_only) {
             (None, _) => "the mount has no upper to take changes",
@@ -171,7 +171,7 @@ impl Shared {
         })
     }
 
-    /// The error of a change that the mode of a file or directory does not let its owner make.
+    /// The error of a call that the mode of a file or directory denies its owner. `what` is the verb.
     pub(super) fn refused_by_mode(&self, node: &Arc<Node>, what: &str) -> Error {
         let reason = || {
             let path = super::path_of(node).unwrap_or_default();
@@ -184,21 +184,22 @@ impl Shared {
             (_, _, None) => String::new(),
         };
         let error = Error::because(Errno::Access, reason);
-        match error.has_details() {
-            true => error
+        if error.has_details() {
+            error
                 .in_layer(layer)
-                .with_remedy(|| "change its mode, or mount with `obey_modes(false)`"),
-            false => error,
+                .with_remedy(|| "change its mode, or mount with `obey_modes(false)`")
+        } else {
+            error
         }
     }
 }
 
 impl Walked<'_> {
-    /// The error of a path that says that it means a directory, where something else is.
+    /// The error of a path that requires a directory, but names another file.
     pub(super) fn not_directory(&self) -> Error {
         Error::because(
             Errno::NotDirectory,
-            || "the path ends in a slash or `.`, and what it names is no directory",
+            || "the path ends in a slash or `.`, but does not name a directory",
         )
     }
 }

@@ -14,7 +14,7 @@ use crate::name::Name;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What a path led to: the file, and where it was found if its directory is one that the upper has, or the
+/// The result of a fast walk: the file, and where it was found if its directory is in the upper or is the
 /// one that the walk began at.
 pub(super) type Walk<'a> = (MergedFile<'a>, Option<At<'a>>);
 

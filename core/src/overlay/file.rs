@@ -1,4 +1,4 @@
-//! An open file. It follows the file that it is: through copy-up, rename and removal.
+//! [`OverlayFile`], an open file of an overlay. It stays valid through copy-up, rename and removal.
 
 use super::Shared;
 use super::children::At;
@@ -33,25 +33,25 @@ pub(super) struct OpenFile {
     writable: bool,
     /// Whether the mount refuses changes.
     read_only: bool,
-    /// The lower file, where the node was in no upper when this was opened.
+    /// The lower file, if the node was not in the upper when this was opened.
     lower: Option<OpenLower>,
-    /// The upper file: from the start, or since the copy-up was noticed.
+    /// The upper file: from the start, or since the first use after a copy-up.
     upper: OnceLock<Arc<dyn WriteAt>>,
-    /// Whether set-id bits are still to be taken off, at the first write.
+    /// Whether the first write still has to clear set-id bits.
     has_set_id: AtomicBool,
-    /// What it counts as of its guest's handles.
+    /// Its share of the guest's limit on handles.
     #[cfg(feature = "dir")]
     handle: Option<Handle>,
 }
 
-/// What the file is read from now.
+/// The file that currently has the data.
 enum Source<'a> {
     Lower(&'a OpenLower),
     Upper(&'a dyn WriteAt),
 }
 
 impl OpenFile {
-    /// Takes note that a file will be open on `node`. From here on a copy-up keeps the copy open.
+    /// Registers an open file on `node`. From here on a copy-up keeps the copy open.
     pub(super) fn register(
         dir: &OverlayDir,
         node: Arc<Node>,
@@ -73,7 +73,7 @@ impl OpenFile {
         }
     }
 
-    /// Takes an open file that has no set-id bits.
+    /// Uses `file`, an open file of the upper without set-id bits.
     pub(super) fn set_upper_file(&mut self, file: Arc<dyn WriteAt>) {
         self.upper = OnceLock::from(file);
     }
@@ -110,7 +110,7 @@ impl OpenFile {
                 shared.upper()?.open_write(dir, name)
             })?,
         };
-        // Nobody but us gives a file of the upper such bits.
+        // Only a copy-up of this overlay sets such bits in the upper, so cached metadata suffices.
         let mode = match shared.cached_meta(node) {
             Some((_, meta)) => meta.mode,
             None => file.meta()?.mode,
@@ -127,7 +127,7 @@ impl OpenFile {
             if let Some(copied) = copied {
                 return Ok(copied);
             }
-            // It was copied with its directory. A removal opens the copy before the name goes.
+            // The file was copied up with its directory. A removal opens the copy before the name goes.
             let opened = (self.shared).at_any_name(&self.node, None, |upper, dir, name| {
                 upper.open_read(dir, name)
             });
@@ -140,7 +140,7 @@ impl OpenFile {
         Err(Error::new(Errno::Busy, message))
     }
 
-    /// Runs a change of data.
+    /// Calls `change` with the upper file, for a change of data.
     pub(super) fn change<T>(&self, change: impl FnOnce(&dyn WriteAt) -> Result<T>) -> Result<T> {
         let _changing = self.shared.begin_change()?;
         let changed = {
@@ -151,7 +151,7 @@ impl OpenFile {
         changed
     }
 
-    /// The upper file, whose data is about to change.
+    /// The upper file, with set-id bits cleared since its data is about to change.
     fn upper_for_change(&self) -> Result<&dyn WriteAt> {
         let upper = self.upper.get().ok_or(Errno::BadDescriptor)?;
         if self.has_set_id.load(Ordering::Relaxed) {
@@ -173,9 +173,9 @@ impl From<OpenFile> for OverlayFile {
 }
 
 impl OverlayFile {
-    /// Counts as `handle` for as long as it is open.
+    /// Attaches the guest's `handle`, which counts towards its limit until the file is closed.
     ///
-    /// Preconditions: it was just opened, so nothing else has it.
+    /// Preconditions: the file was just opened, so nothing else holds it.
     #[cfg(feature = "dir")]
     pub(crate) fn attach_handle(&mut self, mut handle: Handle) {
         let open = Arc::get_mut(&mut self.open);
@@ -189,12 +189,12 @@ impl OverlayFile {
         }
     }
 
-    /// The path from the mount's root, for a log; none once its last name is removed.
+    /// The path from the mount's root, for a log. None after its last name was removed.
     pub(crate) fn path(&self) -> Option<Vec<u8>> {
         super::path_of(&self.open.node)
     }
 
-    /// What the mount has warned of.
+    /// The kinds of failure for which the mount has logged a warning.
     pub(crate) fn warned(&self) -> &Warned {
         &self.open.shared.warned
     }
@@ -226,16 +226,18 @@ impl OverlayFile {
     }
 
     fn check_writable(&self) -> Result<()> {
-        match self.open.writable {
-            true => Ok(()),
-            false => Err(Error::not_open_for("writing")),
+        if self.open.writable {
+            Ok(())
+        } else {
+            Err(Error::not_open_for("writing"))
         }
     }
 
     fn check_readable(&self) -> Result<()> {
-        match self.open.readable {
-            true => Ok(()),
-            false => Err(Error::not_open_for("reading")),
+        if self.open.readable {
+            Ok(())
+        } else {
+            Err(Error::not_open_for("reading"))
         }
     }
 
@@ -267,7 +269,7 @@ impl OverlayFile {
         self.read(offset, length, |file| file.read_vec_at(length, offset))
     }
 
-    /// Has `read` read so many bytes at `offset` of the file that has the data now.
+    /// Calls `read` with the file that currently has the data, to read `length` bytes at `offset`.
     #[inline]
     fn read<T>(
         &self,
@@ -377,7 +379,7 @@ impl OverlayFile {
                     file.set_times(times)
                 };
                 match set {
-                    // The kernel's overlayfs, of a file of an image: it cannot copy up what was removed.
+                    // The kernel's overlayfs, for a file of an image: it cannot copy up a removed file.
                     Err(error) if error.errno() == Errno::Exist && node.is_removed() => {
                         set_ghost_times(node, times, shared.clock);
                         return Ok(());
@@ -394,7 +396,7 @@ impl OverlayFile {
     pub(crate) fn sync(&self, data_only: bool) -> Result<()> {
         let OpenFile { shared, node, .. } = &*self.open;
         let Source::Upper(file) = self.source()? else {
-            // What is in a lower layer never changed.
+            // A file in a lower layer never changed.
             return Ok(());
         };
         if shared.volatile {
@@ -405,7 +407,7 @@ impl OverlayFile {
     }
 
     pub(crate) fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        // Linux looks at the sign of the length alone.
+        // Linux checks only the sign of the length.
         check_range(length, 0)?;
         match self.source()? {
             Source::Lower(file) => file.as_file().advise(offset, length, advice),
@@ -422,8 +424,8 @@ impl OverlayFile {
     }
 }
 
-/// `invalid` for an offset past 2^63 - 1. Linux looks at its sign before it looks at the file, and at
-/// the end of the range ([`check_range`]) after that.
+/// Fails with `invalid` for an offset beyond 2^63 - 1. Linux checks the sign of the offset before the file,
+/// and the end of the range ([`check_range`]) after that.
 #[inline]
 fn check_offset(offset: u64) -> Result<()> {
     match i64::try_from(offset) {
@@ -432,22 +434,23 @@ fn check_offset(offset: u64) -> Result<()> {
     }
 }
 
-/// `invalid` for what begins or would end past 2^63 - 1: so Linux takes it (`rw_verify_area`),
-/// whatever the layer would say.
+/// Fails with `invalid` for a range that begins or ends beyond 2^63 - 1, as Linux does (`rw_verify_area`),
+/// independent of the layer.
 fn check_range(offset: u64, length: usize) -> Result<()> {
     let end = u64::try_from(length)
         .ok()
         .and_then(|length| offset.checked_add(length));
-    match end.is_some_and(|end| i64::try_from(end).is_ok()) {
-        true => Ok(()),
-        false => Err(out_of_range()),
+    if end.is_some_and(|end| i64::try_from(end).is_ok()) {
+        Ok(())
+    } else {
+        Err(out_of_range())
     }
 }
 
 fn out_of_range() -> Error {
     Error::because(
         Errno::Invalid,
-        || "no file has bytes from 2^63 on, where the range begins or ends",
+        || "the range begins or ends beyond the largest file offset, 2^63 - 1",
     )
 }
 

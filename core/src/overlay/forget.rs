@@ -1,12 +1,12 @@
-//! The bound on what an overlay keeps of its upper.
+//! Sweeps that bound how many nodes and names an overlay keeps in memory.
 //!
-//! What is not in use can be learned again from the upper, so when there is too much it is
-//! forgotten: nodes of files, nodes of directories that none is left below, and in a directory
-//! with more names than make a table, the names.
+//! State of the upper that is not in use can be read again, so a sweep drops it when there is too much:
+//! nodes of files, nodes of directories that have no directory nodes below them, and the names in a
+//! directory that has too many for a table.
 //!
-//! Of an ephemeral upper nothing is forgotten: there a moved directory is merged with what only its node
-//! remembers, and the number of nodes is bounded by the upper's own quota. Lower files that were
-//! opened leave something in any overlay, which goes.
+//! An ephemeral upper keeps all its nodes: only the node of a moved directory remembers which lower
+//! directory it merges with, and the upper's own quota bounds the number of nodes. Entries of lower files
+//! that were opened are dropped in any overlay.
 
 use super::Shared;
 use super::children::{Child, Children};
@@ -18,53 +18,55 @@ use crate::sync::atomic::Ordering;
 use std::sync::Arc;
 
 impl Shared {
-    /// Counts names that a directory keeps from now on.
+    /// Counts names that were added to the table of a directory.
     pub(super) fn count_names(&self, more: usize) {
         self.names.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// How many names the directories keep, at most.
+    /// An upper bound on the number of names in the tables of directories.
     pub(super) fn kept_names(&self) -> usize {
         let added = self.names.load(Ordering::Relaxed);
         added.saturating_add(self.names_swept.load(Ordering::Relaxed))
     }
 
-    /// Forgets what nobody uses, if too many names were counted.
+    /// Drops unused nodes and names, if too many names were counted.
     ///
-    /// Preconditions: no lock is held, or the very directory that grows would be passed over.
+    /// Preconditions: no lock is held. Otherwise the sweep would skip the very directory that grows.
     ///
     /// # Errors
-    /// `would-block` if that is to be done, and this thread must not wait: a sweep takes milliseconds.
+    /// `would-block` if a sweep is due, and this thread must not wait: a sweep takes milliseconds.
     #[inline]
     pub(super) fn sweep_if_large(&self) -> Result<()> {
-        match self.names.load(Ordering::Relaxed) > self.limits.kept_nodes {
-            true => self.sweep_if_due(),
-            false => Ok(()),
+        if self.names.load(Ordering::Relaxed) > self.limits.kept_nodes {
+            self.sweep_if_due()
+        } else {
+            Ok(())
         }
     }
 
-    /// A full sweep, once for every `kept_nodes` new names. Where nearly all names stay it comes less often,
-    /// so that a large tree does not cost the square of its names.
+    /// Sweeps once for every `kept_nodes` new names. Where nearly all names stay, sweeps are less frequent,
+    /// so that their total cost is not quadratic in the number of names.
     #[cold]
     fn sweep_if_due(&self) -> Result<()> {
         let may_forget = self.upper.is_some() && !self.is_ephemeral;
-        let stay = match may_forget {
-            true => 0,
-            false => self.names_swept.load(Ordering::Relaxed),
+        let stay = if may_forget {
+            0
+        } else {
+            self.names_swept.load(Ordering::Relaxed)
         };
         let most = self.limits.kept_nodes.max(stay);
         if self.names.load(Ordering::Relaxed) <= most {
             return Ok(());
         }
         at_once::may_wait()?;
-        // One sweep at a time: whoever resets the count does it.
+        // One sweep at a time: the thread that resets the count runs it.
         if self.names.swap(0, Ordering::Relaxed) > most {
             self.sweep(may_forget);
         }
         Ok(())
     }
 
-    /// Where names change just now nothing is forgotten.
+    /// Sweeps all directories, except those whose names are being changed.
     fn sweep(&self, may_forget: bool) {
         let mut kept = 0;
         let mut dirs = vec![Arc::clone(&self.root)];
@@ -90,13 +92,13 @@ impl Shared {
         if !may_forget {
             return;
         }
-        // Children before their parents, which they hold.
+        // Children before their parents: a child holds its parent.
         while let Some(dir) = dirs.pop() {
             self.forget_dir(&dir);
         }
     }
 
-    /// Forgets a directory that nobody holds but the one that it is in, and the caller.
+    /// Drops the node of a directory, if only its parent and the caller hold it.
     fn forget_dir(&self, dir: &Arc<Node>) {
         let (Some((parent, name)), Some(state), Some(part)) =
             (dir.parent(), &dir.dir, dir.upper.get())
@@ -132,7 +134,7 @@ impl Shared {
 }
 
 impl Children {
-    /// Forgets lower files that nobody has open any more.
+    /// Removes entries of lower files that are no longer open.
     pub(super) fn forget_dead(&mut self) {
         self.map.retain(|_, child| match child {
             Child::Lower(node) => node.strong_count() > 0,
@@ -140,6 +142,7 @@ impl Children {
         });
     }
 
+    /// Drops the nodes of files that nothing else holds. Their names stay.
     pub(super) fn forget_files(&mut self) {
         for child in self.map.values_mut() {
             let Child::Node(node) = child else { continue };
@@ -154,7 +157,7 @@ impl Children {
         }
     }
 
-    /// Makes a directory one that is asked for single names.
+    /// Drops the names without nodes: from here on the upper is asked for single names.
     pub(super) fn forget_names(&mut self) {
         self.complete = false;
         self.too_large = true;

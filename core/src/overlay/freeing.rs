@@ -1,9 +1,8 @@
-//! What an overlay kept is freed by a thread of the process, where that takes longer than its owner
-//! would wait.
+//! Background thread that frees the in-memory tree of a dropped overlay.
 //!
-//! A file of an upper in memory takes a microsecond or two to free, so a tree of 100,000 would hold up
-//! whoever drops the overlay: often a thread that serves requests. What waits to be freed is memory, so
-//! there is a bound on it; past that, who drops frees.
+//! A file of an upper in memory takes a microsecond or two to free, so a tree of 100,000 files would delay
+//! the thread that drops the overlay, which often serves requests. Trees that wait to be freed occupy
+//! memory, so their number of files is bounded; beyond the bound, the dropping thread frees its tree itself.
 
 use super::children::Child;
 use super::node::Node;
@@ -12,7 +11,7 @@ use crate::layer::erased::AnyUpper;
 use crate::sync::HAS_THREADS;
 use std::sync::Arc;
 
-/// What is left of an overlay that ended.
+/// The in-memory tree of an overlay whose mount has ended.
 pub(super) struct UnmountedTree {
     root: Arc<Node>,
     /// An upper in memory, which is freed after the nodes.
@@ -24,8 +23,8 @@ impl UnmountedTree {
         Self { root, upper: None }
     }
 
-    /// Frees it, here or in the thread: it is about so many files. `take` gives the upper, if that is in
-    /// memory; it is not called for few.
+    /// Frees the tree of about `files` files, here or in the background thread. `take` returns the upper, if
+    /// that is in memory; it is not called for a small tree.
     pub(super) fn free(mut self, files: usize, take: impl FnOnce() -> Option<Arc<dyn AnyUpper>>) {
         if files > FEW && HAS_THREADS {
             self.upper = take();
@@ -34,16 +33,16 @@ impl UnmountedTree {
     }
 }
 
-/// Who drops an overlay frees so many files: it takes less than a millisecond.
+/// Up to this many files, the dropping thread frees the tree: it takes less than a millisecond.
 const FEW: usize = 256;
 
-/// How many files the thread was given to free by this one.
+/// How many files this thread handed over to the background thread.
 #[cfg(test)]
 pub(super) fn files_handed_over() -> usize {
     thread::HANDED_OVER.get()
 }
 
-/// Directories and their children hold one another; that is cut in a loop, and children go before
+/// Directories and their children hold one another. A loop empties the tables, and drops children before
 /// their parents.
 impl Drop for UnmountedTree {
     fn drop(&mut self) {
@@ -71,19 +70,19 @@ mod thread {
     use std::sync::mpsc::{self, Sender};
     use std::thread;
 
-    /// Most files that wait to be freed.
+    /// The maximum number of files that wait to be freed.
     const MOST: usize = 1 << 20;
 
     #[cfg(test)]
     thread_local! {
-        /// How many this thread had freed by the other one.
+        /// How many files this thread handed over.
         pub(super) static HANDED_OVER: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     }
 
-    /// How many do. It guards no other memory.
+    /// How many files wait. The counter guards no other memory.
     static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-    /// Frees it, here or in the thread.
+    /// Frees the tree, here or in the background thread.
     pub(super) fn free(tree: UnmountedTree, files: usize) {
         let waiting = WAITING.fetch_add(files, Ordering::Relaxed);
         if waiting.saturating_add(files) <= MOST
@@ -97,7 +96,7 @@ mod thread {
         WAITING.fetch_sub(files, Ordering::Relaxed);
     }
 
-    /// The thread that frees; none if it could not be started.
+    /// The channel to the background thread. None if the thread could not be started.
     fn started() -> Option<&'static Sender<(UnmountedTree, usize)>> {
         static THREAD: OnceLock<Option<Sender<(UnmountedTree, usize)>>> = OnceLock::new();
         let start = || {

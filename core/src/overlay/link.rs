@@ -1,4 +1,4 @@
-//! `link-at`: another name for a file.
+//! `link-at`.
 
 use super::Shared;
 use super::children::Child;
@@ -12,9 +12,9 @@ use crate::layer::erased::AnyAt;
 use std::sync::Arc;
 
 impl OverlayDir {
-    /// `link-at`, without following.
+    /// Gives a file another name. Does not follow a symbolic link at the end of `path`.
     ///
-    /// The tree lock is held exclusively, as by rename: there are two directories to lock.
+    /// Takes the tree lock exclusively, as rename does, since it locks two directories.
     pub(crate) fn link_at(&self, path: &str, new_dir: &Self, new_path: &str) -> Result<()> {
         self.check_same_mount(new_dir)?;
         let shared = &self.shared;
@@ -23,7 +23,7 @@ impl OverlayDir {
         loop {
             let old = shared.walk(&self.node, path, Last::Stop)?;
             if old.wants_dir {
-                // A path that names a directory by its end is resolved to that end first.
+                // If the old path requires a directory, its errors come before those of the new path.
                 old.existing()?;
             }
             let new = shared.walk(&new_dir.node, new_path, Last::Stop)?;
@@ -62,9 +62,10 @@ impl Shared {
         let _tree = self.tree.write();
         let upper = self.upper()?;
         let _old_names = old_dir.dir()?.names.write();
-        let _new_names = match Arc::ptr_eq(&old_dir, &new_dir) {
-            true => None,
-            false => Some(new_dir.dir()?.names.write()),
+        let _new_names = if Arc::ptr_eq(&old_dir, &new_dir) {
+            None
+        } else {
+            Some(new_dir.dir()?.names.write())
         };
         new_dir.check_not_removed()?;
         match self.lookup_locked(&old_dir, old_name)? {
@@ -74,9 +75,10 @@ impl Shared {
         if self.lookup_locked(&new_dir, new_name)?.is_some() {
             return Err(Errno::Exist.into());
         }
-        let over = match self.has_whiteout_locked(&new_dir, new_name)? {
-            true => Over::Whiteout,
-            false => Over::Nothing,
+        let over = if self.has_whiteout_locked(&new_dir, new_name)? {
+            Over::Whiteout
+        } else {
+            Over::Nothing
         };
         let (old_handle, new_handle) = (old_dir.handle(self)?, new_dir.handle(self)?);
         let from = AnyAt {

@@ -1,4 +1,4 @@
-//! The merged listing of a directory.
+//! Merged listings of directories.
 
 use super::Shared;
 use super::children::Child;
@@ -20,13 +20,14 @@ impl OverlayDir {
 }
 
 impl Shared {
-    /// The names in a directory as they are now, in the order of their bytes.
+    /// The current names in a directory, in the order of their bytes.
     ///
     /// # Errors
-    /// `no-entry` if the directory was removed; those of the layers.
+    /// `no-entry` if the directory was removed; `insufficient-memory` if guests hold too many listings; any
+    /// error returned by a layer.
     pub(super) fn list(&self, node: &Arc<Node>) -> Result<Arc<Listing>> {
         match self.list_once(node) {
-            // Cached listings make room. Those that guests hold stay.
+            // Evicting cached listings may free enough bytes. Those that guests hold stay.
             Err(error) if error.errno() == Errno::InsufficientMemory => {
                 self.listings.clear();
                 self.list_once(node)
@@ -50,8 +51,8 @@ impl Shared {
         Ok(listing)
     }
 
-    /// As [`list`](Self::list), for a rename that copies what it lists. What guests hold in listings must
-    /// not fail it, so the bytes are not counted; the listing is gone with the call.
+    /// As [`list`](Self::list), for a rename that copies what it lists. Listings that guests hold must not
+    /// make it fail, so its bytes are not counted; the listing is dropped with the call.
     pub(super) fn list_for_change(&self, node: &Arc<Node>) -> Result<Arc<Listing>> {
         node.check_not_removed()?;
         let dir = node.dir()?;
@@ -96,9 +97,10 @@ impl Shared {
                         if let Listed::Here { inode, .. } = &mut listed {
                             *inode = inode_of(*inode);
                         }
-                        match merge.add(UPPER, name, listed) {
-                            true => ControlFlow::Continue(()),
-                            false => ControlFlow::Break(()),
+                        if merge.add(UPPER, name, listed) {
+                            ControlFlow::Continue(())
+                        } else {
+                            ControlFlow::Break(())
                         }
                     })?;
             }
@@ -126,7 +128,7 @@ impl Shared {
     /// Whether a directory shows no names.
     ///
     /// # Errors
-    /// `no-entry` if the directory was removed; those of the layers.
+    /// `no-entry` if the directory was removed; any error returned by a layer.
     pub(super) fn is_empty(&self, node: &Arc<Node>) -> Result<bool> {
         node.check_not_removed()?;
         let dir = node.dir()?;
@@ -134,8 +136,7 @@ impl Shared {
         self.is_empty_locked(node)
     }
 
-    /// Whether a directory shows no names. Stops at the first that it shows: a guest decides how many
-    /// there are.
+    /// Whether a directory shows no names. Stops at the first name: a guest decides how many there are.
     ///
     /// Preconditions: the directory lock of `node` is held.
     pub(super) fn is_empty_locked(&self, node: &Arc<Node>) -> Result<bool> {
@@ -144,7 +145,7 @@ impl Shared {
             return Ok(listing.is_empty());
         }
         let below = node.below();
-        // What the upper hides of the lower layers.
+        // The names that the upper hides in the lower layers.
         let mut hidden = Hidden::default();
         let mut is_empty = true;
         let mut see = |name: Name<'_>, is_here: bool| {
@@ -172,11 +173,13 @@ impl Shared {
             }
         } else {
             let handle = node.handle(self)?;
-            self.upper_to_read()?
-                .list(&handle, &mut |name, listed| match name.is_reserved() {
-                    true => ControlFlow::Continue(()),
-                    false => see(name, matches!(listed, Listed::Here { .. })),
-                })?;
+            self.upper_to_read()?.list(&handle, &mut |name, listed| {
+                if name.is_reserved() {
+                    ControlFlow::Continue(())
+                } else {
+                    see(name, matches!(listed, Listed::Here { .. }))
+                }
+            })?;
         }
         match below {
             Some(below) if is_empty => below.is_empty_without(&self.stack, hidden),

@@ -166,8 +166,8 @@ impl Shared {
         act(self.upper_to_read()?, &*dir.handle(self)?)
     }
 
-    /// As [`at_name`](Self::at_name), `at` the name where `node` was found. Without one, `node`'s own place
-    /// is taken: a copy-up came after the walk, or there was no walk.
+    /// As [`at_name`](Self::at_name), where `at` is the name under which `node` was found. Without one, uses
+    /// `node`'s own position: a copy-up came after the walk, or there was no walk.
     pub(super) fn at_any_name<T>(
         &self,
         node: &Arc<Node>,

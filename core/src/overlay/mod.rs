@@ -88,18 +88,18 @@ use std::sync::Arc;
 /// dropped. A call that a thread is still making holds a descriptor.
 ///
 /// # Dropping
-/// The last drop ends the mount where it happens, by the system calls of an unmount. What is kept of the
-/// tree in memory is freed by a thread of the process if it is more than a few hundred files, unless a
-/// million of them wait for that already. Mounting a directory upper again waits for the end of the mount
-/// ([`build`](OverlayBuilder::build)). A failure can only be logged; `close` returns it.
+/// The last drop ends the mount on its own thread, with the system calls of an unmount. If the tree holds
+/// more than a few hundred files in memory, a background thread frees them, unless a million files already
+/// wait for that thread. Mounting a directory upper again waits for the end of the mount
+/// ([`build`](OverlayBuilder::build)). A drop can only log a failure; `close` returns it.
 #[derive(Clone)]
 pub struct Overlay {
-    /// Dropped before `shared`: then a drop that takes time is known to be under way.
+    /// Dropped before `shared`, so that a new mount of the upper knows that this one is about to end.
     _held: Option<Arc<Held>>,
     shared: Arc<Shared>,
 }
 
-/// What all descriptors of an overlay share.
+/// State that all descriptors of an overlay share.
 pub(crate) struct Shared {
     stack: Arc<LowerStack>,
     upper: Option<Arc<dyn AnyUpper>>,
@@ -109,84 +109,85 @@ pub(crate) struct Shared {
     key: IdentityKey,
     /// Handles of the upper's directories.
     handles: ClockCache,
-    /// Counts when a directory begins to move and when it has moved: odd while one does.
+    /// Incremented when a move of a directory begins and when it ends: odd during a move.
     moves: AtomicU64,
-    /// Counts when a move by a copy begins and ends: odd while there is one. A handle that was opened
-    /// meanwhile may be of the directory of before.
+    /// Incremented when a move by copying begins and when it ends: odd during such a move. A handle that is
+    /// opened during one may be of the old directory.
     copies: AtomicU64,
     /// Files of the upper with several names, by device and inode, so that all names find one
     /// node. Guard: its own lock, a leaf.
     objects: Mutex<WeakMap<(u64, u64), Node>>,
-    /// Who a file of the upper was before it was copied up, by device and inode. Removed with
-    /// the file's last name. Guard: its own lock, a leaf.
+    /// Identities that files of the upper had before they were copied up, by device and inode. An entry
+    /// is removed with the file's last name. Guard: its own lock, a leaf.
     origins: Mutex<HashMap<(u64, u64), Identity>>,
     /// Guard: its own lock, a leaf.
     removed_dirs: Mutex<RemovedDirs>,
     /// Listings of directories, in [`DirState::listing`](children::DirState).
     listings: ClockCache,
-    /// Nodes of lower directories in which something was opened lately, by [`LowerNode::address`]: nothing
-    /// else may hold such a node, and a program opens files in few directories at a time. A node keeps the
-    /// table and the listing of its directory. An address is unique while the node over it is cached.
+    /// Nodes of lower directories in which something was opened recently, by [`LowerNode::address`]. The
+    /// cache may be all that holds such a node, and a program opens files in few directories at a time. A
+    /// node keeps the table and the listing of its directory. An address is unique while its node is cached.
     recent_dirs: KeyedCache<usize, Node>,
-    /// Directories whose nodes were forgotten before their names were brought to disk.
+    /// Directories whose nodes were dropped before their names were synced to disk.
     forgotten: sync::Unsynced,
-    /// About how many names the directories were given to keep since they were last swept, and how many
-    /// they kept then.
+    /// Approximate numbers of names: those added to the tables of directories since the last sweep, and
+    /// those that the last sweep left.
     names: AtomicUsize,
     names_swept: AtomicUsize,
-    /// What listings may hold: `Limits::listing_bytes`.
+    /// Bytes that listings may hold: `Limits::listing_bytes`.
     listing_bytes: Budget,
     limits: Limits,
     absolute_symlinks: AbsoluteSymlinks,
-    /// Whether to leave it to the system when data reaches the disk.
+    /// Whether the system decides when data reaches the disk.
     volatile: bool,
-    /// Whether a copy is synced before it is published: so that a crash of the machine shows it whole,
-    /// or to learn of an error that the upper reports only when a file is closed.
+    /// Whether a copy is synced before it is published, so that it is whole after a crash of the machine,
+    /// or to detect an error that the upper reports only when a file is closed.
     syncs_copies: bool,
-    /// Whether a crash of the machine may keep a change of names and lose an earlier one, so that names
-    /// are synced before a rename that relies on them. Never on a volatile upper.
+    /// Whether a crash of the machine may lose a change of names but keep a later one. Then names are
+    /// synced before a rename that relies on them. Never set for a volatile upper.
     keeps_no_order: bool,
-    /// Whether the upper ends with the mount and nothing but this overlay ever reads it: the builder made it
-    /// ([`OverlayBuilder::upper_memory`]). Then a rename need not write what memory can hold: a moved
-    /// directory still shows its lower directory, which the upper alone does not have.
+    /// Whether the upper ends with the mount and only this overlay ever reads it, because the builder made it
+    /// ([`OverlayBuilder::upper_memory`]). Then a rename of a directory copies nothing: the node remembers
+    /// the lower directory that the moved directory merges with, which the upper alone does not record.
     is_ephemeral: bool,
     /// Whether changes are refused though there is an upper.
     read_only: bool,
-    /// Whether permission bits bind us: not root.
+    /// Whether permission bits are enforced: by default, unless the process is root.
     obeys_modes: bool,
-    /// Whether a handle that writes past us was given out: then what is known of a file's data
-    /// may be old. Never unset, since a handle may outlive the file that it was asked of.
+    /// Whether a native handle was handed out, through which the host writes without the engine's
+    /// knowledge. Then cached metadata of a file may be stale. Never unset, since a handle may outlive its
+    /// file.
     written_past: AtomicBool,
-    /// What time it is.
+    /// Returns the current time.
     clock: fn() -> Timestamp,
     closed: AtomicBool,
-    /// Kinds of failure that were warned of.
+    /// Kinds of failure for which a warning was logged.
     warned: Warned,
     in_use: Option<UpperInUse>,
-    /// Held shared by calls that change the upper without the tree lock, so that a close waits for
-    /// them. Guard: its own lock, the first in the order.
+    /// Held shared by calls that change the upper without the tree lock, so that `close` waits for
+    /// them. The first lock in the order.
     changes: RwLock<()>,
 }
 
-/// A change of the upper for which a close waits.
+/// A change of the upper in progress: `close` waits until it is dropped.
 struct Changing<'a> {
     _changes: crate::sync::RwLockReadGuard<'a, ()>,
 }
 
 impl Shared {
-    /// The upper, to read it: also after the mount was closed.
+    /// The upper, for reading: also after the mount was closed.
     ///
     /// # Errors
-    /// `read-only` where there is none.
+    /// `read-only` if there is none.
     fn upper_to_read(&self) -> Result<&dyn AnyUpper> {
         self.upper.as_deref().ok_or_else(|| Errno::ReadOnly.into())
     }
 
-    /// The upper, to change it. A change of names asks with the tree lock held: `close` takes that
-    /// before it gives the upper back, so a change that had to wait for it does not go on.
+    /// The upper, for changes. A change of names calls this with the tree lock held: `close` takes that
+    /// lock before it releases the upper, so a change that had to wait for `close` fails here.
     ///
     /// # Errors
-    /// `read-only` where there is none; `io` after the mount was closed.
+    /// `read-only` if there is none; `io` after the mount was closed.
     fn upper(&self) -> Result<&dyn AnyUpper> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(Errno::Io, "the overlay was closed"));
@@ -194,10 +195,10 @@ impl Shared {
         self.upper_to_read()
     }
 
-    /// Says that what comes calls a file of the upper.
+    /// Checks that this thread may call a file of the upper.
     ///
     /// # Errors
-    /// `would-block` if that may take a while, and this thread must not wait.
+    /// `would-block` if the call may take a while, and this thread must not wait.
     fn check_may_call_upper(&self) -> Result<()> {
         if at_once::is_on()
             && !self
@@ -210,12 +211,12 @@ impl Shared {
         Ok(())
     }
 
-    /// How often a move by a copy began or ended.
+    /// How many moves by copying began or ended.
     fn copies(&self) -> u64 {
         self.copies.load(Ordering::SeqCst)
     }
 
-    /// About how many files the overlay keeps in memory.
+    /// The approximate number of files that the overlay keeps in memory.
     fn kept_files(&self) -> usize {
         let usage = match &self.upper {
             Some(upper) if self.is_ephemeral => upper.usage(),
@@ -241,7 +242,7 @@ impl Shared {
         let changing = Changing {
             _changes: at_once::read(&self.changes)?,
         };
-        // Only now: after this, a close waits.
+        // Checked with the lock held: from here on, `close` waits.
         self.upper()?;
         Ok(changing)
     }
@@ -252,7 +253,7 @@ impl Shared {
             return Ok(());
         };
         let is_first = !self.closed.swap(true, Ordering::AcqRel);
-        // No change is under way when the upper is given away.
+        // Wait until no change is in progress, then release the upper.
         let _changes = self.changes.write();
         let _tree = self.tree.write();
         if !is_first {
@@ -266,15 +267,15 @@ impl Shared {
     }
 }
 
-/// The mount ends here; what was kept is freed here or [later](freeing).
+/// Ends the mount. The tree in memory is freed here or [by a background thread](freeing).
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
-            tracing::warn!(%error, "the upper could not be closed cleanly; the next mount mends it");
+            tracing::warn!(%error, "the upper could not be closed cleanly; it is repaired at the next mount");
         }
         let tree = freeing::UnmountedTree::of(Arc::clone(&self.root));
         tree.free(self.kept_files(), || {
-            // A tree on a disk is given back now.
+            // An upper on disk is dropped here, by this thread.
             self.is_ephemeral.then(|| self.upper.take()).flatten()
         });
     }
@@ -291,10 +292,10 @@ impl Overlay {
         OverlayDir::new(&self.shared, &self.shared.root, read_only)
     }
 
-    /// Brings all changes to disk.
+    /// Syncs all changes to disk.
     ///
     /// # Errors
-    /// Those of the upper.
+    /// Any error returned by the upper.
     pub fn sync(&self) -> Result<()> {
         match self.shared.upper {
             Some(_) => self.shared.upper()?.sync_all(),
@@ -302,37 +303,36 @@ impl Overlay {
         }
     }
 
-    /// How much the upper holds, against its quota; none where it has no quota of its own.
+    /// How much the upper holds, and its quota. None if it has no quota of its own.
     pub fn usage(&self) -> Option<Usage> {
         self.shared.upper.as_ref()?.usage()
     }
 
-    /// Names that the overlay keeps something of in memory, at most: those of its upper, and of lower
-    /// files that were opened. What is not in use is forgotten when [`Limits::kept_nodes`] were added; the
-    /// names of an upper in memory are not.
+    /// An upper bound on the number of names that the overlay keeps in memory: names of its upper, and of
+    /// lower files that were opened. Unused ones are dropped each time [`Limits::kept_nodes`] were added,
+    /// except the names of an upper in memory.
     pub fn kept_names(&self) -> usize {
         self.shared.kept_names()
     }
 
-    /// Ends the mount: what was staged is removed and the upper is given back. The tree can be read
-    /// as before, by descriptors that are open and from the [root](Self::root), so that an embedder
-    /// can look at what a guest wrote; every change is `io`.
+    /// Ends the mount: removes staged files and releases the upper. The tree can still be read through
+    /// open descriptors and from the [root](Self::root), so that an embedder can inspect what a guest
+    /// wrote; every change fails with `io`.
     ///
-    /// What is read is right until something else changes the upper, such as another mount of it:
-    /// then it is undefined, as for a lower layer that changes.
+    /// Reads are correct until something else changes the upper, such as another mount of it. After that
+    /// their results are undefined, as for a lower layer that changes.
     ///
-    /// Waits for changes that other threads are making, such as a copy-up or a write of a guest that
-    /// was cancelled: after this returns, nothing changes the upper. In asynchronous code use
-    /// `wasi_overlay::close_async`.
+    /// Waits for changes that other threads are making, such as a copy-up or a write of a cancelled guest:
+    /// after this returns, nothing changes the upper. In asynchronous code use `wasi_overlay::close_async`.
     ///
     /// # Errors
-    /// Those of the upper; the mount has ended all the same.
+    /// Any error returned by the upper; the mount has ended in any case.
     pub fn close(&self) -> Result<()> {
         self.shared.close()
     }
 
-    /// Whether the mount was [closed](Self::close). One without an upper has nothing to give back,
-    /// and is not.
+    /// Whether the mount was [closed](Self::close). A mount without an upper has nothing to release, and
+    /// is never closed.
     pub fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
     }
@@ -348,7 +348,7 @@ impl fmt::Debug for Overlay {
     }
 }
 
-/// The path of `node` from the mount's root, for the embedder's log; none once it is removed.
+/// The path of `node` from the mount's root, for the embedder's log. None after its removal.
 fn path_of(node: &Arc<Node>) -> Option<Vec<u8>> {
     let mut names: Vec<NameBuf> = Vec::new();
     let mut node = Arc::clone(node);

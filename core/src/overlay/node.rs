@@ -1,6 +1,6 @@
-//! A file of an overlay that somebody holds open, or that the upper has.
+//! Nodes: files of an overlay that are open or that the upper has.
 //!
-//! What is only in lower layers and not open has no node: it is served from the shared stack.
+//! A file that is only in lower layers and not open has no node: the shared stack serves it.
 
 use super::Shared;
 use super::children::DirState;
@@ -18,49 +18,49 @@ use std::sync::{Arc, OnceLock};
 /// A file of an overlay.
 pub(crate) struct Node {
     pub(super) kind: Kind,
-    /// Who it is as long as it is only in a lower layer, and after copy-up too, unless it had
-    /// several names there. Found out when somebody asks: most who open a file do not.
+    /// The file's identity while it is only in a lower layer, and after copy-up too, unless it had
+    /// several names there. Computed on first use: most opens of a file do not need it.
     first_seen: OnceLock<Identity>,
-    /// Where it hangs. Of a file with several names in the upper, one of them.
+    /// The directory and name of the node. If a file has several names in the upper, one of them.
     /// Guard: its own lock, a leaf; changed under the directory lock of the parent.
     pub(super) position: Mutex<Position>,
-    /// Whether `place` is [`Position::Removed`], for who does not want its lock. Set under that.
+    /// Whether `position` is [`Position::Removed`], to read without a lock. Set under that lock.
     removed: AtomicBool,
-    /// A directory: what is merged below it, unless it has parted from that. Anything else: what
-    /// it is copied up from.
+    /// A directory: what is merged below it, unless it is detached. Any other file: the lower file that it
+    /// is copied up from.
     below: Option<Arc<LowerNode>>,
-    /// Whether a directory has parted from what is below. Set under the tree lock, exclusive.
+    /// Whether a directory no longer merges with `below`. Set under the tree lock, exclusive.
     is_detached: AtomicBool,
-    /// What the upper has. Set once, under the directory lock of the parent.
+    /// The file in the upper. Set once, under the directory lock of the parent.
     pub(super) upper: OnceLock<UpperPart>,
-    /// The copy lock: who holds it may copy the file up.
+    /// The copy lock: its holder may copy the file up.
     pub(super) copying: Mutex<()>,
     /// Of a directory only.
     pub(super) dir: Option<Box<DirState>>,
-    /// Counts changes of what `stat` shows, so that a cached answer can be told to be old.
+    /// Incremented by each change that `stat` shows, so that a stale cached answer is recognized.
     pub(super) version: AtomicU64,
     /// Guard: its own lock, below the directory locks.
     pub(super) state: Mutex<State>,
 }
 
-/// Where a node hangs.
+/// Where a node is in the merged tree.
 #[derive(Clone)]
 pub(super) enum Position {
-    /// It is the root.
+    /// The root.
     Root,
     /// Under this name in this directory.
     At(Arc<Node>, NameBuf),
-    /// It was removed.
+    /// Nowhere: the file was removed.
     Removed,
 }
 
-/// What the upper has of a node.
+/// The file in the upper of a node.
 pub(super) struct UpperPart {
     pub(super) number: Number,
     pub(super) identity: Identity,
 }
 
-/// The device and inode number of a file, which change where a directory moves by a copy.
+/// The device and inode number of a file, which change when a directory moves by copying.
 pub(super) struct Number(AtomicU64, AtomicU64);
 
 impl Number {
@@ -86,26 +86,26 @@ impl UpperPart {
     }
 }
 
-/// What changes about a node besides its names. Small, since most nodes have nothing of it: those
-/// of lower files that are read.
+/// Mutable state of a node besides its names. Small, since most nodes are of lower files that are only
+/// read, and use none of it.
 #[derive(Default)]
 pub(super) struct State {
     /// The upper's metadata, and the version of the node when it was read.
     meta: Option<Box<(u64, Meta)>>,
-    /// How many files are open on the node.
+    /// How many open files refer to the node.
     pub(super) opens: usize,
-    /// The file in the upper, kept from copy-up on while `opens` is not 0: files that were
-    /// opened before read and write through it.
+    /// The file in the upper, held open from copy-up on while `opens` is not 0: files that were
+    /// opened before the copy-up read and write through it.
     pub(super) copied: Option<Arc<dyn WriteAt>>,
-    /// How many names a file of the upper has, once somebody counted. Only we change it.
+    /// How many names a file of the upper has, once they were counted. Only this overlay changes it.
     pub(super) names: Option<u64>,
-    /// Times set through a handle, of a file that is removed and was only in a lower layer: ours, or the
-    /// image's of the kernel's overlayfs.
+    /// Times set through a handle of a removed file that was only in a lower layer: one of this overlay, or
+    /// one of the kernel's overlayfs in an image.
     pub(super) ghost_times: Option<Box<SetTimes>>,
 }
 
 impl Node {
-    /// A node that is only in lower layers.
+    /// The node of a file that is only in lower layers.
     #[inline]
     pub(super) fn lower(position: Position, below: &Arc<LowerNode>) -> Self {
         let below = Arc::clone(below);
@@ -140,29 +140,31 @@ impl Node {
             .ok_or_else(|| Errno::NotDirectory.into())
     }
 
-    /// A directory: what is merged below it. Anything else: what it is copied up from.
+    /// A directory: what is merged below it. Any other file: the lower file that it is copied up from.
     pub(super) fn below(&self) -> Option<&Arc<LowerNode>> {
-        match self.is_detached.load(Ordering::Acquire) {
-            true => None,
-            false => self.below.as_ref(),
+        if self.is_detached.load(Ordering::Acquire) {
+            None
+        } else {
+            self.below.as_ref()
         }
     }
 
-    /// Whether it was only in a lower layer once.
+    /// Whether the node began as a lower file.
     pub(super) fn was_lower(&self) -> bool {
         self.below.is_some()
     }
 
-    /// Says that nothing is merged below a directory any more: all its names are its own.
+    /// Detaches a directory from its lower part: from here on nothing is merged below it.
     ///
     /// Preconditions: the tree lock is held, exclusive.
     pub(super) fn detach_lower_locked(&self) {
         self.is_detached.store(true, Ordering::Release);
     }
 
-    /// Puts the node elsewhere.
+    /// Changes where the node is.
     pub(super) fn set_position(&self, position: Position) {
-        // Whoever held the last reference to the parent takes the lock of its place: not below ours.
+        // Dropping the last reference to the old parent takes that parent's `position` lock: release this
+        // one first.
         let mut now = self.position.lock();
         let is_removed = matches!(position, Position::Removed);
         let before = std::mem::replace(&mut *now, position);
@@ -175,11 +177,13 @@ impl Node {
         self.removed.load(Ordering::Acquire)
     }
 
-    /// `no-entry` for a directory that was removed.
+    /// # Errors
+    /// `no-entry` if the directory was removed.
     pub(super) fn check_not_removed(&self) -> Result<()> {
-        match self.is_removed() {
-            true => Err(Errno::NoEntry.into()),
-            false => Ok(()),
+        if self.is_removed() {
+            Err(Errno::NoEntry.into())
+        } else {
+            Ok(())
         }
     }
 
@@ -190,7 +194,7 @@ impl Node {
         }
     }
 
-    /// The directory that it is in.
+    /// The directory that contains this node.
     pub(super) fn above(&self) -> Option<Arc<Node>> {
         match &*self.position.lock() {
             Position::At(parent, _) => Some(Arc::clone(parent)),
@@ -205,21 +209,21 @@ impl Node {
         }
     }
 
-    /// Who it is, or was, as long as it is only in a lower layer.
+    /// The identity that the file has, or had, while it is only in a lower layer.
     pub(super) fn first_seen(&self, shared: &Shared) -> Identity {
         *self.first_seen.get_or_init(|| match &self.below {
             Some(below) => shared.identity_of_lower(below),
-            // The root of nothing.
+            // The root of an overlay without lower layers.
             None => shared.key.of(0, 0, 0),
         })
     }
 
-    /// Says that what `stat` shows changed.
+    /// Invalidates cached metadata, after a change that `stat` shows.
     pub(super) fn touch(&self) {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Keeps what `stat` shows, read when the node had `version`, unless it changed meanwhile.
+    /// Caches metadata that was read when the node had `version`, unless the node changed since.
     pub(super) fn cache_meta(&self, version: u64, meta: Meta) {
         let mut state = self.state.lock();
         if self.version.load(Ordering::Acquire) == version {
@@ -227,8 +231,8 @@ impl Node {
         }
     }
 
-    /// Says that a file has a name more. A [`remember`](Self::remember) of before is either seen
-    /// here or sees the new version, so no old number stays in what `stat` shows.
+    /// Counts a new name of a file. A concurrent [`cache_meta`](Self::cache_meta) either comes before this
+    /// and is cleared here, or sees the new version, so `stat` never keeps an old number of links.
     pub(super) fn link_added(&self) {
         self.touch();
         let mut state = self.state.lock();
@@ -236,8 +240,8 @@ impl Node {
         state.names = state.names.map(|names| names.saturating_add(1));
     }
 
-    /// As [`link_added`](Self::link_added), of a name less. Returns how many are left, where
-    /// there were `before` if nobody counted yet.
+    /// As [`link_added`](Self::link_added), for a removed name. Returns how many names are left; `before`
+    /// is how many there were, if they were not counted yet.
     pub(super) fn link_removed(&self, before: u64) -> u64 {
         self.touch();
         let mut state = self.state.lock();
@@ -247,7 +251,7 @@ impl Node {
         left
     }
 
-    /// Says that names in this directory changed.
+    /// Invalidates cached state of this directory, after a change of its names.
     pub(super) fn names_changed(&self) {
         if let Some(dir) = &self.dir {
             dir.listing.clear();
@@ -258,11 +262,10 @@ impl Node {
 
     /// The handle of the directory in the upper.
     ///
-    /// Handles are evicted, so those of the ancestors may have to be opened first: up to the
-    /// nearest that is kept, then down again, in two loops. Meanwhile a rename may put another
-    /// directory in the way; then the walk begins anew. What is found is the right one if its
-    /// inode number says so, and also if nothing moved: on some platforms that number changes
-    /// with the directory's content.
+    /// Handles are evicted, so those of the ancestors may have to be opened first: one loop goes up to the
+    /// nearest cached handle, a second one down again. Meanwhile a rename may put another directory on the
+    /// path; then the walk starts over. The directory is the right one if its inode number matches, and
+    /// also if nothing moved: on some platforms the number changes with the directory's content.
     pub(super) fn handle(self: &Arc<Self>, shared: &Shared) -> Result<Arc<DirHandle>> {
         const TRIES: usize = 1024;
         const SPINS: u32 = 16;
@@ -272,19 +275,20 @@ impl Node {
                 return Ok(handle);
             }
             at_once::may_wait()?;
-            // A rename is under way: it moved the directory, and has not said where yet. Its locks
-            // cannot be waited for here, since the caller may hold some. It can, however long it
-            // takes: what moves a directory waits for nobody then.
+            // A rename is in progress: it moved the directory, and has not updated the nodes yet. This
+            // thread cannot wait for the locks of the rename, since the caller may hold some. It can
+            // retry, however long the rename takes: during a move, a rename waits for no other thread.
             let moves = shared.moves.load(Ordering::SeqCst);
             if moves.is_multiple_of(2) || moves != last {
                 tries += 1;
                 last = moves;
             }
-            // A move by a copy may take seconds.
+            // A move by copying may take seconds.
             waits += 1;
-            match waits < SPINS || shared.copies().is_multiple_of(2) {
-                true => yield_now(),
-                false => pause(),
+            if waits < SPINS || shared.copies().is_multiple_of(2) {
+                yield_now();
+            } else {
+                pause();
             }
         }
         Err(Error::new(
@@ -326,7 +330,7 @@ impl Node {
                 Err(error) => return Err(error),
             };
             let meta = upper.dir_meta(&opened)?;
-            // One that was removed and made anew is another, too: then the node is dead.
+            // A directory that was removed and created again is another one, too: then the node is dead.
             let stood_still = || {
                 let now = shared.moves.load(Ordering::SeqCst);
                 now == moves && moves.is_multiple_of(2) && !node.is_removed()
@@ -338,7 +342,7 @@ impl Node {
             if copies.is_multiple_of(2) {
                 handle = shared.handles.put(node.dir()?.handle.slot(), handle, 1);
                 if shared.copies() != copies {
-                    // It may be kept for a directory that was moved by a copy since.
+                    // The cached handle may be of the old directory of a move by copying.
                     shared.handles.clear();
                 }
             }
@@ -350,7 +354,7 @@ impl Node {
         self.upper.get().ok_or_else(|| {
             debug_assert!(
                 false,
-                "a directory is asked of the upper before it is there"
+                "the upper part of a directory is used before copy-up"
             );
             Error::new(Errno::Io, "a directory is not in the upper")
         })
@@ -363,7 +367,7 @@ impl State {
         self.meta.as_deref().copied()
     }
 
-    /// Keeps the upper's metadata, read when the node had `version`.
+    /// Caches the upper's metadata, read when the node had `version`.
     pub(super) fn set_meta(&mut self, version: u64, meta: Meta) {
         match &mut self.meta {
             Some(kept) => **kept = (version, meta),
@@ -372,7 +376,7 @@ impl State {
     }
 }
 
-/// A node holds its parents: a chain of them is let go in a loop, however deep it is.
+/// A node holds its parent: a chain of them is dropped in a loop, since the guest chose its depth.
 impl Drop for Node {
     fn drop(&mut self) {
         let mut position = std::mem::replace(self.position.get_mut(), Position::Removed);

@@ -1,4 +1,4 @@
-//! `open-at`: what to do is decided first, from what was found and what is asked for.
+//! `open-at`: decides what to do from the file that was found and the options, then does it.
 
 use super::children::At;
 use super::copy_up::Data;
@@ -18,14 +18,14 @@ use std::sync::Arc;
 
 type Opened = FileOrDir<OverlayFile, OverlayDir>;
 
-/// What opening takes.
+/// What an open has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// Open the directory.
     Dir,
-    /// Open the file, for writing if so.
+    /// Open the file, for writing if `write` is set.
     File { write: bool },
-    /// Make the file and open it.
+    /// Create the file and open it.
     Create,
 }
 
@@ -40,14 +40,14 @@ impl OverlayDir {
         if let Some(opened) = self.fast_open(path, how)? {
             return Ok(opened);
         }
-        let last = match how.create {
-            true => Last::Create {
+        let last = if how.create {
+            Last::Create {
                 follow: how.follow && !how.exclusive,
-            },
-            false if how.follow => Last::Follow,
-            false => Last::Stop,
+            }
+        } else {
+            Last::of(how.follow)
         };
-        // Two creators of one file: the later one opens what the earlier one made.
+        // If two calls create one file, the later one opens the file of the earlier one.
         for _ in 0..TRIES {
             let open = |walked: &Walked| self.open_walked(walked, how);
             match self.shared.at_path(&self.node, path, last, open) {
@@ -83,7 +83,7 @@ impl OverlayDir {
         opened.unwrap_or(Ok(None))
     }
 
-    /// Makes the node of the lower `file`, if the node of its directory is at hand.
+    /// Makes the node of the lower `file`, if the node of its directory is known.
     fn node_of(&self, file: &Arc<LowerNode>, at: Option<At<'_>>) -> Option<Arc<Node>> {
         let recent;
         let dir = match at {
@@ -96,8 +96,8 @@ impl OverlayDir {
         self.shared.child_node(dir, file).ok()
     }
 
-    /// Opens `node` for reading, which was found a moment ago. None if there is none, or if it was removed
-    /// meanwhile: its name may have another file now.
+    /// Opens `node`, which was found a moment ago, for reading. None if there is no node, or if it was
+    /// removed meanwhile: its name may have another file now.
     fn open_found(
         &self,
         node: Option<Arc<Node>>,
@@ -115,7 +115,7 @@ impl OverlayDir {
         match decide(walked, how)? {
             Step::Dir => {
                 let node = self.shared.materialize(walked.trail())?;
-                // It is a file by now: walk again.
+                // If it is a file by now, `no-entry` starts the walk over.
                 node.dir().map_err(|_| Errno::NoEntry)?;
                 self.cache_recent_dir(&node);
                 Ok(FileOrDir::Dir(OverlayDir::new(
@@ -151,8 +151,8 @@ impl OverlayDir {
         }
     }
 
-    /// Caches the node of a directory that the upper does not have, with what it holds, for the next open in
-    /// it.
+    /// Caches the node of a directory that is not in the upper, with its table and listing, for the next open
+    /// in it.
     fn cache_recent_dir(&self, dir: &Arc<Node>) {
         if dir.upper.get().is_none()
             && let Some(below) = dir.below()
@@ -162,8 +162,11 @@ impl OverlayDir {
         }
     }
 
-    /// `access` where the mode of a file does not let its owner open it so. What an upper
-    /// directory has, and reading what a lower one has, is the system's to refuse.
+    /// Checks the mode of a file, where the operating system does not: it checks itself when a file of an
+    /// upper on disk is opened, and when a file of a lower directory is opened for reading.
+    ///
+    /// # Errors
+    /// `access` if the mode does not let the file's owner open it for this access.
     fn check_may_open(
         &self,
         node: &Arc<Node>,
@@ -176,23 +179,24 @@ impl OverlayDir {
             return Ok(());
         }
         let in_upper = node.upper.get().is_some();
-        let is_left_to_us = shared
+        let upper_ignores_modes = shared
             .upper
             .as_ref()
             .is_some_and(|upper| !upper.enforces_modes());
-        if in_upper && !is_left_to_us {
+        if in_upper && !upper_ignores_modes {
             return Ok(());
         }
         let read = in_upper && (how.read || !how.write);
         let bits = if write { 0o200 } else { 0 } | if read { 0o400 } else { 0 };
         let mode = shared.meta_of(node, at)?.mode;
-        match mode.is_none_or(|mode| mode & bits == bits) {
-            true => Ok(()),
-            false => Err(shared.refused_by_mode(node, "open it so")),
+        if mode.is_none_or(|mode| mode & bits == bits) {
+            Ok(())
+        } else {
+            Err(shared.refused_by_mode(node, "open it for this access"))
         }
     }
 
-    /// Opens the file that `node` is. `at` is where it was found, if that is known.
+    /// Opens the file of `node`. `at` is where it was found, if that is known.
     fn open_file(
         &self,
         node: Arc<Node>,
@@ -206,7 +210,7 @@ impl OverlayDir {
         if write {
             let data = if how.truncate { Data::Drop } else { Data::Keep };
             match (shared.copy_up(file.node(), data)?, data) {
-                // It was truncated when the copy got its name: from there on nothing can fail.
+                // The copy was published without data, so nothing is left that could fail.
                 (Some(copied), Data::Drop) => file.set_upper_file(copied),
                 (copied, Data::Keep) => file.open_for_writing(at, copied)?,
                 (None, Data::Drop) => {
@@ -221,14 +225,15 @@ impl OverlayDir {
     }
 }
 
-/// The table: what was found, against what is asked for. Errors in the order of Linux's
+/// Decides what an open has to do with the file that was found. Errors come in the order of Linux's
 /// `open(2)`.
 fn decide(walked: &Walked, how: OpenHow) -> Result<Step> {
     let write = how.write || how.create || how.truncate;
     let Some(found) = walked.found() else {
-        return match how.create {
-            true => Ok(Step::Create),
-            false => Err(Errno::NoEntry.into()),
+        return if how.create {
+            Ok(Step::Create)
+        } else {
+            Err(Errno::NoEntry.into())
         };
     };
     if how.create && how.exclusive {

@@ -13,7 +13,7 @@ impl OverlayDir {
         let (Some(name), true) = (walked.name(), link.kind() == Kind::Symlink) else {
             return Err(Error::because(
                 Errno::Invalid,
-                || "it is not a symbolic link",
+                || "the file is not a symbolic link",
             ));
         };
         let target = self.shared.target_of(walked.parent()?, link, name)?;

@@ -1,4 +1,4 @@
-//! Names taken away: files by `unlink-file-at`, directories by `remove-directory-at`.
+//! `unlink-file-at` and `remove-directory-at`.
 
 use super::Shared;
 use super::children::Child;
@@ -40,8 +40,8 @@ impl OverlayDir {
             if !walked.found().ok_or(Errno::NoEntry)?.is_dir() {
                 return Err(Errno::NotDirectory.into());
             }
-            // A slash, `.` or `..` in the last place stands for the directory itself, which has no name there
-            // to remove. POSIX would accept the slash; wasmtime-wasi does not.
+            // A slash, `.` or `..` at the end stands for the directory itself, not for a name that could be
+            // removed. POSIX would accept the slash; wasmtime-wasi does not.
             if walked.wants_dir {
                 return Err(Error::because(
                     Errno::Invalid,
@@ -69,8 +69,8 @@ impl OverlayDir {
 }
 
 impl Shared {
-    /// Removes what a path led to. `check` says whether what is there at last, a directory or not,
-    /// may be removed.
+    /// Removes the file that a path led to. `check` is told whether the name is a directory when it is
+    /// removed, and refuses the wrong kind.
     fn remove(
         &self,
         walked: &Walked,
@@ -100,7 +100,7 @@ impl Shared {
             MergedFile::Lower(dir) if pos.is_dir() => Some(self.child_node_locked(parent, dir)?),
             MergedFile::Lower(_) => None,
         };
-        // Parent before child: nothing is made in the directory while it goes.
+        // Parent before child. Nothing can be created in the directory while it is removed.
         let inside = node.as_ref().and_then(|node| node.dir.as_ref());
         let _inside = inside.map(|dir| dir.names.write());
         if let Some(node) = &node
@@ -113,14 +113,15 @@ impl Shared {
             Some(node) => Some(self.meta_before_removal(node, parent, name)?),
             None => None,
         };
-        let leave = match self.exists_below(parent, name)? {
-            true => Leave::Whiteout,
-            false => Leave::Nothing,
+        let leave = if self.exists_below(parent, name)? {
+            Leave::Whiteout
+        } else {
+            Leave::Nothing
         };
         let handle = parent.handle(self)?;
         let what = node.as_deref().map_or(Over::Nothing, over_of);
         let at = AnyAt { dir: &handle, name };
-        // Whoever asked meanwhile may have seen the time of a step that was taken back.
+        // A concurrent `stat` may have seen the time of a step that was undone.
         let removed = upper.remove(at, what, leave);
         removed.inspect_err(|_| parent.touch())?;
         self.set_child_locked(parent, name, child_after_removal(leave));
@@ -131,9 +132,9 @@ impl Shared {
         Ok(())
     }
 
-    /// What is known of `node` before it loses a name: of a directory what `stat` shows, since
-    /// it cannot be asked once it is gone. Of anything else only the number of names counts,
-    /// which nobody but us changes, so that an answer of earlier will do.
+    /// The metadata of `node` before it loses a name. For a directory it is what `stat` shows, since the
+    /// upper cannot be asked after the removal. For any other file only the number of names matters, which
+    /// only this overlay changes, so that cached metadata suffices.
     ///
     /// Preconditions: the directory lock of `parent` is held.
     pub(super) fn meta_before_removal(
@@ -152,14 +153,14 @@ impl Shared {
         };
         if node.upper.get().is_some() && node.kind != Kind::Dir {
             self.keep_open(node, parent, name)?;
-            // Counted before the removal: another name may be removed at the same time.
+            // Counted before the removal, since another name may be removed at the same time.
             node.state.lock().names.get_or_insert(meta.links);
         }
         Ok(meta)
     }
 
-    /// Opens the copy of a file that came up with its directory, for those who have the file open and did not
-    /// need the copy yet: they cannot open it once it has no name.
+    /// Opens the copy of a file that was copied up with its directory, for open files that have not used the
+    /// copy yet: they cannot open it once it has no name.
     ///
     /// Preconditions: the directory lock of `parent` is held, exclusive.
     fn keep_open(&self, node: &Arc<Node>, parent: &Arc<Node>, name: Name<'_>) -> Result<()> {
@@ -174,7 +175,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Puts `now` under `name`, in one step: whoever walks sees what was there or what is.
+    /// Puts `now` under `name` in one step, so that a concurrent walk sees the old entry or the new one.
     ///
     /// Preconditions: the directory lock of `dir` is held, exclusive.
     pub(super) fn set_child_locked(&self, dir: &Arc<Node>, name: Name<'_>, now: Option<Child>) {
@@ -186,7 +187,7 @@ impl Shared {
             None => children.map.remove(name.as_bytes()),
         };
         drop(children);
-        // Somebody may have opened the lower file while it was being removed.
+        // Another thread may have opened the lower file while it was being removed.
         if let Some(Child::Lower(node)) = before
             && let Some(node) = node.upgrade()
         {
@@ -197,7 +198,7 @@ impl Shared {
         }
     }
 
-    /// Takes note that `node`, of which `meta` was known before, lost one of its names.
+    /// Records that `node`, whose metadata was `meta`, lost one of its names.
     ///
     /// Preconditions: the directory lock of the name's directory is held, exclusive.
     pub(super) fn link_removed(&self, node: &Arc<Node>, meta: Meta) {
@@ -222,7 +223,7 @@ impl Shared {
     }
 }
 
-/// What is known of a name from which something was taken away.
+/// The table entry of a name after its file was removed or moved away.
 pub(super) fn child_after_removal(leave: Leave) -> Option<Child> {
     match leave {
         Leave::Whiteout => Some(Child::Whiteout),
@@ -230,7 +231,7 @@ pub(super) fn child_after_removal(leave: Leave) -> Option<Child> {
     }
 }
 
-/// What the upper holds of a node.
+/// What a change of the upper replaces or removes under the name of a node.
 pub(super) fn over_of(node: &Node) -> Over {
     match (node.upper.get(), node.kind) {
         (None, _) => Over::Nothing,

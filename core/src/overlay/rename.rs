@@ -1,8 +1,8 @@
-//! `rename-at`: files and directories, onto names that are taken or not.
+//! `rename-at`, for files and directories, onto free names and existing ones.
 //!
-//! Everything that can take long or fail is done first, by ordinary, invisible copy-ups without
-//! the tree lock. Then, under the tree lock, all checks are made once more on what is there now,
-//! and the upper moves the name in one step.
+//! Everything that can take long or fail comes first: ordinary, invisible copy-ups without the tree lock.
+//! Then, under the tree lock, all checks are repeated on the current tree, and the upper moves the name in
+//! one step.
 
 use super::Shared;
 use super::by_copy::DirLevels;
@@ -21,24 +21,24 @@ use crate::name::Name;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-/// Two names, and what they stood for when they were resolved.
+/// Two names, and the files that they had when they were resolved.
 struct Plan<'a> {
     from: (Arc<Node>, Name<'a>),
     to: (Arc<Node>, Name<'a>),
     source: Arc<Node>,
     target: Option<Arc<Node>>,
-    /// Whether a path says that it means a directory.
+    /// Whether one of the paths requires a directory.
     wants_dir: bool,
 }
 
-/// What the checks say.
+/// The result of the checks.
 enum Verdict {
     Move,
-    /// Two names of one file: POSIX has nothing happen.
+    /// Two names of one file: POSIX demands that nothing happens.
     Same,
 }
 
-/// A directory is somewhere else on disk than its node says, or may be.
+/// A move in progress: the position of the directory's node may differ from that on disk.
 struct Moving<'a>(&'a AtomicU64);
 
 impl<'a> Moving<'a> {
@@ -105,7 +105,7 @@ impl Shared {
         self.check_may_change_names(&plan.from.0)?;
         self.check_may_change_names(&plan.to.0)?;
         if plan.source.kind == Kind::Dir && !Arc::ptr_eq(&plan.from.0, &plan.to.0) {
-            // Its `..` changes, which is a name in it too.
+            // The move changes `..`, which is a name in the directory, too.
             self.check_owner_may(&plan.source, 0o200)?;
         }
         self.check_depth_of_move(&plan.source, &plan.from.0, &plan.to.0)?;
@@ -142,8 +142,8 @@ impl Shared {
         })
     }
 
-    /// Copies up a directory and all that is below it, in a loop. Once a directory is wholly in the
-    /// upper it stays so: lower layers do not change, and what is moved into it is wholly there too.
+    /// Copies up a directory and everything below it, in a loop. A directory that is entirely in the upper
+    /// stays so: lower layers do not change, and whatever is moved into it is entirely in the upper, too.
     fn copy_up_whole(&self, dir: &Arc<Node>) -> Result<()> {
         let mut dirs = Vec::new();
         if !self.copy_up_dir(dir)? {
@@ -159,21 +159,21 @@ impl Shared {
             };
             let pos = MergedFile::node(dir);
             for entry in listing.iter() {
-                // Each copy has a node, and one call may make as many as the layers have files.
+                // Each copy has a node, and one call may make as many nodes as the layers have files.
                 self.sweep_if_large()?;
                 dirs.extend(self.copy_up_entry(&pos, entry.name)?);
             }
             if self.keeps_no_order
                 && let MergedFile::Node(dir) = &pos
             {
-                // At its new name the directory has no lower to show what a crash of the machine lost.
+                // At its new name the directory has no lower part to show what a crash of the machine lost.
                 self.sync_names(dir)?;
             }
         }
         Ok(())
     }
 
-    /// Brings a directory into the upper. Returns whether all that is below it came along.
+    /// Copies up a directory. Returns whether everything below it was copied, too.
     fn copy_up_dir(&self, dir: &Arc<Node>) -> Result<bool> {
         if COPIES_TREES && self.copy_up_tree(dir)? {
             return Ok(true);
@@ -182,9 +182,9 @@ impl Shared {
         Ok(false)
     }
 
-    /// Brings what `name` is in `dir` into the upper, if it was not removed meanwhile. That
-    /// something was not found is no proof: what is left out here would be lost. Returns a directory
-    /// of which not all came along.
+    /// Copies up `name` in `dir`, unless it was removed meanwhile. An error `no-entry` does not prove a
+    /// removal, so it is retried: a file that is left out here would be lost. Returns a directory if not
+    /// everything below it was copied.
     fn copy_up_entry(&self, dir: &MergedFile<'_>, name: Name<'_>) -> Result<Option<Arc<Node>>> {
         for _ in 0..TRIES {
             let Some(child) = self.lookup(dir, name)? else {
@@ -204,7 +204,7 @@ impl Shared {
         Err(Error::new(Errno::Busy, message))
     }
 
-    /// Moves the name, if everything is still as planned; returns whether it was.
+    /// Moves the name, if nothing changed since the plan was made. Returns whether it moved the name.
     fn commit(&self, plan: &Plan<'_>) -> Result<bool> {
         let Plan {
             from: (old_dir, old_name),
@@ -216,9 +216,10 @@ impl Shared {
         let _tree = self.tree.write();
         let upper = self.upper()?;
         let _old_names = old_dir.dir()?.names.write();
-        let _new_names = match Arc::ptr_eq(old_dir, new_dir) {
-            true => None,
-            false => Some(new_dir.dir()?.names.write()),
+        let _new_names = if Arc::ptr_eq(old_dir, new_dir) {
+            None
+        } else {
+            Some(new_dir.dir()?.names.write())
         };
         old_dir.check_not_removed()?;
         new_dir.check_not_removed()?;
@@ -233,7 +234,7 @@ impl Shared {
         self.check_depth_of_move(source, old_dir, new_dir)?;
         let inside = target.as_ref().and_then(|target| target.dir.as_ref());
         let _inside = inside.map(|dir| dir.names.write());
-        // Its times are put back once it is opaque, so nobody may set them meanwhile.
+        // Making the directory opaque restores its times afterwards, so no call may set them meanwhile.
         let _moved = source.dir.as_ref().map(|dir| dir.names.write());
         let mut last = None;
         if let Some(target) = target {
@@ -247,9 +248,10 @@ impl Shared {
             None if self.has_whiteout_locked(new_dir, *new_name)? => Over::Whiteout,
             None => Over::Nothing,
         };
-        let leave = match self.exists_below(old_dir, *old_name)? {
-            true => Leave::Whiteout,
-            false => Leave::Nothing,
+        let leave = if self.exists_below(old_dir, *old_name)? {
+            Leave::Whiteout
+        } else {
+            Leave::Nothing
         };
         let hides = matches!(over, Over::Whiteout | Over::EmptyDir)
             || self.exists_below(new_dir, *new_name)?;
@@ -258,8 +260,8 @@ impl Shared {
             source.dir()?.unsynced.mark();
         }
         if self.keeps_no_order {
-            // A whiteout that outlives a crash of the machine must not meet an entry that does not:
-            // the entry would be gone before the rename happened.
+            // Otherwise a crash of the machine could keep the whiteout but lose the earlier creation of the
+            // entry that it replaces: the entry would be gone although the rename did not happen.
             if leave == Leave::Whiteout {
                 self.sync_names(old_dir)?;
             }
@@ -282,7 +284,7 @@ impl Shared {
             Err(error)
                 if COPIES_TREES && moving.is_some() && error.errno() == Errno::CrossDevice =>
             {
-                // Whoever waits for a directory that moves may hold one of the locks.
+                // A thread that waits for the end of a move may hold one of the locks that follow.
                 drop(moving);
                 let levels = DirLevels::of(source);
                 let _locks = levels.lock();
@@ -294,10 +296,10 @@ impl Shared {
         };
         let _moving = moving;
         if source.kind == Kind::Dir && !upper.handles_follow_rename() {
-            // The paths of all below it are others now, and its new one may have been another's.
+            // All paths below it changed, and its new path may have been that of another directory.
             self.handles.clear();
         }
-        // Whoever asked meanwhile may have seen the times of steps that were taken back.
+        // A concurrent `stat` may have seen the times of steps that were undone.
         renamed.inspect_err(|_| {
             old_dir.touch();
             new_dir.touch();
@@ -305,7 +307,7 @@ impl Shared {
         if source.kind == Kind::Dir && !self.is_ephemeral {
             detach_tree_from_lower(source);
         }
-        // The new name first, so that the file is always under one.
+        // The new name first, so that a walk always finds the file under one of them.
         let moved = Child::Node(Arc::clone(source));
         self.set_child_locked(new_dir, *new_name, Some(moved));
         self.set_child_locked(old_dir, *old_name, child_after_removal(leave));
@@ -377,11 +379,11 @@ fn is_node(pos: Option<MergedFile<'_>>, node: Option<&Arc<Node>>) -> bool {
     }
 }
 
-/// A directory that moved, and all below it, no longer lies over what it was merged with. All
-/// of that is in the upper or was removed, so nothing changes but what "exists below" says.
+/// Detaches a moved directory, and all directories below it, from their lower parts. All of those are
+/// in the upper or were removed, so only [`Shared::exists_below`] changes its answer.
 ///
-/// Nothing below a directory that is merged with nothing is merged with anything, so a tree is
-/// walked once, however often it is moved.
+/// Below a detached directory all directories are detached, so each tree is walked once, however often it
+/// is moved.
 fn detach_tree_from_lower(dir: &Arc<Node>) {
     let mut dirs = vec![Arc::clone(dir)];
     while let Some(dir) = dirs.pop() {

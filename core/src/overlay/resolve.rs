@@ -1,7 +1,7 @@
-//! From a path to a file, by a worklist of components and a stack of directories.
+//! Path resolution, by a worklist of components and a stack of directories.
 //!
-//! Symbolic links are followed here and nowhere else, since a link in one layer may lead into
-//! another. Nothing recurses: path, links and depth are the guest's.
+//! Symbolic links are followed only here, since a link in one layer may lead into another. Nothing
+//! recurses: the guest chooses path, links and depth.
 
 use super::children::At;
 use super::lookup::{MergedFile, NAME_MAX};
@@ -14,46 +14,48 @@ use crate::name::Name;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// How often a call begins anew when others change the names that it walked.
+/// How often a call starts over when other calls change the names that it walked.
 pub(super) const TRIES: usize = 64;
 
-/// Where a path led.
+/// The result of a walk along a path.
 pub(super) struct Walked<'p> {
-    /// The directories from the base down to the one that the last name is in; with the file
-    /// itself at the end if it was found, as [`Shared::materialize`] wants it.
+    /// The directories from the base down to the one that contains the last name, then the file itself if it
+    /// was found: the argument of [`Shared::materialize`].
     trail: Vec<MergedFile<'static>>,
-    /// The name in the last place, none where the path ends in `.` or `..` or is a base.
+    /// The last name. None where the path ends in `.` or `..` or leads to the base itself.
     name: Option<Cow<'p, [u8]>>,
-    /// Whether `name` was found, and so is the end of `trail`.
+    /// Whether `name` was found, and is the last of `trail`.
     found: bool,
-    /// Why `name` could not be asked for: it is too long, or its directory was removed.
+    /// Why `name` could not be looked up: it is too long, or its directory was removed.
     refused: Option<Errno>,
-    /// Whether the path says that it means a directory.
+    /// Whether the path requires a directory: it ends in a slash, `.` or `..`.
     pub(super) wants_dir: bool,
 }
 
 impl Walked<'_> {
-    /// What the path names, if it is there.
+    /// The file that the path names, if it exists.
     pub(super) fn found(&self) -> Option<&MergedFile<'_>> {
-        match self.found || self.name.is_none() {
-            true => self.trail.last(),
-            false => None,
+        if self.found || self.name.is_none() {
+            self.trail.last()
+        } else {
+            None
         }
     }
 
-    /// What the path names.
+    /// The file that the path names.
     ///
     /// # Errors
-    /// `no-entry`; `not-directory` where the path says that it means a directory.
+    /// `no-entry`; `not-directory` if the path requires a directory and names another file.
     pub(super) fn existing(&self) -> Result<&MergedFile<'_>> {
         let found = self.existing_of_any_kind()?;
-        match self.wants_dir && !found.is_dir() {
-            true => Err(self.not_directory()),
-            false => Ok(found),
+        if self.wants_dir && !found.is_dir() {
+            Err(self.not_directory())
+        } else {
+            Ok(found)
         }
     }
 
-    /// What stands at the name, whatever kind of file the path says that it means.
+    /// The file that the path names, also if the path requires a directory and it is none.
     ///
     /// # Errors
     /// `no-entry`; `name-too-long`.
@@ -62,7 +64,10 @@ impl Walked<'_> {
             .ok_or_else(|| self.refused.map_or(Errno::NoEntry.into(), refusal))
     }
 
-    /// `name-too-long`, or `no-entry` in a directory that was removed: no name can be there.
+    /// Checks that the last name could be looked up.
+    ///
+    /// # Errors
+    /// `name-too-long`; `no-entry` if its directory was removed.
     pub(super) fn check_reachable(&self) -> Result<()> {
         match self.refused {
             Some(errno) => Err(refusal(errno)),
@@ -70,17 +75,17 @@ impl Walked<'_> {
         }
     }
 
-    /// The name in the last place.
+    /// The last name.
     pub(super) fn name(&self) -> Option<Name<'_>> {
         self.name.as_deref().map(Name::checked)
     }
 
-    /// The walk from the base to the directory of the last name. Means nothing where there is no
-    /// such name.
+    /// The walk from the base to the directory of the last name. Meaningless if there is no such name.
     pub(super) fn parents(&self) -> &[MergedFile<'_>] {
-        match self.found {
-            true => &self.trail[..self.trail.len() - 1],
-            false => &self.trail,
+        if self.found {
+            &self.trail[..self.trail.len() - 1]
+        } else {
+            &self.trail
         }
     }
 
@@ -97,13 +102,13 @@ impl Walked<'_> {
         }
     }
 
-    /// The walk from the base to what the path names.
+    /// The walk from the base to the file that the path names.
     pub(super) fn trail(&self) -> &[MergedFile<'_>] {
         &self.trail
     }
 }
 
-/// The error of a name that could not be asked for.
+/// The error of a name that could not be looked up.
 fn refusal(errno: Errno) -> Error {
     Error::because(errno, || match errno {
         Errno::NameTooLong => "a name is longer than 255 bytes",
@@ -120,20 +125,20 @@ fn above_base() -> Error {
     )
 }
 
-/// What to do with a symbolic link in the last place.
+/// What to do with a symbolic link at the end of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Last {
     /// Follow it.
     Follow,
-    /// Stop at it, unless a slash behind it says that a directory is meant.
+    /// Stop at it, unless a slash after it requires a directory.
     Stop,
-    /// A file may be made there. A slash behind such a name is `is-directory`, before anybody looks
-    /// what the name is.
+    /// The call may create a file there. A slash after the name fails with `is-directory` before the name
+    /// is looked up.
     Create {
-        /// Follow a link without one.
+        /// Follow a link that no slash follows.
         follow: bool,
     },
-    /// Stop at it, whatever is behind it: the name itself is to be changed.
+    /// Stop at it, also if a slash follows: the call changes the name itself.
     Name,
 }
 
@@ -144,18 +149,18 @@ impl Last {
     }
 }
 
-/// Components yet to walk: the rest of the path, and of the targets of links on top of it.
+/// The components that are still to be walked: of the path, and of the link targets on top of it.
 struct Pending<'a> {
     path: Components<'a>,
     links: Vec<Components<'a>>,
 }
 
-/// What is left of a text.
+/// The remaining components of a path or link target.
 struct Components<'a> {
     text: Cow<'a, [u8]>,
     /// Where the next component begins; the text's length if there is none.
     at: usize,
-    /// Whether a slash followed the component that was taken last.
+    /// Whether a slash followed the last component that was taken.
     slash: bool,
 }
 
@@ -213,8 +218,8 @@ impl<'a> Pending<'a> {
         self.path.is_done() && self.links.iter().all(Components::is_done)
     }
 
-    /// Whether a slash followed the component that was taken last; at the end, whether one follows
-    /// it or a link that led to it.
+    /// Whether a slash followed the last component that was taken. At the end of the path, whether one
+    /// follows it or a link that led to it.
     fn has_slash(&self) -> bool {
         self.path.slash || self.links.iter().any(|link| link.slash)
     }
@@ -224,7 +229,7 @@ impl Shared {
     /// Walks `path` from `base`.
     ///
     /// # Errors
-    /// `no-entry` for an empty path, or where anything but the last name is missing;
+    /// `no-entry` for an empty path, and if any name but the last is missing;
     /// `not-permitted` for an absolute path, and for one that leads above `base`;
     /// `not-directory`, `loop`, `name-too-long`; `invalid` for a NUL.
     pub(super) fn resolve<'p>(
@@ -238,8 +243,8 @@ impl Shared {
         Ok(walked)
     }
 
-    /// As [`resolve`](Self::resolve), but a name that is too long, or in a directory that was
-    /// removed, is one that was not found.
+    /// As [`resolve`](Self::resolve), but a last name that is too long, or in a removed directory, counts as
+    /// not found.
     pub(super) fn walk<'p>(
         &self,
         base: &Arc<Node>,
@@ -255,12 +260,12 @@ impl Shared {
             return Err(self.too_long("the path"));
         }
         if path.contains(&0) {
-            return Err(Error::because(Errno::Invalid, || "the path holds a NUL"));
+            return Err(Error::because(Errno::Invalid, || "the path contains a NUL"));
         }
         if path[0] == b'/' {
             return Err(Error::because(
                 Errno::NotPermitted,
-                || "an absolute path: WASI has paths relative to a directory",
+                || "the path is absolute: WASI paths are relative to a directory",
             ));
         }
         let mut trail = Vec::with_capacity(8);
@@ -310,15 +315,16 @@ impl Shared {
             if at_end && wants_dir && matches!(last, Last::Create { .. }) {
                 return Err(Error::because(
                     Errno::IsDirectory,
-                    || "the path ends in a slash, and a file cannot be made there",
+                    || "the path ends in a slash, so no file can be created there",
                 ));
             }
-            // A removed directory has no names, which is found out where one is asked for. All
-            // others on the way were found alive, and the root always is.
-            let may_be_dead = trail.len() == 1 && !Arc::ptr_eq(base, &self.root);
-            let refused = match may_be_dead && base.is_removed() {
-                true => Some(Errno::NoEntry),
-                false => (component.len() > NAME_MAX).then_some(Errno::NameTooLong),
+            // A removed directory has no names. Only the base can be one: the walk has just found all other
+            // directories, and the root is never removed.
+            let may_be_removed = trail.len() == 1 && !Arc::ptr_eq(base, &self.root);
+            let refused = if may_be_removed && base.is_removed() {
+                Some(Errno::NoEntry)
+            } else {
+                (component.len() > NAME_MAX).then_some(Errno::NameTooLong)
             };
             let found = match refused {
                 Some(_) => None,
@@ -348,7 +354,7 @@ impl Shared {
                 hops += 1;
                 if hops > self.limits.link_hops {
                     return Err(Error::because(Errno::Loop, || {
-                        format!("over {} symbolic links (Limits::link_hops)", hops - 1)
+                        format!("more than {} symbolic links (Limits::link_hops)", hops - 1)
                     }));
                 }
                 let target = self.target_of(dir, &found, Name::checked(&component))?;
@@ -363,17 +369,17 @@ impl Shared {
                 if target.is_empty() {
                     return Err(Error::because(
                         Errno::NoEntry,
-                        || "a symbolic link on the way is empty",
+                        || "a symbolic link in the path has an empty target",
                     ));
                 }
                 if target.len() >= self.limits.path_bytes {
                     return Err(self.too_long("the target of a symbolic link"));
                 }
-                // No system has such a link, but a layer of an embedder's own may.
+                // No operating system has such links, but an embedder's layer may.
                 if target.contains(&0) {
                     return Err(Error::because(
                         Errno::Invalid,
-                        || "the target of a symbolic link holds a NUL",
+                        || "the target of a symbolic link contains a NUL",
                     ));
                 }
                 pending.links.push(Components::new(Cow::Owned(target)));
@@ -381,7 +387,10 @@ impl Shared {
             }
             if !at_end && !found.is_dir() {
                 return Err(Error::because(Errno::NotDirectory, || {
-                    format!("`{}` on the way is no directory", Escaped::new(&component))
+                    format!(
+                        "`{}` in the path is not a directory",
+                        Escaped::new(&component)
+                    )
                 }));
             }
             trail.push(found);
@@ -395,7 +404,7 @@ impl Shared {
                 });
             }
         }
-        // Only a link whose target is nothing but slashes ends here.
+        // Reached only by a link whose target consists of slashes.
         Ok(Walked {
             trail,
             name: None,
@@ -405,12 +414,12 @@ impl Shared {
         })
     }
 
-    /// Walks two paths whose last names are to be changed. Both ways are walked before either name
-    /// is asked for, which is where a directory that was removed is missed: who goes on asks
-    /// whether [it could be asked](Walked::check_reachable).
+    /// Walks two paths whose last names the call changes. Errors of either walk come before errors of the
+    /// last names, so this does not check whether the last names are reachable: the caller calls
+    /// [`check_reachable`](Walked::check_reachable).
     ///
     /// # Errors
-    /// As [`resolve`](Self::resolve), but for that.
+    /// As [`walk`](Self::walk).
     pub(super) fn resolve_both<'p>(
         &self,
         from: (&Arc<Node>, &'p str),
@@ -422,11 +431,11 @@ impl Shared {
         ))
     }
 
-    /// Walks `path` and calls `act` with what it led to, anew if that is gone by then: a file
-    /// that is replaced by rename is there at every moment, but not always the same one.
+    /// Walks `path` and calls `act` with the result. Starts over if the file is gone by then: a name that a
+    /// rename replaces exists at every moment, but the file under it changes.
     ///
     /// # Errors
-    /// As [`resolve`](Self::resolve); those of `act`.
+    /// As [`resolve`](Self::resolve); any error returned by `act`.
     pub(super) fn at_path<T>(
         &self,
         base: &Arc<Node>,
@@ -442,7 +451,7 @@ impl Shared {
         done.ok_or_else(|| Errno::Io.into())
     }
 
-    /// [`at_path`](Self::at_path), once for all that is to be done there.
+    /// [`at_path`](Self::at_path) without a type parameter, so that it is compiled only once.
     fn retry_at_path(
         &self,
         base: &Arc<Node>,
@@ -461,13 +470,13 @@ impl Shared {
         }
     }
 
-    /// Whether an absolute link leads on from the mount's root: if the mount resolves those and the
+    /// Whether an absolute link continues at the mount's root: if the mount resolves such links and the
     /// call was made on that root. A descriptor of `etc/` must not reach `usr/`.
     fn leads_to_root(&self, base: &Arc<Node>) -> bool {
         self.absolute_symlinks == AbsoluteSymlinks::Root && Arc::ptr_eq(base, &self.root)
     }
 
-    /// The error of a text that is longer than a path may be.
+    /// The error of a path or link target that is longer than a path may be.
     pub(super) fn too_long(&self, what: &str) -> Error {
         Error::because(Errno::NameTooLong, || {
             let most = self.limits.path_bytes;

@@ -1,4 +1,4 @@
-//! Metadata of files, and setting their times.
+//! `stat` and identity of files, and changes of their times.
 
 use super::Shared;
 use super::children::At;
@@ -16,12 +16,12 @@ use crate::stack::LowerNode;
 use crate::sync::atomic::Ordering;
 use std::sync::Arc;
 
-/// What a guest is told of a file.
+/// The metadata of a file as guests see it.
 pub(super) fn stat_of(meta: &Meta) -> Stat {
     Stat {
         kind: meta.kind,
         size: meta.size,
-        // A merged count would mislead `find`, which takes it for a number of subdirectories.
+        // A merged count would mislead `find`, which computes a number of subdirectories from it.
         links: if meta.kind == Kind::Dir {
             1
         } else {
@@ -170,8 +170,8 @@ impl Shared {
         }
     }
 
-    /// The metadata of a node. `at` is where it was found, if that is known: of a file with several
-    /// names, the one in `place` may be gone.
+    /// The metadata of a node. `at` is where it was found, if that is known: if a file has several names,
+    /// the one in `position` may have been removed.
     pub(super) fn meta_of(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Meta> {
         if node.upper.get().is_none() {
             return lower_meta(node);
@@ -187,9 +187,9 @@ impl Shared {
         Ok(meta)
     }
 
-    /// What is kept of a node's metadata in the upper, and the version that it is of.
+    /// The cached metadata of a node in the upper, and the version of the node when it was read.
     pub(super) fn cached_meta(&self, node: &Node) -> Option<(u64, Meta)> {
-        // Names change by our calls alone, so what is kept of a directory is as good as ever.
+        // Only calls on this overlay change names, so native handles do not outdate metadata of directories.
         if node.kind != Kind::Dir && self.written_past.load(Ordering::Acquire) {
             return None;
         }
@@ -208,8 +208,8 @@ impl Shared {
         self.at_any_name(node, at, find_meta)
     }
 
-    /// Sets the times of a directory in the upper. Not while something is published in it or it
-    /// is made opaque, which puts its times back to what they were.
+    /// Sets the times of a directory in the upper. Waits while something is published in it or it is made
+    /// opaque, since those restore the times that the directory had before.
     pub(super) fn set_times_of_dir(&self, node: &Arc<Node>, times: SetTimes) -> Result<()> {
         let _tree = self.tree.read();
         let dir = node.dir()?;
@@ -221,7 +221,7 @@ impl Shared {
     }
 }
 
-/// The metadata of what the upper has under a name.
+/// The metadata of the file that the upper has under a name.
 pub(super) fn find_meta(upper: &dyn AnyUpper, dir: &DirHandle, name: Name<'_>) -> Result<Meta> {
     match upper.find(dir, name)? {
         Found::Here { meta, .. } => Ok(meta),
@@ -229,7 +229,7 @@ pub(super) fn find_meta(upper: &dyn AnyUpper, dir: &DirHandle, name: Name<'_>) -
     }
 }
 
-/// The metadata of a node that is only in a lower layer.
+/// The metadata of a node that is only in lower layers.
 pub(super) fn lower_meta(node: &Node) -> Result<Meta> {
     let mut meta = match node.below() {
         Some(below) => below.meta(),
@@ -248,8 +248,8 @@ pub(super) fn apply_ghost_times(node: &Node, meta: &mut Meta) {
     }
 }
 
-/// Sets times of a file that is removed and that no layer can be asked to change: they stay with
-/// the handles.
+/// Sets the times of a removed file that no layer can change: they are kept with the node, and end with
+/// its handles.
 pub(super) fn set_ghost_times(node: &Node, times: SetTimes, clock: fn() -> Timestamp) {
     debug_assert!(node.is_removed());
     let now = clock();

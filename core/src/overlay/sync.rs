@@ -1,4 +1,4 @@
-//! Names on disk.
+//! Syncs of names to disk.
 
 use super::Shared;
 use super::dir::OverlayDir;
@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-/// Counts changes, and how many of them are known to be on disk.
+/// Counts of the changes that were made, and of those that are certainly on disk.
 ///
-/// A flag would not do: who finds it cleared by another cannot know whether that one is done, and
-/// would report changes as safe that are still on their way.
+/// A flag would not suffice: a thread that finds it cleared could not tell whether the thread that cleared
+/// it has finished its sync, and would report changes as durable that are not.
 #[derive(Default)]
 pub(super) struct Unsynced {
     changes: AtomicU64,
@@ -18,7 +18,7 @@ pub(super) struct Unsynced {
 }
 
 impl Unsynced {
-    /// Takes note of a change that was made.
+    /// Records a change that was made.
     pub(super) fn mark(&self) {
         self.changes.fetch_add(1, Ordering::Release);
     }
@@ -28,7 +28,7 @@ impl Unsynced {
         self.synced.load(Ordering::Acquire) >= changes
     }
 
-    /// Calls `sync` if there is anything to bring to disk.
+    /// Calls `sync` if any change is not on disk yet.
     fn sync_with(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
         let changes = self.changes.load(Ordering::Acquire);
         if self.synced.load(Ordering::Acquire) >= changes {
@@ -41,7 +41,8 @@ impl Unsynced {
 }
 
 impl OverlayDir {
-    /// Names are the data of a directory, so `sync-data` does the same.
+    /// Syncs the directory and the names that lead to it. Names are the data of a directory, so `sync-data`
+    /// does the same.
     pub(crate) fn sync(&self, _data_only: bool) -> Result<()> {
         if self.shared.volatile || self.node.is_removed() {
             return Ok(());
@@ -52,11 +53,11 @@ impl OverlayDir {
 }
 
 impl Shared {
-    /// Brings to disk the names that lead to `node`, as far as they changed.
+    /// Syncs the names that lead to `node`, where they changed.
     pub(super) fn sync_names_above(&self, node: &Arc<Node>) -> Result<()> {
         self.forgotten.sync_with(|| self.upper()?.sync_all())?;
-        // From the root down: a handle that was evicted is opened from the directory above it, which was
-        // the last that was used.
+        // From the root down: an evicted handle is opened from the directory above it, whose handle was used
+        // last.
         let mut dirs = Vec::new();
         let mut above = node.above();
         while let Some(dir) = above {
@@ -69,7 +70,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Brings to disk the names in `dir`, if they changed since that was last done.
+    /// Syncs the names in `dir`, if they changed since the last sync.
     pub(super) fn sync_names(&self, dir: &Arc<Node>) -> Result<()> {
         let Some(state) = &dir.dir else { return Ok(()) };
         if dir.upper.get().is_none() {

@@ -1,7 +1,7 @@
-//! What two calls do to one another, with the second one put where it hurts most.
+//! Tests of calls that interleave at the worst moment, and of what an overlay keeps in memory.
 
 mod at_once;
-mod kept;
+mod memory;
 #[cfg(all(feature = "dir", not(shuttle)))]
 mod renamed_dirs;
 
@@ -58,8 +58,8 @@ fn node(overlay: &Overlay, path: &str) -> Arc<Node> {
     shared.materialize(walked.trail()).unwrap()
 }
 
-/// Threads whose overlays share a stack do the more work the more they are. A lock that each of
-/// their lookups takes would undo that, and no other test would tell.
+/// Lookups of threads whose overlays share a stack must scale with the number of threads. A shared lock in
+/// each lookup would prevent that, and no other test would notice.
 #[cfg(all(debug_assertions, not(shuttle)))]
 #[test]
 fn lookup_takes_no_lock_shared_between_overlays() {
@@ -80,16 +80,16 @@ fn lookup_takes_no_lock_shared_between_overlays() {
     };
     let read_only = Overlay::builder().stack(Arc::clone(&stack));
     assert_eq!(locks(&read_only.build().unwrap()), 0);
-    // Each looks once into what its own upper has in the root.
+    // Each lookup reads the table of the root once, which belongs to its own overlay.
     let writable = Overlay::builder().stack(stack).upper_memory(1 << 20);
     assert_eq!(locks(&writable.build().unwrap()), 3);
 }
 
-/// A directory that stayed open while files were opened in many others was not among the recent ones
-/// any more, and could not get back, since its node was there: each open in it took the long way.
+/// A directory that stayed open while files were opened in many others was evicted from the recent
+/// directories, and could not return, since its node existed: each open in it took the slow path.
 #[test]
 fn reopened_directory_returns_to_recent_directories() {
-    // More than the hand passes over twice.
+    // More than the hand of the clock passes over twice.
     const DIRS: usize = 300;
     let mut layer = MemoryLayer::build();
     for index in 0..DIRS {
@@ -115,8 +115,8 @@ fn reopened_directory_returns_to_recent_directories() {
     assert!(is_recent());
 }
 
-/// A change of what is kept let the node of a directory go with its descriptor, and with it the names
-/// that had been merged: each listing asked all layers anew.
+/// A change of the caches dropped the node of a directory with its descriptor, and with it the merged names:
+/// each listing read all layers again.
 #[test]
 fn listing_stays_cached_after_its_directory_is_closed() {
     let overlay = in_memory();
@@ -128,8 +128,8 @@ fn listing_stays_cached_after_its_directory_is_closed() {
     assert!(Arc::ptr_eq(&list(), &list()));
 }
 
-/// A walk found a lower file. Before the call made its node, the directory was removed and made
-/// anew: the node then hung in the new directory, and the removed file was back.
+/// A walk found a lower file. Before the call made its node, the directory was removed and created
+/// again: the node was then attached to the new directory, and the removed file was back.
 #[test]
 fn stale_walk_cannot_resurrect_removed_file() {
     let overlay = in_memory();
@@ -147,8 +147,8 @@ fn stale_walk_cannot_resurrect_removed_file() {
 }
 
 /// A walk found a lower file. Before the call made its node, the file was removed, and so much else
-/// happened that the mark was forgotten, as names are in a directory with too many: then a writer
-/// copied the file up, and it was back. Where another file had got the name, that was lost.
+/// happened that the whiteout was forgotten, as in a directory with too many names: then a writer
+/// copied the file up, and it was back. If another file had taken the name, that file was lost.
 #[test]
 fn stale_walk_cannot_resurrect_file_whose_whiteout_was_forgotten() {
     for is_replaced in [false, true] {
@@ -175,8 +175,8 @@ fn stale_walk_cannot_resurrect_file_whose_whiteout_was_forgotten() {
     }
 }
 
-/// The upper is another mount's once this one is closed, so a change that began before and waited
-/// must not go on.
+/// After a mount is closed its upper may belong to another mount, so a change that began before and waited
+/// for the close must not continue.
 #[test]
 fn change_that_waited_for_close_fails() {
     let overlay = in_memory();
@@ -193,8 +193,8 @@ fn change_that_waited_for_close_fails() {
     overlay.shared.closed.store(false, Ordering::Release);
 }
 
-/// A copy-up puts the times of its directory back. What a guest set between looking and putting
-/// back was lost.
+/// A copy-up restores the times of its directory. Times that a guest set between reading and restoring
+/// were lost.
 #[test]
 fn directory_times_are_not_set_during_publish_in_it() {
     let overlay = in_memory();
@@ -243,7 +243,7 @@ fn truncation_clears_set_id_bits() {
     assert_eq!(meta.mode, Some(0o755));
 }
 
-/// An upper in memory took over every attribute, those of the host's security modules too.
+/// A copy-up to an upper in memory copied every attribute, those of the host's security modules too.
 #[test]
 fn host_specific_xattrs_are_not_copied_up() {
     let lower = MemoryLayer::build().file("f", b"x");
@@ -263,8 +263,8 @@ fn host_specific_xattrs_are_not_copied_up() {
     assert_eq!(copied, [Box::from(&b"user.kept"[..])]);
 }
 
-/// Two threads removed the two names of a file at once. Each took the other's name for the last
-/// one, so the file was never taken for removed, and a later file with its inode number
+/// Two threads removed the two names of a file at once. Each counted the other's name as the last
+/// one, so the file was never recorded as removed, and a later file with its inode number
 /// inherited its identity.
 #[test]
 fn removing_both_names_at_once_removes_the_file() {
@@ -287,7 +287,7 @@ fn removing_both_names_at_once_removes_the_file() {
     );
 }
 
-/// Where there is no clock, the one that was given says what time it is.
+/// On platforms without a clock, the builder's clock gives the current time.
 #[test]
 fn removed_file_takes_current_time_from_given_clock() {
     const THEN: Timestamp = Timestamp {
@@ -337,7 +337,7 @@ mod on_disk {
         native.unwrap().downcast_ref().unwrap()
     }
 
-    /// A stream of the host writes through the layer's own handle, and the engine hears nothing.
+    /// A stream of the host writes through the layer's own handle, without the engine's knowledge.
     #[test]
     fn writes_through_native_handle_are_visible_immediately() {
         let temp = TempDir::new().unwrap();
@@ -357,7 +357,7 @@ mod on_disk {
         assert_eq!(&read[..12], b"from behind!");
     }
 
-    /// The name alone says little where a layer has ten thousand directories.
+    /// The name alone does not identify a file where a layer has ten thousand directories.
     #[test]
     fn error_names_layer_and_path() {
         let below = TempDir::new().unwrap();
@@ -413,7 +413,7 @@ mod on_disk {
     }
 
     /// A file of an earlier mount has two names. The first was opened and removed, the second
-    /// looked up: that made another node, which did not hear of writes through the open file.
+    /// looked up: that made another node, which did not see writes through the open file.
     #[test]
     fn remaining_name_leads_to_the_open_file() {
         let temp = TempDir::new().unwrap();
@@ -427,8 +427,8 @@ mod on_disk {
         assert_eq!(root.stat_at("b", true).unwrap().size, 5);
     }
 
-    /// Only nodes of files were forgotten, and not in the directory that grew: names stayed in
-    /// their directory for good, and directories as well.
+    /// Only nodes of files were dropped, and not in the directory that grew: names stayed in
+    /// their directory for ever, and directories as well.
     #[test]
     fn nodes_and_names_of_upper_are_bounded() {
         let temp = TempDir::new().unwrap();
@@ -458,7 +458,7 @@ mod on_disk {
         assert_eq!(root.list().unwrap().len(), 1);
     }
 
-    /// `sync` of a directory left out what was set on the directory itself.
+    /// `sync` of a directory left out times that were set on the directory itself.
     #[test]
     fn directory_sync_includes_its_own_times() {
         let temp = TempDir::new().unwrap();

@@ -1,4 +1,4 @@
-//! Extended attributes, for the embedder: WASI has no call for them.
+//! Extended attributes. They are for the embedder: WASI has no call for them.
 
 use super::copy_up::Data;
 use super::dir::OverlayDir;
@@ -13,10 +13,10 @@ use crate::whiteouts::is_overlay_attribute;
 use std::sync::Arc;
 
 impl OverlayDir {
-    /// Names of the extended attributes of what `path` leads to.
+    /// Names of the extended attributes of the file at `path`.
     ///
     /// # Errors
-    /// Those of POSIX path resolution; those of the layer.
+    /// Those of POSIX path resolution; any error returned by the layer.
     pub fn xattrs_at(&self, path: &str, follow: bool) -> Result<Vec<Box<[u8]>>> {
         let mut names = self.at_path(path, follow, |walked, found| match found {
             MergedFile::Lower(lower) => lower.xattrs(&self.shared.stack),
@@ -29,23 +29,22 @@ impl OverlayDir {
         Ok(names)
     }
 
-    /// The value of an extended attribute of what `path` leads to; none if it has no such
-    /// attribute.
+    /// The value of an extended attribute of the file at `path`. None if it has no such attribute.
     ///
     /// # Errors
-    /// `unsupported` for the attributes that overlays keep for themselves; those of POSIX path
-    /// resolution; those of the layer.
+    /// `unsupported` for the attributes that overlays use internally; those of POSIX path
+    /// resolution; any error returned by the layer.
     pub fn xattr_at(&self, path: &str, follow: bool, attribute: &[u8]) -> Result<Option<Vec<u8>>> {
         self.at_path(path, follow, |walked, found| {
             self.xattr(walked, found, attribute)
         })
     }
 
-    /// Sets an extended attribute of what `path` leads to.
+    /// Sets an extended attribute of the file at `path`.
     ///
     /// # Errors
-    /// `unsupported`, before any change, for the attributes that overlays keep for themselves;
-    /// `read-only`; those of POSIX path resolution; those of the upper.
+    /// `unsupported`, before any change, for the attributes that overlays use internally;
+    /// `read-only`; those of POSIX path resolution; any error returned by the upper.
     pub fn set_xattr_at(
         &self,
         path: &str,
@@ -61,29 +60,30 @@ impl OverlayDir {
         })
     }
 
-    /// Removes an extended attribute of what `path` leads to.
+    /// Removes an extended attribute of the file at `path`.
     ///
     /// # Errors
-    /// `no-entry`, before any change, where it has no such attribute; otherwise as
+    /// `no-entry`, before any change, if it has no such attribute; otherwise as
     /// [`set_xattr_at`](Self::set_xattr_at).
     pub fn remove_xattr_at(&self, path: &str, follow: bool, attribute: &[u8]) -> Result<()> {
-        // An attribute that is missing is no missing file, for which one would walk again.
+        // A missing attribute is reported as `false`, since `no-entry` would start the walk over.
         let removed = self.at_path(path, follow, |walked, found| {
             if self.xattr(walked, found, attribute)?.is_none() {
                 return Ok(false);
             }
             self.change_xattrs(walked, |upper, dir, name| {
-                // Another thread may have been faster, and not every attribute is copied up.
+                // Another thread may have removed it first, and not every attribute is copied up.
                 is_there(upper.remove_xattr(dir, name, attribute))
             })
         })?;
-        match removed {
-            true => Ok(()),
-            false => Err(Errno::NoEntry.into()),
+        if removed {
+            Ok(())
+        } else {
+            Err(Errno::NoEntry.into())
         }
     }
 
-    /// The value of an attribute of `found`, to which `walked` led.
+    /// The value of an attribute of `found`, the file that `walked` led to.
     fn xattr(
         &self,
         walked: &Walked,
@@ -102,7 +102,7 @@ impl OverlayDir {
         }
     }
 
-    /// Does `change` to the attributes of what `walked` led to.
+    /// Copies up the file that `walked` led to, and calls `change` with its location in the upper.
     fn change_xattrs<T>(
         &self,
         walked: &Walked,
@@ -115,7 +115,7 @@ impl OverlayDir {
         let node = shared.materialize(walked.trail())?;
         shared.copy_up(&node, Data::Keep)?;
         let _changing = shared.begin_change()?;
-        // As for the times of a directory: not while it is moved by a copy, which would lose them.
+        // As for the times of a directory: not during a move by copying, which would lose the change.
         let dir = node.dir.as_ref();
         let _still = dir.map(|dir| (shared.tree.read(), dir.names.read()));
         let done = self.in_upper(&node, walked, change)?;
@@ -126,7 +126,7 @@ impl OverlayDir {
         Ok(done)
     }
 
-    /// Calls `act` with what `path` led to, anew if that is another file by then.
+    /// Walks `path` and calls `act` with the file. Starts over if the name has another file by then.
     fn at_path<T>(
         &self,
         path: &str,
@@ -137,7 +137,7 @@ impl OverlayDir {
         self.shared.at_path(&self.node, path, Last::of(follow), act)
     }
 
-    /// Calls `ask` with where the node that a walk led to is in the upper.
+    /// Calls `ask` with the location in the upper of `node`, which `walked` led to.
     fn in_upper<T>(
         &self,
         node: &Arc<Node>,
@@ -159,10 +159,12 @@ impl OverlayDir {
     }
 }
 
-/// `unsupported` for an attribute that overlays keep for themselves.
+/// # Errors
+/// `unsupported` for an attribute that overlays use internally.
 fn check_not_overlay_attribute(attribute: &[u8]) -> Result<()> {
-    match is_overlay_attribute(attribute) {
-        true => Err(Errno::Unsupported.into()),
-        false => Ok(()),
+    if is_overlay_attribute(attribute) {
+        Err(Errno::Unsupported.into())
+    } else {
+        Ok(())
     }
 }

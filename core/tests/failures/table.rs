@@ -233,7 +233,7 @@ fn every_failed_call_says_where_and_why() {
                 "stat-at",
                 "etc/file/x",
                 "",
-                "`file` on the way is no directory",
+                "`file` in the path is not a directory",
                 "",
             ],
         ),

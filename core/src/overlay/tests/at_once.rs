@@ -1,10 +1,10 @@
-//! What is asked at once while others hold locks.
+//! Tests of calls inside `at_once` while other threads hold locks.
 
 use super::{CREATE, READ, WRITE, in_memory, lower, node, open};
 use crate::{Limits, OpenHow, Opened, Overlay, at_once};
 
-/// Who changes a directory holds its lock while it calls layers, so who must not wait does not wait for
-/// that lock.
+/// A change of a directory holds its lock while it calls layers, so a thread that must not wait does not
+/// wait for that lock.
 #[test]
 fn queries_at_once_do_not_wait_for_changes() {
     let overlay = in_memory();
@@ -19,7 +19,7 @@ fn queries_at_once_do_not_wait_for_changes() {
         },
     ];
     let dir = node(&overlay, "d");
-    // One that everybody knows needs no lock.
+    // A name in the table needs no lock.
     let answers = |locked: [bool; 3]| {
         for (ask, is_locked) in ask.iter().zip(locked) {
             assert_eq!(at_once(ask).is_none(), is_locked);
@@ -28,7 +28,7 @@ fn queries_at_once_do_not_wait_for_changes() {
     answers([false; 3]);
     let names = dir.dir().unwrap().names.write();
     answers([false, false, true]);
-    // The names that the upper has there are not known any more.
+    // The table no longer has all names of the upper.
     dir.dir().unwrap().children.write().forget_names();
     answers([false, true, true]);
     drop(names);
@@ -40,8 +40,8 @@ fn queries_at_once_do_not_wait_for_changes() {
     assert_eq!(at_once(|| file.write_at(b"x", 0)).unwrap().unwrap(), 1);
 }
 
-/// Where all calls are answered at once, what they leave is forgotten too: the call that finds too much of
-/// it is made where it may wait.
+/// Names are swept also where all calls are answered at once: the call that finds too many is repeated
+/// where it may wait.
 #[test]
 fn names_counted_by_calls_at_once_are_swept() {
     let limits = Limits {
@@ -51,12 +51,9 @@ fn names_counted_by_calls_at_once_are_swept() {
     let overlay = Overlay::builder().lower(lower()).limits(limits);
     let overlay = overlay.build().unwrap();
     let (shared, root) = (&overlay.shared, overlay.root());
-    let paths = [
-        ("d/f", "a straight path"),
-        ("d/../d/f", "one that is walked"),
-    ];
+    let paths = [("d/f", "the fast path"), ("d/../d/f", "a full walk")];
     for (path, what) in paths {
-        // As many opened files do.
+        // As if many files had been opened.
         shared.count_names(3);
         let ask = || root.open_at(path, READ).map(drop);
         assert!(at_once(ask).is_none(), "{what}");
@@ -66,8 +63,8 @@ fn names_counted_by_calls_at_once_are_swept() {
     }
 }
 
-/// All names of an upper in memory stay, so they are looked through when there are twice as many, and not
-/// whenever a few were added.
+/// All names of an upper in memory stay, so a sweep comes each time their number has doubled, and not each
+/// time a few were added.
 #[test]
 fn sweeps_become_rarer_where_names_stay() {
     let limits = Limits {

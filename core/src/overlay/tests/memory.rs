@@ -1,4 +1,4 @@
-//! What an overlay keeps of what is gone.
+//! Tests of what an overlay keeps in memory of removed and closed files.
 
 use super::{CREATE, READ, in_memory, node, open};
 use crate::layer::MemoryLayer;
@@ -7,8 +7,8 @@ use crate::overlay::freeing::files_handed_over;
 use crate::{Limits, Lower, Overlay};
 use std::sync::Arc;
 
-/// The number of a directory that was removed is given to what is made next. It was the same directory
-/// then, for who compares the two.
+/// A new directory gets the inode number of a removed one. If that was still open, both had one identity,
+/// so they compared as the same directory.
 #[test]
 fn reused_inode_number_gets_new_identity() {
     let overlay = in_memory();
@@ -30,15 +30,15 @@ fn reused_inode_number_gets_new_identity() {
     let ((device, inode), before, _) = remove(false);
     assert_eq!(shared.identity_of_upper(device, inode), before);
 
-    // What nobody holds is forgotten.
+    // Removed directories that nothing holds are forgotten.
     for _ in 0..1000 {
         remove(false);
     }
     assert!(shared.removed_dirs.lock().len() <= 64);
 }
 
-/// Each lower file that was opened left something behind in a directory that the upper has, for as long as that
-/// was not swept: in an upper in memory for ever.
+/// Each lower file that was opened left an entry in a directory of the upper until that was swept: in an
+/// upper in memory, for ever.
 #[test]
 fn opened_lower_files_leave_a_bounded_number_of_names() {
     const DIRS: usize = 40;
@@ -66,7 +66,7 @@ fn opened_lower_files_leave_a_bounded_number_of_names() {
             open(&root, &format!("{dir}/{file}"), READ);
         }
     }
-    // A path that is straight is not walked.
+    // Again, now by the fast path.
     for dir in 0..DIRS {
         for file in 0..FILES {
             open(&root, &format!("{dir}/{file}"), READ);
@@ -82,13 +82,13 @@ fn opened_lower_files_leave_a_bounded_number_of_names() {
             _ => None,
         }));
     }
-    // The directories and what was made in them stay; of the files, some since the last sweep.
+    // The directories and the new files stay, and the lower files that were opened since the last sweep.
     assert!(kept <= 2 * DIRS + 100 + FILES, "{kept}");
     assert!(kept <= overlay.kept_names(), "{}", overlay.kept_names());
     assert!(overlay.kept_names() <= 4 * DIRS + 200 + FILES);
 }
 
-/// Who dropped an overlay freed all that it kept, which takes a microsecond or two for each file.
+/// The thread that dropped an overlay freed its whole tree, which takes a microsecond or two for each file.
 #[test]
 fn large_tree_in_memory_is_freed_by_another_thread() {
     for (files, is_large) in [(20, false), (2000, true)] {
@@ -101,9 +101,9 @@ fn large_tree_in_memory_is_freed_by_another_thread() {
         let before = files_handed_over();
         drop((root, overlay));
         assert_eq!(files_handed_over() - before >= files, is_large);
-        // It is freed all the same.
+        // It is freed in any case.
         while kept.strong_count() > 0 {
-            assert!(is_large, "few are freed at once");
+            assert!(is_large, "a small tree is freed by the drop");
             std::thread::yield_now();
         }
     }

@@ -1,4 +1,4 @@
-//! A directory of a layer is renamed with all that is in it: who has something of it open notices nothing.
+//! Tests of files and directories that are open while a lower directory above them is renamed.
 
 use super::{CREATE, READ, WRITE, open};
 use crate::{Dir, Errno, File, Lower, Opened, Overlay};
@@ -15,7 +15,7 @@ fn data(file: &File) -> String {
     String::from_utf8(file.read_vec_at(100, 0).unwrap()).unwrap()
 }
 
-/// An overlay on a layer with `from`, in which and below which are so many files.
+/// An overlay on a layer whose directory `from` has so many files in it and below it.
 fn overlay(temp: &tempfile::TempDir, files: usize) -> Overlay {
     let low = temp.path().join("low");
     for dir in ["from/inner/empty", "up"] {
@@ -26,7 +26,7 @@ fn overlay(temp: &tempfile::TempDir, files: usize) -> Overlay {
         let dir = ["from", "from/inner"][file % 2];
         std::fs::write(low.join(format!("{dir}/{file}")), format!("lower {file}")).unwrap();
     }
-    // Files with two names are each a file of their own, once they are copied.
+    // Once they are copied, the two names are separate files.
     std::fs::hard_link(low.join("from/0"), low.join("from/linked")).unwrap();
     let capability = |name| {
         let path = temp.path().join(name);
@@ -52,13 +52,13 @@ fn open_files_continue_with_the_copies() {
         let untouched = open(&root, "from/inner/1", READ);
         let (held, empty) = (dir(&root, "from/inner"), dir(&root, "from/inner/empty"));
         let paths = ["from", "from/2", "from/inner", "from/inner/5"];
-        let who = |paths: &[String]| -> Vec<_> {
-            let who = paths
+        let identities = |paths: &[String]| -> Vec<_> {
+            let identities = paths
                 .iter()
                 .map(|path| root.identity_at(path, true).unwrap());
-            who.collect()
+            identities.collect()
         };
-        let before = who(&paths.map(str::to_owned));
+        let before = identities(&paths.map(str::to_owned));
         let listed = |dir: &Dir| -> Vec<_> {
             let names = dir.list().unwrap();
             names.iter().map(|entry| entry.name.to_string()).collect()
@@ -66,14 +66,17 @@ fn open_files_continue_with_the_copies() {
         let names = listed(&held);
 
         root.rename_at("from", &root, "to").unwrap();
-        assert_eq!(who(&paths.map(|path| path.replace("from", "to"))), before);
+        assert_eq!(
+            identities(&paths.map(|path| path.replace("from", "to"))),
+            before
+        );
         assert_eq!(listed(&held), names);
         assert_eq!(data(&read), "lower 2");
         for path in ["to/2", "to/inner/3", "to/4"] {
             open(&root, path, WRITE).write_at(b"UPPER", 0).unwrap();
         }
         assert_eq!(data(&read), "UPPER 2");
-        // Not read since they were copied, and their names go.
+        // Files that were not read since they were copied lose their names.
         root.unlink_file_at("to/inner/3").unwrap();
         root.rename_at("to/2", &root, "to/4").unwrap();
         assert_eq!(
@@ -83,7 +86,7 @@ fn open_files_continue_with_the_copies() {
         assert_eq!(removed.stat().unwrap().links, 0);
         assert_eq!(data(&untouched), "lower 1");
 
-        // Directories that were open are the copies.
+        // Open directories lead to the copies.
         open(&held, "new", CREATE);
         empty.create_directory_at("made").unwrap();
         for path in ["to/inner/new", "to/inner/empty/made"] {
@@ -101,7 +104,7 @@ fn open_files_continue_with_the_copies() {
     }
 }
 
-/// A full disk, say: the copy goes, and nothing has changed.
+/// If the copy fails (on a full disk, for example), it is removed and nothing has changed.
 #[test]
 fn failed_copy_leaves_the_directory_in_place() {
     let temp = tempfile::tempdir().unwrap();
