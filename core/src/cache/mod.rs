@@ -1,7 +1,7 @@
 //! Bounded CLOCK caches of values that can be opened, read or listed again.
 //!
-//! A value is found in one of two ways, and both share the ring that evicts ([`ClockCache`]):
-//! - by its [`Slot`], where an owner lives as long as the value is wanted, such as the node of a directory;
+//! A value is found in one of two ways, and both share the ring that evicts (`ClockCache`):
+//! - by its `Slot`, where an owner lives as long as the value is wanted, such as the node of a directory;
 //! - by a key ([`KeyedCache`]), where there is no such owner.
 //!
 //! Without cached handles every step of a path walk would open its directory again, and be slower than one

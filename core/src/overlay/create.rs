@@ -28,7 +28,7 @@ impl OverlayDir {
         if target.starts_with('/') {
             return Err(Error::because(
                 Errno::NotPermitted,
-                || "WASI does not allow symbolic links to absolute paths",
+                || "WASI makes no links to absolute paths",
             ));
         }
         if target.as_bytes().contains(&0) {

@@ -61,8 +61,8 @@ impl OverlayDir {
         ))
     }
 
-    /// Opens a file for reading, where [`fast_walk`](Shared::fast_walk) leads to it and its directory has a
-    /// node. None: [`resolve`](Shared::resolve) has to find it. It also finds why a node could not be made.
+    /// Opens a file for reading, where `Shared::fast_walk` leads to it and its directory has a
+    /// node. None: `Shared::resolve` has to find it. It also finds why a node could not be made.
     fn fast_open(&self, path: &str, how: OpenHow) -> Result<Option<Opened>> {
         if how.write || how.directory || how.create || how.truncate {
             return Ok(None);

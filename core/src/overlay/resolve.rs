@@ -265,7 +265,7 @@ impl Shared {
         if path[0] == b'/' {
             return Err(Error::because(
                 Errno::NotPermitted,
-                || "the path is absolute: WASI paths are relative to a directory",
+                || "it is an absolute path: WASI paths are relative to a directory",
             ));
         }
         let mut trail = Vec::with_capacity(8);
