@@ -168,8 +168,8 @@ fn an_upper_of_somebody_else_is_refused_and_left_alone() {
     assert_eq!(ended.code, 1);
     assert_eq!(
         ended.stderr,
-        "Error: --upper up: the work folder .wh..wh.work holds strange, which this version did \
-         not make: mount the upper with the program that did, or remove the folder if nothing in \
+        "Error: --upper up: the work folder .wh..wh.work contains strange, which this version did \
+         not create: mount the upper with the program that did, or remove the folder if nothing in \
          it is needed\n"
     );
     assert_eq!(place.tree("up"), [".wh..wh.work", ".wh..wh.work/strange"]);
@@ -183,7 +183,7 @@ fn a_mount_that_cannot_be_made_closes_those_before_it() {
     let more = ["--mount", "dst=/d,upper=other"];
     let ended = place.run([&more[..], &ARGS].concat());
     assert_eq!(ended.code, 1);
-    let begin = "Error: --mount dst=/d,upper=other: the work folder .wh..wh.work holds strange";
+    let begin = "Error: --mount dst=/d,upper=other: the work folder .wh..wh.work contains strange";
     assert!(ended.stderr.starts_with(begin), "{ended:?}");
     assert_eq!(place.tree("up"), [""; 0]);
 }

@@ -112,7 +112,7 @@ fn guest_may_hold_almost_half_of_the_descriptors() {
             if code == MFILE {
                 for words in [
                     "call=\"open-at\" path=\"f\" ",
-                    "of those that the process can have",
+                    "their share of the descriptors of the process",
                     "have the program close some files, or raise the hard limit with `ulimit -Hn`",
                     "`raise_descriptor_limit`",
                 ] {

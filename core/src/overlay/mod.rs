@@ -20,7 +20,7 @@
 //!          ├─ Node::state            never held while a layer is called
 //!          └─ leaves: Node::position, Shared::{objects, origins, removed_dirs}, the locks of the caches
 //! ```
-//! Builds with debug assertions check it at every lock (`sync::rank`), and `tests/schedules` tries
+//! Builds with debug assertions check it at every lock (`sync::rank`), and `proof/tests/schedules` tries
 //! the orders in which threads can meet there.
 //!
 //! `tree` exclusive excludes every other holder of two directory locks, so rename takes its own
