@@ -17,8 +17,6 @@ pub struct Limits {
     /// use would lie deeper. A directory that already lies deeper on disk or in a layer is listed, but
     /// cannot be entered, renamed or removed until a directory above it is moved up. A
     /// [`LowerStack`](crate::LowerStack) has the limit that it was created with.
-    ///
-    /// A component checks only new directories and the destinations of moved ones.
     pub depth: usize,
     /// Entries of one directory that are listed at once and cached as a table. A larger directory is
     /// queried for single names; the results are kept in a cache of this many, beside the directories

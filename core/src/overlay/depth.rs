@@ -9,9 +9,6 @@
 //! - a directory that lies deeper on disk, or in a lower layer, gets no node.
 //!
 //! A call that makes a node while a directory above it moves may exceed the limit by that one node.
-//!
-//! A component serves one guest, so it delays no other guest: it checks only the directories that are
-//! created, and the new parents of those that are moved.
 
 use super::Shared;
 use super::children::Child;

@@ -228,8 +228,8 @@ impl LowerNode {
     /// How many directories are above the children of this one.
     fn depth_of_children(&self) -> u32 {
         match self.dir() {
-            Ok(dir) if cfg!(feature = "native") => dir.depth.saturating_add(1),
-            Ok(_) | Err(_) => 0,
+            Ok(dir) => dir.depth.saturating_add(1),
+            Err(_) => 0,
         }
     }
 
@@ -238,8 +238,7 @@ impl LowerNode {
     /// # Errors
     /// `name-too-long` if it would lie deeper than [`Limits::depth`](crate::Limits::depth).
     pub(super) fn check_depth_below(&self, stack: &LowerStack) -> Result<()> {
-        // A component serves one guest, so it delays no other guest.
-        if !cfg!(feature = "native") || self.depth_of_children() as usize <= stack.depth {
+        if self.depth_of_children() as usize <= stack.depth {
             return Ok(());
         }
         let message = "a directory lies deeper than Limits::depth allows";
