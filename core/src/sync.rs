@@ -16,6 +16,9 @@ mod rank;
 #[cfg(feature = "native")]
 pub(crate) mod waiting;
 
+/// Whether threads may share a stack. A component has one thread.
+pub(crate) const HAS_SHARED_STACKS: bool = cfg!(feature = "native");
+
 /// Whether the engine may start threads of its own: not in a component, and not in a schedule test.
 pub(crate) const HAS_THREADS: bool = cfg!(all(feature = "native", not(shuttle)));
 

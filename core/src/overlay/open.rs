@@ -14,6 +14,7 @@ use crate::layer::New;
 use crate::meta::Kind;
 use crate::open_how::{FileOrDir, OpenHow};
 use crate::stack::LowerNode;
+use crate::sync::HAS_SHARED_STACKS;
 use std::sync::Arc;
 
 type Opened = FileOrDir<OverlayFile, OverlayDir>;
@@ -64,7 +65,8 @@ impl OverlayDir {
     /// Opens a file for reading, where `Shared::fast_walk` leads to it and its directory has a
     /// node. None: `Shared::resolve` has to find it. It also finds why a node could not be made.
     fn fast_open(&self, path: &str, how: OpenHow) -> Result<Option<Opened>> {
-        if how.write || how.directory || how.create || how.truncate {
+        // What it saves is contention on a shared stack.
+        if !HAS_SHARED_STACKS || how.write || how.directory || how.create || how.truncate {
             return Ok(None);
         }
         self.shared.sweep_if_large()?;
