@@ -5,8 +5,8 @@
 //! the reason, and the remedy if there is one. A kind of failure that concerns every guest of a mount
 //! (`Warning`) is logged at level `WARN`, once for each mount.
 //!
-//! If no subscriber wants a line, nothing is formatted or allocated: errors get their details only when
-//! somebody reads them.
+//! If no subscriber wants a line, nothing is formatted or allocated: an error gets its details only when
+//! a line needs them.
 //!
 //! Guests choose paths, names and link targets. So control characters are escaped, and long texts are
 //! truncated.

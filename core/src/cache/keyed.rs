@@ -1,6 +1,6 @@
 //! Bounded cache of values by key.
 
-use super::{Bound, ClockCache, SlotInner};
+use super::{Bound, ClockCache, SMALL, SlotInner};
 use crate::hash::RandomState;
 use crate::sync::Mutex;
 use std::borrow::Borrow;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct KeyedCache<K, V, S = RandomState> {
     clock: ClockCache,
     bound: Bound,
-    /// Slots of evicted values stay until the map has grown to twice the bound. A leaf lock: the ring's is
+    /// Slots of evicted values are dropped each time the map has doubled. A leaf lock: the ring's is
     /// not taken while it is held.
     slots: Mutex<HashMap<K, Arc<SlotInner<V>>, S>>,
 }
@@ -42,7 +42,7 @@ impl<K: Hash + Eq, V: Send + Sync + 'static, S: BuildHasher + Default> KeyedCach
     /// key has then.
     pub fn get_or_insert(&self, key: K, value: Arc<V>, weight: usize) -> Arc<V> {
         let mut slots = self.slots.lock();
-        if slots.len() / 2 > self.bound.entries {
+        if slots.len() >= SMALL && slots.len().is_power_of_two() {
             slots.retain(|_, slot| slot.value.load_full().is_some());
         }
         let slot = Arc::clone(slots.entry(key).or_default());
@@ -107,7 +107,10 @@ mod tests {
         for key in 4..1000 {
             cache.get_or_insert(key, Arc::new(key), 1);
         }
-        assert!(cache.slots.lock().len() <= 8, "slots of evicted values go");
+        assert!(
+            cache.slots.lock().len() <= SMALL,
+            "slots of evicted values go"
+        );
     }
 
     #[test]

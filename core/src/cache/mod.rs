@@ -28,6 +28,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+/// Entries of a map below which dead ones are not looked for.
+const SMALL: usize = 64;
+
 /// A bounded set of values in slots. Dropping it does not empty the slots, unless they hold descriptors.
 pub(crate) struct ClockCache(Arc<Clock>);
 

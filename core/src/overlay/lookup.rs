@@ -32,7 +32,7 @@ pub(crate) enum MergedFile<'a> {
     Lower(Cow<'a, Arc<LowerNode>>),
 }
 
-impl<'a> MergedFile<'a> {
+impl MergedFile<'_> {
     pub(super) fn node(node: Arc<Node>) -> Self {
         Self::Node(Cow::Owned(node))
     }

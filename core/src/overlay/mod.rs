@@ -30,6 +30,7 @@
 mod builder;
 mod by_copy;
 mod children;
+mod components;
 mod copy_data;
 mod copy_tree;
 mod copy_up;

@@ -19,7 +19,7 @@ impl RemovedDirs {
     /// Adds a directory that is being removed.
     pub(super) fn insert(&mut self, number: (u64, u64), node: &Arc<Node>) {
         // If another directory of that number is held, this one's identity is not derived from the number.
-        if self.nodes.get(&number).is_none() {
+        if !self.nodes.is_held(&number) {
             self.nodes.insert(number, node);
         }
     }
@@ -27,7 +27,7 @@ impl RemovedDirs {
     /// If a removed directory with this number is held, a count that is different for each file that got such
     /// a number.
     pub(super) fn reuse(&mut self, number: (u64, u64)) -> Option<u64> {
-        if self.nodes.get(&number).is_none() {
+        if !self.nodes.is_held(&number) {
             self.nodes.remove(&number);
             return None;
         }

@@ -4,6 +4,7 @@
 //! recurses: the guest chooses path, links and depth.
 
 use super::children::At;
+use super::components::Pending;
 use super::lookup::{MergedFile, NAME_MAX};
 use super::node::Node;
 use super::{AbsoluteSymlinks, Shared};
@@ -149,82 +150,6 @@ impl Last {
     }
 }
 
-/// The components that are still to be walked: of the path, and of the link targets on top of it.
-struct Pending<'a> {
-    path: Components<'a>,
-    links: Vec<Components<'a>>,
-}
-
-/// The remaining components of a path or link target.
-struct Components<'a> {
-    text: Cow<'a, [u8]>,
-    /// Where the next component begins; the text's length if there is none.
-    at: usize,
-    /// Whether a slash followed the last component that was taken.
-    slash: bool,
-}
-
-impl<'a> Components<'a> {
-    fn new(text: Cow<'a, [u8]>) -> Self {
-        let at = slashes(&text);
-        Self {
-            text,
-            at,
-            slash: false,
-        }
-    }
-
-    /// The next component; none at the end.
-    fn next(&mut self) -> Option<Cow<'a, [u8]>> {
-        let rest = &self.text[self.at..];
-        if rest.is_empty() {
-            return None;
-        }
-        let length = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
-        let slashes = slashes(&rest[length..]);
-        let taken = self.at..self.at + length;
-        self.at = taken.end + slashes;
-        self.slash = slashes > 0;
-        Some(match &self.text {
-            Cow::Borrowed(text) => Cow::Borrowed(&text[taken]),
-            Cow::Owned(text) => Cow::Owned(text[taken].to_vec()),
-        })
-    }
-
-    fn is_done(&self) -> bool {
-        self.at == self.text.len()
-    }
-}
-
-/// How many slashes `text` begins with.
-fn slashes(text: &[u8]) -> usize {
-    text.iter().take_while(|&&b| b == b'/').count()
-}
-
-impl<'a> Pending<'a> {
-    /// The next component; none at the end.
-    fn next(&mut self) -> Option<Cow<'a, [u8]>> {
-        while let Some(link) = self.links.last_mut() {
-            match link.next() {
-                Some(next) => return Some(next),
-                None => self.links.pop(),
-            };
-        }
-        self.path.next()
-    }
-
-    /// Whether nothing but slashes is left.
-    fn is_done(&self) -> bool {
-        self.path.is_done() && self.links.iter().all(Components::is_done)
-    }
-
-    /// Whether a slash followed the last component that was taken. At the end of the path, whether one
-    /// follows it or a link that led to it.
-    fn has_slash(&self) -> bool {
-        self.path.slash || self.links.iter().any(|link| link.slash)
-    }
-}
-
 impl Shared {
     /// Walks `path` from `base`.
     ///
@@ -270,10 +195,7 @@ impl Shared {
         }
         let mut trail = Vec::with_capacity(8);
         trail.push(MergedFile::node(Arc::clone(base)));
-        let mut pending = Pending {
-            path: Components::new(Cow::Borrowed(path)),
-            links: Vec::new(),
-        };
+        let mut pending = Pending::new(path);
         let mut hops = 0;
         while let Some(component) = pending.next() {
             let at_end = pending.is_done();
@@ -382,7 +304,7 @@ impl Shared {
                         || "the target of a symbolic link contains a NUL",
                     ));
                 }
-                pending.links.push(Components::new(Cow::Owned(target)));
+                pending.push_link(target);
                 continue;
             }
             if !at_end && !found.is_dir() {

@@ -494,12 +494,3 @@ impl Preview1 for OverlayP1Ctx {
 
     delegate::everything_else!();
 }
-
-impl OverlayP1Ctx {
-    /// Moves a file's position past the bytes that were transferred.
-    fn advance(&mut self, fd: Fd, from: u64, count: u32) -> Result<()> {
-        let to = from.checked_add(count.into()).ok_or(Errno::Overflow)?;
-        self.table.file_mut("fd_write", fd)?.position = to;
-        Ok(())
-    }
-}

@@ -136,6 +136,13 @@ impl OverlayP1Ctx {
         })
     }
 
+    /// Moves a file's position past the bytes that were transferred.
+    fn advance(&mut self, fd: Fd, from: u64, count: u32) -> Result<(), Error> {
+        let to = from.checked_add(count.into()).ok_or(Errno::Overflow)?;
+        self.table.file_mut("fd_write", fd)?.position = to;
+        Ok(())
+    }
+
     /// Releases the entry of a closed descriptor.
     async fn close(&mut self, memory: &mut GuestMemory<'_>, entry: Entry) -> Result<(), Error> {
         match entry {
