@@ -166,7 +166,7 @@ fn renumber(dir: &Arc<Node>, numbers: &HashMap<(u64, u64), Renumbered>) {
                 };
                 if file.is_shared {
                     // The copy is a file of its own, as after a copy-up. Its other names keep the node.
-                    let seen = Child::Unread {
+                    let seen = Child::Listed {
                         kind: node.kind,
                         inode: file.after.1,
                     };
@@ -175,12 +175,12 @@ fn renumber(dir: &Arc<Node>, numbers: &HashMap<(u64, u64), Renumbered>) {
                     part.set_number(file.after);
                 }
             }
-            Child::Unread { inode, .. } => {
+            Child::Listed { inode, .. } => {
                 if let Some(file) = numbers.get(&(device, *inode)) {
                     *inode = file.after.1;
                 }
             }
-            Child::Node(_) | Child::Whiteout | Child::Lower(_) => {}
+            Child::Node(_) | Child::Whiteout | Child::NotInUpper(_) => {}
         }
     }
     drop(children);

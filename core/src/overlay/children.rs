@@ -15,7 +15,7 @@ use std::sync::{Arc, Weak};
 
 /// State that only a directory has.
 pub(super) struct DirState {
-    /// The directory lock: exclusive while names change, shared while the upper is asked.
+    /// The directory lock: exclusive while names change, shared while the upper is queried.
     pub(super) names: RwLock<()>,
     /// Guard: its own lock, below the directory lock; never held while a layer is called.
     pub(super) children: RwLock<Children>,
@@ -47,10 +47,10 @@ pub(super) struct Children {
     pub(super) map: HashMap<NameBuf, Child>,
     /// Whether `map` has every name that the upper has in this directory.
     pub(super) complete: bool,
-    /// Whether the upper has more names in this directory than a table may hold, so that it is asked for
-    /// single names.
-    pub(super) too_large: bool,
-    /// Insertions of [`Child::Lower`] since dead ones were last removed.
+    /// Whether the upper has more names in this directory than a table may hold, or cannot list it: then the
+    /// upper is queried for single names.
+    pub(super) never_complete: bool,
+    /// Insertions of [`Child::NotInUpper`] since those without a node were last removed.
     lower_insertions: usize,
 }
 
@@ -60,31 +60,32 @@ pub(super) enum Child {
     /// The upper has the name: use the node. During a copy-up, a thread that does not hold the directory
     /// lock can see the node here before [`Node::upper`] is set.
     Node(Arc<Node>),
-    /// The upper lists the name and nothing has read its metadata: ask the upper.
-    Unread { kind: Kind, inode: u64 },
-    /// The upper hides the name: stop.
+    /// The upper lists the name, and the file has no node: query the upper.
+    Listed { kind: Kind, inode: u64 },
+    /// The upper has a whiteout: there is no such name.
     Whiteout,
-    /// The upper has nothing under the name: continue in the lower layers. The node is that of the lower
-    /// file, while anything holds it.
-    Lower(Weak<Node>),
+    /// The upper has nothing under the name: use the node, which is that of the lower file, or look the name
+    /// up in the stack if nothing holds one.
+    NotInUpper(Weak<Node>),
 }
 
 /// A directory, and a name in it.
 pub(super) type At<'a> = (&'a Arc<Node>, Name<'a>);
 
 impl Node {
-    /// Looks up `name` in the table of this directory. None: the table cannot tell, so the caller asks the
-    /// upper, with the directory lock held.
+    /// The entry of `name` in the table of this directory. Also [`NotInUpper`](Child::NotInUpper) for a name
+    /// that a complete table lacks, and for each name of a directory that is not in the upper. None: only the
+    /// upper can tell, which is queried with the directory lock held.
     ///
     /// # Errors
     /// `not-directory`.
     #[inline]
-    pub(super) fn lookup(&self, name: Name<'_>) -> Result<Option<Child>> {
+    pub(super) fn table_entry(&self, name: Name<'_>) -> Result<Option<Child>> {
         let children = self.dir()?.children.read();
         Ok(match children.map.get(name.as_bytes()) {
             Some(child) => Some(child.clone()),
             None if children.complete || self.upper.get().is_none() => {
-                Some(Child::Lower(Weak::new()))
+                Some(Child::NotInUpper(Weak::new()))
             }
             None => None,
         })
@@ -101,7 +102,7 @@ impl Children {
             self.lower_insertions = 0;
             self.forget_dead();
         }
-        let child = Child::Lower(Arc::downgrade(node));
+        let child = Child::NotInUpper(Arc::downgrade(node));
         self.map.insert(name.to_owned(), child);
     }
 
@@ -109,7 +110,7 @@ impl Children {
     pub(super) fn upper_dirs(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.map.values().filter_map(|child| match child {
             Child::Node(node) if node.kind == Kind::Dir => Some(node),
-            Child::Node(_) | Child::Unread { .. } | Child::Whiteout | Child::Lower(_) => None,
+            Child::Node(_) | Child::Listed { .. } | Child::Whiteout | Child::NotInUpper(_) => None,
         })
     }
 }

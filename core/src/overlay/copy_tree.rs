@@ -186,13 +186,13 @@ impl Children {
     ) -> Vec<(Arc<Node>, (u64, u64))> {
         let mut nodes = Vec::new();
         for copy in copies {
-            let seen = Child::Unread {
+            let seen = Child::Listed {
                 kind: copy.kind,
                 inode: copy.number.1,
             };
             let node = match self.map.insert(copy.name.clone(), seen) {
-                Some(Child::Lower(node)) => node.upgrade(),
-                Some(Child::Node(_) | Child::Unread { .. } | Child::Whiteout) | None => None,
+                Some(Child::NotInUpper(node)) => node.upgrade(),
+                Some(Child::Node(_) | Child::Listed { .. } | Child::Whiteout) | None => None,
             };
             if let Some(node) = node.or_else(|| make(copy.name.as_name(), copy)) {
                 let child = Child::Node(Arc::clone(&node));

@@ -68,7 +68,7 @@ impl Shared {
     ) -> Result<Option<Made>> {
         let (parent, name) = self.check_may_create(walked, read_only)?;
         if matches!(new, New::Dir { .. }) {
-            self.check_depth_below(&parent, 1)?;
+            self.check_depth(&parent, 1)?;
         }
         self.copy_up(&parent, super::copy_up::Data::Keep)?;
         let _tree = self.tree.read();
@@ -129,7 +129,7 @@ impl Shared {
                 return Err(error);
             }
         };
-        let node = self.adopt(
+        let node = self.node_of_upper_file(
             &meta,
             Position::At(Arc::clone(&parent), name.to_owned()),
             None,

@@ -74,7 +74,7 @@ impl Shared {
     ///
     /// # Errors
     /// `name-too-long` if it would lie too deep.
-    pub(super) fn check_depth_below(&self, dir: &Arc<Node>, levels: usize) -> Result<()> {
+    pub(super) fn check_depth(&self, dir: &Arc<Node>, levels: usize) -> Result<()> {
         if self.depth_of(dir).saturating_add(levels) <= self.limits.depth {
             return Ok(());
         }
@@ -94,7 +94,7 @@ impl Shared {
         if dir.kind != Kind::Dir || Arc::ptr_eq(old_parent, new_parent) {
             return Ok(());
         }
-        self.check_depth_below(new_parent, 1)?;
+        self.check_depth(new_parent, 1)?;
         let depth = self.depth_of(new_parent);
         if depth > self.depth_of(old_parent)
             && !has_fewer_levels(dir, self.limits.depth.saturating_sub(depth))
@@ -121,8 +121,8 @@ fn has_fewer_levels(dir: &Arc<Node>, most: usize) -> bool {
             next.extend(children.map.values().filter_map(|child| {
                 let child = match child {
                     Child::Node(node) => Some(Arc::clone(node)),
-                    Child::Lower(node) => node.upgrade(),
-                    Child::Unread { .. } | Child::Whiteout => None,
+                    Child::NotInUpper(node) => node.upgrade(),
+                    Child::Listed { .. } | Child::Whiteout => None,
                 };
                 child.filter(|child| child.kind == Kind::Dir)
             }));

@@ -90,9 +90,9 @@ impl Shared {
         if node.upper.get().is_none() {
             return Ok(None);
         }
-        let is_hidden = match node.lookup(name)? {
+        let is_hidden = match node.table_entry(name)? {
             Some(Child::Whiteout) => true,
-            Some(Child::Node(_) | Child::Unread { .. } | Child::Lower(_)) => false,
+            Some(Child::Node(_) | Child::Listed { .. } | Child::NotInUpper(_)) => false,
             None => upper.find(&*node.handle(self)?, name)? == Found::Hidden,
         };
         Ok(is_hidden.then(|| Hider {

@@ -51,7 +51,7 @@ impl Shared {
             if node.upper.get().is_none() {
                 break below;
             }
-            match node.lookup(name)? {
+            match node.table_entry(name)? {
                 Some(Child::Node(found)) => {
                     let Some(next) = rest else {
                         if found.kind == Kind::Symlink {
@@ -67,9 +67,9 @@ impl Shared {
                     held_node = found;
                     node = &held_node;
                 }
-                Some(Child::Lower(_)) => break below,
+                Some(Child::NotInUpper(_)) => break below,
                 Some(Child::Whiteout) => break None,
-                Some(Child::Unread { .. }) | None => return Ok(None),
+                Some(Child::Listed { .. }) | None => return Ok(None),
             }
         };
         // Through directories that the upper does not have.

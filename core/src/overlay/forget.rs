@@ -122,7 +122,7 @@ impl Shared {
             self.forgotten.mark();
         }
         if children.complete {
-            let seen = Child::Unread {
+            let seen = Child::Listed {
                 kind: dir.kind,
                 inode: part.number().1,
             };
@@ -137,8 +137,8 @@ impl Children {
     /// Removes entries of lower files that are no longer open.
     pub(super) fn forget_dead(&mut self) {
         self.map.retain(|_, child| match child {
-            Child::Lower(node) => node.strong_count() > 0,
-            Child::Node(_) | Child::Unread { .. } | Child::Whiteout => true,
+            Child::NotInUpper(node) => node.strong_count() > 0,
+            Child::Node(_) | Child::Listed { .. } | Child::Whiteout => true,
         });
     }
 
@@ -149,7 +149,7 @@ impl Children {
             if let (1, Some(part)) = (Arc::strong_count(node), node.upper.get())
                 && node.kind != Kind::Dir
             {
-                *child = Child::Unread {
+                *child = Child::Listed {
                     kind: node.kind,
                     inode: part.number().1,
                 };
@@ -160,11 +160,11 @@ impl Children {
     /// Drops the names without nodes: from here on the upper is asked for single names.
     pub(super) fn forget_names(&mut self) {
         self.complete = false;
-        self.too_large = true;
+        self.never_complete = true;
         self.map.retain(|_, child| match child {
             Child::Node(_) => true,
-            Child::Lower(node) => node.strong_count() > 0,
-            Child::Unread { .. } | Child::Whiteout => false,
+            Child::NotInUpper(node) => node.strong_count() > 0,
+            Child::Listed { .. } | Child::Whiteout => false,
         });
         self.map.shrink_to_fit();
     }

@@ -55,7 +55,7 @@ impl Drop for UnmountedTree {
             };
             nodes.extend(children.into_values().filter_map(|child| match child {
                 Child::Node(node) => Some(node),
-                Child::Unread { .. } | Child::Whiteout | Child::Lower(_) => None,
+                Child::Listed { .. } | Child::Whiteout | Child::NotInUpper(_) => None,
             }));
             next += 1;
         }

@@ -73,14 +73,14 @@ impl Shared {
                 NO_INODE => NO_INODE,
                 inode => self.identity_of_upper(device, inode).lower,
             };
-            if self.complete_locked(node)? {
+            if self.fill_table_locked(node)? {
                 let children = node.dir()?.children.read();
                 for (name, child) in &children.map {
                     let (kind, inode) = match child {
                         Child::Node(child) => (Some(child.kind), child.identity(self).lower),
-                        Child::Unread { kind, inode } => (Some(*kind), inode_of(*inode)),
+                        Child::Listed { kind, inode } => (Some(*kind), inode_of(*inode)),
                         Child::Whiteout => (None, 0),
-                        Child::Lower(_) => continue,
+                        Child::NotInUpper(_) => continue,
                     };
                     let listed = match kind {
                         Some(kind) => Listed::Here { kind, inode },
@@ -160,12 +160,12 @@ impl Shared {
         };
         if node.upper.get().is_none() {
             // Nothing is hidden.
-        } else if self.complete_locked(node)? {
+        } else if self.fill_table_locked(node)? {
             for (name, child) in &dir.children.read().map {
                 let is_here = match child {
-                    Child::Node(_) | Child::Unread { .. } => true,
+                    Child::Node(_) | Child::Listed { .. } => true,
                     Child::Whiteout => false,
-                    Child::Lower(_) => continue,
+                    Child::NotInUpper(_) => continue,
                 };
                 if see(name.as_name(), is_here).is_break() {
                     break;

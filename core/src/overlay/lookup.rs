@@ -1,39 +1,46 @@
 //! Lookup of one name in one directory of the merged tree.
 //!
 //! ```text
-//!   1. the directory's table   Child::Node → that node      Child::Whiteout → not found
-//!                              Child::Lower → step 3        Child::Unread, or no entry → step 2
-//!   2. the upper               an entry → its node          a whiteout → not found     nothing → step 3
-//!   3. the lower stack
+//! a directory that has a node:
+//!   1. its table, `Children`   Node → that node                  Whiteout → there is no such name
+//!                              NotInUpper → 3, unless the lower file has a node
+//!                              Listed, or the table cannot tell → 2
+//!   2. the upper               an entry → its node               a whiteout → there is no such name
+//!                              nothing → 3
+//! a directory that has none, since it is only in the stack:
+//!   3. the stack
 //! ```
-//! Step 1 takes no lock that is held while a layer is called. Step 2 holds the directory lock, shared.
+//! A directory has two locks (their order is in [`super`]). `children` guards the table, and is never held
+//! while a layer is called. `names` is *the directory lock*: exclusive while names change. Step 2 holds it,
+//! so that what the upper answers is still true when the table gets it. Steps 1 and 3 work without it, so
+//! their answer may be out of date when the caller has it: [`Shared::materialize`] checks it again.
 
 use super::Shared;
-use super::children::{At, Child};
-use super::node::{Node, Number, Position, UpperPart};
+use super::children::Child;
+use super::node::{Node, Position};
 use crate::at_once;
 use crate::error::{Errno, Error, Result};
-use crate::layer::erased::{AnyUpper, DirHandle};
 use crate::layer::{Found, Listed};
-use crate::meta::{Identity, Kind, Meta};
+use crate::meta::Kind;
 use crate::name::Name;
 use crate::stack::LowerNode;
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// A file of the merged tree, as a lookup finds it. The variant says what a caller may do next.
+/// A file of the merged tree (of any kind), as a lookup finds it. The variant says what a caller may do next.
+/// Fast paths borrow the file; every lookup here returns an owned one.
 #[derive(Clone)]
 pub(crate) enum MergedFile<'a> {
-    /// The file has a node: it can be opened and changed.
+    /// The file has a node, through which it can be opened and, once it is copied up, changed.
     Node(Cow<'a, Arc<Node>>),
-    /// Only lower layers have the file and its directories, down from the nearest one with a node. It can
-    /// be read; to open or change it, [`Shared::materialize`] makes its node.
+    /// Only the stack has the file, and it has no node. The stack answers for its metadata, names and link
+    /// target; before the file is opened or changed, [`Shared::materialize`] makes its node.
     Lower(Cow<'a, Arc<LowerNode>>),
 }
 
 impl MergedFile<'_> {
-    pub(super) fn node(node: Arc<Node>) -> Self {
+    pub(super) fn from_node(node: Arc<Node>) -> Self {
         Self::Node(Cow::Owned(node))
     }
 
@@ -49,20 +56,17 @@ impl MergedFile<'_> {
     }
 }
 
-/// The longest name that a directory on Linux holds (`NAME_MAX`). Longer names are refused before any layer
-/// is asked, so that a cached answer is the same as a fresh one.
+/// The longest name that a directory on Linux holds (`NAME_MAX`). A longer one is refused before anything is
+/// queried. Otherwise a directory with a complete table would answer `no-entry`, and any other what its layer
+/// answers.
 pub(super) const NAME_MAX: usize = 255;
 
-/// The layer number of the upper in an identity, and that of a file whose inode number is [in use
-/// twice](super::removed). No stack has so many layers.
-const LAYER_OF_UPPER: u32 = u32::MAX;
-const LAYER_OF_REUSE: u32 = u32::MAX - 1;
-
 impl Shared {
-    /// Looks up `name` in `dir`. None: there is no such name.
+    /// Looks up `name` in `dir`. None: there is no such name, or it is one that whiteouts use, which a guest
+    /// never sees.
     ///
     /// # Errors
-    /// `name-too-long`; any error returned by a layer.
+    /// `name-too-long`; `not-directory`; any error returned by a layer.
     pub(super) fn lookup(
         &self,
         dir: &MergedFile<'_>,
@@ -78,7 +82,7 @@ impl Shared {
             return Ok(None);
         }
         match dir {
-            MergedFile::Lower(lower) => self.lookup_below(Some(lower), name),
+            MergedFile::Lower(lower) => self.lookup_in_stack(Some(lower), name),
             MergedFile::Node(node) => self.lookup_in_node(node, name),
         }
     }
@@ -88,24 +92,25 @@ impl Shared {
         dir: &Arc<Node>,
         name: Name<'_>,
     ) -> Result<Option<MergedFile<'static>>> {
-        // Read before the table: a child that moves with its directory enters the table before the directory
-        // is detached from its lower part.
+        // Read before the table. A rename of `dir` copies up everything in it, which enters the children into
+        // the table, and then detaches `dir` from its lower part: read after the table, both could lack one.
         let below = dir.below();
-        match dir.lookup(name)? {
-            Some(Child::Node(node)) => Ok(Some(MergedFile::node(node))),
+        match dir.table_entry(name)? {
+            Some(Child::Node(node)) => Ok(Some(MergedFile::from_node(node))),
             Some(Child::Whiteout) => Ok(None),
-            Some(Child::Lower(node)) => match node.upgrade() {
-                Some(node) => Ok(Some(MergedFile::node(node))),
-                None => self.lookup_below(below, name),
+            Some(Child::NotInUpper(node)) => match node.upgrade() {
+                Some(node) => Ok(Some(MergedFile::from_node(node))),
+                None => self.lookup_in_stack(below, name),
             },
-            Some(Child::Unread { .. }) | None => {
+            Some(Child::Listed { .. }) | None => {
                 let _names = at_once::read(&dir.dir()?.names)?;
                 self.lookup_locked(dir, name)
             }
         }
     }
 
-    fn lookup_below(
+    /// Looks up `name` in a directory of the stack, if there is one.
+    fn lookup_in_stack(
         &self,
         dir: Option<&Arc<LowerNode>>,
         name: Name<'_>,
@@ -115,7 +120,8 @@ impl Shared {
         Ok(child.map(|child| MergedFile::Lower(Cow::Owned(child.into_owned()))))
     }
 
-    /// [`lookup`](Self::lookup) for a caller that changes names, and where the table cannot tell.
+    /// [`lookup`](Self::lookup) for a caller that holds the directory lock. Its answer stays true while the
+    /// caller holds it.
     ///
     /// Preconditions: the directory lock of `dir` is held, shared or exclusive.
     pub(super) fn lookup_locked(
@@ -123,22 +129,23 @@ impl Shared {
         dir: &Arc<Node>,
         name: Name<'_>,
     ) -> Result<Option<MergedFile<'static>>> {
+        // One listing answers every later lookup of a name that does not exist.
         if dir.upper.get().is_some() {
-            self.complete_locked(dir)?;
+            self.fill_table_locked(dir)?;
         }
-        match dir.lookup(name)? {
-            Some(Child::Node(node)) => Ok(Some(MergedFile::node(node))),
+        match dir.table_entry(name)? {
+            Some(Child::Node(node)) => Ok(Some(MergedFile::from_node(node))),
             Some(Child::Whiteout) => Ok(None),
-            Some(Child::Lower(node)) => match node.upgrade() {
-                Some(node) => Ok(Some(MergedFile::node(node))),
-                None => self.lookup_below(dir.below(), name),
+            Some(Child::NotInUpper(node)) => match node.upgrade() {
+                Some(node) => Ok(Some(MergedFile::from_node(node))),
+                None => self.lookup_in_stack(dir.below(), name),
             },
-            Some(Child::Unread { .. }) | None => self.ask_upper_locked(dir, name),
+            Some(Child::Listed { .. }) | None => self.find_in_upper_locked(dir, name),
         }
     }
 
-    /// Whether `name` exists in the lower layers of `dir`. Asks the layers now: a node does not know, because
-    /// an upper file or an opaque directory was never looked up below.
+    /// Whether `name` exists in the lower layers of `dir`. Queries the stack, because a node does not know:
+    /// what lies below an upper file or an opaque directory was never looked up.
     pub(super) fn exists_below(&self, dir: &Node, name: Name<'_>) -> Result<bool> {
         match dir.below() {
             Some(below) => below.has(&self.stack, name),
@@ -146,52 +153,13 @@ impl Shared {
         }
     }
 
-    /// Calls `act` with the upper and the handle of `dir`, while `name` there is `node`'s: no name changes
-    /// meanwhile. Also after the mount was closed; an `act` that changes something asks for the upper
-    /// [itself](Self::upper).
-    ///
-    /// # Errors
-    /// `no-entry` if the name is gone or is another file's by now; any error that `act` returns.
-    pub(super) fn at_name<T>(
-        &self,
-        node: &Arc<Node>,
-        (dir, name): At<'_>,
-        act: impl FnOnce(&dyn AnyUpper, &DirHandle) -> Result<T>,
-    ) -> Result<T> {
-        let _names = at_once::read(&dir.dir()?.names)?;
-        match dir.lookup(name)? {
-            Some(Child::Node(found)) if Arc::ptr_eq(&found, node) => {}
-            _ => return Err(Errno::NoEntry.into()),
-        }
-        act(self.upper_to_read()?, &*dir.handle(self)?)
-    }
-
-    /// As [`at_name`](Self::at_name), where `at` is the name under which `node` was found. Without one, uses
-    /// `node`'s own position: a copy-up came after the walk, or there was no walk.
-    pub(super) fn at_any_name<T>(
-        &self,
-        node: &Arc<Node>,
-        at: Option<At<'_>>,
-        act: impl FnOnce(&dyn AnyUpper, &DirHandle, Name<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let placed;
-        let (dir, name) = match at {
-            Some(at) => at,
-            None => {
-                placed = node.parent().ok_or(Errno::NoEntry)?;
-                (&placed.0, placed.1.as_name())
-            }
-        };
-        self.at_name(node, (dir, name), |upper, dir| act(upper, dir, name))
-    }
-
-    /// Whether the upper itself hides `name` in `dir`.
+    /// Whether the upper has a whiteout of `name` in `dir`.
     ///
     /// Preconditions: the directory lock of `dir` is held, and it is in the upper.
     pub(super) fn has_whiteout_locked(&self, dir: &Arc<Node>, name: Name<'_>) -> Result<bool> {
-        match dir.lookup(name)? {
+        match dir.table_entry(name)? {
             Some(Child::Whiteout) => Ok(true),
-            Some(Child::Node(_) | Child::Unread { .. } | Child::Lower(_)) => Ok(false),
+            Some(Child::Node(_) | Child::Listed { .. } | Child::NotInUpper(_)) => Ok(false),
             None => {
                 let handle = dir.handle(self)?;
                 Ok(self.upper_to_read()?.find(&handle, name)? == Found::Hidden)
@@ -203,14 +171,14 @@ impl Shared {
     /// the table is complete.
     ///
     /// Preconditions: the directory lock of `dir` is held, and it is in the upper.
-    pub(super) fn complete_locked(&self, dir: &Arc<Node>) -> Result<bool> {
+    pub(super) fn fill_table_locked(&self, dir: &Arc<Node>) -> Result<bool> {
         let state = dir.dir()?;
         {
             let children = state.children.read();
             if children.complete {
                 return Ok(true);
             }
-            if children.too_large {
+            if children.never_complete {
                 return Ok(false);
             }
         }
@@ -227,29 +195,31 @@ impl Shared {
         });
         match listed {
             Ok(()) => {}
-            // It cannot be listed, but names can still be looked up.
+            // For example a directory without read permission: its names can be looked up one by one.
             Err(error) if error.allows_lookups() => {
-                state.children.write().too_large = true;
+                state.children.write().never_complete = true;
                 return Ok(false);
             }
             Err(error) => return Err(error),
         }
+        // Two threads that hold the lock shared may both list: the second finds nothing to add.
         let mut children = state.children.write();
         if names.len() > most {
-            children.too_large = true;
+            children.never_complete = true;
             return Ok(false);
         }
         self.count_names(names.len());
         for (name, listed) in names {
             let child = match listed {
-                Listed::Here { kind, inode } => Child::Unread { kind, inode },
+                Listed::Here { kind, inode } => Child::Listed { kind, inode },
                 Listed::Hidden => Child::Whiteout,
             };
             match children.map.get(&name) {
-                // The table knows at least as much. An entry beats a whiteout of its name.
-                Some(Child::Node(_) | Child::Unread { .. }) => {}
+                // The table knows at least as much. An upper may have both an entry and a whiteout of a name:
+                // the entry is what counts.
+                Some(Child::Node(_) | Child::Listed { .. }) => {}
                 Some(Child::Whiteout) if matches!(child, Child::Whiteout) => {}
-                Some(Child::Whiteout | Child::Lower(_)) | None => {
+                Some(Child::Whiteout | Child::NotInUpper(_)) | None => {
                     children.map.insert(name, child);
                 }
             }
@@ -258,11 +228,11 @@ impl Shared {
         Ok(true)
     }
 
-    /// Asks the upper for `name`, and makes the node of what it has. What the upper does not have is looked up
-    /// below.
+    /// Finds `name` in the upper, and makes the node of the file. What the upper does not have is looked up
+    /// in the stack.
     ///
     /// Preconditions: the directory lock of `dir` is held, and it is in the upper.
-    fn ask_upper_locked(
+    fn find_in_upper_locked(
         &self,
         dir: &Arc<Node>,
         name: Name<'_>,
@@ -271,195 +241,37 @@ impl Shared {
         let (meta, opaque) = match self.upper_to_read()?.find(&handle, name)? {
             Found::Here { meta, opaque } => (meta, opaque),
             Found::Hidden => return Ok(None),
-            Found::Absent => return self.lookup_below(dir.below(), name),
+            Found::Absent => return self.lookup_in_stack(dir.below(), name),
         };
         if meta.kind == Kind::Dir {
-            self.check_depth_below(dir, 1)?;
+            self.check_depth(dir, 1)?;
         }
         let below = match (meta.kind, opaque) {
-            (Kind::Dir, false) => self.dir_below(dir, name)?,
+            (Kind::Dir, false) => self.lower_dir(dir, name)?,
             _ => None,
         };
-        let node = self.adopt(&meta, Position::At(Arc::clone(dir), name.to_owned()), below);
+        let position = Position::At(Arc::clone(dir), name.to_owned());
+        let node = self.node_of_upper_file(&meta, position, below);
         let mut children = dir.dir()?.children.write();
+        // Another thread that holds the lock shared may have made the node first.
         if let Some(Child::Node(node)) = children.map.get(name.as_bytes()) {
-            return Ok(Some(MergedFile::node(Arc::clone(node))));
+            return Ok(Some(MergedFile::from_node(Arc::clone(node))));
         }
-        children
-            .map
-            .insert(name.to_owned(), Child::Node(Arc::clone(&node)));
+        let child = Child::Node(Arc::clone(&node));
+        children.map.insert(name.to_owned(), child);
         drop(children);
         self.count_names(1);
-        Ok(Some(MergedFile::node(node)))
+        Ok(Some(MergedFile::from_node(node)))
     }
 
-    /// The directory called `name` in the lower layers of `dir`: an upper directory that is not opaque merges
-    /// with it.
-    fn dir_below(&self, dir: &Node, name: Name<'_>) -> Result<Option<Arc<LowerNode>>> {
+    /// The directory called `name` in the lower layers of `dir`, with which an upper directory of that name
+    /// merges, unless it is opaque.
+    fn lower_dir(&self, dir: &Node, name: Name<'_>) -> Result<Option<Arc<LowerNode>>> {
         let Some(below) = dir.below() else {
             return Ok(None);
         };
         let child = below.child(&self.stack, name)?;
-        let dir = child.filter(|child| child.kind() == Kind::Dir);
-        Ok(dir.map(Cow::into_owned))
-    }
-
-    /// Returns the node of a file that the upper has: one node for all names of the file.
-    pub(super) fn adopt(
-        &self,
-        meta: &Meta,
-        position: Position,
-        below: Option<Arc<LowerNode>>,
-    ) -> Arc<Node> {
-        let part = self.upper_part((meta.device, meta.inode));
-        let make = || Arc::new(Node::new(meta.kind, position, below, Some(part)));
-        if meta.kind == Kind::Dir {
-            return make();
-        }
-        let mut objects = self.objects.lock();
-        let key = (meta.device, meta.inode);
-        // A file with one name now may have had more, and be open under one of those.
-        if let Some(node) = objects.get(&key) {
-            return node;
-        }
-        if meta.links < 2 {
-            return make();
-        }
-        let node = make();
-        objects.insert(key, &node);
-        node
-    }
-
-    pub(super) fn upper_part(&self, (device, inode): (u64, u64)) -> UpperPart {
-        UpperPart {
-            number: Number::of((device, inode)),
-            identity: self.identity_of_upper(device, inode),
-        }
-    }
-
-    /// The identity of a file of the upper: the one it had before copy-up, if it was copied up in this mount.
-    /// Never that of a removed directory that is still held under the same inode number.
-    pub(super) fn identity_of_upper(&self, device: u64, inode: u64) -> Identity {
-        let number = (device, inode);
-        let origin = self.origins.lock().get(&number).copied();
-        if let Some(origin) = origin {
-            return origin;
-        }
-        let reuse = self.removed_dirs.lock().reuse(number);
-        let (layer, of) = match reuse {
-            None => (LAYER_OF_UPPER, inode),
-            Some(reuse) => (LAYER_OF_REUSE, reuse),
-        };
-        let identity = self.key.of(layer, device, of);
-        match reuse {
-            None => identity,
-            // Another thread may have made one meanwhile: the first one stays.
-            Some(_) => *self.origins.lock().entry(number).or_insert(identity),
-        }
-    }
-
-    pub(super) fn identity_of_lower(&self, lower: &LowerNode) -> Identity {
-        let (device, inode) = lower.number();
-        self.key.of(u32::from(lower.layer()), device, inode)
-    }
-
-    /// Makes the node of the last of `walked`, and of each file on the way that has none. The first of
-    /// `walked` must have a node.
-    pub(super) fn materialize(&self, walked: &[MergedFile<'_>]) -> Result<Arc<Node>> {
-        let from = walked
-            .iter()
-            .rposition(|file| matches!(file, MergedFile::Node(_)));
-        let mut lowers = walked.iter().skip(from.unwrap_or(0));
-        let Some(MergedFile::Node(node)) = lowers.next() else {
-            debug_assert!(false, "a walk begins at a node");
-            return Err(Errno::Io.into());
-        };
-        let mut node = Arc::clone(node);
-        // A directory above may have moved, so the depth is not that of the layer.
-        let dirs = lowers.clone().filter(|lower| lower.is_dir()).count();
-        if dirs > 0 {
-            self.check_depth_below(&node, dirs)?;
-        }
-        for file in lowers {
-            let MergedFile::Lower(lower) = file else {
-                break;
-            };
-            node = self.child_node(&node, lower)?;
-        }
-        Ok(node)
-    }
-
-    /// Makes the node of `lower`, which was found in `dir` a moment ago.
-    ///
-    /// # Errors
-    /// `no-entry` if `dir` no longer shows `lower` under its name: a caller that walks again finds what is
-    /// there now.
-    pub(super) fn child_node(&self, dir: &Arc<Node>, lower: &Arc<LowerNode>) -> Result<Arc<Node>> {
-        if let Some(node) = self.make_node(dir, lower, false)? {
-            return Ok(node);
-        }
-        // The table does not have all names of the upper: ask, and let no name change meanwhile.
-        let _names = at_once::read(&dir.dir()?.names)?;
-        dir.check_not_removed()?;
-        let below = dir.below().ok_or(Errno::NoEntry)?;
-        match self.lookup_locked(dir, below.name_of(lower)?)? {
-            Some(MergedFile::Node(node)) => Ok(node.into_owned()),
-            Some(MergedFile::Lower(_)) => self.child_node_locked(dir, lower),
-            None => Err(Errno::NoEntry.into()),
-        }
-    }
-
-    /// As [`child_node`](Self::child_node).
-    ///
-    /// Preconditions: the directory lock of `dir` is held, and `lower` was found there since.
-    pub(super) fn child_node_locked(
-        &self,
-        dir: &Arc<Node>,
-        lower: &Arc<LowerNode>,
-    ) -> Result<Arc<Node>> {
-        let node = self.make_node(dir, lower, true)?;
-        node.ok_or_else(|| Errno::Io.into())
-    }
-
-    /// Makes the node of `lower`. None if the upper may have the name or hide it; with `is_shown` the caller
-    /// knows that it does not.
-    fn make_node(
-        &self,
-        dir: &Arc<Node>,
-        lower: &Arc<LowerNode>,
-        is_shown: bool,
-    ) -> Result<Option<Arc<Node>>> {
-        let mut children = dir.dir()?.children.write();
-        // `dir` may have been replaced, or detached from its lower part.
-        let Some(below) = dir.below().filter(|below| lower.is_in(below)) else {
-            return Err(Errno::NoEntry.into());
-        };
-        let name = below.name_of(lower)?;
-        let make = || {
-            let position = Position::At(Arc::clone(dir), name.to_owned());
-            Arc::new(Node::lower(position, lower))
-        };
-        let is_complete = children.complete;
-        let node = match children.map.get_mut(name.as_bytes()) {
-            // Another thread was faster, with the same file or with another one.
-            Some(Child::Node(node)) => return Ok(Some(Arc::clone(node))),
-            Some(Child::Lower(held)) => match held.upgrade() {
-                Some(node) => return Ok(Some(node)),
-                None => {
-                    let node = make();
-                    *held = Arc::downgrade(&node);
-                    node
-                }
-            },
-            Some(Child::Whiteout) => return Err(Errno::NoEntry.into()),
-            None if is_shown || is_complete || dir.upper.get().is_none() => {
-                let node = make();
-                children.insert_lower(name, &node);
-                self.count_names(1);
-                node
-            }
-            Some(Child::Unread { .. }) | None => return Ok(None),
-        };
-        Ok(Some(node))
+        let lower = child.filter(|child| child.kind() == Kind::Dir);
+        Ok(lower.map(Cow::into_owned))
     }
 }

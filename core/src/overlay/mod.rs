@@ -27,6 +27,7 @@
 //! in any order. No lock is held while guest code runs, or across an `.await`: the engine calls
 //! nothing but layers.
 
+mod at_name;
 mod builder;
 mod by_copy;
 mod children;
@@ -42,9 +43,11 @@ mod fast_walk;
 mod file;
 mod forget;
 mod freeing;
+mod identities;
 mod link;
 mod list;
 mod lookup;
+mod materialize;
 mod node;
 mod open;
 mod readlink;

@@ -154,6 +154,14 @@ impl Node {
         self.below.is_some()
     }
 
+    /// Whether `lower` is the file that this node began as: the one that was copied up, or that a directory
+    /// of the upper merges with.
+    pub(super) fn began_as(&self, lower: &LowerNode) -> bool {
+        let below = self.below.as_ref();
+        below
+            .is_some_and(|below| (below.layer(), below.number()) == (lower.layer(), lower.number()))
+    }
+
     /// Detaches a directory from its lower part: from here on nothing is merged below it.
     ///
     /// Preconditions: the tree lock is held, exclusive.

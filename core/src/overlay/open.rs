@@ -117,8 +117,6 @@ impl OverlayDir {
         match decide(walked, how)? {
             Step::Dir => {
                 let node = self.shared.materialize(walked.trail())?;
-                // If it is a file by now, `no-entry` starts the walk over.
-                node.dir().map_err(|_| Errno::NoEntry)?;
                 self.cache_recent_dir(&node);
                 Ok(FileOrDir::Dir(OverlayDir::new(
                     &self.shared,

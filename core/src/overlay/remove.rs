@@ -188,7 +188,7 @@ impl Shared {
         };
         drop(children);
         // Another thread may have opened the lower file while it was being removed.
-        if let Some(Child::Lower(node)) = before
+        if let Some(Child::NotInUpper(node)) = before
             && let Some(node) = node.upgrade()
         {
             node.set_position(Position::Removed);

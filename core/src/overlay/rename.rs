@@ -157,7 +157,7 @@ impl Shared {
                 Err(error) if error.is_not_found() => continue,
                 listing => listing?,
             };
-            let pos = MergedFile::node(dir);
+            let pos = MergedFile::from_node(dir);
             for entry in listing.iter() {
                 // Each copy has a node, and one call may make as many nodes as the layers have files.
                 self.sweep_if_large()?;

@@ -194,7 +194,7 @@ impl Shared {
             ));
         }
         let mut trail = Vec::with_capacity(8);
-        trail.push(MergedFile::node(Arc::clone(base)));
+        trail.push(MergedFile::from_node(Arc::clone(base)));
         let mut pending = Pending::new(path);
         let mut hops = 0;
         while let Some(component) = pending.next() {

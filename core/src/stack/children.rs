@@ -261,7 +261,7 @@ impl LowerNode {
         top: u16,
         more: &[u16],
     ) -> Result<Option<Arc<Self>>> {
-        self.check_depth_below(stack)?;
+        self.check_depth_of_children(stack)?;
         let handle = self.handle(stack, top)?;
         // A directory that cannot be opened still has metadata. Any other error, `find` returns again.
         let Ok(Some(entered)) = stack.layer(top).enter(&handle, name) else {
@@ -310,7 +310,7 @@ impl LowerNode {
         if let Some((meta, _)) = &seen
             && meta.kind == Kind::Dir
         {
-            self.check_depth_below(stack)?;
+            self.check_depth_of_children(stack)?;
         }
         Ok(seen.map(|seen| self.new_child(lower_name, seen, parts)))
     }

@@ -237,7 +237,7 @@ impl LowerNode {
     ///
     /// # Errors
     /// `name-too-long` if it would lie deeper than [`Limits::depth`](crate::Limits::depth).
-    pub(super) fn check_depth_below(&self, stack: &LowerStack) -> Result<()> {
+    pub(super) fn check_depth_of_children(&self, stack: &LowerStack) -> Result<()> {
         if self.depth_of_children() as usize <= stack.depth {
             return Ok(());
         }
