@@ -4,6 +4,7 @@
 //! A guest for WASI 0.1 is wrapped with the adapter in both cases, because the adapter differs from a host of
 //! WASI 0.1, and the overlay is not responsible for that.
 
+mod depth;
 mod odd_names;
 mod settings;
 mod stacks;

@@ -16,13 +16,13 @@ use wit_parser::Resolve;
 
 /// Directories that each hold a file `x` with the directory's name in it, and a file named after the
 /// directory.
-struct Dirs {
+pub(super) struct Dirs {
     folder: TempDir,
     preopens: Vec<Preopen>,
 }
 
 impl Dirs {
-    fn new(names: &[&str]) -> Self {
+    pub(super) fn new(names: &[&str]) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let make = |name: &&str| {
             let word = name.trim_start_matches('/');
@@ -36,12 +36,12 @@ impl Dirs {
         Self { folder, preopens }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The transcript of a script that a component runs.
-    fn run(&self, component: &[u8], script: &str) -> String {
+    pub(super) fn run(&self, component: &[u8], script: &str) -> String {
         let program = Program::new(component).expect("it can be compiled");
         let files = Files::Preopens(&self.preopens);
         let outcome = program.run(files, &["script", script], &[]);
@@ -51,7 +51,7 @@ impl Dirs {
     }
 }
 
-fn bytes(guest: &Guest) -> Vec<u8> {
+pub(super) fn bytes(guest: &Guest) -> Vec<u8> {
     fs::read(guest.path()).expect("a guest that was built can be read")
 }
 
