@@ -1,5 +1,5 @@
-//! Embeds the component, where it was built. Without it the crate builds as well, and what needs
-//! the component says which command makes it.
+//! Embeds the overlay's core modules if they have been built. Without them the crate still builds,
+//! and functions that need them return an error that names the command to build them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::{env, fs, io};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let artifacts = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("artifact");
-    // The folder, not the files: of a file that is not there cargo thinks that it changed.
+    // The folder, not the files: cargo considers a missing file changed.
     println!("cargo::rerun-if-changed={}", artifacts.display());
     let mut code = String::new();
     for (constant, name) in [

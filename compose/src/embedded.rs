@@ -1,3 +1,3 @@
-//! The core modules of the overlay, where they were built.
+//! The overlay's core modules, which the build script embeds if they have been built.
 
 include!(concat!(env!("OUT_DIR"), "/artifact.rs"));

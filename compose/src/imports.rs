@@ -1,4 +1,4 @@
-//! What a component imports, and what of it the overlay has to take the place of.
+//! The imports and exports of a component, and which of its imports the overlay replaces.
 
 use crate::retarget::Versions;
 use crate::{ComposeError, WasiVersion};
@@ -6,24 +6,22 @@ use semver::Version;
 use std::collections::BTreeMap;
 use wasmparser::{Parser, Payload};
 
-/// The package that the overlay takes the place of.
+/// The package that the overlay replaces.
 const FILESYSTEM: &str = "wasi:filesystem";
 
-/// Packages that the overlay imports as well, for what its filesystem is made with.
-const SHARED: [&str; 2] = ["wasi:io", "wasi:clocks"];
+/// Packages that `wasi:filesystem` uses, so the overlay imports them too.
+const DEPENDENCIES: [&str; 2] = ["wasi:io", "wasi:clocks"];
 
-/// The names of what a component takes and gives.
-pub(crate) struct Ports {
-    /// Its imports, in their order.
+/// The names of a component's imports and exports, in their order.
+pub(crate) struct ExternNames {
     pub(crate) imports: Vec<String>,
-    /// Its exports, in their order.
     pub(crate) exports: Vec<String>,
 }
 
-/// Reads the names off a valid component.
-pub(crate) fn ports(component: &[u8]) -> Result<Ports, wasmparser::Error> {
+/// Reads the names from a valid component.
+pub(crate) fn read_extern_names(component: &[u8]) -> Result<ExternNames, wasmparser::Error> {
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
-    // How many modules and components the payload lies in.
+    // The number of nested modules and components around the payload.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(component) {
         match payload? {
@@ -42,25 +40,27 @@ pub(crate) fn ports(component: &[u8]) -> Result<Ports, wasmparser::Error> {
             _ => {}
         }
     }
-    Ok(Ports { imports, exports })
+    Ok(ExternNames { imports, exports })
 }
 
-/// What the app takes from a filesystem.
-pub(crate) struct Needs {
-    /// Its imports of `wasi:filesystem`, all of them of WASI 0.2.
-    pub(crate) filesystem: Vec<String>,
-    /// The versions at which the overlay is what the app expects.
+/// The imports of an app that the overlay replaces.
+pub(crate) struct FilesystemImports {
+    /// The app's imports of `wasi:filesystem`, all of them of WASI 0.2.
+    pub(crate) names: Vec<String>,
+    /// The versions that the overlay needs to match the app.
     pub(crate) versions: Versions,
 }
 
-/// Finds out what of `imports` the overlay takes the place of.
+/// Finds the imports that the overlay replaces.
 ///
-/// An app may import an interface of one version and the next of another, since tools that make
-/// components raise versions interface by interface; or one interface at two versions, if it was
-/// composed itself. The overlay takes the highest of each package.
-pub(crate) fn needs(imports: &[String]) -> Result<Needs, ComposeError> {
-    let mut filesystem = Vec::new();
-    let mut named = BTreeMap::new();
+/// An app may import interfaces of different versions, since tools that make components raise
+/// versions interface by interface. It may import one interface at two versions if it is itself the
+/// result of a composition. The overlay gets the highest version of each package.
+pub(crate) fn find_filesystem_imports(
+    imports: &[String],
+) -> Result<FilesystemImports, ComposeError> {
+    let mut names = Vec::new();
+    let mut by_package = BTreeMap::new();
     for import in imports {
         let (interface, version) = match import.split_once('@') {
             Some((interface, version)) => (interface, Version::parse(version).ok()),
@@ -81,21 +81,24 @@ pub(crate) fn needs(imports: &[String]) -> Result<Needs, ComposeError> {
                     import: import.clone(),
                 });
             }
-            filesystem.push(import.clone());
-        } else if !SHARED.contains(&package) {
+            names.push(import.clone());
+        } else if !DEPENDENCIES.contains(&package) {
             continue;
         }
         if let Some(released) = released {
-            let highest = named.entry(package.to_owned()).or_insert(released);
+            let highest = by_package.entry(package.to_owned()).or_insert(released);
             *highest = released.max(*highest);
         }
     }
-    let Some(others) = named.get(FILESYSTEM).copied() else {
+    let Some(default) = by_package.get(FILESYSTEM).copied() else {
         return Err(ComposeError::NoFilesystem);
     };
-    Ok(Needs {
-        filesystem,
-        versions: Versions { others, named },
+    Ok(FilesystemImports {
+        names,
+        versions: Versions {
+            default,
+            by_package,
+        },
     })
 }
 
@@ -103,14 +106,14 @@ pub(crate) fn needs(imports: &[String]) -> Result<Needs, ComposeError> {
 mod tests {
     use super::*;
 
-    fn of(imports: &[&str]) -> Result<Needs, ComposeError> {
+    fn find(imports: &[&str]) -> Result<FilesystemImports, ComposeError> {
         let imports: Vec<_> = imports.iter().map(|name| (*name).to_owned()).collect();
-        needs(&imports)
+        find_filesystem_imports(&imports)
     }
 
     #[test]
-    fn the_overlay_takes_the_highest_version_of_each_package() {
-        let needs = of(&[
+    fn overlay_gets_highest_version_of_each_package() {
+        let found = find(&[
             "wasi:io/poll@0.2.0",
             "wasi:io/streams@0.2.9",
             "wasi:filesystem/types@0.2.6",
@@ -123,31 +126,34 @@ mod tests {
         ])
         .ok()
         .unwrap();
-        assert_eq!(needs.filesystem.len(), 3);
-        assert_eq!(needs.versions.others, WasiVersion::of_patch(6));
-        let named: Vec<_> = needs
+        assert_eq!(found.names.len(), 3);
+        assert_eq!(found.versions.default, WasiVersion::of_patch(6));
+        let versions: Vec<_> = found
             .versions
-            .named
+            .by_package
             .iter()
             .map(|(package, version)| format!("{package}@{version}"))
             .collect();
-        assert_eq!(named, ["wasi:filesystem@0.2.6", "wasi:io@0.2.9"]);
+        assert_eq!(versions, ["wasi:filesystem@0.2.6", "wasi:io@0.2.9"]);
     }
 
     #[test]
-    fn what_cannot_be_replaced_is_named() {
-        let error = |imports: &[&str]| of(imports).err().unwrap().to_string();
-        assert!(error(&[]).contains("would be the same"));
-        assert!(error(&["wasi:filesystemx/types@0.2.0"]).contains("would be the same"));
-        // Even next to an import that could be: the guest would walk past its layers.
+    fn error_names_import_that_cannot_be_replaced() {
+        let error = |imports: &[&str]| find(imports).err().unwrap().to_string();
+        assert!(error(&[]).contains("would have no effect"));
+        assert!(error(&["wasi:filesystemx/types@0.2.0"]).contains("would have no effect"));
+        // Even if another import can be replaced: the guest would bypass its layers.
         let both = &["wasi:filesystem/types@0.2.0", "wasi:filesystem/types@0.3.0"];
-        assert!(error(both).contains("types@0.3.0`, and only a filesystem of WASI 0.2"));
+        assert!(error(both).contains("types@0.3.0`, but the overlay supports only filesystems"));
         for draft in [
             "wasi:filesystem/types@0.2.0-rc-2023-11-10",
             "wasi:filesystem/types",
             "wasi:filesystem/types@1.0.0",
         ] {
-            assert!(error(&[draft]).contains("no released version"), "{draft}");
+            assert!(
+                error(&[draft]).contains("not a released version"),
+                "{draft}"
+            );
         }
     }
 }

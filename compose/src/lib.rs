@@ -1,19 +1,19 @@
-//! Composes a WebAssembly component with wasi-overlay: what comes out carries its overlay to any
-//! host of WASI 0.2, and needs neither our plugin nor our command there.
+//! Composes a WebAssembly component with wasi-overlay. The result contains its overlay: it runs on
+//! any host of WASI 0.2, without our plugin or command.
 //!
 //! ```text
 //!   before: app ── wasi:filesystem ── host
 //!   after:  app ── wasi:filesystem ── overlay ── wasi:filesystem ── host
 //! ```
 //!
-//! The overlay merges the host's preopens by their names, which a [`Config`] says:
+//! The overlay merges the host's preopens. A [`Config`] names them:
 //!
 //! ```no_run
 //! use wasi_overlay_compose::{Config, compose};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let config = Config {
-//!         lowers: vec!["/base".into(), "/app".into()], // the bottom one first
+//!         lowers: vec!["/base".into(), "/app".into()], // bottom first
 //!         upper: Some("/changes".into()),
 //!         ..Config::default()
 //!     };
@@ -25,21 +25,23 @@
 //! }
 //! ```
 //!
-//! What goes in is a component of WASI 0.2, or a core module of WASI 0.1, which is wrapped with
-//! wasmtime's adapter; binary or text. [`component`] gives the overlay alone, for other composers.
+//! The input is a component of WASI 0.2, or a core module of WASI 0.1, which is wrapped with
+//! wasmtime's adapter. Both can be binary or text. [`component`] returns the overlay alone, for
+//! other composers.
 //!
-//! # How it is done
+//! # How it works
 //!
 //! The overlay is one core module, built for one version of WASI 0.2. It is *retargeted* to the
-//! versions that the app imports, so that the result asks its host for those and no others: a
-//! host or composer that knows nothing of compatible versions takes it. Then it is encoded as a
-//! component and given to the app for each of its imports of `wasi:filesystem`. One that does not
-//! fit is an error: a guest that keeps one import from the host would walk past its layers.
+//! versions that the app imports, so that the result imports those and no others. So hosts and
+//! composers that compare versions literally accept it. Then it is encoded as a component, whose
+//! exports replace each of the app's imports of `wasi:filesystem`. An import that does not match is
+//! an error: if one were left to the host, the guest would bypass its layers.
 //!
 //! # Without the component
 //!
-//! The component is built by `scripts/build-component.sh` and embedded in this crate. Where that
-//! was not run, this crate builds, and [`Overlay::embedded`] is [`ComposeError::NotBuilt`].
+//! `scripts/build-component.sh` builds the component, and this crate embeds it. If the component has
+//! not been built, this crate still builds, and [`Overlay::embedded`] returns
+//! [`ComposeError::NotBuilt`].
 
 #![forbid(unsafe_code)]
 
@@ -65,24 +67,24 @@ pub use wasi_overlay_config::{Config, ConfigError};
 /// Puts an overlay between `app` and its filesystem. See [`Overlay::compose`].
 ///
 /// # Errors
-/// Those of [`Overlay::embedded`] and of [`Overlay::compose`].
+/// Any error of [`Overlay::embedded`] or [`Overlay::compose`].
 pub fn compose(app: &[u8], config: &Config) -> Result<Composed, ComposeError> {
     Overlay::embedded()?.compose(app, config)
 }
 
-/// The overlay alone, for a composer such as `wac plug`. See [`Overlay::component`].
+/// Returns the overlay alone, for a composer such as `wac plug`. See [`Overlay::component`].
 ///
 /// # Errors
-/// Those of [`Overlay::embedded`] and of [`Overlay::component`].
+/// Any error of [`Overlay::embedded`] or [`Overlay::component`].
 pub fn component(wasi: WasiVersion, config: Option<&Config>) -> Result<Vec<u8>, ComposeError> {
     Overlay::embedded()?.component(wasi, config)
 }
 
-/// The overlay alone, which asks another component for its configuration: it imports
-/// `wasi-overlay:component/config`.
+/// Returns the overlay alone, in the variant that gets its configuration from another component: it
+/// imports `wasi-overlay:component/config`.
 ///
 /// # Errors
-/// Those of [`Overlay::embedded_configured`] and of [`Overlay::component`].
+/// Any error of [`Overlay::embedded_configured`] or [`Overlay::component`].
 pub fn configured_component(wasi: WasiVersion) -> Result<Vec<u8>, ComposeError> {
     Overlay::embedded_configured()?.component(wasi, None)
 }

@@ -1,76 +1,79 @@
-//! The overlay's core module, and what is made of it.
+//! The overlay's core module, encoded as a component and composed with an app.
 
 use crate::retarget::{self, Versions};
 use crate::{AppKind, ComposeError, Config, WasiVersion, app, embedded, imports, plug, slot};
 use std::borrow::Cow;
 
-/// The overlay, before it is made for one app.
+/// The overlay's core module, from which components are made.
 #[derive(Clone, Debug)]
 pub struct Overlay {
     core: Cow<'static, [u8]>,
 }
 
-/// An app with an overlay in it, and what was done for that.
+/// An app composed with an overlay, and details of the composition.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Composed {
     /// The component.
     pub bytes: Vec<u8>,
-    /// What the app was.
+    /// What the app was before composition.
     pub app: AppKind,
-    /// The version of `wasi:filesystem` that app and overlay have.
+    /// The version of `wasi:filesystem` that both the app and the overlay use.
     pub wasi: WasiVersion,
-    /// The app's imports that the overlay took the place of.
+    /// The app's imports that the overlay replaced.
     pub replaced: Vec<String>,
-    /// What the component imports from its host.
+    /// The imports of the component.
     pub imports: Vec<String>,
-    /// What the component exports: what the app did.
+    /// The exports of the component, which are the app's.
     pub exports: Vec<String>,
-    /// Bytes of the app as a component.
+    /// The size of the app as a component.
     pub app_bytes: usize,
-    /// Bytes of the overlay as a component.
+    /// The size of the overlay as a component.
     pub overlay_bytes: usize,
 }
 
 impl Overlay {
-    /// The one in this crate, whose configuration is written into it.
+    /// Returns the embedded overlay whose configuration is written into it.
     ///
     /// # Errors
     /// [`ComposeError::NotBuilt`], with the command that builds it.
     pub fn embedded() -> Result<Self, ComposeError> {
-        Self::of(embedded::OVERLAY, "overlay.wasm")
+        Self::from_embedded(embedded::OVERLAY, "overlay.wasm")
     }
 
-    /// The one in this crate that asks another component for its configuration.
+    /// Returns the embedded overlay that gets its configuration from another component.
     ///
     /// # Errors
     /// [`ComposeError::NotBuilt`], with the command that builds it.
     pub fn embedded_configured() -> Result<Self, ComposeError> {
-        Self::of(embedded::CONFIGURED, "overlay-configured.wasm")
+        Self::from_embedded(embedded::CONFIGURED, "overlay-configured.wasm")
     }
 
-    fn of(core: Option<&'static [u8]>, artifact: &'static str) -> Result<Self, ComposeError> {
+    fn from_embedded(
+        core: Option<&'static [u8]>,
+        artifact: &'static str,
+    ) -> Result<Self, ComposeError> {
         match core {
             Some(core) => Ok(Self { core: core.into() }),
             None => Err(ComposeError::NotBuilt { artifact }),
         }
     }
 
-    /// One of your own build: the core module that `scripts/build-component.sh` makes, its
-    /// component types included.
+    /// Uses a core module that you built with `scripts/build-component.sh`, with its component
+    /// types.
     #[must_use]
     pub fn from_core_module(core: Vec<u8>) -> Self {
         Self { core: core.into() }
     }
 
-    /// The overlay as a component that imports and exports WASI of this version.
+    /// Encodes the overlay as a component that imports and exports WASI of this version.
     ///
-    /// Without a configuration the host's preopens are layers by their names: `/lower`,
-    /// `/lower0`, `/lower1`, … from the bottom up, and `/upper`; all others pass, and the tree is
-    /// at `/`.
+    /// Without a configuration, the names of the host's preopens decide: `/lower`, `/lower0`,
+    /// `/lower1`, … are the lowers from the bottom up, `/upper` is the upper, and all others are
+    /// passed to the guest unchanged. The merged tree is at `/`.
     ///
     /// # Errors
-    /// [`ComposeError::Config`] for a configuration that cannot be used.
+    /// [`ComposeError::Config`] if the configuration cannot be used.
     pub fn component(
         &self,
         wasi: WasiVersion,
@@ -81,13 +84,13 @@ impl Overlay {
 
     /// Puts the overlay between `app` and its filesystem.
     ///
-    /// `app` is a component of WASI 0.2 or a core module of WASI 0.1, binary or text. With
-    /// `None` for the configuration, preopens are layers by their names, as in
+    /// `app` is a component of WASI 0.2 or a core module of WASI 0.1, binary or text. Without a
+    /// configuration, the names of the host's preopens decide, as in
     /// [`component`](Self::component).
     ///
     /// # Errors
-    /// For a configuration that cannot be used, and an app that is no WebAssembly or has no
-    /// filesystem that could be replaced. Each says what to do.
+    /// If the configuration cannot be used, or the app is not WebAssembly or imports no filesystem
+    /// that the overlay can replace. Each error says how to fix it.
     pub fn compose<'a>(
         &self,
         app: &[u8],
@@ -97,22 +100,23 @@ impl Overlay {
         if let Some(config) = config {
             config.to_slot()?;
         }
-        let (app, kind) = app::read(app)?;
+        let (app, kind) = app::to_component(app)?;
         let invalid = |error: wasmparser::Error| ComposeError::Invalid {
             reason: error.to_string(),
         };
-        let needs = imports::needs(&imports::ports(&app).map_err(invalid)?.imports)?;
-        let overlay = self.encode(&needs.versions, config)?;
+        let app_names = imports::read_extern_names(&app).map_err(invalid)?;
+        let filesystem = imports::find_filesystem_imports(&app_names.imports)?;
+        let overlay = self.encode(&filesystem.versions, config)?;
         let (app_bytes, overlay_bytes) = (app.len(), overlay.len());
-        let bytes = plug::plug(overlay, app, &needs.filesystem)?;
-        let ports = imports::ports(&bytes).map_err(invalid)?;
+        let bytes = plug::plug(overlay, app, &filesystem.names)?;
+        let names = imports::read_extern_names(&bytes).map_err(invalid)?;
         Ok(Composed {
             bytes,
-            imports: ports.imports,
-            exports: ports.exports,
+            imports: names.imports,
+            exports: names.exports,
             app: kind,
-            wasi: needs.versions.others,
-            replaced: needs.filesystem,
+            wasi: filesystem.versions.default,
+            replaced: filesystem.names,
             app_bytes,
             overlay_bytes,
         })
@@ -138,8 +142,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_build_without_the_component_says_which_command_makes_it() {
-        let error = Overlay::of(None, "overlay.wasm").unwrap_err().to_string();
+    fn error_without_component_names_command_that_builds_it() {
+        let error = Overlay::from_embedded(None, "overlay.wasm")
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("`overlay.wasm`: run scripts/build-component.sh"),
             "{error}"

@@ -1,7 +1,7 @@
-//! Putting the overlay in the place of the app's filesystem.
+//! Composition: connects the app's filesystem imports to the overlay's exports.
 //!
-//! `wac_graph::plug` does nearly this. It skips what does not fit without a word, and serves one
-//! import of each export, where an app may have the same interface at two versions.
+//! `wac_graph::plug` does almost this, but it silently skips imports that do not match, and connects
+//! each export to one import only, although an app may import an interface at two versions.
 
 use crate::{ComposeError, world};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use wac_graph::{
     CompositionGraph, EncodeOptions, InstantiationArgumentError, NodeId, PackageId, Processor,
 };
 
-/// The app with the overlay's exports for all of `imports`. It is valid.
+/// Connects all `imports` of the app to the overlay's exports, and returns a valid component.
 pub(crate) fn plug(
     overlay: Vec<u8>,
     app: Vec<u8>,
@@ -21,13 +21,13 @@ pub(crate) fn plug(
         register(&mut graph, "wasi-overlay:overlay", overlay).map_err(ComposeError::overlay)?;
     let app =
         register(&mut graph, "app:app", app).map_err(|reason| ComposeError::Compose { reason })?;
-    if let Some(import) = world::unencodable(graph.types(), graph[app].ty()) {
+    if let Some(import) = world::find_unencodable_import(graph.types(), graph[app].ty()) {
         return Err(ComposeError::World { import });
     }
     let app_instance = graph.instantiate(app);
     let overlay_instance = graph.instantiate(overlay);
     for import in imports {
-        replace(&mut graph, overlay, overlay_instance, app_instance, import)?;
+        connect(&mut graph, overlay, overlay_instance, app_instance, import)?;
     }
     for name in exports(&graph, app) {
         let export = graph.alias_instance_export(app_instance, &name);
@@ -42,10 +42,11 @@ pub(crate) fn plug(
             version: env!("CARGO_PKG_VERSION"),
         }),
     };
-    // It panics at more worlds than are known here. Nothing of the graph is used afterwards.
+    // `encode` panics for more worlds than `find_unencodable_import` detects. Unwind safety: the
+    // graph is not used afterwards.
     catch_unwind(AssertUnwindSafe(|| graph.encode(options)))
         .map_err(|_| ComposeError::Compose {
-            reason: "the composer does not know how to write its world".to_owned(),
+            reason: "the composer cannot encode its world".to_owned(),
         })?
         .map_err(failed)
 }
@@ -55,11 +56,11 @@ fn register(graph: &mut CompositionGraph, name: &str, bytes: Vec<u8>) -> Result<
     let package = package.map_err(|error| format!("{error:#}"))?;
     graph
         .register_package(package)
-        .map_err(|error| chain(&error))
+        .map_err(|error| format_chain(&error))
 }
 
-/// Gives the app the overlay's export for one import.
-fn replace(
+/// Connects one import of the app to the overlay's export of that interface.
+fn connect(
     graph: &mut CompositionGraph,
     overlay: PackageId,
     overlay_instance: NodeId,
@@ -81,7 +82,7 @@ fn replace(
     graph
         .set_instantiation_argument(app_instance, import, export)
         .map_err(|error| match error {
-            // Names the function or the type, and in what it differs.
+            // The source names the function or type, and the difference.
             InstantiationArgumentError::ArgumentTypeMismatch { source, .. } => {
                 not_plugged(format!("{source:#}"))
             }
@@ -96,12 +97,12 @@ fn exports(graph: &CompositionGraph, package: PackageId) -> Vec<String> {
 
 fn failed(error: impl std::error::Error) -> ComposeError {
     ComposeError::Compose {
-        reason: chain(&error),
+        reason: format_chain(&error),
     }
 }
 
-/// What an error says, its causes included.
-fn chain(error: &dyn std::error::Error) -> String {
+/// Formats an error and its causes in one line.
+fn format_chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let lines: Vec<_> = causes
         .map(|error| error.to_string().replace('\n', ": "))

@@ -1,8 +1,8 @@
-//! Retargeting: the overlay's core module, made one for other versions of WASI 0.2.
+//! Retargeting: conversion of the overlay's core module to other versions of WASI 0.2.
 //!
-//! The interfaces that it uses are the same in every 0.2.x; versions differ in what they add. So
-//! the versions are names, in three places: in what the module imports, in what it exports, and
-//! in the custom section from which the component's types are made.
+//! The interfaces that it uses are the same in every 0.2.x, so a version is only part of a name. The
+//! names are in three places: the imports of the module, its exports, and the custom section that
+//! contains the component types.
 
 use crate::{ComposeError, WasiVersion, sections};
 use std::borrow::Cow;
@@ -12,37 +12,38 @@ use wasm_encoder::{Component, ExportSection, ImportSection, Module};
 use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata, metadata};
 
-/// Which version each package of WASI gets.
+/// The version of each WASI package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Versions {
-    /// For the packages that are not named.
-    pub(crate) others: WasiVersion,
-    /// By package, as `wasi:io`.
-    pub(crate) named: BTreeMap<String, WasiVersion>,
+    /// The version of packages that are not in `by_package`.
+    pub(crate) default: WasiVersion,
+    /// Versions by package, such as `wasi:io`.
+    pub(crate) by_package: BTreeMap<String, WasiVersion>,
 }
 
 impl Versions {
-    /// One version for all.
+    /// The same version for all packages.
     pub(crate) fn all(version: WasiVersion) -> Self {
         Self {
-            others: version,
-            named: BTreeMap::new(),
+            default: version,
+            by_package: BTreeMap::new(),
         }
     }
 
     fn of(&self, package: &str) -> WasiVersion {
-        self.named.get(package).copied().unwrap_or(self.others)
+        let version = self.by_package.get(package).copied();
+        version.unwrap_or(self.default)
     }
 }
 
-/// The component that `core` becomes with the WASI interfaces of `versions`.
+/// Encodes `core` as a component with WASI interfaces of `versions`.
 ///
-/// `core` carries its types in a custom section, as wit-bindgen writes it.
+/// `core` contains its component types in a custom section, as wit-bindgen writes it.
 pub(crate) fn encode(core: &[u8], versions: &Versions) -> Result<Vec<u8>, ComposeError> {
     let wrong = |error| ComposeError::overlay(format!("{error:#}"));
     let (stripped, mut types) = metadata::decode(core).map_err(wrong)?;
     let Some(stripped) = stripped else {
-        return Err(ComposeError::overlay("it carries no component types"));
+        return Err(ComposeError::overlay("it has no component types"));
     };
     for (_, package) in types.resolve.packages.iter_mut() {
         let name = &mut package.name;
@@ -70,14 +71,14 @@ pub(crate) fn encode(core: &[u8], versions: &Versions) -> Result<Vec<u8>, Compos
         .module(&module)
         .and_then(ComponentEncoder::encode)
         .map_err(wrong)
-        .and_then(|component| without_names(&component))
+        .and_then(|component| strip_names(&component))
 }
 
-/// Leaves out the names that the encoder gives to the items of the component: 10 KB that every
-/// composed program would carry, for the debuggers of encoders.
-fn without_names(component: &[u8]) -> Result<Vec<u8>, ComposeError> {
+/// Removes the names that the encoder gives to the items of the component: 10 KB that are useful
+/// only to debug the encoder.
+fn strip_names(component: &[u8]) -> Result<Vec<u8>, ComposeError> {
     let mut stripped = Component::new();
-    // How many modules and components the payload lies in.
+    // The number of nested modules and components around the payload.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload.map_err(ComposeError::overlay)?;
@@ -97,7 +98,7 @@ fn without_names(component: &[u8]) -> Result<Vec<u8>, ComposeError> {
     Ok(stripped.finish())
 }
 
-/// Names imports and exports anew. All else stays, byte for byte.
+/// Renames imports and exports, and copies everything else byte for byte.
 fn rename(core: &[u8], versions: &Versions) -> Result<Vec<u8>, ComposeError> {
     let mut module = Module::new();
     for payload in Parser::new(0).parse_all(core) {
@@ -139,10 +140,10 @@ fn rename(core: &[u8], versions: &Versions) -> Result<Vec<u8>, ComposeError> {
     Ok(module.finish())
 }
 
-/// A name of wit-bindgen's with the version that its interface now has: `wasi:io/error@0.2.12`,
-/// `[export]wasi:filesystem/types@0.2.12`, `cabi_post_wasi:filesystem/types@0.2.12#…`.
+/// Replaces the version in a name from wit-bindgen, such as `wasi:io/error@0.2.12`,
+/// `[export]wasi:filesystem/types@0.2.12` or `cabi_post_wasi:filesystem/types@0.2.12#…`.
 fn renamed<'a>(name: &'a str, versions: &Versions) -> Cow<'a, str> {
-    let Some((before, version, after)) = versioned(name) else {
+    let Some((before, version, after)) = split_version(name) else {
         return Cow::Borrowed(name);
     };
     let package = before
@@ -155,8 +156,8 @@ fn renamed<'a>(name: &'a str, versions: &Versions) -> Cow<'a, str> {
     }
 }
 
-/// What stands before a version, the version, and what follows it.
-fn versioned(name: &str) -> Option<(&str, semver::Version, &str)> {
+/// Splits a name into the text before the version, the version, and the text after it.
+fn split_version(name: &str) -> Option<(&str, semver::Version, &str)> {
     let (before, rest) = name.split_once('@')?;
     let end = rest.find('#').unwrap_or(rest.len());
     let (version, after) = rest.split_at(end);
@@ -171,7 +172,7 @@ mod tests {
     fn only_versions_of_wasi_0_2_change() {
         let mut versions = Versions::all(WasiVersion::of_patch(6));
         versions
-            .named
+            .by_package
             .insert("wasi:io".into(), WasiVersion::of_patch(1));
         for (old, new) in [
             ("wasi:io/error@0.2.12", "wasi:io/error@0.2.1"),
@@ -190,7 +191,7 @@ mod tests {
         ] {
             assert_eq!(renamed(old, &versions), new);
         }
-        for same in [
+        for unchanged in [
             "memory",
             "cabi_realloc",
             "wasi-overlay:component/config@0.1.0",
@@ -198,7 +199,7 @@ mod tests {
             "wasi:filesystem/types@0.3.0",
             "wasi:filesystem/types",
         ] {
-            assert_eq!(renamed(same, &versions), same);
+            assert_eq!(renamed(unchanged, &versions), unchanged);
         }
     }
 }

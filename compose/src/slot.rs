@@ -1,8 +1,8 @@
-//! Filling the slot: the configuration, written into the memory that the core module begins with.
+//! The configuration slot in the core module's initial memory, and how it is filled.
 //!
-//! It is done before anything is composed, since overlays that lie on one another have a slot
-//! each. The slot is looked for in the memory, not in the file: tools that make modules smaller
-//! leave zeros out of the data, and nearly all of an empty slot is zeros.
+//! The slot is filled before composition, since nested overlays have one slot each. It is searched
+//! in the memory, not in the file: optimizers remove zeros from data segments, and an empty slot is
+//! almost all zeros.
 
 use crate::{ComposeError, sections};
 use wasi_overlay_config::{MAGIC, SLOT_BYTES};
@@ -10,13 +10,13 @@ use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{ConstExpr, DataCountSection, DataSection, Module};
 use wasmparser::{Data, DataKind, Operator, Parser, Payload};
 
-/// How far apart the first and the last byte of data may lie. The overlay needs little of it; it
-/// is what an odd module may have us allocate.
-const MOST_DATA: usize = 64 << 20;
+/// The largest distance between the first and the last byte of data. The overlay needs much less;
+/// this bounds what an unusual module can make us allocate.
+const MAX_DATA_SPAN: usize = 64 << 20;
 
-/// `core` with `slot` in it, as [`Config::to_slot`](crate::Config::to_slot) makes that.
+/// Writes `slot`, which [`Config::to_slot`](crate::Config::to_slot) made, into `core`.
 pub(crate) fn fill(core: &[u8], slot: &[u8]) -> Result<Vec<u8>, ComposeError> {
-    let text = Memory::of(core)?.text_of_empty_slot()?;
+    let text_address = InitialMemory::read(core)?.find_empty_slot()?;
     let length = slot
         .iter()
         .rposition(|byte| *byte != 0)
@@ -33,8 +33,9 @@ pub(crate) fn fill(core: &[u8], slot: &[u8]) -> Result<Vec<u8>, ComposeError> {
                 RoundtripReencoder
                     .parse_data_section(&mut data, section)
                     .map_err(ComposeError::overlay)?;
-                // Pieces of data are written in their order, so this one is written over zeros.
-                data.active(0, &ConstExpr::i32_const(text), written.iter().copied());
+                // Segments are written in order, so this one overwrites the zeros.
+                let address = ConstExpr::i32_const(text_address);
+                data.active(0, &address, written.iter().copied());
                 module.section(&data);
             }
             other => {
@@ -47,20 +48,20 @@ pub(crate) fn fill(core: &[u8], slot: &[u8]) -> Result<Vec<u8>, ComposeError> {
     Ok(module.finish())
 }
 
-/// What the memory of a module holds when it is instantiated.
-struct Memory {
-    /// Where in the memory `bytes` begin.
+/// The memory of a module when it is instantiated.
+struct InitialMemory {
+    /// The address of `bytes`.
     start: usize,
-    /// All that is not zero, and a slot's length of what follows.
+    /// All data, followed by zeros of the length of a slot.
     bytes: Vec<u8>,
-    /// Bytes of the whole memory.
+    /// The size of the whole memory.
     size: u64,
 }
 
-impl Memory {
-    fn of(core: &[u8]) -> Result<Self, ComposeError> {
+impl InitialMemory {
+    fn read(core: &[u8]) -> Result<Self, ComposeError> {
         let mut size = 0;
-        let mut pieces: Vec<(usize, &[u8])> = Vec::new();
+        let mut segments: Vec<(usize, &[u8])> = Vec::new();
         for payload in Parser::new(0).parse_all(core) {
             match payload.map_err(ComposeError::overlay)? {
                 Payload::MemorySection(section) => {
@@ -74,31 +75,31 @@ impl Memory {
                 Payload::DataSection(section) => {
                     for data in section {
                         let data = data.map_err(ComposeError::overlay)?;
-                        pieces.extend(placed(&data)?);
+                        segments.extend(active_segment(&data)?);
                     }
                 }
                 _ => {}
             }
         }
-        let first = pieces.iter().map(|(at, _)| *at).min().unwrap_or_default();
-        let last = pieces.iter().map(|(at, bytes)| at + bytes.len()).max();
-        // The magic begins with a zero, which may have been left out.
+        let first = segments.iter().map(|(at, _)| *at).min().unwrap_or_default();
+        let end = segments.iter().map(|(at, data)| at + data.len()).max();
+        // The magic starts with a zero, which an optimizer may have removed.
         let start = first.saturating_sub(MAGIC.len());
-        let length = last.unwrap_or_default() - start;
-        if length > MOST_DATA {
-            return Err(ComposeError::overlay("its data lies too far apart"));
+        let length = end.unwrap_or_default() - start;
+        if length > MAX_DATA_SPAN {
+            return Err(ComposeError::overlay("its data segments are too far apart"));
         }
         let mut bytes = vec![0; length + SLOT_BYTES];
-        for (at, piece) in pieces {
-            if let Some(place) = bytes.get_mut(at - start..at - start + piece.len()) {
-                place.copy_from_slice(piece);
+        for (at, data) in segments {
+            if let Some(target) = bytes.get_mut(at - start..at - start + data.len()) {
+                target.copy_from_slice(data);
             }
         }
         Ok(Self { start, bytes, size })
     }
 
-    /// Where in the memory the text of the one slot begins, which is empty.
-    fn text_of_empty_slot(&self) -> Result<i32, ComposeError> {
+    /// Finds the only slot, which must be empty, and returns the address of its text.
+    fn find_empty_slot(&self) -> Result<i32, ComposeError> {
         let slots = self.bytes.windows(SLOT_BYTES).enumerate();
         let mut slots = slots.filter(|(_, slot)| slot.starts_with(&MAGIC));
         let Some((at, slot)) = slots.next() else {
@@ -108,18 +109,18 @@ impl Memory {
             return Err(ComposeError::overlay("it has more than one slot"));
         }
         if slot.iter().skip(MAGIC.len()).any(|byte| *byte != 0) {
-            return Err(ComposeError::overlay("its slot is filled already"));
+            return Err(ComposeError::overlay("its slot is already filled"));
         }
         let at = self.start + at;
         if u64::try_from(at + SLOT_BYTES).map_err(ComposeError::overlay)? > self.size {
-            return Err(ComposeError::overlay("its slot is cut"));
+            return Err(ComposeError::overlay("its slot is truncated"));
         }
         i32::try_from(at + MAGIC.len()).map_err(ComposeError::overlay)
     }
 }
 
-/// Where a piece of data goes; nowhere by itself if it is passive.
-fn placed<'a>(data: &Data<'a>) -> Result<Option<(usize, &'a [u8])>, ComposeError> {
+/// Returns the address and the bytes of a data segment, or `None` if it is passive.
+fn active_segment<'a>(data: &Data<'a>) -> Result<Option<(usize, &'a [u8])>, ComposeError> {
     let DataKind::Active { offset_expr, .. } = &data.kind else {
         return Ok(None);
     };
@@ -129,7 +130,7 @@ fn placed<'a>(data: &Data<'a>) -> Result<Option<(usize, &'a [u8])>, ComposeError
             let at = usize::try_from(value.cast_unsigned()).map_err(ComposeError::overlay)?;
             Ok(Some((at, data.data)))
         }
-        _ => Err(ComposeError::overlay("its data has no fixed place")),
+        _ => Err(ComposeError::overlay("its data has no constant address")),
     }
 }
 
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
     use crate::Config;
 
-    fn slot() -> Vec<u8> {
+    fn filled_slot() -> Vec<u8> {
         let config = Config {
             lowers: vec!["/base".into()],
             ..Config::default()
@@ -146,16 +147,16 @@ mod tests {
         config.to_slot().unwrap()
     }
 
-    fn empty() -> Vec<u8> {
+    fn empty_slot() -> Vec<u8> {
         let mut slot = MAGIC.to_vec();
         slot.resize(SLOT_BYTES, 0);
         slot
     }
 
-    /// A module with these pieces of data, which are counted where they need not be.
-    fn module(pieces: &[(u32, &[u8])]) -> Vec<u8> {
-        let data = pieces.iter().map(|(at, piece)| {
-            let bytes: String = piece.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    /// A module with these data segments. `data.drop` makes it have a data count section too.
+    fn module(segments: &[(u32, &[u8])]) -> Vec<u8> {
+        let data = segments.iter().map(|(at, data)| {
+            let bytes: String = data.iter().map(|byte| format!("\\{byte:02x}")).collect();
             format!("(data (i32.const {at}) \"{bytes}\")")
         });
         let text = format!(
@@ -165,60 +166,62 @@ mod tests {
         wat::parse_str(text).unwrap()
     }
 
-    /// What a module's memory begins with.
+    /// The start of a module's initial memory, up to the end of its data.
     fn memory(core: &[u8]) -> Vec<u8> {
         wasmparser::Validator::new().validate_all(core).unwrap();
-        let memory = Memory::of(core).unwrap();
+        let memory = InitialMemory::read(core).unwrap();
         let mut bytes = vec![0; memory.start];
         bytes.extend(memory.bytes);
         bytes
     }
 
     fn reason(core: &[u8]) -> String {
-        fill(core, &slot()).unwrap_err().to_string()
+        fill(core, &filled_slot()).unwrap_err().to_string()
     }
 
     #[test]
-    fn the_slot_is_filled_and_nothing_else_changes() {
+    fn filling_slot_changes_nothing_else() {
         let around = |slot: &[u8]| [b"in ", slot, b" front"].concat();
         let with = |slot: &[u8]| module(&[(8, b"before"), (20, &around(slot)), (9000, b"x")]);
-        let filled = fill(&with(&empty()), &slot()).unwrap();
-        assert_eq!(memory(&filled), memory(&with(&slot())));
-        assert!(reason(&filled).contains("filled already"));
+        let filled = fill(&with(&empty_slot()), &filled_slot()).unwrap();
+        assert_eq!(memory(&filled), memory(&with(&filled_slot())));
+        assert!(reason(&filled).contains("already filled"));
     }
 
-    /// wasm-opt left the zeros of the slot out, those of the magic among them, and the slot was
-    /// not found.
+    /// wasm-opt removed the zeros of the slot, including those of the magic, and the slot was not
+    /// found.
     #[test]
-    fn the_slot_is_found_where_its_zeros_were_left_out() {
-        let shown = MAGIC
+    fn slot_is_found_without_its_zeros() {
+        let nonzero = MAGIC
             .strip_prefix(b"\0")
             .unwrap()
             .strip_suffix(b"\0")
             .unwrap();
-        let packed = module(&[(101, shown), (100 + 4096, b"behind")]);
-        let whole = module(&[(100, &[&slot()[..], b"behind"].concat())]);
-        assert_eq!(memory(&fill(&packed, &slot()).unwrap()), memory(&whole));
+        let packed = module(&[(101, nonzero), (100 + 4096, b"behind")]);
+        let whole = module(&[(100, &[&filled_slot()[..], b"behind"].concat())]);
+        let filled = fill(&packed, &filled_slot()).unwrap();
+        assert_eq!(memory(&filled), memory(&whole));
         // At both ends of the data, and of the memory.
         for at in [1, 65536 - 4096 + 1] {
-            let filled = fill(&module(&[(at, shown)]), &slot()).unwrap();
+            let filled = fill(&module(&[(at, nonzero)]), &filled_slot()).unwrap();
             let from = at as usize - 1;
-            assert_eq!(memory(&filled)[from..from + SLOT_BYTES], slot());
+            assert_eq!(memory(&filled)[from..from + SLOT_BYTES], filled_slot());
         }
     }
 
     #[test]
-    fn a_module_without_one_empty_slot_is_refused() {
+    fn module_without_exactly_one_empty_slot_is_refused() {
+        let empty = empty_slot();
         assert!(reason(&module(&[(0, b"x")])).contains("no slot"));
-        assert!(reason(&module(&[(0, &empty()), (5000, &empty())])).contains("more than one"));
-        assert!(reason(&module(&[(0, &slot())])).contains("filled already"));
-        assert!(reason(&module(&[(0, &empty()[1..])])).contains("no slot"));
-        assert!(reason(&module(&[(65536 - 4095, &MAGIC)])).contains("cut"));
+        assert!(reason(&module(&[(0, &empty), (5000, &empty)])).contains("more than one"));
+        assert!(reason(&module(&[(0, &filled_slot())])).contains("already filled"));
+        assert!(reason(&module(&[(0, &empty[1..])])).contains("no slot"));
+        assert!(reason(&module(&[(65536 - 4095, &MAGIC)])).contains("slot is truncated"));
         assert!(reason(&module(&[(0, &MAGIC), (1 << 30, b"far")])).contains("too far apart"));
         assert!(reason(b"\0asm").contains("cannot be used"));
-        let moved = wat::parse_str(
+        let relocatable = wat::parse_str(
             r#"(module (import "e" "g" (global i32)) (memory 1) (data (global.get 0) "x"))"#,
         );
-        assert!(reason(&moved.unwrap()).contains("no fixed place"));
+        assert!(reason(&relocatable.unwrap()).contains("no constant address"));
     }
 }

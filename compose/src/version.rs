@@ -1,4 +1,4 @@
-//! Versions of WASI 0.2.
+//! Released versions of WASI 0.2.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ pub struct WasiVersion {
 }
 
 impl WasiVersion {
-    /// 0.2.0, which every host and every composer of WASI 0.2 knows.
+    /// 0.2.0, which every host and every composer of WASI 0.2 supports.
     pub const FIRST: Self = Self { patch: 0 };
 
     /// 0.2.12, which the overlay is built for.
@@ -22,9 +22,9 @@ impl WasiVersion {
         Self { patch }
     }
 
-    /// What a package's version is, if it is one of WASI 0.2. Drafts are none: each of them was
-    /// an interface of its own. Versions after [`LATEST`](Self::LATEST) are some: an app may be
-    /// newer than this crate.
+    /// Converts a package's version, if it is a release of WASI 0.2. Drafts are not: each of them
+    /// has its own interfaces. Accepts versions after [`LATEST`](Self::LATEST), because an app may
+    /// be newer than this crate.
     pub(crate) fn of_package(version: &semver::Version) -> Option<Self> {
         let released = version.pre.is_empty() && version.build.is_empty();
         (released && (version.major, version.minor) == (0, 2)).then_some(Self {
@@ -32,7 +32,7 @@ impl WasiVersion {
         })
     }
 
-    /// The version of a package.
+    /// The version as packages have it.
     pub(crate) fn to_package(self) -> semver::Version {
         semver::Version::new(0, 2, self.patch)
     }
@@ -51,21 +51,21 @@ impl fmt::Display for WasiVersion {
     }
 }
 
-/// What was given is no released version of WASI 0.2.
+/// The text is not a released version of WASI 0.2 that this crate knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{given:?} is no version of WASI 0.2 that is known here: give one of 0.2.0 to {}",
+    "{given:?} is not a known version of WASI 0.2: give one of 0.2.0 to {}",
     WasiVersion::LATEST
 )]
 pub struct UnknownVersion {
-    /// What was given.
+    /// The text.
     pub given: String,
 }
 
 impl FromStr for WasiVersion {
     type Err = UnknownVersion;
 
-    /// Reads `0.2.0` to [`LATEST`](Self::LATEST).
+    /// Parses `0.2.0` to [`LATEST`](Self::LATEST).
     fn from_str(text: &str) -> Result<Self, UnknownVersion> {
         semver::Version::parse(text)
             .ok()
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn released_versions_are_known_and_nothing_else() {
+    fn only_released_versions_parse() {
         for patch in 0..=12 {
             let text = format!("0.2.{patch}");
             assert_eq!(text.parse::<WasiVersion>().unwrap().to_string(), text);

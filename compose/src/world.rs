@@ -1,10 +1,10 @@
-//! Worlds that wac-graph panics at, found before it sees them: those that pass handles of
-//! resources beside their interfaces (bytecodealliance/wac, among others issues 55 and 99).
+//! Detection of worlds that make wac-graph panic: those that pass resource handles outside of
+//! interfaces (bytecodealliance/wac, issues 55, 99 and others).
 
 use wac_graph::types::{DefinedType, ItemKind, Type, Types, ValueType, WorldId};
 
-/// The first import of `world` that cannot be encoded.
-pub(crate) fn unencodable(types: &Types, world: WorldId) -> Option<String> {
+/// Returns the first import of `world` that wac-graph cannot encode.
+pub(crate) fn find_unencodable_import(types: &Types, world: WorldId) -> Option<String> {
     let imports = &types[world].imports;
     imports
         .iter()
@@ -12,11 +12,11 @@ pub(crate) fn unencodable(types: &Types, world: WorldId) -> Option<String> {
             ItemKind::Func(id) => {
                 let function = &types[*id];
                 let values = function.params.values().copied().chain(function.result);
-                mentions(types, values.collect(), |ty| {
+                contains_type(types, values.collect(), |ty| {
                     matches!(ty, ValueType::Borrow(_))
                 })
             }
-            ItemKind::Type(Type::Value(ty)) => mentions(types, vec![*ty], |ty| {
+            ItemKind::Type(Type::Value(ty)) => contains_type(types, vec![*ty], |ty| {
                 matches!(ty, ValueType::Borrow(_) | ValueType::Own(_))
             }),
             ItemKind::Type(_)
@@ -28,8 +28,12 @@ pub(crate) fn unencodable(types: &Types, world: WorldId) -> Option<String> {
         .map(|(name, _)| name.clone())
 }
 
-/// Whether any of `todo`, or a type in it, is `wanted`.
-fn mentions(types: &Types, mut todo: Vec<ValueType>, wanted: impl Fn(ValueType) -> bool) -> bool {
+/// Whether any type in `todo`, or a type nested in one of them, is `wanted`.
+fn contains_type(
+    types: &Types,
+    mut todo: Vec<ValueType>,
+    wanted: impl Fn(ValueType) -> bool,
+) -> bool {
     while let Some(ty) = todo.pop() {
         if wanted(ty) {
             return true;

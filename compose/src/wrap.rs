@@ -1,4 +1,4 @@
-//! Core modules, made components with the adapter that wasmtime ships.
+//! Conversion of core modules to components, with wasmtime's adapter.
 
 use crate::{AppKind, ComposeError};
 use wasi_preview1_component_adapter_provider::{
@@ -9,18 +9,20 @@ use wasi_preview1_component_adapter_provider::{
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
-/// The component of a valid core module.
+/// Converts a valid core module to a component.
 pub(crate) fn wrap(module: &[u8]) -> Result<(Vec<u8>, AppKind), ComposeError> {
-    let shape = Shape::of(module).map_err(|error| ComposeError::Invalid {
+    let info = ModuleInfo::read(module).map_err(|error| ComposeError::Invalid {
         reason: error.to_string(),
     })?;
-    let kind = match (shape.typed && !shape.wasi_0_1, shape.starts) {
-        (true, _) => AppKind::Typed,
-        (false, true) => AppKind::Command,
-        (false, false) => AppKind::Reactor,
+    let kind = if info.has_component_types && !info.imports_wasi_0_1 {
+        AppKind::Typed
+    } else if info.exports_start {
+        AppKind::Command
+    } else {
+        AppKind::Reactor
     };
-    if !shape.typed
-        && let Some((module, name)) = shape.foreign
+    if !info.has_component_types
+        && let Some((module, name)) = info.foreign_import
     {
         return Err(ComposeError::ForeignImport { module, name });
     }
@@ -44,45 +46,42 @@ fn encode(module: &[u8], kind: AppKind) -> Result<Vec<u8>, String> {
     encoder.encode().map_err(reason)
 }
 
-/// What of a core module says how it is wrapped.
+/// The properties of a core module that decide how it is wrapped.
 #[derive(Default)]
-struct Shape {
-    /// It is run.
-    starts: bool,
-    /// It carries its component's types.
-    typed: bool,
-    /// It imports WASI 0.1.
-    wasi_0_1: bool,
-    /// The first import that is not of WASI 0.1.
-    foreign: Option<(String, String)>,
+struct ModuleInfo {
+    exports_start: bool,
+    has_component_types: bool,
+    imports_wasi_0_1: bool,
+    /// Module and name of the first import that is not of WASI 0.1.
+    foreign_import: Option<(String, String)>,
 }
 
-impl Shape {
-    fn of(module: &[u8]) -> Result<Self, wasmparser::Error> {
-        let mut shape = Self::default();
+impl ModuleInfo {
+    fn read(module: &[u8]) -> Result<Self, wasmparser::Error> {
+        let mut info = Self::default();
         for payload in Parser::new(0).parse_all(module) {
             match payload? {
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         let import = import?;
                         if import.module == WASI_0_1 {
-                            shape.wasi_0_1 = true;
-                        } else if shape.foreign.is_none() {
-                            shape.foreign = Some((import.module.into(), import.name.into()));
+                            info.imports_wasi_0_1 = true;
+                        } else if info.foreign_import.is_none() {
+                            info.foreign_import = Some((import.module.into(), import.name.into()));
                         }
                     }
                 }
                 Payload::ExportSection(section) => {
                     for export in section {
-                        shape.starts |= export?.name == "_start";
+                        info.exports_start |= export?.name == "_start";
                     }
                 }
                 Payload::CustomSection(section) => {
-                    shape.typed |= section.name().starts_with("component-type");
+                    info.has_component_types |= section.name().starts_with("component-type");
                 }
                 _ => {}
             }
         }
-        Ok(shape)
+        Ok(info)
     }
 }

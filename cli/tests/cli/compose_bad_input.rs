@@ -183,8 +183,8 @@ fn settings_of_the_overlay_alone_are_checked_too() {
             &format!("-o out.wasm --wasi {version}"),
         );
         let expected = format!(
-            "error: invalid value '{version}' for '--wasi <0.2.x>': {version:?} is no version of \
-             WASI 0.2 that is known here: give one of 0.2.0 to 0.2.12\n"
+            "error: invalid value '{version}' for '--wasi <0.2.x>': {version:?} is not a known \
+             version of WASI 0.2: give one of 0.2.0 to 0.2.12\n"
         );
         assert_eq!(ended.code, 2, "{ended:?}");
         assert!(ended.stderr.starts_with(&expected), "{ended:?}");
@@ -232,17 +232,17 @@ fn a_program_that_is_none() {
             &place,
             name,
             &format!(
-                "`{name}` cannot be composed: the app is no WebAssembly: neither a component, \
-                 nor a core module, nor the text of one; give a .wasm or .wat file"
+                "`{name}` cannot be composed: the app is not WebAssembly: it is neither a \
+                 component nor a core module, in binary or text format; give a .wasm or .wat file"
             ),
         );
     }
     let ended = run(&place, "compose", "cut.wasm -o out.wasm --lower /base");
     assert_eq!(ended.code, 1);
     assert!(
-        ended
-            .stderr
-            .starts_with("Error: `cut.wasm` cannot be composed: the app is no valid WebAssembly ("),
+        ended.stderr.starts_with(
+            "Error: `cut.wasm` cannot be composed: the app is not valid WebAssembly ("
+        ),
         "{ended:?}"
     );
     let engine = wasmtime::Engine::default();
@@ -272,26 +272,26 @@ fn a_program_whose_filesystem_cannot_be_replaced() {
     refuses(
         &place,
         "none.wat",
-        "`none.wat` cannot be composed: the app does not import `wasi:filesystem`: it has no \
-         files to layer, and the output would be the same",
+        "`none.wat` cannot be composed: the app does not import `wasi:filesystem`: it uses no \
+         files, so an overlay would have no effect",
     );
     refuses(
         &place,
         "three.wat",
-        "`three.wat` cannot be composed: the app imports `wasi:filesystem/types@0.3.0`, and only \
-         a filesystem of WASI 0.2 can be layered so far: build it for wasm32-wasip2",
+        "`three.wat` cannot be composed: the app imports `wasi:filesystem/types@0.3.0`, but the \
+         overlay supports only filesystems of WASI 0.2: build it for wasm32-wasip2",
     );
     refuses(
         &place,
         "draft.wat",
         "`draft.wat` cannot be composed: the app imports \
-         `wasi:filesystem/types@0.2.0-rc-2023-11-10`, which is no released version of WASI 0.2: \
-         build it with a newer toolchain",
+         `wasi:filesystem/types@0.2.0-rc-2023-11-10`, which is not a released version of WASI \
+         0.2: build it with a newer toolchain",
     );
     refuses(
         &place,
         "links.wat",
-        "`links.wat` cannot be composed: the overlay cannot take the place of \
+        "`links.wat` cannot be composed: the overlay cannot replace \
          `wasi:filesystem/links@0.2.0`, which the app imports (WASI 0.2 has no such interface): \
          build the app with released interfaces of WASI 0.2",
     );
