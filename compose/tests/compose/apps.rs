@@ -1,12 +1,12 @@
-//! What an app may be.
+//! Tests of the kinds of apps that can be composed.
 
 use crate::support::{
-    Wasi, app, app_module, config, count, for_each_overlay, ports, usual_app, usual_world,
+    Wasi, app, app_module, config, count, extern_names, for_each_overlay, usual_app, usual_world,
 };
 use wasi_overlay_compose::{AppKind, Config};
 
 #[test]
-fn a_command_of_wasi_0_1_is_wrapped() {
+fn wasi_0_1_command_is_wrapped() {
     for_each_overlay(|overlay| {
         let app = r#"(module
             (import "wasi_snapshot_preview1" "path_unlink_file"
@@ -15,7 +15,7 @@ fn a_command_of_wasi_0_1_is_wrapped() {
             (func (export "_start")))"#;
         let composed = overlay.compose(app.as_bytes(), &config("/base")).unwrap();
         assert_eq!(composed.app, AppKind::Command);
-        let (imports, exports) = ports(&composed.bytes);
+        let (imports, exports) = extern_names(&composed.bytes);
         assert!(exports[0].starts_with("wasi:cli/run@0.2."), "{exports:?}");
         assert_eq!(imports, {
             let mut sorted = composed.imports.clone();
@@ -31,7 +31,7 @@ fn a_command_of_wasi_0_1_is_wrapped() {
 }
 
 #[test]
-fn a_reactor_of_wasi_0_1_is_wrapped() {
+fn wasi_0_1_reactor_is_wrapped() {
     for_each_overlay(|overlay| {
         let app = r#"(module
             (import "wasi_snapshot_preview1" "path_unlink_file"
@@ -40,17 +40,17 @@ fn a_reactor_of_wasi_0_1_is_wrapped() {
             (func (export "_initialize")))"#;
         let composed = overlay.compose(app.as_bytes(), &config("/base")).unwrap();
         assert_eq!(composed.app, AppKind::Reactor);
-        assert_eq!(ports(&composed.bytes).1, [""; 0]);
+        assert_eq!(extern_names(&composed.bytes).1, [""; 0]);
     });
 }
 
 #[test]
-fn a_core_module_that_carries_its_types_is_made_its_component() {
+fn core_module_with_component_types_is_encoded() {
     for_each_overlay(|overlay| {
         let module = app_module(&[Wasi::all(3)], &usual_world(3));
         let composed = overlay.compose(&module, &config("/base")).unwrap();
         assert_eq!(composed.app, AppKind::Typed);
-        assert_eq!(ports(&composed.bytes).1, ["run"]);
+        assert_eq!(extern_names(&composed.bytes).1, ["run"]);
         let component = overlay.compose(&usual_app(3), &config("/base")).unwrap();
         assert_eq!(component.app, AppKind::Component);
         assert_eq!(component.bytes, composed.bytes);
@@ -58,7 +58,7 @@ fn a_core_module_that_carries_its_types_is_made_its_component() {
 }
 
 #[test]
-fn an_app_with_one_of_the_two_interfaces_is_composed() {
+fn app_that_imports_only_one_filesystem_interface_is_composed() {
     for_each_overlay(|overlay| {
         let types = app(&[Wasi::all(2)], "import wasi:filesystem/types@0.2.2;");
         let composed = overlay.compose(&types, &config("/base")).unwrap();
@@ -67,18 +67,18 @@ fn an_app_with_one_of_the_two_interfaces_is_composed() {
 }
 
 #[test]
-fn what_else_the_app_imports_and_exports_stays() {
+fn other_imports_and_exports_are_preserved() {
     for_each_overlay(|overlay| {
         let world = "import log: func(line: string); import wasi:io/poll@0.2.6; \
             export wasi:clocks/monotonic-clock@0.2.6; export size: func() -> u64;";
         let app = app(&[Wasi::all(6)], &(usual_world(6) + world));
-        let (before_imports, before_exports) = ports(&app);
+        let (before_imports, before_exports) = extern_names(&app);
         let composed = overlay.compose(&app, &config("/base")).unwrap();
-        let (imports, exports) = ports(&composed.bytes);
+        let (imports, exports) = extern_names(&composed.bytes);
         assert_eq!(exports, before_exports);
-        let mut said = composed.exports.clone();
-        said.sort();
-        assert_eq!(exports, said);
+        let mut reported = composed.exports.clone();
+        reported.sort();
+        assert_eq!(exports, reported);
         for import in before_imports {
             assert!(imports.contains(&import), "{import} is not in {imports:?}");
         }
@@ -86,7 +86,7 @@ fn what_else_the_app_imports_and_exports_stays() {
 }
 
 #[test]
-fn overlays_lie_on_one_another_with_a_slot_each() {
+fn nested_overlays_have_separate_slots() {
     for_each_overlay(|overlay| {
         let inner = overlay
             .compose(&usual_app(6), &config("/inner-layer"))
@@ -97,12 +97,12 @@ fn overlays_lie_on_one_another_with_a_slot_each() {
         for name in ["lower=/inner-layer\n", "lower=/outer-layer\n"] {
             assert_eq!(count(&outer.bytes, name), 1, "{name}");
         }
-        assert_eq!(ports(&outer.bytes), ports(&inner.bytes));
+        assert_eq!(extern_names(&outer.bytes), extern_names(&inner.bytes));
     });
 }
 
 #[test]
-fn without_a_configuration_the_slot_stays_empty() {
+fn slot_stays_empty_without_configuration() {
     for_each_overlay(|overlay| {
         let composed = overlay.compose(&usual_app(6), None::<&Config>).unwrap();
         assert_eq!(count(&composed.bytes, "lower=/base\n"), 0);
@@ -112,7 +112,7 @@ fn without_a_configuration_the_slot_stays_empty() {
 }
 
 #[test]
-fn the_same_app_gives_the_same_bytes() {
+fn composition_is_deterministic() {
     for_each_overlay(|overlay| {
         let compose = || {
             overlay

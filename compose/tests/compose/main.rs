@@ -1,11 +1,11 @@
-//! What is composed, and what is refused.
+//! Tests of composition: accepted apps, errors, and the imports and exports of the result.
 //!
-//! All of it runs with a stand-in for the overlay, made from the WIT of the real one, and with
-//! the real one where it was built (`scripts/build-component.sh`). What composed programs do is
-//! tested where they can be run, in the tests of the component.
+//! Each test runs with a stand-in for the overlay, made from the real overlay's WIT, and also with
+//! the real overlay if it has been built (`scripts/build-component.sh`). The tests of `host` run
+//! composed programs.
 
 mod apps;
-mod bare;
+mod overlay_alone;
 mod refused;
 mod support;
 mod versions;

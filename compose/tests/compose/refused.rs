@@ -1,14 +1,14 @@
-//! What cannot be composed, and what is said about it.
+//! Tests of the errors for apps that cannot be composed.
 
 use crate::support::{Wasi, app, config, stand_in, usual_app, usual_world};
 use wasi_overlay_compose::{ComposeError, Config};
 
-/// Composes `app` and expects an error that says all of this.
+/// Composes `app` and expects an error that contains all of `expected`.
 #[track_caller]
-fn refused(app: &[u8], expected: &[&str]) -> ComposeError {
+fn assert_refused(app: &[u8], expected: &[&str]) -> ComposeError {
     let error = stand_in("overlay")
         .compose(app, &config("/base"))
-        .expect_err("it was composed");
+        .expect_err("composition must fail");
     for expected in expected {
         assert!(error.to_string().contains(expected), "{error}");
     }
@@ -21,67 +21,74 @@ fn importing_types(instance: &str) -> String {
 }
 
 #[test]
-fn what_is_no_webassembly() {
+fn app_that_is_not_webassembly_is_refused() {
     for app in [&b""[..], b"\x7fELF", b"#!/bin/sh\n", b"  \n"] {
-        refused(
+        assert_refused(
             app,
-            &["neither a component, nor a core module", ".wasm or .wat"],
+            &["neither a component nor a core module", ".wasm or .wat"],
         );
     }
-    refused(b"(module", &["no valid WebAssembly text", "expected `)`"]);
-    refused(
+    assert_refused(b"(module", &["not valid WebAssembly text", "expected `)`"]);
+    assert_refused(
         b";; nothing\n(component (nonsense))",
-        &["no valid WebAssembly text"],
+        &["not valid WebAssembly text"],
     );
-    refused(b"\0asm", &["no valid WebAssembly ("]);
+    assert_refused(b"\0asm", &["not valid WebAssembly ("]);
     let app = usual_app(0);
-    refused(&app[..app.len() - 5], &["no valid WebAssembly ("]);
+    assert_refused(&app[..app.len() - 5], &["not valid WebAssembly ("]);
 }
 
 #[test]
-fn an_app_without_files() {
+fn app_without_filesystem_imports_is_refused() {
     for app in [
         "(component)",
         "(module)",
         r#"(component (import "a:b/c@1.0.0" (instance)))"#,
     ] {
-        refused(
+        assert_refused(
             app.as_bytes(),
-            &["does not import `wasi:filesystem`", "would be the same"],
+            &["does not import `wasi:filesystem`", "would have no effect"],
         );
     }
 }
 
 #[test]
-fn an_app_of_another_wasi() {
+fn app_with_unsupported_imports_is_refused() {
     let app = r#"(component (import "wasi:filesystem/types@0.3.0" (instance)))"#;
-    refused(
+    assert_refused(
         app.as_bytes(),
         &["`wasi:filesystem/types@0.3.0`", "WASI 0.2", "wasm32-wasip2"],
     );
     let app = r#"(component (import "wasi:filesystem/types@0.2.0-rc-2023-11-10" (instance)))"#;
-    refused(
+    assert_refused(
         app.as_bytes(),
-        &["rc-2023-11-10`", "no released version", "newer toolchain"],
+        &[
+            "rc-2023-11-10`",
+            "not a released version",
+            "newer toolchain",
+        ],
     );
     let app = r#"(module (import "wasi_unstable" "fd_write" (func)))"#;
-    refused(
+    assert_refused(
         app.as_bytes(),
         &["`wasi_unstable::fd_write`", "wasm32-wasip1"],
     );
     let app = r#"(module (import "wasi_snapshot_preview1" "fd_magic" (func))
         (memory (export "memory") 1))"#;
-    refused(app.as_bytes(), &["cannot be made a component", "fd_magic"]);
+    assert_refused(
+        app.as_bytes(),
+        &["cannot be converted to a component", "fd_magic"],
+    );
     let app = r#"(module (import "wasi_snapshot_preview1" "fd_sync" (func (param i32) (result i32)))
         (import "env" "log" (func)))"#;
-    refused(app.as_bytes(), &["`env::log`", "without that import"]);
+    assert_refused(app.as_bytes(), &["`env::log`", "without that import"]);
 }
 
-/// `wac_graph::plug` skips what does not fit without a word, and the app keeps the host's.
+/// `wac_graph::plug` silently skips imports that do not match, and leaves them to the host.
 #[test]
-fn an_interface_that_does_not_fit() {
+fn interface_that_does_not_match_is_refused() {
     let app = importing_types(r#"(export "shred" (func))"#);
-    refused(
+    assert_refused(
         app.as_bytes(),
         &[
             "`wasi:filesystem/types@0.2.0`",
@@ -92,7 +99,7 @@ fn an_interface_that_does_not_fit() {
         r#"(export "descriptor" (type $d (sub resource)))
         (export "[method]descriptor.sync" (func (param "self" (borrow $d))))"#,
     );
-    refused(
+    assert_refused(
         app.as_bytes(),
         &[
             "`wasi:filesystem/types@0.2.0`",
@@ -101,15 +108,15 @@ fn an_interface_that_does_not_fit() {
         ],
     );
     let app = r#"(component (import "wasi:filesystem/links@0.2.0" (instance)))"#;
-    refused(
+    assert_refused(
         app.as_bytes(),
         &["`wasi:filesystem/links@0.2.0`", "no such interface"],
     );
 }
 
-/// wac-graph panicked at these, in an assertion and in a look-up.
+/// wac-graph panicked for these worlds, in an assertion and in a lookup.
 #[test]
-fn a_world_that_the_composer_cannot_write() {
+fn world_that_composer_cannot_encode_is_refused() {
     for (world, import) in [
         (
             "use wasi:io/streams@0.2.6.{input-stream}; \
@@ -123,32 +130,32 @@ fn a_world_that_the_composer_cannot_write() {
         ("resource r { get: func(); }", "[method]r.get"),
     ] {
         let app = app(&[Wasi::all(6)], &(usual_world(6) + world));
-        refused(&app, &[&format!("`{import}` outside of an interface")]);
+        assert_refused(&app, &[&format!("`{import}` outside of an interface")]);
     }
-    // These it can.
+    // The composer can encode these uses of resources.
     let world = "use wasi:io/streams@0.2.6.{input-stream}; use wasi:clocks/wall-clock@0.2.6.{datetime}; \
         import f: func() -> input-stream; export g: func(x: borrow<input-stream>) -> datetime;";
     let app = app(&[Wasi::all(6)], &(usual_world(6) + world));
     let composed = stand_in("overlay").compose(&app, &config("/base")).unwrap();
-    crate::support::ports(&composed.bytes);
+    crate::support::extern_names(&composed.bytes);
 }
 
-/// The host's descriptors and the overlay's are not of one type.
+/// The host's descriptors and the overlay's have different types.
 #[test]
-fn an_app_that_gets_descriptors_from_elsewhere() {
+fn app_that_gets_descriptors_from_another_import_is_refused() {
     let world = "import other: interface { use wasi:filesystem/types@0.2.6.{descriptor}; \
         open: func() -> descriptor; }";
     let app = app(&[Wasi::all(6)], &(usual_world(6) + world));
-    let error = refused(
+    let error = assert_refused(
         &app,
         &["must not use the types of `wasi:filesystem`", "`other`"],
     );
     assert!(!error.to_string().contains('\n'), "{error}");
 }
 
-/// The first thing that is said is what is wrong with the command line, not with the app.
+/// An error in the command line is reported before an error in the app.
 #[test]
-fn a_configuration_that_cannot_be_used() {
+fn invalid_configuration_is_refused_before_invalid_app() {
     let error = stand_in("overlay").compose(b"", &Config::default());
     assert!(matches!(error, Err(ComposeError::Config(_))), "{error:?}");
 }

@@ -1,4 +1,4 @@
-//! Making overlays and apps, and looking at components.
+//! Helpers that make overlays and apps, and inspect components.
 
 use std::path::{Path, PathBuf};
 use wac_graph::types::Package;
@@ -9,7 +9,7 @@ use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
 
-/// What a host of WASI 0.2 is asked for by an overlay, version aside.
+/// The imports of an overlay, without versions.
 pub(crate) const OVERLAY_IMPORTS: [&str; 5] = [
     "wasi:clocks/wall-clock",
     "wasi:filesystem/preopens",
@@ -26,12 +26,12 @@ pub(crate) fn config(lower: &str) -> Config {
     }
 }
 
-/// Calls `test` with each overlay that there is.
+/// Calls `test` with the stand-in, and with the real overlay if it has been built.
 pub(crate) fn for_each_overlay(test: impl Fn(&Overlay)) {
     test(&stand_in("overlay"));
     match Overlay::embedded() {
         Ok(overlay) => test(&overlay),
-        Err(error) => eprintln!("tested with the stand-in alone: {error}"),
+        Err(error) => eprintln!("note: tested only with the stand-in: {error}"),
     }
 }
 
@@ -45,12 +45,12 @@ pub(crate) fn stand_in(world: &str) -> Overlay {
     Overlay::from_core_module(core)
 }
 
-/// The folder of our WIT.
+/// The folder of the project's WIT.
 fn wit() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")
 }
 
-/// A module of no memory and no data with an empty slot.
+/// Adds a memory with an empty slot to a module that has no data.
 fn with_slot(core: &[u8]) -> Vec<u8> {
     let mut module = Module::new();
     for payload in Parser::new(0).parse_all(core) {
@@ -82,7 +82,7 @@ fn dummy(resolve: &Resolve, world: WorldId) -> Vec<u8> {
     dummy_module(resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync))
 }
 
-/// WASI's packages as an app has them, with these versions.
+/// The patch versions of the WASI packages of an app.
 #[derive(Clone, Copy)]
 pub(crate) struct Wasi {
     pub(crate) io: u32,
@@ -99,7 +99,7 @@ impl Wasi {
         }
     }
 
-    /// Adds the packages to `resolve`, of which it may have some already.
+    /// Adds the packages that `resolve` does not have.
     fn push(self, resolve: &mut Resolve) {
         for package in ["io", "clocks", "filesystem"] {
             let path = format!("{}/../wit/deps/{package}.wit", env!("CARGO_MANIFEST_DIR"));
@@ -128,7 +128,7 @@ impl Wasi {
     }
 }
 
-/// The text of a package, with this version of `wasi:NAME` where it names that.
+/// Replaces the version of `wasi:NAME` in the text of a package.
 fn with_version(text: &str, name: &str, patch: u32) -> String {
     let lines = text.lines().map(|line| {
         if line.contains(&format!("wasi:{name}")) {
@@ -140,11 +140,11 @@ fn with_version(text: &str, name: &str, patch: u32) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A component whose world is `world`, with every set of `wasi` at hand.
+/// A component whose world is `world`, which may refer to all packages in `wasi`.
 pub(crate) fn app(wasi: &[Wasi], world: &str) -> Vec<u8> {
     ComponentEncoder::default()
         .validate(true)
-        // What an app imports is what its world says, at two versions too.
+        // An interface that the world imports at two versions stays at two versions.
         .merge_imports_based_on_semver(false)
         .module(&app_module(wasi, world))
         .unwrap()
@@ -152,7 +152,7 @@ pub(crate) fn app(wasi: &[Wasi], world: &str) -> Vec<u8> {
         .unwrap()
 }
 
-/// The core module of [`app`], which carries its types.
+/// The core module of [`app`], with its component types.
 pub(crate) fn app_module(wasi: &[Wasi], world: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     for wasi in wasi {
@@ -197,7 +197,7 @@ pub(crate) fn configuration() -> Vec<u8> {
         .unwrap()
 }
 
-/// What `wac plug` makes of two components.
+/// The result of `wac plug` for two components.
 pub(crate) fn plugged(socket: Vec<u8>, plug: Vec<u8>) -> Vec<u8> {
     let mut graph = CompositionGraph::new();
     let mut register = |name: &str, bytes: Vec<u8>| {
@@ -210,10 +210,10 @@ pub(crate) fn plugged(socket: Vec<u8>, plug: Vec<u8>) -> Vec<u8> {
 }
 
 /// The names of a component's imports and of its exports, sorted.
-pub(crate) fn ports(component: &[u8]) -> (Vec<String>, Vec<String>) {
+pub(crate) fn extern_names(component: &[u8]) -> (Vec<String>, Vec<String>) {
     Validator::new_with_features(WasmFeatures::default())
         .validate_all(component)
-        .expect("it is valid without features that are not everybody's");
+        .expect("the component is valid without optional features");
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0;
     for payload in Parser::new(0).parse_all(component) {

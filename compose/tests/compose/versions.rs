@@ -1,17 +1,17 @@
-//! Retargeting: what comes out has the app's versions and no others.
+//! Tests of retargeting: the result has the app's versions of WASI and no others.
 
 use crate::support::{
-    Wasi, app, config, count, for_each_overlay, overlay_imports, ports, usual_app,
+    Wasi, app, config, count, extern_names, for_each_overlay, overlay_imports, usual_app,
 };
 
 #[test]
-fn the_output_has_the_version_of_the_app_and_no_other() {
+fn output_has_only_version_of_app() {
     for_each_overlay(|overlay| {
         for patch in [0, 1, 4, 6, 9, 12] {
             let composed = overlay
                 .compose(&usual_app(patch), &config("/base"))
                 .unwrap();
-            let (imports, exports) = ports(&composed.bytes);
+            let (imports, exports) = extern_names(&composed.bytes);
             for import in &imports {
                 assert!(import.ends_with(&format!("@0.2.{patch}")), "{import}");
             }
@@ -28,9 +28,9 @@ fn the_output_has_the_version_of_the_app_and_no_other() {
     });
 }
 
-/// Tools that make components raise versions interface by interface, so an app has several.
+/// Tools that make components raise versions interface by interface, so an app can have several.
 #[test]
-fn an_app_of_mixed_versions_keeps_them() {
+fn app_with_mixed_versions_keeps_them() {
     for_each_overlay(|overlay| {
         let wasi = Wasi {
             io: 9,
@@ -42,7 +42,7 @@ fn an_app_of_mixed_versions_keeps_them() {
             "import wasi:filesystem/types@0.2.6; import wasi:filesystem/preopens@0.2.6;",
         );
         let composed = overlay.compose(&app, &config("/base")).unwrap();
-        let (imports, _) = ports(&composed.bytes);
+        let (imports, _) = extern_names(&composed.bytes);
         for import in imports {
             let expected = match import.split('/').next().unwrap() {
                 "wasi:io" => "@0.2.9",
@@ -55,10 +55,11 @@ fn an_app_of_mixed_versions_keeps_them() {
     });
 }
 
-/// An app that was composed itself may have one interface at two versions. `wac_graph::plug`
-/// would serve one of them, and leave the other to the host: past the layers.
+/// An app that is itself the result of a composition may import an interface at two versions.
+/// `wac_graph::plug` would connect one of them and leave the other to the host, which bypasses the
+/// layers.
 #[test]
-fn one_interface_at_two_versions_is_replaced_twice() {
+fn interface_imported_at_two_versions_is_replaced_twice() {
     for_each_overlay(|overlay| {
         let app = app(
             &[Wasi::all(0), Wasi::all(6)],
@@ -68,12 +69,12 @@ fn one_interface_at_two_versions_is_replaced_twice() {
         let composed = overlay.compose(&app, &config("/base")).unwrap();
         assert_eq!(composed.replaced.len(), 4);
         assert_eq!(composed.wasi.to_string(), "0.2.6");
-        let (imports, _) = ports(&composed.bytes);
+        let (imports, _) = extern_names(&composed.bytes);
         let of_filesystem: Vec<_> = imports
             .iter()
             .filter(|import| import.starts_with("wasi:filesystem/"))
             .collect();
-        // Those of the overlay.
+        // Only the overlay's own imports are left.
         assert_eq!(
             of_filesystem,
             [
@@ -85,7 +86,7 @@ fn one_interface_at_two_versions_is_replaced_twice() {
 }
 
 #[test]
-fn an_app_newer_than_this_crate_is_composed() {
+fn app_newer_than_this_crate_is_composed() {
     for_each_overlay(|overlay| {
         let composed = overlay.compose(&usual_app(19), &config("/base")).unwrap();
         assert_eq!(composed.wasi.to_string(), "0.2.19");

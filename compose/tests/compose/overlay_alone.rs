@@ -1,18 +1,18 @@
-//! The overlay alone.
+//! Tests of the overlay as a component of its own, without an app.
 
 use crate::support::{
-    OVERLAY_IMPORTS, config, configuration, count, for_each_overlay, overlay_imports, plugged,
-    ports, stand_in, usual_app,
+    OVERLAY_IMPORTS, config, configuration, count, extern_names, for_each_overlay, overlay_imports,
+    plugged, stand_in, usual_app,
 };
 use wasi_overlay_compose::{ComposeError, Overlay, WasiVersion};
 
 #[test]
-fn the_overlay_has_the_version_that_was_asked_for() {
+fn overlay_has_requested_version() {
     for_each_overlay(|overlay| {
         for patch in 0..=12 {
             let wasi: WasiVersion = format!("0.2.{patch}").parse().unwrap();
             let component = overlay.component(wasi, None).unwrap();
-            let (imports, exports) = ports(&component);
+            let (imports, exports) = extern_names(&component);
             assert!(
                 overlay_imports(patch).iter().all(|it| imports.contains(it)),
                 "{imports:?}"
@@ -33,33 +33,33 @@ fn the_overlay_has_the_version_that_was_asked_for() {
     });
 }
 
-/// The smaller the world, the more hosts there are.
+/// Each import excludes the hosts that do not have it.
 #[test]
-fn the_real_overlay_imports_what_a_filesystem_needs_and_nothing_else() {
+fn real_overlay_imports_only_what_filesystem_needs() {
     let Ok(overlay) = Overlay::embedded() else {
         return;
     };
     let component = overlay.component(WasiVersion::FIRST, None).unwrap();
-    let (imports, _) = ports(&component);
+    let (imports, _) = extern_names(&component);
     let expected: Vec<_> = OVERLAY_IMPORTS.map(|it| format!("{it}@0.2.0")).into();
     assert_eq!(imports, expected);
 }
 
 #[test]
-fn the_overlay_carries_its_configuration() {
+fn overlay_contains_its_configuration() {
     for_each_overlay(|overlay| {
-        let of = |config| overlay.component(WasiVersion::FIRST, config).unwrap();
-        assert_eq!(count(&of(None), "lower=/base\n"), 0);
+        let component = |config| overlay.component(WasiVersion::FIRST, config).unwrap();
+        assert_eq!(count(&component(None), "lower=/base\n"), 0);
         let base = config("/base");
-        let filled = of(Some(&base));
+        let filled = component(Some(&base));
         assert_eq!(count(&filled, "lower=/base\nat=/\n"), 1);
-        // No more than it says.
-        assert!(filled.len() < of(None).len() + 100);
+        // The file grows by the text, not by the whole slot.
+        assert!(filled.len() < component(None).len() + 100);
     });
 }
 
-/// The overlays that ask for their configuration.
-fn configured() -> Vec<Overlay> {
+/// The overlays that import their configuration.
+fn configured_overlays() -> Vec<Overlay> {
     let embedded = Overlay::embedded_configured().ok();
     [Some(stand_in("overlay-configured")), embedded]
         .into_iter()
@@ -68,10 +68,10 @@ fn configured() -> Vec<Overlay> {
 }
 
 #[test]
-fn the_configured_overlay_asks_for_its_configuration() {
-    for overlay in configured() {
+fn configured_overlay_imports_its_configuration() {
+    for overlay in configured_overlays() {
         let component = overlay.component(WasiVersion::FIRST, None).unwrap();
-        let (imports, exports) = ports(&component);
+        let (imports, exports) = extern_names(&component);
         let config = "wasi-overlay:component/config@0.1.0".to_owned();
         assert!(imports.contains(&config), "{imports:?}");
         assert_eq!(exports.len(), 2, "{exports:?}");
@@ -79,22 +79,22 @@ fn the_configured_overlay_asks_for_its_configuration() {
 }
 
 #[test]
-fn the_overlay_is_composed_by_hand() {
+fn wac_plug_accepts_overlay() {
     for_each_overlay(|overlay| {
         let base = config("/base");
-        let bare = overlay.component("0.2.6".parse().unwrap(), Some(&base));
-        let by_hand = plugged(usual_app(6), bare.unwrap());
+        let component = overlay.component("0.2.6".parse().unwrap(), Some(&base));
+        let by_hand = plugged(usual_app(6), component.unwrap());
         let composed = overlay.compose(&usual_app(6), &base).unwrap();
-        assert_eq!(ports(&by_hand), ports(&composed.bytes));
+        assert_eq!(extern_names(&by_hand), extern_names(&composed.bytes));
     });
 }
 
 #[test]
-fn the_configured_overlay_is_composed_by_hand() {
-    for overlay in configured() {
-        let bare = overlay.component("0.2.6".parse().unwrap(), None).unwrap();
-        let by_hand = plugged(usual_app(6), plugged(bare, configuration()));
-        let (imports, exports) = ports(&by_hand);
+fn wac_plug_accepts_configured_overlay() {
+    for overlay in configured_overlays() {
+        let component = overlay.component("0.2.6".parse().unwrap(), None).unwrap();
+        let by_hand = plugged(usual_app(6), plugged(component, configuration()));
+        let (imports, exports) = extern_names(&by_hand);
         assert!(
             imports.iter().all(|it| it.ends_with("@0.2.6")),
             "{imports:?}"
@@ -104,7 +104,7 @@ fn the_configured_overlay_is_composed_by_hand() {
 }
 
 #[test]
-fn what_is_no_overlay_is_refused() {
+fn core_module_that_is_not_overlay_is_refused() {
     for (core, reason) in [
         (&b"\0asm\x01\0\0\0"[..], "no component types"),
         (b"\0asm\x0d\0\x01\0", "component"),
