@@ -1,4 +1,4 @@
-// Runs a composed command that jco transpiled, with directories of the host as its preopens:
+// Runs a composed command transpiled by jco, with host directories as its preopens:
 //
 //   node run.mjs app/app.js /base=rootfs /changes=changes -- ARGUMENTS
 import { _setPreopens } from "@bytecodealliance/preview2-shim/filesystem";

@@ -1,8 +1,8 @@
-//! Which preopens are layers.
+//! The configuration: which preopens are layers.
 
 use wasi_overlay_config::{Config, ConfigError};
 
-/// The configuration; none if nobody made one, so that names of preopens decide.
+/// Imports the configuration. The result is never `None`.
 #[cfg(feature = "configured")]
 pub(crate) fn read() -> Result<Option<Config>, ConfigError> {
     let overlay = crate::bindings::wasi_overlay::component::config::get();
@@ -18,7 +18,7 @@ pub(crate) fn read() -> Result<Option<Config>, ConfigError> {
     Ok(Some(config))
 }
 
-/// The configuration in the slot; none if it was never filled, so that names of preopens decide.
+/// Reads the configuration from the slot, or returns `None` if the slot was never filled.
 #[cfg(not(feature = "configured"))]
 pub(crate) fn read() -> Result<Option<Config>, ConfigError> {
     use std::hint::black_box;
@@ -36,25 +36,25 @@ pub(crate) fn read() -> Result<Option<Config>, ConfigError> {
         slot
     };
 
-    // The compiler knows what the slot held when it was compiled, and must not use that.
+    // Prevents the compiler from assuming that the slot still has its initial content.
     let slot: &[u8; SLOT_BYTES] = black_box(&SLOT);
     let text = &slot[MAGIC.len()..];
     let end = text.iter().position(|byte| *byte == 0);
     Config::from_text(&text[..end.unwrap_or(text.len())])
 }
 
-/// What names say where nothing is configured: `/lower`, `/lower0`, `/lower1`, … are layers, by
-/// their numbers and the lowest at the bottom; `/upper` takes changes; everything else passes, but
-/// for one that has the name of the merged tree.
-pub(crate) fn by_name<'a>(preopens: impl Iterator<Item = &'a str>) -> Config {
+/// Derives a configuration from the names of the preopens: `/lower`, `/lower0`, `/lower1`, … are the
+/// lowers from the bottom up, and `/upper` is the upper. All others are passed to the guest, except
+/// one with the name of the merged tree.
+pub(crate) fn from_preopen_names<'a>(preopens: impl Iterator<Item = &'a str>) -> Config {
     let mut config = Config::default();
     let mut numbers = Vec::new();
     for name in preopens {
-        match (name.strip_prefix("/lower").map(number), name) {
+        match (name.strip_prefix("/lower").map(parse_lower_number), name) {
             (Some(Some(number)), _) => {
-                let place = numbers.partition_point(|known| *known <= number);
-                numbers.insert(place, number);
-                config.lowers.insert(place, name.to_owned());
+                let index = numbers.partition_point(|known| *known <= number);
+                numbers.insert(index, number);
+                config.lowers.insert(index, name.to_owned());
             }
             (_, "/upper") => config.upper = Some(name.to_owned()),
             _ if name == config.at => {}
@@ -64,8 +64,9 @@ pub(crate) fn by_name<'a>(preopens: impl Iterator<Item = &'a str>) -> Config {
     config
 }
 
-/// The number of a lower: none at all comes before 0.
-fn number(digits: &str) -> Option<Option<u32>> {
+/// Parses the number after `/lower`. The inner `None` means that there is no number, and sorts
+/// before 0.
+fn parse_lower_number(digits: &str) -> Option<Option<u32>> {
     if digits.is_empty() {
         return Some(None);
     }

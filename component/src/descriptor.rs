@@ -1,4 +1,5 @@
-//! The exported `descriptor`: convert, call the engine, convert.
+//! The exported `descriptor`. Each method converts its arguments, calls the engine, and converts
+//! the result.
 
 use crate::exports::types::{self, DescriptorBorrow, GuestDescriptor};
 use crate::host::{
@@ -10,31 +11,32 @@ use crate::listing::Entries;
 use std::any::Any;
 use wasi_overlay_core::{Dir, Errno, Opened};
 
-/// Most bytes of one `read`. A guest may ask for any number; these are allocated.
-const READ_BYTES: u64 = 1 << 20;
+/// The maximum size of one `read`. Bounds the allocation for a size that the guest chooses.
+const MAX_READ: u64 = 1 << 20;
 
-/// What a descriptor of the guest stands for.
+/// A descriptor of the guest.
 pub(crate) enum Descriptor {
-    /// Something in the merged tree.
-    Ours(Opened),
-    /// Something below a preopen that the guest gets as it is.
+    /// A file or directory of the merged tree.
+    Merged(Opened),
+    /// A file or directory of a preopen that is passed to the guest.
     Passed(host::Descriptor),
-    /// The root of what cannot be had, and why.
-    Broken(ErrorCode),
+    /// The root of a tree that is not available, and the error that every call on it returns.
+    Unavailable(ErrorCode),
 }
 
-/// Answers by the host where the descriptor passes, and gives what is ours otherwise.
-macro_rules! ours {
+/// Evaluates to the merged file or directory. For a passed descriptor, returns the result of
+/// `$call` from the function; for an unavailable one, its error.
+macro_rules! merged_or_return {
     ($self:ident, $passed:ident => $call:expr) => {
         match $self {
             Self::Passed($passed) => return $call,
-            Self::Ours(ours) => ours,
-            Self::Broken(why) => return Err(*why),
+            Self::Merged(merged) => merged,
+            Self::Unavailable(why) => return Err(*why),
         }
     };
 }
 
-/// The host's own descriptor of a file in a layer.
+/// Returns the host's descriptor of a file in a layer.
 fn host_file(native: Option<&dyn Any>) -> Result<&host::Descriptor, ErrorCode> {
     native
         .and_then(|native| native.downcast_ref())
@@ -43,93 +45,93 @@ fn host_file(native: Option<&dyn Any>) -> Result<&host::Descriptor, ErrorCode> {
 
 impl GuestDescriptor for Descriptor {
     fn read_via_stream(&self, offset: u64) -> Result<InputStream, ErrorCode> {
-        let ours = ours!(self, passed => passed.read_via_stream(offset));
-        host_file(ours.stream_file()?.native_reader()?)?.read_via_stream(offset)
+        let merged = merged_or_return!(self, passed => passed.read_via_stream(offset));
+        host_file(merged.stream_file()?.native_reader()?)?.read_via_stream(offset)
     }
 
     fn write_via_stream(&self, offset: u64) -> Result<OutputStream, ErrorCode> {
-        let ours = ours!(self, passed => passed.write_via_stream(offset));
-        host_file(ours.file()?.native_writer()?)?.write_via_stream(offset)
+        let merged = merged_or_return!(self, passed => passed.write_via_stream(offset));
+        host_file(merged.file()?.native_writer()?)?.write_via_stream(offset)
     }
 
     fn append_via_stream(&self) -> Result<OutputStream, ErrorCode> {
-        let ours = ours!(self, passed => passed.append_via_stream());
-        host_file(ours.file()?.native_writer()?)?.append_via_stream()
+        let merged = merged_or_return!(self, passed => passed.append_via_stream());
+        host_file(merged.file()?.native_writer()?)?.append_via_stream()
     }
 
     fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<(), ErrorCode> {
-        let ours = ours!(self, passed => passed.advise(offset, length, advice));
-        Ok(ours.file()?.advise(offset, length, advice.into())?)
+        let merged = merged_or_return!(self, passed => passed.advise(offset, length, advice));
+        Ok(merged.file()?.advise(offset, length, advice.into())?)
     }
 
     fn sync_data(&self) -> Result<(), ErrorCode> {
-        let ours = ours!(self, passed => passed.sync_data());
-        Ok(ours.sync(true)?)
+        let merged = merged_or_return!(self, passed => passed.sync_data());
+        Ok(merged.sync(true)?)
     }
 
     fn get_flags(&self) -> Result<DescriptorFlags, ErrorCode> {
-        let ours = ours!(self, passed => passed.get_flags());
-        Ok(ours.access().into())
+        let merged = merged_or_return!(self, passed => passed.get_flags());
+        Ok(merged.access().into())
     }
 
-    /// Also of a tree that cannot be made: preview 1 adapters stop the program if a preopen has no
-    /// type.
+    /// Succeeds for an unavailable tree too: preview 1 adapters stop the program if `get-type` of a
+    /// preopen fails.
     fn get_type(&self) -> Result<DescriptorType, ErrorCode> {
         match self {
-            Self::Ours(ours) => Ok(ours.kind().into()),
+            Self::Merged(merged) => Ok(merged.kind().into()),
             Self::Passed(passed) => passed.get_type(),
-            Self::Broken(_) => Ok(DescriptorType::Directory),
+            Self::Unavailable(_) => Ok(DescriptorType::Directory),
         }
     }
 
     fn set_size(&self, size: u64) -> Result<(), ErrorCode> {
-        let ours = ours!(self, passed => passed.set_size(size));
-        Ok(ours.file()?.set_size(size)?)
+        let merged = merged_or_return!(self, passed => passed.set_size(size));
+        Ok(merged.file()?.set_size(size)?)
     }
 
     fn set_times(&self, accessed: NewTimestamp, modified: NewTimestamp) -> Result<(), ErrorCode> {
-        let ours = ours!(self, passed => passed.set_times(accessed, modified));
-        Ok(ours.set_times(NewTimestamp::both(accessed, modified)?)?)
+        let merged = merged_or_return!(self, passed => passed.set_times(accessed, modified));
+        Ok(merged.set_times(NewTimestamp::both(accessed, modified)?)?)
     }
 
     fn read(&self, length: u64, offset: u64) -> Result<(Vec<u8>, bool), ErrorCode> {
-        let length = length.min(READ_BYTES);
-        let ours = ours!(self, passed => passed.read(length, offset));
-        // The host's answer as it is, not copied into a buffer first.
-        host_file(ours.file()?.native_reader()?)?.read(length, offset)
+        let length = length.min(MAX_READ);
+        let merged = merged_or_return!(self, passed => passed.read(length, offset));
+        // Returns the host's buffer without a copy.
+        host_file(merged.file()?.native_reader()?)?.read(length, offset)
     }
 
     fn write(&self, buffer: Vec<u8>, offset: u64) -> Result<u64, ErrorCode> {
-        let ours = ours!(self, passed => passed.write(&buffer, offset));
-        Ok(ours.file()?.write_at(&buffer, offset)? as u64)
+        let merged = merged_or_return!(self, passed => passed.write(&buffer, offset));
+        Ok(merged.file()?.write_at(&buffer, offset)? as u64)
     }
 
     fn read_directory(&self) -> Result<types::DirectoryEntryStream, ErrorCode> {
-        let ours = ours!(self, passed => passed.read_directory().map(|entries| {
+        let merged = merged_or_return!(self, passed => passed.read_directory().map(|entries| {
             types::DirectoryEntryStream::new(Entries::Passed(entries))
         }));
-        let entries = Entries::merged(ours.dir()?.list()?);
+        let entries = Entries::merged(merged.dir()?.list()?);
         Ok(types::DirectoryEntryStream::new(entries))
     }
 
     fn sync(&self) -> Result<(), ErrorCode> {
-        let ours = ours!(self, passed => passed.sync());
-        Ok(ours.sync(false)?)
+        let merged = merged_or_return!(self, passed => passed.sync());
+        Ok(merged.sync(false)?)
     }
 
     fn create_directory_at(&self, path: String) -> Result<(), ErrorCode> {
-        let ours = ours!(self, passed => passed.create_directory_at(&path));
-        Ok(ours.dir()?.create_directory_at(&path)?)
+        let merged = merged_or_return!(self, passed => passed.create_directory_at(&path));
+        Ok(merged.dir()?.create_directory_at(&path)?)
     }
 
     fn stat(&self) -> Result<DescriptorStat, ErrorCode> {
-        let ours = ours!(self, passed => passed.stat());
-        Ok(ours.stat()?.into())
+        let merged = merged_or_return!(self, passed => passed.stat());
+        Ok(merged.stat()?.into())
     }
 
     fn stat_at(&self, flags: PathFlags, path: String) -> Result<DescriptorStat, ErrorCode> {
-        let ours = ours!(self, passed => passed.stat_at(flags, &path));
-        Ok(ours.dir()?.stat_at(&path, flags.follow())?.into())
+        let merged = merged_or_return!(self, passed => passed.stat_at(flags, &path));
+        Ok(merged.dir()?.stat_at(&path, flags.follow())?.into())
     }
 
     fn set_times_at(
@@ -139,8 +141,8 @@ impl GuestDescriptor for Descriptor {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> Result<(), ErrorCode> {
-        let ours = ours!(self, passed => passed.set_times_at(flags, &path, accessed, modified));
-        let dir = ours.dir()?;
+        let merged = merged_or_return!(self, passed => passed.set_times_at(flags, &path, accessed, modified));
+        let dir = merged.dir()?;
         let times = NewTimestamp::both(accessed, modified)?;
         Ok(dir.set_times_at(&path, flags.follow(), times)?)
     }
@@ -152,10 +154,10 @@ impl GuestDescriptor for Descriptor {
         new_descriptor: DescriptorBorrow<'_>,
         new_path: String,
     ) -> Result<(), ErrorCode> {
-        match Two::of(self, new_descriptor.get())? {
-            Two::Passed(old, new) => old.link_at(flags, &path, new, &new_path),
-            Two::Ours(_, _) if flags.follow() => Err(ErrorCode::Invalid),
-            Two::Ours(old, new) => Ok(old.link_at(&path, new, &new_path)?),
+        match DirPair::of(self, new_descriptor.get())? {
+            DirPair::Passed(old, new) => old.link_at(flags, &path, new, &new_path),
+            DirPair::Merged(_, _) if flags.follow() => Err(ErrorCode::Invalid),
+            DirPair::Merged(old, new) => Ok(old.link_at(&path, new, &new_path)?),
         }
     }
 
@@ -166,22 +168,22 @@ impl GuestDescriptor for Descriptor {
         open_flags: OpenFlags,
         flags: DescriptorFlags,
     ) -> Result<types::Descriptor, ErrorCode> {
-        let ours = ours!(self, passed => passed
+        let merged = merged_or_return!(self, passed => passed
             .open_at(path_flags, &path, open_flags, flags)
             .map(|opened| types::Descriptor::new(Self::Passed(opened))));
-        let dir = ours.dir()?;
+        let dir = merged.dir()?;
         let opened = open_flags.open_at(dir, path_flags, &path, flags)?;
-        Ok(types::Descriptor::new(Self::Ours(opened)))
+        Ok(types::Descriptor::new(Self::Merged(opened)))
     }
 
     fn readlink_at(&self, path: String) -> Result<String, ErrorCode> {
-        let ours = ours!(self, passed => passed.readlink_at(&path));
-        Ok(ours.dir()?.readlink_at(&path)?)
+        let merged = merged_or_return!(self, passed => passed.readlink_at(&path));
+        Ok(merged.dir()?.readlink_at(&path)?)
     }
 
     fn remove_directory_at(&self, path: String) -> Result<(), ErrorCode> {
-        let ours = ours!(self, passed => passed.remove_directory_at(&path));
-        Ok(ours.dir()?.remove_directory_at(&path)?)
+        let merged = merged_or_return!(self, passed => passed.remove_directory_at(&path));
+        Ok(merged.dir()?.remove_directory_at(&path)?)
     }
 
     fn rename_at(
@@ -190,35 +192,35 @@ impl GuestDescriptor for Descriptor {
         new_descriptor: DescriptorBorrow<'_>,
         new_path: String,
     ) -> Result<(), ErrorCode> {
-        match Two::of(self, new_descriptor.get())? {
-            Two::Passed(old, new) => old.rename_at(&path, new, &new_path),
-            Two::Ours(old, new) => Ok(old.rename_at(&path, new, &new_path)?),
+        match DirPair::of(self, new_descriptor.get())? {
+            DirPair::Passed(old, new) => old.rename_at(&path, new, &new_path),
+            DirPair::Merged(old, new) => Ok(old.rename_at(&path, new, &new_path)?),
         }
     }
 
     fn symlink_at(&self, target: String, path: String) -> Result<(), ErrorCode> {
-        let ours = ours!(self, passed => passed.symlink_at(&target, &path));
-        Ok(ours.dir()?.symlink_at(&target, &path)?)
+        let merged = merged_or_return!(self, passed => passed.symlink_at(&target, &path));
+        Ok(merged.dir()?.symlink_at(&target, &path)?)
     }
 
     fn unlink_file_at(&self, path: String) -> Result<(), ErrorCode> {
-        let ours = ours!(self, passed => passed.unlink_file_at(&path));
-        Ok(ours.dir()?.unlink_file_at(&path)?)
+        let merged = merged_or_return!(self, passed => passed.unlink_file_at(&path));
+        Ok(merged.dir()?.unlink_file_at(&path)?)
     }
 
     fn is_same_object(&self, other: DescriptorBorrow<'_>) -> bool {
         match (self, other.get()) {
-            (Self::Ours(one), Self::Ours(other)) => one.is_same_object(other).unwrap_or(false),
+            (Self::Merged(one), Self::Merged(other)) => one.is_same_object(other).unwrap_or(false),
             (Self::Passed(one), Self::Passed(other)) => one.is_same_object(other),
-            // No call can tell more of what is not there than which descriptor was given.
-            (Self::Broken(_), other @ Self::Broken(_)) => std::ptr::eq(self, other),
-            (Self::Ours(_) | Self::Passed(_) | Self::Broken(_), _) => false,
+            // Unavailable trees have no other identity than the descriptor.
+            (Self::Unavailable(_), other @ Self::Unavailable(_)) => std::ptr::eq(self, other),
+            (Self::Merged(_) | Self::Passed(_) | Self::Unavailable(_), _) => false,
         }
     }
 
     fn metadata_hash(&self) -> Result<MetadataHashValue, ErrorCode> {
-        let ours = ours!(self, passed => passed.metadata_hash());
-        Ok(ours.identity()?.into())
+        let merged = merged_or_return!(self, passed => passed.metadata_hash());
+        Ok(merged.identity()?.into())
     }
 
     fn metadata_hash_at(
@@ -226,27 +228,27 @@ impl GuestDescriptor for Descriptor {
         flags: PathFlags,
         path: String,
     ) -> Result<MetadataHashValue, ErrorCode> {
-        let ours = ours!(self, passed => passed.metadata_hash_at(flags, &path));
-        Ok(ours.dir()?.identity_at(&path, flags.follow())?.into())
+        let merged = merged_or_return!(self, passed => passed.metadata_hash_at(flags, &path));
+        Ok(merged.dir()?.identity_at(&path, flags.follow())?.into())
     }
 }
 
-/// The two directories of a link or a rename.
-enum Two<'a> {
-    Ours(&'a Dir, &'a Dir),
+/// The source and target directories of a link or rename.
+enum DirPair<'a> {
+    Merged(&'a Dir, &'a Dir),
     Passed(&'a host::Descriptor, &'a host::Descriptor),
 }
 
-impl<'a> Two<'a> {
+impl<'a> DirPair<'a> {
     /// # Errors
-    /// `not-directory`; `cross-device` where one is ours and the other is not.
+    /// `not-directory`; `cross-device` if only one of them is merged.
     fn of(old: &'a Descriptor, new: &'a Descriptor) -> Result<Self, ErrorCode> {
-        use Descriptor::{Broken, Ours, Passed};
+        use Descriptor::{Merged, Passed, Unavailable};
         match (old, new) {
-            (Ours(old), Ours(new)) => Ok(Self::Ours(old.dir()?, new.dir()?)),
+            (Merged(old), Merged(new)) => Ok(Self::Merged(old.dir()?, new.dir()?)),
             (Passed(old), Passed(new)) => Ok(Self::Passed(old, new)),
-            (Broken(why), _) | (_, Broken(why)) => Err(*why),
-            (Ours(_), Passed(_)) | (Passed(_), Ours(_)) => Err(Errno::CrossDevice.into()),
+            (Unavailable(why), _) | (_, Unavailable(why)) => Err(*why),
+            (Merged(_), Passed(_)) | (Passed(_), Merged(_)) => Err(Errno::CrossDevice.into()),
         }
     }
 }

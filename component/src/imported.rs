@@ -1,10 +1,10 @@
-//! A descriptor of the host as a plain tree.
+//! Implementation of [`Plain`] over the imported `wasi:filesystem`.
 //!
-//! One call of the host for each step. What WASI has no call for (mode, owner, extended attributes,
-//! holes, locks) is left at the defaults of [`Plain`], which say that there is none.
+//! Each method makes one call to the host. Features that WASI lacks (mode, owner, extended
+//! attributes, holes, locks) keep the defaults of [`Plain`], which mean that they are not supported.
 //!
-//! Descriptors are opened for reading and nothing more: hosts let names be changed through them
-//! all the same, and some refuse `mutate-directory`.
+//! Directories are opened for reading only: hosts allow changes of names through such descriptors,
+//! and some hosts refuse `mutate-directory`.
 
 use crate::host::{
     Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue,
@@ -19,31 +19,32 @@ use wasi_overlay_core::{
     Advice, Errno, Kind, Meta, Name, Result, SetTime, SetTimes, Timestamp, conversions, is_there,
 };
 
-/// No link is followed: the engine does that, since a link in one layer may lead into another.
+/// The host must not follow links. The engine does, because a link in one layer may lead into
+/// another.
 const NO_FOLLOW: PathFlags = PathFlags::empty();
 
-/// A copy goes in steps of this size.
-const STEP: u64 = 64 * 1024;
+/// The chunk size of copies.
+const COPY_CHUNK: u64 = 64 * 1024;
 
-/// Most entries of one directory that a listing skips or gives a stand-in for a name. A host that
-/// repeats an error forever reaches it, and the listing fails.
-const MOST_ODD: u32 = u16::MAX as u32;
+/// The maximum number of entries of one directory that a listing skips or replaces by a placeholder.
+/// It ends the listing if a host returns errors forever.
+const MAX_BAD_ENTRIES: u32 = u16::MAX as u32;
 
 /// A preopen of the host.
 pub(crate) struct Imported(Arc<Descriptor>);
 
 impl Imported {
-    /// `preopen` as a tree.
+    /// Opens `preopen` as a tree.
     ///
     /// # Errors
-    /// Those of the host.
+    /// Any error of the host.
     pub(crate) fn new(preopen: &Descriptor) -> Result<Self, ErrorCode> {
         open_dir(preopen, ".").map(|root| Self(Arc::new(root)))
     }
 }
 
-/// Opens a directory. Also the preopen itself: the descriptor that the host gave out first cannot
-/// be stat'ed or listed on some hosts (jco on node).
+/// Opens a directory. This includes the preopen itself, because some hosts (jco on node) can neither
+/// stat nor list the descriptor that `get-directories` returns.
 fn open_dir(dir: &Descriptor, path: &str) -> Result<Descriptor, ErrorCode> {
     dir.open_at(NO_FOLLOW, path, OpenFlags::DIRECTORY, DescriptorFlags::READ)
 }
@@ -51,9 +52,9 @@ fn open_dir(dir: &Descriptor, path: &str) -> Result<Descriptor, ErrorCode> {
 /// U+FFFD in UTF-8.
 const REPLACEMENT: &[u8] = b"\xef\xbf\xbd";
 
-/// Whether `name`, which the host listed, leads to the entry. Some hosts (jco on node) put U+FFFD in
-/// the place of bytes that are not UTF-8, and have no file of that name.
-fn leads_to_entry(dir: &Descriptor, name: &str) -> Result<bool> {
+/// Whether `name`, from a listing of the host, is the name of a file. Some hosts (jco on node)
+/// replace bytes that are not UTF-8 by U+FFFD, and then no file has that name.
+fn is_name_of_entry(dir: &Descriptor, name: &str) -> Result<bool> {
     if Name::new(name.as_bytes()).is_err() {
         return Ok(false);
     }
@@ -61,11 +62,11 @@ fn leads_to_entry(dir: &Descriptor, name: &str) -> Result<bool> {
     if !parts.any(|part| part == REPLACEMENT) {
         return Ok(true);
     }
-    is_there(answer(dir.stat_at(NO_FOLLOW, name)))
+    is_there(map_error(dir.stat_at(NO_FOLLOW, name)))
 }
 
-/// What an error of the host means to the engine.
-fn answer<T>(result: Result<T, ErrorCode>) -> Result<T> {
+/// Converts an error of the host to one of the engine.
+fn map_error<T>(result: Result<T, ErrorCode>) -> Result<T> {
     result.map_err(|code| Errno::from(code).into())
 }
 
@@ -88,10 +89,13 @@ impl Plain for Imported {
         match name {
             Some(name) => {
                 let name = name.to_str()?;
-                let stat = answer(dir.stat_at(NO_FOLLOW, name))?;
-                Ok(meta(stat, answer(dir.metadata_hash_at(NO_FOLLOW, name))?))
+                let stat = map_error(dir.stat_at(NO_FOLLOW, name))?;
+                Ok(meta(
+                    stat,
+                    map_error(dir.metadata_hash_at(NO_FOLLOW, name))?,
+                ))
             }
-            None => whole_meta(dir),
+            None => descriptor_meta(dir),
         }
     }
 
@@ -99,11 +103,11 @@ impl Plain for Imported {
         let mut path = name.to_str()?.to_owned();
         path.push('/');
         path.push_str(inner.to_str()?);
-        is_there(answer(dir.stat_at(NO_FOLLOW, &path)))
+        is_there(map_error(dir.stat_at(NO_FOLLOW, &path)))
     }
 
     fn open_dir(&self, dir: &Arc<Descriptor>, name: Name<'_>) -> Result<Arc<Descriptor>> {
-        answer(open_dir(dir, name.to_str()?)).map(Arc::new)
+        map_error(open_dir(dir, name.to_str()?)).map(Arc::new)
     }
 
     fn open_file(
@@ -116,26 +120,26 @@ impl Plain for Imported {
             Access::Read => DescriptorFlags::READ,
             Access::ReadWrite => DescriptorFlags::READ | DescriptorFlags::WRITE,
         };
-        answer(dir.open_at(NO_FOLLOW, name.to_str()?, OpenFlags::empty(), flags))
+        map_error(dir.open_at(NO_FOLLOW, name.to_str()?, OpenFlags::empty(), flags))
     }
 
     fn create_file(&self, dir: &Arc<Descriptor>, name: Name<'_>, _mode: u32) -> Result<Descriptor> {
         let how = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
         let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
-        answer(dir.open_at(NO_FOLLOW, name.to_str()?, how, flags))
+        map_error(dir.open_at(NO_FOLLOW, name.to_str()?, how, flags))
     }
 
     fn create_dir(&self, dir: &Arc<Descriptor>, name: Name<'_>, _mode: u32) -> Result<()> {
-        answer(dir.create_directory_at(name.to_str()?))
+        map_error(dir.create_directory_at(name.to_str()?))
     }
 
     fn symlink(&self, dir: &Arc<Descriptor>, name: Name<'_>, target: &[u8]) -> Result<()> {
         let target = str::from_utf8(target).map_err(|_| Errno::IllegalByteSequence)?;
-        answer(dir.symlink_at(target, name.to_str()?))
+        map_error(dir.symlink_at(target, name.to_str()?))
     }
 
     fn read_link(&self, dir: &Arc<Descriptor>, name: Name<'_>) -> Result<Box<[u8]>> {
-        let target = answer(dir.readlink_at(name.to_str()?))?;
+        let target = map_error(dir.readlink_at(name.to_str()?))?;
         Ok(target.into_bytes().into())
     }
 
@@ -146,7 +150,7 @@ impl Plain for Imported {
         to: &Arc<Descriptor>,
         to_name: Name<'_>,
     ) -> Result<()> {
-        answer(from.link_at(NO_FOLLOW, from_name.to_str()?, to, to_name.to_str()?))
+        map_error(from.link_at(NO_FOLLOW, from_name.to_str()?, to, to_name.to_str()?))
     }
 
     fn rename(
@@ -156,56 +160,56 @@ impl Plain for Imported {
         to: &Arc<Descriptor>,
         to_name: Name<'_>,
     ) -> Result<()> {
-        answer(from.rename_at(from_name.to_str()?, to, to_name.to_str()?))
+        map_error(from.rename_at(from_name.to_str()?, to, to_name.to_str()?))
     }
 
     fn remove_file(&self, dir: &Arc<Descriptor>, name: Name<'_>) -> Result<()> {
-        answer(dir.unlink_file_at(name.to_str()?))
+        map_error(dir.unlink_file_at(name.to_str()?))
     }
 
     fn remove_dir(&self, dir: &Arc<Descriptor>, name: Name<'_>) -> Result<()> {
-        answer(dir.remove_directory_at(name.to_str()?))
+        map_error(dir.remove_directory_at(name.to_str()?))
     }
 
     /// WASI's listings have no inode numbers.
     ///
-    /// An entry whose name WASI cannot express gets a name that is not UTF-8 and that no file has.
-    /// So the engine knows that the directory holds something more: a guest's listing ends with an
-    /// error, and the directory can neither be removed nor, out of a lower layer, be renamed.
+    /// An entry whose name WASI cannot express gets a placeholder name, which is not UTF-8 and which
+    /// no file has. So the engine knows about the entry: a guest's listing ends with an error, and
+    /// the directory cannot be removed or, if it is in a lower, renamed.
     fn list(
         &self,
         dir: &Arc<Descriptor>,
         each: &mut dyn FnMut(Name<'_>, Kind, u64) -> ControlFlow<()>,
     ) -> Result<()> {
-        let entries = answer(dir.read_directory())?;
-        let mut odd = 0_u32;
+        let entries = map_error(dir.read_directory())?;
+        let mut bad_entries = 0_u32;
         loop {
             let entry = match entries.read_directory_entry() {
                 Ok(None) => return Ok(()),
                 Ok(entry) => entry,
-                // wasmtime stats each entry: this one was removed before that.
-                Err(ErrorCode::NoEntry) if odd < MOST_ODD => {
-                    odd += 1;
+                // wasmtime stats each entry. This one was removed before that.
+                Err(ErrorCode::NoEntry) if bad_entries < MAX_BAD_ENTRIES => {
+                    bad_entries += 1;
                     continue;
                 }
-                Err(ErrorCode::IllegalByteSequence) if odd < MOST_ODD => None,
-                Err(code) => return answer(Err(code)),
+                Err(ErrorCode::IllegalByteSequence) if bad_entries < MAX_BAD_ENTRIES => None,
+                Err(code) => return map_error(Err(code)),
             };
-            let stand_in;
+            let placeholder;
             let (name, kind) = match &entry {
                 Some(entry) if entry.name == "." || entry.name == ".." => continue,
-                Some(entry) if leads_to_entry(dir, &entry.name)? => {
+                Some(entry) if is_name_of_entry(dir, &entry.name)? => {
                     (entry.name.as_bytes(), kind(entry.type_))
                 }
                 _ => {
-                    odd += 1;
-                    stand_in = [
+                    bad_entries += 1;
+                    placeholder = [
                         0xff,
-                        (odd >> 14) as u8 | 0x80,
-                        (odd >> 7) as u8 | 0x80,
-                        odd as u8 | 0x80,
+                        (bad_entries >> 14) as u8 | 0x80,
+                        (bad_entries >> 7) as u8 | 0x80,
+                        bad_entries as u8 | 0x80,
                     ];
-                    (&stand_in[..], Kind::Fifo)
+                    (&placeholder[..], Kind::Fifo)
                 }
             };
             if each(Name::new(name)?, kind, 0).is_break() {
@@ -223,53 +227,54 @@ impl Plain for Imported {
         let Some(name) = name else {
             return WriteAt::set_times(&**dir, times);
         };
-        let (accessed, modified) = both(times)?;
-        answer(dir.set_times_at(NO_FOLLOW, name.to_str()?, accessed, modified))
+        let (accessed, modified) = new_timestamps(times)?;
+        map_error(dir.set_times_at(NO_FOLLOW, name.to_str()?, accessed, modified))
     }
 
     fn sync_dir(&self, dir: &Arc<Descriptor>) -> Result<()> {
         sync(dir)
     }
 
-    /// WASI has no call for a whole filesystem. No guest can ask for it either.
+    /// Syncs only the root: WASI has no call that syncs a whole filesystem, and no guest can request
+    /// it.
     fn sync_all(&self) -> Result<()> {
         sync(&self.0)
     }
 
-    /// On some hosts (jco on node) a directory's descriptor is its path.
+    /// On some hosts (jco on node) the descriptor of a directory is a path.
     fn handles_follow_rename(&self) -> bool {
         false
     }
 }
 
-/// Syncs a directory. `invalid` is the answer of filesystems that have no such call (POSIX `fsync`), on
-/// which a directory needs none.
+/// Syncs a directory. Filesystems that cannot sync a directory (POSIX `fsync`) and do not need to
+/// return `invalid`.
 fn sync(dir: &Descriptor) -> Result<()> {
     match dir.sync() {
         Ok(()) | Err(ErrorCode::Invalid) => Ok(()),
-        refused => answer(refused),
+        error => map_error(error),
     }
 }
 
 impl ReadAt for Descriptor {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let (bytes, _) = answer(self.read(buffer.len() as u64, offset))?;
+        let (bytes, _) = map_error(self.read(buffer.len() as u64, offset))?;
         let count = bytes.len().min(buffer.len());
         buffer[..count].copy_from_slice(&bytes[..count]);
         Ok(count)
     }
 
     fn meta(&self) -> Result<Meta> {
-        whole_meta(self)
+        descriptor_meta(self)
     }
 
     fn next_data(&self, offset: u64) -> Result<Option<Range<u64>>> {
-        let size = answer(self.stat())?.size;
+        let size = map_error(self.stat())?.size;
         Ok((offset < size).then_some(offset..size))
     }
 
     fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        answer(Descriptor::advise(self, offset, length, advice.into()))
+        map_error(Descriptor::advise(self, offset, length, advice.into()))
     }
 
     fn native(&self) -> Option<&dyn Any> {
@@ -279,22 +284,23 @@ impl ReadAt for Descriptor {
 
 impl WriteAt for Descriptor {
     fn write_at(&self, buffer: &[u8], offset: u64) -> Result<usize> {
-        let written = answer(self.write(buffer, offset))?;
+        let written = map_error(self.write(buffer, offset))?;
         Ok(usize::try_from(written).map_or(buffer.len(), |count| count.min(buffer.len())))
     }
 
-    /// In two steps, as WASI has it. A guest that appends gets the host's own stream.
+    /// Takes two steps, because WASI has no append except as a stream. A guest that appends gets the
+    /// host's own stream.
     fn append(&self, buffer: &[u8]) -> Result<usize> {
-        self.write_at(buffer, answer(self.stat())?.size)
+        self.write_at(buffer, map_error(self.stat())?.size)
     }
 
     fn set_size(&self, size: u64) -> Result<()> {
-        answer(Descriptor::set_size(self, size))
+        map_error(Descriptor::set_size(self, size))
     }
 
     fn set_times(&self, times: SetTimes) -> Result<()> {
-        let (accessed, modified) = both(times)?;
-        answer(Descriptor::set_times(self, accessed, modified))
+        let (accessed, modified) = new_timestamps(times)?;
+        map_error(Descriptor::set_times(self, accessed, modified))
     }
 
     fn set_mode(&self, _mode: u32) -> Result<()> {
@@ -302,13 +308,14 @@ impl WriteAt for Descriptor {
     }
 
     fn sync(&self, data_only: bool) -> Result<()> {
-        answer(match data_only {
-            true => self.sync_data(),
-            false => Descriptor::sync(self),
+        map_error(if data_only {
+            self.sync_data()
+        } else {
+            Descriptor::sync(self)
         })
     }
 
-    /// From one descriptor of the host to another: without a buffer of the engine in between.
+    /// Copies from one descriptor of the host to another, without a buffer of the engine.
     fn copy_from(&self, from: &dyn ReadAt, range: Range<u64>) -> Result<u64> {
         let Some(from) = from
             .native()
@@ -318,7 +325,7 @@ impl WriteAt for Descriptor {
         };
         let mut at = range.start;
         while at < range.end {
-            let (bytes, _) = answer(from.read(STEP.min(range.end - at), at))?;
+            let (bytes, _) = map_error(from.read(COPY_CHUNK.min(range.end - at), at))?;
             if bytes.is_empty() {
                 break;
             }
@@ -336,16 +343,16 @@ impl WriteAt for Descriptor {
     }
 }
 
-fn whole_meta(descriptor: &Descriptor) -> Result<Meta> {
-    let stat = answer(descriptor.stat())?;
-    Ok(meta(stat, answer(descriptor.metadata_hash())?))
+fn descriptor_meta(descriptor: &Descriptor) -> Result<Meta> {
+    let stat = map_error(descriptor.stat())?;
+    Ok(meta(stat, map_error(descriptor.metadata_hash())?))
 }
 
-/// What the host says of a file.
+/// Converts the metadata of a file.
 ///
-/// The lower half of the hash stands for device and inode number. wasmtime makes both halves of
-/// those two; jco has the inode number in the lower half and the time of the last change in the
-/// upper one, which tells nothing of who the file is.
+/// The lower half of the hash replaces device and inode number. wasmtime computes both halves from
+/// these two. jco has the inode number in the lower half and the time of the last change in the
+/// upper half, which does not identify the file.
 fn meta(stat: DescriptorStat, hash: MetadataHashValue) -> Meta {
     let time = |time: Option<crate::host::Datetime>| {
         let time =
@@ -368,8 +375,8 @@ fn meta(stat: DescriptorStat, hash: MetadataHashValue) -> Meta {
     }
 }
 
-/// WASI does not tell the number of a device, so every character device is taken for the whiteout
-/// that the kernel's overlayfs makes of one (0:0).
+/// WASI does not report device numbers, so every character device is treated as a whiteout of the
+/// kernel's overlayfs (device 0:0).
 fn kind(kind: DescriptorType) -> Kind {
     match kind {
         DescriptorType::RegularFile => Kind::File,
@@ -382,7 +389,7 @@ fn kind(kind: DescriptorType) -> Kind {
     }
 }
 
-fn both(times: SetTimes) -> Result<(NewTimestamp, NewTimestamp)> {
+fn new_timestamps(times: SetTimes) -> Result<(NewTimestamp, NewTimestamp)> {
     Ok((
         new_timestamp(times.accessed)?,
         new_timestamp(times.modified)?,

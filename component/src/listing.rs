@@ -6,14 +6,14 @@ use std::cell::Cell;
 use std::sync::Arc;
 use wasi_overlay_core::Listing;
 
-/// The entries of a directory on their way to the guest.
+/// A stream of directory entries.
 pub(crate) enum Entries {
-    /// Of the merged tree.
+    /// The entries of a directory of the merged tree.
     Merged {
         listing: Arc<Listing>,
         next: Cell<usize>,
     },
-    /// Of a directory that the guest gets as it is.
+    /// The host's stream, for a directory that is passed to the guest.
     Passed(DirectoryEntryStream),
 }
 

@@ -1,4 +1,4 @@
-//! The overlay, made when the guest first asks for its preopens.
+//! The overlay, built when the guest first requests its preopens.
 
 use crate::bindings::wasi::clocks::wall_clock;
 use crate::bindings::wasi::filesystem::preopens;
@@ -11,32 +11,33 @@ use wasi_overlay_config::Config;
 use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Lower, Overlay, Timestamp, conversions};
 
-/// The merged tree, and the name by which the guest finds it.
+/// The merged tree and the passed preopens.
 struct Mount {
+    /// The name of the preopen for the merged tree.
     at: String,
-    /// Or what every call on it answers: `no-device` if a preopen that is named is not there or
-    /// nothing says what is a layer, else what the host or the upper said.
+    /// The overlay, or the error that every call on it returns: `no-device` if a preopen is missing
+    /// or no layer is configured, else the error of the host or the upper.
     overlay: Result<Overlay, ErrorCode>,
-    /// Names of preopens that the guest gets as they are.
+    /// Names of preopens that are passed to the guest.
     pass: Vec<String>,
 }
 
 static MOUNT: OnceLock<Mount> = OnceLock::new();
 
-/// The guest's preopens: the merged tree, then what passes.
+/// Returns the guest's preopens: the merged tree, then the passed preopens.
 pub(crate) fn preopens() -> Vec<(Descriptor, String)> {
     let mut directories = preopens::get_directories();
     let mount = MOUNT.get_or_init(|| Mount::new(&directories));
     let root = match &mount.overlay {
-        Ok(overlay) => Descriptor::Ours(overlay.root().into()),
-        Err(why) => Descriptor::Broken(*why),
+        Ok(overlay) => Descriptor::Merged(overlay.root().into()),
+        Err(why) => Descriptor::Unavailable(*why),
     };
     let mut all = vec![(root, mount.at.clone())];
     for name in &mount.pass {
         let found = directories.iter().position(|(_, known)| known == name);
         let passed = match found {
             Some(at) => Descriptor::Passed(directories.swap_remove(at).0),
-            None => Descriptor::Broken(ErrorCode::NoDevice),
+            None => Descriptor::Unavailable(ErrorCode::NoDevice),
         };
         all.push((passed, name.clone()));
     }
@@ -50,8 +51,8 @@ impl Mount {
         let names = directories.iter().map(|(_, name)| &**name);
         let config = match config::read() {
             Ok(Some(config)) => config,
-            Ok(None) => config::by_name(names),
-            // Without a layer in it, which fails below.
+            Ok(None) => config::from_preopen_names(names),
+            // `mount` fails, because the default configuration has no layers.
             Err(_) => Config::default(),
         };
         let overlay = mount(&config, directories);

@@ -7,7 +7,7 @@ use crate::exports::types;
 use crate::mount;
 
 impl Guest for Overlay {
-    /// The merged tree, then what passes.
+    /// Returns the merged tree, then the passed preopens.
     fn get_directories() -> Vec<(types::Descriptor, String)> {
         let directories = mount::preopens().into_iter();
         directories
