@@ -1,6 +1,6 @@
 //! Implementation of [`Plain`] over the imported `wasi:filesystem`.
 //!
-//! Each method makes one call to the host. Features that WASI lacks (mode, owner, extended
+//! Each step of the engine is one call to the host. Features that WASI lacks (mode, owner, extended
 //! attributes, holes, locks) keep the defaults of [`Plain`], which mean that they are not supported.
 //!
 //! Directories are opened for reading only: hosts allow changes of names through such descriptors,
