@@ -1,18 +1,18 @@
-//! The text of a configuration, and the slot that holds it.
+//! The slot format: encoding and decoding of a configuration.
 
 use crate::{Config, ConfigError};
 
-/// What the slot begins with. Nothing else in the component has these bytes.
+/// The bytes at the start of the slot. They occur nowhere else in the component.
 pub const MAGIC: [u8; 16] = *b"\0wasi-overlay\x01\xf5\0";
 
-/// Bytes of the slot, the magic included.
+/// The size of the slot, including the magic.
 pub const SLOT_BYTES: usize = 4096;
 
 impl Config {
-    /// The whole slot: the magic, the text, and NULs.
+    /// Encodes the whole slot: the magic, the text, and NULs.
     ///
     /// # Errors
-    /// Those of [`validate`](Self::validate), and [`ConfigError::TooLong`].
+    /// Any error of [`validate`](Self::validate), and [`ConfigError::TooLong`].
     pub fn to_slot(&self) -> Result<Vec<u8>, ConfigError> {
         self.validate()?;
         let mut slot = MAGIC.to_vec();
@@ -48,14 +48,14 @@ impl Config {
             .chain(flags.map(|(key, _)| (key, None)))
     }
 
-    /// Reads what stands in a slot behind the magic, up to the first NUL. None if there is
-    /// nothing: the slot was never filled.
+    /// Decodes the text of a slot, which is between the magic and the first NUL. Returns `None` if it
+    /// is empty, which means that the slot was never filled.
     ///
-    /// It is not [validated](Self::validate) again: that was done when it was written.
+    /// Does not [validate](Self::validate) again, because [`to_slot`](Self::to_slot) did.
     ///
     /// # Errors
-    /// [`ConfigError::Unreadable`] for what [`to_slot`](Self::to_slot) of this version did not
-    /// write.
+    /// [`ConfigError::Unreadable`] if [`to_slot`](Self::to_slot) of this version did not write the
+    /// text.
     pub fn from_text(text: &[u8]) -> Result<Option<Self>, ConfigError> {
         if text.is_empty() {
             return Ok(None);
@@ -98,30 +98,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn slot_round_trips() {
         let slot = full().to_slot().unwrap();
         assert_eq!(slot.len(), SLOT_BYTES);
         assert_eq!(Config::from_text(text(&slot)), Ok(Some(full())));
     }
 
     #[test]
-    fn an_empty_slot_is_no_configuration() {
+    fn empty_slot_has_no_configuration() {
         assert_eq!(Config::from_text(b""), Ok(None));
     }
 
     #[test]
-    fn what_another_version_wrote_is_refused() {
+    fn text_of_another_version_is_refused() {
         for text in [&b"lower=a\nquota=7\n"[..], b"\xff", b"readonly\nlower=a\n"] {
             assert_eq!(Config::from_text(text), Err(ConfigError::Unreadable));
         }
     }
 
     #[test]
-    fn a_configuration_longer_than_the_slot_is_refused() {
+    fn configuration_longer_than_slot_is_refused() {
         let mut config = full();
         config.lowers = (0..400).map(|index| format!("/layer/{index}")).collect();
         let Err(ConfigError::TooLong { bytes, most }) = config.to_slot() else {
-            panic!("it was taken");
+            panic!("the configuration must be refused");
         };
         assert!(bytes > most && most == 4080);
     }
