@@ -1,14 +1,14 @@
-# Every habit of the project. The recipes call scripts, which work without `just` as well.
+# Development tasks. The recipes call scripts, which also work without `just`.
 
 # Lists the recipes.
 default:
     @just --list --unsorted
 
-# Installs what is missing.
+# Installs missing tools.
 setup:
     scripts/setup.sh
 
-# Builds the crates, the tests and the command line.
+# Builds the component, the crates, the tests and the command line.
 build:
     scripts/build.sh
 
@@ -16,47 +16,47 @@ build:
 guests:
     scripts/build-guests.sh
 
-# Builds the composable component, which the crates carry.
+# Builds the composable component, which `wasi-overlay-compose` embeds.
 component:
     scripts/build-component.sh
 
-# Composed components under jco on node.
+# Tests composed components under jco on node.
 jco:
     scripts/jco.sh
 
-# Refreshes the vendored WIT.
+# Updates the vendored WIT.
 wit:
     scripts/wit.sh
 
-# Format, clippy, documentation: warnings refused.
+# Checks format, clippy, documentation, vendored WIT and shell syntax; warnings are errors.
 lint:
     scripts/lint.sh
 
-# The documentation.
+# Builds the documentation; warnings are errors.
 doc:
     scripts/doc.sh
 
-# Formats.
+# Formats the code.
 fmt:
     cargo fmt --all
 
-# What the engine may stand on.
+# Checks which crates the engine depends on.
 crate-graph:
     scripts/crate-graph.sh
 
-# All tests, set-up included.
+# Runs the setup and all tests.
 test *arguments:
     scripts/test.sh {{ arguments }}
 
-# The engine's tests as an unprivileged user (as root).
+# Runs the engine's tests as an unprivileged user (requires root).
 test-unprivileged:
     scripts/test-unprivileged.sh
 
-# Random plans against a tree without layers, until stopped; OVERLAY_SEED is the first seed.
+# Runs random plans against a tree without layers, until stopped; OVERLAY_SEED is the first seed.
 soak:
     scripts/soak.sh
 
-# Random plans on the kernel's overlayfs, on ours and on a plain directory (as root).
+# Runs random plans on the kernel's overlayfs, on ours and on a plain directory (requires root).
 kernel:
     cargo test --workspace --all-features --locked --test kernel -- --nocapture
 
@@ -64,31 +64,31 @@ kernel:
 interop *arguments:
     scripts/interop.sh {{ arguments }}
 
-# Every cut, loss of power and fault in every operation (CI runs a sample).
+# Injects every crash, power loss and fault into every operation (CI runs a sample).
 crash:
     CRASH=all cargo test -p wasi-overlay-proof --all-features --locked --test crash -- --nocapture
 
-# Evil guests and hosts, every open handle through every change, guests that exceed limits.
+# Tests malicious guests and hosts, open handles across changes, and guests that exceed limits.
 evil:
     cargo test -p wasi-overlay-core -p wasi-overlay-proof --all-features --locked --test evil --test exhaustion --test handles -- --nocapture
 
-# Concurrent calls in random schedules (SCHEDULES=N for each scenario).
+# Runs concurrent calls in random schedules (SCHEDULES=N for each scenario).
 schedules *arguments:
     scripts/schedules.sh {{ arguments }}
 
-# The engine's threads under ThreadSanitizer.
+# Runs the engine's threads under ThreadSanitizer.
 tsan *arguments:
     scripts/tsan.sh {{ arguments }}
 
-# Fuzzes the engine, SECONDS for each target.
+# Fuzzes the engine, for SECONDS per target.
 fuzz *arguments:
     scripts/fuzz.sh {{ arguments }}
 
-# Changes the engine in one place at a time, and checks that a test notices.
+# Mutates the engine in one place at a time, and checks that a test fails.
 mutants *arguments:
     scripts/mutants.sh {{ arguments }}
 
-# Runs guests on layers, and shows the merged tree and what changed.
+# Runs guests on layers, and shows the merged tree and the changes.
 demo:
     scripts/demo.sh
 
@@ -96,27 +96,27 @@ demo:
 bench *arguments:
     scripts/bench.sh {{ arguments }}
 
-# The benchmark in seconds: system calls are checked, times are not.
+# Runs a benchmark of a few seconds that checks system calls but not times.
 bench-smoke:
     scripts/bench.sh --smoke
 
-# Instructions of the engine's hot paths, by valgrind: 5 % more than what is written down is an error.
+# Counts instructions of the engine's hot paths with valgrind; growth by more than 5 % is an error.
 counts *arguments:
     scripts/counts.sh {{ arguments }}
 
-# Copy-up of a large file on ext4, btrfs and xfs, against cp (as root).
+# Times copy-up of a large file against cp, on tmpfs, ext4, btrfs and xfs (requires root).
 copy-up *arguments:
     scripts/copy-up.sh {{ arguments }}
 
-# Licences and sources of dependencies (needs cargo-deny).
+# Checks licences and sources of dependencies (requires cargo-deny).
 deny:
     cargo deny check licenses bans sources
 
-# The quick forms of what otherwise runs for hours.
+# Runs short versions of the tests that otherwise take hours.
 proof-sample:
     SCHEDULES=1000 scripts/schedules.sh
     scripts/fuzz.sh 30
     scripts/mutants.sh --sample
 
-# What CI runs.
+# Runs everything that CI runs.
 ci: lint crate-graph demo bench-smoke counts test proof-sample

@@ -1,4 +1,4 @@
-//! Calls [`paths`](wasi_overlay_proof::fuzz::paths).
+//! libFuzzer entry point for [`paths`](wasi_overlay_proof::fuzz::paths).
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| wasi_overlay_proof::fuzz::paths(data));
