@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds every guest program of guest-tests/ and files it in target/guests/, where the tests of the
-# host look. Needs cargo; what else is missing for wasm is installed (scripts/wasm-cargo.sh).
+# Builds the guest programs of guest-tests/ into target/guests/, where the tests of `host` find them.
+# Requires cargo. scripts/wasm-cargo.sh installs a toolchain for wasm if there is none.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -9,7 +9,7 @@ manifest=$root/guest-tests/Cargo.toml
 
 "$root/scripts/wasm-cargo.sh" wasm32-wasip1 build --locked --release --manifest-path "$manifest" -p guests-p1
 "$root/scripts/wasm-cargo.sh" wasm32-unknown-unknown build --locked --release --manifest-path "$manifest" -p guests-p2 -p guests-p3
-# For the machine itself, in a folder of its own: the compiler may be another one.
+# A native program. It has its own target folder because the compiler may differ.
 CARGO_TARGET_DIR=$wasm/tools cargo run --quiet --locked --manifest-path "$manifest" -p guests-componentize -- \
     "$wasm/wasm32-wasip1/release" "$wasm/wasm32-unknown-unknown/release" "$root/target/guests"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The component, then the crates, the tests and the command line, which carries it, in the one
-# profile that everything here uses.
+# Builds the component, then the crates, the tests and the command line, which contains the
+# component, in the profile that all scripts use.
 . "$(dirname "$0")/lib.sh"
 
 scripts/build-component.sh

@@ -22,7 +22,7 @@ run() { # path, rounds
         sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
 }
 
-# Prints the instructions of one round, from the difference of two runs, which leaves out the start.
+# Prints the instructions of one round, from the difference of two runs, which excludes the start.
 count_once() { # path, rounds
     local short long
     short=$(run "$1" "$2")

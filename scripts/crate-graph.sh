@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What the engine may stand on: no WebAssembly runtime in any feature, and without default
-# features nothing that wasm32 lacks.
+# Checks the dependencies of the engine: no WebAssembly crates with any feature, and without default
+# features only crates that build for wasm32.
 . "$(dirname "$0")/lib.sh"
 
 say "Crate graph"
 tree=$(cargo tree -p wasi-overlay-core -e normal --all-features --prefix none --format '{p}' --locked)
 if forbidden=$(grep -E '^(wasmtime|wit-|wiggle|wasi[^-]|wasi-preview)' <<<"$tree"); then
-    die "core must stand on no WebAssembly crate, but it does on:
+    die "core must not depend on WebAssembly crates, but it depends on:
 $forbidden"
 fi
 

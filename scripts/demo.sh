@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets everything up, runs guests on layers, and shows the merged tree and what changed.
+# Runs the setup, runs guests on layers, and shows the merged tree and the changes.
 . "$(dirname "$0")/lib.sh"
 
 scripts/setup.sh
@@ -12,19 +12,19 @@ files="$PWD/target/guests/p1_files.wasm"
 component="$PWD/target/guests/p2_bench.wasm"
 case "$command" in /*) ;; *) command="$PWD/$command" ;; esac
 
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
-cd "$place"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
 
-# --- Three layers, the bottom one first -------------------------------------------------------
+# --- Three layers, bottom first ---------------------------------------------------------------
 mkdir -p base/etc base/lib/old app/etc app/bin patch/etc patch/lib changes
 echo 'name = "base"' >base/etc/app.toml
 echo '127.0.0.1 localhost' >base/etc/hosts
-echo 'nobody needs this' >base/lib/old/library
+echo 'obsolete' >base/lib/old/library
 echo 'version 1' >base/lib/library
 echo 'name = "app"' >app/etc/app.toml
 echo 'run me' >app/bin/app
-: >patch/lib/.wh.old # a whiteout: lib/old is gone
+: >patch/lib/.wh.old # a whiteout that hides lib/old
 echo 'version 2' >patch/lib/library
 
 sums() { find base app patch -type f -exec sha256sum {} + | sort; }
@@ -39,7 +39,7 @@ on_layers=(--layer base --layer app --layer patch --upper changes "$files")
 say "The layers (.wh.old is a whiteout)"
 find base app patch -type f | sort
 
-say "What a guest sees: one tree"
+say "The merged tree that a guest sees"
 show "${on_layers[@]}" tree
 
 say "A guest writes a file, moves a directory and removes a file, all of them in lower layers"
@@ -48,13 +48,13 @@ show "${on_layers[@]}" mv bin tools
 show "${on_layers[@]}" rm etc/hosts
 show "${on_layers[@]}" tree
 
-say "What changed is in the upper, in the form of an OCI layer"
+say "The upper contains the changes, in the form of an OCI layer"
 find changes ! -type d | sort
 
-say "A component of WASI 0.2 on the same layers, its changes in memory"
+say "A component of WASI 0.2 on the same layers, with its changes in memory"
 show --layer base --layer app --layer patch --upper memory:16m "$component"
 
-say "The same program with its overlay inside: on layers wherever it runs"
+say "The first program composed with its overlay, which runs on layers on any host of WASI 0.2"
 "$command" compose "$files" -o on-layers.wasm --lower /base --lower /app --lower /patch --upper /changes 2>&1 | sed "s|$files|files.wasm|g"
 show --dir base::/base::ro --dir app::/app::ro --dir patch::/patch::ro --dir changes::/changes on-layers.wasm tree
 
@@ -62,4 +62,4 @@ sums >after
 cmp before after || die "a layer changed: this is a bug"
 [ "$(cat base/etc/app.toml)" = 'name = "base"' ] || die "a layer changed: this is a bug"
 [ "$(cat changes/etc/app.toml)" = 'name = "mine"' ] || die "the change is not in the upper: this is a bug"
-say "The layers are byte for byte as they were."
+say "The layers are unchanged."

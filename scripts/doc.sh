@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The documentation of our crates, warnings refused.
+# Builds the documentation of all crates. Warnings are errors.
 . "$(dirname "$0")/lib.sh"
 
 say "Documentation"

@@ -23,7 +23,7 @@ can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 if [ ${#packages[@]} -gt 0 ] && ! can_install && [ "${CI:-}" != true ]; then
     echo "note: missing: ${packages[*]}. The tests that need them are skipped;" \
-        "install them (sudo apt-get install ${packages[*]}) to run it" >&2
+        "install them (sudo apt-get install ${packages[*]}) to run these tests" >&2
 else
     need_packages "${packages[@]}"
 fi

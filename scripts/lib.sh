@@ -1,14 +1,13 @@
-# Shared by the scripts beside it. Sourced, not run.
+# Functions that the scripts share. Sourced, not run.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# One set of packages and features for every build, so that wasmtime is built once:
-# cargo unifies features over the packages that it was asked for.
+# Every build uses these packages and features, so that wasmtime is built only once: cargo unifies
+# features over the selected packages.
 everything=(--workspace --all-features --locked)
 
-# An embedder's program has no use for a backtrace of each error, and capturing one costs
-# more than the call that failed.
+# Capturing a backtrace for each error costs more than the call that failed.
 export RUST_BACKTRACE="${RUST_BACKTRACE:-0}"
 export WASMTIME_BACKTRACE_DETAILS="${WASMTIME_BACKTRACE_DETAILS:-0}"
 
@@ -19,7 +18,7 @@ die() {
     exit 1
 }
 
-# Installs packages of the system where that is possible; else says what to do, and ends.
+# Installs system packages if possible. Otherwise says how to install them, and exits.
 need_packages() {
     [ $# -gt 0 ] || return 0
     [ "$(id -u)" = 0 ] ||
@@ -32,9 +31,9 @@ need_packages() {
     apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
-# Installs a program of cargo's, in that version, if it is not there. Unoptimized, since such a
+# Installs this version of a program with cargo, unless it is installed. Unoptimized, since such a
 # program only starts others.
-need_program() {
+need_program() { # name, version
     if ! cargo install --list | grep -q "^$1 v$2"; then
         say "Installing $1 $2"
         cargo install --quiet --locked --debug --force "$1" --version "$2"

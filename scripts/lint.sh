@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format, clippy and the documentation, warnings refused.
+# Checks format, clippy, documentation, vendored WIT and shell syntax. Warnings are errors.
 . "$(dirname "$0")/lib.sh"
 
 say "Format"
@@ -8,9 +8,9 @@ cargo fmt --all --check
 say "Clippy"
 cargo clippy "${everything[@]}" --all-targets -- -D warnings
 
-# What a guest can reach must not panic, so code that is no test has stricter rules. Without the
-# conformance suite, which is a test in all but name, and with the engine's own rules for the
-# engine: .config/core/clippy.toml says why.
+# Code that a guest can reach must not panic, so code outside of tests has stricter rules. The
+# conformance suite is excluded, because it is a test. The engine has additional rules, in
+# .config/core/clippy.toml.
 strict=(-D warnings -D clippy::unwrap_used -D clippy::expect_used -D clippy::panic
     -D clippy::todo -D clippy::unimplemented)
 cargo clippy --workspace --locked --exclude wasi-overlay-bench --exclude wasi-overlay-proof --lib --bins -- "${strict[@]}"

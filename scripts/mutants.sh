@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# Changes the engine in one place at a time, and checks that a test notices (cargo-mutants).
+# Mutates the engine in one place at a time, and checks that a test fails (cargo-mutants).
 #
-# usage: scripts/mutants.sh --sample       a few, always the same, for CI
-#        scripts/mutants.sh [ARGUMENTS]    all (two days), or what the arguments of cargo-mutants
-#                                          say: `--file core/src/overlay/rename.rs`, `--shard 0/250`
+# usage: scripts/mutants.sh --sample       the mutants of .cargo/mutants.sample, for CI
+#        scripts/mutants.sh [ARGUMENTS]    all mutants (two days), or those selected by arguments of
+#                                          cargo-mutants, such as
+#                                          `--file core/src/overlay/rename.rs` or `--shard 0/250`
 #
-# target/mutants/mutants.out/missed.txt lists the mutants that no test notices. docs/testing.md says which
-# ones were found, and why some of them are no gap.
+# target/mutants/mutants.out/missed.txt lists the mutants that no test detects. docs/testing.md lists
+# those that were found, and why some of them are not gaps.
 . "$(dirname "$0")/lib.sh"
 
 arguments=("$@")
 need_program cargo-mutants 27.1.0
 if [ "${1:-}" = --sample ]; then
     mapfile -t sample < <(grep -v '^#' .cargo/mutants.sample)
-    # No expression leaves out the deletion of a field, and `--file` adds to what is configured: all other
-    # files are left out by name.
+    # All other files are excluded by name: no regular expression excludes deletions of fields, and
+    # `--file` adds to the configured files.
     arguments=("${@:2}")
     for mutant in "${sample[@]}"; do arguments+=(--re "$mutant"); done
     mapfile -t others < <(git ls-files 'core/src/*.rs' |
@@ -22,7 +23,7 @@ if [ "${1:-}" = --sample ]; then
     for file in "${others[@]}"; do arguments+=(--exclude "$file"); done
     found=$(cargo mutants --list "${arguments[@]}" | wc -l)
     [ "$found" = ${#sample[@]} ] ||
-        die ".cargo/mutants.sample names ${#sample[@]} mutants, and $found are found: bring it up to date"
+        die ".cargo/mutants.sample has ${#sample[@]} expressions, but they match $found mutants: update it"
 fi
 
 mkdir -p target/mutants

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what is missing to build and test; does nothing where nothing is missing. The compiler
-# for wasm is looked after by scripts/wasm-cargo.sh, which knows two ways to one.
+# Installs missing tools for the build and the tests. scripts/wasm-cargo.sh installs the compiler for
+# wasm.
 #
-# usage: scripts/setup.sh [--just]      --just: the command runner too
+# usage: scripts/setup.sh [--just]      --just: also installs the command runner
 . "$(dirname "$0")/lib.sh"
 
 needs_just=
@@ -21,19 +21,19 @@ have=$(rustc --version | cut -d' ' -f2)
 [ "$(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -n 1)" = "$wanted" ] ||
     die "rustc $have is too old: install $wanted or newer (rustup update stable)"
 
-# --- Packages of the system -------------------------------------------------------------------
+# --- System packages --------------------------------------------------------------------------
 packages=()
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
 command -v strace >/dev/null || packages+=(strace)         # counts system calls (scripts/bench.sh)
 command -v setpriv >/dev/null || packages+=(util-linux)    # tests as an unprivileged user
-command -v node >/dev/null || packages+=(nodejs)           # makes the component small, runs it under jco
+command -v node >/dev/null || packages+=(nodejs)           # runs wasm-opt and jco
 command -v npm >/dev/null || packages+=(npm)
 need_packages "${packages[@]}"
 
 # --- just -------------------------------------------------------------------------------------
 if [ -n "$needs_just" ] && ! just --version >/dev/null 2>&1; then
     say "Installing just"
-    # A wheel with the binary in it where there is pip; else a few minutes of compiling.
+    # pip installs a binary. Without pip, cargo compiles it in a few minutes.
     { python3 -m pip install --quiet rust-just && hash -r && just --version; } >/dev/null 2>&1 ||
         cargo install --quiet --locked just
     hash -r

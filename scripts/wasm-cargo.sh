@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Runs cargo for a wasm target with whichever toolchain this machine has or can get:
+# Runs cargo for a wasm target, with a toolchain that is installed or can be installed:
 #
 #   scripts/wasm-cargo.sh wasm32-wasip1 build --release --manifest-path guest-tests/Cargo.toml
 #
-# 1. The Rust toolchain in use has the target, or rustup can add it. This is the usual case.
-# 2. Debian's `rustc-web`, which builds the standard library from `rust-web-src`: for machines
-#    that reach the package registries but not Rust's own servers.
+# 1. The current Rust toolchain has the target, or rustup can add it. This is the usual case.
+# 2. Debian's `rustc-web` builds the standard library from `rust-web-src`. This is for machines that
+#    can access the package registries but not Rust's own servers.
 #
-# What is missing is installed: with rustup, and as root with apt-get. WASM_TOOLCHAIN=rustup or
-# =debian takes that way only.
+# Installs missing parts with rustup, or as root with apt-get. WASM_TOOLCHAIN=rustup or =debian allows
+# only that toolchain.
 #
-# Output goes to WASM_TARGET_DIR, else `target/wasm` of this repository: apart from the host's,
-# whose compiler may be another one and who may be building at the same time.
+# Output goes to WASM_TARGET_DIR, by default target/wasm of this repository. It is separate from the
+# native target folder, because the compiler may differ and native builds may run at the same time.
 set -euo pipefail
 
 die() {
@@ -34,7 +34,7 @@ want=${WASM_TOOLCHAIN:-any}
 case $want in any | rustup | debian) ;; *) die "WASM_TOOLCHAIN=$want is neither rustup nor debian" ;; esac
 
 command -v cargo >/dev/null || die "cargo is not in PATH: install Rust from https://rustup.rs"
-# The toolchain that the repository pins is the one that has to have the target.
+# Selects the toolchain that the repository pins.
 cd "$root"
 sysroot=$(rustc --print sysroot)
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -43,7 +43,7 @@ has_target() { compgen -G "$sysroot/lib/rustlib/$target/lib/libstd-*" >/dev/null
 
 debian_rustc=/usr/bin/rustc
 debian_packages="rustc-web rust-web-src $libc"
-# Debian's first release of the compiler is older than the one in its updates.
+# The compiler in Debian's release is older than the one in its updates.
 is_new_enough() {
     local needed have
     needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -58,7 +58,7 @@ has_debian() {
 
 add_with_rustup() {
     command -v rustup >/dev/null || return 1
-    # A machine without a way to Rust's servers must not wait for long.
+    # Gives up soon if Rust's servers cannot be reached.
     RUSTUP_MAX_RETRIES=1 timeout 300 rustup target add "$target" >&2 || return 1
     has_target
 }
@@ -70,7 +70,7 @@ add_with_apt() {
         return 1
     fi
     export DEBIAN_FRONTEND=noninteractive
-    # With lists of long ago, the first release is what there is.
+    # Outdated package lists have only the compiler of the release.
     apt-get update >&2 || true
     # shellcheck disable=SC2086 # a list of packages
     apt-get install -y --no-install-recommends $debian_packages >&2 || return 1
@@ -80,7 +80,7 @@ add_with_apt() {
 with_rustup() { exec cargo "$@" --target "$target"; }
 
 with_debian() {
-    # Debian's compiler comes without a linker for wasm; the Rust toolchain in use has one.
+    # Debian's compiler has no linker for wasm, but the current Rust toolchain has one.
     local bin=$sysroot/lib/rustlib/$host/bin
     if [ ! -x "$bin/rust-lld" ]; then
         die "no rust-lld in $bin: install the Rust toolchain with rustup, or add $target to yours"
@@ -102,6 +102,6 @@ if [ "$want" != rustup ] && has_debian; then with_debian "$@"; fi
 if [ "$want" != debian ] && add_with_rustup; then with_rustup "$@"; fi
 if [ "$want" != rustup ] && add_with_apt; then with_debian "$@"; fi
 
-die "no compiler for $target as new as Cargo.toml asks for. Do one of these, then run the command again:
+die "no compiler for $target that is as new as Cargo.toml requires. Do one of these, then run the command again:
   rustup target add $target
   sudo apt-get update && sudo apt-get install --no-install-recommends $debian_packages   (Debian 12 or later)"

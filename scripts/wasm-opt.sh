@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs binaryen's wasm-opt, in one release for everybody: its output is measured and tested. It
-# comes from npm, which needs no compiler; installed once, in the target folder.
+# Runs binaryen's wasm-opt. The version is pinned, because its output is measured and tested. It is
+# installed once into the target folder, from npm, which requires no compiler.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -9,7 +9,7 @@ tools=${WASM_TARGET_DIR:-$root/target/wasm}/binaryen-$version
 
 if ! [ -x "$tools/node_modules/.bin/wasm-opt" ]; then
     command -v npm >/dev/null || {
-        echo "wasm-opt: npm is needed: run scripts/setup.sh, or install nodejs and npm" >&2
+        echo "wasm-opt: npm is required: run scripts/setup.sh, or install nodejs and npm" >&2
         exit 1
     }
     mkdir -p "$tools"

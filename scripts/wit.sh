@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Refreshes the vendored WIT from the wasmtime-wasi that Cargo.lock names; with --check, says whether
-# that would change anything.
+# Updates the vendored WIT from the version of wasmtime-wasi in Cargo.lock. With --check, fails if that
+# would change anything.
+#
+# usage: scripts/wit.sh [--check]
 . "$(dirname "$0")/lib.sh"
 
 check=
@@ -12,7 +14,7 @@ esac
 
 manifest=$(cargo metadata --format-version 1 --locked |
     grep -o '"manifest_path":"[^"]*/wasmtime-wasi-[0-9.]*/Cargo.toml"' | head -n 1 | cut -d'"' -f4)
-[ -n "$manifest" ] || die "cargo names no wasmtime-wasi: run cargo fetch"
+[ -n "$manifest" ] || die "cargo metadata does not list wasmtime-wasi: run cargo fetch"
 source=${manifest%/Cargo.toml}/src
 
 for folder in wit/deps host/wit/p2/deps guest-tests/p2/wit/deps host/wit/p3/deps guest-tests/p3/wit/deps; do

@@ -235,8 +235,7 @@ impl Plain for Imported {
         sync(dir)
     }
 
-    /// Syncs only the root: WASI has no call that syncs a whole filesystem, and no guest can request
-    /// it.
+    /// Syncs only the root: WASI cannot sync a whole filesystem, so no guest can request it either.
     fn sync_all(&self) -> Result<()> {
         sync(&self.0)
     }
