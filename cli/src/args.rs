@@ -1,7 +1,7 @@
 //! Definitions of the command-line arguments.
 //!
-//! Options come before the wasm file; whatever follows it is the guest's. The options that
-//! `wasmtime run` has keep their names and their meaning.
+//! Options come before the wasm file, the guest's arguments after it. Options of `wasmtime run` have the
+//! same names and meaning here.
 
 use crate::compose::{ComponentArgs, ComposeArgs};
 use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperArg};
@@ -19,7 +19,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// A subcommand.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Runs a WebAssembly program on an overlay of directories.
@@ -39,49 +39,49 @@ pub(crate) struct RunArgs {
 
     /// Mounts another overlay: `dst=/data,layer=a,layer=b,upper=c`
     ///
-    /// Keys: `dst=GUEST_PATH`; `layer=DIR`, as often as there are layers,
+    /// Keys: `dst=GUEST_PATH`; `layer=DIR`, repeated for each layer,
     /// bottom first; `upper=DIR`, `upper=memory[:SIZE]` or `memory[=SIZE]`;
     /// `ro`; `volatile`; `absolute-symlinks=refuse|root`; `cross-mounts`
     /// (enter filesystems that are mounted inside a layer). A comma in a
     /// path is written `\,`, a backslash `\\`.
-    // The help fits 80 columns in these lines: clap does not break any by itself.
+    // These lines keep the help within 80 columns: clap does not wrap them.
     #[arg(long = "mount", help_heading = "More mounts", value_name = "SPEC", value_parser = OverlaySpec::parse,
           verbatim_doc_comment)]
     pub(crate) mounts: Vec<OverlaySpec>,
 
-    /// Shows a host directory to the guest as it is, without layers.
+    /// Mounts a host directory directly, without layers.
     ///
-    /// `HOST` is shown under the same name, `HOST::GUEST` as `GUEST`; with `::ro` the guest
-    /// cannot change it.
+    /// `HOST` has the same name in the guest, `HOST::GUEST` the name `GUEST`; `::ro` makes it
+    /// read-only.
     #[arg(long = "dir", help_heading = "More mounts", value_name = "HOST[::GUEST[::ro]]", value_parser = DirSpec::parse)]
     pub(crate) dirs: Vec<DirSpec>,
 
-    /// Sets an environment variable of the guest; without a value, to the one it has here.
+    /// Sets an environment variable of the guest; without a value, inherits it.
     #[arg(long = "env", help_heading = "Program", value_name = "NAME[=VALUE]", value_parser = EnvVar::parse)]
     pub(crate) env: Vec<EnvVar>,
 
-    /// Calls this function instead of the program's start.
+    /// Calls this function instead of the program's entry point.
     ///
-    /// For a core module, the name of an export; its arguments are those after the wasm file.
-    /// For a component, a call as `name(arguments)`, written in WAVE.
+    /// For a core module, the name of an export, which gets the arguments after the wasm file.
+    /// For a component, a call in WAVE, as `name(arguments)`.
     #[arg(long, help_heading = "Program", value_name = "FUNCTION")]
     pub(crate) invoke: Option<String>,
 
-    /// Overrides `argv[0]`, which otherwise is the name of the wasm file.
+    /// Overrides `argv[0]`, which is the name of the wasm file by default.
     #[arg(long, help_heading = "Program", value_name = "NAME")]
     pub(crate) argv0: Option<String>,
 
     /// Allows a precompiled program (`*.cwasm`).
     ///
-    /// It is native code that runs without a check: give it only files that you trust, made
-    /// by `wasmtime compile`.
+    /// It is native code, which cannot be validated: use only files of `wasmtime compile` that
+    /// you trust.
     #[arg(long, help_heading = "Program")]
     pub(crate) allow_precompiled: bool,
 
     #[command(flatten, next_help_heading = "Wasmtime")]
     pub(crate) common: CommonOptions,
 
-    /// The program (a core module of WASI 0.1 or a component of WASI 0.2; binary, text or
+    /// The program (a core module of WASI 0.1 or a component of WASI 0.2 or 0.3; binary, text or
     /// precompiled) and its arguments.
     #[arg(
         value_name = "APP",
@@ -96,12 +96,12 @@ pub(crate) struct RunArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Overlay")]
 pub(crate) struct MainMount {
-    /// Adds a read-only layer on top of those before it, like a line of a Dockerfile.
+    /// Adds a read-only layer, on top of the previous layers.
     #[arg(long = "layer", value_name = "DIR")]
     pub(crate) layers: Vec<PathBuf>,
 
-    /// Where changes go: a directory that keeps them, or memory (the default, 1g), which
-    /// forgets them.
+    /// Keeps changes in a directory, or in memory, where they are discarded at the end
+    /// [default: memory:1g].
     #[arg(long, value_name = "DIR|memory[:SIZE]",
           value_parser = OsStringValueParser::new().try_map(UpperArg::parse))]
     pub(crate) upper: Option<UpperArg>,
@@ -110,16 +110,16 @@ pub(crate) struct MainMount {
     #[arg(long)]
     pub(crate) read_only: bool,
 
-    /// Where the guest finds the overlay [default: /].
+    /// Mount point of the overlay in the guest [default: /].
     #[arg(long, value_name = "GUEST_PATH")]
     pub(crate) at: Option<String>,
 
-    /// Never waits for the disk: after a crash of the machine, throw the upper away.
+    /// Does not sync changes to disk: after a crash of the machine, discard the upper.
     #[arg(long)]
     pub(crate) volatile: bool,
 
-    /// What an absolute symbolic link in a layer means: an error, or a path from the mount's
-    /// root [default: refuse].
+    /// Whether absolute symbolic links in layers are refused, or resolved from the mount's root
+    /// [default: refuse].
     #[arg(long, value_name = "POLICY")]
     pub(crate) absolute_symlinks: Option<AbsoluteSymlinksArg>,
 }
@@ -127,9 +127,9 @@ pub(crate) struct MainMount {
 /// The value of one `--env` option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EnvVar {
-    /// Its name.
+    /// The name.
     pub(crate) name: String,
-    /// Its value; none to take ours.
+    /// The value; none to inherit it.
     pub(crate) value: Option<String>,
 }
 
@@ -164,7 +164,7 @@ Examples:
   Call a function:
     wasi-overlay run --layer base --invoke add sum.wat 1 2
 
-  See why calls of the program fail (call, path, layer, reason, remedy):
+  Log failed calls of the program (call, path, layer, reason, remedy):
     WASMTIME_LOG=wasi_overlay=debug wasi-overlay run --layer base tool.wasm";
 
 const USAGE: &str = "wasi-overlay run [OPTIONS] APP.wasm|.wat|.cwasm [ARGS]...";

@@ -1,4 +1,4 @@
-//! `wasi-overlay compose` and `wasi-overlay component`: programs that carry their overlay.
+//! The `compose` and `component` commands, which embed an overlay in a program or write it alone.
 
 mod args;
 mod report;
@@ -6,30 +6,30 @@ mod report;
 pub(crate) use args::{ComponentArgs, ComposeArgs};
 
 use crate::output::Output;
-use crate::{app, complain};
+use crate::{app, print_to_stderr};
 use anyhow::{Result, ensure};
 use std::path::Path;
 use wasi_overlay_compose::{ComposeError, Overlay};
 use wasmtime::Engine;
 
-/// Puts an overlay into a program.
+/// Embeds an overlay in a program.
 pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
     let config = args.layers.config();
-    // Refuses what would not fit into the component, too.
+    // Validates the configuration, and that it fits into the component.
     config.to_slot()?;
     let output = Output::new(&args.output, args.force)?;
-    let app = read(&args.app)?;
+    let app = read_app(&args.app)?;
     let composed = Overlay::embedded()?
         .compose(&app, &config)
-        .map_err(|error| about(&args.app, error))?;
+        .map_err(|error| add_app_name(&args.app, error))?;
     output.write(&composed.bytes)?;
-    complain(&report::composed(args, &config, &composed));
+    print_to_stderr(&report::describe_composed(args, &config, &composed));
     Ok(())
 }
 
 /// Writes the overlay alone.
 pub(crate) fn component(args: &ComponentArgs) -> Result<()> {
-    let config = args.layers.given();
+    let config = args.layers.config_if_given();
     if let Some(config) = &config {
         config.to_slot()?;
     }
@@ -40,26 +40,30 @@ pub(crate) fn component(args: &ComponentArgs) -> Result<()> {
         wasi_overlay_compose::component(args.wasi, config.as_ref())?
     };
     output.write(&bytes)?;
-    complain(&report::component(args, config.as_ref(), bytes.len()));
+    print_to_stderr(&report::describe_component(
+        args,
+        config.as_ref(),
+        bytes.len(),
+    ));
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = app::read(
+fn read_app(path: &Path) -> Result<Vec<u8>> {
+    let bytes = app::read_program(
         path,
         "check the path",
-        "and preopens by their names with --lower and --upper",
+        "and name preopens with --lower and --upper",
     )?;
     ensure!(
         Engine::detect_precompiled(&bytes).is_none(),
-        "`{}` is precompiled; compose the program that it was compiled from, and compile that",
+        "`{}` is precompiled; compose the original wasm file, then compile the result",
         path.display()
     );
     Ok(bytes)
 }
 
-/// The error, with the program's name if it is about the program.
-fn about(path: &Path, error: ComposeError) -> anyhow::Error {
+/// Adds the program's name to an error that is about the program.
+fn add_app_name(path: &Path, error: ComposeError) -> anyhow::Error {
     let about_app = error.is_about_app();
     let error = anyhow::Error::new(error);
     if about_app {

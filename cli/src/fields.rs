@@ -1,8 +1,8 @@
-//! The small parts of mount options: sizes, guest paths, comma-separated fields.
+//! Parsers for parts of mount options: sizes, mount points, comma-separated fields.
 
 use anyhow::{Result, bail, ensure};
 
-/// Reads a number of bytes, such as `4096`, `64m` or `1GiB`. Units are powers of 1024.
+/// Parses a number of bytes, such as `4096`, `64m` or `1GiB`. Units are powers of 1024.
 pub(crate) fn parse_size(text: &str) -> Result<u64> {
     let lower = text.to_ascii_lowercase();
     let digits = lower.bytes().take_while(u8::is_ascii_digit).count();
@@ -13,25 +13,25 @@ pub(crate) fn parse_size(text: &str) -> Result<u64> {
         "m" | "mb" | "mib" => 20,
         "g" | "gb" | "gib" => 30,
         "t" | "tb" | "tib" => 40,
-        _ => {
-            bail!("`{text}` is no size; write a number of bytes, or one with k, m or g, as in 64m")
-        }
+        _ => bail!("`{text}` is not a size; {SIZE_SYNTAX}"),
     };
     let Ok(number) = number.parse::<u64>() else {
-        bail!("`{text}` is no size; write a number of bytes, or one with k, m or g, as in 64m");
+        bail!("`{text}` is not a size; {SIZE_SYNTAX}");
     };
     ensure!(
         number > 0,
-        "`{text}` leaves no room; to refuse changes, mount read-only"
+        "`{text}`: a size must be more than 0; to refuse changes, mount read-only"
     );
     match number.checked_mul(1 << shift) {
         Some(bytes) => Ok(bytes),
-        None => bail!("`{text}` is more than any memory holds; give a smaller size, as in 1g"),
+        None => bail!("`{text}` is too large; use a smaller size, as in 1g"),
     }
 }
 
-/// Checks a mount point and takes away what means nothing: doubled and trailing slashes.
-pub(crate) fn guest_path(flag: &str, text: &str) -> Result<String> {
+const SIZE_SYNTAX: &str = "write a number of bytes, or a number with k, m or g, as in 64m";
+
+/// Checks a mount point, and removes doubled and trailing slashes.
+pub(crate) fn parse_mount_point(flag: &str, text: &str) -> Result<String> {
     ensure!(
         text.starts_with('/'),
         "{flag}: `{text}` is not absolute; a mount point begins with `/`, as in /{}",
@@ -40,19 +40,19 @@ pub(crate) fn guest_path(flag: &str, text: &str) -> Result<String> {
     let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
     ensure!(
         !parts.iter().any(|part| matches!(*part, "." | "..")),
-        "{flag}: `{text}` holds `.` or `..`; write the mount point without them"
+        "{flag}: `{text}` contains `.` or `..`; write the mount point without them"
     );
     Ok(format!("/{}", parts.join("/")))
 }
 
-/// A guest path without its spelling: whether it begins at the root, then its components.
-pub(crate) fn place(path: &str) -> impl Iterator<Item = &str> {
+/// The components of a guest path, with `/` first if it is absolute. Equal for all spellings of a path.
+pub(crate) fn path_components(path: &str) -> impl Iterator<Item = &str> {
     let root = path.starts_with('/').then_some("/");
     let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
     root.into_iter().chain(names)
 }
 
-/// Splits at commas. `\,` is a comma and `\\` a backslash; any other backslash is itself.
+/// Splits at commas. `\,` is a comma and `\\` a backslash; any other backslash stands for itself.
 pub(crate) fn split_fields(text: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut chars = text.chars().peekable();
@@ -76,23 +76,23 @@ pub(crate) fn split_fields(text: &str) -> Vec<String> {
 }
 
 /// The value of a key that needs one.
-pub(crate) fn required<'a>(key: &str, value: Option<&'a str>) -> Result<&'a str> {
+pub(crate) fn require_value<'a>(key: &str, value: Option<&'a str>) -> Result<&'a str> {
     match value {
         Some(value) if !value.is_empty() => Ok(value),
         _ => bail!("`{key}` needs a value, as in `{key}=…`"),
     }
 }
 
-/// A key that is there or not.
-pub(crate) fn flag(key: &str, value: Option<&str>) -> Result<bool> {
+/// Parses a key without a value, whose presence means true.
+pub(crate) fn parse_flag(key: &str, value: Option<&str>) -> Result<bool> {
     match value {
         None => Ok(true),
         Some(value) => bail!("`{key}={value}`: `{key}` takes no value"),
     }
 }
 
-/// Fills a slot that can be given once.
-pub(crate) fn set<T>(key: &str, slot: &mut Option<T>, value: T) -> Result<()> {
+/// Sets an option that can be given only once.
+pub(crate) fn set_once<T>(key: &str, slot: &mut Option<T>, value: T) -> Result<()> {
     ensure!(slot.is_none(), "`{key}` is given twice");
     *slot = Some(value);
     Ok(())
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_units_of_1024() {
+    fn size_units_are_powers_of_1024() {
         let size = |text: &str| parse_size(text).map_err(|e| e.to_string());
         assert_eq!(size("4096"), Ok(4096));
         assert_eq!(size("64m"), Ok(64 << 20));
@@ -119,13 +119,9 @@ mod tests {
             "١",
             "99999999999999999999",
         ] {
-            assert!(size(bad).unwrap_err().contains("is no size"), "{bad}");
+            assert!(size(bad).unwrap_err().contains("is not a size"), "{bad}");
         }
-        assert!(size("0").unwrap_err().contains("leaves no room"));
-        assert!(
-            size("999999999999t")
-                .unwrap_err()
-                .contains("more than any memory")
-        );
+        assert!(size("0").unwrap_err().contains("must be more than 0"));
+        assert!(size("999999999999t").unwrap_err().contains("is too large"));
     }
 }

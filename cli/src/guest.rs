@@ -10,10 +10,10 @@ use wasmtime::error::Context as _;
 use wasmtime::{Engine, Linker, Module, Result, Store, Trap, component};
 use wasmtime_wasi::WasiCtxBuilder;
 
-/// The exit code after a trap, as of a process that aborted: 128 + SIGABRT.
-const TRAPPED: i32 = 134;
+/// The exit code after a trap: 128 + SIGABRT, as of an aborted process.
+const TRAP_EXIT_CODE: i32 = 134;
 
-/// A program with everything that it imports.
+/// A program with its imports linked.
 pub(crate) enum Linked {
     /// A core module.
     Module(Box<Linker<ModuleHost>>, Module),
@@ -21,8 +21,8 @@ pub(crate) enum Linked {
     Component(component::InstancePre<ComponentHost>, Option<ComponentCall>),
 }
 
-/// Instantiates the program, runs it to its end, or for as long as it may, and gives back its
-/// exit code. When it returns, nothing of the guest is left.
+/// Instantiates the program, runs it until it ends or its timeout expires, and returns its exit code. The
+/// store of the guest is dropped by then.
 pub(crate) fn run(
     engine: &Engine,
     linked: Linked,
@@ -32,23 +32,23 @@ pub(crate) fn run(
 ) -> Result<i32> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.enable_time().enable_io();
-    let runtime = mount::retry(|| runtime.build())
+    let runtime = mount::open_with_retry(|| runtime.build())
         .context("the runtime cannot be started; raise `ulimit -n`")?;
     let code = match linked {
         Linked::Module(linker, module) => {
-            let mut store = store::of_module(engine, args, &mut wasi, files)?;
+            let mut store = store::new_module_store(engine, args, &mut wasi, files)?;
             let guest = run_module(&mut store, *linker, &module, args);
-            let result = runtime.block_on(bounded(engine, args, guest));
-            outcome(result)
+            let result = runtime.block_on(with_timeout(engine, args, guest));
+            exit_code(result)
         }
         Linked::Component(pre, call) => {
-            let mut store = store::of_component(engine, args, &mut wasi, files)?;
+            let mut store = store::new_component_store(engine, args, &mut wasi, files)?;
             let guest = run_component(&mut store, &pre, call, args);
-            let result = runtime.block_on(bounded(engine, args, guest));
-            outcome(result)
+            let result = runtime.block_on(with_timeout(engine, args, guest));
+            exit_code(result)
         }
     };
-    // A thread that waits for stdin or for a name server is not waited for.
+    // Does not wait for threads that wait for stdin or for a name server.
     runtime.shutdown_background();
     Ok(code)
 }
@@ -65,7 +65,7 @@ async fn run_module(
     }
     let instance = linker.instantiate_async(&mut *store, module).await?;
     let app_args = args.app_and_args.get(1..).unwrap_or_default();
-    let result = invoke::module(store, instance, args.invoke.as_deref(), app_args).await;
+    let result = invoke::run_module(store, instance, args.invoke.as_deref(), app_args).await;
     result.map_err(|error| dump_core(store, error, args))
 }
 
@@ -82,13 +82,13 @@ async fn run_component(
         Some(call) => call.call(store, instance, concurrent).await,
         None => {
             let p3 = args.common.wasi.p3.unwrap_or(true);
-            invoke::command(store, instance, p3).await
+            invoke::run_command(store, instance, p3).await
         }
     };
     result.map_err(|error| dump_core(store, error, args))
 }
 
-/// Wasm code looks at the epoch, which [`bounded`] moves when the time is over.
+/// Has wasm code check the epoch, which [`with_timeout`] increments when the timeout expires.
 fn set_deadline<W>(store: &mut Store<Host<W>>, args: &RunArgs) {
     if args.common.wasm.timeout.is_some() {
         store.set_epoch_deadline(1);
@@ -96,7 +96,7 @@ fn set_deadline<W>(store: &mut Store<Host<W>>, args: &RunArgs) {
 }
 
 /// Ends a guest that runs for longer than `-W timeout` allows.
-async fn bounded(
+async fn with_timeout(
     engine: &Engine,
     args: &RunArgs,
     guest: impl Future<Output = Result<()>>,
@@ -122,16 +122,20 @@ async fn bounded(
         })
 }
 
-/// The exit code of a guest that ended so, after telling the user what they have to know.
-fn outcome(result: Result<()>) -> i32 {
+/// Returns the exit code for the result of a guest, and prints its error.
+fn exit_code(result: Result<()>) -> i32 {
     let Err(error) = result else {
         return 0;
     };
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return exit.0;
     }
-    crate::complain(&format!("Error: {error:?}"));
-    if error.is::<Trap>() { TRAPPED } else { 1 }
+    crate::print_to_stderr(&format!("Error: {error:?}"));
+    if error.is::<Trap>() {
+        TRAP_EXIT_CODE
+    } else {
+        1
+    }
 }
 
 /// Writes the core dump that `-D coredump` asks for.
@@ -148,10 +152,10 @@ fn dump_core<W: 'static>(
     };
     let name = args.app_and_args.first().and_then(|app| app.to_str());
     let dump = dump.serialize(store, name.unwrap_or("unknown"));
-    match mount::retry(|| std::fs::write(path, &dump)) {
+    match mount::open_with_retry(|| std::fs::write(path, &dump)) {
         Ok(()) => error.context(format!("core dumped at {path}")),
         Err(cause) => {
-            crate::complain(&format!("warning: coredump failed to generate: {cause}"));
+            crate::print_to_stderr(&format!("warning: coredump failed to generate: {cause}"));
             error
         }
     }

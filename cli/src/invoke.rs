@@ -1,6 +1,6 @@
-//! Calling into the program: its start, or the function of `--invoke`.
+//! Calls into the program: its entry point, or the function of `--invoke`.
 //!
-//! The rules are those of `wasmtime run`, whose `commands/run.rs` this follows.
+//! The rules and messages are those of `wasmtime run` (its `commands/run.rs`).
 
 use crate::store::{ComponentHost, ModuleHost};
 use std::ffi::OsString;
@@ -15,8 +15,8 @@ use wasmtime::{Func, Instance, Result, Store, Val, ValType, bail, format_err};
 use wasmtime_wasi::p2::bindings as p2;
 use wasmtime_wasi::p3::bindings as p3;
 
-/// Runs a core module: `_initialize` if there is one, then the function asked for, or `_start`.
-pub(crate) async fn module(
+/// Runs a core module: `_initialize` if it exists, then the function of `--invoke`, or `_start`.
+pub(crate) async fn run_module(
     store: &mut Store<ModuleHost>,
     instance: Instance,
     invoke: Option<&str>,
@@ -39,12 +39,12 @@ pub(crate) async fn module(
             .or_else(|| instance.get_func(&mut *store, "_start")),
     };
     match function {
-        Some(function) => call(store, function, invoke, args).await,
+        Some(function) => call_function(store, function, invoke, args).await,
         None => Ok(()),
     }
 }
 
-async fn call(
+async fn call_function(
     store: &mut Store<ModuleHost>,
     function: Func,
     invoke: Option<&str>,
@@ -53,7 +53,7 @@ async fn call(
     let what = invoke.map_or("command default".to_owned(), |name| format!("`{name}`"));
     let ty = function.ty(&mut *store);
     if ty.params().len() > 0 {
-        crate::complain(
+        crate::print_to_stderr(
             "warning: using `--invoke` with a function that takes arguments is experimental \
              and may break in the future",
         );
@@ -64,7 +64,7 @@ async fn call(
         let Some(arg) = args.next() else {
             bail!("not enough arguments for {what}");
         };
-        values.push(value(&ty, arg)?);
+        values.push(parse_value(&ty, arg)?);
     }
     let mut results = vec![Val::null_func_ref(); ty.results().len()];
     function
@@ -72,18 +72,18 @@ async fn call(
         .await
         .with_context(|| format!("failed to invoke {what}"))?;
     if !results.is_empty() {
-        crate::complain(
+        crate::print_to_stderr(
             "warning: using `--invoke` with a function that returns values is experimental \
              and may break in the future",
         );
     }
     for result in &results {
-        print(&show(result))?;
+        print_line(&format_value(result))?;
     }
     Ok(())
 }
 
-fn value(ty: &ValType, arg: &OsString) -> Result<Val> {
+fn parse_value(ty: &ValType, arg: &OsString) -> Result<Val> {
     let Some(text) = arg.to_str() else {
         bail!("argument is not valid utf-8: {arg:?}");
     };
@@ -99,7 +99,7 @@ fn value(ty: &ValType, arg: &OsString) -> Result<Val> {
     })
 }
 
-fn show(value: &Val) -> String {
+fn format_value(value: &Val) -> String {
     let reference = |null: bool, name: &str| {
         if null {
             format!("<null {name}>")
@@ -121,9 +121,9 @@ fn show(value: &Val) -> String {
     }
 }
 
-/// Runs a component's `wasi:cli/run`, of 0.3 if it has that one, else of 0.2. Its `err` is exit
-/// code 1.
-pub(crate) async fn command(
+/// Runs a component's `wasi:cli/run`: that of 0.3 if the component exports it, else that of 0.2. An `err`
+/// result is exit code 1.
+pub(crate) async fn run_command(
     store: &mut Store<ComponentHost>,
     instance: component::Instance,
     allow_p3: bool,
@@ -144,7 +144,7 @@ pub(crate) async fn command(
     }
 }
 
-/// The function of a component that an `--invoke` asks for, with its arguments.
+/// The call of a component's function that `--invoke` specifies.
 pub(crate) struct ComponentCall {
     export: ComponentExportIndex,
     ty: ComponentFunc,
@@ -152,7 +152,7 @@ pub(crate) struct ComponentCall {
 }
 
 impl ComponentCall {
-    /// Reads `name(arguments)`.
+    /// Parses `name(arguments)`.
     pub(crate) fn parse(
         engine: &wasmtime::Engine,
         component: &Component,
@@ -168,7 +168,7 @@ impl ComponentCall {
             wasmtime::Error::from_anyhow(error)
                 .context(format!("parsing `{}` as a wit item name", call.name()))
         })?;
-        let (export, ty) = search(engine, component, &name)?;
+        let (export, ty) = find_function(engine, component, &name)?;
         let types = WasmFunc::params(&ty).collect::<Vec<_>>();
         let params = call
             .to_wasm_params(&types)
@@ -176,7 +176,7 @@ impl ComponentCall {
         Ok(Self { export, ty, params })
     }
 
-    /// Calls it and prints what it returns.
+    /// Calls the function and prints its results.
     pub(crate) async fn call(
         &self,
         store: &mut Store<ComponentHost>,
@@ -200,12 +200,12 @@ impl ComponentCall {
                 .call_async(&mut *store, &self.params, &mut results)
                 .await?;
         }
-        print(&DisplayFuncResults(&results).to_string())
+        print_line(&DisplayFuncResults(&results).to_string())
     }
 }
 
 /// Finds a function by its full name, or by its bare name if only one instance exports it.
-fn search(
+fn find_function(
     engine: &wasmtime::Engine,
     component: &Component,
     name: &ItemName,
@@ -247,6 +247,6 @@ fn search(
 }
 
 /// Prints a line to stdout.
-fn print(line: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("stdout cannot be written")
+fn print_line(line: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("cannot write to stdout")
 }

@@ -1,6 +1,6 @@
-//! Logging to stderr of what the engine cannot report to the guest.
+//! Log output on stderr: what the engine cannot report to the guest.
 
-use crate::copies::Copies;
+use crate::copy_notices::CopyNotices;
 use anyhow::Result;
 use std::io::IsTerminal;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -9,18 +9,18 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 use wasmtime_cli_flags::CommonOptions;
 
-/// Shows warnings of ours on stderr, or what `WASMTIME_LOG` asks for, as with `wasmtime run`:
-/// `WASMTIME_LOG=wasi_overlay=debug` has a line for each call of the guest that failed, with the reason.
+/// Initializes logging to stderr: the warnings of wasi-overlay, or what `WASMTIME_LOG` selects, as with
+/// `wasmtime run`. `WASMTIME_LOG=wasi_overlay=debug` logs each failed call of the guest, with the reason.
 ///
-/// Warnings are about a mount, once for each: see `docs/design.md`, *How does an embedder learn why a call
-/// failed?*
+/// Each warning is about a mount and is logged once for it: see `docs/design.md`, *How does an embedder
+/// learn why a call failed?*
 ///
-/// On a terminal, a copy that takes long is told of ([`Copies`]).
+/// On a terminal, [`CopyNotices`] reports copies that take long.
 ///
-/// The options have to be configured.
+/// Precondition: the options are configured.
 pub(crate) fn init(common: &mut CommonOptions) -> Result<()> {
-    let asked = std::env::var_os("WASMTIME_LOG").is_some();
-    if asked || common.debug.log_to_files == Some(true) {
+    let has_filter = std::env::var_os("WASMTIME_LOG").is_some();
+    if has_filter || common.debug.log_to_files == Some(true) {
         return Ok(common.init_logging()?);
     }
     if common.debug.logging != Some(false) {
@@ -36,7 +36,7 @@ pub(crate) fn init(common: &mut CommonOptions) -> Result<()> {
         let copies = is_terminal.then(|| {
             let targets =
                 Targets::new().with_target(wasi_overlay::engine::log::COPIES, LevelFilter::INFO);
-            Copies::default().with_filter(targets)
+            CopyNotices::default().with_filter(targets)
         });
         registry().with(lines).with(copies).init();
     }

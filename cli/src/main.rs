@@ -3,7 +3,7 @@
 mod app;
 mod args;
 mod compose;
-mod copies;
+mod copy_notices;
 mod fields;
 mod guest;
 mod invoke;
@@ -11,10 +11,10 @@ mod log;
 mod mount;
 mod mounts;
 mod output;
-mod patience;
 mod run;
 mod served;
 mod signals;
+mod slow_notice;
 mod store;
 mod validate;
 
@@ -25,43 +25,43 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // What a user sees is what happened and what to do, under `RUST_BACKTRACE` too: our own
-    // frames say nothing to the owner of a guest, and collecting them slows every error down.
+    // Backtraces of the host do not help the owner of a guest, and collecting them slows every error
+    // down, so they stay off under `RUST_BACKTRACE` too.
     wasmtime::error::disable_backtrace();
     std::panic::set_hook(Box::new(|panic| {
-        complain(&format!(
-            "internal error: {panic}\nThis is a bug of wasi-overlay: please report it."
+        print_to_stderr(&format!(
+            "internal error: {panic}\nThis is a bug in wasi-overlay; please report it."
         ));
     }));
     let command = Cli::parse().command;
-    // Mounts and guests share what the process may have open. With less they go on too.
+    // Mounts and guests share the descriptors of the process. They also work with a lower limit.
     if let Err(error) = wasi_overlay::engine::raise_descriptor_limit() {
-        complain(&format!(
+        print_to_stderr(&format!(
             "warning: cannot raise the limit of open files: {error}"
         ));
     }
-    let done = std::panic::catch_unwind(AssertUnwindSafe(|| match command {
+    let result = std::panic::catch_unwind(AssertUnwindSafe(|| match command {
         Command::Run(args) => run::run(*args),
         Command::Compose(args) => compose::compose(&args).map(|()| 0),
         Command::Component(args) => compose::component(&args).map(|()| 0),
     }));
-    match done {
+    match result {
         Ok(Ok(code)) => exit_code(code),
         Ok(Err(error)) => {
-            complain(&format!("Error: {error:#}"));
+            print_to_stderr(&format!("Error: {error:#}"));
             ExitCode::FAILURE
         }
         Err(_) => ExitCode::from(70),
     }
 }
 
-/// What the system keeps of an exit code: its lowest eight bits.
+/// Truncates an exit code to its lowest eight bits, as the system does.
 fn exit_code(code: i32) -> ExitCode {
     let [low, ..] = code.to_le_bytes();
     ExitCode::from(low)
 }
 
-/// Prints to stderr. Where nobody listens there is nobody to tell, so a failure is no failure.
-fn complain(message: &str) {
+/// Prints to stderr. A failure (stderr is closed, say) is ignored, since there is nowhere to report it.
+fn print_to_stderr(message: &str) {
     let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
 }

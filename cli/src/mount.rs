@@ -1,5 +1,4 @@
-//! From open directories to mounted overlays, and back: what is mounted is closed when the guest
-//! has ended, however it ended.
+//! Mounting of overlays and host directories for the guest, and closing them after it ended.
 
 use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperSpec};
 use crate::signals;
@@ -12,74 +11,74 @@ use wasi_overlay::engine::close_cached_descriptors;
 use wasi_overlay::engine::plain::HostDir;
 use wasi_overlay::{AbsoluteSymlinks, Errno, Error, FsPerms, Limits, Lower, Overlay, OverlayCtx};
 
-/// What is mounted, and the guest's view of it. Overlays dropped without
-/// [`close`](Self::close) stay as a crash leaves them, which the next mount mends.
+/// The mounted overlays, and the guest's view of all mounts. An upper that is dropped without
+/// [`close`](Self::close) stays as after a crash, and is repaired at the next mount.
 pub(crate) struct Mounted {
     overlays: Vec<(OverlaySpec, Overlay)>,
     files: OverlayCtx,
 }
 
 impl Mounted {
-    /// Mounts everything. If something cannot be, what was mounted before it is closed again.
+    /// Mounts everything. If one mount fails, the previous ones are closed again.
     ///
-    /// `block` is whether calls may block the guest's thread.
-    pub(crate) fn new(open: OpenMounts, block: bool) -> Result<Self> {
+    /// `may_block` says whether calls may block the guest's thread.
+    pub(crate) fn new(open: OpenMounts, may_block: bool) -> Result<Self> {
         let mut mounted = Self {
             overlays: Vec::new(),
             files: OverlayCtx::default(),
         };
-        match mounted.fill(open, block) {
+        match mounted.mount_all(open, may_block) {
             Ok(()) => Ok(mounted),
             Err(error) => {
-                for trouble in mounted.close() {
-                    crate::complain(&format!("Error: {trouble:#}"));
+                for close_error in mounted.close() {
+                    crate::print_to_stderr(&format!("Error: {close_error:#}"));
                 }
                 Err(error)
             }
         }
     }
 
-    fn fill(&mut self, open: OpenMounts, block: bool) -> Result<()> {
+    fn mount_all(&mut self, open: OpenMounts, may_block: bool) -> Result<()> {
         let mut files = OverlayCtx::builder();
-        files.allow_blocking_current_thread(block);
+        files.allow_blocking_current_thread(may_block);
         files.limits(limits());
         for overlay in open.overlays {
             let spec = overlay.spec.clone();
             let overlay = mount(overlay)?;
-            // It is closed from here on, whatever else fails.
+            // From here on, `close` covers it.
             self.overlays.push((spec.clone(), overlay.clone()));
             files.overlay(spec.at.as_str(), &overlay, perms(spec.read_only))?;
         }
         for (spec, dir) in open.dirs {
             files
                 .dir(dir, spec.guest.as_str(), perms(spec.read_only))
-                .map_err(|error| describe_dir(&spec, &error))?;
+                .map_err(|error| dir_error(&spec, &error))?;
         }
         self.files = files.build();
-        // What is in memory needs no closing.
+        // An upper in memory does not need to be closed.
         let on_disk = |(spec, _): &&(OverlaySpec, Overlay)| matches!(spec.upper, UpperSpec::Dir(_));
         let uppers = self.overlays.iter().filter(on_disk);
         let uppers: Vec<_> = uppers.map(|(_, overlay)| overlay.clone()).collect();
         if !uppers.is_empty() {
-            signals::close_at(uppers).context("signals cannot be caught")?;
+            signals::close_on_signal(uppers).context("cannot install the signal handlers")?;
         }
         Ok(())
     }
 
-    /// What the guest sees.
+    /// The guest's view of all mounts.
     pub(crate) fn files(&self) -> &OverlayCtx {
         &self.files
     }
 
-    /// Ends every mount and gives back what went wrong. The guest has to be gone.
+    /// Closes every mount and returns the errors. The guest must have ended.
     pub(crate) fn close(self) -> Vec<anyhow::Error> {
         drop(self.files);
         let close = |(spec, overlay): (OverlaySpec, Overlay)| {
             overlay.close().map_err(|error| {
-                let flag = upper_or_mount(&spec);
+                let flag = upper_or_mount_flag(&spec);
                 anyhow!(
-                    "{flag}: the upper could not be brought to rest ({error}); \
-                     mount it once more, which mends it"
+                    "{flag}: the upper could not be closed ({error}); \
+                     it is repaired at the next mount"
                 )
             })
         };
@@ -88,23 +87,23 @@ impl Mounted {
     }
 }
 
-/// The most files and directories that a guest may have open, whatever the limit of the process:
-/// what Linux lets that be by default (`fs.nr_open`). Directories of overlays and files in memory take
-/// no descriptor, so the system does not count them.
-const MOST_HANDLES: u64 = 1 << 20;
+/// The most files and directories that a guest may have open, even if the process has a higher limit:
+/// the default of `fs.nr_open` on Linux. Directories of overlays and files in memory take no descriptor,
+/// so the system does not limit them.
+const MAX_HANDLES: u64 = 1 << 20;
 
-/// The bounds on the guest. It may have as many files and directories open as the process, as under
+/// The limits of the guest. It may have as many files and directories open as the process, as with
 /// `wasmtime run`.
 fn limits() -> Limits {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let mut limits = Limits::default();
-    limits.open_handles = usize::try_from(descriptors.min(MOST_HANDLES)).unwrap_or(usize::MAX);
+    limits.open_handles = usize::try_from(descriptors.min(MAX_HANDLES)).unwrap_or(usize::MAX);
     limits
 }
 
-/// Opens something after the overlays are mounted. If no descriptor is left for it, closes all that the
-/// engine only caches, and tries again.
-pub(crate) fn retry<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+/// Calls `open`. If no descriptor is left for it, closes those that the engine only caches, and calls it
+/// again. Needed for everything that is opened after the overlays are mounted.
+pub(crate) fn open_with_retry<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match open() {
         Err(error)
             if [Os::MFILE, Os::NFILE]
@@ -141,7 +140,7 @@ fn mount(open: OpenOverlay) -> Result<Overlay> {
         });
     for (flag, dir) in layers {
         let dir = HostDir::new(dir, flag.as_str()).cross_mounts(spec.cross_mounts);
-        let lower = Lower::host_dir(dir).map_err(|error| describe(&spec, &flag, &error))?;
+        let lower = Lower::host_dir(dir).map_err(|error| mount_error(&spec, &flag, &error))?;
         builder = builder.lower(lower);
     }
     match (&spec.upper, upper) {
@@ -151,20 +150,20 @@ fn mount(open: OpenOverlay) -> Result<Overlay> {
     }
     builder
         .build()
-        .map_err(|error| describe(&spec, &upper_or_mount(&spec), &error))
+        .map_err(|error| mount_error(&spec, &upper_or_mount_flag(&spec), &error))
 }
 
-/// The option that an error of a whole mount is about: its upper's if it has one of its own.
-fn upper_or_mount(spec: &OverlaySpec) -> String {
+/// The option to name in an error of a whole mount: that of its upper directory, if it has one.
+fn upper_or_mount_flag(spec: &OverlaySpec) -> String {
     match &spec.upper {
         UpperSpec::Dir(path) => spec.upper_flag(path),
         UpperSpec::Memory(_) | UpperSpec::None => spec.at_flag(),
     }
 }
 
-/// The engine's words, with the option in front. Layers are labelled with theirs, so an error
-/// that names its layer names its option.
-fn describe(spec: &OverlaySpec, flag: &str, error: &Error) -> anyhow::Error {
+/// The engine's error with the option in front and, where there is one, a remedy. Layers are labelled with
+/// their options, so an error that names its layer already names the option.
+fn mount_error(spec: &OverlaySpec, flag: &str, error: &Error) -> anyhow::Error {
     let message = error.to_string();
     let named = spec
         .layers
@@ -179,19 +178,19 @@ fn describe(spec: &OverlaySpec, flag: &str, error: &Error) -> anyhow::Error {
     };
     match error.errno() {
         Errno::Access | Errno::NotPermitted => {
-            anyhow!("{message}; give yourself access to it, or run as its owner")
+            anyhow!("{message}; grant yourself access to it, or run as its owner")
         }
         Errno::ReadOnly if spec.read_only => {
-            anyhow!("{message}; give it as the topmost layer instead")
+            anyhow!("{message}; use it as the topmost layer instead")
         }
-        Errno::ReadOnly => anyhow!("{message}; give another upper, or mount read-only"),
+        Errno::ReadOnly => anyhow!("{message}; use another upper, or mount read-only"),
         Errno::TooManyFiles => anyhow!("{message}; raise `ulimit -n`"),
         _ => anyhow!("{message}"),
     }
 }
 
-/// The same for a host directory.
-fn describe_dir(spec: &DirSpec, error: &wasmtime::Error) -> anyhow::Error {
+/// As [`mount_error`], for a `--dir`.
+fn dir_error(spec: &DirSpec, error: &wasmtime::Error) -> anyhow::Error {
     let flag = spec.flag();
     match error.downcast_ref::<Error>().map(Error::errno) {
         Some(Errno::TooManyFiles) => anyhow!("{flag}: {error}; raise `ulimit -n`"),

@@ -1,63 +1,65 @@
-//! What is mounted where: read from the command line, checked for what can be checked without
-//! looking at the disk.
+//! Specifications of mounts, parsed from the command line and checked without access to the disk.
 
 use crate::args::RunArgs;
-use crate::fields::{flag, guest_path, parse_size, place, required, set, split_fields};
+use crate::fields::{
+    parse_flag, parse_mount_point, parse_size, path_components, require_value, set_once,
+    split_fields,
+};
 use anyhow::{Result, bail, ensure};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Bytes of a memory upper that nobody gave a size.
-pub(crate) const DEFAULT_MEMORY: u64 = 1 << 30;
+/// Default size of an upper in memory, in bytes.
+pub(crate) const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
 
 /// One overlay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OverlaySpec {
-    /// Where the guest finds it, absolute and normalized.
+    /// The mount point in the guest, absolute and normalized.
     pub(crate) at: String,
     /// Read-only layers, the bottom one first.
     pub(crate) layers: Vec<PathBuf>,
-    /// Where changes go.
+    /// The layer that takes changes.
     pub(crate) upper: UpperSpec,
-    /// Whether changes are refused, upper or not.
+    /// Whether changes are refused, even if there is an upper.
     pub(crate) read_only: bool,
-    /// Whether the upper never waits for the disk.
+    /// Whether the upper is never synced to disk.
     pub(crate) volatile: bool,
-    /// What absolute symbolic links mean.
+    /// How absolute symbolic links in layers are treated.
     pub(crate) absolute_symlinks: AbsoluteSymlinksArg,
     /// Whether filesystems that are mounted inside a layer belong to it.
     pub(crate) cross_mounts: bool,
-    /// Which options it came from, to name them in errors.
+    /// The kind of option that specified it, for error messages.
     pub(crate) origin: Origin,
 }
 
-/// Where the changes of an overlay go.
+/// The upper of an overlay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UpperSpec {
-    /// Nowhere: there are none.
+    /// No upper: the overlay is read-only.
     None,
-    /// To a directory.
+    /// A directory.
     Dir(PathBuf),
-    /// To memory, up to this many bytes.
+    /// Memory, up to this many bytes.
     Memory(u64),
 }
 
 /// The value of `--upper`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UpperArg {
-    /// A directory that keeps them.
+    /// A directory.
     Dir(PathBuf),
     /// Memory, up to this many bytes.
     Memory(u64),
 }
 
-/// What an absolute symbolic link means.
+/// How an absolute symbolic link in a layer is treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum AbsoluteSymlinksArg {
-    /// Following one is `not-permitted`.
+    /// Following it fails with `not-permitted`
     #[default]
     Refuse,
-    /// It is a path from the mount's root.
+    /// It is resolved from the mount's root
     Root,
 }
 
@@ -66,34 +68,34 @@ pub(crate) enum AbsoluteSymlinksArg {
 pub(crate) struct DirSpec {
     /// The directory of the host.
     pub(crate) host: PathBuf,
-    /// Its name for the guest.
+    /// The name of its preopen.
     pub(crate) guest: String,
     /// Whether changes are refused.
     pub(crate) read_only: bool,
-    /// The option as it was typed.
+    /// The value as the user typed it.
     text: String,
 }
 
-/// Which options an overlay came from.
+/// The kind of option that specified an overlay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// `--layer`, `--upper` and their like.
+    /// `--layer`, `--upper` and the other overlay options.
     Options,
     /// One `--mount`.
     Mount,
 }
 
-/// Everything that is mounted.
+/// All mounts of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mounts {
     /// Overlays.
     pub(crate) overlays: Vec<OverlaySpec>,
-    /// Host directories as they are.
+    /// Host directories, mounted directly.
     pub(crate) dirs: Vec<DirSpec>,
 }
 
 impl Mounts {
-    /// Reads the options. The order of mounts is that of their help: the main overlay, each
+    /// Parses the options. The mounts are in the order of the help: the main overlay, each
     /// `--mount`, each `--dir`.
     pub(crate) fn from_args(args: &RunArgs) -> Result<Self> {
         let mut overlays = Vec::new();
@@ -112,11 +114,12 @@ impl Mounts {
         let dirs = self.dirs.iter().map(|d| (d.guest.as_str(), d.flag()));
         let mut seen: Vec<(&str, String)> = Vec::new();
         for (at, flag) in overlays.chain(dirs) {
-            let same = |(other, _): &&(&str, String)| place(other).eq(place(at));
+            let same =
+                |(other, _): &&(&str, String)| path_components(other).eq(path_components(at));
             if let Some((_, other)) = seen.iter().find(same) {
                 bail!(
-                    "{flag}: `{at}` is mounted twice, first by {other}; \
-                     give one of them another place"
+                    "{flag}: `{at}` is already the mount point of {other}; \
+                     choose another mount point for one of them"
                 );
             }
             seen.push((at, flag));
@@ -125,23 +128,23 @@ impl Mounts {
     }
 }
 
-/// The overlay of the single options; none if they ask for none.
+/// The overlay of `--layer`, `--upper` and the other overlay options; none without a layer or upper.
 fn main_overlay(args: &RunArgs) -> Result<Option<OverlaySpec>> {
     let main = &args.main;
     if main.layers.is_empty() && main.upper.is_none() {
-        let stray = [
+        let unused = [
             (main.read_only, "--read-only"),
             (main.at.is_some(), "--at"),
             (main.volatile, "--volatile"),
             (main.absolute_symlinks.is_some(), "--absolute-symlinks"),
         ];
-        if let Some((_, flag)) = stray.iter().find(|(given, _)| *given) {
-            bail!("{flag}: there is no overlay that it could mean; add --layer DIR or --upper DIR");
+        if let Some((_, flag)) = unused.iter().find(|(given, _)| *given) {
+            bail!("{flag}: this option needs an overlay; add --layer DIR or --upper DIR");
         }
         return Ok(None);
     }
     Ok(Some(OverlaySpec {
-        at: guest_path("--at", main.at.as_deref().unwrap_or("/"))?,
+        at: parse_mount_point("--at", main.at.as_deref().unwrap_or("/"))?,
         layers: main.layers.clone(),
         upper: upper_or_default("--upper", "--read-only", main.upper.clone(), main.read_only)?,
         read_only: main.read_only,
@@ -162,17 +165,17 @@ fn upper_or_default(
     Ok(match upper {
         Some(UpperArg::Dir(dir)) => UpperSpec::Dir(dir),
         Some(UpperArg::Memory(_)) if read_only => bail!(
-            "{flag}: an upper in memory is empty and {read_only_flag} keeps it so; \
-             leave one of them out"
+            "{flag}: an upper in memory starts empty, and {read_only_flag} keeps it empty; \
+             remove one of the two options"
         ),
         Some(UpperArg::Memory(bytes)) => UpperSpec::Memory(bytes),
         None if read_only => UpperSpec::None,
-        None => UpperSpec::Memory(DEFAULT_MEMORY),
+        None => UpperSpec::Memory(DEFAULT_MEMORY_BYTES),
     })
 }
 
 impl OverlaySpec {
-    /// Reads the value of `--mount`.
+    /// Parses the value of `--mount`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut at = None;
         let mut layers = Vec::new();
@@ -185,26 +188,32 @@ impl OverlaySpec {
                 None => (field.as_str(), None),
             };
             match key {
-                "dst" => set(key, &mut at, guest_path("dst", required(key, value)?)?)?,
-                "layer" => layers.push(PathBuf::from(required(key, value)?)),
+                "dst" => set_once(
+                    key,
+                    &mut at,
+                    parse_mount_point("dst", require_value(key, value)?)?,
+                )?,
+                "layer" => layers.push(PathBuf::from(require_value(key, value)?)),
                 "upper" => {
-                    let value = UpperArg::parse(required(key, value)?.into())?;
-                    set("upper` or `memory", &mut upper, value)?;
+                    let value = UpperArg::parse(require_value(key, value)?.into())?;
+                    set_once("upper` or `memory", &mut upper, value)?;
                 }
                 "memory" => {
-                    let bytes = value.map_or(Ok(DEFAULT_MEMORY), parse_size)?;
-                    set("upper` or `memory", &mut upper, UpperArg::Memory(bytes))?;
+                    let bytes = value.map_or(Ok(DEFAULT_MEMORY_BYTES), parse_size)?;
+                    set_once("upper` or `memory", &mut upper, UpperArg::Memory(bytes))?;
                 }
-                "ro" => read_only = flag(key, value)?,
-                "volatile" => volatile = flag(key, value)?,
-                "cross-mounts" => cross_mounts = flag(key, value)?,
+                "ro" => read_only = parse_flag(key, value)?,
+                "volatile" => volatile = parse_flag(key, value)?,
+                "cross-mounts" => cross_mounts = parse_flag(key, value)?,
                 "absolute-symlinks" => {
-                    let policy = match required(key, value)? {
+                    let policy = match require_value(key, value)? {
                         "root" => AbsoluteSymlinksArg::Root,
                         "refuse" => AbsoluteSymlinksArg::Refuse,
-                        other => bail!("`absolute-symlinks={other}`: it is `refuse` or `root`"),
+                        other => bail!(
+                            "`absolute-symlinks={other}`: the value must be `refuse` or `root`"
+                        ),
                     };
-                    set(key, &mut absolute_symlinks, policy)?;
+                    set_once(key, &mut absolute_symlinks, policy)?;
                 }
                 "" => bail!("a field is empty; a comma in a path is written `\\,`"),
                 other => bail!(
@@ -215,10 +224,10 @@ impl OverlaySpec {
         }
         ensure!(
             !cross_mounts || !layers.is_empty(),
-            "`cross-mounts` is about layers, and there is none; leave it out, or add `layer=DIR`"
+            "`cross-mounts` applies to layers, and there are none; remove it, or add `layer=DIR`"
         );
         let Some(at) = at else {
-            bail!("`dst` is missing; say where the guest finds the mount, as in `dst=/data`");
+            bail!("`dst` is missing; specify the mount point in the guest, as in `dst=/data`");
         };
         ensure!(
             !layers.is_empty() || upper.is_some(),
@@ -236,7 +245,7 @@ impl OverlaySpec {
         })
     }
 
-    /// How the user named the mount point.
+    /// The option that specified the mount point.
     pub(crate) fn at_flag(&self) -> String {
         match self.origin {
             Origin::Options => format!("--at {}", self.at),
@@ -244,17 +253,17 @@ impl OverlaySpec {
         }
     }
 
-    /// How the user named a layer of it.
+    /// The option that specified `layer`.
     pub(crate) fn layer_flag(&self, layer: &Path) -> String {
-        self.flag_of("layer", layer)
+        self.path_flag("layer", layer)
     }
 
-    /// How the user named its upper.
+    /// The option that specified `upper`.
     pub(crate) fn upper_flag(&self, upper: &Path) -> String {
-        self.flag_of("upper", upper)
+        self.path_flag("upper", upper)
     }
 
-    fn flag_of(&self, key: &str, path: &Path) -> String {
+    fn path_flag(&self, key: &str, path: &Path) -> String {
         match self.origin {
             Origin::Options => format!("--{key} {}", path.display()),
             Origin::Mount => format!("--mount dst={},{key}={}", self.at, path.display()),
@@ -263,11 +272,11 @@ impl OverlaySpec {
 }
 
 impl UpperArg {
-    /// Reads `DIR`, `memory` or `memory:SIZE`. A directory of that name is `./memory`.
+    /// Parses `DIR`, `memory` or `memory:SIZE`. A directory named `memory` is written `./memory`.
     pub(crate) fn parse(value: OsString) -> Result<Self> {
         match value.to_str() {
-            Some("") => bail!("the value is empty; give a directory, or `memory`"),
-            Some("memory") => return Ok(Self::Memory(DEFAULT_MEMORY)),
+            Some("") => bail!("the value is empty; use a directory, or `memory`"),
+            Some("memory") => return Ok(Self::Memory(DEFAULT_MEMORY_BYTES)),
             Some(text) => {
                 if let Some(size) = text.strip_prefix("memory:") {
                     return Ok(Self::Memory(parse_size(size)?));
@@ -280,7 +289,7 @@ impl UpperArg {
 }
 
 impl DirSpec {
-    /// Reads `HOST[::GUEST[::ro]]`.
+    /// Parses `HOST[::GUEST[::ro]]`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut parts = text.split("::");
         let host = parts.next().unwrap_or_default();
@@ -288,7 +297,9 @@ impl DirSpec {
         let read_only = match parts.next() {
             None => false,
             Some("ro") => true,
-            Some(other) => bail!("`{other}` after the second `::` is unknown; it can only be `ro`"),
+            Some(other) => {
+                bail!("`{other}` after the second `::` is unknown; only `ro` is allowed there")
+            }
         };
         if let Some(more) = parts.next() {
             bail!("`{more}` after the third `::` is unknown; write HOST::GUEST::ro");
@@ -299,7 +310,7 @@ impl DirSpec {
         );
         ensure!(
             !guest.is_empty(),
-            "the guest's name is empty; write HOST::GUEST"
+            "the guest path is empty; write HOST::GUEST"
         );
         Ok(Self {
             host: PathBuf::from(host),
@@ -309,7 +320,7 @@ impl DirSpec {
         })
     }
 
-    /// The option as it was typed.
+    /// The option as the user typed it.
     pub(crate) fn flag(&self) -> String {
         format!("--dir {}", self.text)
     }

@@ -6,46 +6,46 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A file that may be written.
+/// An output file whose path was checked.
 pub(crate) struct Output {
-    /// As the user named it.
+    /// The path as the user typed it.
     name: String,
-    /// Where it is, links followed.
+    /// The path with links followed.
     path: PathBuf,
     force: bool,
 }
 
 impl Output {
-    /// Checks that a file can appear at `path`, which must not be there yet unless `force`.
+    /// Checks that a file can be created at `path`, or replaced there if `force` is set.
     pub(crate) fn new(path: &Path, force: bool) -> Result<Self> {
         let name = path.display().to_string();
-        let old = match fs::symlink_metadata(path) {
+        let exists = match fs::symlink_metadata(path) {
             Ok(_) => {
                 ensure!(
                     force,
-                    "-o {name}: it is there already; add --force to replace it, or give another \
-                     name"
+                    "-o {name}: the file already exists; add --force to replace it, or choose \
+                     another name"
                 );
                 true
             }
             Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => bail!("-o {name}: it cannot be looked at ({error}); check the path"),
+            Err(error) => bail!("-o {name}: it cannot be accessed ({error}); check the path"),
         };
-        let path = if old {
-            // A link stays one: what it names is replaced.
+        let path = if exists {
+            // A link stays a link: its target is replaced.
             let path = path.canonicalize().with_context(|| {
-                format!("-o {name}: what the link names cannot be found; remove the link")
+                format!("-o {name}: the target of the link cannot be found; remove the link")
             })?;
             ensure!(
                 path.is_file(),
-                "-o {name}: it is no file that could be replaced; give another name"
+                "-o {name}: it is not a regular file, so it cannot be replaced; choose another name"
             );
             path
         } else {
-            let parent = folder(path);
+            let parent = parent_dir(path);
             ensure!(
                 parent.is_dir(),
-                "-o {name}: there is no directory `{0}`; make it with `mkdir -p {0}`",
+                "-o {name}: there is no directory `{0}`; create it with `mkdir -p {0}`",
                 parent.display()
             );
             path.to_owned()
@@ -53,7 +53,8 @@ impl Output {
         Ok(Self { name, path, force })
     }
 
-    /// Writes it: beside its place first, so that it never is there in part.
+    /// Writes the file under a temporary name in its directory, then renames it, so that it is never
+    /// incomplete.
     pub(crate) fn write(self, content: &[u8]) -> Result<()> {
         let failed = |error: std::io::Error| {
             anyhow!(
@@ -63,9 +64,9 @@ impl Output {
         };
         let mut file = tempfile::Builder::new()
             .prefix(".wasi-overlay-")
-            // What the process's umask leaves of it, as for any new file.
+            // The umask of the process applies, as for any new file.
             .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder(&self.path))
+            .tempfile_in(parent_dir(&self.path))
             .map_err(failed)?;
         file.write_all(content).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
@@ -79,8 +80,8 @@ impl Output {
     }
 }
 
-/// The directory that a file lies in.
-fn folder(path: &Path) -> &Path {
+/// The directory that contains `path`.
+fn parent_dir(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,

@@ -1,7 +1,7 @@
-//! `wasi-overlay run`: checks, links, mounts, runs, closes; in that order, so that nothing is
-//! touched for a command line that cannot work.
+//! The `run` command: checks, links, mounts, runs and closes, in that order, so that a command line that
+//! cannot work changes nothing.
 
-use crate::app::{self, App, Interfaces};
+use crate::app::{self, App, LinkedInterfaces};
 use crate::args::RunArgs;
 use crate::guest::{self, Linked};
 use crate::invoke::ComponentCall;
@@ -16,10 +16,10 @@ use wasmtime::component::{self, Component};
 use wasmtime::{Engine, Linker, Module};
 use wasmtime_wasi::p2::bindings::LinkOptions;
 
-/// Runs the program and gives back its exit code.
+/// Runs the program and returns its exit code.
 pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
-    // What reads `-O -C -D -W -S` into their fields also makes the compilation cache, for which
-    // it is too early.
+    // Parsing `-O -C -D -W -S` into their fields also creates the compilation cache. This first pass is
+    // for the checks, so it disables the cache.
     let mut options = args.common.clone();
     options.codegen.cache = Some(false);
     options.config(None)?;
@@ -30,8 +30,8 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
 
     let mut config = args.common.config(None).map_err(|error| {
         anyhow!(
-            "the compilation cache cannot be used ({error:#}); choose another place for it with \
-             `-C cache-config=FILE`, or go without it with `-C cache=n`"
+            "the compilation cache cannot be used ({error:#}); configure another directory with \
+             `-C cache-config=FILE`, or disable the cache with `-C cache=n`"
         )
     })?;
     if args.common.wasm.timeout.is_some() {
@@ -39,28 +39,28 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
     }
     let engine = Engine::new(&config)?;
     let Some(app) = args.app_and_args.first() else {
-        bail!("the program is missing; give a wasm file");
+        bail!("the program is missing; pass a wasm file");
     };
     let path = Path::new(app);
     let program = app::load(&engine, path, args.allow_precompiled)?;
-    let wasi = store::wasi(&args, &argv(&args)?)?;
+    let wasi = store::wasi_ctx(&args, &guest_argv(&args)?)?;
     let linked = link(&engine, program, &args, cli)
         .with_context(|| format!("`{}` cannot be run", path.display()))?;
 
-    let mounted = Mounted::new(open, store::blocks_inline(&args))?;
+    let mounted = Mounted::new(open, store::may_block(&args))?;
     let result = guest::run(&engine, linked, &args, wasi, mounted.files());
     let mut code = result.unwrap_or_else(|error| {
-        crate::complain(&format!("Error: {error:#}"));
+        crate::print_to_stderr(&format!("Error: {error:#}"));
         1
     });
-    for trouble in mounted.close() {
-        crate::complain(&format!("Error: {trouble:#}"));
+    for error in mounted.close() {
+        crate::print_to_stderr(&format!("Error: {error:#}"));
         code = if code == 0 { 1 } else { code };
     }
     Ok(code)
 }
 
-/// Gives the program what it imports.
+/// Links the imports of the program.
 fn link(engine: &Engine, program: App, args: &RunArgs, cli: bool) -> Result<Linked> {
     match program {
         App::Module(module) => link_module(engine, module, args, cli),
@@ -71,7 +71,7 @@ fn link(engine: &Engine, program: App, args: &RunArgs, cli: bool) -> Result<Link
 fn link_module(engine: &Engine, module: Module, args: &RunArgs, cli: bool) -> Result<Linked> {
     let wasm = &args.common.wasm;
     if args.common.wasi.http == Some(true) {
-        bail!("-S http: it is a core module, and wasi:http is for components; leave it out");
+        bail!("-S http: wasi:http is for components, and this is a core module; remove the option");
     }
     let mut linker = Linker::new(engine);
     if let Some(allow) = wasm.unknown_exports_allow {
@@ -83,11 +83,11 @@ fn link_module(engine: &Engine, module: Module, args: &RunArgs, cli: bool) -> Re
     if wasm.unknown_imports_trap == Some(true) {
         linker.define_unknown_imports_as_traps(&module)?;
     }
-    // Default values are defined in a store, and leave nothing unknown.
+    // `unknown-imports-default` defines every unknown import, once there is a store.
     if wasm.unknown_imports_default != Some(true) {
         linker
             .instantiate_pre(&module)
-            .map_err(|error| app::unlinked_module(error, cli))?;
+            .map_err(|error| app::module_link_error(error, cli))?;
     }
     Ok(Linked::Module(Box::new(linker), module))
 }
@@ -99,16 +99,22 @@ fn link_component(
     cli: bool,
 ) -> Result<Linked> {
     let wasm = &args.common.wasm;
-    let interfaces = Interfaces {
+    let interfaces = LinkedInterfaces {
         cli,
         p3: args.common.wasi.p3.unwrap_or(true),
         http: args.common.wasi.http == Some(true),
     };
     if wasm.unknown_exports_allow.is_some() {
-        bail!("-W unknown-exports-allow: it is a component; leave it out");
+        bail!(
+            "-W unknown-exports-allow: it is for core modules, and this is a component; \
+             remove the option"
+        );
     }
     if wasm.unknown_imports_default == Some(true) {
-        bail!("-W unknown-imports-default: it is a component; use unknown-imports-trap");
+        bail!(
+            "-W unknown-imports-default: it is for core modules, and this is a component; \
+             use unknown-imports-trap"
+        );
     }
     let mut linker = component::Linker::<ComponentHost>::new(engine);
     if cli {
@@ -132,13 +138,13 @@ fn link_component(
         .transpose()?;
     let pre = linker
         .instantiate_pre(component)
-        .map_err(|error| app::unlinked_component(engine, component, error, &interfaces))?;
+        .map_err(|error| app::component_link_error(engine, component, error, &interfaces))?;
     Ok(Linked::Component(pre, call))
 }
 
-/// The guest's arguments. The first is the name of the wasm file alone, which tells nothing of
-/// the host's directories.
-fn argv(args: &RunArgs) -> Result<Vec<String>> {
+/// The guest's arguments. The first is the name of the wasm file without its path, which would reveal
+/// directories of the host.
+fn guest_argv(args: &RunArgs) -> Result<Vec<String>> {
     let name = |arg: &OsString| match &args.argv0 {
         Some(name) => OsString::from(name),
         None => Path::new(arg)
@@ -154,7 +160,7 @@ fn argv(args: &RunArgs) -> Result<Vec<String>> {
         .chain(rest.iter().cloned())
         .map(|arg| {
             arg.into_string()
-                .map_err(|arg| anyhow!("the argument {arg:?} is not UTF-8, which WASI demands"))
+                .map_err(|arg| anyhow!("the argument {arg:?} is not UTF-8, which WASI requires"))
         })
         .collect()
 }

@@ -10,7 +10,7 @@ use wasmtime_cli_flags::CommonOptions;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
-/// The data of a store. `W` is WASI, of the version that the program wants.
+/// The data of a store. `W` is the WASI context for the kind of program.
 pub(crate) struct Host<W> {
     limits: StoreLimits,
     pub(crate) wasi: W,
@@ -20,15 +20,15 @@ pub(crate) struct Host<W> {
 pub(crate) type ModuleHost = Host<OverlayP1Ctx>;
 
 /// The data of a component's store.
-pub(crate) type ComponentHost = Host<Wasi2>;
+pub(crate) type ComponentHost = Host<ComponentWasi>;
 
-/// WASI 0.2.
-pub(crate) struct Wasi2 {
+/// The WASI context of a component, for 0.2 and 0.3.
+pub(crate) struct ComponentWasi {
     /// Everything but the filesystem.
     wasi: WasiCtx,
     /// The filesystem.
     overlay: OverlayCtx,
-    /// What the guest holds of either.
+    /// The resources that the guest holds.
     table: ResourceTable,
     http: WasiHttpCtx,
     hooks: HttpHooks,
@@ -77,8 +77,8 @@ impl WasiHttpHooks for HttpHooks {
     }
 }
 
-/// Makes the store of a core module.
-pub(crate) fn of_module(
+/// Creates the store of a core module.
+pub(crate) fn new_module_store(
     engine: &Engine,
     args: &RunArgs,
     wasi: &mut WasiCtxBuilder,
@@ -88,11 +88,11 @@ pub(crate) fn of_module(
     if let Some(max) = args.common.wasi.max_resources {
         WasiView::ctx(wasi.wasi()).table.set_max_capacity(max);
     }
-    new(engine, args, wasi)
+    new_store(engine, args, wasi)
 }
 
-/// Makes the store of a component.
-pub(crate) fn of_component(
+/// Creates the store of a component.
+pub(crate) fn new_component_store(
     engine: &Engine,
     args: &RunArgs,
     wasi: &mut WasiCtxBuilder,
@@ -115,20 +115,24 @@ pub(crate) fn of_component(
             .http_outgoing_body_chunk_size
             .unwrap_or(wasmtime_wasi_http::p2::DEFAULT_OUTGOING_BODY_CHUNK_SIZE),
     };
-    let wasi = Wasi2 {
+    let wasi = ComponentWasi {
         wasi: wasi.build(),
         overlay: files.clone(),
         table,
         http,
         hooks,
     };
-    new(engine, args, wasi)
+    new_store(engine, args, wasi)
 }
 
-/// Makes a store, with every bound of the options on it.
-fn new<W: 'static>(engine: &Engine, args: &RunArgs, wasi: W) -> wasmtime::Result<Store<Host<W>>> {
+/// Creates a store with the limits of the options.
+fn new_store<W: 'static>(
+    engine: &Engine,
+    args: &RunArgs,
+    wasi: W,
+) -> wasmtime::Result<Store<Host<W>>> {
     let host = Host {
-        limits: limits(&args.common),
+        limits: store_limits(&args.common),
         wasi,
     };
     let mut store = Store::new(engine, host);
@@ -151,7 +155,7 @@ fn new<W: 'static>(engine: &Engine, args: &RunArgs, wasi: W) -> wasmtime::Result
     Ok(store)
 }
 
-fn limits(common: &CommonOptions) -> StoreLimits {
+fn store_limits(common: &CommonOptions) -> StoreLimits {
     let wasm = &common.wasm;
     let mut limits = StoreLimitsBuilder::new();
     if let Some(max) = wasm.max_memory_size {
@@ -175,8 +179,8 @@ fn limits(common: &CommonOptions) -> StoreLimits {
     limits.build()
 }
 
-/// Everything of WASI but the filesystem.
-pub(crate) fn wasi(args: &RunArgs, argv: &[String]) -> Result<WasiCtxBuilder> {
+/// The WASI context of the options, without the filesystem.
+pub(crate) fn wasi_ctx(args: &RunArgs, argv: &[String]) -> Result<WasiCtxBuilder> {
     let wasi = &args.common.wasi;
     let mut builder = WasiCtxBuilder::new();
     builder.args(argv);
@@ -208,14 +212,14 @@ pub(crate) fn wasi(args: &RunArgs, argv: &[String]) -> Result<WasiCtxBuilder> {
     if let Some(bytes) = wasi.max_random_size {
         builder.max_random_size(bytes);
     }
-    // The guest is all that this process does; but only a call that leaves the thread can be
-    // ended by a timeout.
-    builder.allow_blocking_current_thread(blocks_inline(args));
+    // The guest is the only work of this process, so it may block its thread, unless there is a timeout:
+    // that cannot interrupt a blocked thread.
+    builder.allow_blocking_current_thread(may_block(args));
     Ok(builder)
 }
 
-/// Whether calls may block the thread that the guest runs on.
-pub(crate) fn blocks_inline(args: &RunArgs) -> bool {
+/// Whether calls may block the guest's thread.
+pub(crate) fn may_block(args: &RunArgs) -> bool {
     args.common.wasm.timeout.is_none()
 }
 
@@ -235,11 +239,10 @@ fn set_env(builder: &mut WasiCtxBuilder, args: &RunArgs) -> Result<()> {
         let name = &var.name;
         let value = match (&var.value, std::env::var_os(name)) {
             (Some(value), _) => value.clone(),
-            (None, Some(value)) => value
-                .into_string()
-                .ok()
-                .with_context(|| format!("--env {name}: its value here is not UTF-8"))?,
-            // As with `wasmtime run`: what is not set here is not set for the guest.
+            (None, Some(value)) => value.into_string().ok().with_context(|| {
+                format!("--env {name}: its value in the environment is not UTF-8")
+            })?,
+            // As with `wasmtime run`: a variable that is not set in the environment is not set for the guest.
             (None, None) => continue,
         };
         builder.env(name, &value);

@@ -1,8 +1,8 @@
-//! What can be said about the directories before anything is touched: that they are there, that
-//! they can be read, and that no two of them are in each other's way.
+//! Checks of the directories before anything is changed: that they exist, that they can be read, and
+//! that they do not overlap where that is not allowed.
 //!
-//! The engine compares directories (`engine::Place`) and refuses the same layers when they are
-//! mounted; here the options are named, and writable `--dir`s are compared too.
+//! The engine compares layers too when they are mounted (`engine::Place`). The checks here name the
+//! options in their errors, and include writable `--dir`s.
 
 use crate::mounts::{DirSpec, Mounts, OverlaySpec, UpperSpec};
 use anyhow::{Context, Result, bail, ensure};
@@ -16,38 +16,43 @@ use wasi_overlay::engine::{self, MAX_LAYERS, Relation};
 pub(crate) struct OpenMounts {
     /// Overlays.
     pub(crate) overlays: Vec<OpenOverlay>,
-    /// Host directories as they are.
+    /// Host directories, mounted directly.
     pub(crate) dirs: Vec<(DirSpec, Dir)>,
 }
 
 /// An overlay whose directories are open.
 pub(crate) struct OpenOverlay {
-    /// What was asked for.
+    /// Its specification.
     pub(crate) spec: OverlaySpec,
-    /// Its layers, the bottom one first, each with the option that names it.
+    /// Its layers, the bottom one first, each with the option that specified it.
     pub(crate) layers: Vec<(String, Dir)>,
-    /// The directory of its upper, if it has one, with the option that names it.
+    /// The directory of its upper, if it has one, with the option that specified it.
     pub(crate) upper: Option<(String, Dir)>,
 }
 
 /// Opens every directory and checks them against each other. Changes nothing.
 pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
-    let mut places = Vec::new();
+    let mut checked = Vec::new();
     let mut overlays = Vec::new();
     for spec in mounts.overlays {
-        check_count(&spec)?;
+        check_layer_count(&spec)?;
         let mut layers = Vec::with_capacity(spec.layers.len());
         for path in &spec.layers {
             let flag = spec.layer_flag(path);
             let dir = open_dir(&flag, path, Role::Layer)?;
-            places.push(Place::new(&flag, Role::Layer, &dir, spec.cross_mounts)?);
+            checked.push(CheckedDir::new(
+                &flag,
+                Role::Layer,
+                &dir,
+                spec.cross_mounts,
+            )?);
             layers.push((flag, dir));
         }
         let upper = match &spec.upper {
             UpperSpec::Dir(path) => {
                 let flag = spec.upper_flag(path);
                 let dir = open_dir(&flag, path, Role::Upper)?;
-                places.push(Place::new(&flag, Role::Upper, &dir, false)?);
+                checked.push(CheckedDir::new(&flag, Role::Upper, &dir, false)?);
                 Some((flag, dir))
             }
             UpperSpec::Memory(_) | UpperSpec::None => None,
@@ -63,28 +68,28 @@ pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
         let flag = spec.flag();
         let dir = open_dir(&flag, &spec.host, Role::Live)?;
         if !spec.read_only {
-            // A guest of `--dir` enters what is mounted inside the directory.
-            places.push(Place::new(&flag, Role::Live, &dir, true)?);
+            // A guest can enter filesystems that are mounted inside a `--dir`.
+            checked.push(CheckedDir::new(&flag, Role::Live, &dir, true)?);
         }
         dirs.push((spec, dir));
     }
-    check_apart(&places)?;
+    check_overlap(&checked)?;
     Ok(OpenMounts { overlays, dirs })
 }
 
-fn check_count(spec: &OverlaySpec) -> Result<()> {
+fn check_layer_count(spec: &OverlaySpec) -> Result<()> {
     let upper = usize::from(spec.upper != UpperSpec::None);
     let count = spec.layers.len() + upper;
     ensure!(
         count <= MAX_LAYERS,
-        "{}: {count} layers{}, and {MAX_LAYERS} are the most; merge some of them into one",
+        "{}: {count} layers{}, but at most {MAX_LAYERS} are supported; merge some of them into one",
         spec.at_flag(),
         if upper == 1 { " with the upper" } else { "" },
     );
     Ok(())
 }
 
-/// What a directory is for.
+/// How a directory is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Layer,
@@ -95,37 +100,37 @@ enum Role {
 fn open_dir(flag: &str, path: &Path, role: Role) -> Result<Dir> {
     let remedy = match role {
         Role::Layer | Role::Live => "check the path".to_owned(),
-        Role::Upper => format!("make it with `mkdir -p {}`", path.display()),
+        Role::Upper => format!("create it with `mkdir -p {}`", path.display()),
     };
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             bail!("{flag}: there is no such directory; {remedy}")
         }
-        Err(error) => return Err(unreadable(flag, error)),
+        Err(error) => return Err(read_error(flag, error)),
     };
     ensure!(
         meta.is_dir(),
-        "{flag}: it is a file, and {}",
+        "{flag}: it is a file, but {}",
         match role {
-            Role::Layer => "a layer is a directory; unpack an archive into one first",
-            Role::Upper => "an upper is a directory; give another path",
-            Role::Live => "only directories can be mounted; give the directory that it is in",
+            Role::Layer => "a layer must be a directory; if it is an archive, unpack it first",
+            Role::Upper => "an upper must be a directory; choose another path",
+            Role::Live => "only directories can be mounted; use the directory that contains it",
         }
     );
     let dir = Dir::open_ambient_dir(path, ambient_authority())
-        .map_err(|error| unreadable(flag, error))?;
-    // Opening a directory as a capability asks for no permission on it; listing asks for `r`,
-    // and looking at anything in it for `x`.
-    dir.entries().map_err(|error| unreadable(flag, error))?;
-    dir.metadata(".").map_err(|error| unreadable(flag, error))?;
+        .map_err(|error| read_error(flag, error))?;
+    // `open_ambient_dir` needs no permission on the directory itself. Listing it needs `r`, and
+    // access to its entries needs `x`.
+    dir.entries().map_err(|error| read_error(flag, error))?;
+    dir.metadata(".").map_err(|error| read_error(flag, error))?;
     Ok(dir)
 }
 
-fn unreadable(flag: &str, error: std::io::Error) -> anyhow::Error {
+fn read_error(flag: &str, error: std::io::Error) -> anyhow::Error {
     let remedy = match error.kind() {
         ErrorKind::PermissionDenied => {
-            "give yourself `r` and `x` on it with chmod, or run as its owner"
+            "grant yourself `r` and `x` on it with chmod, or run as its owner"
         }
         ErrorKind::NotADirectory => "a part of the path is a file; check the path",
         _ if error.raw_os_error() == Some(24) => "too many files are open; raise `ulimit -n`",
@@ -134,17 +139,17 @@ fn unreadable(flag: &str, error: std::io::Error) -> anyhow::Error {
     anyhow::anyhow!("{flag}: it cannot be read ({error}); {remedy}")
 }
 
-/// A directory, as it lies among others.
-struct Place {
+/// An open directory with its location, to be compared with the others.
+struct CheckedDir {
     flag: String,
     role: Role,
     place: engine::Place,
 }
 
-impl Place {
+impl CheckedDir {
     fn new(flag: &str, role: Role, dir: &Dir, crosses_mounts: bool) -> Result<Self> {
         let place = engine::Place::of_dir(dir, crosses_mounts).with_context(|| {
-            format!("{flag}: where it lies cannot be found out; check the path")
+            format!("{flag}: the location of the directory cannot be determined; check the path")
         })?;
         Ok(Self {
             flag: flag.to_owned(),
@@ -153,29 +158,24 @@ impl Place {
         })
     }
 
-    /// Says how this place lies to `other`; none if they are apart.
+    /// How this directory is related to `other`, in words; none if they do not overlap.
     fn relation(&self, other: &Self) -> Option<&'static str> {
         Some(match self.place.relation(&other.place)? {
             Relation::Same => "it is the same directory as",
-            Relation::Inside => "it lies inside",
+            Relation::Inside => "it is inside",
             Relation::Contains => "it contains",
         })
     }
 }
 
-fn check_apart(places: &[Place]) -> Result<()> {
-    let of = |role| {
-        places
-            .iter()
-            .enumerate()
-            .filter(move |(_, p)| p.role == role)
-    };
+fn check_overlap(dirs: &[CheckedDir]) -> Result<()> {
+    let of = |role| dirs.iter().enumerate().filter(move |(_, p)| p.role == role);
     for (index, upper) in of(Role::Upper) {
         for (_, layer) in of(Role::Layer) {
             if let Some(relation) = upper.relation(layer) {
                 bail!(
                     "{}: {relation} {}, and a layer must never change; \
-                     give the upper a directory of its own, outside every layer",
+                     use a separate directory for the upper, outside every layer",
                     upper.flag,
                     layer.flag
                 );
@@ -185,7 +185,7 @@ fn check_apart(places: &[Place]) -> Result<()> {
             if let Some(relation) = upper.relation(other) {
                 bail!(
                     "{}: {relation} {}, and two mounts cannot share an upper; \
-                     give each a directory of its own",
+                     use a separate directory for each",
                     upper.flag,
                     other.flag
                 );
@@ -193,11 +193,11 @@ fn check_apart(places: &[Place]) -> Result<()> {
         }
     }
     for (_, live) in of(Role::Live) {
-        for other in places.iter().filter(|p| p.role != Role::Live) {
+        for other in dirs.iter().filter(|p| p.role != Role::Live) {
             if let Some(relation) = live.relation(other) {
                 bail!(
-                    "{}: {relation} {}, which nothing but the overlay may change while it is \
-                     mounted; mount it read-only (HOST::GUEST::ro), or choose another directory",
+                    "{}: {relation} {}, which only the overlay may change while it is mounted; \
+                     make the --dir read-only (HOST::GUEST::ro), or choose another directory",
                     live.flag,
                     other.flag
                 );

@@ -2,34 +2,36 @@
 
 use crate::Config;
 
-/// Why a configuration cannot be used. Settings are named as `wasi-overlay compose` has them.
+/// Why a configuration cannot be used. Settings are named by their options of `wasi-overlay compose`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// There is nothing to merge.
+    /// The configuration has neither a layer nor an upper.
     #[error("an overlay needs a layer or an upper: name a preopen with --lower or --upper")]
     NoLayer,
-    /// A name that no preopen can have, or that cannot be written down.
-    #[error("{setting} {name:?}: a preopen's name is not empty and has no line break or NUL")]
+    /// A name that no preopen can have, or that the slot cannot express.
+    #[error(
+        "{setting} {name:?}: a preopen's name must not be empty or contain a line break or NUL"
+    )]
     BadName {
-        /// Which setting has the name.
+        /// The setting with the name.
         setting: &'static str,
         /// The name.
         name: String,
     },
     /// A preopen that was named for two purposes.
-    #[error("{name:?} is named by {first} and by {second}: one preopen can be one of them")]
+    #[error("{name:?} is named by {first} and again by {second}: name each preopen only once")]
     Twice {
         /// The name.
         name: String,
-        /// What named it first.
+        /// The setting that named it first.
         first: &'static str,
-        /// What named it again.
+        /// The setting that named it again.
         second: &'static str,
     },
-    /// The guest would get two preopens of one name.
+    /// A passed preopen and the merged tree have the same name.
     #[error(
-        "--pass {name:?} would be a second preopen of the name that the merged tree has: choose \
-         another place for the tree with --at"
+        "--pass {name:?} is also the name of the merged tree: choose another name for the tree with \
+         --at"
     )]
     HiddenByTree {
         /// The name.
@@ -37,30 +39,30 @@ pub enum ConfigError {
     },
     /// The text is longer than the slot.
     #[error(
-        "the configuration has {bytes} bytes and at most {most} can be carried: give the preopens \
-         shorter names, or stack two overlays"
+        "the configuration has {bytes} bytes, but the component holds at most {most}: use shorter \
+         names of preopens, or stack two overlays"
     )]
     TooLong {
         /// Bytes of the text.
         bytes: usize,
-        /// Bytes that there are.
+        /// Bytes of text that the slot can hold.
         most: usize,
     },
-    /// The slot holds what this version does not understand.
+    /// The slot holds text that this version cannot parse.
     #[error("the configuration in the component was written by another version")]
     Unreadable,
 }
 
 impl Config {
-    /// Checks what can be checked without the host.
+    /// Checks everything that does not need the host.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first problem found.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let lowers = self.lowers.iter().map(|name| ("--lower", name));
         let upper = self.upper.iter().map(|name| ("--upper", name));
         let pass = self.pass.iter().map(|name| ("--pass", name));
-        // A few names, and the component is to be small: compared one by one.
+        // A linear search: there are few names, and a map would enlarge the component.
         let mut named: Vec<(&'static str, &String)> = Vec::new();
         for (second, name) in lowers.chain(upper).chain(pass) {
             check_name(second, name)?;
@@ -113,15 +115,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn error_names_option_at_fault() {
         assert!(message(&of(&[], None, &["/dev"])).contains("--lower or --upper"));
         let twice = message(&of(&["/a"], Some("/a"), &[]));
         assert!(
-            twice.contains(r#""/a" is named by --lower and by --upper"#),
+            twice.contains(r#""/a" is named by --lower and again by --upper"#),
             "{twice}"
         );
         let passed = message(&of(&["/a"], None, &["/a"]));
-        assert!(passed.contains("--lower and by --pass"), "{passed}");
+        assert!(passed.contains("--lower and again by --pass"), "{passed}");
         for bad in ["", "a\nb", "a\0", "a\r"] {
             assert!(
                 message(&of(&[bad], None, &[])).contains("--lower"),
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_passes() {
+    fn valid_configurations_pass() {
         for config in [
             of(&["/a", "/b"], Some("/c"), &["/dev", "/proc"]),
             of(&[], Some("/c"), &[]),

@@ -11,16 +11,16 @@ pub(crate) struct ComposeArgs {
     #[command(flatten)]
     pub(super) layers: Layers,
 
-    /// Where the composed program goes.
+    /// File to write the composed program to.
     #[arg(short, long, value_name = "OUT.wasm")]
     pub(super) output: PathBuf,
 
-    /// Replaces OUT if it is there already.
+    /// Replaces OUT.wasm if it exists.
     #[arg(long)]
     pub(super) force: bool,
 
-    /// The program: a component of WASI 0.2, or a core module of WASI 0.1, which is made one;
-    /// binary or text; `-` for stdin.
+    /// The program: a component of WASI 0.2, or a core module of WASI 0.1, which is wrapped as a
+    /// component; binary or text; `-` for stdin.
     #[arg(value_name = "APP.wasm")]
     pub(super) app: PathBuf,
 }
@@ -32,56 +32,55 @@ pub(crate) struct ComponentArgs {
     #[command(flatten)]
     pub(super) layers: Layers,
 
-    /// The version of WASI that it imports and exports.
+    /// Version of WASI that the component imports and exports.
     #[arg(long, value_name = "0.2.x", default_value_t = WasiVersion::FIRST)]
     pub(super) wasi: WasiVersion,
 
-    /// Writes the one that imports `wasi-overlay:component/config` and asks that for its
-    /// configuration.
+    /// Writes the variant that imports its configuration from `wasi-overlay:component/config`.
     #[arg(long, conflicts_with = "Layers")]
     pub(super) configured: bool,
 
-    /// Where it goes.
+    /// File to write the component to.
     #[arg(short, long, value_name = "OUT.wasm")]
     pub(super) output: PathBuf,
 
-    /// Replaces OUT if it is there already.
+    /// Replaces OUT.wasm if it exists.
     #[arg(long)]
     pub(super) force: bool,
 }
 
-/// Which preopens of the host are layers. They are named as the host names them: with
-/// `wasmtime run --dir HOST::GUEST`, by GUEST.
+/// The overlay that is composed. Preopens have the names that the host gives them: GUEST with
+/// `wasmtime run --dir HOST::GUEST`.
 #[derive(Args)]
 #[command(next_help_heading = "Overlay")]
 pub(super) struct Layers {
-    /// Makes this preopen a read-only layer on top of those before it.
+    /// Adds this preopen as a read-only layer, on top of the previous layers.
     #[arg(long = "lower", value_name = "NAME")]
     lowers: Vec<String>,
 
-    /// Keeps changes in this preopen; without it they are refused.
+    /// Keeps changes in this preopen; without it, changes are refused.
     #[arg(long, value_name = "NAME")]
     upper: Option<String>,
 
-    /// The name of the preopen by which the program finds the merged tree [default: /].
+    /// Preopen name of the merged tree in the program [default: /].
     #[arg(long, value_name = "NAME")]
     at: Option<String>,
 
-    /// Refuses every change.
+    /// Mounts the overlay read-only.
     #[arg(long)]
     read_only: bool,
 
-    /// Never waits for the disk: after a crash of the machine, throw the upper away.
+    /// Does not sync changes to disk: after a crash of the machine, discard the upper.
     #[arg(long)]
     volatile: bool,
 
-    /// Gives this preopen to the program as it is; those that are not named it does not get.
+    /// Passes this preopen to the program unchanged; no other preopens are passed.
     #[arg(long, value_name = "NAME")]
     pass: Vec<String>,
 }
 
 impl Layers {
-    /// As the component has it.
+    /// The configuration for the component.
     pub(super) fn config(&self) -> Config {
         let unset = Config::default();
         Config {
@@ -94,8 +93,8 @@ impl Layers {
         }
     }
 
-    /// The same, if anything of it was given.
-    pub(super) fn given(&self) -> Option<Config> {
+    /// The configuration, if any option was given.
+    pub(super) fn config_if_given(&self) -> Option<Config> {
         let config = self.config();
         (self.at.is_some() || config != Config::default()).then_some(config)
     }
@@ -103,10 +102,10 @@ impl Layers {
 
 const EXAMPLES: &str = "\
 Examples:
-  A program on two layers, which keeps what it writes:
+  Compose a program with two layers and an upper that keeps its changes:
     wasi-overlay compose tool.wasm -o out.wasm --lower /base --lower /app --upper /changes
 
-  Run it wherever there is a host of WASI 0.2, wasmtime for one:
+  Run it on any host of WASI 0.2, such as wasmtime:
     wasmtime run --dir rootfs::/base --dir app::/app --dir changes::/changes out.wasm";
 
 const COMPONENT_EXAMPLES: &str = "\

@@ -1,11 +1,15 @@
-//! What is said about what was composed: what was done, and how it is used.
+//! Reports of `compose` and `component`: what was written, and how to use it.
 
 use super::args::{ComponentArgs, ComposeArgs};
 use std::path::Path;
 use wasi_overlay_compose::{AppKind, Composed, Config};
 
-/// What was done, and how to run what came of it.
-pub(super) fn composed(args: &ComposeArgs, config: &Config, composed: &Composed) -> String {
+/// Describes a composed program, and how to run it.
+pub(super) fn describe_composed(
+    args: &ComposeArgs,
+    config: &Config,
+    composed: &Composed,
+) -> String {
     let kind = match composed.app {
         AppKind::Component => "a component",
         AppKind::Command => "a core module of WASI 0.1, wrapped as a command",
@@ -17,47 +21,51 @@ pub(super) fn composed(args: &ComposeArgs, config: &Config, composed: &Composed)
         format!(
             "{}: {kind}, {}, with the filesystem of WASI {}",
             args.app.display(),
-            size(composed.app_bytes),
+            format_kib(composed.app_bytes),
             composed.wasi
         ),
         format!(
             "overlay: retargeted to WASI {}, {}",
             composed.wasi,
-            size(composed.overlay_bytes)
+            format_kib(composed.overlay_bytes)
         ),
     ];
-    lines.extend(described(config));
+    lines.extend(config_lines(config));
     lines.push(format!(
         "{}: {}",
         args.output.display(),
-        size(composed.bytes.len())
+        format_kib(composed.bytes.len())
     ));
     lines.push(usage(&args.output, config, composed));
     lines.join("\n")
 }
 
-/// What the overlay alone is, and how it is composed by hand.
-pub(super) fn component(args: &ComponentArgs, config: Option<&Config>, bytes: usize) -> String {
+/// Describes a separate overlay component, and how to compose it by hand.
+pub(super) fn describe_component(
+    args: &ComponentArgs,
+    config: Option<&Config>,
+    bytes: usize,
+) -> String {
     let out = args.output.display().to_string();
     let mut lines = vec![format!(
         "{out}: the overlay for WASI {}, {}",
         args.wasi,
-        size(bytes)
+        format_kib(bytes)
     )];
     match config {
-        Some(config) => lines.extend(described(config)),
+        Some(config) => lines.extend(config_lines(config)),
         None if args.configured => lines.push(
-            "configuration: that of the component that exports \
+            "configuration: imported from the component that exports \
              `wasi-overlay:component/config@0.1.0`"
                 .to_owned(),
         ),
         None => lines.push(
-            "configuration: none, so /lower, /lower0, /lower1, ... are layers (the bottom one \
-             first), /upper takes changes, other preopens pass, and the tree is at /"
+            "configuration: none, so /lower, /lower0, /lower1, ... are the layers (bottom first), \
+             /upper takes changes, other preopens are passed, and the merged tree is at /"
                 .to_owned(),
         ),
     }
-    let out = quoted(&out);
+    let out = shell_quote(&out);
     lines.push("compose it with:".to_owned());
     if args.configured {
         lines.push(format!(
@@ -75,35 +83,32 @@ pub(super) fn component(args: &ComponentArgs, config: Option<&Config>, bytes: us
     lines.join("\n")
 }
 
-/// The configuration in words.
-fn described(config: &Config) -> Vec<String> {
+/// Describes the configuration.
+fn config_lines(config: &Config) -> Vec<String> {
     let names = |names: &[String]| names.join(", ");
     let changes = match (&config.upper, config.read_only) {
         (None, true) => "refused (--read-only)".to_owned(),
         (Some(upper), true) => format!("refused (--read-only); {upper} is the topmost layer"),
         (None, false) => "refused, since there is no --upper".to_owned(),
         (Some(upper), false) if config.volatile => {
-            format!("to {upper}, never waiting for the disk")
+            format!("to {upper}, not synced to disk")
         }
         (Some(upper), false) => format!("to {upper}"),
     };
     let mut lines = Vec::new();
     if !config.lowers.is_empty() {
-        lines.push(format!(
-            "layers, the bottom one first: {}",
-            names(&config.lowers)
-        ));
+        lines.push(format!("layers, bottom first: {}", names(&config.lowers)));
     }
     lines.push(format!("changes: {changes}"));
-    lines.push(format!("the program finds the tree at: {}", config.at));
+    lines.push(format!("merged tree: at {}", config.at));
     lines.push(match &config.pass[..] {
-        [] => "other preopens: none passes".to_owned(),
-        pass => format!("other preopens: {} as they are, no others", names(pass)),
+        [] => "other preopens: none passed".to_owned(),
+        pass => format!("other preopens: only {} passed, unchanged", names(pass)),
     });
     lines
 }
 
-/// A line for the shell that runs what was composed.
+/// The shell command that runs the composed program.
 fn usage(output: &Path, config: &Config, composed: &Composed) -> String {
     let exports = |interface: &str| composed.exports.iter().any(|it| it.starts_with(interface));
     let command = if exports("wasi:cli/run@") {
@@ -112,13 +117,14 @@ fn usage(output: &Path, config: &Config, composed: &Composed) -> String {
         "serve"
     } else {
         let names: Vec<_> = preopens(config).collect();
-        return format!("its host has to preopen: {}", names.join(", "));
+        return format!("the host must preopen: {}", names.join(", "));
     };
-    let dirs = preopens(config).map(|name| format!("--dir {} ", quoted(&format!("DIR::{name}"))));
+    let dirs =
+        preopens(config).map(|name| format!("--dir {} ", shell_quote(&format!("DIR::{name}"))));
     format!(
-        "run it with, each DIR being a directory of yours:\n  wasmtime {command} {}{}",
+        "run it with (replace each DIR by a host directory):\n  wasmtime {command} {}{}",
         dirs.collect::<String>(),
-        quoted(&output.display().to_string())
+        shell_quote(&output.display().to_string())
     )
 }
 
@@ -132,8 +138,8 @@ fn preopens(config: &Config) -> impl Iterator<Item = &str> {
     names.map(String::as_str)
 }
 
-/// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
+/// Quotes a word for the shell.
+fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-:+@%,=".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -142,7 +148,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Kibibytes, rounded up.
-fn size(bytes: usize) -> String {
+/// A size in KiB, rounded up.
+fn format_kib(bytes: usize) -> String {
     format!("{} KiB", bytes.div_ceil(1024))
 }

@@ -1,23 +1,23 @@
-//! What is read from mount options.
+//! Tests of parsing mount options.
 
 use super::*;
 
-fn mount(text: &str) -> String {
+fn parse_result(text: &str) -> String {
     OverlaySpec::parse(text).map_or_else(|e| e.to_string(), |spec| format!("{spec:?}"))
 }
 
 #[test]
-fn a_mount_has_its_layers_in_order_and_a_bounded_memory_upper() {
+fn mount_keeps_order_of_layers_and_defaults_to_memory_upper() {
     let spec = OverlaySpec::parse("layer=a,dst=//data/x/,layer=b").unwrap();
     assert_eq!(spec.at, "/data/x");
     assert_eq!(spec.layers, [PathBuf::from("a"), PathBuf::from("b")]);
-    assert_eq!(spec.upper, UpperSpec::Memory(DEFAULT_MEMORY));
+    assert_eq!(spec.upper, UpperSpec::Memory(DEFAULT_MEMORY_BYTES));
     assert!(!spec.read_only && !spec.volatile);
     assert_eq!(spec.absolute_symlinks, AbsoluteSymlinksArg::Refuse);
 }
 
 #[test]
-fn every_key_of_a_mount_counts() {
+fn all_keys_of_mount_are_parsed() {
     let spec = OverlaySpec::parse(
         "dst=/d,layer=a,upper=c,ro,volatile,absolute-symlinks=root,cross-mounts",
     )
@@ -27,7 +27,10 @@ fn every_key_of_a_mount_counts() {
     assert_eq!(spec.absolute_symlinks, AbsoluteSymlinksArg::Root);
     let memory = |text: &str| OverlaySpec::parse(text).unwrap().upper;
     assert_eq!(memory("dst=/d,memory=64m"), UpperSpec::Memory(64 << 20));
-    assert_eq!(memory("dst=/d,memory"), UpperSpec::Memory(DEFAULT_MEMORY));
+    assert_eq!(
+        memory("dst=/d,memory"),
+        UpperSpec::Memory(DEFAULT_MEMORY_BYTES)
+    );
     assert_eq!(memory("dst=/d,upper=memory:1k"), UpperSpec::Memory(1024));
     assert_eq!(memory("dst=/d,layer=a,ro"), UpperSpec::None);
     assert_eq!(
@@ -37,18 +40,18 @@ fn every_key_of_a_mount_counts() {
 }
 
 #[test]
-fn a_comma_or_a_backslash_in_a_path_is_escaped() {
+fn backslash_escapes_comma_and_backslash() {
     let spec = OverlaySpec::parse(r"dst=/d,layer=a\,b,layer=c\\,layer=d\e").unwrap();
     let layers = ["a,b", r"c\", r"d\e"].map(PathBuf::from);
     assert_eq!(spec.layers, layers);
 }
 
 #[test]
-fn a_bad_mount_says_what_is_wrong() {
+fn invalid_mount_is_rejected_with_reason() {
     for (text, expected) in [
         ("layer=a", "`dst` is missing"),
         ("dst=data,layer=a", "dst: `data` is not absolute"),
-        ("dst=/a/../b,layer=a", "holds `.` or `..`"),
+        ("dst=/a/../b,layer=a", "contains `.` or `..`"),
         ("dst=/d", "neither `layer` nor `upper`"),
         ("dst=/d,layer=", "`layer` needs a value"),
         ("dst=/d,layer", "`layer` needs a value"),
@@ -62,21 +65,21 @@ fn a_bad_mount_says_what_is_wrong() {
         ("dst=/d,,layer=a", "a field is empty"),
         (
             "dst=/d,memory,cross-mounts",
-            "`cross-mounts` is about layers",
+            "`cross-mounts` applies to layers",
         ),
-        ("dst=/d,memory,ro", "an upper in memory is empty"),
+        ("dst=/d,memory,ro", "an upper in memory starts empty"),
         (
             "dst=/d,layer=a,absolute-symlinks=yes",
-            "it is `refuse` or `root`",
+            "the value must be `refuse` or `root`",
         ),
     ] {
-        let message = mount(text);
+        let message = parse_result(text);
         assert!(message.contains(expected), "{text}: {message}");
     }
 }
 
 #[test]
-fn a_dir_is_what_it_is_to_wasmtime_and_may_be_read_only() {
+fn dir_is_parsed_as_by_wasmtime_with_optional_ro() {
     let dir = |text: &str| {
         DirSpec::parse(text)
             .map(|d| (d.host, d.guest, d.read_only))

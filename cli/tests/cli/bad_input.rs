@@ -1,5 +1,5 @@
-//! What bad input gets: an error that names the flag or the file and says what to do, exit code
-//! 1 (2 for what does not even parse), no backtrace, and nothing touched.
+//! Errors of `run` for bad input: a message that names the option or the file and the remedy, exit code 1
+//! (2 for arguments that do not parse), no backtrace, and no change.
 
 use crate::support::{Ended, Place};
 use crate::wat;
@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A place with two layers, an upper, a file, and a guest that would succeed.
+/// A directory with two layers, an upper, a file, and a guest that exits with 0.
 fn place() -> Place {
     let place = Place::with_dirs(&["base", "base/in", "app", "up", "up/in"]);
     place.file("file", "text").file("ok.wat", wat::exit(0));
@@ -59,7 +59,7 @@ fn a_layer_that_is_missing_or_a_file() {
     fails(
         &place,
         &["--layer", "file", "ok.wat"],
-        "--layer file: it is a file, and a layer is a directory; unpack an archive into one first",
+        "--layer file: it is a file, but a layer must be a directory; if it is an archive, unpack it first",
     );
     fails(
         &place,
@@ -81,14 +81,14 @@ fn a_layer_that_cannot_be_read() {
         open("base", mode);
         let mut command = place.command(["--layer", "base", "ok.wat"]);
         if root {
-            // Root may read everything: try it as somebody else.
+            // Root may read everything, so the test runs as another user.
             command.uid(65534).gid(65534);
             if mode != 0 {
                 open("base", mode & 0o707 | (mode & 0o700) >> 6);
             }
         }
         let output = match command.output() {
-            // The binary lies where nobody else may go.
+            // The other user has no access to the binary.
             Err(error) if root && error.kind() == std::io::ErrorKind::PermissionDenied => return,
             output => crate::support::ended(output.unwrap()),
         };
@@ -96,7 +96,7 @@ fn a_layer_that_cannot_be_read() {
             (output.code, output.stderr.as_str()),
             (
                 1,
-                "Error: --layer base: it cannot be read (Permission denied (os error 13)); give \
+                "Error: --layer base: it cannot be read (Permission denied (os error 13)); grant \
                  yourself `r` and `x` on it with chmod, or run as its owner\n"
             ),
             "{mode:o}"
@@ -111,12 +111,12 @@ fn an_upper_that_is_missing_or_a_file() {
     fails(
         &place,
         &["--layer", "base", "--upper", "new/up", "ok.wat"],
-        "--upper new/up: there is no such directory; make it with `mkdir -p new/up`",
+        "--upper new/up: there is no such directory; create it with `mkdir -p new/up`",
     );
     fails(
         &place,
         &["--upper", "file", "ok.wat"],
-        "--upper file: it is a file, and an upper is a directory; give another path",
+        "--upper file: it is a file, but an upper must be a directory; choose another path",
     );
 }
 
@@ -124,14 +124,14 @@ fn an_upper_that_is_missing_or_a_file() {
 fn an_upper_that_is_a_layer_or_lies_in_one_or_contains_one() {
     let place = place();
     symlink("base", place.path("link")).unwrap();
-    let remedy = "and a layer must never change; give the upper a directory of its own, outside \
+    let remedy = "and a layer must never change; use a separate directory for the upper, outside \
                   every layer";
     for (layer, upper, relation) in [
         ("base", "base", "it is the same directory as"),
         ("base", "app/../base/.", "it is the same directory as"),
         ("link", "base", "it is the same directory as"),
-        ("base", "base/in", "it lies inside"),
-        ("link", "base/in", "it lies inside"),
+        ("base", "base/in", "it is inside"),
+        ("link", "base/in", "it is inside"),
         ("up/in", "up", "it contains"),
     ] {
         fails(
@@ -149,7 +149,7 @@ fn an_upper_that_is_a_layer_or_lies_in_one_or_contains_one() {
             "dst=/d,layer=app,upper=base/in",
             "ok.wat",
         ],
-        &format!("--mount dst=/d,upper=base/in: it lies inside --layer base, {remedy}"),
+        &format!("--mount dst=/d,upper=base/in: it is inside --layer base, {remedy}"),
     );
 }
 
@@ -159,21 +159,21 @@ fn an_upper_of_two_mounts() {
         &place(),
         &["--upper", "up", "--mount", "dst=/d,upper=./up", "ok.wat"],
         "--mount dst=/d,upper=./up: it is the same directory as --upper up, and two mounts \
-         cannot share an upper; give each a directory of its own",
+         cannot share an upper; use a separate directory for each",
     );
 }
 
 #[test]
 fn a_writable_dir_that_meets_a_layer_or_an_upper() {
     let place = place();
-    let remedy = "which nothing but the overlay may change while it is mounted; mount it \
-                  read-only (HOST::GUEST::ro), or choose another directory";
+    let remedy = "which only the overlay may change while it is mounted; make the --dir read-only \
+                  (HOST::GUEST::ro), or choose another directory";
     for (overlay, dir, relation) in [
         ("--layer base", "base::/d", "it is the same directory as"),
-        ("--layer base", "base/in::/d", "it lies inside"),
+        ("--layer base", "base/in::/d", "it is inside"),
         ("--layer base", ".::/d", "it contains"),
         ("--upper up", "up::/d", "it is the same directory as"),
-        ("--upper up", "up/in::/d", "it lies inside"),
+        ("--upper up", "up/in::/d", "it is inside"),
     ] {
         let (flag, value) = overlay.split_once(' ').unwrap();
         fails(
@@ -188,7 +188,7 @@ fn a_writable_dir_that_meets_a_layer_or_an_upper() {
 fn dir_that_is_the_upper_of_a_running_overlay_is_named() {
     let place = Place::with_dirs(&["live", "up"]);
     place.file("ok.wat", wat::exit(0));
-    // Waits for stdin, with the file open.
+    // The guest waits for stdin, with the file open.
     let wait = "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";
     place.file("guest.wat", wat::write(3, "started", "x", wait));
     let mut running = place
@@ -210,7 +210,7 @@ fn dir_that_is_the_upper_of_a_running_overlay_is_named() {
         "--dir up::/work: the directory is in use as the upper of an overlay, which nothing else \
          may change: end that mount, give another directory, or mount this one read-only",
     );
-    // What it says helps.
+    // The suggested remedy works.
     let read_only = place.run(["--dir", "live::/live", "--dir", "up::/work::ro", "ok.wat"]);
     assert_eq!((read_only.code, read_only.stderr.as_str()), (0, ""));
     drop(running.stdin.take());
@@ -230,8 +230,8 @@ fn a_dir_that_is_missing_or_a_file() {
     fails(
         &place,
         &["--dir", "file", "ok.wat"],
-        "--dir file: it is a file, and only directories can be mounted; give the directory that \
-         it is in",
+        "--dir file: it is a file, but only directories can be mounted; use the directory that \
+         contains it",
     );
 }
 
@@ -243,12 +243,13 @@ fn more_layers_than_an_overlay_takes() {
     fails(
         &place,
         &args(501, &["--read-only"]),
-        "--at /: 501 layers, and 500 are the most; merge some of them into one",
+        "--at /: 501 layers, but at most 500 are supported; merge some of them into one",
     );
     fails(
         &place,
         &args(500, &[]),
-        "--at /: 501 layers with the upper, and 500 are the most; merge some of them into one",
+        "--at /: 501 layers with the upper, but at most 500 are supported; merge some of them into \
+         one",
     );
 }
 
@@ -263,18 +264,19 @@ fn a_mount_point_that_is_not_absolute_or_taken() {
     fails(
         &place,
         &["--layer", "base", "--at", "/a/../b", "ok.wat"],
-        "--at: `/a/../b` holds `.` or `..`; write the mount point without them",
+        "--at: `/a/../b` contains `.` or `..`; write the mount point without them",
     );
     fails(
         &place,
         &["--layer", "base", "--mount", "dst=//,layer=app", "ok.wat"],
-        "--mount dst=/: `/` is mounted twice, first by --at /; give one of them another place",
+        "--mount dst=/: `/` is already the mount point of --at /; choose another mount point for one \
+         of them",
     );
     fails(
         &place,
         &["--mount", "dst=/d,layer=app", "--dir", "up::/d/", "ok.wat"],
-        "--dir up::/d/: `/d/` is mounted twice, first by --mount dst=/d; give one of them \
-         another place",
+        "--dir up::/d/: `/d/` is already the mount point of --mount dst=/d; choose another mount \
+         point for one of them",
     );
     does_not_parse(
         &["--mount", "dst=d,layer=base", "ok.wat"],
@@ -295,7 +297,7 @@ fn options_of_an_overlay_that_is_not_there() {
             &place(),
             &[flags, &["ok.wat"]].concat(),
             &format!(
-                "{}: there is no overlay that it could mean; add --layer DIR or --upper DIR",
+                "{}: this option needs an overlay; add --layer DIR or --upper DIR",
                 flags[0]
             ),
         );
@@ -303,7 +305,8 @@ fn options_of_an_overlay_that_is_not_there() {
     fails(
         &place(),
         &["--upper", "memory", "--read-only", "ok.wat"],
-        "--upper: an upper in memory is empty and --read-only keeps it so; leave one of them out",
+        "--upper: an upper in memory starts empty, and --read-only keeps it empty; remove one of the \
+         two options",
     );
 }
 
@@ -312,14 +315,14 @@ fn values_that_do_not_parse() {
     does_not_parse(
         &["--dir", "a::b::rw0", "ok.wat"],
         "invalid value 'a::b::rw0' for '--dir <HOST[::GUEST[::ro]]>': `rw0` after the second \
-         `::` is unknown; it can only be `ro`",
+         `::` is unknown; only `ro` is allowed there",
     );
     for size in ["64x", "", "-1", "lots"] {
         does_not_parse(
             &["--upper", &format!("memory:{size}"), "ok.wat"],
             &format!(
-                "invalid value 'memory:{size}' for '--upper <DIR|memory[:SIZE]>': `{size}` is no \
-                 size; write a number of bytes, or one with k, m or g, as in 64m"
+                "invalid value 'memory:{size}' for '--upper <DIR|memory[:SIZE]>': `{size}` is not a \
+                 size; write a number of bytes, or a number with k, m or g, as in 64m"
             ),
         );
     }
@@ -367,10 +370,10 @@ fn options_of_wasmtime_that_are_not_served() {
     fails(
         &place(),
         &["-S", "http", "ok.wat"],
-        "`ok.wat` cannot be run: -S http: it is a core module, and wasi:http is for components; \
-         leave it out",
+        "`ok.wat` cannot be run: -S http: wasi:http is for components, and this is a core module; \
+         remove the option",
     );
-    // What is switched off asks for nothing.
+    // Disabled options are accepted.
     let off = "nn=n,threads=n,config=n,keyvalue=n,listenfd=n,tls=n,preview0=n,p3=n,preview2=y";
     assert_eq!(place().run(["-S", off, "ok.wat"]).code, 0);
 }
@@ -382,30 +385,30 @@ fn a_program_that_is_none() {
         .file("empty.wasm", "")
         .file("elf.wasm", b"\x7fELF\x02\x01\x01".as_slice());
     place.file("cut.wasm", b"\0asm\x01\0\0\0\x01".as_slice());
-    let none = "is no WebAssembly: neither a module, nor a component, nor the text of one; give \
-                a .wasm, .wat or .cwasm file";
-    fails(&place, &["file"], &format!("`file` {none}"));
-    fails(&place, &["elf.wasm"], &format!("`elf.wasm` {none}"));
+    let not_wasm = "is not WebAssembly: neither a module nor a component, in binary or text form; \
+                    pass a .wasm, .wat or .cwasm file";
+    fails(&place, &["file"], &format!("`file` {not_wasm}"));
+    fails(&place, &["elf.wasm"], &format!("`elf.wasm` {not_wasm}"));
     fails(
         &place,
         &["empty.wasm"],
-        "`empty.wasm` is empty; give a wasm file",
+        "`empty.wasm` is empty; pass a wasm file",
     );
     fails(
         &place,
         &["base"],
-        "`base` is a directory; give a wasm file, and directories with --layer or --dir",
+        "`base` is a directory; pass a wasm file, and pass directories with --layer or --dir",
     );
     fails(
         &place,
         &["nope.wasm"],
-        "`nope.wasm`: there is no such file; the program is the first argument that is no option",
+        "`nope.wasm`: there is no such file; the program is the first argument that is not an option",
     );
     let cut = place.run(["cut.wasm"]);
     assert_eq!(cut.code, 1);
     assert!(
         cut.stderr
-            .starts_with("Error: `cut.wasm` is no valid WebAssembly: "),
+            .starts_with("Error: `cut.wasm` is not valid WebAssembly: "),
         "{cut:?}"
     );
 }
@@ -422,20 +425,20 @@ fn a_program_that_imports_what_is_not_there() {
     fails(
         &place,
         &["env.wat"],
-        "`env.wat` cannot be run: it imports `env::log`, which is not there; build it without \
-         that import, or have calls of it trap with `-W unknown-imports-trap`",
+        "`env.wat` cannot be run: it imports `env::log`, which is not available; build it without \
+         that import, or make calls to it trap with `-W unknown-imports-trap`",
     );
     fails(
         &place,
         &["old.wat"],
-        "`old.wat` cannot be run: it imports `wasi_unstable::proc_exit`, which is not there; \
-         that is WASI 0.0; build it for WASI 0.1",
+        "`old.wat` cannot be run: it imports `wasi_unstable::proc_exit`, which is not available; \
+         this is WASI 0.0; build it for WASI 0.1",
     );
     fails(
         &place,
         &["odd.wat"],
         "`odd.wat` cannot be run: it imports `wasi_snapshot_preview1::fd_magic`, which is not \
-         there; WASI 0.1 has no such function; build it for WASI 0.1",
+         available; WASI 0.1 has no such function; build it for WASI 0.1",
     );
     assert_eq!(place.run(["-W", "unknown-imports-trap", "env.wat"]).code, 0);
     assert_eq!(
@@ -458,44 +461,44 @@ fn a_program_that_imports_what_is_not_there() {
     fails(
         &place,
         &["log.wat"],
-        "`log.wat` cannot be run: it imports `acme:logger/log@1.0.0`, which is not there; \
+        "`log.wat` cannot be run: it imports `acme:logger/log@1.0.0`, which is not available; \
          compose the program with a component that exports it, as with `wac plug`",
     );
     fails(
         &place,
         &["http.wat"],
-        "`http.wat` cannot be run: it imports `wasi:http/types@0.2.0`, which is not there; add \
+        "`http.wat` cannot be run: it imports `wasi:http/types@0.2.0`, which is not available; add \
          `-S http`",
     );
     fails(
         &place,
         &["tls.wat"],
-        "`tls.wat` cannot be run: it imports `wasi:tls/types@0.2.0-draft`, which is not there; \
-         wasi-overlay does not offer it, use a host that does",
+        "`tls.wat` cannot be run: it imports `wasi:tls/types@0.2.0-draft`, which is not available; \
+         wasi-overlay does not support it; use another host",
     );
     fails(
         &place,
         &["-S", "cli=n", "clock.wat"],
         "`clock.wat` cannot be run: it imports `wasi:clocks/wall-clock@0.2.0`, which is not \
-         there; leave `-S cli=n` out",
+         available; remove `-S cli=n`",
     );
     fails(
         &place,
         &["-S", "p3=n", "three.wat"],
         "`three.wat` cannot be run: it imports `wasi:clocks/system-clock@0.3.0`, which is not \
-         there; leave `-S p3=n` out",
+         available; remove `-S p3=n`",
     );
     fails(
         &place,
         &["io.wat"],
-        "`io.wat` cannot be run: it imports `wasi:io/streams@0.3.0`, which is not there; compose \
+        "`io.wat` cannot be run: it imports `wasi:io/streams@0.3.0`, which is not available; compose \
          the program with a component that exports it, as with `wac plug`",
     );
     fails(
         &place,
         &["-S", "http", "http3.wat"],
-        "`http3.wat` cannot be run: it imports `wasi:http/types@0.3.0`, which is not there; \
-         wasi-overlay offers `wasi:http` of WASI 0.2 only, use a host that has it",
+        "`http3.wat` cannot be run: it imports `wasi:http/types@0.3.0`, which is not available; \
+         wasi-overlay supports only `wasi:http` of WASI 0.2; use another host",
     );
 }
 
@@ -508,8 +511,8 @@ fn a_precompiled_program_that_nobody_vouched_for() {
     fails(
         &place,
         &["exit.cwasm"],
-        "`exit.cwasm` is precompiled: native code that runs without a check; if you trust it, \
-         add --allow-precompiled",
+        "`exit.cwasm` is precompiled, and native code cannot be validated; if you trust it, add \
+         --allow-precompiled",
     );
 }
 
@@ -541,7 +544,7 @@ fn a_cache_that_cannot_be_made() {
     assert!(
         ended
             .stderr
-            .ends_with("or go without it with `-C cache=n`\n"),
+            .ends_with("or disable the cache with `-C cache=n`\n"),
         "{ended:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! `compose` and `component`: what they write, what they say about it, and that it runs.
+//! Tests of `compose` and `component`: their output files, their reports, and runs of the result.
 //!
 //! They need the component: `scripts/build-component.sh`.
 
@@ -56,12 +56,12 @@ fn a_component_carries_its_overlay() {
         said,
         "mkdir.wat: a component, N KiB, with the filesystem of WASI 0.2.0\n\
          overlay: retargeted to WASI 0.2.0, N KiB\n\
-         layers, the bottom one first: /base, /app\n\
+         layers, bottom first: /base, /app\n\
          changes: to /up\n\
-         the program finds the tree at: /\n\
-         other preopens: none passes\n\
+         merged tree: at /\n\
+         other preopens: none passed\n\
          out.wasm: N KiB\n\
-         run it with, each DIR being a directory of yours:\n  \
+         run it with (replace each DIR by a host directory):\n  \
          wasmtime run --dir DIR::/base --dir DIR::/app --dir DIR::/up out.wasm\n"
     );
     let ran = place.run([
@@ -89,8 +89,8 @@ fn a_core_module_carries_its_overlay() {
     for line in [
         "cat.wat: a core module of WASI 0.1, wrapped as a command, N KiB, ",
         "\nchanges: refused (--read-only)\n",
-        "\nthe program finds the tree at: /tree\n",
-        "\nother preopens: /none as they are, no others\n",
+        "\nmerged tree: at /tree\n",
+        "\nother preopens: only /none passed, unchanged\n",
         "--dir DIR::/none out.wasm\n",
     ] {
         assert!(said.contains(line), "{line} is not in {said}");
@@ -143,7 +143,7 @@ fn what_is_shown_for_the_shell_is_quoted() {
     let line = r"wasmtime run --dir 'DIR::it'\''s' --dir DIR::/up 'my out.wasm'";
     assert!(said.stderr.contains(line), "{said:?}");
     assert!(
-        said.stderr.contains("to /up, never waiting for the disk"),
+        said.stderr.contains("to /up, not synced to disk"),
         "{said:?}"
     );
 }
@@ -170,10 +170,7 @@ fn the_overlay_alone() {
         "-o filled.wasm --wasi 0.2.6 --lower /base",
     );
     assert!(said.contains("WASI 0.2.6"), "{said}");
-    assert!(
-        said.contains("\nlayers, the bottom one first: /base\n"),
-        "{said}"
-    );
+    assert!(said.contains("\nlayers, bottom first: /base\n"), "{said}");
     assert!(
         said.contains("refused, since there is no --upper\n"),
         "{said}"

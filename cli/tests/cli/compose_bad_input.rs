@@ -1,5 +1,5 @@
-//! What bad input to `compose` and `component` gets: an error that names the flag or the file and
-//! says what to do, exit code 1 (2 for what does not even parse), and nothing written.
+//! Errors of `compose` and `component` for bad input: a message that names the option or the file and the
+//! remedy, exit code 1 (2 for arguments that do not parse), and no output.
 
 use crate::compose::{place, run, says};
 use crate::support::{Ended, Place};
@@ -7,7 +7,7 @@ use crate::wat;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-/// Runs it and expects this error, with nothing printed and nothing changed.
+/// Expects that a subcommand fails with this error, prints nothing else and changes nothing.
 #[track_caller]
 fn fails(place: &Place, subcommand: &str, args: &str, expected: &str) {
     let before = place.tree("");
@@ -24,24 +24,24 @@ fn fails(place: &Place, subcommand: &str, args: &str, expected: &str) {
 fn an_output_that_is_there_is_kept_without_force() {
     let place = place();
     place.file("out.wasm", "mine");
-    let there = "it is there already; add --force to replace it, or give another name";
+    let exists = "the file already exists; add --force to replace it, or choose another name";
     fails(
         &place,
         "compose",
         "mkdir.wat -o out.wasm --lower /base",
-        &format!("-o out.wasm: {there}"),
+        &format!("-o out.wasm: {exists}"),
     );
     fails(
         &place,
         "compose",
         "mkdir.wat -o mkdir.wat --lower /base",
-        &format!("-o mkdir.wat: {there}"),
+        &format!("-o mkdir.wat: {exists}"),
     );
     fails(
         &place,
         "component",
         "-o out.wasm",
-        &format!("-o out.wasm: {there}"),
+        &format!("-o out.wasm: {exists}"),
     );
     assert_eq!(place.read("out.wasm"), "mine");
 
@@ -69,14 +69,16 @@ fn an_output_that_cannot_be() {
         &place,
         "compose",
         "mkdir.wat -o new/dir/out.wasm --lower /base",
-        "-o new/dir/out.wasm: there is no directory `new/dir`; make it with `mkdir -p new/dir`",
+        "-o new/dir/out.wasm: there is no directory `new/dir`; create it with `mkdir -p new/dir`",
     );
     for name in ["base", "/dev/null"] {
         fails(
             &place,
             "compose",
             &format!("mkdir.wat -o {name} --lower /base --force"),
-            &format!("-o {name}: it is no file that could be replaced; give another name"),
+            &format!(
+                "-o {name}: it is not a regular file, so it cannot be replaced; choose another name"
+            ),
         );
     }
     symlink("gone", place.path("dangling")).unwrap();
@@ -89,7 +91,7 @@ fn an_output_that_cannot_be() {
     assert!(
         ended
             .stderr
-            .starts_with("Error: -o dangling: what the link names cannot be found; remove"),
+            .starts_with("Error: -o dangling: the target of the link cannot be found; remove"),
         "{ended:?}"
     );
     let ended = run(
@@ -100,7 +102,7 @@ fn an_output_that_cannot_be() {
     assert!(
         ended
             .stderr
-            .contains("-o base/etc/motd/out: it cannot be looked at"),
+            .contains("-o base/etc/motd/out: it cannot be accessed"),
         "{ended:?}"
     );
 }
@@ -118,24 +120,23 @@ fn a_configuration_that_cannot_be_used() {
     );
     fails(
         "--lower=",
-        "--lower \"\": a preopen's name is not empty and has no line break or NUL",
+        "--lower \"\": a preopen's name must not be empty or contain a line break or NUL",
     );
     fails(
         "--lower a\nb",
-        "--lower \"a\\nb\": a preopen's name is not empty and has no line break or NUL",
+        "--lower \"a\\nb\": a preopen's name must not be empty or contain a line break or NUL",
     );
     fails(
         "--lower /a --at=",
-        "--at \"\": a preopen's name is not empty and has no line break or NUL",
+        "--at \"\": a preopen's name must not be empty or contain a line break or NUL",
     );
     fails(
         "--lower /a --upper /a",
-        "\"/a\" is named by --lower and by --upper: one preopen can be one of them",
+        "\"/a\" is named by --lower and again by --upper: name each preopen only once",
     );
     fails(
         "--lower /a --pass /",
-        "--pass \"/\" would be a second preopen of the name that the merged tree has: choose \
-         another place for the tree with --at",
+        "--pass \"/\" is also the name of the merged tree: choose another name for the tree with --at",
     );
     let many: String = (0..400)
         .map(|index| format!(" --lower /layer{index}"))
@@ -146,8 +147,8 @@ fn a_configuration_that_cannot_be_used() {
     fails(
         many.trim_start(),
         &format!(
-            "the configuration has {} bytes and at most 4080 can be carried: give the preopens \
-             shorter names, or stack two overlays",
+            "the configuration has {} bytes, but the component holds at most 4080: use shorter \
+             names of preopens, or stack two overlays",
             text + "at=/\n".len()
         ),
     );
@@ -191,7 +192,7 @@ fn settings_of_the_overlay_alone_are_checked_too() {
     }
 }
 
-/// Composes `app` and expects this to be said about it.
+/// Expects that composing `app` fails with this error.
 #[track_caller]
 fn refuses(place: &Place, app: &str, expected: &str) {
     let args = format!("{app} -o out.wasm --lower /base");
@@ -209,8 +210,7 @@ fn a_program_that_is_not_there() {
     refuses(
         &place,
         "base",
-        "`base` is a directory; give a wasm file, and preopens by their names with --lower and \
-         --upper",
+        "`base` is a directory; pass a wasm file, and name preopens with --lower and --upper",
     );
     let ended = run(&place, "compose", "-o out.wasm --lower /base");
     assert_eq!(ended.code, 2);
@@ -251,8 +251,7 @@ fn a_program_that_is_none() {
     refuses(
         &place,
         "exit.cwasm",
-        "`exit.cwasm` is precompiled; compose the program that it was compiled from, and compile \
-         that",
+        "`exit.cwasm` is precompiled; compose the original wasm file, then compile the result",
     );
 }
 

@@ -76,7 +76,7 @@ fn it_is_refused_where_0_3_is_switched_off() {
     assert!(
         ended
             .stderr
-            .contains("@0.3.0`, which is not there; leave `-S p3=n` out"),
+            .contains("@0.3.0`, which is not available; remove `-S p3=n`"),
         "{ended:?}"
     );
 }

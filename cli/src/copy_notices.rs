@@ -1,9 +1,8 @@
-//! Copies that take long: a guest that changes a large file of a layer, or renames a directory of one, waits
-//! for the copy, and who sits before a terminal sees what it waits for.
+//! Notices on a terminal about copy-ups that take long: a guest that changes a large file of a lower, or
+//! renames a directory of one, waits for the copy.
 
-use crate::patience;
+use crate::slow_notice::SlowNotice;
 use std::fmt;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 use tracing::Subscriber;
 use tracing::field::{Field, Visit};
@@ -12,41 +11,39 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Has the user told of each copy that takes longer than a second.
-pub(crate) struct Copies {
-    patience: Duration,
-    tell: fn(&str),
+/// Prints a notice about each copy that takes longer than a second.
+pub(crate) struct CopyNotices {
+    delay: Duration,
+    notify: fn(&str),
 }
 
-impl Default for Copies {
+impl Default for CopyNotices {
     fn default() -> Self {
         Self {
-            patience: Duration::from_secs(1),
-            tell: crate::complain,
+            delay: Duration::from_secs(1),
+            notify: crate::print_to_stderr,
         }
     }
 }
 
-/// Held by the span of a copy that goes on.
-struct GoesOn(#[expect(dead_code, reason = "dropped with the span")] Sender<()>);
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Copies {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for CopyNotices {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut copy = Copy::default();
         attributes.record(&mut copy);
-        let tell = self.tell;
-        let goes_on = patience::watch(self.patience, move || tell(&copy.to_string()));
+        let notify = self.notify;
+        let notice = SlowNotice::after(self.delay, move || notify(&copy.to_string()));
+        // The span ends with the copy, and drops its extensions.
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(GoesOn(goes_on));
+            span.extensions_mut().insert(notice);
         }
     }
 }
 
-/// What is copied.
+/// The copy that a span describes.
 #[derive(Default)]
 struct Copy {
     path: String,
-    /// Of a file.
+    /// The size of a file; none for a directory.
     bytes: Option<u64>,
 }
 
@@ -69,13 +66,13 @@ impl fmt::Display for Copy {
         match self.bytes {
             Some(bytes) => write!(
                 f,
-                "copying `{}` ({} MiB) to the upper, since the program changes it",
+                "copying `{}` ({} MiB) to the upper, because the program is changing it",
                 self.path,
                 bytes >> 20
             ),
             None => write!(
                 f,
-                "copying the directory `{}` to the upper, since the program renames it",
+                "copying the directory `{}` to the upper, because the program is renaming it",
                 self.path
             ),
         }
@@ -90,40 +87,40 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt as _;
     use wasi_overlay::engine::log::COPIES;
 
-    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    static NOTICES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-    fn tell(what: &str) {
-        TOLD.lock().unwrap().push(what.to_owned());
+    fn notify(notice: &str) {
+        NOTICES.lock().unwrap().push(notice.to_owned());
     }
 
     #[test]
-    fn a_copy_that_takes_long_is_told_of_and_a_short_one_is_not() {
-        let copies = |patience| Copies { patience, tell };
-        let long = copies(Duration::from_millis(1));
+    fn only_long_copies_cause_notices() {
+        let notices = |delay| CopyNotices { delay, notify };
+        let long = notices(Duration::from_millis(1));
         with_default(tracing_subscriber::registry().with(long), || {
             let span = tracing::info_span!(
                 target: COPIES, "copy-up", path = tracing::field::display("usr/big"),
                 bytes = 3_u64 << 30
             );
             let _copying = span.entered();
-            while TOLD.lock().unwrap().is_empty() {
+            while NOTICES.lock().unwrap().is_empty() {
                 std::thread::yield_now();
             }
             let dir = tracing::field::display("usr/lib");
-            let _of_dir = tracing::info_span!(target: COPIES, "copy-up", path = dir).entered();
-            while TOLD.lock().unwrap().len() < 2 {
+            let _copying_dir = tracing::info_span!(target: COPIES, "copy-up", path = dir).entered();
+            while NOTICES.lock().unwrap().len() < 2 {
                 std::thread::yield_now();
             }
         });
-        let short = copies(Duration::from_secs(3600));
+        let short = notices(Duration::from_secs(3600));
         with_default(tracing_subscriber::registry().with(short), || {
             drop(tracing::info_span!(target: COPIES, "copy-up", path = "short").entered());
         });
         assert_eq!(
-            *TOLD.lock().unwrap(),
+            *NOTICES.lock().unwrap(),
             [
-                "copying `usr/big` (3072 MiB) to the upper, since the program changes it",
-                "copying the directory `usr/lib` to the upper, since the program renames it",
+                "copying `usr/big` (3072 MiB) to the upper, because the program is changing it",
+                "copying the directory `usr/lib` to the upper, because the program is renaming it",
             ]
         );
     }
