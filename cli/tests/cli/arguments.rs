@@ -1,13 +1,13 @@
 //! Which argument is whose, and how a guest's end is ours.
 
-use crate::support::Place;
+use crate::support::TestDir;
 use crate::wat;
 use std::io::Write;
 use std::process::Stdio;
 
 /// What `wat::arguments` prints, as lists of arguments and of variables.
-fn arguments_of(place: &Place, args: &[&str]) -> Vec<String> {
-    let ended = place.run(args);
+fn arguments_of(temp: &TestDir, args: &[&str]) -> Vec<String> {
+    let ended = temp.run(args);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{args:?}");
     let mut strings: Vec<_> = ended.stdout.split('\0').map(str::to_owned).collect();
     assert_eq!(
@@ -19,12 +19,12 @@ fn arguments_of(place: &Place, args: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn what_follows_the_wasm_file_is_the_guests() {
-    let place = Place::with_dirs(&["sub"]);
-    place.file("sub/args.wat", wat::arguments());
+fn arguments_after_wasm_file_are_passed_to_guest() {
+    let temp = TestDir::with_dirs(&["sub"]);
+    temp.file("sub/args.wat", wat::arguments());
     assert_eq!(
         arguments_of(
-            &place,
+            &temp,
             &[
                 "sub/args.wat",
                 "--layer",
@@ -41,17 +41,17 @@ fn what_follows_the_wasm_file_is_the_guests() {
         ]
     );
     assert_eq!(
-        arguments_of(&place, &["--argv0", "tool", "--", "sub/args.wat", "a"]),
+        arguments_of(&temp, &["--argv0", "tool", "--", "sub/args.wat", "a"]),
         ["tool", "a"]
     );
 }
 
 #[test]
-fn variables_are_set_inherited_or_left_out() {
-    let place = Place::new();
-    place.file("args.wat", wat::arguments());
+fn env_option_sets_or_inherits_variables() {
+    let temp = TestDir::new();
+    temp.file("args.wat", wat::arguments());
     let run = |args: &[&str]| {
-        let mut command = place.command([&["-C", "cache=n"], args].concat());
+        let mut command = temp.command([&["-C", "cache=n"], args].concat());
         command
             .env_clear()
             .env("HERE", "from here")
@@ -81,23 +81,23 @@ fn variables_are_set_inherited_or_left_out() {
 }
 
 #[test]
-fn the_guests_exit_code_is_ours() {
-    let place = Place::new();
+fn command_exits_with_exit_code_of_guest() {
+    let temp = TestDir::new();
     for code in [0, 1, 7, 125] {
-        place.file("exit.wat", wat::exit(code));
-        let ended = place.run(["exit.wat"]);
+        temp.file("exit.wat", wat::exit(code));
+        let ended = temp.run(["exit.wat"]);
         assert_eq!((ended.code, ended.stderr.as_str()), (code as i32, ""));
     }
 }
 
 #[test]
-fn a_trap_is_told_as_wasmtime_run_tells_it() {
-    let place = Place::new();
-    place.file(
+fn trap_of_module_is_reported_as_by_wasmtime_run() {
+    let temp = TestDir::new();
+    temp.file(
         "trap.wat",
         "(module (func $boom unreachable) (func $start (export \"_start\") (call $boom)))",
     );
-    let ended = place.run(["trap.wat"]);
+    let ended = temp.run(["trap.wat"]);
     assert_eq!(ended.code, 134);
     assert_eq!(
         ended.stderr,
@@ -113,9 +113,9 @@ fn a_trap_is_told_as_wasmtime_run_tells_it() {
 }
 
 #[test]
-fn a_guest_that_never_ends_is_ended_by_a_timeout_or_by_fuel() {
-    let place = Place::new();
-    place.file(
+fn timeout_or_fuel_ends_infinite_loop() {
+    let temp = TestDir::new();
+    temp.file(
         "spin.wat",
         "(module (func (export \"_start\") (loop $again (br $again))))",
     );
@@ -123,16 +123,16 @@ fn a_guest_that_never_ends_is_ended_by_a_timeout_or_by_fuel() {
         ("timeout=50ms", "wasm trap: interrupt"),
         ("fuel=10000", "all fuel consumed by WebAssembly"),
     ] {
-        let ended = place.run(["-W", limit, "spin.wat"]);
+        let ended = temp.run(["-W", limit, "spin.wat"]);
         assert_eq!(ended.code, 134, "{ended:?}");
         assert!(ended.stderr.contains(reason), "{ended:?}");
     }
 }
 
 #[test]
-fn invoke_calls_an_export_with_the_arguments() {
-    let place = Place::new();
-    place.file(
+fn invoke_calls_export_with_arguments() {
+    let temp = TestDir::new();
+    temp.file(
         "math.wat",
         r#"(module
           (func (export "add") (param i32 i32) (result i32)
@@ -141,9 +141,9 @@ fn invoke_calls_an_export_with_the_arguments() {
             (f64.div (local.get 0) (f64.const 2)))
           (func (export "_start") unreachable))"#,
     );
-    let ended = place.run(["--invoke", "add", "math.wat", "40", "0x2"]);
+    let ended = temp.run(["--invoke", "add", "math.wat", "40", "0x2"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (0, "42\n"));
-    let ended = place.run(["--invoke", "half", "math.wat", "5"]);
+    let ended = temp.run(["--invoke", "half", "math.wat", "5"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (0, "2.5\n"));
     for (args, reason) in [
         (
@@ -159,16 +159,16 @@ fn invoke_calls_an_export_with_the_arguments() {
             "invalid digit found in string",
         ),
     ] {
-        let ended = place.run(args);
+        let ended = temp.run(args);
         assert_eq!(ended.code, 1, "{ended:?}");
         assert!(ended.stderr.contains(reason), "{ended:?}");
     }
 }
 
 #[test]
-fn the_program_may_come_through_stdin() {
-    let place = Place::new();
-    let mut child = place.command(["-"]).stdin(Stdio::piped()).spawn().unwrap();
+fn program_is_read_from_stdin() {
+    let temp = TestDir::new();
+    let mut child = temp.command(["-"]).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(wat::exit(9).as_bytes()).unwrap();
     drop(stdin);
@@ -176,9 +176,9 @@ fn the_program_may_come_through_stdin() {
 }
 
 #[test]
-fn a_closed_stderr_is_no_panic() {
-    let place = Place::new();
-    let mut child = place
+fn closed_stderr_causes_no_panic() {
+    let temp = TestDir::new();
+    let mut child = temp
         .command(["nope.wasm"])
         .stderr(Stdio::piped())
         .spawn()

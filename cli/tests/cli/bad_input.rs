@@ -1,7 +1,7 @@
 //! Errors of `run` for bad input: a message that names the option or the file and the remedy, exit code 1
 //! (2 for arguments that do not parse), no backtrace, and no change.
 
-use crate::support::{Ended, Place};
+use crate::support::{Ended, TestDir};
 use crate::wat;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -11,30 +11,30 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// A directory with two layers, an upper, a file, and a guest that exits with 0.
-fn place() -> Place {
-    let place = Place::with_dirs(&["base", "base/in", "app", "up", "up/in"]);
-    place.file("file", "text").file("ok.wat", wat::exit(0));
-    place
+fn test_dir() -> TestDir {
+    let temp = TestDir::with_dirs(&["base", "base/in", "app", "up", "up/in"]);
+    temp.file("file", "text").file("ok.wat", wat::exit(0));
+    temp
 }
 
 /// Runs `args` and expects this error, with nothing printed and nothing changed.
 #[track_caller]
-fn fails(place: &Place, args: &[&str], expected: &str) {
-    let before = place.tree("");
-    let ended = place.run(args);
+fn fails(temp: &TestDir, args: &[&str], expected: &str) {
+    let before = temp.tree("");
+    let ended = temp.run(args);
     let expected = Ended {
         code: 1,
         stdout: String::new(),
         stderr: format!("Error: {expected}\n"),
     };
     assert_eq!(ended, expected, "{args:?}");
-    assert_eq!(place.tree(""), before, "{args:?}");
+    assert_eq!(temp.tree(""), before, "{args:?}");
 }
 
 /// Runs `args` and expects that they do not parse, for this reason.
 #[track_caller]
 fn does_not_parse(args: &[&str], expected: &str) {
-    let ended = place().run(args);
+    let ended = test_dir().run(args);
     let expected = Ended {
         code: 2,
         stdout: String::new(),
@@ -44,25 +44,25 @@ fn does_not_parse(args: &[&str], expected: &str) {
 }
 
 #[test]
-fn a_layer_that_is_missing_or_a_file() {
-    let place = place();
+fn missing_layer_or_file_as_layer_is_rejected() {
+    let temp = test_dir();
     fails(
-        &place,
+        &temp,
         &["--layer", "base", "--layer", "nope", "ok.wat"],
         "--layer nope: there is no such directory; check the path",
     );
     fails(
-        &place,
+        &temp,
         &["--mount", "dst=/d,layer=nope", "ok.wat"],
         "--mount dst=/d,layer=nope: there is no such directory; check the path",
     );
     fails(
-        &place,
+        &temp,
         &["--layer", "file", "ok.wat"],
         "--layer file: it is a file, but a layer must be a directory; if it is an archive, unpack it first",
     );
     fails(
-        &place,
+        &temp,
         &["--layer", "file/x", "ok.wat"],
         "--layer file/x: it cannot be read (Not a directory (os error 20)); a part of the path \
          is a file; check the path",
@@ -70,16 +70,16 @@ fn a_layer_that_is_missing_or_a_file() {
 }
 
 #[test]
-fn a_layer_that_cannot_be_read() {
-    let place = place();
+fn unreadable_layer_is_rejected() {
+    let temp = test_dir();
     let open = |name: &str, mode| {
-        fs::set_permissions(place.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(temp.path(name), fs::Permissions::from_mode(mode)).unwrap();
     };
     open("", 0o755);
     let root = fs::metadata("/proc/self").unwrap().uid() == 0;
     for mode in [0o311, 0o644, 0o000] {
         open("base", mode);
-        let mut command = place.command(["--layer", "base", "ok.wat"]);
+        let mut command = temp.command(["--layer", "base", "ok.wat"]);
         if root {
             // Root may read everything, so the test runs as another user.
             command.uid(65534).gid(65534);
@@ -106,24 +106,24 @@ fn a_layer_that_cannot_be_read() {
 }
 
 #[test]
-fn an_upper_that_is_missing_or_a_file() {
-    let place = place();
+fn missing_upper_or_file_as_upper_is_rejected() {
+    let temp = test_dir();
     fails(
-        &place,
+        &temp,
         &["--layer", "base", "--upper", "new/up", "ok.wat"],
         "--upper new/up: there is no such directory; create it with `mkdir -p new/up`",
     );
     fails(
-        &place,
+        &temp,
         &["--upper", "file", "ok.wat"],
         "--upper file: it is a file, but an upper must be a directory; choose another path",
     );
 }
 
 #[test]
-fn an_upper_that_is_a_layer_or_lies_in_one_or_contains_one() {
-    let place = place();
-    symlink("base", place.path("link")).unwrap();
+fn upper_that_overlaps_layer_is_rejected() {
+    let temp = test_dir();
+    symlink("base", temp.path("link")).unwrap();
     let remedy = "and a layer must never change; use a separate directory for the upper, outside \
                   every layer";
     for (layer, upper, relation) in [
@@ -135,13 +135,13 @@ fn an_upper_that_is_a_layer_or_lies_in_one_or_contains_one() {
         ("up/in", "up", "it contains"),
     ] {
         fails(
-            &place,
+            &temp,
             &["--layer", layer, "--upper", upper, "ok.wat"],
             &format!("--upper {upper}: {relation} --layer {layer}, {remedy}"),
         );
     }
     fails(
-        &place,
+        &temp,
         &[
             "--layer",
             "base",
@@ -154,9 +154,9 @@ fn an_upper_that_is_a_layer_or_lies_in_one_or_contains_one() {
 }
 
 #[test]
-fn an_upper_of_two_mounts() {
+fn upper_shared_by_two_mounts_is_rejected() {
     fails(
-        &place(),
+        &test_dir(),
         &["--upper", "up", "--mount", "dst=/d,upper=./up", "ok.wat"],
         "--mount dst=/d,upper=./up: it is the same directory as --upper up, and two mounts \
          cannot share an upper; use a separate directory for each",
@@ -164,8 +164,8 @@ fn an_upper_of_two_mounts() {
 }
 
 #[test]
-fn a_writable_dir_that_meets_a_layer_or_an_upper() {
-    let place = place();
+fn writable_dir_that_overlaps_layer_or_upper_is_rejected() {
+    let temp = test_dir();
     let remedy = "which only the overlay may change while it is mounted; make the --dir read-only \
                   (HOST::GUEST::ro), or choose another directory";
     for (overlay, dir, relation) in [
@@ -177,7 +177,7 @@ fn a_writable_dir_that_meets_a_layer_or_an_upper() {
     ] {
         let (flag, value) = overlay.split_once(' ').unwrap();
         fails(
-            &place,
+            &temp,
             &[flag, value, "--dir", dir, "ok.wat"],
             &format!("--dir {dir}: {relation} {overlay}, {remedy}"),
         );
@@ -185,19 +185,19 @@ fn a_writable_dir_that_meets_a_layer_or_an_upper() {
 }
 
 #[test]
-fn dir_that_is_the_upper_of_a_running_overlay_is_named() {
-    let place = Place::with_dirs(&["live", "up"]);
-    place.file("ok.wat", wat::exit(0));
+fn error_names_dir_that_is_upper_of_running_overlay() {
+    let temp = TestDir::with_dirs(&["live", "up"]);
+    temp.file("ok.wat", wat::exit(0));
     // The guest waits for stdin, with the file open.
     let wait = "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";
-    place.file("guest.wat", wat::write(3, "started", "x", wait));
-    let mut running = place
+    temp.file("guest.wat", wat::write(3, "started", "x", wait));
+    let mut running = temp
         .command(["--upper", "up", "guest.wat"])
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
     let started = Instant::now();
-    while !place.path("up/started").exists() {
+    while !temp.path("up/started").exists() {
         assert!(
             started.elapsed() < Duration::from_secs(60),
             "the guest does not start"
@@ -205,30 +205,30 @@ fn dir_that_is_the_upper_of_a_running_overlay_is_named() {
         sleep(Duration::from_millis(20));
     }
     fails(
-        &place,
+        &temp,
         &["--dir", "live::/live", "--dir", "up::/work", "ok.wat"],
         "--dir up::/work: the directory is in use as the upper of an overlay, which nothing else \
          may change: end that mount, give another directory, or mount this one read-only",
     );
     // The suggested remedy works.
-    let read_only = place.run(["--dir", "live::/live", "--dir", "up::/work::ro", "ok.wat"]);
+    let read_only = temp.run(["--dir", "live::/live", "--dir", "up::/work::ro", "ok.wat"]);
     assert_eq!((read_only.code, read_only.stderr.as_str()), (0, ""));
     drop(running.stdin.take());
     assert!(running.wait().unwrap().success());
-    let ended = place.run(["--dir", "live::/live", "--dir", "up::/work", "ok.wat"]);
+    let ended = temp.run(["--dir", "live::/live", "--dir", "up::/work", "ok.wat"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
 }
 
 #[test]
-fn a_dir_that_is_missing_or_a_file() {
-    let place = place();
+fn missing_dir_or_file_as_dir_is_rejected() {
+    let temp = test_dir();
     fails(
-        &place,
+        &temp,
         &["--dir", "nope::/d", "ok.wat"],
         "--dir nope::/d: there is no such directory; check the path",
     );
     fails(
-        &place,
+        &temp,
         &["--dir", "file", "ok.wat"],
         "--dir file: it is a file, but only directories can be mounted; use the directory that \
          contains it",
@@ -236,17 +236,17 @@ fn a_dir_that_is_missing_or_a_file() {
 }
 
 #[test]
-fn more_layers_than_an_overlay_takes() {
-    let place = place();
+fn more_than_500_layers_are_rejected() {
+    let temp = test_dir();
     let layers = |count| ["--layer", "base"].repeat(count);
     let args = |count, more: &[&'static str]| [&layers(count), more, &["ok.wat"]].concat();
     fails(
-        &place,
+        &temp,
         &args(501, &["--read-only"]),
         "--at /: 501 layers, but at most 500 are supported; merge some of them into one",
     );
     fails(
-        &place,
+        &temp,
         &args(500, &[]),
         "--at /: 501 layers with the upper, but at most 500 are supported; merge some of them into \
          one",
@@ -254,26 +254,26 @@ fn more_layers_than_an_overlay_takes() {
 }
 
 #[test]
-fn a_mount_point_that_is_not_absolute_or_taken() {
-    let place = place();
+fn relative_or_duplicate_mount_point_is_rejected() {
+    let temp = test_dir();
     fails(
-        &place,
+        &temp,
         &["--layer", "base", "--at", "data", "ok.wat"],
         "--at: `data` is not absolute; a mount point begins with `/`, as in /data",
     );
     fails(
-        &place,
+        &temp,
         &["--layer", "base", "--at", "/a/../b", "ok.wat"],
         "--at: `/a/../b` contains `.` or `..`; write the mount point without them",
     );
     fails(
-        &place,
+        &temp,
         &["--layer", "base", "--mount", "dst=//,layer=app", "ok.wat"],
         "--mount dst=/: `/` is already the mount point of --at /; choose another mount point for one \
          of them",
     );
     fails(
-        &place,
+        &temp,
         &["--mount", "dst=/d,layer=app", "--dir", "up::/d/", "ok.wat"],
         "--dir up::/d/: `/d/` is already the mount point of --mount dst=/d; choose another mount \
          point for one of them",
@@ -286,7 +286,7 @@ fn a_mount_point_that_is_not_absolute_or_taken() {
 }
 
 #[test]
-fn options_of_an_overlay_that_is_not_there() {
+fn overlay_options_without_overlay_are_rejected() {
     for flags in [
         &["--read-only"][..],
         &["--at", "/d"],
@@ -294,7 +294,7 @@ fn options_of_an_overlay_that_is_not_there() {
         &["--absolute-symlinks", "root"],
     ] {
         fails(
-            &place(),
+            &test_dir(),
             &[flags, &["ok.wat"]].concat(),
             &format!(
                 "{}: this option needs an overlay; add --layer DIR or --upper DIR",
@@ -303,7 +303,7 @@ fn options_of_an_overlay_that_is_not_there() {
         );
     }
     fails(
-        &place(),
+        &test_dir(),
         &["--upper", "memory", "--read-only", "ok.wat"],
         "--upper: an upper in memory starts empty, and --read-only keeps it empty; remove one of the \
          two options",
@@ -311,7 +311,7 @@ fn options_of_an_overlay_that_is_not_there() {
 }
 
 #[test]
-fn values_that_do_not_parse() {
+fn malformed_values_are_rejected() {
     does_not_parse(
         &["--dir", "a::b::rw0", "ok.wat"],
         "invalid value 'a::b::rw0' for '--dir <HOST[::GUEST[::ro]]>': `rw0` after the second \
@@ -339,13 +339,13 @@ fn values_that_do_not_parse() {
 }
 
 #[test]
-fn options_of_wasmtime_that_are_not_served() {
+fn unsupported_wasmtime_options_are_rejected() {
     let elsewhere = "leave the option out, or use `wasmtime run`";
     for name in [
         "nn", "threads", "config", "keyvalue", "listenfd", "tls", "preview0",
     ] {
         fails(
-            &place(),
+            &test_dir(),
             &["-S", name, "ok.wat"],
             &format!("-S {name}: wasi-overlay does not serve it; {elsewhere}"),
         );
@@ -357,54 +357,54 @@ fn options_of_wasmtime_that_are_not_served() {
         ("nn-graph", "onnx::x"),
     ] {
         fails(
-            &place(),
+            &test_dir(),
             &["-S", &format!("{name}={value}"), "ok.wat"],
             &format!("-S {name}: wasi-overlay does not serve it; {elsewhere}"),
         );
     }
     fails(
-        &place(),
+        &test_dir(),
         &["-D", "debugger=x", "ok.wat"],
         &format!("-D debugger: wasi-overlay attaches no debugger; {elsewhere}"),
     );
     fails(
-        &place(),
+        &test_dir(),
         &["-S", "http", "ok.wat"],
         "`ok.wat` cannot be run: -S http: wasi:http is for components, and this is a core module; \
          remove the option",
     );
     // Disabled options are accepted.
     let off = "nn=n,threads=n,config=n,keyvalue=n,listenfd=n,tls=n,preview0=n,p3=n,preview2=y";
-    assert_eq!(place().run(["-S", off, "ok.wat"]).code, 0);
+    assert_eq!(test_dir().run(["-S", off, "ok.wat"]).code, 0);
 }
 
 #[test]
-fn a_program_that_is_none() {
-    let place = place();
-    place
+fn file_that_is_not_wasm_is_rejected() {
+    let temp = test_dir();
+    temp
         .file("empty.wasm", "")
         .file("elf.wasm", b"\x7fELF\x02\x01\x01".as_slice());
-    place.file("cut.wasm", b"\0asm\x01\0\0\0\x01".as_slice());
+    temp.file("cut.wasm", b"\0asm\x01\0\0\0\x01".as_slice());
     let not_wasm = "is not WebAssembly: neither a module nor a component, in binary or text form; \
                     pass a .wasm, .wat or .cwasm file";
-    fails(&place, &["file"], &format!("`file` {not_wasm}"));
-    fails(&place, &["elf.wasm"], &format!("`elf.wasm` {not_wasm}"));
+    fails(&temp, &["file"], &format!("`file` {not_wasm}"));
+    fails(&temp, &["elf.wasm"], &format!("`elf.wasm` {not_wasm}"));
     fails(
-        &place,
+        &temp,
         &["empty.wasm"],
         "`empty.wasm` is empty; pass a wasm file",
     );
     fails(
-        &place,
+        &temp,
         &["base"],
         "`base` is a directory; pass a wasm file, and pass directories with --layer or --dir",
     );
     fails(
-        &place,
+        &temp,
         &["nope.wasm"],
         "`nope.wasm`: there is no such file; the program is the first argument that is not an option",
     );
-    let cut = place.run(["cut.wasm"]);
+    let cut = temp.run(["cut.wasm"]);
     assert_eq!(cut.code, 1);
     assert!(
         cut.stderr
@@ -414,35 +414,35 @@ fn a_program_that_is_none() {
 }
 
 #[test]
-fn a_program_that_imports_what_is_not_there() {
-    let place = place();
+fn error_names_unavailable_import_and_remedy() {
+    let temp = test_dir();
     let module =
         |import: &str| format!("(module (import {import} (func)) (func (export \"_start\")))");
-    place
+    temp
         .file("env.wat", module(r#""env" "log""#))
         .file("old.wat", module(r#""wasi_unstable" "proc_exit""#))
         .file("odd.wat", module(r#""wasi_snapshot_preview1" "fd_magic""#));
     fails(
-        &place,
+        &temp,
         &["env.wat"],
         "`env.wat` cannot be run: it imports `env::log`, which is not available; build it without \
          that import, or make calls to it trap with `-W unknown-imports-trap`",
     );
     fails(
-        &place,
+        &temp,
         &["old.wat"],
         "`old.wat` cannot be run: it imports `wasi_unstable::proc_exit`, which is not available; \
          this is WASI 0.0; build it for WASI 0.1",
     );
     fails(
-        &place,
+        &temp,
         &["odd.wat"],
         "`odd.wat` cannot be run: it imports `wasi_snapshot_preview1::fd_magic`, which is not \
          available; WASI 0.1 has no such function; build it for WASI 0.1",
     );
-    assert_eq!(place.run(["-W", "unknown-imports-trap", "env.wat"]).code, 0);
+    assert_eq!(temp.run(["-W", "unknown-imports-trap", "env.wat"]).code, 0);
     assert_eq!(
-        place.run(["-W", "unknown-imports-default", "env.wat"]).code,
+        temp.run(["-W", "unknown-imports-default", "env.wat"]).code,
         0
     );
 
@@ -450,7 +450,7 @@ fn a_program_that_imports_what_is_not_there() {
         let import = format!("(import \"{name}\" (instance (export \"f\" (func))))");
         wat::component(&import, 0)
     };
-    place
+    temp
         .file("log.wat", import("acme:logger/log@1.0.0"))
         .file("http.wat", import("wasi:http/types@0.2.0"))
         .file("tls.wat", import("wasi:tls/types@0.2.0-draft"))
@@ -459,43 +459,43 @@ fn a_program_that_imports_what_is_not_there() {
         .file("io.wat", import("wasi:io/streams@0.3.0"))
         .file("http3.wat", import("wasi:http/types@0.3.0"));
     fails(
-        &place,
+        &temp,
         &["log.wat"],
         "`log.wat` cannot be run: it imports `acme:logger/log@1.0.0`, which is not available; \
          compose the program with a component that exports it, as with `wac plug`",
     );
     fails(
-        &place,
+        &temp,
         &["http.wat"],
         "`http.wat` cannot be run: it imports `wasi:http/types@0.2.0`, which is not available; add \
          `-S http`",
     );
     fails(
-        &place,
+        &temp,
         &["tls.wat"],
         "`tls.wat` cannot be run: it imports `wasi:tls/types@0.2.0-draft`, which is not available; \
          wasi-overlay does not support it; use another host",
     );
     fails(
-        &place,
+        &temp,
         &["-S", "cli=n", "clock.wat"],
         "`clock.wat` cannot be run: it imports `wasi:clocks/wall-clock@0.2.0`, which is not \
          available; remove `-S cli=n`",
     );
     fails(
-        &place,
+        &temp,
         &["-S", "p3=n", "three.wat"],
         "`three.wat` cannot be run: it imports `wasi:clocks/system-clock@0.3.0`, which is not \
          available; remove `-S p3=n`",
     );
     fails(
-        &place,
+        &temp,
         &["io.wat"],
         "`io.wat` cannot be run: it imports `wasi:io/streams@0.3.0`, which is not available; compose \
          the program with a component that exports it, as with `wac plug`",
     );
     fails(
-        &place,
+        &temp,
         &["-S", "http", "http3.wat"],
         "`http3.wat` cannot be run: it imports `wasi:http/types@0.3.0`, which is not available; \
          wasi-overlay supports only `wasi:http` of WASI 0.2; use another host",
@@ -503,13 +503,13 @@ fn a_program_that_imports_what_is_not_there() {
 }
 
 #[test]
-fn a_precompiled_program_that_nobody_vouched_for() {
-    let place = place();
+fn precompiled_program_needs_its_option() {
+    let temp = test_dir();
     let engine = wasmtime::Engine::default();
     let code = engine.precompile_module(wat::exit(3).as_bytes()).unwrap();
-    place.file("exit.cwasm", code);
+    temp.file("exit.cwasm", code);
     fails(
-        &place,
+        &temp,
         &["exit.cwasm"],
         "`exit.cwasm` is precompiled, and native code cannot be validated; if you trust it, add \
          --allow-precompiled",
@@ -517,8 +517,8 @@ fn a_precompiled_program_that_nobody_vouched_for() {
 }
 
 #[test]
-fn no_program_at_all() {
-    let ended = place().run(["--layer", "base"]);
+fn missing_program_prints_usage() {
+    let ended = test_dir().run(["--layer", "base"]);
     assert_eq!(ended.code, 2);
     assert!(
         ended
@@ -529,9 +529,9 @@ fn no_program_at_all() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_made() {
-    let place = place();
-    let mut command = place.command(["ok.wat"]);
+fn error_names_options_when_cache_cannot_be_created() {
+    let temp = test_dir();
+    let mut command = temp.command(["ok.wat"]);
     let output = command.env("XDG_CACHE_HOME", "/proc/none").output();
     let ended = crate::support::ended(output.unwrap());
     assert_eq!(ended.code, 1);

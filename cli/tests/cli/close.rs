@@ -1,6 +1,6 @@
 //! The mount ends with the guest, however that ends: the upper is left as others can read it.
 
-use crate::support::{Place, ended};
+use crate::support::{TestDir, ended};
 use crate::wat;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 const ARGS: [&str; 5] = ["--layer", "base", "--upper", "up", "guest.wat"];
 
-fn place() -> Place {
-    let place = Place::with_dirs(&["up"]);
-    place.file("base/a", "a of base");
-    place
+fn test_dir() -> TestDir {
+    let temp = TestDir::with_dirs(&["up"]);
+    temp.file("base/a", "a of base");
+    temp
 }
 
 /// Waits until a guest has made this file.
-fn wait_for(place: &Place, name: &str) {
+fn wait_for(temp: &TestDir, name: &str) {
     let started = Instant::now();
-    while !place.path(name).exists() {
+    while !temp.path(name).exists() {
         assert!(
             started.elapsed() < Duration::from_secs(60),
             "the guest does not start"
@@ -27,38 +27,38 @@ fn wait_for(place: &Place, name: &str) {
 }
 
 #[test]
-fn the_upper_is_at_rest_after_every_end() {
+fn upper_is_closed_however_guest_ends() {
     for (then, code) in [
         ("", 0),
         ("(call $proc_exit (i32.const 5))", 5),
         ("unreachable", 134),
     ] {
-        let place = place();
-        place.file("guest.wat", wat::write(3, "a", "changed", then));
-        let ended = place.run(ARGS);
+        let temp = test_dir();
+        temp.file("guest.wat", wat::write(3, "a", "changed", then));
+        let ended = temp.run(ARGS);
         assert_eq!(ended.code, code, "{ended:?}");
         // No staging folder is left beside it.
-        assert_eq!(place.tree("up"), ["a"], "{then}");
+        assert_eq!(temp.tree("up"), ["a"], "{then}");
     }
 }
 
 #[test]
-fn a_program_that_cannot_run_does_not_touch_the_upper() {
-    let place = place();
-    place.file("guest.wat", "(module (import \"env\" \"f\" (func)))");
-    assert_eq!(place.run(ARGS).code, 1);
-    assert_eq!(place.tree("up"), [""; 0]);
+fn program_that_cannot_be_linked_leaves_upper_unchanged() {
+    let temp = test_dir();
+    temp.file("guest.wat", "(module (import \"env\" \"f\" (func)))");
+    assert_eq!(temp.run(ARGS).code, 1);
+    assert_eq!(temp.tree("up"), [""; 0]);
 }
 
 #[test]
-fn an_upper_that_is_mounted_elsewhere_is_refused_and_free_again_when_that_ends() {
-    let place = place();
+fn upper_in_use_is_refused_until_other_mount_ends() {
+    let temp = test_dir();
     // Waits for stdin, with the file open.
     let wait = "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";
-    place.file("guest.wat", wat::write(3, "started", "x", wait));
-    let mut first = place.command(ARGS).stdin(Stdio::piped()).spawn().unwrap();
-    wait_for(&place, "up/started");
-    let second = place.run(ARGS);
+    temp.file("guest.wat", wat::write(3, "started", "x", wait));
+    let mut first = temp.command(ARGS).stdin(Stdio::piped()).spawn().unwrap();
+    wait_for(&temp, "up/started");
+    let second = temp.run(ARGS);
     assert_eq!(second.code, 1);
     assert_eq!(
         second.stderr,
@@ -67,8 +67,8 @@ fn an_upper_that_is_mounted_elsewhere_is_refused_and_free_again_when_that_ends()
     );
     drop(first.stdin.take());
     assert_eq!(ended(first.wait_with_output().unwrap()).code, 0);
-    assert_eq!(place.run(ARGS).code, 0);
-    assert_eq!(place.tree("up"), ["started"]);
+    assert_eq!(temp.run(ARGS).code, 0);
+    assert_eq!(temp.tree("up"), ["started"]);
 }
 
 /// The same command, which does not inherit that a signal is ignored: a shell starts what is to run
@@ -79,7 +79,7 @@ fn heeding(run: &Command, signal: &str) -> Command {
         .arg(format!("--default-signal={signal}"))
         .arg(run.get_program())
         .args(run.get_args())
-        .current_dir(run.get_current_dir().expect("each place has its own"))
+        .current_dir(run.get_current_dir().expect("`TestDir` sets it"))
         .envs(
             run.get_envs()
                 .filter_map(|(name, value)| Some((name, value?))),
@@ -115,26 +115,26 @@ fn send(signal: &str, to: &Child) {
 }
 
 #[test]
-fn every_signal_that_ends_a_run_closes_its_upper_first() {
+fn terminating_signals_close_upper_first() {
     for (signal, number) in ENDING {
-        let place = place();
-        place.file("guest.wat", wat::write(3, "a", "changed", SPIN));
-        let child = heeding(&place.command(ARGS), signal).spawn().unwrap();
-        wait_for(&place, "up/a");
+        let temp = test_dir();
+        temp.file("guest.wat", wat::write(3, "a", "changed", SPIN));
+        let child = heeding(&temp.command(ARGS), signal).spawn().unwrap();
+        wait_for(&temp, "up/a");
         send(signal, &child);
         let ended = ended(child.wait_with_output().unwrap());
         assert_eq!(ended.code, 1000 + number, "{signal}: {ended:?}");
-        assert_eq!(place.tree("up"), ["a"], "{signal}");
+        assert_eq!(temp.tree("up"), ["a"], "{signal}");
     }
 }
 
 #[test]
-fn signal_that_is_ignored_from_the_start_stays_ignored() {
+fn signal_ignored_at_start_stays_ignored() {
     // As `nohup` starts a program, and a shell a job in the background.
     for (signal, _) in ENDING.into_iter().filter(|(signal, _)| *signal != "TERM") {
-        let place = place();
-        place.file("guest.wat", wat::write(3, "a", "changed", SPIN));
-        let command = heeding(&place.command(ARGS), "TERM");
+        let temp = test_dir();
+        temp.file("guest.wat", wat::write(3, "a", "changed", SPIN));
+        let command = heeding(&temp.command(ARGS), "TERM");
         let mut ignoring = Command::new("env");
         ignoring
             .arg(format!("--ignore-signal={signal}"))
@@ -148,23 +148,23 @@ fn signal_that_is_ignored_from_the_start_stays_ignored() {
             )
             .stdin(Stdio::null());
         let child = ignoring.spawn().unwrap();
-        wait_for(&place, "up/a");
+        wait_for(&temp, "up/a");
         send(signal, &child);
         sleep(Duration::from_millis(100));
-        assert!(place.tree("up").len() > 1, "{signal} closed the upper");
+        assert!(temp.tree("up").len() > 1, "{signal} closed the upper");
         send("TERM", &child);
         let ended = ended(child.wait_with_output().unwrap());
         assert_eq!(ended.code, 1015, "{signal}: {ended:?}");
-        assert_eq!(place.tree("up"), ["a"], "{signal}");
+        assert_eq!(temp.tree("up"), ["a"], "{signal}");
     }
 }
 
 #[test]
-fn an_upper_of_somebody_else_is_refused_and_left_alone() {
-    let place = place();
-    place.file("guest.wat", wat::exit(0));
-    place.file("up/.wh..wh.work/strange", "");
-    let ended = place.run(ARGS);
+fn upper_with_foreign_work_folder_is_refused_and_unchanged() {
+    let temp = test_dir();
+    temp.file("guest.wat", wat::exit(0));
+    temp.file("up/.wh..wh.work/strange", "");
+    let ended = temp.run(ARGS);
     assert_eq!(ended.code, 1);
     assert_eq!(
         ended.stderr,
@@ -172,37 +172,37 @@ fn an_upper_of_somebody_else_is_refused_and_left_alone() {
          not create: mount the upper with the program that did, or remove the folder if nothing in \
          it is needed\n"
     );
-    assert_eq!(place.tree("up"), [".wh..wh.work", ".wh..wh.work/strange"]);
+    assert_eq!(temp.tree("up"), [".wh..wh.work", ".wh..wh.work/strange"]);
 }
 
 #[test]
-fn a_mount_that_cannot_be_made_closes_those_before_it() {
-    let place = place();
-    place.file("guest.wat", wat::exit(0));
-    place.file("other/.wh..wh.work/strange", "");
+fn failed_mount_closes_previous_mounts() {
+    let temp = test_dir();
+    temp.file("guest.wat", wat::exit(0));
+    temp.file("other/.wh..wh.work/strange", "");
     let more = ["--mount", "dst=/d,upper=other"];
-    let ended = place.run([&more[..], &ARGS].concat());
+    let ended = temp.run([&more[..], &ARGS].concat());
     assert_eq!(ended.code, 1);
     let begin = "Error: --mount dst=/d,upper=other: the work folder .wh..wh.work contains strange";
     assert!(ended.stderr.starts_with(begin), "{ended:?}");
-    assert_eq!(place.tree("up"), [""; 0]);
+    assert_eq!(temp.tree("up"), [""; 0]);
 }
 
 #[test]
-fn what_a_killed_run_left_is_mended_by_the_next_one() {
-    let place = place();
+fn next_run_repairs_upper_of_killed_run() {
+    let temp = test_dir();
     let wait = "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";
-    place.file("guest.wat", wat::write(3, "a", "changed", wait));
-    let mut killed = place.command(ARGS).stdin(Stdio::piped()).spawn().unwrap();
-    wait_for(&place, "up/a");
+    temp.file("guest.wat", wat::write(3, "a", "changed", wait));
+    let mut killed = temp.command(ARGS).stdin(Stdio::piped()).spawn().unwrap();
+    wait_for(&temp, "up/a");
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert!(
-        place.tree("up").len() > 1,
+        temp.tree("up").len() > 1,
         "the staging folder is still there"
     );
-    place.file("guest.wat", wat::unlink(3, "a"));
-    let ended = place.run(ARGS);
+    temp.file("guest.wat", wat::unlink(3, "a"));
+    let ended = temp.run(ARGS);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
-    assert_eq!(place.tree("up"), [".wh.a"]);
+    assert_eq!(temp.tree("up"), [".wh.a"]);
 }

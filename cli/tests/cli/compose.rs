@@ -2,26 +2,26 @@
 //!
 //! They need the component: `scripts/build-component.sh`.
 
-use crate::support::{Ended, Place, ended};
+use crate::support::{Ended, TestDir, ended};
 use crate::wat;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-/// A place with layers and a program that prints `etc/motd` of its first preopen.
-pub(crate) fn place() -> Place {
-    let place = Place::with_dirs(&["base", "app", "up", "none"]);
-    place
+/// A directory with layers and a program that prints `etc/motd` of its first preopen.
+pub(crate) fn test_dir() -> TestDir {
+    let temp = TestDir::with_dirs(&["base", "app", "up", "none"]);
+    temp
         .file("base/etc/motd", "base\n")
         .file("app/etc/motd", "app\n")
         .file("cat.wat", wat::cat(3, "etc/motd"))
         .file("mkdir.wat", wat::mkdir_component("made"));
-    place
+    temp
 }
 
 /// Runs a subcommand with arguments that have no spaces in them.
-pub(crate) fn run(place: &Place, subcommand: &str, args: &str) -> Ended {
+pub(crate) fn run(temp: &TestDir, subcommand: &str, args: &str) -> Ended {
     ended(
-        place
+        temp
             .subcommand(subcommand, args.split(' '))
             .output()
             .unwrap(),
@@ -30,8 +30,8 @@ pub(crate) fn run(place: &Place, subcommand: &str, args: &str) -> Ended {
 
 /// What it says with the numbers of KiB left out, which are those of this build.
 #[track_caller]
-pub(crate) fn says(place: &Place, subcommand: &str, args: &str) -> String {
-    let ended = run(place, subcommand, args);
+pub(crate) fn says(temp: &TestDir, subcommand: &str, args: &str) -> String {
+    let ended = run(temp, subcommand, args);
     assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{ended:?}");
     let words = ended.stderr.split(' ');
     let sizes = words.map(|word| {
@@ -45,10 +45,10 @@ pub(crate) fn says(place: &Place, subcommand: &str, args: &str) -> String {
 }
 
 #[test]
-fn a_component_carries_its_overlay() {
-    let place = place();
+fn component_is_composed_and_runs() {
+    let temp = test_dir();
     let said = says(
-        &place,
+        &temp,
         "compose",
         "mkdir.wat -o out.wasm --lower /base --lower /app --upper /up",
     );
@@ -64,7 +64,7 @@ fn a_component_carries_its_overlay() {
          run it with (replace each DIR by a host directory):\n  \
          wasmtime run --dir DIR::/base --dir DIR::/app --dir DIR::/up out.wasm\n"
     );
-    let ran = place.run([
+    let ran = temp.run([
         "--dir",
         "base::/base",
         "--dir",
@@ -74,15 +74,15 @@ fn a_component_carries_its_overlay() {
         "out.wasm",
     ]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(place.path("up/made").is_dir());
-    assert!(!place.path("app/made").exists());
+    assert!(temp.path("up/made").is_dir());
+    assert!(!temp.path("app/made").exists());
 }
 
 #[test]
-fn a_core_module_carries_its_overlay() {
-    let place = place();
+fn core_module_is_composed_and_runs() {
+    let temp = test_dir();
     let said = says(
-        &place,
+        &temp,
         "compose",
         "cat.wat -o out.wasm --lower /base --lower /app --at /tree --pass /none --read-only",
     );
@@ -96,36 +96,36 @@ fn a_core_module_carries_its_overlay() {
         assert!(said.contains(line), "{line} is not in {said}");
     }
     let dirs = ["--dir", "base::/base", "--dir", "app::/app"];
-    let ran = place.run([&dirs[..], &["--dir", "none::/none", "out.wasm"]].concat());
+    let ran = temp.run([&dirs[..], &["--dir", "none::/none", "out.wasm"]].concat());
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "app\n"), "{ran:?}");
 }
 
 #[test]
-fn a_composed_program_is_composed_again() {
-    let place = place();
+fn composed_program_can_be_composed_again() {
+    let temp = test_dir();
     says(
-        &place,
+        &temp,
         "compose",
         "cat.wat -o one.wasm --lower /base --lower /app",
     );
     // The inner overlay's lowest layer is the tree of the outer one.
     says(
-        &place,
+        &temp,
         "compose",
         "one.wasm -o two.wasm --lower /first --upper /up --at /base --pass /app",
     );
-    place.file("up/etc/motd", "up\n");
+    temp.file("up/etc/motd", "up\n");
     let dirs = ["--dir", "base::/first", "--dir", "up::/up", "--dir"];
-    let ran = place.run([&dirs[..], &["app::/app", "two.wasm"]].concat());
+    let ran = temp.run([&dirs[..], &["app::/app", "two.wasm"]].concat());
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "app\n"), "{ran:?}");
-    let ran = place.run([&dirs[..], &["none::/app", "two.wasm"]].concat());
+    let ran = temp.run([&dirs[..], &["none::/app", "two.wasm"]].concat());
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "up\n"), "{ran:?}");
 }
 
 #[test]
-fn what_is_shown_for_the_shell_is_quoted() {
-    let place = place();
-    let mut command = place.subcommand(
+fn shell_command_in_report_is_quoted() {
+    let temp = test_dir();
+    let mut command = temp.subcommand(
         "compose",
         [
             "mkdir.wat",
@@ -149,9 +149,9 @@ fn what_is_shown_for_the_shell_is_quoted() {
 }
 
 #[test]
-fn the_overlay_alone() {
-    let place = place();
-    let said = says(&place, "component", "-o overlay.wasm");
+fn component_command_reports_configuration_and_usage() {
+    let temp = test_dir();
+    let said = says(&temp, "component", "-o overlay.wasm");
     assert!(
         said.starts_with("overlay.wasm: the overlay for WASI 0.2.0, N KiB\n"),
         "{said}"
@@ -165,7 +165,7 @@ fn the_overlay_alone() {
         "{said}"
     );
     let said = says(
-        &place,
+        &temp,
         "component",
         "-o filled.wasm --wasi 0.2.6 --lower /base",
     );
@@ -175,7 +175,7 @@ fn the_overlay_alone() {
         said.contains("refused, since there is no --upper\n"),
         "{said}"
     );
-    let said = says(&place, "component", "-o typed.wasm --configured");
+    let said = says(&temp, "component", "-o typed.wasm --configured");
     assert!(
         said.contains("`wasi-overlay:component/config@0.1.0`"),
         "{said}"
@@ -187,10 +187,10 @@ fn the_overlay_alone() {
 }
 
 #[test]
-fn an_output_has_the_mode_of_a_new_file() {
-    let place = place();
-    says(&place, "compose", "mkdir.wat -o out.wasm --lower /base");
-    place.file("new", "");
-    let mode = |name: &str| fs::metadata(place.path(name)).unwrap().permissions().mode();
+fn output_has_mode_of_new_file() {
+    let temp = test_dir();
+    says(&temp, "compose", "mkdir.wat -o out.wasm --lower /base");
+    temp.file("new", "");
+    let mode = |name: &str| fs::metadata(temp.path(name)).unwrap().permissions().mode();
     assert_eq!(mode("out.wasm"), mode("new"));
 }

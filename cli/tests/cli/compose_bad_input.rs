@@ -1,79 +1,79 @@
 //! Errors of `compose` and `component` for bad input: a message that names the option or the file and the
 //! remedy, exit code 1 (2 for arguments that do not parse), and no output.
 
-use crate::compose::{place, run, says};
-use crate::support::{Ended, Place};
+use crate::compose::{test_dir, run, says};
+use crate::support::{Ended, TestDir};
 use crate::wat;
 use std::fs;
 use std::os::unix::fs::symlink;
 
 /// Expects that a subcommand fails with this error, prints nothing else and changes nothing.
 #[track_caller]
-fn fails(place: &Place, subcommand: &str, args: &str, expected: &str) {
-    let before = place.tree("");
+fn fails(temp: &TestDir, subcommand: &str, args: &str, expected: &str) {
+    let before = temp.tree("");
     let expected = Ended {
         code: 1,
         stdout: String::new(),
         stderr: format!("Error: {expected}\n"),
     };
-    assert_eq!(run(place, subcommand, args), expected, "{args}");
-    assert_eq!(place.tree(""), before, "{args}");
+    assert_eq!(run(temp, subcommand, args), expected, "{args}");
+    assert_eq!(temp.tree(""), before, "{args}");
 }
 
 #[test]
-fn an_output_that_is_there_is_kept_without_force() {
-    let place = place();
-    place.file("out.wasm", "mine");
+fn existing_output_is_replaced_only_with_force() {
+    let temp = test_dir();
+    temp.file("out.wasm", "mine");
     let exists = "the file already exists; add --force to replace it, or choose another name";
     fails(
-        &place,
+        &temp,
         "compose",
         "mkdir.wat -o out.wasm --lower /base",
         &format!("-o out.wasm: {exists}"),
     );
     fails(
-        &place,
+        &temp,
         "compose",
         "mkdir.wat -o mkdir.wat --lower /base",
         &format!("-o mkdir.wat: {exists}"),
     );
     fails(
-        &place,
+        &temp,
         "component",
         "-o out.wasm",
         &format!("-o out.wasm: {exists}"),
     );
-    assert_eq!(place.read("out.wasm"), "mine");
+    assert_eq!(temp.read("out.wasm"), "mine");
 
-    symlink("out.wasm", place.path("link.wasm")).unwrap();
+    symlink("out.wasm", temp.path("link.wasm")).unwrap();
     says(
-        &place,
+        &temp,
         "compose",
         "mkdir.wat -o link.wasm --lower /base --force",
     );
-    assert!(place.path("link.wasm").is_symlink());
-    let bytes = fs::read(place.path("out.wasm")).unwrap();
+    assert!(temp.path("link.wasm").is_symlink());
+    let bytes = fs::read(temp.path("out.wasm")).unwrap();
     assert!(bytes.starts_with(b"\0asm"));
     says(
-        &place,
+        &temp,
         "compose",
         "mkdir.wat -o mkdir.wat --lower /base --force",
     );
-    assert_eq!(fs::read(place.path("mkdir.wat")).unwrap(), bytes);
+    assert_eq!(fs::read(temp.path("mkdir.wat")).unwrap(), bytes);
 }
 
 #[test]
-fn an_output_that_cannot_be() {
-    let place = place();
+fn output_that_cannot_be_written_is_rejected() {
+    let temp = test_dir();
     fails(
-        &place,
+        &temp,
         "compose",
         "mkdir.wat -o new/dir/out.wasm --lower /base",
         "-o new/dir/out.wasm: there is no directory `new/dir`; create it with `mkdir -p new/dir`",
     );
     for name in ["base", "/dev/null"] {
         fails(
-            &place,
+            &temp,
             "compose",
             &format!("mkdir.wat -o {name} --lower /base --force"),
             &format!(
@@ -81,9 +81,9 @@ fn an_output_that_cannot_be() {
             ),
         );
     }
-    symlink("gone", place.path("dangling")).unwrap();
+    symlink("gone", temp.path("dangling")).unwrap();
     let ended = run(
-        &place,
+        &temp,
         "compose",
         "mkdir.wat -o dangling --lower /base --force",
     );
@@ -95,7 +95,7 @@ fn an_output_that_cannot_be() {
         "{ended:?}"
     );
     let ended = run(
-        &place,
+        &temp,
         "compose",
         "mkdir.wat -o base/etc/motd/out --lower /base",
     );
@@ -108,11 +108,11 @@ fn an_output_that_cannot_be() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used() {
-    let place = place();
+fn invalid_configuration_is_rejected() {
+    let temp = test_dir();
     let fails = |args: &str, expected: &str| {
         let args = format!("mkdir.wat -o out.wasm {args}");
-        fails(&place, "compose", args.trim_end(), expected);
+        fails(&temp, "compose", args.trim_end(), expected);
     };
     fails(
         "",
@@ -155,17 +155,17 @@ fn a_configuration_that_cannot_be_used() {
 }
 
 #[test]
-fn settings_of_the_overlay_alone_are_checked_too() {
-    let place = place();
+fn component_command_checks_its_options() {
+    let temp = test_dir();
     fails(
-        &place,
+        &temp,
         "component",
         "-o out.wasm --read-only",
         "an overlay needs a layer or an upper: name a preopen with --lower or --upper",
     );
     for args in ["--lower /a", "--volatile"] {
         let ended = run(
-            &place,
+            &temp,
             "component",
             &format!("-o out.wasm --configured {args}"),
         );
@@ -179,7 +179,7 @@ fn settings_of_the_overlay_alone_are_checked_too() {
     }
     for version in ["0.2.13", "0.3.0", "2"] {
         let ended = run(
-            &place,
+            &temp,
             "component",
             &format!("-o out.wasm --wasi {version}"),
         );
@@ -194,42 +194,42 @@ fn settings_of_the_overlay_alone_are_checked_too() {
 
 /// Expects that composing `app` fails with this error.
 #[track_caller]
-fn refuses(place: &Place, app: &str, expected: &str) {
+fn refuses(temp: &TestDir, app: &str, expected: &str) {
     let args = format!("{app} -o out.wasm --lower /base");
-    fails(place, "compose", &args, expected);
+    fails(temp, "compose", &args, expected);
 }
 
 #[test]
-fn a_program_that_is_not_there() {
-    let place = place();
+fn missing_program_is_rejected() {
+    let temp = test_dir();
     refuses(
-        &place,
+        &temp,
         "nope.wasm",
         "`nope.wasm`: there is no such file; check the path",
     );
     refuses(
-        &place,
+        &temp,
         "base",
         "`base` is a directory; pass a wasm file, and name preopens with --lower and --upper",
     );
-    let ended = run(&place, "compose", "-o out.wasm --lower /base");
+    let ended = run(&temp, "compose", "-o out.wasm --lower /base");
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("<APP.wasm>"), "{ended:?}");
-    let ended = run(&place, "compose", "mkdir.wat --lower /base");
+    let ended = run(&temp, "compose", "mkdir.wat --lower /base");
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("--output <OUT.wasm>"), "{ended:?}");
 }
 
 #[test]
-fn a_program_that_is_none() {
-    let place = place();
-    place
+fn file_that_is_not_wasm_is_rejected() {
+    let temp = test_dir();
+    temp
         .file("text", "hello\n")
         .file("elf.wasm", b"\x7fELF\x02\x01\x01".as_slice())
         .file("cut.wasm", b"\0asm\x01\0\0\0\x01".as_slice());
     for name in ["text", "elf.wasm"] {
         refuses(
-            &place,
+            &temp,
             name,
             &format!(
                 "`{name}` cannot be composed: the app is not WebAssembly: it is neither a \
@@ -237,7 +237,7 @@ fn a_program_that_is_none() {
             ),
         );
     }
-    let ended = run(&place, "compose", "cut.wasm -o out.wasm --lower /base");
+    let ended = run(&temp, "compose", "cut.wasm -o out.wasm --lower /base");
     assert_eq!(ended.code, 1);
     assert!(
         ended.stderr.starts_with(
@@ -247,19 +247,19 @@ fn a_program_that_is_none() {
     );
     let engine = wasmtime::Engine::default();
     let code = engine.precompile_module(wat::exit(3).as_bytes()).unwrap();
-    place.file("exit.cwasm", code);
+    temp.file("exit.cwasm", code);
     refuses(
-        &place,
+        &temp,
         "exit.cwasm",
         "`exit.cwasm` is precompiled; compose the original wasm file, then compile the result",
     );
 }
 
 #[test]
-fn a_program_whose_filesystem_cannot_be_replaced() {
-    let place = place();
+fn program_whose_filesystem_cannot_be_replaced_is_rejected() {
+    let temp = test_dir();
     let import = |name: &str| wat::component(&format!("(import \"{name}\" (instance))"), 0);
-    place
+    temp
         .file("none.wat", wat::component("", 0))
         .file("three.wat", import("wasi:filesystem/types@0.3.0"))
         .file(
@@ -269,33 +269,33 @@ fn a_program_whose_filesystem_cannot_be_replaced() {
         .file("links.wat", import("wasi:filesystem/links@0.2.0"))
         .file("env.wat", r#"(module (import "env" "log" (func)))"#);
     refuses(
-        &place,
+        &temp,
         "none.wat",
         "`none.wat` cannot be composed: the app does not import `wasi:filesystem`: it uses no \
          files, so an overlay would have no effect",
     );
     refuses(
-        &place,
+        &temp,
         "three.wat",
         "`three.wat` cannot be composed: the app imports `wasi:filesystem/types@0.3.0`, but the \
          overlay supports only filesystems of WASI 0.2: build it for wasm32-wasip2",
     );
     refuses(
-        &place,
+        &temp,
         "draft.wat",
         "`draft.wat` cannot be composed: the app imports \
          `wasi:filesystem/types@0.2.0-rc-2023-11-10`, which is not a released version of WASI \
          0.2: build it with a newer toolchain",
     );
     refuses(
-        &place,
+        &temp,
         "links.wat",
         "`links.wat` cannot be composed: the overlay cannot replace \
          `wasi:filesystem/links@0.2.0`, which the app imports (WASI 0.2 has no such interface): \
          build the app with released interfaces of WASI 0.2",
     );
     refuses(
-        &place,
+        &temp,
         "env.wat",
         "`env.wat` cannot be composed: the app is a core module that imports `env::log`, which \
          the adapter for WASI 0.1 does not have: build it for wasm32-wasip1 or wasm32-wasip2 \

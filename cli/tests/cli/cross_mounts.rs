@@ -1,7 +1,7 @@
 //! What is mounted inside a layer is not entered without `cross-mounts`.
 
 use crate::log::{GUESTS, lines, write_guests};
-use crate::support::Place;
+use crate::support::TestDir;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread::sleep;
@@ -44,13 +44,13 @@ impl Drop for Tmpfs {
 }
 
 #[test]
-fn filesystem_inside_a_layer_is_served_only_with_the_key() {
-    let place = Place::with_dirs(&["base/inside"]);
-    let Some(_tmpfs) = Tmpfs::mount(place.path("base/inside")) else {
+fn filesystem_mounted_inside_layer_needs_cross_mounts() {
+    let temp = TestDir::with_dirs(&["base/inside"]);
+    let Some(_tmpfs) = Tmpfs::mount(temp.path("base/inside")) else {
         return;
     };
-    place.file("base/inside/secret", "words");
-    write_guests(&place);
+    temp.file("base/inside/secret", "words");
+    write_guests(&temp);
     let script = "open 1 0 r inside/secret\nread 1 0 100\n";
     let log = Some("wasi_overlay=debug");
     for guest in GUESTS {
@@ -58,7 +58,7 @@ fn filesystem_inside_a_layer_is_served_only_with_the_key() {
             (["--layer", "base"], "--layer base"),
             (["--mount", "dst=/,layer=base"], "--mount dst=/,layer=base"),
         ] {
-            let (ended, found) = lines(&place, log, guest, &args, script);
+            let (ended, found) = lines(&temp, log, guest, &args, script);
             assert_eq!(
                 ended.stdout, "open 1 0 r inside/secret = not-permitted\nread 1 0 100 = -\n",
                 "{args:?}"
@@ -80,7 +80,7 @@ fn filesystem_inside_a_layer_is_served_only_with_the_key() {
             ["--mount", "dst=/,layer=base,cross-mounts"],
             ["--dir", "base::/"],
         ] {
-            let (ended, found) = lines(&place, log, guest, &args, script);
+            let (ended, found) = lines(&temp, log, guest, &args, script);
             assert!(found.is_empty(), "{args:?}: {found:#?}");
             assert!(ended.stdout.contains("words"), "{args:?}: {ended:?}");
         }

@@ -6,7 +6,7 @@
 //!
 //! `KILLS` says how often, by default 30 times.
 
-use crate::support::Place;
+use crate::support::TestDir;
 use crate::wat;
 use std::fmt::Write;
 use std::fs;
@@ -27,16 +27,16 @@ fn of_the_layer(number: usize) -> String {
     format!("{number:03} of the layer\n").repeat(400)
 }
 
-fn write_layer(place: &Place) {
+fn write_layer(temp: &TestDir) {
     for dir in ["s", "e", "m"] {
-        fs::create_dir_all(place.path("base").join(dir)).unwrap();
+        fs::create_dir_all(temp.path("base").join(dir)).unwrap();
     }
     for number in 0..NAMES {
         for dir in ["t", "r", "u", "w"] {
-            place.file(&format!("base/{dir}/{number:03}"), of_the_layer(number));
+            temp.file(&format!("base/{dir}/{number:03}"), of_the_layer(number));
         }
         for inner in ["one", "deep/two"] {
-            place.file(&format!("base/d/{number:03}/{inner}"), inner);
+            temp.file(&format!("base/d/{number:03}/{inner}"), inner);
         }
     }
 }
@@ -58,13 +58,13 @@ fn guest() -> String {
         (loop $next\n",
         WRITTEN.len()
     );
-    for (place, divisor) in [(2, 100), (3, 10), (4, 1)] {
+    for (digit, divisor) in [(2, 100), (3, 10), (4, 1)] {
         for dir in dirs {
             writeln!(
                 body,
                 "(i32.store8 (i32.const {at}) (i32.add (i32.const 48) (i32.rem_u (i32.div_u \
                  (local.get $n) (i32.const {divisor})) (i32.const 10))))",
-                at = path(dir) + place
+                at = path(dir) + digit
             )
             .unwrap();
         }
@@ -193,11 +193,11 @@ fn happened(root: &Dir, number: usize) -> [bool; CALLS] {
 }
 
 /// Mounts what a killed run left; returns how many calls happened.
-fn check(place: &Place, upper: &str) -> usize {
-    let lower = Lower::dir("base", capability(&place.path("base"))).unwrap();
+fn check(temp: &TestDir, upper: &str) -> usize {
+    let lower = Lower::dir("base", capability(&temp.path("base"))).unwrap();
     let overlay = Overlay::builder()
         .lower(lower)
-        .upper_dir("upper", capability(&place.path(upper)))
+        .upper_dir("upper", capability(&temp.path(upper)))
         .build()
         .unwrap();
     let root = overlay.root();
@@ -211,7 +211,7 @@ fn check(place: &Place, upper: &str) -> usize {
         "call {count} did not happen, and a later one did"
     );
     overlay.close().unwrap();
-    let tree = place.tree(upper);
+    let tree = temp.tree(upper);
     for path in &tree {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
         let mark = Path::new(dir).join(format!(".wh.{name}"));
@@ -225,19 +225,19 @@ fn check(place: &Place, upper: &str) -> usize {
 }
 
 #[test]
-fn a_program_that_is_killed_in_mid_work_leaves_a_tree_of_before_or_after_each_call() {
+fn killed_run_leaves_each_call_done_or_not_done() {
     let kills = std::env::var("KILLS").map_or(30, |kills| kills.parse().unwrap());
-    let place = Place::new();
-    write_layer(&place);
-    place.file("guest.wat", guest());
+    let temp = TestDir::new();
+    write_layer(&temp);
+    temp.file("guest.wat", guest());
     let (mut calls, mut in_work, mut mended) = (0, 0, 0);
     for kill in 0..kills {
         let upper = format!("up{kill}");
-        fs::create_dir(place.path(&upper)).unwrap();
+        fs::create_dir(temp.path(&upper)).unwrap();
         let args = ["--layer", "base", "--upper", &upper, "guest.wat"];
-        let mut run = place.command(args).spawn().unwrap();
+        let mut run = temp.command(args).spawn().unwrap();
         let started = Instant::now();
-        while !place.path(&upper).join("t").exists() {
+        while !temp.path(&upper).join("t").exists() {
             assert!(
                 started.elapsed() < Duration::from_secs(60),
                 "it does not start"
@@ -248,12 +248,12 @@ fn a_program_that_is_killed_in_mid_work_leaves_a_tree_of_before_or_after_each_ca
         sleep(Duration::from_micros(kill * 37_199 % 400_000));
         run.kill().unwrap();
         run.wait().unwrap();
-        let staged = fs::read_dir(place.path(&upper).join(".wh..wh.work"));
+        let staged = fs::read_dir(temp.path(&upper).join(".wh..wh.work"));
         mended += usize::from(staged.is_ok_and(|mut staged| staged.next().is_some()));
-        let count = check(&place, &upper);
+        let count = check(&temp, &upper);
         in_work += usize::from(count < NAMES * CALLS);
         calls += count;
-        fs::remove_dir_all(place.path(&upper)).unwrap();
+        fs::remove_dir_all(temp.path(&upper)).unwrap();
     }
     println!("{kills} kills, {in_work} in mid-work, {mended} with something staged, {calls} calls");
     assert!(in_work * 2 > kills as usize, "most runs were over");

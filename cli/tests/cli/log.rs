@@ -1,7 +1,7 @@
 //! What a user reads on stderr when calls of the program fail: with `WASMTIME_LOG=wasi_overlay=debug` a
 //! line for each, in every version of WASI; without it, what concerns every program on the mount, once.
 
-use crate::support::{Ended, Place};
+use crate::support::{Ended, TestDir};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -153,9 +153,9 @@ const ON_LAYERS: [Row; 19] = [
     ),
 ];
 
-fn place() -> Place {
-    let place = Place::with_dirs(&["low", "top/o", "up/d"]);
-    place
+fn test_dir() -> TestDir {
+    let temp = TestDir::with_dirs(&["low", "top/o", "up/d"]);
+    temp
         .file("low/d/file", "x")
         .file("low/d/hidden", "x")
         .file("top/d/.wh.hidden", "")
@@ -164,18 +164,18 @@ fn place() -> Place {
         .file("low/o/below", "x")
         .file("top/o/.wh..wh..opq", "")
         .file("low/broken/.wh...", "");
-    symlink("/d/file", place.path("low/absolute")).unwrap();
-    symlink("loop", place.path("low/loop")).unwrap();
-    let fifo = place.path("low/fifo");
+    symlink("/d/file", temp.path("low/absolute")).unwrap();
+    symlink("loop", temp.path("low/loop")).unwrap();
+    let fifo = temp.path("low/fifo");
     assert!(Command::new("mkfifo").arg(fifo).status().unwrap().success());
-    write_guests(&place);
-    place
+    write_guests(&temp);
+    temp
 }
 
 /// Writes the guests that [`lines`] runs.
-pub(crate) fn write_guests(place: &Place) {
+pub(crate) fn write_guests(temp: &TestDir) {
     for guest in GUESTS {
-        place.file(
+        temp.file(
             &format!("{}.wasm", guest.name),
             fs::read(guest.path()).unwrap(),
         );
@@ -184,14 +184,14 @@ pub(crate) fn write_guests(place: &Place) {
 
 /// Runs a script with that log, and gives the lines about calls that failed.
 pub(crate) fn lines(
-    place: &Place,
+    temp: &TestDir,
     log: Option<&str>,
     guest: Guest,
     args: &[&str],
     script: &str,
 ) -> (Ended, Vec<String>) {
     let app = format!("{}.wasm", guest.name);
-    let mut command = place.command([args, &[&app, script]].concat());
+    let mut command = temp.command([args, &[&app, script]].concat());
     match log {
         Some(log) => command.env("WASMTIME_LOG", log),
         None => command.env_remove("WASMTIME_LOG"),
@@ -241,11 +241,11 @@ fn script(rows: &[Row]) -> String {
 const LAYERS: [&str; 6] = ["--layer", "low", "--layer", "top", "--upper", "up"];
 
 #[test]
-fn every_failed_call_has_a_line_in_every_version() {
-    let place = place();
+fn debug_log_has_a_line_for_each_failed_call() {
+    let temp = test_dir();
     for guest in GUESTS {
         let log = Some("wasi_overlay=debug");
-        let (ended, found) = lines(&place, log, guest, &LAYERS, &script(&ON_LAYERS));
+        let (ended, found) = lines(&temp, log, guest, &LAYERS, &script(&ON_LAYERS));
         check(&ON_LAYERS, &found, guest.name);
         // Nothing of it is in what the guest saw.
         for words in [
@@ -253,7 +253,7 @@ fn every_failed_call_has_a_line_in_every_version() {
             "layer",
             "low",
             "top/",
-            place.path("").to_str().unwrap(),
+            temp.path("").to_str().unwrap(),
         ] {
             let steps = ended
                 .stdout
@@ -267,8 +267,8 @@ fn every_failed_call_has_a_line_in_every_version() {
 }
 
 #[test]
-fn a_read_only_mount_says_so_and_how_to_change_it() {
-    let place = place();
+fn log_names_read_only_mount_and_remedy() {
+    let temp = test_dir();
     let rows: [Row; 4] = [
         (
             "unlink 0 d/file",
@@ -293,20 +293,20 @@ fn a_read_only_mount_says_so_and_how_to_change_it() {
             &["--layer", "low", "--upper", "up", "--read-only"],
         ] {
             let log = Some("wasi_overlay=debug");
-            let (_, found) = lines(&place, log, guest, args, &script(&rows));
+            let (_, found) = lines(&temp, log, guest, args, &script(&rows));
             check(&rows, &found, guest.name);
         }
     }
 }
 
 #[test]
-fn a_live_directory_names_itself() {
-    let place = place();
-    let live = fs::canonicalize(place.path("low")).unwrap();
+fn log_names_live_directory() {
+    let temp = test_dir();
+    let live = fs::canonicalize(temp.path("low")).unwrap();
     for guest in GUESTS {
         let log = Some("wasi_overlay=debug");
         let text = "stat-at 0 - none\nrmdir 0 d\n";
-        let (_, found) = lines(&place, log, guest, &["--dir", "low::/"], text);
+        let (_, found) = lines(&temp, log, guest, &["--dir", "low::/"], text);
         let [missing, full] = &found[..] else {
             panic!("{found:#?}")
         };
@@ -325,11 +325,11 @@ fn a_live_directory_names_itself() {
 
 /// In 0.1 a program may use a descriptor that it does not have; in later versions that is a trap.
 #[test]
-fn a_call_on_a_descriptor_of_another_kind_says_which() {
-    let place = place();
+fn log_names_kind_of_descriptor_that_call_cannot_use() {
+    let temp = test_dir();
     let text = "open 1 0 r d/file\nlist 1\n";
     for guest in GUESTS {
-        let (_, found) = lines(&place, Some("wasi_overlay=debug"), guest, &LAYERS, text);
+        let (_, found) = lines(&temp, Some("wasi_overlay=debug"), guest, &LAYERS, text);
         let [line] = &found[..] else {
             panic!("{}: {found:#?}", guest.name)
         };
@@ -345,12 +345,12 @@ fn a_call_on_a_descriptor_of_another_kind_says_which() {
 }
 
 #[test]
-fn what_concerns_everybody_is_told_once_without_a_flag() {
-    let place = place();
+fn warnings_about_layers_are_logged_once_per_mount_by_default() {
+    let temp = test_dir();
     let text = "stat-at 0 - none\nopen 1 0 r absolute\nreadlink 0 absolute\nstat-at 0 - absolute\n\
                 open 1 0 r broken/x\nlist 0\nstat-at 0 - broken/y\n";
     for guest in GUESTS {
-        let (ended, found) = lines(&place, None, guest, &LAYERS, text);
+        let (ended, found) = lines(&temp, None, guest, &LAYERS, text);
         let [link, whiteout] = &found[..] else {
             panic!("{found:#?}")
         };
@@ -376,27 +376,27 @@ fn what_concerns_everybody_is_told_once_without_a_flag() {
         }
         // A mount that follows such links has nothing to say.
         let followed = [&LAYERS[..], &["--absolute-symlinks", "root"]].concat();
-        let (ended, _) = lines(&place, None, guest, &followed, "open 1 0 r absolute\n");
+        let (ended, _) = lines(&temp, None, guest, &followed, "open 1 0 r absolute\n");
         assert_eq!(ended.stderr, "");
         // Each mount has its own to say.
         let two = ["--layer", "low", "--mount", "dst=/m,layer=low"];
         let text =
             "stat-at 0 - absolute\nstat-at 0 - absolute\npreopen 1 /m\nstat-at 1 - absolute\n";
-        let (ended, found) = lines(&place, None, guest, &two, text);
+        let (ended, found) = lines(&temp, None, guest, &two, text);
         assert_eq!(found.len(), 2, "{}", ended.stderr);
     }
 }
 
 #[test]
-fn a_full_upper_in_memory_is_told_once_without_a_flag() {
-    let place = place();
+fn warning_about_full_memory_upper_is_logged_once_by_default() {
+    let temp = test_dir();
     let text = format!(
         "open 1 0 rwc full\nwrite 1 0 {}\nwrite 1 4096 x\nwrite 1 4096 x\n",
         "x".repeat(4096)
     );
     for guest in GUESTS {
         let args = ["--layer", "low", "--upper", "memory:4k"];
-        let (ended, found) = lines(&place, None, guest, &args, &text);
+        let (ended, found) = lines(&temp, None, guest, &args, &text);
         let [line] = &found[..] else {
             panic!("{}", ended.stderr)
         };
@@ -413,12 +413,12 @@ fn a_full_upper_in_memory_is_told_once_without_a_flag() {
 }
 
 #[test]
-fn a_program_cannot_write_lines_of_its_own() {
+fn program_cannot_forge_log_lines() {
     let name = "a\u{1b}[31m\u{7}b\u{202e}\rWARN";
     for guest in GUESTS {
-        let place = place();
+        let temp = test_dir();
         let (ended, found) = lines(
-            &place,
+            &temp,
             Some("wasi_overlay=debug"),
             guest,
             &LAYERS,

@@ -1,6 +1,6 @@
 //! How many files a guest may have open: as many as the process.
 
-use crate::support::{Ended, Place, ended};
+use crate::support::{Ended, TestDir, ended};
 use crate::wat;
 use rustix::process::{Resource, getrlimit};
 use std::process::{Command, Stdio};
@@ -8,40 +8,40 @@ use std::process::{Command, Stdio};
 /// `EMFILE` of WASI 0.1.
 const MFILE: i32 = 33;
 
-fn place() -> Place {
-    let place = Place::with_dirs(&["base/d"]);
-    place.file("base/f", "x");
-    place
+fn test_dir() -> TestDir {
+    let temp = TestDir::with_dirs(&["base/d"]);
+    temp.file("base/f", "x");
+    temp
 }
 
 /// Runs a guest that opens `path` so many times, as [`limited`] does.
 fn open_many(
-    place: &Place,
+    temp: &TestDir,
     limits: (u64, u64),
     mount: [&str; 2],
     path: &str,
     count: u32,
 ) -> Option<Ended> {
-    place.file("guest.wat", wat::open_many(3, path, count));
-    limited(place, limits, &[&mount[..], &["guest.wat"]].concat())
+    temp.file("guest.wat", wat::open_many(3, path, count));
+    limited(temp, limits, &[&mount[..], &["guest.wat"]].concat())
 }
 
 /// Runs the command in a process that may have `limit` files open and may raise that to `hard`. None,
 /// and a line that says why, where this process may not have as many.
-fn limited(place: &Place, (limit, hard): (u64, u64), args: &[&str]) -> Option<Ended> {
+fn limited(temp: &TestDir, (limit, hard): (u64, u64), args: &[&str]) -> Option<Ended> {
     let own = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     if own < hard {
         println!("skipped: the hard limit of open files is {own}, and {hard} are needed");
         return None;
     }
-    let run = place.command(args);
+    let run = temp.command(args);
     let script = format!("ulimit -Sn {limit} && ulimit -Hn {hard} && exec \"$@\"");
     let mut command = Command::new("sh");
     command
         .args(["-c", &script, "sh"])
         .arg(run.get_program())
         .args(run.get_args())
-        .current_dir(run.get_current_dir().expect("each place has its own"))
+        .current_dir(run.get_current_dir().expect("`TestDir` sets it"))
         .envs(
             run.get_envs()
                 .filter_map(|(name, value)| Some((name, value?))),
@@ -55,14 +55,14 @@ const MOUNTS: [[&str; 2]; 2] = [["--layer", "base"], ["--dir", "base::/"]];
 
 #[test]
 fn soft_limit_of_open_files_is_raised() {
-    let place = place();
+    let temp = test_dir();
     for mount in MOUNTS {
         // What cannot be raised is too little for 100 files.
-        let Some(ended) = open_many(&place, (64, 64), mount, "f", 100) else {
+        let Some(ended) = open_many(&temp, (64, 64), mount, "f", 100) else {
             return;
         };
         assert_eq!(ended.code, MFILE, "{mount:?}: {ended:?}");
-        let Some(ended) = open_many(&place, (64, 1024), mount, "f", 100) else {
+        let Some(ended) = open_many(&temp, (64, 1024), mount, "f", 100) else {
             return;
         };
         assert_eq!(
@@ -75,12 +75,12 @@ fn soft_limit_of_open_files_is_raised() {
 
 /// The command had a limit of 1024, whatever that of the process.
 #[test]
-fn guest_may_have_as_many_directories_open_as_the_process() {
-    let place = place();
+fn open_directories_of_guest_are_limited_by_limit_of_process() {
+    let temp = test_dir();
     for limit in [100, 3000] {
         for (count, code) in [(limit, 0), (limit + 1, MFILE)] {
             let limits = (u64::from(limit), u64::from(limit));
-            let Some(ended) = open_many(&place, limits, ["--layer", "base"], "d", count) else {
+            let Some(ended) = open_many(&temp, limits, ["--layer", "base"], "d", count) else {
                 return;
             };
             assert_eq!(ended.code, code, "{count} of {limit}: {ended:?}");
@@ -100,11 +100,11 @@ fn guest_may_have_as_many_directories_open_as_the_process() {
 
 /// The numbers are those of the README.
 #[test]
-fn guest_may_hold_almost_half_of_the_descriptors() {
-    let place = place();
+fn guest_may_hold_almost_half_of_descriptors() {
+    let temp = test_dir();
     for (limit, most) in [(1024, 448), (4096, 1920)] {
         for (count, code) in [(most, 0), (most + 1, MFILE)] {
-            let Some(ended) = open_many(&place, (limit, limit), ["--dir", "base::/"], "f", count)
+            let Some(ended) = open_many(&temp, (limit, limit), ["--dir", "base::/"], "f", count)
             else {
                 return;
             };
@@ -125,17 +125,17 @@ fn guest_may_hold_almost_half_of_the_descriptors() {
 
 /// Each layer has a descriptor, and another is cached: the command needs those for itself.
 #[test]
-fn command_takes_descriptors_that_are_only_cached() {
+fn command_closes_cached_descriptors_when_it_needs_one() {
     let names: Vec<String> = (0..30).map(|number| format!("l{number}")).collect();
     let mut dirs: Vec<&str> = names.iter().map(String::as_str).collect();
     dirs.push("up");
-    let place = Place::with_dirs(&dirs);
-    place.file("guest.wat", wat::exit(0));
+    let temp = TestDir::with_dirs(&dirs);
+    temp.file("guest.wat", wat::exit(0));
     let layers = names.iter().flat_map(|name| ["--layer", name]);
     let memory: Vec<&str> = layers.clone().chain(["guest.wat"]).collect();
     let on_disk: Vec<&str> = layers.chain(["--upper", "up", "guest.wat"]).collect();
     for args in [memory, on_disk] {
-        let Some(ended) = limited(&place, (64, 64), &args) else {
+        let Some(ended) = limited(&temp, (64, 64), &args) else {
             return;
         };
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{args:?}");

@@ -1,6 +1,6 @@
 //! Core modules and components, as binary, text or native code: found out by content.
 
-use crate::support::Place;
+use crate::support::TestDir;
 use crate::wat;
 use wasmtime::Engine;
 
@@ -13,27 +13,27 @@ fn forms(text: &str, native: Vec<u8>) -> [(&'static str, Vec<u8>); 2] {
 }
 
 #[test]
-fn a_module_runs_as_text_and_as_native_code() {
+fn module_runs_as_text_and_as_native_code() {
     let engine = Engine::default();
     let text = wat::exit(3);
     let native = engine.precompile_module(text.as_bytes()).unwrap();
     for (name, bytes) in forms(&text, native) {
-        let place = Place::new();
-        place.file(name, bytes);
-        assert_eq!(place.run(["--allow-precompiled", name]).code, 3, "{name}");
+        let temp = TestDir::new();
+        temp.file(name, bytes);
+        assert_eq!(temp.run(["--allow-precompiled", name]).code, 3, "{name}");
     }
 }
 
 #[test]
-fn a_component_runs_as_text_and_as_native_code() {
+fn component_runs_as_text_and_as_native_code() {
     let engine = Engine::default();
     for result in [0, 1] {
         let text = wat::component("", result);
         let native = engine.precompile_component(text.as_bytes()).unwrap();
         for (name, bytes) in forms(&text, native) {
-            let place = Place::new();
-            place.file(name, bytes);
-            let ended = place.run(["--allow-precompiled", name]);
+            let temp = TestDir::new();
+            temp.file(name, bytes);
+            let ended = temp.run(["--allow-precompiled", name]);
             assert_eq!(
                 (ended.code, ended.stderr.as_str()),
                 (result as i32, ""),
@@ -49,9 +49,9 @@ fn native_code_of_another_wasmtime_is_refused() {
     config.consume_fuel(true);
     let engine = Engine::new(&config).unwrap();
     let native = engine.precompile_module(wat::exit(3).as_bytes()).unwrap();
-    let place = Place::new();
-    place.file("fuel.cwasm", native);
-    let ended = place.run(["--allow-precompiled", "fuel.cwasm"]);
+    let temp = TestDir::new();
+    temp.file("fuel.cwasm", native);
+    let ended = temp.run(["--allow-precompiled", "fuel.cwasm"]);
     assert_eq!(ended.code, 1);
     assert!(
         ended
@@ -62,11 +62,11 @@ fn native_code_of_another_wasmtime_is_refused() {
 }
 
 #[test]
-fn a_component_that_traps_is_told_as_wasmtime_run_tells_it() {
-    let place = Place::new();
+fn trap_of_component_is_reported_as_by_wasmtime_run() {
+    let temp = TestDir::new();
     let text = wat::component("", 0).replace("(i32.const 0)", "unreachable");
-    place.file("trap.wat", text);
-    let ended = place.run(["trap.wat"]);
+    temp.file("trap.wat", text);
+    let ended = temp.run(["trap.wat"]);
     assert_eq!(ended.code, 134);
     let begin = "Error: failed to run main module `trap.wat`\n\nCaused by:\n    \
                  0: failed to invoke `run` function\n    \
@@ -77,9 +77,9 @@ fn a_component_that_traps_is_told_as_wasmtime_run_tells_it() {
 }
 
 #[test]
-fn invoke_calls_a_function_of_a_component() {
-    let place = Place::new();
-    place.file(
+fn invoke_calls_function_of_component() {
+    let temp = TestDir::new();
+    temp.file(
         "math.wat",
         r#"(component
           (core module $m (func (export "add") (param i32 i32) (result i32)
@@ -89,7 +89,7 @@ fn invoke_calls_a_function_of_a_component() {
             (canon lift (core func $i "add")))
           (export "add" (func $add)))"#,
     );
-    let ended = place.run(["--invoke", "add(40, 2)", "math.wat"]);
+    let ended = temp.run(["--invoke", "add(40, 2)", "math.wat"]);
     assert_eq!(
         (ended.code, ended.stdout.as_str()),
         (0, "42\n"),
@@ -100,17 +100,17 @@ fn invoke_calls_a_function_of_a_component() {
         ("add(1)", "while interpreting parameters in invoke"),
         ("add", "Failed to parse invoke 'add'"),
     ] {
-        let ended = place.run(["--invoke", call, "math.wat"]);
+        let ended = temp.run(["--invoke", call, "math.wat"]);
         assert_eq!(ended.code, 1, "{ended:?}");
         assert!(ended.stderr.contains(reason), "{ended:?}");
     }
 }
 
 #[test]
-fn a_component_that_is_no_command_is_an_error() {
-    let place = Place::new();
-    place.file("empty.wat", "(component)");
-    let ended = place.run(["empty.wat"]);
+fn component_without_run_export_is_rejected() {
+    let temp = TestDir::new();
+    temp.file("empty.wat", "(component)");
+    let ended = temp.run(["empty.wat"]);
     assert_eq!(ended.code, 1);
     assert!(
         ended
@@ -122,10 +122,10 @@ fn a_component_that_is_no_command_is_an_error() {
 
 #[test]
 fn http_is_linked_on_request() {
-    let place = Place::new();
+    let temp = TestDir::new();
     let import = r#"(import "wasi:http/types@0.2.0" (instance
         (export "fields" (type (sub resource)))))"#;
-    place.file("http.wat", wat::component(import, 0));
-    let ended = place.run(["-S", "http", "http.wat"]);
+    temp.file("http.wat", wat::component(import, 0));
+    let ended = temp.run(["-S", "http", "http.wat"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A directory with guests and layers in it, in which the binary runs.
-pub(crate) struct Place {
+pub(crate) struct TestDir {
     dir: TempDir,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-impl Place {
+impl TestDir {
     /// An empty directory.
     pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
@@ -29,11 +29,11 @@ impl Place {
 
     /// A directory that holds the empty directories of these names.
     pub(crate) fn with_dirs(names: &[&str]) -> Self {
-        let place = Self::new();
+        let temp = Self::new();
         for name in names {
-            fs::create_dir_all(place.path(name)).unwrap();
+            fs::create_dir_all(temp.path(name)).unwrap();
         }
-        place
+        temp
     }
 
     /// Where `name` is.
