@@ -17,7 +17,7 @@ const TRAP_EXIT_CODE: i32 = 134;
 pub(crate) enum Linked {
     /// A core module.
     Module(Box<Linker<ModuleHost>>, Module),
-    /// A component, and the call that `--invoke` asks for.
+    /// A component, and the call that `--invoke` specifies.
     Component(component::InstancePre<ComponentHost>, Option<ComponentCall>),
 }
 
@@ -138,7 +138,7 @@ fn exit_code(result: Result<()>) -> i32 {
     }
 }
 
-/// Writes the core dump that `-D coredump` asks for.
+/// Writes the core dump that `-D coredump` requests.
 fn dump_core<W: 'static>(
     store: &mut Store<Host<W>>,
     error: wasmtime::Error,

@@ -1,12 +1,12 @@
-//! Which argument is whose, and how a guest's end is ours.
+//! Tests of arguments, environment variables and exit codes, and of `--invoke` on core modules.
 
 use crate::support::TestDir;
 use crate::wat;
 use std::io::Write;
 use std::process::Stdio;
 
-/// What `wat::arguments` prints, as lists of arguments and of variables.
-fn arguments_of(temp: &TestDir, args: &[&str]) -> Vec<String> {
+/// Runs a guest of `wat::arguments`, and returns the strings that it prints.
+fn printed_arguments(temp: &TestDir, args: &[&str]) -> Vec<String> {
     let ended = temp.run(args);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{args:?}");
     let mut strings: Vec<_> = ended.stdout.split('\0').map(str::to_owned).collect();
@@ -23,7 +23,7 @@ fn arguments_after_wasm_file_are_passed_to_guest() {
     let temp = TestDir::with_dirs(&["sub"]);
     temp.file("sub/args.wat", wat::arguments());
     assert_eq!(
-        arguments_of(
+        printed_arguments(
             &temp,
             &[
                 "sub/args.wat",
@@ -41,7 +41,7 @@ fn arguments_after_wasm_file_are_passed_to_guest() {
         ]
     );
     assert_eq!(
-        arguments_of(&temp, &["--argv0", "tool", "--", "sub/args.wat", "a"]),
+        printed_arguments(&temp, &["--argv0", "tool", "--", "sub/args.wat", "a"]),
         ["tool", "a"]
     );
 }

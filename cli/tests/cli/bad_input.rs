@@ -17,7 +17,7 @@ fn test_dir() -> TestDir {
     temp
 }
 
-/// Runs `args` and expects this error, with nothing printed and nothing changed.
+/// Expects that a run with `args` fails with this error, prints nothing else and changes nothing.
 #[track_caller]
 fn fails(temp: &TestDir, args: &[&str], expected: &str) {
     let before = temp.tree("");
@@ -31,7 +31,7 @@ fn fails(temp: &TestDir, args: &[&str], expected: &str) {
     assert_eq!(temp.tree(""), before, "{args:?}");
 }
 
-/// Runs `args` and expects that they do not parse, for this reason.
+/// Expects that `args` do not parse, with this error.
 #[track_caller]
 fn does_not_parse(args: &[&str], expected: &str) {
     let ended = test_dir().run(args);
@@ -381,8 +381,7 @@ fn unsupported_wasmtime_options_are_rejected() {
 #[test]
 fn file_that_is_not_wasm_is_rejected() {
     let temp = test_dir();
-    temp
-        .file("empty.wasm", "")
+    temp.file("empty.wasm", "")
         .file("elf.wasm", b"\x7fELF\x02\x01\x01".as_slice());
     temp.file("cut.wasm", b"\0asm\x01\0\0\0\x01".as_slice());
     let not_wasm = "is not WebAssembly: neither a module nor a component, in binary or text form; \
@@ -418,8 +417,7 @@ fn error_names_unavailable_import_and_remedy() {
     let temp = test_dir();
     let module =
         |import: &str| format!("(module (import {import} (func)) (func (export \"_start\")))");
-    temp
-        .file("env.wat", module(r#""env" "log""#))
+    temp.file("env.wat", module(r#""env" "log""#))
         .file("old.wat", module(r#""wasi_unstable" "proc_exit""#))
         .file("odd.wat", module(r#""wasi_snapshot_preview1" "fd_magic""#));
     fails(
@@ -450,8 +448,7 @@ fn error_names_unavailable_import_and_remedy() {
         let import = format!("(import \"{name}\" (instance (export \"f\" (func))))");
         wat::component(&import, 0)
     };
-    temp
-        .file("log.wat", import("acme:logger/log@1.0.0"))
+    temp.file("log.wat", import("acme:logger/log@1.0.0"))
         .file("http.wat", import("wasi:http/types@0.2.0"))
         .file("tls.wat", import("wasi:tls/types@0.2.0-draft"))
         .file("clock.wat", import("wasi:clocks/wall-clock@0.2.0"))

@@ -1,4 +1,4 @@
-//! The mount ends with the guest, however that ends: the upper is left as others can read it.
+//! Tests of closing the upper after a guest ends by return, trap, signal or kill.
 
 use crate::support::{TestDir, ended};
 use crate::wat;
@@ -14,7 +14,7 @@ fn test_dir() -> TestDir {
     temp
 }
 
-/// Waits until a guest has made this file.
+/// Waits until a guest has created this file.
 fn wait_for(temp: &TestDir, name: &str) {
     let started = Instant::now();
     while !temp.path(name).exists() {
@@ -37,7 +37,7 @@ fn upper_is_closed_however_guest_ends() {
         temp.file("guest.wat", wat::write(3, "a", "changed", then));
         let ended = temp.run(ARGS);
         assert_eq!(ended.code, code, "{ended:?}");
-        // No staging folder is left beside it.
+        // The work folder is removed.
         assert_eq!(temp.tree("up"), ["a"], "{then}");
     }
 }
@@ -53,7 +53,7 @@ fn program_that_cannot_be_linked_leaves_upper_unchanged() {
 #[test]
 fn upper_in_use_is_refused_until_other_mount_ends() {
     let temp = test_dir();
-    // Waits for stdin, with the file open.
+    // The guest waits for stdin, with the file open.
     let wait = "(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))";
     temp.file("guest.wat", wat::write(3, "started", "x", wait));
     let mut first = temp.command(ARGS).stdin(Stdio::piped()).spawn().unwrap();
@@ -71,9 +71,9 @@ fn upper_in_use_is_refused_until_other_mount_ends() {
     assert_eq!(temp.tree("up"), ["started"]);
 }
 
-/// The same command, which does not inherit that a signal is ignored: a shell starts what is to run
-/// in the background without an ear for SIGINT, and a run that was told so heeds it.
-fn heeding(run: &Command, signal: &str) -> Command {
+/// The same command with the default action for `signal`. Otherwise the run could inherit an ignored
+/// signal, such as SIGINT from a shell that runs the tests in the background, and would keep ignoring it.
+fn with_default_action(run: &Command, signal: &str) -> Command {
     let mut command = Command::new("env");
     command
         .arg(format!("--default-signal={signal}"))
@@ -88,11 +88,11 @@ fn heeding(run: &Command, signal: &str) -> Command {
     command
 }
 
-/// The signals that end a process and can be caught, but for those that mean that the process itself
-/// is broken, with their numbers. A run whose terminal was closed (HUP) or that got Ctrl-\ (QUIT) used
+/// The signals that end a process and can be caught, except those that report a fault of the process
+/// itself, with their numbers. A run whose terminal was closed (HUP) or that got Ctrl-\ (QUIT) used
 /// to leave its upper as a crash does; so did one that hit `ulimit -t` (XCPU), or that a supervisor
 /// stopped with one of the others.
-const ENDING: [(&str, i32); 11] = [
+const TERMINATING: [(&str, i32); 11] = [
     ("HUP", 1),
     ("INT", 2),
     ("QUIT", 3),
@@ -116,10 +116,12 @@ fn send(signal: &str, to: &Child) {
 
 #[test]
 fn terminating_signals_close_upper_first() {
-    for (signal, number) in ENDING {
+    for (signal, number) in TERMINATING {
         let temp = test_dir();
         temp.file("guest.wat", wat::write(3, "a", "changed", SPIN));
-        let child = heeding(&temp.command(ARGS), signal).spawn().unwrap();
+        let child = with_default_action(&temp.command(ARGS), signal)
+            .spawn()
+            .unwrap();
         wait_for(&temp, "up/a");
         send(signal, &child);
         let ended = ended(child.wait_with_output().unwrap());
@@ -130,11 +132,14 @@ fn terminating_signals_close_upper_first() {
 
 #[test]
 fn signal_ignored_at_start_stays_ignored() {
-    // As `nohup` starts a program, and a shell a job in the background.
-    for (signal, _) in ENDING.into_iter().filter(|(signal, _)| *signal != "TERM") {
+    // `nohup`, and shells for background jobs, start programs like this.
+    for (signal, _) in TERMINATING
+        .into_iter()
+        .filter(|(signal, _)| *signal != "TERM")
+    {
         let temp = test_dir();
         temp.file("guest.wat", wat::write(3, "a", "changed", SPIN));
-        let command = heeding(&temp.command(ARGS), "TERM");
+        let command = with_default_action(&temp.command(ARGS), "TERM");
         let mut ignoring = Command::new("env");
         ignoring
             .arg(format!("--ignore-signal={signal}"))
@@ -197,10 +202,7 @@ fn next_run_repairs_upper_of_killed_run() {
     wait_for(&temp, "up/a");
     killed.kill().unwrap();
     killed.wait().unwrap();
-    assert!(
-        temp.tree("up").len() > 1,
-        "the staging folder is still there"
-    );
+    assert!(temp.tree("up").len() > 1, "the work folder is still there");
     temp.file("guest.wat", wat::unlink(3, "a"));
     let ended = temp.run(ARGS);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));

@@ -10,27 +10,25 @@ use std::os::unix::fs::PermissionsExt;
 /// A directory with layers and a program that prints `etc/motd` of its first preopen.
 pub(crate) fn test_dir() -> TestDir {
     let temp = TestDir::with_dirs(&["base", "app", "up", "none"]);
-    temp
-        .file("base/etc/motd", "base\n")
+    temp.file("base/etc/motd", "base\n")
         .file("app/etc/motd", "app\n")
         .file("cat.wat", wat::cat(3, "etc/motd"))
         .file("mkdir.wat", wat::mkdir_component("made"));
     temp
 }
 
-/// Runs a subcommand with arguments that have no spaces in them.
+/// Runs a subcommand with arguments that are separated by spaces.
 pub(crate) fn run(temp: &TestDir, subcommand: &str, args: &str) -> Ended {
     ended(
-        temp
-            .subcommand(subcommand, args.split(' '))
+        temp.subcommand(subcommand, args.split(' '))
             .output()
             .unwrap(),
     )
 }
 
-/// What it says with the numbers of KiB left out, which are those of this build.
+/// The report of a subcommand, with `N` for sizes, which differ between builds.
 #[track_caller]
-pub(crate) fn says(temp: &TestDir, subcommand: &str, args: &str) -> String {
+pub(crate) fn report(temp: &TestDir, subcommand: &str, args: &str) -> String {
     let ended = run(temp, subcommand, args);
     assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{ended:?}");
     let words = ended.stderr.split(' ');
@@ -47,13 +45,13 @@ pub(crate) fn says(temp: &TestDir, subcommand: &str, args: &str) -> String {
 #[test]
 fn component_is_composed_and_runs() {
     let temp = test_dir();
-    let said = says(
+    let text = report(
         &temp,
         "compose",
         "mkdir.wat -o out.wasm --lower /base --lower /app --upper /up",
     );
     assert_eq!(
-        said,
+        text,
         "mkdir.wat: a component, N KiB, with the filesystem of WASI 0.2.0\n\
          overlay: retargeted to WASI 0.2.0, N KiB\n\
          layers, bottom first: /base, /app\n\
@@ -81,7 +79,7 @@ fn component_is_composed_and_runs() {
 #[test]
 fn core_module_is_composed_and_runs() {
     let temp = test_dir();
-    let said = says(
+    let text = report(
         &temp,
         "compose",
         "cat.wat -o out.wasm --lower /base --lower /app --at /tree --pass /none --read-only",
@@ -93,7 +91,7 @@ fn core_module_is_composed_and_runs() {
         "\nother preopens: only /none passed, unchanged\n",
         "--dir DIR::/none out.wasm\n",
     ] {
-        assert!(said.contains(line), "{line} is not in {said}");
+        assert!(text.contains(line), "{line} is not in {text}");
     }
     let dirs = ["--dir", "base::/base", "--dir", "app::/app"];
     let ran = temp.run([&dirs[..], &["--dir", "none::/none", "out.wasm"]].concat());
@@ -103,13 +101,13 @@ fn core_module_is_composed_and_runs() {
 #[test]
 fn composed_program_can_be_composed_again() {
     let temp = test_dir();
-    says(
+    report(
         &temp,
         "compose",
         "cat.wat -o one.wasm --lower /base --lower /app",
     );
     // The inner overlay's lowest layer is the tree of the outer one.
-    says(
+    report(
         &temp,
         "compose",
         "one.wasm -o two.wasm --lower /first --upper /up --at /base --pass /app",
@@ -138,58 +136,58 @@ fn shell_command_in_report_is_quoted() {
             "--volatile",
         ],
     );
-    let said = ended(command.output().unwrap());
-    assert_eq!(said.code, 0, "{said:?}");
+    let ended = ended(command.output().unwrap());
+    assert_eq!(ended.code, 0, "{ended:?}");
     let line = r"wasmtime run --dir 'DIR::it'\''s' --dir DIR::/up 'my out.wasm'";
-    assert!(said.stderr.contains(line), "{said:?}");
+    assert!(ended.stderr.contains(line), "{ended:?}");
     assert!(
-        said.stderr.contains("to /up, not synced to disk"),
-        "{said:?}"
+        ended.stderr.contains("to /up, not synced to disk"),
+        "{ended:?}"
     );
 }
 
 #[test]
 fn component_command_reports_configuration_and_usage() {
     let temp = test_dir();
-    let said = says(&temp, "component", "-o overlay.wasm");
+    let text = report(&temp, "component", "-o overlay.wasm");
     assert!(
-        said.starts_with("overlay.wasm: the overlay for WASI 0.2.0, N KiB\n"),
-        "{said}"
+        text.starts_with("overlay.wasm: the overlay for WASI 0.2.0, N KiB\n"),
+        "{text}"
     );
     assert!(
-        said.contains("\nconfiguration: none, so /lower, "),
-        "{said}"
+        text.contains("\nconfiguration: none, so /lower, "),
+        "{text}"
     );
     assert!(
-        said.ends_with("wac plug APP.wasm --plug overlay.wasm -o COMPOSED.wasm\n"),
-        "{said}"
+        text.ends_with("wac plug APP.wasm --plug overlay.wasm -o COMPOSED.wasm\n"),
+        "{text}"
     );
-    let said = says(
+    let text = report(
         &temp,
         "component",
         "-o filled.wasm --wasi 0.2.6 --lower /base",
     );
-    assert!(said.contains("WASI 0.2.6"), "{said}");
-    assert!(said.contains("\nlayers, bottom first: /base\n"), "{said}");
+    assert!(text.contains("WASI 0.2.6"), "{text}");
+    assert!(text.contains("\nlayers, bottom first: /base\n"), "{text}");
     assert!(
-        said.contains("refused, since there is no --upper\n"),
-        "{said}"
+        text.contains("refused, since there is no --upper\n"),
+        "{text}"
     );
-    let said = says(&temp, "component", "-o typed.wasm --configured");
+    let text = report(&temp, "component", "-o typed.wasm --configured");
     assert!(
-        said.contains("`wasi-overlay:component/config@0.1.0`"),
-        "{said}"
+        text.contains("`wasi-overlay:component/config@0.1.0`"),
+        "{text}"
     );
     assert!(
-        said.contains("\n  wac plug typed.wasm --plug CONFIG.wasm -o OVERLAY.wasm\n"),
-        "{said}"
+        text.contains("\n  wac plug typed.wasm --plug CONFIG.wasm -o OVERLAY.wasm\n"),
+        "{text}"
     );
 }
 
 #[test]
 fn output_has_mode_of_new_file() {
     let temp = test_dir();
-    says(&temp, "compose", "mkdir.wat -o out.wasm --lower /base");
+    report(&temp, "compose", "mkdir.wat -o out.wasm --lower /base");
     temp.file("new", "");
     let mode = |name: &str| fs::metadata(temp.path(name)).unwrap().permissions().mode();
     assert_eq!(mode("out.wasm"), mode("new"));

@@ -1,7 +1,7 @@
 //! Errors of `compose` and `component` for bad input: a message that names the option or the file and the
 //! remedy, exit code 1 (2 for arguments that do not parse), and no output.
 
-use crate::compose::{test_dir, run, says};
+use crate::compose::{report, run, test_dir};
 use crate::support::{Ended, TestDir};
 use crate::wat;
 use std::fs;
@@ -46,7 +46,7 @@ fn existing_output_is_replaced_only_with_force() {
     assert_eq!(temp.read("out.wasm"), "mine");
 
     symlink("out.wasm", temp.path("link.wasm")).unwrap();
-    says(
+    report(
         &temp,
         "compose",
         "mkdir.wat -o link.wasm --lower /base --force",
@@ -54,7 +54,7 @@ fn existing_output_is_replaced_only_with_force() {
     assert!(temp.path("link.wasm").is_symlink());
     let bytes = fs::read(temp.path("out.wasm")).unwrap();
     assert!(bytes.starts_with(b"\0asm"));
-    says(
+    report(
         &temp,
         "compose",
         "mkdir.wat -o mkdir.wat --lower /base --force",
@@ -178,11 +178,7 @@ fn component_command_checks_its_options() {
         );
     }
     for version in ["0.2.13", "0.3.0", "2"] {
-        let ended = run(
-            &temp,
-            "component",
-            &format!("-o out.wasm --wasi {version}"),
-        );
+        let ended = run(&temp, "component", &format!("-o out.wasm --wasi {version}"));
         let expected = format!(
             "error: invalid value '{version}' for '--wasi <0.2.x>': {version:?} is not a known \
              version of WASI 0.2: give one of 0.2.0 to 0.2.12\n"
@@ -223,8 +219,7 @@ fn missing_program_is_rejected() {
 #[test]
 fn file_that_is_not_wasm_is_rejected() {
     let temp = test_dir();
-    temp
-        .file("text", "hello\n")
+    temp.file("text", "hello\n")
         .file("elf.wasm", b"\x7fELF\x02\x01\x01".as_slice())
         .file("cut.wasm", b"\0asm\x01\0\0\0\x01".as_slice());
     for name in ["text", "elf.wasm"] {
@@ -259,8 +254,7 @@ fn file_that_is_not_wasm_is_rejected() {
 fn program_whose_filesystem_cannot_be_replaced_is_rejected() {
     let temp = test_dir();
     let import = |name: &str| wat::component(&format!("(import \"{name}\" (instance))"), 0);
-    temp
-        .file("none.wat", wat::component("", 0))
+    temp.file("none.wat", wat::component("", 0))
         .file("three.wat", import("wasi:filesystem/types@0.3.0"))
         .file(
             "draft.wat",

@@ -1,17 +1,17 @@
-//! What is mounted inside a layer is not entered without `cross-mounts`.
+//! Tests of filesystems that are mounted inside a layer, with and without `cross-mounts`.
 
-use crate::log::{GUESTS, lines, write_guests};
+use crate::log::{GUESTS, failed_call_lines, write_guests};
 use crate::support::TestDir;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// A tmpfs, until this is dropped.
+/// A tmpfs that is unmounted on drop.
 struct Tmpfs(PathBuf);
 
 impl Tmpfs {
-    /// None, and a line that says why, where this process may not mount.
+    /// None, after printing the reason, if this process may not mount.
     fn mount(point: PathBuf) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "none"]).arg(&point);
@@ -26,8 +26,8 @@ impl Tmpfs {
 }
 
 impl Drop for Tmpfs {
-    /// Tries again for a while: a process that another test is starting has copies of all
-    /// descriptors until it runs its program, so the mount is in use.
+    /// Retries for a while: a process that another test forks holds copies of all descriptors until
+    /// its `exec`, which keeps the mount busy.
     fn drop(&mut self) {
         let unmount = || Command::new("umount").arg(&self.0).output().unwrap();
         let mut ended = unmount();
@@ -58,7 +58,7 @@ fn filesystem_mounted_inside_layer_needs_cross_mounts() {
             (["--layer", "base"], "--layer base"),
             (["--mount", "dst=/,layer=base"], "--mount dst=/,layer=base"),
         ] {
-            let (ended, found) = lines(&temp, log, guest, &args, script);
+            let (ended, found) = failed_call_lines(&temp, log, guest, &args, script);
             assert_eq!(
                 ended.stdout, "open 1 0 r inside/secret = not-permitted\nread 1 0 100 = -\n",
                 "{args:?}"
@@ -80,7 +80,7 @@ fn filesystem_mounted_inside_layer_needs_cross_mounts() {
             ["--mount", "dst=/,layer=base,cross-mounts"],
             ["--dir", "base::/"],
         ] {
-            let (ended, found) = lines(&temp, log, guest, &args, script);
+            let (ended, found) = failed_call_lines(&temp, log, guest, &args, script);
             assert!(found.is_empty(), "{args:?}: {found:#?}");
             assert!(ended.stdout.contains("words"), "{args:?}: {ended:?}");
         }

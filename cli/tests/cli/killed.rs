@@ -1,10 +1,10 @@
-//! The program is killed in mid-work, many times, and mounted again.
+//! Crash test: kills runs at arbitrary points and checks their uppers.
 //!
-//! A guest does the same things to one name after another, and may be killed between any two
-//! system calls. What the next mount shows has to be the tree of after so many calls of the guest,
-//! exactly: each call happened or did not, and none before one that did not.
+//! The guest makes the same calls on one name after another, and may be killed between any two system calls.
+//! The next mount must show the tree as it was between two calls of the guest: each call is done or not
+//! done, and no call is done after one that is not.
 //!
-//! `KILLS` says how often, by default 30 times.
+//! The environment variable `KILLS` sets the number of runs, 30 by default.
 
 use crate::support::TestDir;
 use crate::wat;
@@ -15,25 +15,25 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use wasi_overlay::engine::{Dir, Kind, Lower, OpenHow, Opened, Overlay};
 
-/// Names that the guest has to do.
+/// Number of names that the guest changes.
 const NAMES: usize = 300;
 
-/// Calls of the guest on each name that can be seen.
+/// Number of calls on each name whose effect is checked.
 const CALLS: usize = 7;
 
-const WRITTEN: &str = "written whole under another name\n";
+const WRITTEN: &str = "written under another name, then renamed\n";
 
-fn of_the_layer(number: usize) -> String {
-    format!("{number:03} of the layer\n").repeat(400)
+fn lower_content(number: usize) -> String {
+    format!("{number:03} of the lower\n").repeat(400)
 }
 
-fn write_layer(temp: &TestDir) {
+fn write_lower(temp: &TestDir) {
     for dir in ["s", "e", "m"] {
         fs::create_dir_all(temp.path("base").join(dir)).unwrap();
     }
     for number in 0..NAMES {
         for dir in ["t", "r", "u", "w"] {
-            temp.file(&format!("base/{dir}/{number:03}"), of_the_layer(number));
+            temp.file(&format!("base/{dir}/{number:03}"), lower_content(number));
         }
         for inner in ["one", "deep/two"] {
             temp.file(&format!("base/d/{number:03}/{inner}"), inner);
@@ -41,12 +41,12 @@ fn write_layer(temp: &TestDir) {
     }
 }
 
-/// Where the guest keeps the path `X/NNN`.
-fn path(dir: char) -> u32 {
+/// The address of the path `X/NNN` in the guest's memory.
+fn path_address(dir: char) -> u32 {
     1024 + 32 * (u32::from(dir) - u32::from('a'))
 }
 
-/// The guest: its calls on one name after another.
+/// A guest that makes the same calls on one name after another.
 fn guest() -> String {
     const NEW: u32 = 512;
     const TEXT: u32 = 2048;
@@ -64,13 +64,18 @@ fn guest() -> String {
                 body,
                 "(i32.store8 (i32.const {at}) (i32.add (i32.const 48) (i32.rem_u (i32.div_u \
                  (local.get $n) (i32.const {divisor})) (i32.const 10))))",
-                at = path(dir) + digit
+                at = path_address(dir) + digit
             )
             .unwrap();
         }
     }
     let mut call = |text: String| writeln!(body, "(call $check (call {text}))").unwrap();
-    let named = |dir| format!("(i32.const 3) (i32.const {}) (i32.const 5)", path(dir));
+    let named = |dir| {
+        format!(
+            "(i32.const 3) (i32.const {}) (i32.const 5)",
+            path_address(dir)
+        )
+    };
     let open = |at: u32, length: u32, flags: u32| {
         format!(
             "$path_open (i32.const 3) (i32.const 0) (i32.const {at}) (i32.const {length}) \
@@ -78,8 +83,8 @@ fn guest() -> String {
         )
     };
     let close = "$fd_close (i32.load (i32.const 16))";
-    // Truncates a copy.
-    call(open(path('t'), 5, 8));
+    // Truncates a file of the lower.
+    call(open(path_address('t'), 5, 8));
     call(close.into());
     call(format!("$path_rename {} {}", named('r'), named('s')));
     call(format!("$path_rename {} {}", named('d'), named('e')));
@@ -90,7 +95,7 @@ fn guest() -> String {
     let new = format!("(i32.const 3) (i32.const {NEW}) (i32.const 3)");
     call(format!("$path_rename {new} {}", named('w')));
     call(format!("$path_create_directory {}", named('m')));
-    // Where a file of the layer was removed.
+    // Creates a directory in place of the removed file.
     call(format!("$path_create_directory {}", named('u')));
     writeln!(
         body,
@@ -98,17 +103,19 @@ fn guest() -> String {
         (br_if $next (i32.lt_u (local.get $n) (i32.const {NAMES}))))"
     )
     .unwrap();
-    let paths: Vec<_> = dirs.map(|dir| (path(dir), format!("{dir}/000"))).into();
+    let paths: Vec<_> = dirs
+        .map(|dir| (path_address(dir), format!("{dir}/000")))
+        .into();
     let mut data = vec![(NEW, "new"), (TEXT, WRITTEN)];
     data.extend(paths.iter().map(|(at, path)| (*at, path.as_str())));
     wat::module(&data, &body)
 }
 
-fn capability(path: &Path) -> cap_std::fs::Dir {
+fn open_dir(path: &Path) -> cap_std::fs::Dir {
     cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
 }
 
-/// What stands at a path.
+/// The content of a path.
 #[derive(Debug, PartialEq)]
 enum Seen {
     Nothing,
@@ -116,7 +123,7 @@ enum Seen {
     Dir(Vec<(String, Seen)>),
 }
 
-fn see(root: &Dir, path: &str) -> Seen {
+fn read_tree(root: &Dir, path: &str) -> Seen {
     match root.stat_at(path, false) {
         Err(error) if error.is_not_found() => return Seen::Nothing,
         Err(error) => panic!("{path}: {error}"),
@@ -132,18 +139,20 @@ fn see(root: &Dir, path: &str) -> Seen {
         Opened::Dir(dir) => {
             let listing = dir.list().unwrap();
             let names = listing.iter().map(|entry| entry.name.to_string());
-            let mut all: Vec<_> = names.map(|name| (name.clone(), see(&dir, &name))).collect();
+            let mut all: Vec<_> = names
+                .map(|name| (name.clone(), read_tree(&dir, &name)))
+                .collect();
             all.sort_by(|one, two| one.0.cmp(&two.0));
             Seen::Dir(all)
         }
     }
 }
 
-/// Which of the calls on a name happened. Anything between is a panic.
-fn happened(root: &Dir, number: usize) -> [bool; CALLS] {
-    let at = |dir: char| see(root, &format!("{dir}/{number:03}"));
+/// Which calls on a name are done. Panics if one is half done.
+fn calls_done(root: &Dir, number: usize) -> [bool; CALLS] {
+    let at = |dir: char| read_tree(root, &format!("{dir}/{number:03}"));
     let file = |text: &str| Seen::File(text.to_owned());
-    let (of_the_layer, empty) = (file(&of_the_layer(number)), Seen::Dir(Vec::new()));
+    let (lower, empty) = (file(&lower_content(number)), Seen::Dir(Vec::new()));
     let inner = |name: &str, text: &str| (name.to_owned(), file(text));
     let full = || {
         let deep = Seen::Dir(vec![inner("two", "deep/two")]);
@@ -158,12 +167,12 @@ fn happened(root: &Dir, number: usize) -> [bool; CALLS] {
         is_after
     };
     let nothing = || Seen::Nothing;
-    let layer = || file(&self::of_the_layer(number));
+    let layer = || file(&lower_content(number));
     let removed = at('u');
-    let made_anew = removed == empty;
-    let unlinked = made_anew || removed == Seen::Nothing;
+    let recreated = removed == empty;
+    let unlinked = recreated || removed == Seen::Nothing;
     assert!(
-        unlinked || removed == of_the_layer,
+        unlinked || removed == lower,
         "{number:03}: unlink: {removed:?}"
     );
     [
@@ -188,28 +197,25 @@ fn happened(root: &Dir, number: usize) -> [bool; CALLS] {
             &[file(WRITTEN)],
         ),
         one_of("mkdir", &[at('m')], &[nothing()], &[Seen::Dir(Vec::new())]),
-        made_anew,
+        recreated,
     ]
 }
 
-/// Mounts what a killed run left; returns how many calls happened.
-fn check(temp: &TestDir, upper: &str) -> usize {
-    let lower = Lower::dir("base", capability(&temp.path("base"))).unwrap();
+/// Mounts the upper of a killed run, checks it, and returns how many calls are done.
+fn check_upper(temp: &TestDir, upper: &str) -> usize {
+    let lower = Lower::dir("base", open_dir(&temp.path("base"))).unwrap();
     let overlay = Overlay::builder()
         .lower(lower)
-        .upper_dir("upper", capability(&temp.path(upper)))
+        .upper_dir("upper", open_dir(&temp.path(upper)))
         .build()
         .unwrap();
     let root = overlay.root();
     let calls: Vec<_> = (0..NAMES)
-        .flat_map(|number| happened(&root, number))
+        .flat_map(|number| calls_done(&root, number))
         .collect();
-    let count = calls.iter().take_while(|happened| **happened).count();
-    let later = calls[count..].iter().position(|happened| *happened);
-    assert_eq!(
-        later, None,
-        "call {count} did not happen, and a later one did"
-    );
+    let count = calls.iter().take_while(|done| **done).count();
+    let later = calls[count..].iter().position(|done| *done);
+    assert_eq!(later, None, "call {count} is not done, but a later one is");
     overlay.close().unwrap();
     let tree = temp.tree(upper);
     for path in &tree {
@@ -228,9 +234,9 @@ fn check(temp: &TestDir, upper: &str) -> usize {
 fn killed_run_leaves_each_call_done_or_not_done() {
     let kills = std::env::var("KILLS").map_or(30, |kills| kills.parse().unwrap());
     let temp = TestDir::new();
-    write_layer(&temp);
+    write_lower(&temp);
     temp.file("guest.wat", guest());
-    let (mut calls, mut in_work, mut mended) = (0, 0, 0);
+    let (mut calls, mut unfinished, mut staged_files) = (0, 0, 0);
     for kill in 0..kills {
         let upper = format!("up{kill}");
         fs::create_dir(temp.path(&upper)).unwrap();
@@ -244,17 +250,19 @@ fn killed_run_leaves_each_call_done_or_not_done() {
             );
             sleep(Duration::from_millis(1));
         }
-        // Any moment will do; these are spread, and the machine adds its own.
+        // The delays are spread, and the machine adds its own variation.
         sleep(Duration::from_micros(kill * 37_199 % 400_000));
         run.kill().unwrap();
         run.wait().unwrap();
         let staged = fs::read_dir(temp.path(&upper).join(".wh..wh.work"));
-        mended += usize::from(staged.is_ok_and(|mut staged| staged.next().is_some()));
-        let count = check(&temp, &upper);
-        in_work += usize::from(count < NAMES * CALLS);
+        staged_files += usize::from(staged.is_ok_and(|mut staged| staged.next().is_some()));
+        let count = check_upper(&temp, &upper);
+        unfinished += usize::from(count < NAMES * CALLS);
         calls += count;
         fs::remove_dir_all(temp.path(&upper)).unwrap();
     }
-    println!("{kills} kills, {in_work} in mid-work, {mended} with something staged, {calls} calls");
-    assert!(in_work * 2 > kills as usize, "most runs were over");
+    println!(
+        "{kills} kills, {unfinished} before the end, {staged_files} with staged files, {calls} calls"
+    );
+    assert!(unfinished * 2 > kills as usize, "most runs had finished");
 }

@@ -1,5 +1,5 @@
-//! What a user reads on stderr when calls of the program fail: with `WASMTIME_LOG=wasi_overlay=debug` a
-//! line for each, in every version of WASI; without it, what concerns every program on the mount, once.
+//! Tests of the log on stderr, in every version of WASI: a line for each failed call with
+//! `WASMTIME_LOG=wasi_overlay=debug`, and warnings once per mount by default.
 
 use crate::support::{Ended, TestDir};
 use std::fs;
@@ -10,8 +10,8 @@ use wasi_overlay_guest_artifacts::{Guest, P1_SCRIPT, P2_SCRIPT, P3_SCRIPT};
 /// Guests that run a script, one of each version of WASI.
 pub(crate) const GUESTS: [Guest; 3] = [P1_SCRIPT, P2_SCRIPT, P3_SCRIPT];
 
-/// A step of a script, and what its line says: call, path, layer (or nothing), words of the reason, words
-/// of the remedy (or nothing).
+/// A step of a script, and what its log line contains: call, path, layer (or ""), part of the reason, part
+/// of the remedy (or "").
 type Row = (&'static str, [&'static str; 5]);
 
 const ON_LAYERS: [Row; 19] = [
@@ -155,8 +155,7 @@ const ON_LAYERS: [Row; 19] = [
 
 fn test_dir() -> TestDir {
     let temp = TestDir::with_dirs(&["low", "top/o", "up/d"]);
-    temp
-        .file("low/d/file", "x")
+    temp.file("low/d/file", "x")
         .file("low/d/hidden", "x")
         .file("top/d/.wh.hidden", "")
         .file("low/d/removed", "x")
@@ -172,7 +171,7 @@ fn test_dir() -> TestDir {
     temp
 }
 
-/// Writes the guests that [`lines`] runs.
+/// Writes the guests that [`failed_call_lines`] runs.
 pub(crate) fn write_guests(temp: &TestDir) {
     for guest in GUESTS {
         temp.file(
@@ -182,8 +181,8 @@ pub(crate) fn write_guests(temp: &TestDir) {
     }
 }
 
-/// Runs a script with that log, and gives the lines about calls that failed.
-pub(crate) fn lines(
+/// Runs a script with `log` as `WASMTIME_LOG`, and returns the lines about failed calls.
+pub(crate) fn failed_call_lines(
     temp: &TestDir,
     log: Option<&str>,
     guest: Guest,
@@ -212,26 +211,23 @@ fn check(rows: &[Row], lines: &[String], what: &str) {
         let has = |words: &str| assert!(line.contains(words), "{what}: {step}: {words}: {line}");
         has(&format!("call=\"{call}\" path=\"{path}\" "));
         has(reason);
-        match *layer {
-            "" => assert!(!line.contains(" layer="), "{what}: {step}: {line}"),
-            layer => has(&format!(" layer=\"--{} {layer}\"", option(layer))),
+        if layer.is_empty() {
+            assert!(!line.contains(" layer="), "{what}: {step}: {line}");
+        } else {
+            has(&format!(" layer=\"--{} {layer}\"", layer_option(layer)));
         }
-        match *remedy {
-            "" => assert!(!line.contains(" remedy="), "{what}: {step}: {line}"),
-            remedy => {
-                has(" remedy=\"");
-                has(remedy);
-            }
+        if remedy.is_empty() {
+            assert!(!line.contains(" remedy="), "{what}: {step}: {line}");
+        } else {
+            has(" remedy=\"");
+            has(remedy);
         }
     }
 }
 
-/// By which option a layer was given, which is what the log calls it by.
-fn option(layer: &str) -> &'static str {
-    match layer {
-        "up" => "upper",
-        _ => "layer",
-    }
+/// The option of a layer, by which the log names it.
+fn layer_option(layer: &str) -> &'static str {
+    if layer == "up" { "upper" } else { "layer" }
 }
 
 fn script(rows: &[Row]) -> String {
@@ -245,9 +241,9 @@ fn debug_log_has_a_line_for_each_failed_call() {
     let temp = test_dir();
     for guest in GUESTS {
         let log = Some("wasi_overlay=debug");
-        let (ended, found) = lines(&temp, log, guest, &LAYERS, &script(&ON_LAYERS));
+        let (ended, found) = failed_call_lines(&temp, log, guest, &LAYERS, &script(&ON_LAYERS));
         check(&ON_LAYERS, &found, guest.name);
-        // Nothing of it is in what the guest saw.
+        // The answers to the guest contain none of it.
         for words in [
             "whiteout",
             "layer",
@@ -293,7 +289,7 @@ fn log_names_read_only_mount_and_remedy() {
             &["--layer", "low", "--upper", "up", "--read-only"],
         ] {
             let log = Some("wasi_overlay=debug");
-            let (_, found) = lines(&temp, log, guest, args, &script(&rows));
+            let (_, found) = failed_call_lines(&temp, log, guest, args, &script(&rows));
             check(&rows, &found, guest.name);
         }
     }
@@ -306,7 +302,7 @@ fn log_names_live_directory() {
     for guest in GUESTS {
         let log = Some("wasi_overlay=debug");
         let text = "stat-at 0 - none\nrmdir 0 d\n";
-        let (_, found) = lines(&temp, log, guest, &["--dir", "low::/"], text);
+        let (_, found) = failed_call_lines(&temp, log, guest, &["--dir", "low::/"], text);
         let [missing, full] = &found[..] else {
             panic!("{found:#?}")
         };
@@ -329,7 +325,7 @@ fn log_names_kind_of_descriptor_that_call_cannot_use() {
     let temp = test_dir();
     let text = "open 1 0 r d/file\nlist 1\n";
     for guest in GUESTS {
-        let (_, found) = lines(&temp, Some("wasi_overlay=debug"), guest, &LAYERS, text);
+        let (_, found) = failed_call_lines(&temp, Some("wasi_overlay=debug"), guest, &LAYERS, text);
         let [line] = &found[..] else {
             panic!("{}: {found:#?}", guest.name)
         };
@@ -350,7 +346,7 @@ fn warnings_about_layers_are_logged_once_per_mount_by_default() {
     let text = "stat-at 0 - none\nopen 1 0 r absolute\nreadlink 0 absolute\nstat-at 0 - absolute\n\
                 open 1 0 r broken/x\nlist 0\nstat-at 0 - broken/y\n";
     for guest in GUESTS {
-        let (ended, found) = lines(&temp, None, guest, &LAYERS, text);
+        let (ended, found) = failed_call_lines(&temp, None, guest, &LAYERS, text);
         let [link, whiteout] = &found[..] else {
             panic!("{found:#?}")
         };
@@ -374,15 +370,15 @@ fn warnings_about_layers_are_logged_once_per_mount_by_default() {
                 assert!(line.contains(words), "{words}: {line}");
             }
         }
-        // A mount that follows such links has nothing to say.
+        // A mount that resolves such links logs no warning.
         let followed = [&LAYERS[..], &["--absolute-symlinks", "root"]].concat();
-        let (ended, _) = lines(&temp, None, guest, &followed, "open 1 0 r absolute\n");
+        let (ended, _) = failed_call_lines(&temp, None, guest, &followed, "open 1 0 r absolute\n");
         assert_eq!(ended.stderr, "");
-        // Each mount has its own to say.
+        // Each mount logs its own warning.
         let two = ["--layer", "low", "--mount", "dst=/m,layer=low"];
         let text =
             "stat-at 0 - absolute\nstat-at 0 - absolute\npreopen 1 /m\nstat-at 1 - absolute\n";
-        let (ended, found) = lines(&temp, None, guest, &two, text);
+        let (ended, found) = failed_call_lines(&temp, None, guest, &two, text);
         assert_eq!(found.len(), 2, "{}", ended.stderr);
     }
 }
@@ -396,7 +392,7 @@ fn warning_about_full_memory_upper_is_logged_once_by_default() {
     );
     for guest in GUESTS {
         let args = ["--layer", "low", "--upper", "memory:4k"];
-        let (ended, found) = lines(&temp, None, guest, &args, &text);
+        let (ended, found) = failed_call_lines(&temp, None, guest, &args, &text);
         let [line] = &found[..] else {
             panic!("{}", ended.stderr)
         };
@@ -417,7 +413,7 @@ fn program_cannot_forge_log_lines() {
     let name = "a\u{1b}[31m\u{7}b\u{202e}\rWARN";
     for guest in GUESTS {
         let temp = test_dir();
-        let (ended, found) = lines(
+        let (ended, found) = failed_call_lines(
             &temp,
             Some("wasi_overlay=debug"),
             guest,

@@ -1,4 +1,4 @@
-//! The built binary, from outside: what a user types and what they get.
+//! Tests of the built binary: command lines, their output and exit codes.
 
 mod arguments;
 mod bad_input;

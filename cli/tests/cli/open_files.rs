@@ -1,4 +1,4 @@
-//! How many files a guest may have open: as many as the process.
+//! Tests of the limit of open files, which is that of the process.
 
 use crate::support::{Ended, TestDir, ended};
 use crate::wat;
@@ -14,7 +14,7 @@ fn test_dir() -> TestDir {
     temp
 }
 
-/// Runs a guest that opens `path` so many times, as [`limited`] does.
+/// Runs a guest that opens `path` `count` times, under the limits of [`run_with_limits`].
 fn open_many(
     temp: &TestDir,
     limits: (u64, u64),
@@ -23,12 +23,12 @@ fn open_many(
     count: u32,
 ) -> Option<Ended> {
     temp.file("guest.wat", wat::open_many(3, path, count));
-    limited(temp, limits, &[&mount[..], &["guest.wat"]].concat())
+    run_with_limits(temp, limits, &[&mount[..], &["guest.wat"]].concat())
 }
 
-/// Runs the command in a process that may have `limit` files open and may raise that to `hard`. None,
-/// and a line that says why, where this process may not have as many.
-fn limited(temp: &TestDir, (limit, hard): (u64, u64), args: &[&str]) -> Option<Ended> {
+/// Runs the command with a soft limit of `limit` open files and a hard limit of `hard`. None, after
+/// printing the reason, if the hard limit of this process is lower.
+fn run_with_limits(temp: &TestDir, (limit, hard): (u64, u64), args: &[&str]) -> Option<Ended> {
     let own = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     if own < hard {
         println!("skipped: the hard limit of open files is {own}, and {hard} are needed");
@@ -57,7 +57,7 @@ const MOUNTS: [[&str; 2]; 2] = [["--layer", "base"], ["--dir", "base::/"]];
 fn soft_limit_of_open_files_is_raised() {
     let temp = test_dir();
     for mount in MOUNTS {
-        // What cannot be raised is too little for 100 files.
+        // A soft limit that cannot be raised is too low for 100 files.
         let Some(ended) = open_many(&temp, (64, 64), mount, "f", 100) else {
             return;
         };
@@ -73,7 +73,7 @@ fn soft_limit_of_open_files_is_raised() {
     }
 }
 
-/// The command had a limit of 1024, whatever that of the process.
+/// Regression: the limit was 1024 whatever the limit of the process.
 #[test]
 fn open_directories_of_guest_are_limited_by_limit_of_process() {
     let temp = test_dir();
@@ -123,7 +123,7 @@ fn guest_may_hold_almost_half_of_descriptors() {
     }
 }
 
-/// Each layer has a descriptor, and another is cached: the command needs those for itself.
+/// Each layer takes a descriptor and caches another. The command needs the cached ones for itself.
 #[test]
 fn command_closes_cached_descriptors_when_it_needs_one() {
     let names: Vec<String> = (0..30).map(|number| format!("l{number}")).collect();
@@ -135,7 +135,7 @@ fn command_closes_cached_descriptors_when_it_needs_one() {
     let memory: Vec<&str> = layers.clone().chain(["guest.wat"]).collect();
     let on_disk: Vec<&str> = layers.chain(["--upper", "up", "guest.wat"]).collect();
     for args in [memory, on_disk] {
-        let Some(ended) = limited(&temp, (64, 64), &args) else {
+        let Some(ended) = run_with_limits(&temp, (64, 64), &args) else {
             return;
         };
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{args:?}");

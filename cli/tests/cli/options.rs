@@ -1,4 +1,4 @@
-//! Options of `wasmtime run` that are served: each is seen to do what it says.
+//! Tests of the options that are shared with `wasmtime run`: each has its effect.
 
 use crate::support::{TestDir, ended};
 use crate::wat;

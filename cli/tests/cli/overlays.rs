@@ -1,14 +1,13 @@
-//! What a guest finds, and where its changes go.
+//! Tests of mounts: what the guest reads, and where its changes are written.
 
 use crate::support::TestDir;
 use crate::wat;
 use std::fs;
 
-/// Two layers: `base` with `a` and `b`, `app` with its own `b` and without `gone`.
+/// Two layers: `base` with `a`, `b` and `gone`, `app` with its own `b` and a whiteout of `gone`.
 fn test_dir() -> TestDir {
     let temp = TestDir::with_dirs(&["up"]);
-    temp
-        .file("base/a", "a of base")
+    temp.file("base/a", "a of base")
         .file("base/b", "b of base")
         .file("base/gone", "never seen")
         .file("app/b", "b of app")
@@ -29,7 +28,7 @@ fn prints(temp: &TestDir, args: &[&str], guest: String, expected: &str) {
     );
 }
 
-/// Runs a guest that fails with this errno, of which one warning tells in these words.
+/// Expects that a guest fails with this errno, with one warning that contains `words`.
 #[track_caller]
 fn warns(temp: &TestDir, args: &[&str], guest: String, errno: i32, words: &str) {
     temp.file("guest.wat", guest);
@@ -42,7 +41,7 @@ fn warns(temp: &TestDir, args: &[&str], guest: String, errno: i32, words: &str) 
     assert!(line.contains(" WARN ") && line.contains(words), "{line}");
 }
 
-/// Runs a guest that fails with this errno, and says nothing.
+/// Expects that a guest fails with this errno, without a warning.
 #[track_caller]
 fn fails(temp: &TestDir, args: &[&str], guest: String, errno: i32) {
     temp.file("guest.wat", guest);
@@ -127,7 +126,7 @@ fn memory_upper_is_limited_to_its_size() {
     for args in [&bounded[..], &["--mount", "dst=/d,memory=64k"]] {
         warns(&temp, args, wat::fill(3, "full"), NOSPC, "is full");
     }
-    // A guest can only say that the disk is full. The log says which, and how much it holds.
+    // The guest only gets the errno. The log names the layer and its size.
     let mut command = temp.command(["--upper", "memory:64k", "guest.wat"]);
     let output = command.env("WASMTIME_LOG", "wasi_overlay=debug").output();
     let ended = crate::support::ended(output.unwrap());
@@ -218,7 +217,7 @@ fn component_of_wasi_0_2_runs_on_overlay() {
     let ended = run(&args);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
     assert!(fs::metadata(temp.path("up/made")).unwrap().is_dir());
-    // It exists by now.
+    // The directory exists now.
     assert_eq!(run(&args).code, 1);
     assert_eq!(run(&[&LAYERS[..], &["--read-only"]].concat()).code, 1);
     assert_eq!(run(&["--dir", "base"]).code, 0);

@@ -1,10 +1,11 @@
-//! Core modules and components, as binary, text or native code: found out by content.
+//! Tests of the kinds of programs (core modules and components; text and native code), which are detected
+//! from their content.
 
 use crate::support::TestDir;
 use crate::wat;
 use wasmtime::Engine;
 
-/// The same program in every form, under a name that says nothing.
+/// The same program as text and as native code, in files whose names do not reveal it.
 fn forms(text: &str, native: Vec<u8>) -> [(&'static str, Vec<u8>); 2] {
     [
         ("program.txt", text.as_bytes().to_vec()),

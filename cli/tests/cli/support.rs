@@ -1,4 +1,4 @@
-//! Running the binary in a directory of its own.
+//! A temporary directory in which a test runs the binary.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// A directory with guests and layers in it, in which the binary runs.
+/// A temporary directory for guests and layers, in which the binary runs.
 pub(crate) struct TestDir {
     dir: TempDir,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) code: i32,
@@ -27,7 +27,7 @@ impl TestDir {
         Self { dir }
     }
 
-    /// A directory that holds the empty directories of these names.
+    /// A directory with empty subdirectories of these names.
     pub(crate) fn with_dirs(names: &[&str]) -> Self {
         let temp = Self::new();
         for name in names {
@@ -36,12 +36,12 @@ impl TestDir {
         temp
     }
 
-    /// Where `name` is.
+    /// The path of `name` in the directory.
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Writes a file, making its directories.
+    /// Writes a file, and creates the directories above it.
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -72,12 +72,12 @@ impl TestDir {
         found
     }
 
-    /// The binary with these arguments after `run`, in this directory, backtraces asked for.
+    /// The `run` command with these arguments, in this directory, with `RUST_BACKTRACE` set.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         self.subcommand("run", args)
     }
 
-    /// The binary with these arguments after `subcommand`.
+    /// As [`command`](Self::command), for another subcommand.
     pub(crate) fn subcommand<A: AsRef<OsStr>>(
         &self,
         subcommand: &str,
@@ -89,19 +89,19 @@ impl TestDir {
             .args(args)
             .current_dir(self.dir.path())
             .env("RUST_BACKTRACE", "1")
-            // Not the user's own, which may not be writable.
+            // The user's own cache may not be writable.
             .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null());
         command
     }
 
-    /// Runs it to its end.
+    /// Runs the `run` command with these arguments until it ends.
     pub(crate) fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ended {
         ended(self.command(args).output().unwrap())
     }
 }
 
-/// Reads how a run ended.
+/// Converts the output of a process. The code of a signal is 1000 and its number.
 pub(crate) fn ended(output: Output) -> Ended {
     let code = output.status.code();
     Ended {

@@ -1,4 +1,4 @@
-//! Components of WASI 0.3: found out by their content, and run without an option.
+//! Tests of components of WASI 0.3, which are detected from their content and need no option.
 
 use crate::support::TestDir;
 use crate::wat;
@@ -8,8 +8,7 @@ use wasi_overlay_guest_artifacts::{Guest, P3_FULL, P3_WITH_P2};
 /// A layer with some files, an empty upper, and the guest.
 fn test_dir(guest: Guest) -> TestDir {
     let temp = TestDir::with_dirs(&["base", "upper"]);
-    temp
-        .file("base/hello.txt", "hello, layers\n")
+    temp.file("base/hello.txt", "hello, layers\n")
         .file("base/dir/one", "one\n")
         .file("base/dir/sub/inner", "inner\n")
         .file("app.wasm", fs::read(guest.path()).unwrap());

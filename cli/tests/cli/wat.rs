@@ -1,7 +1,7 @@
-//! Guests, written by hand. A module ends with the errno of the first call that fails.
+//! Guest programs as WebAssembly text. A module exits with the errno of its first failed call.
 
-/// A module of WASI 0.1 that runs `body`. `memory` holds `data` at its offsets; `$check` ends
-/// the module if its argument, an errno, is not 0.
+/// A module of WASI 0.1 that runs `body`, with `data` in its memory. `$check` exits with its argument, an
+/// errno, unless that is 0.
 pub(crate) fn module(data: &[(u32, &str)], body: &str) -> String {
     let data = data.iter().map(|(at, text)| {
         let text = text.replace('\\', r"\\").replace('"', r#"\""#);
@@ -49,13 +49,13 @@ pub(crate) fn module(data: &[(u32, &str)], body: &str) -> String {
     )
 }
 
-/// Where the tests keep a path, text, and a buffer.
+/// Addresses of a path, a text and a buffer in the guest's memory.
 const PATH: u32 = 1024;
 const TEXT: u32 = 2048;
 const BUFFER: u32 = 65536;
 
-/// Opens `path` below descriptor `dir` and leaves the new one at 16. `flags`: 1 create,
-/// 8 truncate.
+/// Code that opens `path` relative to descriptor `dir` and stores the new descriptor at address 16.
+/// `flags`: 1 create, 8 truncate.
 fn open(dir: u32, path: &str, flags: u32, rights: u64) -> String {
     format!(
         "(call $check (call $path_open (i32.const {dir}) (i32.const 1) (i32.const {PATH}) \
@@ -79,8 +79,8 @@ pub(crate) fn cat(dir: u32, path: &str) -> String {
     module(&[(PATH, path)], &body)
 }
 
-/// What writes `text` into the file at `path`, making or emptying it.
-fn writing(dir: u32, path: &str, text: &str) -> String {
+/// Code that writes `text` into the file at `path`, after creating or truncating it.
+fn write_code(dir: u32, path: &str, text: &str) -> String {
     format!(
         "{open}
         (i32.store (i32.const 0) (i32.const {TEXT}))
@@ -92,13 +92,13 @@ fn writing(dir: u32, path: &str, text: &str) -> String {
     )
 }
 
-/// Writes `text` into the file at `path`, then does `then`.
+/// Writes `text` into the file at `path`, then runs the code `then`.
 pub(crate) fn write(dir: u32, path: &str, text: &str, then: &str) -> String {
-    let body = writing(dir, path, text) + then;
+    let body = write_code(dir, path, text) + then;
     module(&[(PATH, path), (TEXT, text)], &body)
 }
 
-/// Writes a page to the file at `path`, again and again.
+/// Writes pages to the file at `path` until a write fails.
 pub(crate) fn fill(dir: u32, path: &str) -> String {
     let page = "x".repeat(4096);
     let body = format!(
@@ -106,12 +106,12 @@ pub(crate) fn fill(dir: u32, path: &str) -> String {
           (call $check (call $fd_write (i32.load (i32.const 16)) (i32.const 0) (i32.const 1) \
             (i32.const 8)))
           (br $again))",
-        writing(dir, path, &page)
+        write_code(dir, path, &page)
     );
     module(&[(PATH, path), (TEXT, &page)], &body)
 }
 
-/// Opens the file or directory at `path` so many times, and closes nothing.
+/// Opens the file or directory at `path` `count` times, without closing it.
 pub(crate) fn open_many(dir: u32, path: &str, count: u32) -> String {
     const READ_AND_LIST: u64 = 1 << 1 | 1 << 14;
     let body = format!(
@@ -165,12 +165,12 @@ pub(crate) fn arguments() -> String {
     )
 }
 
-/// Ends with `code`.
+/// Exits with `code`.
 pub(crate) fn exit(code: u32) -> String {
     module(&[], &format!("(call $proc_exit (i32.const {code}))"))
 }
 
-/// A component that imports what `imports` says and whose `run` answers `result` (0 is `ok`).
+/// A component with the imports `imports`, whose `run` returns `result` (0 is `ok`).
 pub(crate) fn component(imports: &str, result: u32) -> String {
     format!(
         r#"(component
@@ -184,7 +184,7 @@ pub(crate) fn component(imports: &str, result: u32) -> String {
     )
 }
 
-/// The same for WASI 0.3.
+/// As [`component`], for WASI 0.3.
 pub(crate) fn async_component(imports: &str, result: u32) -> String {
     component(imports, result)
         .replace(
@@ -194,8 +194,8 @@ pub(crate) fn async_component(imports: &str, result: u32) -> String {
         .replace("wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0")
 }
 
-/// A component of WASI 0.2 that makes the directory `name` in its only preopened directory.
-/// It traps unless there is exactly one, and fails if the directory cannot be made.
+/// A component of WASI 0.2 that creates the directory `name` in its only preopened directory. It traps
+/// unless there is exactly one, and fails if the directory cannot be created.
 pub(crate) fn mkdir_component(name: &str) -> String {
     format!(
         r#"(component
