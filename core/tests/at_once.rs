@@ -126,7 +126,7 @@ fn asked_twice<T: Debug + PartialEq>(what: &str, ask: impl Fn() -> Result<T>) {
 type Question<'a> = (&'a str, &'a dyn Fn(&Dir) -> Result<String>);
 
 #[test]
-fn what_was_asked_before_is_answered_at_once() {
+fn repeated_query_is_answered_at_once() {
     let read = |root: &Dir, path: &str, how: OpenHow| {
         let file = try_file(root, path, how)?;
         file.read_vec_at(10, 1)
@@ -218,7 +218,7 @@ fn a_new_overlay_on_a_warm_stack_answers_at_once() {
 
 /// What a file of a disk holds may have to be read from it.
 #[test]
-fn a_file_that_is_not_kept_is_never_read_at_once() {
+fn uncached_file_is_never_read_at_once() {
     let root = overlay().root();
     let large = try_file(&root, "dir/large", READ).unwrap();
     for _ in 0..2 {
@@ -291,7 +291,7 @@ fn a_copy_in_memory_is_read_at_once() {
 
 #[cfg(feature = "dir")]
 #[test]
-fn a_host_directory_is_never_asked_at_once() {
+fn host_directory_is_never_called_at_once() {
     use cap_std::{ambient_authority, fs};
 
     let temp = tempfile::tempdir().unwrap();
@@ -327,7 +327,7 @@ fn a_host_directory_is_never_asked_at_once() {
 
 /// It is of the thread, and of the question: neither an inner one nor a panic leaves it on.
 #[test]
-fn the_next_call_may_wait_again() {
+fn at_once_ends_with_its_closure() {
     let root = overlay().root();
     let panicked = std::panic::catch_unwind(|| at_once(|| panic!("on purpose")));
     assert!(panicked.is_err());

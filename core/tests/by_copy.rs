@@ -161,12 +161,12 @@ fn with(limits: Limits) {
 }
 
 #[test]
-fn threads_in_a_directory_that_moves_by_a_copy_do_not_notice() {
+fn calls_work_while_their_directory_moves_by_copy() {
     with(Limits::default());
 }
 
 #[test]
-fn threads_in_a_directory_that_moves_by_a_copy_do_not_notice_with_a_short_memory() {
+fn calls_work_while_their_directory_moves_by_copy_with_small_caches() {
     let mut limits = Limits::default();
     (limits.kept_nodes, limits.table_entries) = (6, 2);
     (limits.kept_handles, limits.kept_listings) = (1, 1);
@@ -181,7 +181,7 @@ fn names(root: &Dir, path: &str) -> Vec<String> {
 /// On a full disk a move fails, and so does putting back what it had removed. That is done before the
 /// next change: later, it would bring back what a guest removed meanwhile.
 #[test]
-fn nothing_comes_back_that_was_removed_after_a_move_failed() {
+fn failed_move_does_not_restore_names_removed_later() {
     let mut failed = 0;
     loop {
         let temp = TempDir::new().unwrap();
@@ -219,7 +219,7 @@ fn nothing_comes_back_that_was_removed_after_a_move_failed() {
 /// What was left of the directory was removed after the mount was cut in the middle of a move, by who
 /// worked on the upper itself: there is nothing to put back, and the upper can be mounted.
 #[test]
-fn an_upper_can_be_mounted_whose_half_moved_directory_was_removed() {
+fn upper_mounts_after_its_half_moved_directory_was_removed() {
     let mut failed = 0;
     let mut recorded = 0;
     loop {

@@ -76,7 +76,7 @@ fn names(dir: &Dir) -> Vec<String> {
 /// The story for which handles are dropped: a handle of before the rename leads nowhere, or to
 /// the directory that has the old name now.
 #[test]
-fn directories_are_found_by_the_names_that_they_have_now() {
+fn open_handles_follow_renamed_directories() {
     for kept in [1, 256] {
         let temp = tempfile::tempdir().unwrap();
         let overlay = overlay(temp.path(), kept);
@@ -119,7 +119,7 @@ fn directories_are_found_by_the_names_that_they_have_now() {
 
 /// As above, of directories that the rename itself copies up, and of staging after it.
 #[test]
-fn a_directory_of_a_layer_moves_and_goes_on_being_changed() {
+fn renamed_lower_directory_can_still_be_changed() {
     let temp = tempfile::tempdir().unwrap();
     let overlay = overlay(temp.path(), 256);
     let root = overlay.root();
@@ -149,7 +149,7 @@ fn a_directory_of_a_layer_moves_and_goes_on_being_changed() {
 
 /// A descriptor of a removed directory must not become one of whatever has its path next.
 #[test]
-fn a_removed_directory_is_not_the_next_one_of_its_name() {
+fn handle_of_a_removed_directory_does_not_open_its_successor() {
     let temp = tempfile::tempdir().unwrap();
     let overlay = overlay(temp.path(), 256);
     let root = overlay.root();
@@ -169,7 +169,7 @@ fn a_removed_directory_is_not_the_next_one_of_its_name() {
 /// A directory's number changed with its content, and from then on every walk through it that had
 /// to open it anew was `busy`.
 #[test]
-fn a_directory_is_found_again_whatever_its_number_is() {
+fn evicted_directory_is_reopened_although_its_inode_number_changed() {
     let temp = tempfile::tempdir().unwrap();
     let overlay = overlay(temp.path(), 1);
     let root = overlay.root();
@@ -186,7 +186,7 @@ fn a_directory_is_found_again_whatever_its_number_is() {
 
 /// A listing without numbers: a guest is told to ask, not that all names are one file.
 #[test]
-fn what_a_listing_does_not_say_is_asked_for() {
+fn identity_is_queried_where_listings_have_no_inode_numbers() {
     let temp = tempfile::tempdir().unwrap();
     std::fs::write(temp.path().join("a"), "").unwrap();
     std::fs::write(temp.path().join("b"), "").unwrap();
@@ -205,7 +205,7 @@ fn what_a_listing_does_not_say_is_asked_for() {
 }
 
 #[test]
-fn a_layer_says_what_its_tree_says() {
+fn layer_reports_whether_its_handles_follow_renames() {
     let temp = tempfile::tempdir().unwrap();
     assert!(Marked::upper(host(temp.path())).handles_follow_rename());
     let upper = Marked::upper(ByPath::new(host(temp.path())));

@@ -120,7 +120,7 @@ fn an_upper_reads_as_a_lower_once_unmounted() {
 }
 
 #[test]
-fn a_lower_reads_what_others_wrote() {
+fn lower_reads_layers_in_oci_form() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let directories = Directories::new();

@@ -85,7 +85,7 @@ fn seen(root: &Dir, path: &str) -> Stat {
 }
 
 #[test]
-fn a_copy_has_the_owner_mode_attributes_and_times_of_its_file() {
+fn copy_up_keeps_owner_mode_xattrs_and_times() {
     let world = World::new();
     let modes = [0o644, 0o600, 0o755, 0o4755, 0o2755, 0o6711];
     let mut names = Vec::new();
@@ -137,7 +137,7 @@ fn a_copy_has_the_owner_mode_attributes_and_times_of_its_file() {
 }
 
 #[test]
-fn the_first_write_takes_the_bits_off_a_copy() {
+fn first_write_clears_set_id_bits_of_a_copy() {
     let world = World::new();
     world.file("dir/f", 0o6755);
     let overlay = world.mount();
@@ -152,7 +152,7 @@ fn the_first_write_takes_the_bits_off_a_copy() {
 }
 
 #[test]
-fn a_directory_whose_times_were_set_keeps_those() {
+fn directory_keeps_times_that_were_set() {
     let world = World::new();
     for name in ["dir/a", "dir/b", "dir/c"] {
         world.file(name, 0o644);

@@ -137,7 +137,7 @@ fn fails<T>(result: Result<T>, errno: Errno) {
 
 /// A removal asks the layer what it removes, once, however much of its directory is known.
 #[test]
-fn a_removal_asks_once_what_it_removes() {
+fn removal_queries_the_layer_once() {
     let (overlay, finds) = mount(100);
     let root = overlay.root();
     let sub = open(&root, "d");
@@ -156,7 +156,7 @@ fn a_removal_asks_once_what_it_removes() {
 
 /// Whether names are in a table or asked for one at a time.
 #[test]
-fn what_may_not_be_removed_stays() {
+fn refused_removals_remove_nothing() {
     for table_entries in [100, 1] {
         let (overlay, _) = mount(table_entries);
         let root = overlay.root();
@@ -181,7 +181,7 @@ fn what_may_not_be_removed_stays() {
 
 /// A file that is open has a node, which has to learn that it lost its name.
 #[test]
-fn an_open_file_is_still_there_when_its_name_is_not() {
+fn open_file_outlives_its_name() {
     for table_entries in [100, 1] {
         let (overlay, _) = mount(table_entries);
         let root = overlay.root();
@@ -204,7 +204,7 @@ fn numbers(dir: &Dir) -> Vec<u64> {
 /// In a directory that only the layers have, and in one that the upper has too; asked for when the mount
 /// is gone, as well.
 #[test]
-fn listed_numbers_are_those_of_the_files_and_reserved_names_are_not_listed() {
+fn listing_has_inode_numbers_and_omits_reserved_names() {
     for table_entries in [100, 1] {
         for (expected, makes_one) in [
             (&["file", "link", "other", "sub"][..], false),
@@ -231,7 +231,7 @@ fn listed_numbers_are_those_of_the_files_and_reserved_names_are_not_listed() {
 /// An embedder that numbered files by their listing took two files for one: while a layer failed,
 /// `ListingEntry::inode` was 0 for all of them, which is also what a listing without numbers says.
 #[test]
-fn inode_reports_the_error_of_a_layer_and_asks_again() {
+fn inode_reports_a_layer_error_and_queries_again() {
     let layer = |name: &str| MemoryLayer::build().dir("d").file(format!("d/{name}"), b"");
     let layers = ["below", "above"].map(|name| layer(name).finish().unwrap());
     let mounted = mount_all(layers.into(), 100);

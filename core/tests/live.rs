@@ -165,7 +165,7 @@ fn links_are_read_as_in_wasmtime() {
 }
 
 #[test]
-fn no_change_leads_outside() {
+fn no_change_reaches_outside() {
     let tree = Tree::new();
     let root = tree.dir();
     let times = SetTimes {
@@ -234,7 +234,7 @@ fn a_file_is_read_and_written_in_place() {
 }
 
 #[test]
-fn a_handle_does_what_it_was_opened_for() {
+fn handle_allows_only_what_it_was_opened_for() {
     let tree = Tree::new();
     let root = tree.dir();
     let reading = file(root.open_at("file", READ));
@@ -311,7 +311,7 @@ fn open_flags_are_those_of_posix() {
 }
 
 #[test]
-fn names_are_made_moved_and_removed() {
+fn names_are_created_renamed_and_removed() {
     let tree = Tree::new();
     let root = tree.dir();
     root.create_directory_at("d/").unwrap();
@@ -369,7 +369,7 @@ fn names_are_made_moved_and_removed() {
 }
 
 #[test]
-fn two_mounts_rename_and_link_as_the_host_does() {
+fn rename_and_link_work_between_live_mounts() {
     let tree = Tree::new();
     let (one, two) = (
         tree.dir(),
@@ -409,7 +409,7 @@ fn two_mounts_rename_and_link_as_the_host_does() {
 }
 
 #[test]
-fn a_listing_is_types_and_inodes_of_every_name() {
+fn listing_has_type_and_inode_of_every_name() {
     let tree = Tree::new();
     mknodat(CWD, tree.path("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
     fs::write(tree.path("").join(OsStr::from_bytes(b"\xff")), "").unwrap();
@@ -440,7 +440,7 @@ fn a_listing_is_types_and_inodes_of_every_name() {
 }
 
 #[test]
-fn fifos_and_sockets_are_seen_and_never_opened() {
+fn fifos_and_sockets_are_listed_and_cannot_be_opened() {
     let tree = Tree::new();
     mknodat(CWD, tree.path("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(tree.path("socket")).unwrap();
@@ -518,7 +518,7 @@ fn times_are_set_on_what_the_path_names() {
 }
 
 #[test]
-fn a_removed_directory_is_known_but_holds_nothing() {
+fn removed_directory_keeps_its_identity_and_is_empty() {
     let tree = Tree::new();
     let root = tree.dir();
     let gone = dir(root.open_at("empty", READ));
@@ -536,7 +536,7 @@ fn a_removed_directory_is_known_but_holds_nothing() {
 }
 
 #[test]
-fn directories_sync_whatever_their_handle() {
+fn directories_sync_through_any_handle() {
     let tree = Tree::new();
     let root = tree.dir();
     root.sync(false).unwrap();
@@ -545,7 +545,7 @@ fn directories_sync_whatever_their_handle() {
 }
 
 #[test]
-fn a_read_only_mount_first_says_what_is_wrong_with_the_call() {
+fn read_only_is_the_last_error_of_a_read_only_mount() {
     use Errno::{
         Exist, Invalid, IsDirectory, Loop, NoEntry, NotDirectory, NotEmpty, NotPermitted, ReadOnly,
     };
@@ -656,7 +656,7 @@ fn a_read_only_mount_first_says_what_is_wrong_with_the_call() {
 }
 
 #[test]
-fn what_a_read_only_mount_refuses_a_writable_one_answers_alike() {
+fn read_only_mount_fails_as_a_writable_one_does() {
     // Every code but `read-only` must be the one that the kernel itself gives.
     let paths = [
         "file",
@@ -766,7 +766,7 @@ fn snapshot(path: &Path) -> Vec<String> {
 /// `not-directory`, an empty target was missed before the directory of the new link, and a slash
 /// behind `..` was taken for one behind a name.
 #[test]
-fn a_read_only_mount_finds_the_errors_of_a_writable_one() {
+fn read_only_mount_reports_the_errors_of_a_writable_one() {
     let tree = Tree::new();
     for (target, link) in [("self/", "to-circle"), ("new/", "to-new"), ("file", "link")] {
         symlink(target, tree.path(link)).unwrap();
@@ -806,7 +806,7 @@ fn a_read_only_mount_finds_the_errors_of_a_writable_one() {
 
 /// A live mount that is read-only answered `invalid`, an overlay `read-only`.
 #[test]
-fn a_file_of_a_read_only_mount_is_cut_by_nobody() {
+fn file_of_a_read_only_mount_cannot_be_truncated() {
     let tree = Tree::new();
     let reading = file(tree.read_only().open_at("file", READ));
     assert_eq!(errno(reading.set_size(0)), Errno::ReadOnly);

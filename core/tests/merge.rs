@@ -118,7 +118,7 @@ fn assert_shows(root: &Dir, dir: &str, layers: usize, shown: &[usize], lists_fir
 }
 
 #[test]
-fn an_opaque_directory_hides_those_below_it_alone() {
+fn opaque_directory_hides_only_lower_layers() {
     for opaque in 0..3 {
         for by_attribute in [false, true] {
             let layers = Layers::new(3);
@@ -142,7 +142,7 @@ fn an_opaque_directory_hides_those_below_it_alone() {
 /// Layers below the topmost were never asked whether they are opaque where they have no way to enter a
 /// directory: what lay below showed through.
 #[test]
-fn an_opaque_directory_of_another_kind_of_layer_hides_too() {
+fn opaque_directory_of_a_memory_layer_hides_host_layers() {
     for limits in all_limits() {
         let layers = Layers::new(2);
         let between = MemoryLayer::build()
@@ -161,7 +161,7 @@ fn an_opaque_directory_of_another_kind_of_layer_hides_too() {
 
 /// What nobody sees is not refused, and what is seen is told of as far as it can be.
 #[test]
-fn a_foreign_directory_is_refused_where_what_is_in_it_is_asked_for() {
+fn redirected_directory_is_refused_when_its_entries_are_accessed() {
     let layers = Layers::new(3);
     set_attribute(&layers.at(0, "d/e"), "user.overlay.redirect", "/elsewhere");
     let root = layers.mount(&Limits::default());
@@ -187,7 +187,7 @@ fn a_foreign_directory_is_refused_where_what_is_in_it_is_asked_for() {
 /// listed either. When its listing told of no mark, that was all that was asked, and files of the
 /// layers below came through.
 #[test]
-fn a_directory_that_may_not_be_searched_is_opaque() {
+fn unsearchable_directory_is_opaque() {
     if rustix::process::geteuid().is_root() {
         return; // Who may search everything.
     }
@@ -210,7 +210,7 @@ fn a_directory_that_may_not_be_searched_is_opaque() {
 }
 
 #[test]
-fn a_layer_whose_root_may_not_be_searched_is_refused() {
+fn layer_with_an_unsearchable_root_is_refused() {
     if rustix::process::geteuid().is_root() {
         return; // Who may search everything.
     }
@@ -229,7 +229,7 @@ fn a_layer_whose_root_may_not_be_searched_is_refused() {
 ///
 /// Every call on such a file answers as in a mount that did nothing before, and leaves the same names.
 #[test]
-fn what_a_call_answers_does_not_depend_on_what_was_done_before() {
+fn answers_do_not_depend_on_earlier_calls() {
     type Call = (&'static str, fn(&Dir, &str) -> Result<(), Error>);
     let calls: [Call; 7] = [
         ("unlink", |root, path| root.unlink_file_at(path)),
@@ -286,7 +286,7 @@ fn what_a_call_answers_does_not_depend_on_what_was_done_before() {
 
 /// A directory is empty once the upper hides every name that the layers show, however they are kept.
 #[test]
-fn a_merged_directory_can_be_removed_once_all_its_names_are() {
+fn merged_directory_can_be_removed_once_it_is_empty() {
     let layers = Layers::new(3);
     for mark in [".wh.of-0", ".wh.none"] {
         std::fs::write(layers.at(2, &format!("d/e/f/{mark}")), "").unwrap();

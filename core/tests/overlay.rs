@@ -115,7 +115,7 @@ fn layers_merge_top_down() {
 }
 
 #[test]
-fn writing_copies_up_and_open_files_follow() {
+fn open_readers_see_the_copy_after_copy_up() {
     let root = overlay().root();
     let before = root.identity_at("d/f", true).unwrap();
     let dir_before = root.stat_and_identity_at("d", true).unwrap();
@@ -142,7 +142,7 @@ fn truncating_copies_no_data() {
 }
 
 #[test]
-fn removed_names_stay_away_and_can_be_made_anew() {
+fn removed_names_stay_hidden_and_can_be_created_again() {
     let root = overlay().root();
     fails(root.unlink_file_at("d"), Errno::IsDirectory);
     fails(root.remove_directory_at("d"), Errno::NotEmpty);
@@ -166,7 +166,7 @@ fn removed_names_stay_away_and_can_be_made_anew() {
 /// Paths below a removed directory were all `no-entry`, before anybody looked at them. On a plain
 /// directory that comes with the first name that is looked up.
 #[test]
-fn a_removed_directory_is_missed_where_a_name_is_asked_for() {
+fn lookup_in_a_removed_directory_is_no_entry() {
     let root = overlay().root();
     root.create_directory_at("gone").unwrap();
     let gone = open_dir(&root, "gone");
@@ -193,7 +193,7 @@ fn a_removed_directory_is_missed_where_a_name_is_asked_for() {
 /// inode number to the next file: the guest was told that they are the same object.
 #[cfg(feature = "dir")]
 #[test]
-fn a_removed_directory_that_is_held_stays_itself() {
+fn open_removed_directory_keeps_its_identity() {
     let folder = tempfile::TempDir::new().unwrap();
     let upper = cap_std::fs::Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority());
     let builder = Overlay::builder().upper_dir("upper", upper.unwrap());
@@ -217,7 +217,7 @@ fn a_removed_directory_that_is_held_stays_itself() {
 }
 
 #[test]
-fn a_directory_is_renamed_with_what_is_below() {
+fn rename_of_a_directory_moves_its_lower_entries() {
     let root = overlay().root();
     let identity = root.identity_at("d/sub/x", true).unwrap();
     let held = open_dir(&root, "d/sub");
@@ -241,7 +241,7 @@ fn a_directory_is_renamed_with_what_is_below() {
 }
 
 #[test]
-fn hard_links_are_one_file() {
+fn names_of_a_hard_link_lead_to_one_file() {
     let root = overlay().root();
     root.link_at("d/f", &root, "again").unwrap();
     assert_eq!(
@@ -259,7 +259,7 @@ fn hard_links_are_one_file() {
 }
 
 #[test]
-fn nothing_leads_out() {
+fn no_path_leaves_the_mount() {
     let root = overlay().root();
     for path in ["/d", "..", "d/../..", "up", "up/passwd", "abs"] {
         fails(root.stat_at(path, true), Errno::NotPermitted);
@@ -283,7 +283,7 @@ fn nothing_leads_out() {
 }
 
 #[test]
-fn marks_cannot_be_spelled() {
+fn guest_cannot_create_whiteouts_by_name() {
     let root = overlay().root();
     fails(root.open_at(".wh.top", CREATE), Errno::NotPermitted);
     fails(root.create_directory_at(".wh.top"), Errno::NotPermitted);
@@ -295,7 +295,7 @@ fn marks_cannot_be_spelled() {
 }
 
 #[test]
-fn without_an_upper_every_change_is_refused_after_its_other_errors() {
+fn read_only_is_the_last_error_of_a_change_without_an_upper() {
     let lower = Lower::new("lower", lower().finish().unwrap());
     let root = Overlay::builder().lower(lower).build().unwrap().root();
     fails(root.open_at("top", WRITE), Errno::ReadOnly);
@@ -312,7 +312,7 @@ fn without_an_upper_every_change_is_refused_after_its_other_errors() {
 }
 
 #[test]
-fn times_stay_with_the_handles_of_a_removed_lower_file() {
+fn removed_lower_file_keeps_times_set_through_its_handle() {
     let root = overlay().root();
     let open = file(&root, "d/f", READ);
     root.unlink_file_at("d/f").unwrap();
@@ -351,7 +351,7 @@ fn two_overlays_share_a_stack_and_nothing_else() {
 }
 
 #[test]
-fn absolute_links_lead_from_the_root_and_only_there_if_the_mount_says_so() {
+fn absolute_links_resolve_from_the_root_if_the_mount_allows_it() {
     let lower = Lower::new("lower", lower().symlink("d/abs", "/top").finish().unwrap());
     let overlay = Overlay::builder()
         .lower(lower)
@@ -402,7 +402,7 @@ fn a_directory_too_large_for_a_table_behaves_the_same() {
 }
 
 #[test]
-fn attributes_are_copied_up_and_the_overlays_own_are_hidden_and_refused() {
+fn xattrs_are_copied_up_and_overlay_xattrs_are_hidden_and_refused() {
     let lower = lower()
         .xattr("d/f", b"user.a", b"1")
         .xattr("d/f", b"user.overlay.opaque", b"y");
@@ -510,7 +510,7 @@ fn names_that_are_not_utf8_survive_a_directory_rename() {
 /// A layer in memory answered a read at 2^63 with the end of the file; a plain directory says
 /// that what ends there is no range.
 #[test]
-fn what_would_end_past_two_to_the_63_is_invalid() {
+fn range_past_2_to_the_63_is_invalid() {
     let root = overlay().root();
     let file = file(&root, "d/f", WRITE);
     let last = (1 << 63) - 1;
@@ -529,7 +529,7 @@ fn what_would_end_past_two_to_the_63_is_invalid() {
 
 /// A link that leads to itself, with a slash behind it, was followed until `loop`.
 #[test]
-fn a_slash_behind_a_name_to_create_is_refused_before_links_are_followed() {
+fn create_with_trailing_slash_fails_before_links_are_followed() {
     let root = over(lower().symlink("circle", "circle")).root();
     // The last was found by random plans.
     let long = "x".repeat(256) + "/";
@@ -541,7 +541,7 @@ fn a_slash_behind_a_name_to_create_is_refused_before_links_are_followed() {
 /// An upper in memory let an unprivileged guest move a directory that it may not write. Linux
 /// does not, since `..` in it changes; under another name in the same place it stays free.
 #[test]
-fn a_directory_that_cannot_be_written_stays_in_its_place() {
+fn unwritable_directory_cannot_move_to_another_parent() {
     let lower = lower().dir("e").dir("closed").mode("closed", 0o555);
     let lower = Lower::new("lower", lower.finish().unwrap());
     let overlay = Overlay::builder()
@@ -559,7 +559,7 @@ fn a_directory_that_cannot_be_written_stays_in_its_place() {
 /// Found by random plans: `link-at` looked for the directory of the new name before it looked
 /// whether `file/` is a directory. wasmtime-wasi opens what ends in a slash first.
 #[test]
-fn link_walks_a_path_with_a_slash_to_its_end_first() {
+fn link_resolves_a_source_with_trailing_slash_first() {
     let root = over(lower().file("file", "").dir("dir")).root();
     for (path, error) in [
         ("file/", Errno::NotDirectory),
@@ -578,7 +578,7 @@ fn link_walks_a_path_with_a_slash_to_its_end_first() {
 /// Found by random plans: a link whose target ends in a slash was followed on to what the slash
 /// stands behind, to create a file. Linux refuses the slash before it looks what is there.
 #[test]
-fn no_file_is_created_through_a_link_that_ends_in_a_slash() {
+fn no_file_is_created_through_a_link_target_with_trailing_slash() {
     let layer = lower()
         .symlink("to-dir", "dir/")
         .symlink("to-circle", "circle/")
@@ -593,7 +593,7 @@ fn no_file_is_created_through_a_link_that_ends_in_a_slash() {
 /// Found by random plans: a name that is too long was refused before the other path of a rename or
 /// a link was walked. On a plain directory it is refused where it is asked for, which is later.
 #[test]
-fn both_ways_of_a_rename_are_walked_before_a_name_is_too_long() {
+fn rename_and_link_resolve_both_parents_before_name_lengths() {
     let root = over(lower().file("file", "").dir("dir")).root();
     let long = "x".repeat(256);
     for (from, to, error) in [
@@ -611,7 +611,7 @@ fn both_ways_of_a_rename_are_walked_before_a_name_is_too_long() {
 /// No test but the matrix noticed a `check_may_open` that lets everybody in, and that only as an unprivileged
 /// user.
 #[test]
-fn modes_that_bind_the_guest_are_asked_before_a_file_is_opened() {
+fn modes_are_checked_before_a_file_is_opened() {
     let lower = lower().file("read", "text").mode("read", 0o444);
     let overlay = Overlay::builder()
         .lower(Lower::new("lower", lower.finish().unwrap()))

@@ -226,7 +226,7 @@ fn place<'a>(
 /// Linux takes a file's capabilities away when its data changes; those of a copy are no exception,
 /// whatever stores it. Otherwise a guest gives a program of its own the rights of one in a layer.
 #[test]
-fn change_of_data_takes_capabilities_away() {
+fn changing_data_clears_capabilities() {
     type Change = fn(&Dir, &str);
     let changes: [Change; 4] = [
         |root, path| drop(file(root, path, TRUNCATE)),
@@ -260,7 +260,7 @@ fn change_of_data_takes_capabilities_away() {
 
 /// The same with two real users and the kernel's own answers, and `cp -p` to compare with.
 #[test]
-fn copies_of_an_unprivileged_user_have_the_modes_that_cp_gives_them() {
+fn unprivileged_copy_ups_have_the_modes_of_cp() {
     const CHILD: &str = "OWNERS_TEST_CHILD";
     if let Some(place) = std::env::var_os(CHILD) {
         return copy_as_cp_does(Path::new(&place));
@@ -306,7 +306,7 @@ fn copies_of_an_unprivileged_user_have_the_modes_that_cp_gives_them() {
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let output = Command::new(&program)
         .args(["--exact", "--nocapture"])
-        .arg("copies_of_an_unprivileged_user_have_the_modes_that_cp_gives_them")
+        .arg("unprivileged_copy_ups_have_the_modes_of_cp")
         .env(CHILD, temp.path())
         .current_dir("/")
         .uid(NOBODY)

@@ -146,7 +146,7 @@ fn pattern(length: usize) -> Vec<u8> {
 /// `/proc/version` as a lower file, opened to append `+`, was the file `+`: its size is 0, so nothing of it
 /// was copied. A file of a size that is too small lost its end, to readers as well.
 #[test]
-fn file_is_read_and_copied_whole_whatever_its_size_is_said_to_be() {
+fn file_with_a_wrong_size_is_read_and_copied_completely() {
     let lengths = [0, 1, 10, 4095, 4096, 5000, 65_535, 65_536, 65_537, 200_000];
     for length in lengths {
         let content = pattern(length);
@@ -194,7 +194,7 @@ fn file_is_read_and_copied_whole_whatever_its_size_is_said_to_be() {
 
 /// Holes stay holes, also at the end, and also in a file that is longer than it says.
 #[test]
-fn file_with_holes_is_copied_whole_whatever_its_size_is_said_to_be() {
+fn sparse_file_with_a_wrong_size_is_copied_completely() {
     let memory = MemoryLayer::with_capacity(1 << 24);
     let writer = Overlay::builder().upper("memory", memory.clone());
     let writer = writer.build().unwrap();
@@ -228,7 +228,7 @@ fn file_with_holes_is_copied_whole_whatever_its_size_is_said_to_be() {
 /// A layer that was cut while it was mounted is an error, and never a copy that ends in zeroes. An open file
 /// that says what the name said is no such: its size is just not true.
 #[test]
-fn file_that_was_cut_since_it_was_looked_at_is_not_copied() {
+fn file_truncated_after_its_stat_is_not_copied() {
     for (length, size) in [
         (10, 11),
         (0, 1),
@@ -260,7 +260,7 @@ fn file_that_was_cut_since_it_was_looked_at_is_not_copied() {
 
 /// A file without end fills the upper, as it would fill a disk; what was copied is given back.
 #[test]
-fn file_without_end_ends_with_the_space_of_the_upper() {
+fn copy_up_of_an_endless_file_fails_when_the_upper_is_full() {
     struct Endless(MemoryLayer);
     struct EndlessFile(MemoryFile);
     impl ReadAt for EndlessFile {
@@ -320,7 +320,7 @@ fn file_without_end_ends_with_the_space_of_the_upper() {
 
 /// The real thing. What can be read there changes by itself in few files only.
 #[test]
-fn files_of_procfs_and_sysfs_are_read_and_copied_whole() {
+fn procfs_and_sysfs_files_are_read_and_copied_completely() {
     let places = [
         ("/proc", "version", 0),
         ("/proc/sys/kernel", "ostype", 0),

@@ -136,7 +136,7 @@ fn mount(stack: &Arc<LowerStack>) -> Dir {
 const SMALL: usize = 64 * 1024;
 
 #[test]
-fn what_was_read_once_is_read_again_without_its_layer() {
+fn cached_small_file_is_read_without_its_layer() {
     let (stack, counts) = stack(&[("d/small", 5000), ("most", SMALL)], 1 << 20);
     let (one, two) = (mount(&stack), mount(&stack));
     // The first read takes all of it; the end costs no call any more.
@@ -161,7 +161,7 @@ fn what_was_read_once_is_read_again_without_its_layer() {
 }
 
 #[test]
-fn a_large_file_is_opened_once_and_each_read_is_one_call() {
+fn large_file_is_opened_once_and_each_read_is_one_call() {
     let (stack, counts) = stack(&[("large", SMALL + 1)], 1 << 20);
     let (one, two) = (mount(&stack), mount(&stack));
     assert_eq!(read(&one, "large").len(), SMALL + 1);
@@ -173,7 +173,7 @@ fn a_large_file_is_opened_once_and_each_read_is_one_call() {
 }
 
 #[test]
-fn what_is_kept_stays_within_its_bound() {
+fn cached_file_data_is_bounded() {
     let names: Vec<String> = (0..200).map(|name| format!("f{name}")).collect();
     let mut files: Vec<(&str, usize)> = names.iter().map(|name| (&**name, 4096)).collect();
     files.push(("heavy", SMALL));
@@ -202,7 +202,7 @@ fn what_is_kept_stays_within_its_bound() {
 }
 
 #[test]
-fn a_file_that_is_not_what_its_size_says_is_read_as_it_is() {
+fn file_with_a_wrong_size_is_read_completely() {
     let (stack, counts) = stack(&[("says-empty", 10), ("shrunk", 10)], 1 << 20);
     let root = mount(&stack);
     for name in ["says-empty", "shrunk"] {
@@ -214,7 +214,7 @@ fn a_file_that_is_not_what_its_size_says_is_read_as_it_is() {
 }
 
 #[test]
-fn a_file_with_holes_is_not_kept() {
+fn sparse_file_is_not_cached() {
     let lower = MemoryLayer::build().file("f", b"x").finish().unwrap();
     let upper = lower.clone();
     // Long since written, and never part of a stack before.
@@ -242,7 +242,7 @@ fn a_file_with_holes_is_not_kept() {
 /// The kept data is that of the lower file: who has it open goes on with the copy once there is
 /// one, and other overlays on the stack do not.
 #[test]
-fn a_file_out_of_kept_data_follows_copy_up() {
+fn file_served_from_the_cache_follows_copy_up() {
     let (stack, counts) = stack(&[("f", 100)], 1 << 20);
     let (one, two) = (mount(&stack), mount(&stack));
     read(&one, "f");

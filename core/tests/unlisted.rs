@@ -11,7 +11,7 @@ use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Errno, Lower, OpenHow, Overlay};
 
 #[test]
-fn names_are_served_where_no_layer_can_list_its_own() {
+fn names_are_found_where_layers_cannot_be_listed() {
     let folder = tempfile::tempdir().unwrap();
     let faults = Faults::default();
     let tree = |name: &str| {

@@ -10,7 +10,7 @@ fn one_line(text: &str) -> String {
 }
 
 #[test]
-fn the_readme_has_the_list_of_what_may_differ() {
+fn readme_lists_exactly_the_deviations() {
     let (_, after) = README
         .split_once("**From a plain directory**")
         .expect("the README says what differs from a plain directory");
@@ -25,7 +25,7 @@ fn the_readme_has_the_list_of_what_may_differ() {
 }
 
 #[test]
-fn each_deviation_has_a_name_of_its_own_and_a_reason() {
+fn each_deviation_has_a_unique_name_and_a_reason() {
     let list = deviations::list();
     let names: BTreeSet<_> = list.iter().map(|listed| &listed.name).collect();
     assert_eq!(names.len(), list.len());

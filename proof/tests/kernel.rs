@@ -46,7 +46,7 @@ struct Counts {
 }
 
 #[test]
-fn the_kernel_differs_from_a_plain_directory_in_what_is_listed_and_ours_does_not() {
+fn kernel_differs_from_a_plain_directory_as_listed_and_ours_does_not() {
     if !has("kernel differential", &[Need::KernelOverlay]) {
         return;
     }

@@ -64,36 +64,36 @@ fn run(kind: Kind, calls: u64) {
 }
 
 #[test]
-fn an_upper_in_memory_is_like_the_reference() {
+fn memory_upper_matches_the_reference() {
     run(Kind::Memory, 1_000_000);
 }
 
 #[test]
-fn an_upper_that_outlives_its_mount_is_like_the_reference() {
+fn lasting_memory_upper_matches_the_reference() {
     run(Kind::Lasting, 1_000_000);
 }
 
 #[test]
-fn an_upper_directory_is_like_the_reference() {
+fn directory_upper_matches_the_reference() {
     run(Kind::Directory, 50_000);
 }
 
 #[test]
-fn an_upper_whose_handles_are_paths_is_like_the_reference() {
+fn by_path_upper_matches_the_reference() {
     run(Kind::ByPath, 50_000);
 }
 
 #[test]
-fn a_live_directory_is_like_the_reference() {
+fn live_mount_matches_the_reference() {
     run(Kind::Live, 50_000);
 }
 
 #[test]
-fn layers_without_an_upper_are_like_the_reference_that_takes_no_changes() {
+fn overlay_without_an_upper_matches_the_read_only_reference() {
     run(Kind::ReadOnly, 100_000);
 }
 
 #[test]
-fn a_live_directory_that_is_read_only_is_like_the_reference_that_takes_no_changes() {
+fn read_only_live_mount_matches_the_read_only_reference() {
     run(Kind::ReadOnlyLive, 50_000);
 }

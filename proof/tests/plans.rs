@@ -10,7 +10,7 @@ const SHAPE: Shape = Shape {
 };
 
 #[test]
-fn a_plan_is_what_it_prints() {
+fn plan_equals_its_parsed_text() {
     for seed in 0..200 {
         let plan = Plan::draw(&mut Choices::of_seed(seed), SHAPE);
         assert_eq!(Plan::parse(&plan.to_string()), Ok(plan), "seed {seed}");
@@ -27,7 +27,7 @@ fn any_bytes_make_a_plan() {
 }
 
 #[test]
-fn a_plan_shrinks_to_what_it_needs() {
+fn plan_shrinks_to_the_lines_that_fail() {
     let plan = Plan::draw(&mut Choices::of_seed(5), SHAPE);
     let has = |plan: &Plan, word: &str| plan.to_string().lines().any(|line| line.starts_with(word));
     assert!(has(&plan, "rename") && has(&plan, "whiteout"), "{plan}");
@@ -41,7 +41,7 @@ fn a_plan_shrinks_to_what_it_needs() {
 }
 
 #[test]
-fn what_is_no_plan_is_refused() {
+fn invalid_plan_is_refused() {
     for text in [
         "file a b",
         "layer\nfile a",

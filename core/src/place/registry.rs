@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_free_once_its_last_user_is_dropped() {
+    fn directory_is_free_once_its_last_user_is_dropped() {
         let place = Place::unique();
         let lower = register(&place, Role::Lower, "one").unwrap();
         let again = register(&place, Role::Lower, "two").unwrap();

@@ -71,9 +71,9 @@ fn five_read_only_mounts_share_the_descriptors() {
 
 /// No mount has to be told of another one, and what a mount cached is no loss to what comes after.
 #[test]
-fn mounts_leave_half_of_the_descriptors_to_others() {
+fn caches_leave_half_of_the_descriptors_free() {
     limited(
-        "cached::mounts_leave_half_of_the_descriptors_to_others",
+        "cached::caches_leave_half_of_the_descriptors_free",
         USUAL,
         || {
             let temp = scratch();

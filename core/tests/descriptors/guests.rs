@@ -56,9 +56,9 @@ fn use_filesystem(root: &Dir) {
 }
 
 #[test]
-fn guest_that_opens_all_it_can_stops_no_other() {
+fn guest_at_its_limit_does_not_block_other_guests() {
     limited(
-        "guests::guest_that_opens_all_it_can_stops_no_other",
+        "guests::guest_at_its_limit_does_not_block_other_guests",
         USUAL,
         || {
             let temp = scratch();
@@ -95,9 +95,9 @@ fn guest_that_opens_all_it_can_stops_no_other() {
 
 /// Many guests together leave the engine what it needs: calls that open nothing for the guest.
 #[test]
-fn all_guests_together_leave_some_to_the_engine() {
+fn guests_together_leave_descriptors_to_the_engine() {
     limited(
-        "guests::all_guests_together_leave_some_to_the_engine",
+        "guests::guests_together_leave_descriptors_to_the_engine",
         USUAL,
         || {
             let temp = scratch();
@@ -160,9 +160,9 @@ fn copies_of_open_files_are_counted() {
 
 /// What takes no descriptor of the process is counted for its guest alone.
 #[test]
-fn handles_that_hold_no_descriptor_have_the_limit_of_the_guest() {
+fn handles_without_descriptors_count_against_the_guest_limit() {
     limited(
-        "guests::handles_that_hold_no_descriptor_have_the_limit_of_the_guest",
+        "guests::handles_without_descriptors_count_against_the_guest_limit",
         64,
         || {
             let temp = scratch();
@@ -193,7 +193,7 @@ fn handles_that_hold_no_descriptor_have_the_limit_of_the_guest() {
 
 /// A call that is refused changes nothing, and one that fails takes no room.
 #[test]
-fn refused_open_makes_and_cuts_nothing() {
+fn refused_open_does_not_create_or_truncate() {
     let temp = scratch();
     write_tree(&temp.path().join("lower"), 2);
     std::fs::create_dir(temp.path().join("plain")).unwrap();

@@ -10,7 +10,7 @@ mod kit;
 
 /// What opens something by itself does not close cached descriptors where none is left.
 #[test]
-fn everything_is_opened_where_cached_descriptors_are_closed() {
+fn every_open_closes_cached_descriptors_if_needed() {
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut folders = vec![source];
     while let Some(folder) = folders.pop() {

@@ -34,7 +34,7 @@ fn growth(rounds: usize, mut round: impl FnMut(usize)) -> usize {
 }
 
 #[test]
-fn names_that_are_not_there_leave_nothing() {
+fn missing_names_leave_no_memory() {
     let _alone = alone();
     on_both(|upper, root| {
         file(root, "d/upper", CREATE);
@@ -50,7 +50,7 @@ fn names_that_are_not_there_leave_nothing() {
 }
 
 #[test]
-fn files_that_come_and_go_leave_nothing() {
+fn removed_files_leave_no_memory() {
     let _alone = alone();
     on_both(|upper, root| {
         let grown = growth(20_000, |round| {
@@ -77,7 +77,7 @@ fn files_that_come_and_go_leave_nothing() {
 }
 
 #[test]
-fn lower_names_that_are_removed_and_made_leave_one_mark_at_most() {
+fn replaced_lower_names_leave_one_whiteout_at_most() {
     let _alone = alone();
     on_both(|upper, root| {
         let grown = growth(20_000, |round| {
@@ -98,7 +98,7 @@ fn lower_names_that_are_removed_and_made_leave_one_mark_at_most() {
 }
 
 #[test]
-fn handles_that_are_closed_leave_nothing() {
+fn closed_handles_leave_no_memory() {
     let _alone = alone();
     on_both(|upper, root| {
         let grown = growth(50_000, |round| {
@@ -115,7 +115,7 @@ fn handles_that_are_closed_leave_nothing() {
 
 /// Directories with their listings: of those, only so many are kept.
 #[test]
-fn listings_that_nobody_holds_are_bounded() {
+fn cached_listings_are_bounded() {
     let _alone = alone();
     on_both(|upper, root| {
         for dir in 0..300 {
@@ -138,7 +138,7 @@ fn listings_that_nobody_holds_are_bounded() {
 
 /// Links whose targets are as long as can be, one in the other, and paths of nothing but links.
 #[test]
-fn long_ways_are_ended_by_the_hops_and_cost_no_memory() {
+fn long_link_chains_fail_with_loop_in_bounded_memory() {
     let _alone = alone();
     on_both(|upper, root| {
         let ((), peak) = peak_of(|| {

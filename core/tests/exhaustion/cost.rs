@@ -166,7 +166,7 @@ fn a_stack_of_50_000_files_and_10_000_overlays_on_it_take_100_mib() {
 }
 
 #[test]
-fn an_overlay_on_a_warm_stack_is_made_and_dropped_in_10_us_and_4_kib() {
+fn overlay_on_a_warm_stack_takes_20_us_and_4_kib() {
     let _alone = alone();
     let stack = stack();
     let make = || {

@@ -109,7 +109,7 @@ fn limit_on_depth_holds_when_directories_are_moved_into_each_other() {
 /// A directory that no call looked at has no node, so its height is not known. It can be moved, and what
 /// comes to lie too deep cannot be entered until it is moved back.
 #[test]
-fn directories_that_lie_too_deep_on_disk_are_listed_but_not_entered() {
+fn upper_directories_beyond_the_depth_limit_are_listed_but_not_entered() {
     let _alone = alone();
     let tree = Deep::new();
     let top = open(&tree.path());
@@ -145,7 +145,7 @@ fn down_new(top: &rustix::fd::OwnedFd, name: &str) -> rustix::fd::OwnedFd {
 
 /// So does a lower layer, which may be an image that was made to be deep.
 #[test]
-fn lower_directories_that_lie_too_deep_are_listed_but_not_entered() {
+fn lower_directories_beyond_the_depth_limit_are_listed_but_not_entered() {
     let _alone = alone();
     let lower = || {
         let path = vec!["d"; 150].join("/");
@@ -251,7 +251,7 @@ fn everything(kind: Kind, lower: &Deep, tree: &Deep, levels: usize) {
 
 /// The copies of a lower directory's files are as many as the layer has, and are made by one call.
 #[test]
-fn rename_of_a_large_directory_keeps_as_many_nodes_as_any_call() {
+fn rename_of_a_large_directory_caches_a_bounded_number_of_nodes() {
     let _alone = alone();
     let tree = Deep::new();
     let count = 20_000;

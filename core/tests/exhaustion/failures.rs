@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use wasi_overlay_core::{Errno, Lower, Overlay};
 
 #[test]
-fn a_call_that_fails_allocates_nothing_without_a_log() {
+fn failing_call_allocates_nothing_without_a_log() {
     let _alone = alone();
     let layers = [crate::scratch(), crate::scratch()];
     for layer in &layers {
@@ -39,7 +39,7 @@ fn a_call_that_fails_allocates_nothing_without_a_log() {
 
 /// A refused link has words only as long as somebody is to be warned of it.
 #[test]
-fn a_refused_link_costs_what_a_followed_one_costs() {
+fn refused_link_allocates_no_more_than_a_followed_one() {
     let _alone = alone();
     let layer = crate::scratch();
     std::fs::create_dir(layer.path().join("d")).unwrap();

@@ -43,7 +43,7 @@ fn open_all(root: &Dir) -> (Vec<Opened>, Errno) {
 }
 
 #[test]
-fn descriptors_run_out_and_come_back() {
+fn opens_fail_at_the_descriptor_limit_and_work_after_handles_close() {
     let _alone = alone();
     let temp = scratch();
     for tree in ["lower", "plain", "upper"] {
@@ -97,7 +97,7 @@ fn descriptors_run_out_and_come_back() {
 
 /// What is kept for later is bounded, however many files and directories a guest goes through.
 #[test]
-fn kept_descriptors_are_bounded() {
+fn cached_descriptors_are_bounded() {
     let _alone = alone();
     let temp = scratch();
     for index in 0..600 {
@@ -129,7 +129,7 @@ fn kept_descriptors_are_bounded() {
 
 /// What can be made in a layer in memory until it is full.
 #[test]
-fn an_upper_in_memory_holds_what_it_may_and_no_more() {
+fn memory_upper_is_bounded_for_every_kind_of_entry() {
     let _alone = alone();
     type Make = fn(&Dir, usize) -> Result<()>;
     let long = |index: usize| format!("{index:0>255}");

@@ -56,7 +56,7 @@ fn list_until_full(root: &Dir) -> (Vec<Arc<Listing>>, Errno) {
 }
 
 #[test]
-fn listings_of_a_changing_directory_are_bounded_in_bytes() {
+fn held_listings_of_a_changing_directory_are_bounded_in_bytes() {
     on_every_mount(|mount, root| {
         fill(root, "d");
         dir(root, "d").list().unwrap();
@@ -88,7 +88,7 @@ fn listings_of_a_changing_directory_are_bounded_in_bytes() {
 }
 
 #[test]
-fn listings_of_an_unchanged_directory_are_one() {
+fn listings_of_an_unchanged_directory_are_shared() {
     on_every_mount(|mount, root| {
         fill(root, "d");
         if mount == "live" {
@@ -106,7 +106,7 @@ fn listings_of_an_unchanged_directory_are_one() {
 /// An overlay keeps listings for those who come again. They are the first to go, so a walk through
 /// many directories is not in want of bytes.
 #[test]
-fn listings_that_are_only_kept_make_room() {
+fn cached_listings_are_evicted_for_new_ones() {
     on_every_mount(|mount, root| {
         for at in 0..40 {
             fill(root, &format!("d{at}"));
@@ -124,7 +124,7 @@ fn listings_that_are_only_kept_make_room() {
 
 /// One directory of more names than the budget has bytes for.
 #[test]
-fn a_directory_that_is_too_large_is_refused_before_it_is_in_memory() {
+fn listing_over_the_budget_fails_in_bounded_memory() {
     on_every_mount(|mount, root| {
         fill(root, "d");
         let long = |at: usize| format!("d/{at:x>250}");
@@ -154,7 +154,7 @@ fn a_directory_that_is_too_large_is_refused_before_it_is_in_memory() {
 /// Whether a directory is empty takes no listing: a guest decides how many names there are, and how
 /// many calls ask at once.
 #[test]
-fn refusing_to_remove_a_large_directory_takes_no_memory() {
+fn refused_removal_of_a_large_directory_takes_no_memory() {
     let mut limits = limits();
     limits.table_entries = 100;
     let lower = MemoryLayer::build();

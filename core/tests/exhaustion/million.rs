@@ -107,7 +107,7 @@ impl Layer for Million {
 }
 
 #[test]
-fn a_million_names_cost_what_is_asked_for() {
+fn directory_of_a_million_names_takes_bounded_memory() {
     let _alone = alone();
     let listed = Arc::new(AtomicUsize::new(0));
     let limits = Limits::default();

@@ -136,7 +136,7 @@ fn deep_tree_with_long_branches_is_swept_in_linear_time() {
 }
 
 #[test]
-fn wide_directory_costs_the_names_of_its_directories() {
+fn wide_directory_is_swept_in_linear_time() {
     let _alone = alone();
     let count = 50_000;
     let tree = Deep::new();

@@ -103,7 +103,7 @@ fn check(line: &Line, [call, path, layer, reason, remedy]: [&str; 5]) {
 }
 
 #[test]
-fn every_failed_call_says_where_and_why() {
+fn every_failed_call_logs_path_layer_and_reason() {
     use Errno as E;
     type Call = fn(&Dir) -> wasi_overlay_core::Result<()>;
     let world = World::new();
@@ -335,7 +335,7 @@ fn every_failed_call_says_where_and_why() {
 }
 
 #[test]
-fn calls_on_an_open_file_say_which_file() {
+fn failed_calls_on_an_open_file_log_its_path() {
     let world = World::new();
     let overlay = world.overlay();
     let root = overlay.root();
@@ -371,7 +371,7 @@ fn calls_on_an_open_file_say_which_file() {
 }
 
 #[test]
-fn a_refused_change_says_what_to_mount_otherwise() {
+fn read_only_error_names_the_mount_to_use_instead() {
     let world = World::new();
     let writable = world.overlay();
     let without_upper = world.lowers().build().unwrap();
@@ -433,7 +433,7 @@ fn a_refused_change_says_what_to_mount_otherwise() {
 }
 
 #[test]
-fn a_live_mount_names_its_directory_and_what_the_system_says() {
+fn live_mount_logs_its_directory_and_the_system_error() {
     let world = World::new();
     let low = world.at("low");
     let live = Live::new(capability(&low));
@@ -489,7 +489,7 @@ fn a_live_mount_names_its_directory_and_what_the_system_says() {
 
 /// As a user who is not root: the system refuses.
 #[test]
-fn what_the_host_refuses_names_the_layer() {
+fn host_error_names_the_layer() {
     if !rustix::process::geteuid().is_root() {
         let world = World::new();
         use std::os::unix::fs::PermissionsExt;
@@ -526,7 +526,7 @@ fn what_the_host_refuses_names_the_layer() {
 }
 
 #[test]
-fn a_limit_is_named() {
+fn limit_error_names_the_limit() {
     let world = World::new();
     let mut limits = Limits::default();
     limits.path_bytes = 64;
@@ -562,7 +562,7 @@ fn a_limit_is_named() {
 
 /// A guest chooses names, and must not write lines of its own, or colours, into the log.
 #[test]
-fn what_a_guest_chooses_cannot_leave_its_line() {
+fn guest_text_cannot_break_out_of_its_log_line() {
     let world = World::new();
     let overlay = world.overlay();
     let root = overlay.root();
@@ -584,7 +584,7 @@ fn what_a_guest_chooses_cannot_leave_its_line() {
 }
 
 #[test]
-fn an_absolute_link_names_itself_and_what_to_give() {
+fn absolute_link_error_names_the_link_and_the_option() {
     let world = World::new();
     let overlay = world.overlay();
     let root = overlay.root();

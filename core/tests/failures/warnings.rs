@@ -19,7 +19,7 @@ fn warnings(lines: &[Line]) -> Vec<&Line> {
 }
 
 #[test]
-fn an_absolute_link_is_warned_of_once_a_mount() {
+fn absolute_link_is_warned_about_once_per_mount() {
     let folder = tempfile::tempdir().unwrap();
     symlink("/etc/file", folder.path().join("absolute")).unwrap();
     symlink("/etc", folder.path().join("other")).unwrap();
@@ -50,7 +50,7 @@ fn an_absolute_link_is_warned_of_once_a_mount() {
 
 /// A mount that nobody listened to has not warned.
 #[test]
-fn a_warning_that_no_log_wanted_is_still_given() {
+fn warning_is_given_after_the_log_level_filtered_it() {
     let folder = tempfile::tempdir().unwrap();
     symlink("/etc/file", folder.path().join("absolute")).unwrap();
     let overlay = Overlay::builder()
@@ -67,7 +67,7 @@ fn a_warning_that_no_log_wanted_is_still_given() {
 }
 
 #[test]
-fn a_broken_whiteout_is_warned_of_once_a_mount() {
+fn broken_whiteout_is_warned_about_once_per_mount() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("d")).unwrap();
     fs::write(folder.path().join("d/.wh..."), "").unwrap();
@@ -95,7 +95,7 @@ fn a_broken_whiteout_is_warned_of_once_a_mount() {
 }
 
 #[test]
-fn a_layer_of_another_kind_is_warned_of_once_a_mount() {
+fn unsupported_layer_is_warned_about_once_per_mount() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["one", "two"] {
         let path = folder.path().join(name);
@@ -124,7 +124,7 @@ fn a_layer_of_another_kind_is_warned_of_once_a_mount() {
 }
 
 #[test]
-fn a_full_upper_in_memory_is_warned_of_once_a_mount() {
+fn full_memory_upper_is_warned_about_once_per_mount() {
     let overlay = Overlay::builder().upper_memory(1000).build().unwrap();
     let root = overlay.root();
     let create = OpenHow {
@@ -151,7 +151,7 @@ fn a_full_upper_in_memory_is_warned_of_once_a_mount() {
 /// A guest waits for the copy of a large file, and of a directory that it renames: a program that shows what
 /// goes on is told of both, and of no copy that is short.
 #[test]
-fn a_copy_that_may_take_long_is_a_span() {
+fn long_copy_up_is_a_span() {
     let folder = tempfile::tempdir().unwrap();
     for dir in ["layer/dir", "upper"] {
         fs::create_dir_all(folder.path().join(dir)).unwrap();
@@ -185,7 +185,7 @@ fn a_copy_that_may_take_long_is_a_span() {
 
 /// Guests that share a mount on many threads: one of them warns.
 #[test]
-fn one_thread_of_many_warns() {
+fn concurrent_threads_warn_once() {
     let folder = tempfile::tempdir().unwrap();
     symlink("/etc/file", folder.path().join("absolute")).unwrap();
     let overlay = Overlay::builder()
@@ -215,7 +215,7 @@ fn one_thread_of_many_warns() {
 
 /// The words of an everyday answer are made where a log reads them, and nowhere else.
 #[test]
-fn nothing_is_formatted_where_there_is_no_log() {
+fn errors_are_not_formatted_without_a_log() {
     struct Never;
     impl std::fmt::Display for Never {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -5,7 +5,7 @@ use crate::kit::{Mounted, builder, dirs, error, lower};
 use wasi_overlay_core::{Errno, Limits, LowerStack};
 
 #[test]
-fn bind_mount_hides_no_relation() {
+fn overlap_is_detected_through_bind_mounts() {
     let temp = dirs(&["base/sub/deep", "mount", "with space"]);
     let at = |path: &str| temp.path().join(path);
     let Some(_mounted) = Mounted::bind(&at("base/sub"), &at("mount")) else {
@@ -44,7 +44,7 @@ fn bind_mount_hides_no_relation() {
 }
 
 #[test]
-fn directories_of_two_bind_mounts_of_one_filesystem_lie_apart() {
+fn disjoint_directories_in_two_bind_mounts_are_accepted() {
     let temp = dirs(&["x/lower", "y/upper", "lowers", "uppers"]);
     let at = |path: &str| temp.path().join(path);
     let Some(_lowers) = Mounted::bind(&at("x"), &at("lowers")) else {
@@ -62,7 +62,7 @@ fn directories_of_two_bind_mounts_of_one_filesystem_lie_apart() {
 /// What is mounted inside a layer is no part of it, as in the kernel's overlayfs: a system's root is
 /// a lower with an upper on the tmpfs at its /tmp.
 #[test]
-fn upper_on_a_filesystem_mounted_inside_the_lower_lies_apart() {
+fn upper_on_a_filesystem_mounted_inside_the_lower_is_accepted() {
     let temp = dirs(&["base/tmp"]);
     let point = temp.path().join("base/tmp");
     let Some(_tmpfs) = Mounted::new(&["-t", "tmpfs", "none"], &point) else {

@@ -154,7 +154,7 @@ fn closed_overlay_cannot_be_changed() {
 
 /// Reading does not keep the upper from its next mount.
 #[test]
-fn closed_overlay_leaves_its_upper_to_others() {
+fn upper_of_a_closed_overlay_can_be_mounted_again() {
     let temp = dirs(&["base", "up"]);
     let [overlay, _] = overlays(&temp);
     fill(&overlay.root());

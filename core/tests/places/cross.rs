@@ -145,7 +145,7 @@ fn mounts_inside_a_lower_are_listed_and_not_entered() {
 }
 
 #[test]
-fn error_says_how_to_allow_it() {
+fn mount_point_error_names_the_option_that_allows_it() {
     let Some(layer) = Layer::new() else { return };
     let overlay = Overlay::builder()
         .lower(lower(&layer.base()))
@@ -164,7 +164,7 @@ fn error_says_how_to_allow_it() {
 }
 
 #[test]
-fn owner_may_let_a_layer_cross_mounts() {
+fn cross_mounts_lets_guests_enter_mounts() {
     let Some(layer) = Layer::new() else { return };
     let host = HostDir::new(open(&layer.base()), "lower").cross_mounts(true);
     let overlay = Overlay::builder().lower(Lower::host_dir(host).unwrap());
@@ -239,7 +239,7 @@ fn mounts_inside_an_upper_are_listed_and_not_entered_or_changed() {
 
 /// A subvolume has a device number of its own, and is no mount.
 #[test]
-fn subvolumes_of_a_btrfs_are_part_of_the_layer() {
+fn btrfs_subvolumes_are_part_of_the_layer() {
     let temp = dirs(&["mount"]);
     let run = |program: &str, arguments: &[&str]| {
         let status = std::process::Command::new(program).args(arguments).output();

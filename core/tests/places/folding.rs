@@ -209,7 +209,7 @@ fn upper_on_demand_that_folds_case_is_refused_at_its_first_change() {
 
 /// Where case counts, an upper may hold the other spelling.
 #[test]
-fn other_spelling_of_the_work_folder_is_a_name_like_any_other() {
+fn work_folder_name_in_capitals_is_an_ordinary_name() {
     let temp = dirs(&["up/.WH..WH.WORK"]);
     let path = temp.path().join("up");
     let overlay = builder(None, &path).build().unwrap();

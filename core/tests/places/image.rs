@@ -1,7 +1,7 @@
 //! Uppers that came with a container's image: they lie on the kernel's overlayfs, which cannot rename
 //! their directories (`EXDEV`). As root.
 //!
-//! The matrix has every operation on such an upper (`on_an_upper_that_came_with_an_image`); here is
+//! The matrix has every operation on such an upper (`on_an_upper_from_an_image`); here is
 //! what it does not look at.
 
 use crate::kit::{Mounted, builder, open};
@@ -164,7 +164,7 @@ fn mount(upper: &Path) -> Overlay {
 }
 
 #[test]
-fn a_directory_of_an_image_keeps_everything_when_it_moves() {
+fn image_directory_keeps_contents_and_attributes_when_it_moves() {
     for apart in [false, true] {
         let made = Image::new(apart, |image| {
             make_all(&image.join("a"));
@@ -186,7 +186,7 @@ fn a_directory_of_an_image_keeps_everything_when_it_moves() {
 }
 
 #[test]
-fn a_directory_of_an_image_is_who_it_was_when_it_moved() {
+fn image_directory_keeps_its_identity_when_it_moves() {
     for apart in [false, true] {
         let Some(image) = Image::new(apart, |image| make_all(&image.join("a"))) else {
             return;
@@ -241,7 +241,7 @@ fn a_directory_of_an_image_is_who_it_was_when_it_moved() {
 
 /// The kernel makes two files of them. Names inside stay one file; one outside stays what it was.
 #[test]
-fn a_file_of_an_image_with_a_name_outside_parts_from_it() {
+fn hard_link_out_of_a_moved_image_directory_is_split() {
     for apart in [false, true] {
         let made = Image::new(apart, |image| {
             make_all(&image.join("a"));
@@ -275,7 +275,7 @@ fn a_file_of_an_image_with_a_name_outside_parts_from_it() {
 
 /// The work folder says what to do, on the filesystem that it is for.
 #[test]
-fn a_move_by_a_copy_that_is_cut_happened_or_did_not() {
+fn interrupted_move_by_copy_happens_or_does_not() {
     const CUTS: u64 = 400;
     let made = Image::new(false, |image| {
         for number in 0..CUTS {
@@ -336,7 +336,7 @@ const IMAGE: &str = "WASI_OVERLAY_TEST_IMAGE";
 
 /// Root may do anything. This test runs itself as somebody else, whose image it is.
 #[test]
-fn a_directory_of_an_image_is_moved_by_an_unprivileged_user() {
+fn unprivileged_user_can_move_an_image_directory() {
     if let Ok(path) = std::env::var(IMAGE) {
         let overlay = mount(Path::new(&path));
         let root = overlay.root();
@@ -366,7 +366,7 @@ fn a_directory_of_an_image_is_moved_by_an_unprivileged_user() {
     let copy = image.temp.path().join("test");
     fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
     let output = Command::new(&copy)
-        .arg("a_directory_of_an_image_is_moved_by_an_unprivileged_user")
+        .arg("unprivileged_user_can_move_an_image_directory")
         .env(IMAGE, image.path(""))
         .current_dir("/")
         .uid(NOBODY)

@@ -16,7 +16,7 @@ fn other(path: &Path) -> File {
 }
 
 #[test]
-fn upper_of_another_process_is_no_lower() {
+fn upper_of_another_process_cannot_be_a_lower() {
     let temp = dirs(&["up"]);
     let up = temp.path().join("up");
     let other = other(&up);
@@ -31,7 +31,7 @@ fn upper_of_another_process_is_no_lower() {
 }
 
 #[test]
-fn lower_is_locked_shared_as_long_as_its_stack() {
+fn lower_is_locked_shared_while_its_stack_exists() {
     let temp = dirs(&["base"]);
     let base = temp.path().join("base");
     let stacks = [lower(&base), lower(&base)]
@@ -46,7 +46,7 @@ fn lower_is_locked_shared_as_long_as_its_stack() {
 }
 
 #[test]
-fn lower_of_another_process_is_no_upper() {
+fn lower_of_another_process_cannot_be_an_upper() {
     let temp = dirs(&["up"]);
     let up = temp.path().join("up");
     let other = other(&up);
@@ -106,7 +106,7 @@ fn unreadable_lower_needs_no_lock() {
 /// Five hundred layers and their locks leave descriptors for everything else: a layer has one for
 /// its directory, which holds the lock too, and one that is kept of its root.
 #[test]
-fn lock_of_a_layer_takes_no_descriptor_of_its_own() {
+fn layer_lock_needs_no_extra_descriptor() {
     let temp = dirs(&["base"]);
     let base = temp.path().join("base");
     let stack = LowerStack::new((0..20).map(|_| lower(&base)), &Limits::default()).unwrap();
@@ -121,7 +121,7 @@ fn lock_of_a_layer_takes_no_descriptor_of_its_own() {
 /// A process that is being started has copies of all descriptors until it runs its program, and a
 /// copy holds the lock, too.
 #[test]
-fn a_copy_of_the_descriptor_in_a_child_does_not_keep_the_lock() {
+fn descriptor_inherited_by_a_child_does_not_hold_the_lock() {
     let temp = dirs(&["dir"]);
     let path = temp.path().join("dir");
     let is_free = || Live::new(open(&path)).lock().is_ok();

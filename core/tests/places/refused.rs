@@ -11,7 +11,7 @@ use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Errno, Limits, Lower, LowerStack, Overlay};
 
 #[test]
-fn upper_must_lie_apart_from_its_lower() {
+fn upper_that_overlaps_its_lower_is_refused() {
     let temp = dirs(&["base/sub/deep", "apart"]);
     let at = |path: &str| temp.path().join(path);
     for (low, up, relation) in [
@@ -37,7 +37,7 @@ fn upper_must_lie_apart_from_its_lower() {
 
 /// A link to a lower is the lower.
 #[test]
-fn symbolic_link_hides_no_relation() {
+fn overlap_is_detected_through_symbolic_links() {
     let temp = dirs(&["base/sub"]);
     let link = temp.path().join("link");
     std::os::unix::fs::symlink("base/sub", &link).unwrap();
@@ -47,7 +47,7 @@ fn symbolic_link_hides_no_relation() {
 }
 
 #[test]
-fn mounted_upper_is_no_lower_and_no_second_upper() {
+fn mounted_upper_cannot_be_a_lower_or_a_second_upper() {
     let temp = dirs(&["base", "above/up/sub"]);
     let at = |path: &str| temp.path().join(path);
     let (base, above) = (at("base"), at("above"));
@@ -80,7 +80,7 @@ fn mounted_upper_is_no_lower_and_no_second_upper() {
 
 /// Of another overlay too: the lower of one is not the upper of the next.
 #[test]
-fn lower_of_any_overlay_is_no_upper_until_its_stack_is_gone() {
+fn lower_cannot_be_an_upper_until_its_stack_is_dropped() {
     let temp = dirs(&["base"]);
     let stack = LowerStack::new([lower(temp.path())], &Limits::default()).unwrap();
     let overlay = Overlay::builder()
@@ -96,7 +96,7 @@ fn lower_of_any_overlay_is_no_upper_until_its_stack_is_gone() {
 }
 
 #[test]
-fn memory_layer_is_not_both_lower_and_upper() {
+fn memory_layer_cannot_be_both_lower_and_upper() {
     let layer = MemoryLayer::with_capacity(1 << 20);
     let lower = || Lower::new("memory as lower", layer.clone());
     let upper = || Overlay::builder().upper("memory as upper", layer.clone());
@@ -121,7 +121,7 @@ fn memory_layer_is_not_both_lower_and_upper() {
 
 /// Nothing stays taken by an overlay that could not be made.
 #[test]
-fn failed_build_gives_its_places_back() {
+fn failed_build_releases_its_directories() {
     let temp = dirs(&["base", "up"]);
     let at = |path: &str| temp.path().join(path);
     // The upper is locked, by a mount that is not in the process's table.
@@ -137,7 +137,7 @@ fn failed_build_gives_its_places_back() {
 /// A removed directory looks like an empty one, so a base that was deleted by mistake was an overlay
 /// without a base.
 #[test]
-fn removed_directory_is_no_layer() {
+fn removed_directory_cannot_be_a_layer() {
     let temp = dirs(&["gone"]);
     let path = temp.path().join("gone");
     let (as_lower, as_upper) = (open(&path), open(&path));

@@ -60,7 +60,7 @@ fn names(dir: &Dir, path: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn one_copy_is_made_of_a_file_that_many_open_for_writing() {
+fn concurrent_opens_for_writing_copy_up_once() {
     on_both(8, |root| {
         for index in 0..8 {
             let path = format!("d/{index}");
@@ -87,7 +87,7 @@ fn one_copy_is_made_of_a_file_that_many_open_for_writing() {
 }
 
 #[test]
-fn a_reader_never_sees_a_file_half_copied_or_gone() {
+fn reader_never_sees_a_partial_or_missing_copy() {
     on_both(64, |root| {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -115,7 +115,7 @@ fn a_reader_never_sees_a_file_half_copied_or_gone() {
 }
 
 #[test]
-fn a_file_that_moves_is_always_under_one_of_its_names() {
+fn renamed_file_is_always_under_one_of_its_names() {
     on_both(1, |root| {
         root.create_directory_at("e").unwrap();
         let done = AtomicBool::new(false);
@@ -147,7 +147,7 @@ fn a_file_that_moves_is_always_under_one_of_its_names() {
 /// Directories that two threads move into one another: at most one of them can have its way, and
 /// no directory ends up below itself.
 #[test]
-fn directories_that_cross_make_no_circle() {
+fn crossing_directory_renames_form_no_cycle() {
     on_both(1, |root| {
         for _ in 0..50 {
             root.create_directory_at("x").unwrap();
@@ -171,7 +171,7 @@ fn directories_that_cross_make_no_circle() {
 }
 
 #[test]
-fn exclusive_creation_has_one_winner_and_removal_too() {
+fn concurrent_creation_and_removal_succeed_once_each() {
     on_both(1, |root| {
         for _ in 0..50 {
             let won = |call: &(dyn Fn() -> bool + Sync)| {
@@ -206,7 +206,7 @@ fn exclusive_creation_has_one_winner_and_removal_too() {
 /// Everything at once, in few directories, so that locks meet. What is left is looked at by a
 /// new mount of the same upper.
 #[test]
-fn nobody_waits_forever_and_a_new_mount_sees_the_same_tree() {
+fn random_calls_do_not_deadlock_and_the_next_mount_shows_their_tree() {
     let temp = TempDir::new().unwrap();
     let mount = || {
         Overlay::builder()
@@ -274,7 +274,7 @@ fn nobody_waits_forever_and_a_new_mount_sees_the_same_tree() {
 }
 
 #[test]
-fn overlays_on_one_stack_fill_it_together() {
+fn overlays_fill_a_shared_stack_concurrently() {
     let limits = Limits::default();
     let stack = LowerStack::new([lower(500)], &limits).unwrap();
     std::thread::scope(|scope| {
@@ -305,7 +305,7 @@ fn digits(number: u64) -> u64 {
 /// A file that is replaced by rename is there at every moment. A call that walked to the old file
 /// and acted on the new one said `no-entry`, or showed the one's identity with the other's data.
 #[test]
-fn a_file_that_is_replaced_is_never_gone() {
+fn replaced_file_is_never_missing() {
     on_both(1, |root| {
         let done = AtomicBool::new(false);
         let times = SetTimes {
@@ -354,7 +354,7 @@ fn a_file_that_is_replaced_is_never_gone() {
 /// A directory that moves parts from what was merged below it, once all of that is copied up. A
 /// walk that saw neither the copy nor what was below said `no-entry`.
 #[test]
-fn what_is_in_a_directory_that_moves_is_never_gone() {
+fn entries_of_a_moving_directory_are_never_missing() {
     on_both(8, |root| {
         let Opened::Dir(held) = root.open_at("d", READ).unwrap() else {
             panic!("d is a file");

@@ -9,7 +9,7 @@ use wasi_overlay_core::{Errno, Limits, LowerStack, Overlay};
 /// A rename onto a name that was taken away just then said `no-entry`, though what was to be
 /// renamed was there all the time: the walk had seen the target, and the target was gone.
 #[test]
-fn a_rename_does_not_mind_that_its_target_goes() {
+fn rename_succeeds_while_its_target_is_removed() {
     on_both(1, |root| {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -36,7 +36,7 @@ fn a_rename_does_not_mind_that_its_target_goes() {
 
 /// Who opened a file before it was removed has all of it; who did not has `no-entry`.
 #[test]
-fn a_file_that_is_removed_is_whole_or_gone() {
+fn removed_file_is_seen_complete_or_missing() {
     on_both(64, |root| {
         for index in 0..64 {
             let (path, start) = (format!("d/{index}"), Barrier::new(3));
@@ -78,7 +78,7 @@ fn a_file_that_is_removed_is_whole_or_gone() {
 /// Each turn makes and removes a name of its own before it makes one that stays, and only then
 /// counts itself: a name that comes and goes while a listing is under way may be in it.
 #[test]
-fn a_listing_is_never_behind() {
+fn listing_shows_every_completed_change() {
     on_both(4, |root| {
         let (turns, done) = (AtomicUsize::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
@@ -117,7 +117,7 @@ fn a_listing_is_never_behind() {
 /// Readers of a file, opened before, while it is copied up, written and renamed: each read shows
 /// one state of it.
 #[test]
-fn a_held_file_is_read_while_it_changes_layers_and_names() {
+fn open_file_is_readable_during_copy_up_and_renames() {
     on_both(16, |root| {
         for index in 0..16 {
             let path = format!("d/{index}");
@@ -159,7 +159,7 @@ fn a_held_file_is_read_while_it_changes_layers_and_names() {
 
 /// What one overlay does to the files of a stack, the other on it never sees.
 #[test]
-fn two_overlays_on_one_stack_change_it_apart() {
+fn overlays_on_one_stack_change_independently() {
     let limits = Limits::default();
     let stack = LowerStack::new([lower(32)], &limits).unwrap();
     let temp = TempDir::new().unwrap();

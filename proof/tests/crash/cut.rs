@@ -186,21 +186,21 @@ fn cut(mode: Mode, is_image: bool) {
 }
 
 #[test]
-fn an_operation_that_is_cut_happened_or_did_not() {
+fn interrupted_operation_happens_or_does_not() {
     cut(MODES[0], false);
 }
 
 #[test]
-fn an_operation_that_is_cut_leaves_the_folder_on_demand() {
+fn interrupted_operation_on_demand_happens_or_does_not() {
     cut(MODES[1], false);
 }
 
 #[test]
-fn a_directory_of_an_image_that_is_moved_is_at_one_of_its_names() {
+fn interrupted_image_rename_happens_or_does_not() {
     cut(MODES[0], true);
 }
 
 #[test]
-fn a_directory_of_an_image_that_is_moved_leaves_the_folder_on_demand() {
+fn interrupted_image_rename_on_demand_happens_or_does_not() {
     cut(MODES[1], true);
 }

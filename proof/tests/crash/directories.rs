@@ -80,7 +80,7 @@ fn lose(temper: Temper, mode: Mode) -> [usize; 2] {
 }
 
 #[test]
-fn a_directory_of_many_files_is_whole_at_one_of_its_names() {
+fn directory_of_many_files_is_complete_at_one_of_its_names() {
     for temper in TEMPERS {
         for mode in MODES {
             let [old, new] = lose(temper, mode);

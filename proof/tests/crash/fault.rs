@@ -375,16 +375,16 @@ fn few_of_each(report: &[String]) -> String {
 }
 
 #[test]
-fn an_operation_of_which_a_call_fails_happened_or_did_not() {
+fn operation_with_a_failed_call_happens_or_does_not() {
     run(|number| Upper::Directory(MODES[number / 2 % 2]));
 }
 
 #[test]
-fn a_directory_of_an_image_of_which_a_call_fails_was_moved_or_not() {
+fn image_rename_with_a_failed_call_happens_or_does_not() {
     run(|number| Upper::Image(MODES[number / 2 % 2]));
 }
 
 #[test]
-fn an_upper_in_memory_holds_nothing_of_what_failed() {
+fn failed_operation_leaves_nothing_in_a_memory_upper() {
     run(|_| Upper::Memory);
 }

@@ -187,7 +187,7 @@ fn falter(
 }
 
 #[test]
-fn a_real_directory_is_left_as_before_or_as_after() {
+fn interrupted_call_on_a_host_directory_happens_or_does_not() {
     let mut counts = Counts::default();
     let mut report = Vec::new();
     let mut number = 0;

@@ -312,31 +312,31 @@ fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[Cal
 }
 
 #[test]
-fn a_call_that_is_cut_happened_or_did_not() {
+fn interrupted_call_happens_or_does_not() {
     plans(2, 150, MOUNTED, crash);
 }
 
 #[test]
-fn a_call_of_which_a_step_fails_happened_or_did_not() {
+fn call_with_a_failed_step_happens_or_does_not() {
     plans(3, 150, MOUNTED, falter);
 }
 
 #[test]
-fn a_call_that_is_cut_where_directories_cannot_be_renamed_happened_or_did_not() {
+fn interrupted_call_without_directory_renames_happens_or_does_not() {
     plans(6, 150, FIXED, crash);
 }
 
 #[test]
-fn a_call_of_which_a_step_fails_where_directories_cannot_be_renamed_happened_or_did_not() {
+fn call_with_a_failed_step_without_directory_renames_happens_or_does_not() {
     plans(7, 150, FIXED, falter);
 }
 
 #[test]
-fn a_call_that_is_cut_leaves_the_folder_on_demand() {
+fn interrupted_call_on_demand_happens_or_does_not() {
     plans(4, 150, ON_DEMAND, crash);
 }
 
 #[test]
-fn a_call_of_which_a_step_fails_tidies_up_on_demand() {
+fn call_with_a_failed_step_on_demand_happens_or_does_not() {
     plans(5, 150, ON_DEMAND, falter);
 }

@@ -91,7 +91,7 @@ fn lose(
 }
 
 #[test]
-fn a_loss_of_power_leaves_no_operation_by_half() {
+fn power_loss_leaves_no_operation_half_done() {
     for temper in TEMPERS {
         let report = lose_in_operations(temper, temper, Sample::One(ONE_OF));
         let shown = report.len().min(10);
@@ -100,7 +100,7 @@ fn a_loss_of_power_leaves_no_operation_by_half() {
 }
 
 #[test]
-fn a_loss_of_power_leaves_a_directory_of_an_image_at_one_of_its_names() {
+fn power_loss_leaves_an_image_directory_at_one_of_its_names() {
     for temper in TEMPERS {
         let report = lose_in_operations(temper, temper, Sample::Image(ONE_OF));
         let shown = report.len().min(10);
@@ -110,7 +110,7 @@ fn a_loss_of_power_leaves_a_directory_of_an_image_at_one_of_its_names() {
 
 /// The premise of the order of steps, broken: the tests see that.
 #[test]
-fn a_filesystem_that_only_claims_to_keep_order_is_found_out() {
+fn false_claim_of_ordered_names_is_detected() {
     let (temper, says) = (Temper::Unordered, Temper::Ordered);
     let report = lose_in_operations(temper, says, Sample::One(8 * ONE_OF));
     assert!(!report.is_empty(), "no operation was left by half");
@@ -122,7 +122,7 @@ fn a_filesystem_that_only_claims_to_keep_order_is_found_out() {
 /// A process that was killed leaves steps that are not on disk yet; the mount after it tidies up, and
 /// only then the power goes.
 #[test]
-fn tidying_up_after_a_kill_relies_on_nothing_that_a_loss_of_power_takes() {
+fn repair_after_a_kill_survives_power_loss() {
     for temper in TEMPERS {
         let mut losses = 0;
         let mut report = Vec::new();
@@ -399,7 +399,7 @@ fn lives(seed: u64, temper: Temper, says: Temper, counts: &mut Counts) -> Result
 }
 
 #[test]
-fn a_loss_of_power_keeps_what_was_synced() {
+fn synced_changes_survive_power_loss() {
     let seeds = if is_all() { 5_000 } else { 150 };
     for temper in TEMPERS {
         let mut counts = Counts::default();

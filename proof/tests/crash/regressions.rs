@@ -23,7 +23,7 @@ fn try_all(state: &str, op: &str) {
 /// guest held was cut off from the name: what was made through the handle afterwards copied up a
 /// second directory, which brought back, under the old name, one that had been renamed.
 #[test]
-fn a_copy_that_cannot_be_looked_at_is_still_the_file_that_is_held() {
+fn copy_whose_stat_fails_is_still_the_open_file() {
     let rename = "hold.r ^; rename ^ e/moved; rename #1/x new; stat.n #1/x; stat.n new";
     try_all("EmptyDir lower", rename);
     try_all("File lower", "hold.r @; write @; look #1; same.n #1 @");
@@ -33,7 +33,7 @@ fn a_copy_that_cannot_be_looked_at_is_still_the_file_that_is_held() {
 /// once more then, for the set-id bits and the times, and where that failed, so did the call,
 /// though the file was empty already.
 #[test]
-fn an_open_that_truncates_does_or_does_not() {
+fn truncating_open_happens_or_does_not() {
     try_all("File lower", "open.t @");
     try_all("File both lowers", "open.rwct @");
 }
@@ -41,7 +41,7 @@ fn an_open_that_truncates_does_or_does_not() {
 /// What was just made was looked at, to know it by its number. Where that look failed, so did the
 /// call, and yet the name was there.
 #[test]
-fn what_cannot_be_looked_at_was_made_or_was_not() {
+fn creation_whose_stat_fails_happens_or_does_not() {
     for op in [
         "mkdir @",
         "symlink to @",

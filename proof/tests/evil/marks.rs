@@ -130,7 +130,7 @@ fn forge(root: &Dir, what: &str) -> u64 {
 }
 
 #[test]
-fn no_mark_can_be_forged_on_a_directory() {
+fn guest_cannot_forge_whiteouts_on_a_directory() {
     let host = Host::new();
     let mut attempts = 0;
     for mount in [
@@ -167,7 +167,7 @@ fn no_mark_can_be_forged_on_a_directory() {
 }
 
 #[test]
-fn no_mark_can_be_forged_in_memory() {
+fn guest_cannot_forge_whiteouts_in_memory() {
     let layer = || {
         MemoryLayer::build()
             .file("f", "inside")
@@ -197,7 +197,7 @@ fn no_mark_can_be_forged_in_memory() {
 
 /// The marks of other formats are attributes: nobody sets, reads or removes those either.
 #[test]
-fn no_mark_can_be_forged_by_attributes() {
+fn guest_cannot_forge_whiteouts_by_xattrs() {
     let host = Host::new();
     let mut attempts = 0;
     for mount in [

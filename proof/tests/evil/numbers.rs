@@ -225,7 +225,7 @@ fn answers(root: &Dir) -> Vec<String> {
 }
 
 #[test]
-fn edges_are_answered_as_on_a_plain_directory() {
+fn extreme_numbers_are_answered_as_on_a_plain_directory() {
     let host = Host::new();
     if !host.path("").starts_with("/dev/shm") {
         eprintln!("skipped: other filesystems than tmpfs have edges of their own");
@@ -264,7 +264,7 @@ fn edges_are_answered_as_on_a_plain_directory() {
 
 /// The size of a sparse file costs nothing, and no call copies, reads or writes all of it.
 #[test]
-fn the_largest_file_can_be_had_copied_and_moved() {
+fn largest_file_can_be_opened_copied_up_and_renamed() {
     for mount in [Mount::Directory, Mount::ByPath, Mount::Memory] {
         let host = Host::new();
         let tree = host.write_tree("tree");

@@ -208,7 +208,7 @@ fn short(path: &str) -> String {
 
 /// The test above must be able to fail: the same calls, from where the secret is inside.
 #[test]
-fn from_above_the_secret_is_seen() {
+fn mount_of_the_parent_shows_the_secret() {
     let host = Host::new();
     host.write_tree("tree");
     let above = wasi_overlay_core::Live::new(capability(&host.path(""))).root();
@@ -223,7 +223,7 @@ fn from_above_the_secret_is_seen() {
 
 /// Host paths stand in links of layers. An absolute one is not shown; of an error, the code is.
 #[test]
-fn no_host_path_is_told() {
+fn no_answer_contains_a_host_path() {
     let host = Host::new();
     for mount in MOUNTS {
         let (root, _overlay) = host.mount(mount);
@@ -252,7 +252,7 @@ fn no_host_path_is_told() {
 /// Names that are no UTF-8 are there, are listed as what they are, and can be taken along by a
 /// rename of their directory; none can be asked for.
 #[test]
-fn names_that_are_no_text_stay_what_they_are() {
+fn names_that_are_not_utf8_stay_unchanged() {
     let strange: [&[u8]; 4] = [b"\xff", b"a\xc3", b"\xed\xa0\x80", b"\xc0\xae\xc0\xae"];
     for mount in [
         Mount::Directory,

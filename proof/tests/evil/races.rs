@@ -171,7 +171,7 @@ fn attack(
 }
 
 #[test]
-fn a_lower_layer_that_changes_leads_nowhere() {
+fn no_path_leaves_a_changing_lower() {
     attack("a lower that is swapped", "tree", 2, |host| {
         let overlay = Overlay::builder()
             .lower(Lower::dir("tree", capability(&host.path("tree")))?)
@@ -182,7 +182,7 @@ fn a_lower_layer_that_changes_leads_nowhere() {
 }
 
 #[test]
-fn an_upper_that_changes_leads_nowhere() {
+fn no_path_leaves_a_changing_upper() {
     attack("an upper that is swapped", "upper", 1, |host| {
         let overlay = Overlay::builder()
             .upper_dir("upper", capability(&host.path("upper")))
@@ -193,7 +193,7 @@ fn an_upper_that_changes_leads_nowhere() {
 }
 
 #[test]
-fn an_upper_over_a_lower_that_changes_leads_nowhere() {
+fn no_path_leaves_an_upper_over_a_changing_lower() {
     attack(
         "an upper that is swapped, over a lower",
         "upper",
@@ -210,7 +210,7 @@ fn an_upper_over_a_lower_that_changes_leads_nowhere() {
 }
 
 #[test]
-fn an_upper_of_paths_that_changes_leads_nowhere() {
+fn no_path_leaves_a_changing_by_path_upper() {
     attack("an upper of paths that is swapped", "upper", 1, |host| {
         let plain = ByPath::new(HostDir::new(capability(&host.path("upper")), "upper"));
         let overlay = Overlay::builder()
@@ -222,7 +222,7 @@ fn an_upper_of_paths_that_changes_leads_nowhere() {
 }
 
 #[test]
-fn a_live_mount_that_changes_leads_nowhere() {
+fn no_path_leaves_a_changing_live_mount() {
     attack("a live mount that is swapped", "upper", 2, |host| {
         Ok((Live::new(capability(&host.path("upper"))).root(), None))
     });
@@ -230,7 +230,7 @@ fn a_live_mount_that_changes_leads_nowhere() {
 
 /// Otherwise the races would show nothing: a walk that follows links is led out at once.
 #[test]
-fn who_follows_links_is_led_out() {
+fn following_links_by_path_leaves_the_mount() {
     let host = Host::new();
     fs::create_dir(host.path("tree")).unwrap();
     let tree = host.path("tree");

@@ -326,7 +326,7 @@ fn on_an_upper_whose_directories_cannot_be_renamed_with_small_caches() {
 
 /// Shows that equal answers are not equal errors.
 #[test]
-fn every_event_of_the_table_happens() {
+fn every_event_of_the_table_takes_effect() {
     let scratch = Scratch::new();
     for (what, event) in EVENTS {
         let mut side = Side::new(scratch.plain());

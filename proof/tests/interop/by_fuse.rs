@@ -67,14 +67,14 @@ fn is_read_right(name: &str, environment: &[(&str, &str)], count: u64) {
 }
 
 #[test]
-fn what_fuse_overlayfs_made_with_devices_is_read_as_it_reads_it() {
+fn fuse_overlayfs_layers_with_devices_are_read_as_it_reads_them() {
     is_read_right("fuse-overlayfs", &[], 12);
 }
 
 /// Where it cannot make devices it writes marks as files. That it cannot is said by a variable:
 /// since Linux 5.8 a device 0:0 needs no permission.
 #[test]
-fn what_fuse_overlayfs_made_without_devices_is_read_as_it_reads_it() {
+fn fuse_overlayfs_layers_without_devices_are_read_as_it_reads_them() {
     let environment = [("FUSE_OVERLAYFS_DISABLE_OVL_WHITEOUT", "1")];
     is_read_right("fuse-overlayfs without mknod", &environment, 12);
 }

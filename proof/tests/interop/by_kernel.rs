@@ -70,17 +70,17 @@ fn is_read_right(name: &str, options: &str) {
 }
 
 #[test]
-fn what_the_kernel_made_is_read_as_the_kernel_reads_it() {
+fn kernel_layers_are_read_as_the_kernel_reads_them() {
     is_read_right("kernel", "");
 }
 
 #[test]
-fn what_the_kernel_made_with_attributes_of_users_is_read_as_the_kernel_reads_it() {
+fn kernel_layers_with_userxattr_are_read_as_the_kernel_reads_them() {
     is_read_right("kernel, userxattr", "userxattr");
 }
 
 #[test]
-fn what_the_kernel_made_with_an_index_is_read_as_the_kernel_reads_it() {
+fn kernel_layers_with_an_index_are_read_as_the_kernel_reads_them() {
     is_read_right("kernel, index", "index=on,nfs_export=off");
 }
 
@@ -143,12 +143,12 @@ fn shown(path: &str) -> String {
 }
 
 #[test]
-fn directories_that_the_kernel_redirected_are_refused() {
+fn kernel_redirects_are_refused() {
     is_refused_or_read_right("kernel, redirect_dir", "redirect_dir=on", false);
 }
 
 #[test]
-fn files_whose_content_the_kernel_left_below_are_refused() {
+fn kernel_metacopy_files_are_refused() {
     is_refused_or_read_right("kernel, metacopy", "metacopy=on", false);
     is_refused_or_read_right("kernel, metacopy, on disk", "metacopy=on", true);
 }
@@ -156,7 +156,7 @@ fn files_whose_content_the_kernel_left_below_are_refused() {
 /// A file of a few bytes whose attributes need a block of their own takes as much storage as its
 /// size says, though the data is not there.
 #[test]
-fn a_small_file_whose_content_the_kernel_left_below_is_refused() {
+fn small_kernel_metacopy_file_is_refused() {
     if !has("kernel, metacopy of a small file", &[Need::KernelOverlay]) {
         return;
     }
@@ -182,7 +182,7 @@ fn a_small_file_whose_content_the_kernel_left_below_is_refused() {
 /// Whiteouts as attributes, which the kernel reads and does not write itself: the tree is the
 /// kernel's own reading of layers made by hand.
 #[test]
-fn whiteouts_by_attribute_are_read_as_the_kernel_reads_them() {
+fn xattr_whiteouts_are_read_as_the_kernel_reads_them() {
     if !has("kernel, whiteouts by attribute", &[Need::KernelOverlay]) {
         return;
     }

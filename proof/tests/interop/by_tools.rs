@@ -20,7 +20,7 @@ fn bottom(scratch: &Scratch, random: &mut Random) -> std::path::PathBuf {
 /// `umoci unpack`, changes, `umoci repack`, three times: the layers, extracted as they are, show
 /// what umoci unpacks, and what was packed.
 #[test]
-fn what_umoci_packed_is_read_as_umoci_unpacks_it() {
+fn umoci_layers_are_read_as_umoci_unpacks_them() {
     if !has("umoci", &[Need::Program("umoci"), Need::Root]) {
         return;
     }
@@ -52,7 +52,7 @@ fn what_umoci_packed_is_read_as_umoci_unpacks_it() {
 
 /// `umoci insert`, with its `--opaque` and `--whiteout`.
 #[test]
-fn what_umoci_inserted_is_read_as_umoci_unpacks_it() {
+fn umoci_inserts_are_read_as_umoci_unpacks_them() {
     if !has("umoci insert", &[Need::Program("umoci"), Need::Root]) {
         return;
     }
@@ -87,7 +87,7 @@ fn what_umoci_inserted_is_read_as_umoci_unpacks_it() {
 /// containers/storage turns OCI marks into the kernel's: both are the same tree to us, and to the
 /// kernel where it can be asked.
 #[test]
-fn what_containers_storage_made_is_read_as_its_image() {
+fn containers_storage_layers_are_read_as_their_image() {
     let needs = [
         Need::Program("umoci"),
         Need::Program("skopeo"),

@@ -126,7 +126,7 @@ impl Tree {
 }
 
 #[test]
-fn marks_of_mode_0000_hide() {
+fn whiteouts_of_mode_0000_hide() {
     let layers = Layers::new()
         .below(&["dir/gone", "dir/kept", "gone"])
         .marks(&["dir/.wh.gone", ".wh.gone"]);
@@ -138,7 +138,7 @@ fn marks_of_mode_0000_hide() {
 }
 
 #[test]
-fn marks_with_content_hide() {
+fn whiteouts_with_content_hide() {
     let layers = Layers::new().below(&["gone", "kept"]).above(&[".wh.gone"]);
     layers.show(&["kept"]).as_umoci().as_fuse_overlayfs();
 }
@@ -146,7 +146,7 @@ fn marks_with_content_hide() {
 /// Wherever it stands: in a directory that nothing was below, beside entries, deep down, with marks
 /// that it makes superfluous.
 #[test]
-fn opaque_marks_hide_what_is_below_and_nothing_else() {
+fn opaque_whiteouts_hide_only_lower_layers() {
     Layers::new()
         .below(&["a/b/gone", "a/b/c/gone", "a/kept", "x/gone"])
         .above(&["a/b/new", "a/b/c/new", "only/new", "x/y/new"])
@@ -171,7 +171,7 @@ fn an_opaque_root_hides_all_layers_below() {
 }
 
 #[test]
-fn marks_for_what_is_not_there_hide_nothing() {
+fn whiteouts_of_missing_names_hide_nothing() {
     let layers = Layers::new().below(&["dir/kept"]).marks(&[
         ".wh.nothing",
         "dir/.wh.nothing",
@@ -186,7 +186,7 @@ fn marks_for_what_is_not_there_hide_nothing() {
 /// The image spec: marks apply to lower layers only. fuse-overlayfs reads this otherwise, so it
 /// is not asked.
 #[test]
-fn an_entry_beats_a_mark_in_its_own_layer() {
+fn entry_beats_whiteout_of_its_layer() {
     let layers = Layers::new()
         .below(&["file", "dir/gone", "link"])
         .above(&["file", "dir/new"])
@@ -214,7 +214,7 @@ fn reserved_names_are_not_shown() {
 /// fuse-overlayfs leaves a device `.wh..opq` in every new directory: by its name a mark for
 /// `.opq`.
 #[test]
-fn a_stray_device_named_like_a_mark_is_read_as_one() {
+fn device_with_a_whiteout_name_is_a_whiteout() {
     if !has("a stray device", &[Need::Root]) {
         return;
     }
@@ -233,7 +233,7 @@ fn a_stray_device_named_like_a_mark_is_read_as_one() {
 }
 
 #[test]
-fn a_mark_without_a_name_refuses_its_directory() {
+fn whiteout_without_a_name_is_refused_with_its_directory() {
     for broken in ["dir/.wh.", "dir/.wh..", "dir/.wh..."] {
         let layers = Layers::new().below(&["dir/file"]).marks(&[broken]);
         layers.refused("dir/file", "would hide a directory's own");

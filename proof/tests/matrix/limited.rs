@@ -7,16 +7,16 @@ use wasi_overlay_proof::kit::limited;
 const FEW: u64 = 64;
 
 #[test]
-fn on_an_upper_that_others_wrote() {
-    limited("limited::on_an_upper_that_others_wrote", FEW, || {
+fn on_an_upper_written_by_other_tools() {
+    limited("limited::on_an_upper_written_by_other_tools", FEW, || {
         run(Mount::Written)
     });
 }
 
 /// As root.
 #[test]
-fn on_an_upper_that_came_with_an_image() {
-    limited("limited::on_an_upper_that_came_with_an_image", FEW, || {
+fn on_an_upper_from_an_image() {
+    limited("limited::on_an_upper_from_an_image", FEW, || {
         run(Mount::Image)
     });
 }
@@ -41,10 +41,12 @@ fn on_an_upper_in_memory() {
 }
 
 #[test]
-fn on_a_layer_in_memory_that_is_kept() {
-    limited("limited::on_a_layer_in_memory_that_is_kept", FEW, || {
-        run(Mount::Kept)
-    });
+fn on_a_memory_layer_that_outlives_its_mount() {
+    limited(
+        "limited::on_a_memory_layer_that_outlives_its_mount",
+        FEW,
+        || run(Mount::Kept),
+    );
 }
 
 #[test]

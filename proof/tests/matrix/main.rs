@@ -58,7 +58,7 @@ fn run(mount: Mount) {
 
 /// Shows that a difference comes from the overlay.
 #[test]
-fn the_oracle_agrees_with_itself() {
+fn oracle_gives_the_same_result_twice() {
     for (state, make) in STATES {
         for kind in [Kind::File, Kind::FullDir] {
             let Some(start) = make(kind) else { continue };
@@ -106,13 +106,13 @@ fn difference(expected: &run::Seen, actual: &run::Seen) -> String {
 }
 
 #[test]
-fn on_an_upper_that_others_wrote() {
+fn on_an_upper_written_by_other_tools() {
     run(Mount::Written);
 }
 
 /// As root, and where the kernel has overlayfs. A rename of a directory is `EXDEV` there.
 #[test]
-fn on_an_upper_that_came_with_an_image() {
+fn on_an_upper_from_an_image() {
     run(Mount::Image);
 }
 
@@ -132,7 +132,7 @@ fn on_an_upper_in_memory() {
 }
 
 #[test]
-fn on_a_layer_in_memory_that_is_kept() {
+fn on_a_memory_layer_that_outlives_its_mount() {
     run(Mount::Kept);
 }
 

@@ -46,7 +46,7 @@ fn errno(result: wasi_overlay_core::Result<()>) -> Option<Errno> {
 }
 
 #[test]
-fn lower_names_that_cannot_be_marked_can_be_read_and_written_but_not_removed() {
+fn lower_names_too_long_for_a_whiteout_can_be_written_but_not_removed() {
     for length in [251, 252, 255] {
         let (f, d) = (name(length), format!("{}d", name(length - 1)));
         let lower = dir([
@@ -97,7 +97,7 @@ fn lower_names_that_cannot_be_marked_can_be_read_and_written_but_not_removed() {
 }
 
 #[test]
-fn names_of_any_length_are_made_and_removed_in_the_upper() {
+fn upper_names_of_any_length_can_be_created_and_removed() {
     for length in [251, 252, 255] {
         let name = name(length);
         for memory in [false, true] {
@@ -121,7 +121,7 @@ fn names_of_any_length_are_made_and_removed_in_the_upper() {
 }
 
 #[test]
-fn names_of_256_bytes_are_too_long_for_anyone() {
+fn names_of_256_bytes_are_too_long() {
     for memory in [false, true] {
         with(&dir([("lower", file("data"))]), memory, |root| {
             let name = name(256);
