@@ -134,7 +134,7 @@ fn renamed_lower_directory_can_still_be_changed() {
     let mut buffer = [0; 16];
     assert_eq!(reader.read_at(&mut buffer, 0).unwrap(), 7);
     assert_eq!(get(&root, "high/deep/f"), "changed");
-    // Over the mark that the old name has now: staged, and published.
+    // Over the whiteout that the old name has now: staged, and published.
     root.create_directory_at("low").unwrap();
     assert!(names(&dir(&root, "low")).is_empty());
     root.rename_at("high", &root, "low").unwrap();

@@ -129,8 +129,8 @@ fn lower_reads_layers_in_oci_form() {
     let beside = |path: &[u8]| {
         let path = at(path);
         let name = path.file_name().unwrap().to_owned();
-        let mark = [b".wh.", name.as_bytes()].concat();
-        path.with_file_name(OsStr::from_bytes(&mark))
+        let whiteout = [b".wh.", name.as_bytes()].concat();
+        path.with_file_name(OsStr::from_bytes(&whiteout))
     };
     for entry in conformance::fixture() {
         match &entry {

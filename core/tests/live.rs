@@ -27,7 +27,7 @@ impl Tree {
         fs::create_dir(base.join("empty")).unwrap();
         fs::write(base.join("file"), "data").unwrap();
         fs::write(base.join("a/b/file"), "deep").unwrap();
-        fs::write(base.join(".wh.file"), "no mark").unwrap();
+        fs::write(base.join(".wh.file"), "no whiteout").unwrap();
         for (target, link) in [
             ("file", "to-file"),
             ("a", "to-dir"),

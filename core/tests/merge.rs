@@ -184,7 +184,7 @@ fn redirected_directory_is_refused_when_its_entries_are_accessed() {
 }
 
 /// A directory that may be listed and not searched hides what is below it, as one that may not be
-/// listed either. When its listing told of no mark, that was all that was asked, and files of the
+/// listed either. When its listing told of no whiteout, that was all that was asked, and files of the
 /// layers below came through.
 #[test]
 fn unsearchable_directory_is_opaque() {
@@ -288,8 +288,8 @@ fn answers_do_not_depend_on_earlier_calls() {
 #[test]
 fn merged_directory_can_be_removed_once_it_is_empty() {
     let layers = Layers::new(3);
-    for mark in [".wh.of-0", ".wh.none"] {
-        std::fs::write(layers.at(2, &format!("d/e/f/{mark}")), "").unwrap();
+    for whiteout in [".wh.of-0", ".wh.none"] {
+        std::fs::write(layers.at(2, &format!("d/e/f/{whiteout}")), "").unwrap();
     }
     // Hidden with the rest of that layer.
     std::fs::write(layers.at(1, "d/.wh..wh..opq"), "").unwrap();

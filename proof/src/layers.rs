@@ -200,7 +200,7 @@ pub fn set_time(path: &Path, seconds: u64) {
 }
 
 fn touch(path: &Path) {
-    fs::write(path, "").expect("a mark");
+    fs::write(path, "").expect("a whiteout");
 }
 
 /// Sets the time of modification to `seconds` and [`SET`].

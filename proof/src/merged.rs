@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 impl Merged {
-    /// Merges layers, the bottom one first, as an unpacker of images does: marks first, since they
+    /// Merges layers, the bottom one first, as an unpacker of images does: whiteouts first, since they
     /// speak of the layers below, then what the layer has.
     pub fn of(layers: &[Layer]) -> Self {
         let mut merged = Self::default();

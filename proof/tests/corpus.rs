@@ -28,8 +28,8 @@ fn run(name: &str, target: fn(&[u8])) {
 }
 
 #[test]
-fn marks() {
-    run("marks", fuzz::marks);
+fn whiteouts() {
+    run("whiteouts", fuzz::whiteouts);
 }
 
 #[test]

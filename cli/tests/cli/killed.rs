@@ -220,10 +220,10 @@ fn check_upper(temp: &TestDir, upper: &str) -> usize {
     let tree = temp.tree(upper);
     for path in &tree {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let mark = Path::new(dir).join(format!(".wh.{name}"));
+        let whiteout = Path::new(dir).join(format!(".wh.{name}"));
         assert!(
-            !tree.contains(&mark.to_str().unwrap().to_owned()),
-            "{path} has a mark beside it"
+            !tree.contains(&whiteout.to_str().unwrap().to_owned()),
+            "{path} has a whiteout beside it"
         );
         assert_ne!(path, ".wh..wh.work", "the work folder is left");
     }

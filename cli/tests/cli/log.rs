@@ -107,7 +107,7 @@ const ON_LAYERS: [Row; 19] = [
     ),
     (
         "symlink /x 0 new",
-        ["symlink-at", "new", "", "no links to absolute paths", ""],
+        ["symlink-at", "new", "", "symlinks to absolute paths cannot be created", ""],
     ),
     (
         "link 0 n d 0 new",
@@ -129,7 +129,7 @@ const ON_LAYERS: [Row; 19] = [
             "open-at",
             "fifo",
             "",
-            "a fifo, socket or device is never opened",
+            "FIFOs, sockets and devices cannot be opened",
             "",
         ],
     ),

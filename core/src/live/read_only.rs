@@ -90,7 +90,7 @@ pub(super) fn symlink(dir: &LiveDir, target: &str, path: &str) -> Result<()> {
     if target.starts_with('/') {
         return Err(Error::because(
             Errno::NotPermitted,
-            || "WASI makes no links to absolute paths",
+            || "symlinks to absolute paths cannot be created",
         ));
     }
     check_parent(dir, path)?;

@@ -28,7 +28,7 @@ impl OverlayDir {
         if target.starts_with('/') {
             return Err(Error::because(
                 Errno::NotPermitted,
-                || "WASI makes no links to absolute paths",
+                || "symlinks to absolute paths cannot be created",
             ));
         }
         if target.as_bytes().contains(&0) {

@@ -250,7 +250,7 @@ fn decide(walked: &Walked, how: OpenHow) -> Result<Step> {
         _ if how.directory => Err(Errno::NotDirectory.into()),
         kind if !is_openable(kind) => Err(Error::because(
             Errno::Unsupported,
-            || "a fifo, socket or device is never opened",
+            || "FIFOs, sockets and devices cannot be opened",
         )),
         _ => Ok(Step::File { write }),
     }

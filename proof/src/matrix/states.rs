@@ -207,7 +207,7 @@ pub const STATES: &[(&str, State)] = &[
             Some(dir([]).opaque()),
         ))
     }),
-    ("emptied by marks", |kind| {
+    ("emptied by whiteouts", |kind| {
         (kind == Kind::EmptyDir).then(|| {
             start(
                 Some(dir([sibling(), ("x", Kind::FullDir.make("lower"))])),

@@ -99,15 +99,15 @@ fn unlock(path: &Path) {
     }
 }
 
-/// What is staged, and entries with a mark beside them.
+/// What is staged, and entries with a whiteout beside them.
 fn unsteady(path: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut dirs = vec![path.to_owned()];
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap()) {
             let name = entry.file_name().into_string().unwrap();
-            let mark = dir.join(format!(".wh.{name}"));
-            if name == ".wh..wh.work" || fs::symlink_metadata(mark).is_ok() {
+            let whiteout = dir.join(format!(".wh.{name}"));
+            if name == ".wh..wh.work" || fs::symlink_metadata(whiteout).is_ok() {
                 found.push(entry.path());
             }
             if entry.file_type().unwrap().is_dir() {

@@ -143,7 +143,7 @@ impl Moment {
         paths
     }
 
-    /// What an upper between two calls must not hold: staged things, a mark beside an entry.
+    /// What an upper between two calls must not hold: staged things, a whiteout beside an entry.
     pub(crate) fn unsteady(&self) -> Vec<String> {
         let paths = self.paths();
         let all: BTreeSet<_> = paths.iter().map(|(path, ..)| path.as_str()).collect();

@@ -112,7 +112,7 @@ fn mount(place: Place<'_>, upper: &Path, faults: &Faults) -> Overlay {
         .unwrap()
 }
 
-/// Entries on disk with a mark beside them, and what is left of staging.
+/// Entries on disk with a whiteout beside them, and what is left of staging.
 fn untidy(path: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut pending = vec![path.to_owned()];
@@ -247,7 +247,7 @@ fn falter(place: Place<'_>, plan: &[Call]) -> bool {
     panic!("{plan:?} does not end");
 }
 
-/// What chance rarely makes: `d` is emptied by marks of its own, and then goes.
+/// What chance rarely makes: `d` is emptied by whiteouts of its own, and then goes.
 const EMPTIED: [&[Call]; 4] = [
     &[
         Call::Unlink("d/a"),

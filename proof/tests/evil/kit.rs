@@ -157,7 +157,7 @@ impl Host {
             ("through", "d/up/up/outside".to_owned()),
             ("self", "self/x".to_owned()),
             ("self-up", "self/../../outside".to_owned()),
-            ("mark", ".wh.x".to_owned()),
+            ("whiteout", ".wh.x".to_owned()),
             ("here", ".".to_owned()),
             ("d/up", "..".to_owned()),
             ("d/up-two", "../..".to_owned()),

@@ -4,7 +4,7 @@
 //! be unchanged, including the times ([`kit`]).
 
 mod kit;
-mod marks;
+mod whiteouts;
 mod numbers;
 mod paths;
 mod races;

@@ -77,7 +77,7 @@ fn paths(host: &Host) -> Vec<String> {
         "through/secret",
         "self",
         "self-up/secret",
-        "mark",
+        "whiteout",
         "here/../secret",
         "here/rel/secret",
         "d/up/f",

@@ -58,7 +58,7 @@ fn is_read_right(name: &str, environment: &[(&str, &str)], count: u64) {
     assert_eq!(
         devices > 0,
         environment.is_empty(),
-        "marks that are devices: {devices}"
+        "whiteouts that are devices: {devices}"
     );
     println!(
         "{name}: {} trees, {entries} entries",
@@ -71,7 +71,7 @@ fn fuse_overlayfs_layers_with_devices_are_read_as_it_reads_them() {
     is_read_right("fuse-overlayfs", &[], 12);
 }
 
-/// Where it cannot make devices it writes marks as files. That it cannot is said by a variable:
+/// Where it cannot make devices it writes whiteouts as files. That it cannot is said by a variable:
 /// since Linux 5.8 a device 0:0 needs no permission.
 #[test]
 fn fuse_overlayfs_layers_without_devices_are_read_as_it_reads_them() {

@@ -204,7 +204,7 @@ fn xattr_whiteouts_are_read_as_the_kernel_reads_them() {
             std::fs::write(top.join(dir).join("full"), "full").expect("a file");
             attribute(&format!("{dir}/gone"), "whiteout", b"y");
         }
-        // The kernel looks at files for such marks where the directory says `x`.
+        // The kernel looks at files for such whiteouts where the directory says `x`.
         attribute("marked", "opaque", b"x");
         attribute("marked/dir", "opaque", b"x");
         attribute("opaque", "opaque", b"y");

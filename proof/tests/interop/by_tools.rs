@@ -84,7 +84,7 @@ fn umoci_inserts_are_read_as_umoci_unpacks_them() {
     }
 }
 
-/// containers/storage turns OCI marks into the kernel's: both are the same tree to us, and to the
+/// containers/storage turns OCI whiteouts into the kernel's: both are the same tree to us, and to the
 /// kernel where it can be asked.
 #[test]
 fn containers_storage_layers_are_read_as_their_image() {
@@ -106,7 +106,7 @@ fn containers_storage_layers_are_read_as_their_image() {
                 change_host(&mut random, rootfs, CHANGES);
             });
         }
-        // Not as umoci packed it: containers/storage fails on marks below what is a file.
+        // Not as umoci packed it: containers/storage fails on whiteouts below what is a file.
         let layers = packed.extracted("layer");
         let scratch = Scratch::new();
         let image = Image::of_layers(&scratch, &layers);

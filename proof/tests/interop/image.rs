@@ -43,7 +43,7 @@ impl<'a> Image<'a> {
         format!("{}:t{}", self.layout.display(), self.tags)
     }
 
-    /// Adds a directory as it is, its marks included.
+    /// Adds a directory as it is, its whiteouts included.
     pub(crate) fn add(&self, layer: &Path) {
         let archive = self.scratch.path().join("layer.tar");
         // Times in full; the order of names says nothing.
@@ -88,7 +88,7 @@ impl<'a> Image<'a> {
         path
     }
 
-    /// Each layer in a directory of its own, marks included, as `tar` extracts it.
+    /// Each layer in a directory of its own, whiteouts included, as `tar` extracts it.
     pub(crate) fn extracted(&self, name: &str) -> Vec<PathBuf> {
         let blob = |digest: &Value| {
             let digest = digest.as_str().expect("a digest").replace(':', "/");
@@ -121,7 +121,7 @@ impl<'a> Image<'a> {
                 .arg(&path)
                 .output()
                 .expect("tar");
-            // umoci writes marks under what is a regular file in the same layer. They mean
+            // umoci writes whiteouts under what is a regular file in the same layer. They mean
             // nothing, and there is no place for them.
             let words = String::from_utf8_lossy(&output.stderr);
             let lines: Vec<_> = words.lines().collect();

@@ -37,9 +37,9 @@ impl Layers {
         self
     }
 
-    /// Makes marks, which are empty files, in the top layer.
-    fn marks(self, marks: &[&str]) -> Self {
-        marks
+    /// Makes whiteouts, which are empty files, in the top layer.
+    fn whiteouts(self, whiteouts: &[&str]) -> Self {
+        whiteouts
             .iter()
             .for_each(|path| write(&self.layers[1], path, ""));
         self
@@ -129,10 +129,10 @@ impl Tree {
 fn whiteouts_of_mode_0000_hide() {
     let layers = Layers::new()
         .below(&["dir/gone", "dir/kept", "gone"])
-        .marks(&["dir/.wh.gone", ".wh.gone"]);
-    for mark in ["dir/.wh.gone", ".wh.gone"] {
+        .whiteouts(&["dir/.wh.gone", ".wh.gone"]);
+    for whiteout in ["dir/.wh.gone", ".wh.gone"] {
         let closed = std::fs::Permissions::from_mode(0o000);
-        std::fs::set_permissions(layers.top().join(mark), closed).expect("a mode");
+        std::fs::set_permissions(layers.top().join(whiteout), closed).expect("a mode");
     }
     layers.show(&["dir/kept"]).as_umoci().as_fuse_overlayfs();
 }
@@ -143,14 +143,14 @@ fn whiteouts_with_content_hide() {
     layers.show(&["kept"]).as_umoci().as_fuse_overlayfs();
 }
 
-/// Wherever it stands: in a directory that nothing was below, beside entries, deep down, with marks
+/// Wherever it stands: in a directory that nothing was below, beside entries, deep down, with whiteouts
 /// that it makes superfluous.
 #[test]
 fn opaque_whiteouts_hide_only_lower_layers() {
     Layers::new()
         .below(&["a/b/gone", "a/b/c/gone", "a/kept", "x/gone"])
         .above(&["a/b/new", "a/b/c/new", "only/new", "x/y/new"])
-        .marks(&[
+        .whiteouts(&[
             "a/b/.wh..wh..opq",
             "a/b/.wh.gone",
             "only/.wh..wh..opq",
@@ -166,13 +166,13 @@ fn an_opaque_root_hides_all_layers_below() {
     let layers = Layers::new()
         .below(&["gone", "dir/gone"])
         .above(&["dir/new"])
-        .marks(&[".wh..wh..opq"]);
+        .whiteouts(&[".wh..wh..opq"]);
     layers.show(&["dir/new"]).as_umoci().as_fuse_overlayfs();
 }
 
 #[test]
 fn whiteouts_of_missing_names_hide_nothing() {
-    let layers = Layers::new().below(&["dir/kept"]).marks(&[
+    let layers = Layers::new().below(&["dir/kept"]).whiteouts(&[
         ".wh.nothing",
         "dir/.wh.nothing",
         "new/.wh.nothing",
@@ -183,21 +183,21 @@ fn whiteouts_of_missing_names_hide_nothing() {
         .as_fuse_overlayfs();
 }
 
-/// The image spec: marks apply to lower layers only. fuse-overlayfs reads this otherwise, so it
+/// The image spec: whiteouts apply to lower layers only. fuse-overlayfs reads this otherwise, so it
 /// is not asked.
 #[test]
 fn entry_beats_whiteout_of_its_layer() {
     let layers = Layers::new()
         .below(&["file", "dir/gone", "link"])
         .above(&["file", "dir/new"])
-        .marks(&[".wh.file", ".wh.dir", ".wh.link"]);
+        .whiteouts(&[".wh.file", ".wh.dir", ".wh.link"]);
     symlink("file", layers.top().join("link")).expect("a link");
     layers.show(&["dir/new", "file", "link"]);
-    // umoci reads a directory with a mark beside it as merged if the mark is unpacked first.
+    // umoci reads a directory with a whiteout beside it as merged if the whiteout is unpacked first.
     let layers = Layers::new()
         .below(&["file", "other"])
         .above(&["file"])
-        .marks(&[".wh.file", ".wh.other"]);
+        .whiteouts(&[".wh.file", ".wh.other"]);
     layers.show(&["file"]).as_umoci();
 }
 
@@ -207,11 +207,11 @@ fn reserved_names_are_not_shown() {
     let layers = Layers::new()
         .below(&["kept", ".opq"])
         .above(&["new"])
-        .marks(&[".wh..wh.plnk/file", ".wh..wh.aufs", ".wh..wh.work/a"]);
+        .whiteouts(&[".wh..wh.plnk/file", ".wh..wh.aufs", ".wh..wh.work/a"]);
     layers.show(&[".opq", "kept", "new"]);
 }
 
-/// fuse-overlayfs leaves a device `.wh..opq` in every new directory: by its name a mark for
+/// fuse-overlayfs leaves a device `.wh..opq` in every new directory: by its name a whiteout for
 /// `.opq`.
 #[test]
 fn device_with_a_whiteout_name_is_a_whiteout() {
@@ -235,7 +235,7 @@ fn device_with_a_whiteout_name_is_a_whiteout() {
 #[test]
 fn whiteout_without_a_name_is_refused_with_its_directory() {
     for broken in ["dir/.wh.", "dir/.wh..", "dir/.wh..."] {
-        let layers = Layers::new().below(&["dir/file"]).marks(&[broken]);
+        let layers = Layers::new().below(&["dir/file"]).whiteouts(&[broken]);
         layers.refused("dir/file", "would hide a directory's own");
     }
 }

@@ -78,7 +78,7 @@ fn umoci_and_containers_storage_unpack_what_the_guest_saw() {
     );
 }
 
-/// As the storage of podman keeps them for the kernel: our marks, turned into the kernel's.
+/// As the storage of podman keeps them for the kernel: our whiteouts, turned into the kernel's.
 #[test]
 fn the_kernel_shows_what_the_guest_saw_of_an_image_in_containers_storage() {
     let needs = [

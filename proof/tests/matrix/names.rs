@@ -57,7 +57,7 @@ fn lower_names_too_long_for_a_whiteout_can_be_written_but_not_removed() {
         ]);
         let refused = (length > 251).then_some(Errno::NameTooLong);
         for memory in [false, true] {
-            // Memory has marks of any length.
+            // Memory has whiteouts of any length.
             let refused = refused.filter(|_| !memory);
             with(&lower, memory, |root| {
                 assert_eq!(errno(root.unlink_file_at(&f)), refused, "{length}");
@@ -71,7 +71,7 @@ fn lower_names_too_long_for_a_whiteout_can_be_written_but_not_removed() {
                     assert_eq!(seen.len(), 4, "a refused call changes nothing");
                 }
             });
-            // Nothing is hidden by these, so nothing needs a mark.
+            // Nothing is hidden by these, so nothing needs a whiteout.
             with(&lower, memory, |root| {
                 assert_eq!(
                     errno(

@@ -316,7 +316,7 @@ fn on_disk(path: &Path) -> Vec<String> {
     lines
 }
 
-/// What an unmounted upper must not hold: work folders, a mark beside an entry.
+/// What an unmounted upper must not hold: work folders, a whiteout beside an entry.
 fn unsteady(upper: &Path) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut dirs = vec![upper.to_owned()];

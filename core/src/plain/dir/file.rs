@@ -39,7 +39,7 @@ pub(super) fn open_flags(access: Access) -> OFlags {
 pub(crate) fn unsupported() -> Error {
     Error::because(
         Errno::Unsupported,
-        || "a fifo, socket or device is never opened",
+        || "FIFOs, sockets and devices cannot be opened",
     )
 }
 

@@ -9,9 +9,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use wasi_overlay_core::{Dir, Kind, Lower, OpenHow, Opened, Overlay};
 
-/// Names of entries and of marks for them.
+/// Names of entries and of whiteouts for them.
 const NAMES: [&str; 3] = ["a", "b", "c"];
-const MARKS: [&str; 4] = [".wh.a", ".wh.b", ".wh.c", ".wh.nothing"];
+const WHITEOUTS: [&str; 4] = [".wh.a", ".wh.b", ".wh.c", ".wh.nothing"];
 const OPAQUE: &str = ".wh..wh..opq";
 /// Somebody's state, which hides nothing.
 const RESERVED: &str = ".wh..wh.plnk";
@@ -43,7 +43,7 @@ struct Seen(BTreeMap<String, Result<String, Seen>>);
 ///
 /// # Panics
 /// If the engine shows anything else than the layers say, or refuses what is no broken layer.
-pub fn marks(data: &[u8]) {
+pub fn whiteouts(data: &[u8]) {
     let mut choices = Choices::of_bytes(data);
     let has_upper = choices.next(2) == 1;
     let layers = draw(&mut choices, has_upper);
@@ -108,15 +108,15 @@ fn draw(choices: &mut Choices<'_>, has_upper: bool) -> Vec<Folder> {
                 (choices.of(&NAMES), Entry::File(text))
             }
             7 => (choices.of(&NAMES), Entry::Link),
-            8..=11 => (choices.of(&MARKS), Entry::File(String::new())),
+            8..=11 => (choices.of(&WHITEOUTS), Entry::File(String::new())),
             12 => (OPAQUE, Entry::File(String::new())),
             13 => (RESERVED, Entry::Folder(Folder::new())),
-            // A mark of whatever type is one in a lower; an upper is written by ourselves.
+            // A whiteout of whatever type is one in a lower; an upper is written by ourselves.
             14 if !(has_upper && index == top) => {
-                (choices.of(&MARKS), Entry::Folder(Folder::new()))
+                (choices.of(&WHITEOUTS), Entry::Folder(Folder::new()))
             }
             _ if choices.next(32) == 1 => (BROKEN, Entry::File(String::new())),
-            _ => (choices.of(&MARKS), Entry::Link),
+            _ => (choices.of(&WHITEOUTS), Entry::Link),
         };
         put(&mut layers[index], &path, name, entry);
     }
@@ -153,7 +153,7 @@ fn anywhere(folder: &Folder, wanted: &str) -> bool {
     })
 }
 
-fn is_marked(folder: &Folder, name: &str) -> bool {
+fn has_whiteout(folder: &Folder, name: &str) -> bool {
     folder.contains_key(format!(".wh.{name}").as_str())
 }
 
@@ -187,7 +187,7 @@ fn merge(from_top: &[&Folder]) -> Seen {
                 }
                 None => {}
             }
-            if is_marked(folder, name) {
+            if has_whiteout(folder, name) {
                 break;
             }
         }
@@ -232,7 +232,7 @@ fn look(dir: &Dir) -> Seen {
     }
     for name in NAMES
         .iter()
-        .chain(&MARKS)
+        .chain(&WHITEOUTS)
         .chain(&[OPAQUE, RESERVED, BROKEN])
     {
         let found = dir.stat_at(name, false).is_ok();
@@ -241,7 +241,7 @@ fn look(dir: &Dir) -> Seen {
     seen
 }
 
-/// Entries with a mark beside them, and what is left of staging.
+/// Entries with a whiteout beside them, and what is left of staging.
 fn untidy(path: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut pending = vec![path.to_owned()];
@@ -249,8 +249,8 @@ fn untidy(path: &Path) -> Vec<String> {
         for entry in fs::read_dir(&dir).expect("a directory") {
             let entry = entry.expect("an entry");
             let name = entry.file_name().into_string().expect("a name of ours");
-            let mark = dir.join(format!(".wh.{name}"));
-            if name == WORK || (NAMES.contains(&&*name) && mark.symlink_metadata().is_ok()) {
+            let whiteout = dir.join(format!(".wh.{name}"));
+            if name == WORK || (NAMES.contains(&&*name) && whiteout.symlink_metadata().is_ok()) {
                 found.push(entry.path().display().to_string());
             }
             if entry.file_type().expect("a type").is_dir() {

@@ -6,9 +6,9 @@ use wasi_overlay_core::{Dir, Kind, Lower, OpenHow, Opened, Overlay};
 use wasi_overlay_proof::Script;
 use wasi_overlay_proof::kit::capability;
 
-/// Names of marks, of a staging folder, and of what only looks like one.
-fn marks() -> Vec<String> {
-    let mut marks: Vec<String> = [
+/// Names of whiteouts, of a staging folder, and of what only looks like one.
+fn whiteouts() -> Vec<String> {
+    let mut whiteouts: Vec<String> = [
         ".wh.x",
         ".wh.f",
         ".wh.d",
@@ -31,9 +31,9 @@ fn marks() -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    marks.push(format!(".wh.{}", "n".repeat(251)));
-    marks.push(format!(".wh.{}", "n".repeat(252)));
-    marks
+    whiteouts.push(format!(".wh.{}", "n".repeat(251)));
+    whiteouts.push(format!(".wh.{}", "n".repeat(252)));
+    whiteouts
 }
 
 /// Ways to spell a name.
@@ -84,7 +84,7 @@ fn tree(root: &Dir) -> Vec<String> {
     while let Some((path, dir)) = dirs.pop() {
         for entry in dir.list().unwrap().iter() {
             let name = entry.name.to_str().unwrap();
-            assert!(!name.starts_with(".wh."), "a mark is listed: {path}/{name}");
+            assert!(!name.starts_with(".wh."), "a whiteout is listed: {path}/{name}");
             let path = format!("{path}/{name}");
             let mut line = format!("{path} {:?}", entry.kind);
             match entry.kind {
@@ -106,9 +106,9 @@ fn tree(root: &Dir) -> Vec<String> {
 fn forge(root: &Dir, what: &str) -> u64 {
     let before = tree(root);
     let mut attempts = 0;
-    for mark in marks() {
+    for whiteout in whiteouts() {
         for shape in SHAPES {
-            let path = shape.replace('@', &mark);
+            let path = shape.replace('@', &whiteout);
             let mut script = Script::new(root, &path);
             for call in CALLS {
                 attempts += 1;
@@ -142,12 +142,12 @@ fn guest_cannot_forge_whiteouts_on_a_directory() {
         let (root, overlay) = host.mount(mount);
         let fresh = tree(&root);
         attempts += forge(&root, &format!("{mount:?}"));
-        // And where the upper has marks of its own.
+        // And where the upper has whiteouts of its own.
         if mount != Mount::NoUpper {
             root.unlink_file_at("x").unwrap();
             root.rename_at("d/deep", &root, "e").unwrap();
             root.create_directory_at("d/deep").unwrap();
-            attempts += forge(&root, &format!("{mount:?} with marks"));
+            attempts += forge(&root, &format!("{mount:?} with whiteouts"));
         }
         let left = tree(&root);
         assert_eq!(left != fresh, mount != Mount::NoUpper);
@@ -161,9 +161,9 @@ fn guest_cannot_forge_whiteouts_on_a_directory() {
                 .unwrap();
             assert_eq!(tree(&again.root()), left, "{mount:?}, mounted again");
         }
-        host.must_be_untouched("forged marks");
+        host.must_be_untouched("forged whiteouts");
     }
-    println!("marks on directories: {attempts} attempts");
+    println!("whiteouts on directories: {attempts} attempts");
 }
 
 #[test]
@@ -188,14 +188,14 @@ fn guest_cannot_forge_whiteouts_in_memory() {
     let overlay = mount();
     let mut attempts = forge(&overlay.root(), "memory");
     overlay.root().unlink_file_at("x").unwrap();
-    attempts += forge(&overlay.root(), "memory with marks");
+    attempts += forge(&overlay.root(), "memory with whiteouts");
     let left = tree(&overlay.root());
     overlay.close().unwrap();
     assert_eq!(tree(&mount().root()), left);
-    println!("marks in memory: {attempts} attempts");
+    println!("whiteouts in memory: {attempts} attempts");
 }
 
-/// The marks of other formats are attributes: nobody sets, reads or removes those either.
+/// The whiteouts of other formats are attributes: nobody sets, reads or removes those either.
 #[test]
 fn guest_cannot_forge_whiteouts_by_xattrs() {
     let host = Host::new();
@@ -232,6 +232,6 @@ fn guest_cannot_forge_whiteouts_by_xattrs() {
         }
         assert_eq!(tree(&root), before);
     }
-    println!("marks as attributes: {attempts} attempts");
+    println!("whiteouts as attributes: {attempts} attempts");
     assert!(attempts > 1000);
 }
