@@ -6,26 +6,24 @@ use std::fmt::Debug;
 use std::ops::ControlFlow;
 use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryLayer};
 use wasi_overlay_core::{
-    Dir, Errno, Limits, Lower, LowerStack, Meta, Name, OpenHow, Opened, Overlay, Result, at_once,
+    Dir, Errno, Limits, Lower, LowerStack, Meta, Name, Overlay, Result, at_once,
 };
-use wasi_overlay_proof::kit::{READ, try_file};
+use wasi_overlay_proof::kit::{CREATE, READ, WRITE, how, try_file};
+use wasi_overlay_proof::memory_layer_methods;
 
 thread_local! {
-    /// Whether this thread may call a layer of a disk.
+    /// Whether this thread may call a layer on disk.
     static MAY_CALL: Cell<bool> = const { Cell::new(true) };
 }
 
-/// A layer as one on a disk: it must not be called where an answer is wanted at once.
+/// Stands for a layer on disk, which `at_once` must not call.
 struct OnDisk(MemoryLayer);
 
 fn called() {
-    assert!(
-        MAY_CALL.get(),
-        "a layer is called where an answer is wanted at once"
-    );
+    assert!(MAY_CALL.get(), "an at_once call reached a layer on disk");
 }
 
-/// A file of such a layer.
+/// A file of [`OnDisk`].
 struct FileOnDisk(<MemoryLayer as Layer>::File);
 
 impl wasi_overlay_core::layer::ReadAt for FileOnDisk {
@@ -40,56 +38,25 @@ impl wasi_overlay_core::layer::ReadAt for FileOnDisk {
     }
 }
 
+impl OnDisk {
+    fn layer(&self) -> &MemoryLayer {
+        called();
+        &self.0
+    }
+}
+
 impl Layer for OnDisk {
     type Dir = <MemoryLayer as Layer>::Dir;
     type File = FileOnDisk;
 
-    fn root(&self) -> Result<Self::Dir> {
-        called();
-        self.0.root()
-    }
-
-    fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta> {
-        called();
-        self.0.dir_meta(dir)
-    }
-
-    fn is_opaque(&self, dir: &Self::Dir) -> Result<bool> {
-        called();
-        self.0.is_opaque(dir)
-    }
-
-    fn find(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Found> {
-        called();
-        self.0.find(dir, name)
-    }
-
-    fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir> {
-        called();
-        self.0.open_dir(dir, name)
-    }
+    memory_layer_methods!(root dir_meta is_opaque find open_dir read_link list);
 
     fn open_file(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::File> {
-        called();
-        self.0.open_file(dir, name).map(FileOnDisk)
-    }
-
-    fn read_link(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Box<[u8]>> {
-        called();
-        self.0.read_link(dir, name)
-    }
-
-    fn list(
-        &self,
-        dir: &Self::Dir,
-        each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
-    ) -> Result<()> {
-        called();
-        self.0.list(dir, each)
+        self.layer().open_file(dir, name).map(FileOnDisk)
     }
 }
 
-/// What is answered at once.
+/// The answer that `ask` gives at once, if any.
 fn now<T>(ask: impl FnOnce() -> T) -> Option<T> {
     MAY_CALL.set(false);
     let answer = at_once(ask);
@@ -114,76 +81,55 @@ fn overlay() -> Overlay {
     upper.build().unwrap()
 }
 
-/// Cold, the question gives none. Then it is asked where that may take a while, and then again.
-fn asked_twice<T: Debug + PartialEq>(what: &str, ask: impl Fn() -> Result<T>) {
-    assert!(now(&ask).is_none(), "{what}: nothing is known yet");
+/// Asserts that `ask` has no answer at once until it was called where it may block.
+fn check_repeated<T: Debug + PartialEq>(what: &str, ask: impl Fn() -> Result<T>) {
+    assert!(now(&ask).is_none(), "{what}: nothing is cached yet");
     let answer = ask().map_err(|error| error.errno());
-    let again = now(&ask).unwrap_or_else(|| panic!("{what}: all is known"));
+    let again = now(&ask).unwrap_or_else(|| panic!("{what}: everything is cached"));
     assert_eq!(again.map_err(|error| error.errno()), answer, "{what}");
 }
 
-/// What it is called, and what asks it.
-type Question<'a> = (&'a str, &'a dyn Fn(&Dir) -> Result<String>);
+fn list(root: &Dir, path: &str) -> Result<Vec<String>> {
+    let listing = root.open_at(path, how("rd"))?.dir()?.list()?;
+    Ok(listing.iter().map(|entry| format!("{entry:?}")).collect())
+}
+
+/// The name of a query, and the query.
+type Query<'a> = (&'a str, &'a dyn Fn(&Dir) -> Result<String>);
 
 #[test]
 fn repeated_query_is_answered_at_once() {
-    let read = |root: &Dir, path: &str, how: OpenHow| {
-        let file = try_file(root, path, how)?;
-        file.read_vec_at(10, 1)
-    };
-    // Each on an overlay of its own, where nobody asked for anything.
-    let ask: [Question<'_>; 9] = [
-        ("stat", &|root| {
-            Ok(format!("{:?}", root.stat_at("dir/small", true)?))
-        }),
+    fn text<T: Debug>(answer: Result<T>) -> Result<String> {
+        answer.map(|value| format!("{value:?}"))
+    }
+    let read = |root: &Dir, how| text(try_file(root, "dir/small", how)?.read_vec_at(10, 1));
+    // Each runs on a new overlay.
+    let ask: [Query<'_>; 9] = [
+        ("stat", &|root| text(root.stat_at("dir/small", true))),
         ("stat of a link", &|root| {
-            Ok(format!("{:?}", root.stat_at("dir/link", true)?))
+            text(root.stat_at("dir/link", true))
         }),
-        ("hash", &|root| {
-            Ok(format!("{:?}", root.identity_at("dir/small", true)?))
-        }),
+        ("hash", &|root| text(root.identity_at("dir/small", true))),
         ("a missing name", &|root| {
-            Ok(format!("{:?}", root.stat_at("dir/none", true)?))
+            text(root.stat_at("dir/none", true))
         }),
-        ("no directory", &|root| {
-            Ok(format!("{:?}", root.stat_at("top/none", true)?))
+        ("not a directory", &|root| {
+            text(root.stat_at("top/none", true))
         }),
         ("a link", &|root| root.readlink_at("dir/link")),
-        ("data", &|root| {
-            Ok(format!("{:?}", read(root, "dir/small", READ)?))
-        }),
+        ("data", &|root| read(root, READ)),
         ("listing", &|root| {
-            let directory = OpenHow {
-                directory: true,
-                ..READ
-            };
-            let Opened::Dir(dir) = root.open_at("dir", directory)? else {
-                panic!("a file")
-            };
-            let names: Vec<_> = dir
-                .list()?
-                .iter()
-                .map(|entry| format!("{entry:?}"))
-                .collect();
-            Ok(names.join(","))
+            list(root, "dir").map(|names| names.join(","))
         }),
-        ("an exclusive open", &|root| {
-            let how = OpenHow {
-                create: false,
-                exclusive: true,
-                ..READ
-            };
-            read(root, "dir/small", how).map(|data| format!("{data:?}"))
-        }),
+        ("an exclusive open", &|root| read(root, how("rx"))),
     ];
     for (what, ask) in ask {
         let root = overlay().root();
-        asked_twice(what, || ask(&root));
+        check_repeated(what, || ask(&root));
     }
 }
 
-/// A stack that is warm serves the guests of all overlays on it: a request of a few milliseconds
-/// has an overlay of its own.
+/// A server may create an overlay for each request of a few milliseconds.
 #[test]
 fn a_new_overlay_on_a_warm_stack_answers_at_once() {
     let stack = LowerStack::new([lower()], &Limits::default()).unwrap();
@@ -194,17 +140,7 @@ fn a_new_overlay_on_a_warm_stack_answers_at_once() {
         overlay.build().unwrap().root()
     };
     let serve = |root: &Dir| {
-        let Opened::Dir(dir) = root.open_at(
-            "dir",
-            OpenHow {
-                directory: true,
-                ..READ
-            },
-        )?
-        else {
-            panic!("a file");
-        };
-        let names = dir.list()?.len();
+        let names = list(root, "dir")?.len();
         let data = try_file(root, "dir/small", READ)?.read_vec_at(10, 0)?;
         Ok::<_, wasi_overlay_core::Error>((names, data))
     };
@@ -212,11 +148,10 @@ fn a_new_overlay_on_a_warm_stack_answers_at_once() {
     assert!(now(|| serve(&first)).is_none());
     assert_eq!(serve(&first).unwrap(), (4, b"data".to_vec()));
     let next = request();
-    let served = now(|| serve(&next)).expect("all is known");
+    let served = now(|| serve(&next)).expect("everything is cached");
     assert_eq!(served.unwrap(), (4, b"data".to_vec()));
 }
 
-/// What a file of a disk holds may have to be read from it.
 #[test]
 fn uncached_file_is_never_read_at_once() {
     let root = overlay().root();
@@ -230,33 +165,24 @@ fn uncached_file_is_never_read_at_once() {
     assert_eq!(refused.unwrap_err().errno(), Errno::Invalid);
 }
 
-/// The upper is in memory, so its files are read and written at once; names change where it may take
-/// a while, since what they hide is looked up in the layers below.
+/// Files of a memory upper are read and written at once. Changes of names may block, since they look up
+/// the lower entry that they hide.
 #[test]
 fn data_in_memory_is_read_and_written_at_once() {
     let root = overlay().root();
-    let create = OpenHow {
-        create: true,
-        write: true,
-        ..READ
-    };
-    assert!(now(|| root.open_at("new", create)).is_none());
+    assert!(now(|| root.open_at("new", CREATE)).is_none());
     assert_eq!(
         root.stat_at("new", true).unwrap_err().errno(),
         Errno::NoEntry
     );
-    let new = try_file(&root, "new", create).unwrap();
+    let new = try_file(&root, "new", CREATE).unwrap();
     assert_eq!(now(|| new.write_at(b"data", 0)).unwrap().unwrap(), 4);
     assert_eq!(now(|| new.append(b"more")).unwrap().unwrap(), 4);
     now(|| new.set_size(6)).unwrap().unwrap();
     assert_eq!(now(|| new.read_vec_at(9, 0)).unwrap().unwrap(), b"datamo");
     assert_eq!(now(|| root.stat_at("new", true)).unwrap().unwrap().size, 6);
 
-    let write = OpenHow {
-        write: true,
-        ..READ
-    };
-    assert!(now(|| root.open_at("dir/small", write)).is_none());
+    assert!(now(|| root.open_at("dir/small", WRITE)).is_none());
     let changes: [(&str, &dyn Fn() -> Result<()>); 6] = [
         ("mkdir", &|| root.create_directory_at("d")),
         ("rmdir", &|| root.remove_directory_at("dir/empty")),
@@ -273,16 +199,11 @@ fn data_in_memory_is_read_and_written_at_once() {
     }
 }
 
-/// A file that is copied up while it is open is read on: from memory, where the upper is there.
 #[test]
 fn a_copy_in_memory_is_read_at_once() {
     let root = overlay().root();
     let open = try_file(&root, "dir/large", READ).unwrap();
-    let write = OpenHow {
-        write: true,
-        ..READ
-    };
-    try_file(&root, "dir/large", write)
+    try_file(&root, "dir/large", WRITE)
         .unwrap()
         .write_at(b"x", 0)
         .unwrap();
@@ -302,7 +223,7 @@ fn host_directory_is_never_called_at_once() {
     let of_live = try_file(&live, "file", READ).unwrap();
     assert!(at_once(|| of_live.read_vec_at(1, 0)).is_none());
 
-    // As an upper, what was asked before is known, and the data is on the disk.
+    // An upper caches metadata; data stays on disk.
     let upper = Overlay::builder()
         .upper_dir("upper", open())
         .build()
@@ -311,21 +232,13 @@ fn host_directory_is_never_called_at_once() {
     assert!(at_once(|| root.stat_at("file", true)).is_none());
     root.stat_at("file", true).unwrap();
     assert!(at_once(|| root.stat_at("file", true)).unwrap().is_ok());
-    let of_upper = try_file(
-        &root,
-        "file",
-        OpenHow {
-            write: true,
-            ..READ
-        },
-    )
-    .unwrap();
+    let of_upper = try_file(&root, "file", WRITE).unwrap();
     assert!(at_once(|| of_upper.read_vec_at(1, 0)).is_none());
     assert!(at_once(|| of_upper.write_at(b"x", 0)).is_none());
     assert_eq!(of_upper.read_vec_at(9, 0).unwrap(), b"data");
 }
 
-/// It is of the thread, and of the question: neither an inner one nor a panic leaves it on.
+/// Neither a nested call nor a panic leaves the thread in the mode.
 #[test]
 fn at_once_ends_with_its_closure() {
     let root = overlay().root();

@@ -1,5 +1,4 @@
-//! Threads in a directory that another thread moves by a copy, since the upper cannot rename it. For them it is
-//! a rename like any other.
+//! Calls in a directory while another thread moves it by copy, because the upper cannot rename directories.
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,57 +6,24 @@ use tempfile::TempDir;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::Marked;
-use wasi_overlay_core::{
-    Dir, File, Kind, Limits, OpenHow, Opened, Overlay, SetTime, SetTimes, Timestamp,
-};
+use wasi_overlay_core::{Dir, Kind, Limits, OpenHow, Overlay, SetTime, SetTimes, Timestamp};
+use wasi_overlay_proof::kit::{WRITE, capability, dir, file, how, names};
 
 const MOVES: usize = 300;
+const NEW: OpenHow = how("rwcx");
 const OLD: i64 = 1_000_000_000;
 
-fn how(create: bool) -> OpenHow {
-    OpenHow {
-        follow: true,
-        create,
-        exclusive: create,
-        read: true,
-        write: true,
-        ..OpenHow::default()
-    }
-}
+/// Stops the other threads when it is dropped, also by a panic.
+struct Stop<'a>(&'a AtomicBool);
 
-fn file(dir: &Dir, path: &str, create: bool) -> File {
-    match dir.open_at(path, how(create)).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
-}
-
-fn dir(top: &Dir, path: &str) -> Dir {
-    let how = OpenHow {
-        directory: true,
-        ..OpenHow::default()
-    };
-    if path.is_empty() {
-        return top.clone();
-    }
-    match top.open_at(path, how).unwrap() {
-        Opened::Dir(dir) => dir,
-        Opened::File(_) => panic!("{path} is a file"),
-    }
-}
-
-/// Ends the other threads, however the scope is left.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
+impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
 fn overlay(temp: &TempDir, limits: Limits, faults: &Faults) -> Overlay {
-    let upper = cap_std::fs::Dir::open_ambient_dir(temp.path(), cap_std::ambient_authority());
-    let plain = Faulty::new(HostDir::new(upper.unwrap(), "upper"), faults);
+    let plain = Faulty::new(HostDir::new(capability(temp.path()), "upper"), faults);
     Overlay::builder()
         .upper("upper", Marked::upper(plain.with_all_dirs_fixed()))
         .volatile(true)
@@ -66,15 +32,15 @@ fn overlay(temp: &TempDir, limits: Limits, faults: &Faults) -> Overlay {
         .unwrap()
 }
 
-fn with(limits: Limits) {
+fn move_with(limits: Limits) {
     let temp = TempDir::new().unwrap();
     let overlay = overlay(&temp, limits, &Faults::default());
     let root = overlay.root();
     for path in ["a", "a/s", "a/s/deep", "a/t", "other"] {
         root.create_directory_at(path).unwrap();
     }
-    file(&root, "a/s/deep/f", true).append(b"x").unwrap();
-    file(&root, "a/s/deep/g", true);
+    file(&root, "a/s/deep/f", NEW).append(b"x").unwrap();
+    file(&root, "a/s/deep/g", NEW);
     let deep = dir(&root, "a/s/deep");
     let side = dir(&root, "a/t");
     let fixed = SetTime::To(Timestamp {
@@ -87,7 +53,7 @@ fn with(limits: Limits) {
     };
     let done = AtomicBool::new(false);
     let until_done = |act: &(dyn Fn(usize) + Sync)| {
-        let _ends = Ends(&done);
+        let _stop = Stop(&done);
         let mut count = 0;
         while !done.load(Ordering::Relaxed) {
             act(count);
@@ -96,7 +62,7 @@ fn with(limits: Limits) {
         count
     };
     let (looks, names, writes, stats) = std::thread::scope(|scope| {
-        let ends = Ends(&done);
+        let stop = Stop(&done);
         let looks = scope.spawn(|| {
             let identity = deep.identity_at("f", true).unwrap();
             until_done(&|_| {
@@ -119,10 +85,10 @@ fn with(limits: Limits) {
             })
         });
         let writes = scope.spawn(|| {
-            let open = file(&deep, "f", false);
+            let open = file(&deep, "f", WRITE);
             until_done(&|count| {
                 open.append(b"x").unwrap();
-                let anew = file(&deep, "f", false);
+                let anew = file(&deep, "f", WRITE);
                 assert_eq!(anew.stat().unwrap().size, count as u64 + 2);
             })
         });
@@ -146,11 +112,11 @@ fn with(limits: Limits) {
             root.stat_at(from, true).unwrap_err();
             let stat = root.stat_at(&format!("{to}/s"), true).unwrap();
             assert_eq!(stat.modified.seconds, OLD);
-            // It had a second name, which is forgotten.
+            // During the move it had a second name.
             let stat = root.stat_at(&format!("{to}/s/deep/g"), true).unwrap();
             assert_eq!(stat.links, 1);
         }
-        drop(ends);
+        drop(stop);
         [looks, names, writes, stats]
             .map(|thread| thread.join().unwrap())
             .into()
@@ -162,7 +128,7 @@ fn with(limits: Limits) {
 
 #[test]
 fn calls_work_while_their_directory_moves_by_copy() {
-    with(Limits::default());
+    move_with(Limits::default());
 }
 
 #[test]
@@ -170,16 +136,11 @@ fn calls_work_while_their_directory_moves_by_copy_with_small_caches() {
     let mut limits = Limits::default();
     (limits.kept_nodes, limits.table_entries) = (6, 2);
     (limits.kept_handles, limits.kept_listings) = (1, 1);
-    with(limits);
+    move_with(limits);
 }
 
-fn names(root: &Dir, path: &str) -> Vec<String> {
-    let listing = dir(root, path).list().unwrap();
-    listing.iter().map(|entry| entry.name.to_string()).collect()
-}
-
-/// On a full disk a move fails, and so does putting back what it had removed. That is done before the
-/// next change: later, it would bring back what a guest removed meanwhile.
+/// On a full disk a move fails, and so does restoring what it had removed. The restoration happens before
+/// the next change; later, it would bring back names that a guest removed in between.
 #[test]
 fn failed_move_does_not_restore_names_removed_later() {
     let mut failed = 0;
@@ -192,7 +153,7 @@ fn failed_move_does_not_restore_names_removed_later() {
             root.create_directory_at(path).unwrap();
         }
         for path in ["a/f", "a/g", "a/s/h"] {
-            file(&root, path, true);
+            file(&root, path, NEW);
         }
         faults.cut_after(failed);
         let moved = root.rename_at("a", &root, "b");
@@ -203,9 +164,9 @@ fn failed_move_does_not_restore_names_removed_later() {
         root.unlink_file_at("a/f").unwrap();
         root.remove_directory_at("a/t").unwrap();
         let check = |root: &Dir| {
-            assert_eq!(names(root, ""), ["a"], "after {failed} changes");
-            assert_eq!(names(root, "a"), ["g", "s"], "after {failed} changes");
-            assert_eq!(names(root, "a/s"), ["h"], "after {failed} changes");
+            assert_eq!(names(root), ["a"], "after {failed} changes");
+            assert_eq!(names(&dir(root, "a")), ["g", "s"], "after {failed} changes");
+            assert_eq!(names(&dir(root, "a/s")), ["h"], "after {failed} changes");
         };
         check(&root);
         drop(root);
@@ -216,8 +177,8 @@ fn failed_move_does_not_restore_names_removed_later() {
     assert!(failed > 15, "{failed} changes");
 }
 
-/// What was left of the directory was removed after the mount was cut in the middle of a move, by who
-/// worked on the upper itself: there is nothing to put back, and the upper can be mounted.
+/// A mount was interrupted during a move, and another program removed the rest of the directory from the
+/// upper. There is nothing to restore, and the upper can be mounted.
 #[test]
 fn upper_mounts_after_its_half_moved_directory_was_removed() {
     let mut failed = 0;
@@ -229,7 +190,7 @@ fn upper_mounts_after_its_half_moved_directory_was_removed() {
         let root = mount.root();
         root.create_directory_at("top").unwrap();
         root.create_directory_at("top/a").unwrap();
-        file(&root, "top/a/f", true);
+        file(&root, "top/a/f", NEW);
         faults.cut_after(failed);
         let moved = root.rename_at("top/a", &root, "b");
         drop((root, mount));

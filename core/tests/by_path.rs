@@ -6,21 +6,11 @@ use wasi_overlay_core::layer::{Layer, MemoryLayer, Upper};
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::by_path::ByPath;
 use wasi_overlay_core::whiteouts::Marked;
-use wasi_overlay_core::{Dir, Errno, File, Limits, Lower, OpenHow, Opened, Overlay, Result};
-
-const CREATE: OpenHow = OpenHow {
-    follow: true,
-    create: true,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: true,
-};
+use wasi_overlay_core::{Dir, Errno, Limits, Lower, Overlay};
+use wasi_overlay_proof::kit::{CREATE, READ, WRITE, capability, dir, fails, file, names, text};
 
 fn host(path: &Path) -> HostDir {
-    let dir = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority());
-    HostDir::new(dir.unwrap(), "upper")
+    HostDir::new(capability(path), "upper")
 }
 
 fn overlay(upper: &Path, kept_handles: usize) -> Overlay {
@@ -38,43 +28,14 @@ fn overlay(upper: &Path, kept_handles: usize) -> Overlay {
         .unwrap()
 }
 
-fn dir(root: &Dir, path: &str) -> Dir {
-    match root.open_at(path, OpenHow::default()).unwrap() {
-        Opened::Dir(dir) => dir,
-        Opened::File(_) => panic!("{path} is a file"),
-    }
-}
-
-fn open(root: &Dir, path: &str) -> Result<File> {
-    match root.open_at(path, CREATE)? {
-        Opened::File(file) => Ok(file),
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
-}
-
-fn put(root: &Dir, path: &str, text: &str) {
-    let file = open(root, path).unwrap();
+/// Replaces the data of a file.
+fn put(root: &Dir, path: &str, data: &str) {
+    let file = file(root, path, CREATE);
     file.set_size(0).unwrap();
-    file.write_at(text.as_bytes(), 0).unwrap();
+    file.write_at(data.as_bytes(), 0).unwrap();
 }
 
-fn get(root: &Dir, path: &str) -> String {
-    let mut buffer = [0; 64];
-    let file = match root.open_at(path, OpenHow::default()).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    };
-    let read = file.read_at(&mut buffer, 0).unwrap();
-    String::from_utf8_lossy(&buffer[..read]).into()
-}
-
-fn names(dir: &Dir) -> Vec<String> {
-    let listing = dir.list().unwrap();
-    listing.iter().map(|entry| entry.name.to_string()).collect()
-}
-
-/// The story for which handles are dropped: a handle of before the rename leads nowhere, or to
-/// the directory that has the old name now.
+/// A handle from before a rename must not lead nowhere, or to the directory that has the old name now.
 #[test]
 fn open_handles_follow_renamed_directories() {
     for kept in [1, 256] {
@@ -85,19 +46,19 @@ fn open_handles_follow_renamed_directories() {
         root.create_directory_at("a/b").unwrap();
         put(&root, "a/b/f", "one");
         let (a, b) = (dir(&root, "a"), dir(&root, "a/b"));
-        let file = open(&b, "f").unwrap();
+        let file = file(&b, "f", WRITE);
         root.rename_at("a", &root, "moved").unwrap();
-        // Another one takes the old name, with names of its own.
+        // Another directory gets the old name.
         root.create_directory_at("a").unwrap();
         root.create_directory_at("a/b").unwrap();
         put(&root, "a/b/f", "two");
 
-        assert_eq!(get(&b, "f"), "one");
-        assert_eq!(get(&a, "b/f"), "one");
-        assert_eq!(get(&root, "a/b/f"), "two");
+        assert_eq!(text(&b, "f"), "one");
+        assert_eq!(text(&a, "b/f"), "one");
+        assert_eq!(text(&root, "a/b/f"), "two");
         file.write_at(b"ONE", 0).unwrap();
-        assert_eq!(get(&root, "moved/b/f"), "ONE");
-        put(&b, "new", "in the moved one");
+        assert_eq!(text(&root, "moved/b/f"), "ONE");
+        put(&b, "new", "in the moved directory");
         assert_eq!(names(&dir(&root, "moved/b")), ["f", "new"]);
         assert_eq!(names(&dir(&root, "a/b")), ["f"]);
         b.rename_at("new", &a, "newer").unwrap();
@@ -106,48 +67,45 @@ fn open_handles_follow_renamed_directories() {
         a.unlink_file_at("newer").unwrap();
         assert_eq!(names(&a), ["b"]);
 
-        // They change places: each path is the other's.
+        // The two directories swap names.
         root.rename_at("a", &root, "c").unwrap();
         root.rename_at("moved", &root, "a").unwrap();
         root.rename_at("c", &root, "moved").unwrap();
-        assert_eq!(get(&b, "f"), "ONE");
-        assert_eq!(get(&root, "a/b/f"), "ONE");
-        assert_eq!(get(&root, "moved/b/f"), "two");
+        assert_eq!(text(&b, "f"), "ONE");
+        assert_eq!(text(&root, "a/b/f"), "ONE");
+        assert_eq!(text(&root, "moved/b/f"), "two");
         assert_eq!(a.stat().unwrap(), root.stat_at("a", true).unwrap());
     }
 }
 
-/// As above, of directories that the rename itself copies up, and of staging after it.
+/// As above, with directories that the rename copies up, and with staging after it.
 #[test]
 fn renamed_lower_directory_can_still_be_changed() {
     let temp = tempfile::tempdir().unwrap();
     let overlay = overlay(temp.path(), 256);
     let root = overlay.root();
     let (low, deep) = (dir(&root, "low"), dir(&root, "low/deep"));
-    let reader = match deep.open_at("f", OpenHow::default()).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("a directory"),
-    };
+    let reader = file(&deep, "f", READ);
     root.rename_at("low", &root, "high").unwrap();
     low.rename_at("gone", &root, "kept").unwrap();
     put(&deep, "f", "changed");
     let mut buffer = [0; 16];
     assert_eq!(reader.read_at(&mut buffer, 0).unwrap(), 7);
-    assert_eq!(get(&root, "high/deep/f"), "changed");
-    // Over the whiteout that the old name has now: staged, and published.
+    assert_eq!(text(&root, "high/deep/f"), "changed");
+    // The old name has a whiteout now, so the new directory is staged.
     root.create_directory_at("low").unwrap();
     assert!(names(&dir(&root, "low")).is_empty());
     root.rename_at("high", &root, "low").unwrap();
-    assert_eq!(get(&low, "deep/f"), "changed");
+    assert_eq!(text(&low, "deep/f"), "changed");
     drop((reader, low, deep));
     overlay.close().unwrap();
     drop((root, overlay));
     let again = self::overlay(temp.path(), 256).root();
     assert_eq!(names(&again), ["kept", "low"]);
-    assert_eq!(get(&again, "low/deep/f"), "changed");
+    assert_eq!(text(&again, "low/deep/f"), "changed");
 }
 
-/// A descriptor of a removed directory must not become one of whatever has its path next.
+/// A path handle of a removed directory must not open the next directory at that path.
 #[test]
 fn handle_of_a_removed_directory_does_not_open_its_successor() {
     let temp = tempfile::tempdir().unwrap();
@@ -161,8 +119,8 @@ fn handle_of_a_removed_directory_does_not_open_its_successor() {
     root.remove_directory_at("a").unwrap();
     root.create_directory_at("a").unwrap();
     put(&root, "a/g", "y");
-    assert_eq!(removed.list().unwrap_err().errno(), Errno::NoEntry);
-    assert_eq!(open(&removed, "g").unwrap_err().errno(), Errno::NoEntry);
+    fails(removed.list(), Errno::NoEntry);
+    fails(removed.open_at("g", CREATE), Errno::NoEntry);
     assert_eq!(removed.identity().unwrap(), before);
 }
 
@@ -184,7 +142,8 @@ fn evicted_directory_is_reopened_although_its_inode_number_changed() {
     assert_eq!(root.identity_at("a", true).unwrap(), identity);
 }
 
-/// A listing without numbers: a guest is told to ask, not that all names are one file.
+/// A listing without inode numbers reports 0, so that a guest queries each name instead of taking all names
+/// for one file.
 #[test]
 fn identity_is_queried_where_listings_have_no_inode_numbers() {
     let temp = tempfile::tempdir().unwrap();
@@ -199,7 +158,7 @@ fn identity_is_queried_where_listings_have_no_inode_numbers() {
     assert_eq!((inode(&listing, 0), inode(&listing, 1)), (0, 0));
     let identity = root.identity_at("a", true).unwrap();
     assert_ne!(identity, root.identity_at("b", true).unwrap());
-    // Once the directory is listed anew, it says what is known by now.
+    // A new listing contains the numbers that are cached by now.
     put(&root, "c", "");
     assert_eq!(inode(&root.list().unwrap(), 0), identity.lower);
 }

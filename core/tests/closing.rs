@@ -1,4 +1,4 @@
-//! The end of a mount while other threads still make calls on it, as a cancelled guest leaves them in a thread
+//! Closing a mount while other threads still make calls on it, as a cancelled guest leaves them in a thread
 //! pool.
 //!
 //! `Overlay::close` gave the upper back while a write or a copy-up was under way: it went on in a
@@ -7,33 +7,25 @@
 
 #![cfg(feature = "dir")]
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir as HostDir;
 use std::fs;
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use wasi_overlay_core::{Dir, Errno, File, Lower, OpenHow, Opened, Overlay};
+use wasi_overlay_core::{Dir, Errno, File, Lower, Overlay};
+use wasi_overlay_proof::kit::{capability, fails, how, try_file};
 
 const LARGE: usize = 32 << 20;
 
 fn mount(upper: &Path) -> wasi_overlay_core::Result<Overlay> {
-    let upper = HostDir::open_ambient_dir(upper, ambient_authority()).unwrap();
-    Overlay::builder().upper_dir("upper", upper).build()
+    Overlay::builder()
+        .upper_dir("upper", capability(upper))
+        .build()
 }
 
 fn open(dir: &Dir, path: &str) -> wasi_overlay_core::Result<File> {
-    let how = OpenHow {
-        create: true,
-        write: true,
-        ..OpenHow::default()
-    };
-    match dir.open_at(path, how)? {
-        Opened::File(file) => Ok(file),
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
+    try_file(dir, path, how("wc"))
 }
 
 #[test]
@@ -60,7 +52,7 @@ fn close_waits_for_a_write_under_way() {
             );
             assert_eq!(written.is_ok(), !closed.is_empty());
         });
-        assert_eq!(file.set_size(0).unwrap_err().errno(), Errno::Io);
+        fails(file.set_size(0), Errno::Io);
     }
 }
 
@@ -70,10 +62,9 @@ fn close_waits_for_a_copy_up_under_way() {
     fs::write(lower.path().join("file"), vec![7; LARGE]).unwrap();
     for round in 1..10_u64 {
         let upper = TempDir::new().unwrap();
-        let at = |path: &Path| HostDir::open_ambient_dir(path, ambient_authority()).unwrap();
         let overlay = Overlay::builder()
-            .lower(Lower::dir("lower", at(lower.path())).unwrap())
-            .upper_dir("upper", at(upper.path()))
+            .lower(Lower::dir("lower", capability(lower.path())).unwrap())
+            .upper_dir("upper", capability(upper.path()))
             .build()
             .unwrap();
         let root = overlay.root();
@@ -103,7 +94,7 @@ fn second_close_returns_after_the_first() {
         scope.spawn(|| file.write_at(&vec![1; LARGE], 0));
         let closing = || {
             overlay.close().unwrap();
-            // The upper is free, whichever of the two gave it back.
+            // The upper is free, whichever close released it.
             let taken = fs::File::open(upper.path()).unwrap();
             taken.try_lock_shared().unwrap();
         };
@@ -134,8 +125,7 @@ fn a_layer_waits_for_a_dropped_overlay_whose_upper_it_was() {
         thread::sleep(Duration::from_millis(100));
         drop(root);
     });
-    let dir = HostDir::open_ambient_dir(upper.path(), ambient_authority()).unwrap();
-    let lower = Lower::dir("lower", dir).unwrap();
+    let lower = Lower::dir("lower", capability(upper.path())).unwrap();
     Overlay::builder().lower(lower).build().unwrap();
     call.join().unwrap();
 }
@@ -144,10 +134,10 @@ fn a_layer_waits_for_a_dropped_overlay_whose_upper_it_was() {
 fn mounting_does_not_wait_for_an_overlay_that_is_held() {
     let (upper, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let overlay = mount(upper.path()).unwrap();
-    // That another upper is about to be given back is no reason to wait for this one.
+    // Another upper that is about to be released is not a reason to wait for this one.
     let held = mount(other.path()).unwrap().root();
     let began = Instant::now();
-    assert_eq!(mount(upper.path()).unwrap_err().errno(), Errno::Busy);
+    fails(mount(upper.path()), Errno::Busy);
     assert!(began.elapsed() < Duration::from_secs(1));
     drop((overlay, held));
     mount(upper.path()).unwrap();

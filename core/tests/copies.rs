@@ -6,17 +6,10 @@ use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use wasi_overlay_core::{Dir, Lower, OpenHow, Opened, Overlay, Stat};
+use wasi_overlay_core::{Dir, Lower, OpenHow, Overlay, Stat};
+use wasi_overlay_proof::kit::{capability, file, how};
 
-const WRITE: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: false,
-    write: true,
-};
+const WRITE: OpenHow = how("w");
 
 struct World {
     _temp: tempfile::TempDir,
@@ -37,7 +30,7 @@ impl World {
         }
     }
 
-    /// A file of some age.
+    /// Creates a lower file with an old time.
     fn file(&self, name: &str, mode: u32) -> PathBuf {
         let path = self.lower.join(name);
         fs::write(&path, name).unwrap();
@@ -48,35 +41,30 @@ impl World {
 
     fn mount(&self) -> Overlay {
         age(&self.lower.join("dir"));
-        let open = |path: &Path| {
-            cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).unwrap()
-        };
-        let overlay = Overlay::builder().lower(Lower::dir("lower", open(&self.lower)).unwrap());
-        let overlay = overlay.upper_dir("upper", open(&self.upper));
+        let overlay =
+            Overlay::builder().lower(Lower::dir("lower", capability(&self.lower)).unwrap());
+        let overlay = overlay.upper_dir("upper", capability(&self.upper));
         overlay.build().unwrap()
     }
 }
 
-/// Times that nothing gets today.
+/// Sets a time in the past.
 fn age(path: &Path) {
     let then = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 5);
     File::open(path).unwrap().set_modified(then).unwrap();
 }
 
-/// Has a file copied up, and nothing changed.
+/// Copies a file up without changing it.
 fn copy(root: &Dir, path: &str) {
-    assert!(matches!(
-        root.open_at(path, WRITE).unwrap(),
-        Opened::File(_)
-    ));
+    file(root, path, WRITE);
 }
 
 fn stat(root: &Dir, path: &str) -> Stat {
     root.stat_at(path, true).unwrap()
 }
 
-/// What a guest sees of a file that was not changed.
-fn seen(root: &Dir, path: &str) -> Stat {
+/// The metadata of a file, with its change time set to the modification time.
+fn stat_without_change_time(root: &Dir, path: &str) -> Stat {
     let stat = stat(root, path);
     Stat {
         changed: stat.modified,
@@ -95,10 +83,10 @@ fn copy_up_keeps_owner_mode_xattrs_and_times() {
                 let name = format!("dir/{mode:o}-{attribute}-{}", owner.is_some());
                 let path = world.file(&name, mode);
                 if owner.is_some() && chown(&path, owner, owner).is_err() {
-                    // Only root gives files away.
+                    // Only root can change owners.
                     continue;
                 }
-                // A new owner takes bits away.
+                // chown clears the set-id bits.
                 fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
                 let flags = XattrFlags::empty();
                 if attribute && rustix::fs::setxattr(&path, "user.a", b"1", flags).is_err() {
@@ -112,11 +100,11 @@ fn copy_up_keeps_owner_mode_xattrs_and_times() {
     assert!(names.len() >= modes.len());
     let overlay = world.mount();
     let root = overlay.root();
-    let dir = seen(&root, "dir");
+    let dir = stat_without_change_time(&root, "dir");
     for name in &names {
-        let before = seen(&root, name);
+        let before = stat_without_change_time(&root, name);
         copy(&root, name);
-        assert_eq!(seen(&root, name), before, "{name}");
+        assert_eq!(stat_without_change_time(&root, name), before, "{name}");
         let [lower, upper] = [&world.lower, &world.upper].map(|layer| layer.join(name));
         let [is, was] = [&upper, &lower].map(|path| {
             let meta = fs::metadata(path).unwrap();
@@ -129,8 +117,8 @@ fn copy_up_keeps_owner_mode_xattrs_and_times() {
         assert_eq!(is, was, "{name}");
         assert_eq!(fs::read(upper).unwrap(), name.as_bytes());
     }
-    // Nothing was made in it, for the guest; and so it is on disk.
-    assert_eq!(seen(&root, "dir"), dir);
+    // Copy-ups leave the time of their directory unchanged, for the guest and on disk.
+    assert_eq!(stat_without_change_time(&root, "dir"), dir);
     let [lower, upper] = [&world.lower, &world.upper].map(|layer| layer.join("dir"));
     let [is, was] = [upper, lower].map(|path| fs::metadata(path).unwrap().modified().unwrap());
     assert_eq!(is, was);
@@ -141,9 +129,7 @@ fn first_write_clears_set_id_bits_of_a_copy() {
     let world = World::new();
     world.file("dir/f", 0o6755);
     let overlay = world.mount();
-    let Opened::File(file) = overlay.root().open_at("dir/f", WRITE).unwrap() else {
-        panic!("it is a file");
-    };
+    let file = file(&overlay.root(), "dir/f", WRITE);
     let mode = || fs::metadata(world.upper.join("dir/f")).unwrap().mode() & 0o7777;
     assert_eq!(mode(), 0o6755);
     file.append(b"x").unwrap();

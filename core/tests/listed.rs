@@ -5,34 +5,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use wasi_overlay_core::layer::{Entered, Found, Layer, Listed, MemoryDir, MemoryFile, MemoryLayer};
 use wasi_overlay_core::{
-    Dir, Errno, Kind, Limits, Lower, LowerStack, Meta, Name, OpenHow, Opened, Overlay, Result,
+    Dir, Errno, Kind, Limits, Lower, LowerStack, Meta, Name, Opened, Overlay, Result,
 };
+use wasi_overlay_proof::kit::{READ, fails, names};
+use wasi_overlay_proof::memory_layer_methods;
 
-/// A layer that counts how often it is asked for a name, and lists one that is reserved.
-struct Asked {
+/// A layer that counts its `find` calls, and lists a reserved name.
+struct Counting {
     layer: MemoryLayer,
     finds: Arc<AtomicUsize>,
-    /// Whether it does not tell of its directories any more.
+    /// Whether the metadata of its directories cannot be read.
     is_broken: Arc<AtomicBool>,
 }
 
-impl Layer for Asked {
+impl Counting {
+    fn layer(&self) -> &MemoryLayer {
+        &self.layer
+    }
+}
+
+impl Layer for Counting {
     type Dir = MemoryDir;
     type File = MemoryFile;
 
-    fn root(&self) -> Result<MemoryDir> {
-        self.layer.root()
-    }
+    memory_layer_methods!(root is_opaque open_dir read_link);
 
     fn dir_meta(&self, dir: &MemoryDir) -> Result<Meta> {
-        match self.is_broken.load(Ordering::Relaxed) {
-            true => Err(Errno::Io.into()),
-            false => self.layer.dir_meta(dir),
+        if self.is_broken.load(Ordering::Relaxed) {
+            return Err(Errno::Io.into());
         }
-    }
-
-    fn is_opaque(&self, dir: &MemoryDir) -> Result<bool> {
-        self.layer.is_opaque(dir)
+        self.layer.dir_meta(dir)
     }
 
     fn find(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Found> {
@@ -40,11 +42,6 @@ impl Layer for Asked {
         self.layer.find(dir, name)
     }
 
-    fn open_dir(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryDir> {
-        self.layer.open_dir(dir, name)
-    }
-
-    /// Of the layers below the topmost nothing is known then.
     fn enter(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Option<Entered<MemoryDir>>> {
         let dir = self.layer.open_dir(dir, name)?;
         Ok(Some(Entered {
@@ -56,10 +53,6 @@ impl Layer for Asked {
 
     fn open_file(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryFile> {
         self.layer.open_file(dir, name)
-    }
-
-    fn read_link(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Box<[u8]>> {
-        self.layer.read_link(dir, name)
     }
 
     fn list(
@@ -78,7 +71,7 @@ impl Layer for Asked {
     }
 }
 
-/// Layers, the bottom one first, mounted, and how often they were asked for names.
+/// A mount of layers that count their `find` calls.
 struct Mounted {
     overlay: Overlay,
     finds: Arc<AtomicUsize>,
@@ -90,12 +83,12 @@ fn mount_all(layers: Vec<MemoryLayer>, table_entries: usize) -> Mounted {
     let mut limits = Limits::default();
     limits.table_entries = table_entries;
     let lowers = layers.into_iter().map(|layer| {
-        let asked = Asked {
+        let counting = Counting {
             layer,
             finds: Arc::clone(&finds),
             is_broken: Arc::clone(&is_broken),
         };
-        Lower::new("asked", asked)
+        Lower::new("counting", counting)
     });
     let stack = LowerStack::new(lowers, &limits).unwrap();
     let overlay = Overlay::builder().stack(stack).upper_memory(1 << 20);
@@ -106,7 +99,7 @@ fn mount_all(layers: Vec<MemoryLayer>, table_entries: usize) -> Mounted {
     }
 }
 
-/// A mount of `d/file`, `d/other`, `d/link` and `d/sub`, and how often a layer was asked for names.
+/// A mount of `d/file`, `d/other`, `d/link` and `d/sub`, and the counter of its layer.
 fn mount(table_entries: usize) -> (Overlay, Arc<AtomicUsize>) {
     let layer = MemoryLayer::build()
         .dir("d")
@@ -118,24 +111,11 @@ fn mount(table_entries: usize) -> (Overlay, Arc<AtomicUsize>) {
     (mounted.overlay, mounted.finds)
 }
 
-fn names(dir: &Dir) -> Vec<String> {
-    let listing = dir.list().unwrap();
-    listing.iter().map(|entry| entry.name.to_string()).collect()
-}
-
 fn open(root: &Dir, path: &str) -> Opened {
-    let how = OpenHow {
-        read: true,
-        ..OpenHow::default()
-    };
-    root.open_at(path, how).unwrap()
+    root.open_at(path, READ).unwrap()
 }
 
-fn fails<T>(result: Result<T>, errno: Errno) {
-    assert_eq!(result.err().map(|error| error.errno()), Some(errno));
-}
-
-/// A removal asks the layer what it removes, once, however much of its directory is known.
+/// However many names of the directory are cached.
 #[test]
 fn removal_queries_the_layer_once() {
     let (overlay, finds) = mount(100);
@@ -154,7 +134,7 @@ fn removal_queries_the_layer_once() {
     assert_eq!(root.stat_at("d/file", true).unwrap().size, 5);
 }
 
-/// Whether names are in a table or asked for one at a time.
+/// With a complete table of names, and with single lookups.
 #[test]
 fn refused_removals_remove_nothing() {
     for table_entries in [100, 1] {
@@ -179,7 +159,6 @@ fn refused_removals_remove_nothing() {
     }
 }
 
-/// A file that is open has a node, which has to learn that it lost its name.
 #[test]
 fn open_file_outlives_its_name() {
     for table_entries in [100, 1] {
@@ -195,14 +174,13 @@ fn open_file_outlives_its_name() {
     }
 }
 
-/// The numbers of what is in a directory, by `identity-at`.
+/// The inode numbers of the entries of a directory, by `identity-at`.
 fn numbers(dir: &Dir) -> Vec<u64> {
     let number = |name: &String| dir.identity_at(name, false).unwrap().lower;
     names(dir).iter().map(number).collect()
 }
 
-/// In a directory that only the layers have, and in one that the upper has too; asked for when the mount
-/// is gone, as well.
+/// In a lower directory and in a merged one. The listing outlives its mount.
 #[test]
 fn listing_has_inode_numbers_and_omits_reserved_names() {
     for table_entries in [100, 1] {

@@ -6,19 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use wasi_overlay_core::layer::MemoryLayer;
-use wasi_overlay_core::{Dir, Errno, Error, Limits, Lower, LowerStack, OpenHow, Opened, Overlay};
+use wasi_overlay_core::{Dir, Errno, Error, Limits, Lower, LowerStack, Overlay};
+use wasi_overlay_proof::kit::{READ, capability, fails, text};
 
-const LOOK: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
-
-/// All ways to keep a directory: few names or one in a table, many descriptors or one.
+/// All ways to cache a directory: a complete table or single lookups, many descriptors or one.
 fn all_limits() -> Vec<Limits> {
     let mut all = Vec::new();
     for table_entries in [4096, 1] {
@@ -33,15 +24,14 @@ fn all_limits() -> Vec<Limits> {
 }
 
 fn host(at: &Path) -> wasi_overlay_core::Result<Lower> {
-    let dir = cap_std::fs::Dir::open_ambient_dir(at, cap_std::ambient_authority()).unwrap();
-    Lower::dir(at.display().to_string(), dir)
+    Lower::dir(at.display().to_string(), capability(at))
 }
 
-/// Layers in folders of this one, the bottom one first.
+/// Layers in numbered folders of a temporary one, the bottom one first.
 struct Layers(tempfile::TempDir, usize);
 
 impl Layers {
-    /// So many, each with `d/of-N`, `d/every`, and the same in `d/e/f`.
+    /// Each layer has `d/of-N` and `d/every`, and the same in `d/e/f`.
     fn new(count: usize) -> Self {
         let layers = Self(tempfile::tempdir().unwrap(), count);
         for layer in 0..count {
@@ -82,14 +72,11 @@ fn set_attribute(at: &Path, attribute: &str, value: &str) {
 }
 
 fn list(root: &Dir, path: &str) -> Result<Vec<String>, Error> {
-    let Opened::Dir(dir) = root.open_at(path, LOOK)? else {
-        return Err(Errno::NotDirectory.into());
-    };
-    let listing = dir.list()?;
+    let listing = root.open_at(path, READ)?.dir()?.list()?;
     Ok(listing.iter().map(|entry| entry.name.to_string()).collect())
 }
 
-/// Asserts that a directory shows the files of these layers, by every way to look, in either order.
+/// Asserts that lookups, reads and listings of a directory show the files of these layers.
 fn assert_shows(root: &Dir, dir: &str, layers: usize, shown: &[usize], lists_first: bool) {
     let listed = |root: &Dir| {
         let mut names = list(root, dir).unwrap();
@@ -109,11 +96,8 @@ fn assert_shows(root: &Dir, dir: &str, layers: usize, shown: &[usize], lists_fir
         let found = root.stat_at(&format!("{dir}/of-{layer}"), true);
         assert_eq!(found.is_ok(), shown.contains(&layer), "{dir}/of-{layer}");
     }
-    let Ok(Opened::File(every)) = root.open_at(&format!("{dir}/every"), LOOK) else {
-        panic!("no file");
-    };
     let top = shown.iter().max().unwrap().to_string();
-    assert_eq!(every.read_vec_at(10, 0).unwrap(), top.as_bytes());
+    assert_eq!(text(root, &format!("{dir}/every")), top);
     listed(root);
 }
 
@@ -139,8 +123,8 @@ fn opaque_directory_hides_only_lower_layers() {
     }
 }
 
-/// Layers below the topmost were never asked whether they are opaque where they have no way to enter a
-/// directory: what lay below showed through.
+/// Layers without `enter` were not queried for opaque directories below the topmost layer, so entries of
+/// lower layers showed through.
 #[test]
 fn opaque_directory_of_a_memory_layer_hides_host_layers() {
     for limits in all_limits() {
@@ -159,7 +143,7 @@ fn opaque_directory_of_a_memory_layer_hides_host_layers() {
     }
 }
 
-/// What nobody sees is not refused, and what is seen is told of as far as it can be.
+/// Its own metadata is still visible, and it is harmless below an opaque directory.
 #[test]
 fn redirected_directory_is_refused_when_its_entries_are_accessed() {
     let layers = Layers::new(3);
@@ -183,13 +167,12 @@ fn redirected_directory_is_refused_when_its_entries_are_accessed() {
     }
 }
 
-/// A directory that may be listed and not searched hides what is below it, as one that may not be
-/// listed either. When its listing told of no whiteout, that was all that was asked, and files of the
-/// layers below came through.
+/// A directory that may be listed but not searched hides lower layers. The engine only listed it, found no
+/// whiteout, and showed files of lower layers.
 #[test]
 fn unsearchable_directory_is_opaque() {
     if rustix::process::geteuid().is_root() {
-        return; // Who may search everything.
+        return; // Root may search every directory.
     }
     for mode in [0o444, 0o400, 0] {
         for limits in all_limits() {
@@ -201,10 +184,7 @@ fn unsearchable_directory_is_opaque() {
             assert!(root.stat_at("d", true).is_ok());
             let found = root.stat_at("d/of-0", true);
             set(0o755).unwrap();
-            assert!(
-                found.is_err(),
-                "mode {mode:o}: a file of the layer below is seen"
-            );
+            assert!(found.is_err(), "mode {mode:o}: a lower file is visible");
         }
     }
 }
@@ -212,7 +192,7 @@ fn unsearchable_directory_is_opaque() {
 #[test]
 fn layer_with_an_unsearchable_root_is_refused() {
     if rustix::process::geteuid().is_root() {
-        return; // Who may search everything.
+        return; // Root may search every directory.
     }
     let layers = Layers::new(1);
     let root = layers.at(0, "");
@@ -220,14 +200,14 @@ fn layer_with_an_unsearchable_root_is_refused() {
     set(0o644).unwrap();
     let refused = host(&root);
     set(0o755).unwrap();
-    assert_eq!(refused.unwrap_err().errno(), Errno::Access);
+    fails(refused, Errno::Access);
 }
 
 /// A guest could not remove a lower file that the kernel's overlayfs had left as `metacopy`, until it made
-/// something else in that directory: then the same call removed it. The engine knew the name from a listing
-/// by then, and did not ask the layer any more.
+/// something else in that directory: then the same call removed it. The engine had cached the name from a
+/// listing by then, and did not query the layer again.
 ///
-/// Every call on such a file answers as in a mount that did nothing before, and leaves the same names.
+/// Every call on such a file must answer as in a new mount, and leave the same names.
 #[test]
 fn answers_do_not_depend_on_earlier_calls() {
     type Call = (&'static str, fn(&Dir, &str) -> Result<(), Error>);
@@ -235,7 +215,7 @@ fn answers_do_not_depend_on_earlier_calls() {
         ("unlink", |root, path| root.unlink_file_at(path)),
         ("rmdir", |root, path| root.remove_directory_at(path)),
         ("stat", |root, path| root.stat_at(path, false).map(drop)),
-        ("open", |root, path| root.open_at(path, LOOK).map(drop)),
+        ("open", |root, path| root.open_at(path, READ).map(drop)),
         ("rename", |root, path| root.rename_at(path, root, "d/moved")),
         ("replace", |root, path| root.rename_at("d/of-0", root, path)),
         ("link", |root, path| root.link_at(path, root, "d/linked")),
@@ -244,7 +224,7 @@ fn answers_do_not_depend_on_earlier_calls() {
         |_| {},
         |root| root.create_directory_at("d/new").unwrap(),
         |root| drop(list(root, "d").unwrap()),
-        |root| drop(root.open_at("d/every", LOOK).unwrap()),
+        |root| drop(root.open_at("d/every", READ).unwrap()),
         |root| root.unlink_file_at("d/every").unwrap(),
         |root| {
             root.rename_at("d/every", root, "d/renamed").unwrap();
@@ -284,14 +264,13 @@ fn answers_do_not_depend_on_earlier_calls() {
     }
 }
 
-/// A directory is empty once the upper hides every name that the layers show, however they are kept.
 #[test]
 fn merged_directory_can_be_removed_once_it_is_empty() {
     let layers = Layers::new(3);
     for whiteout in [".wh.of-0", ".wh.none"] {
         std::fs::write(layers.at(2, &format!("d/e/f/{whiteout}")), "").unwrap();
     }
-    // Hidden with the rest of that layer.
+    // Hides the bottom layer.
     std::fs::write(layers.at(1, "d/.wh..wh..opq"), "").unwrap();
     for limits in all_limits() {
         let stack = LowerStack::new(layers.lowers(), &limits).unwrap();

@@ -11,23 +11,12 @@ use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, Errno, Lower, OpenHow, Overlay, SetTime, SetTimes, Timestamp};
-use wasi_overlay_proof::kit::{capability, file};
+use wasi_overlay_proof::kit::{capability, file, how};
 
-const WRITE: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: false,
-    write: true,
-};
-const TRUNCATE: OpenHow = OpenHow {
-    truncate: true,
-    ..WRITE
-};
+const WRITE: OpenHow = how("w");
+const TRUNCATE: OpenHow = how("wt");
 
-/// A user who runs no test.
+/// A user that runs no test.
 const STRANGER: (u32, u32) = (54321, 54321);
 
 /// The user and group called `nobody` on Linux.
@@ -45,7 +34,7 @@ const FILES: [(&str, u32); 4] = [
 ];
 const DIRS: [(&str, u32); 2] = [("dir", 0o2775), ("dir/sticky", 0o3777)];
 
-/// Every way to have a file copied up.
+/// A call that copies a file up.
 type Way = (&'static str, fn(&Dir, &str));
 const WAYS: [Way; 7] = [
     ("times", |root, path| {
@@ -98,7 +87,7 @@ fn lower(owner: Option<(u32, u32)>) -> Lower {
     Lower::new("lower", layer.finish().unwrap())
 }
 
-/// Paths, modes and owners of all that is in `path`, without its work folder.
+/// Every path below `path` with its metadata, without the work folder.
 fn found(path: &Path) -> Vec<(PathBuf, fs::Metadata)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
@@ -119,17 +108,16 @@ fn has_capability(path: &Path) -> bool {
     rustix::fs::getxattr(path, "security.capability", &mut value).is_ok()
 }
 
-/// What has to be left of the mode of a copy in `upper` whose owner was lost.
-fn left_of(upper: &Path, path: &Path) -> u32 {
+/// The expected mode of a copy in `upper` whose owner could not be kept.
+fn expected_mode(upper: &Path, path: &Path) -> u32 {
     let path = path.strip_prefix(upper).unwrap().to_str().unwrap();
     let path = path.trim_end_matches(".new").replace("renamed", "dir");
     let mode = FILES.iter().chain(&DIRS).find(|(name, _)| *name == path);
     mode.unwrap_or_else(|| panic!("{path} is of no layer")).1 & !0o6000
 }
 
-/// As user 65534, setting the times of a root-owned file of mode 4755 left one in the upper that had
-/// that mode and belonged to 65534: a program of the layer's owner would have run with the rights of
-/// another user.
+/// When user 65534 set the times of a root-owned file of mode 4755, the copy kept the mode but belonged to
+/// 65534, so the program would have run with the rights of another user.
 #[test]
 fn copy_up_drops_set_id_bits_and_capabilities_with_the_owner() {
     let refusals = [
@@ -162,7 +150,7 @@ fn copy_up_drops_set_id_bits_and_capabilities_with_the_owner() {
                 let copies = found(upper.path());
                 assert!(copies.len() >= 2, "{case}");
                 for (copy, meta) in copies {
-                    let expected = left_of(upper.path(), &copy);
+                    let expected = expected_mode(upper.path(), &copy);
                     assert_eq!(meta.mode() & 0o7777, expected, "{case}: {copy:?}");
                     assert!(!has_capability(&copy), "{case}: {copy:?}");
                 }
@@ -171,7 +159,7 @@ fn copy_up_drops_set_id_bits_and_capabilities_with_the_owner() {
     }
 }
 
-/// The memory of an upper keeps any owner, and with it what the owner granted.
+/// A memory upper can keep any owner, and with it set-id bits and capabilities.
 #[test]
 fn upper_in_memory_keeps_owner_and_mode() {
     let memory = MemoryLayer::with_capacity(1 << 20);
@@ -192,7 +180,7 @@ fn upper_in_memory_keeps_owner_and_mode() {
 
 fn attributes(layer: &MemoryLayer, path: &str) -> (Option<u32>, Option<(u32, u32)>) {
     use wasi_overlay_core::layer::{Found, Layer as _};
-    let (dir, name) = place(layer, path);
+    let (dir, name) = locate(layer, path);
     match layer.find(&dir, name).unwrap() {
         Found::Here { meta, .. } => (meta.mode, meta.owner),
         other => panic!("{path} is {other:?}"),
@@ -201,12 +189,12 @@ fn attributes(layer: &MemoryLayer, path: &str) -> (Option<u32>, Option<(u32, u32
 
 fn has_capability_in(layer: &MemoryLayer, path: &str) -> bool {
     use wasi_overlay_core::layer::Layer as _;
-    let (dir, name) = place(layer, path);
+    let (dir, name) = locate(layer, path);
     let value = layer.xattr(&dir, Some(name), b"security.capability");
     value.unwrap().is_some()
 }
 
-fn place<'a>(
+fn locate<'a>(
     layer: &MemoryLayer,
     path: &'a str,
 ) -> (
@@ -223,8 +211,7 @@ fn place<'a>(
     (dir, name(last))
 }
 
-/// Linux takes a file's capabilities away when its data changes; those of a copy are no exception,
-/// whatever stores it. Otherwise a guest gives a program of its own the rights of one in a layer.
+/// As on Linux. Otherwise a guest could give its own program the capabilities of a lower one.
 #[test]
 fn changing_data_clears_capabilities() {
     type Change = fn(&Dir, &str);
@@ -235,7 +222,7 @@ fn changing_data_clears_capabilities() {
         |root, path| file(root, path, WRITE).set_size(3).unwrap(),
     ];
     for ((path, mode), change) in FILES.into_iter().zip(changes) {
-        // In memory, where nothing takes them away but the layer.
+        // In memory, where only the layer can clear them.
         let memory = MemoryLayer::with_capacity(1 << 20);
         let overlay = Overlay::builder()
             .lower(lower(Some(STRANGER)))
@@ -258,7 +245,7 @@ fn changing_data_clears_capabilities() {
     }
 }
 
-/// The same with two real users and the kernel's own answers, and `cp -p` to compare with.
+/// With two real users, compared with `cp -p`.
 #[test]
 fn unprivileged_copy_ups_have_the_modes_of_cp() {
     const CHILD: &str = "OWNERS_TEST_CHILD";
@@ -279,7 +266,7 @@ fn unprivileged_copy_ups_have_the_modes_of_cp() {
         fs::write(lower.join(path), path).unwrap();
     }
     for (path, mode) in FILES.iter().chain(&DIRS) {
-        // `cp` has to read it.
+        // `cp` must be able to read it.
         let mode = mode | 0o444;
         fs::set_permissions(lower.join(path), Permissions::from_mode(mode)).unwrap();
     }
@@ -301,7 +288,7 @@ fn unprivileged_copy_ups_have_the_modes_of_cp() {
     for path in [temp.path(), &lower] {
         fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     }
-    // That user may not reach the directory that the test program is in.
+    // The user may have no access to the directory of the test program.
     let program = temp.path().join("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let output = Command::new(&program)

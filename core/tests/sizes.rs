@@ -1,32 +1,33 @@
 //! Files that have more or less data than the size that their layer reports.
 //!
-//! Files of procfs are of size 0, those of sysfs of one page, and a server behind FUSE may say what it
-//! likes. A program that reads such a file on a plain directory reads until the end, and so has a copy-up.
+//! Files of procfs report size 0, those of sysfs one page, and a FUSE server may report any size. A program that
+//! reads such a file on a plain directory reads until the end, and a copy-up must do the same.
 #![cfg(feature = "dir")]
 
 use std::any::Any;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryDir, MemoryFile, MemoryLayer, ReadAt};
-use wasi_overlay_core::{Dir, Errno, Lower, Meta, Name, OpenHow, Overlay, OverlayBuilder, Result};
-use wasi_overlay_proof::kit::{READ, WRITE, capability, try_file};
+use wasi_overlay_core::{Dir, Errno, Lower, Meta, Name, Overlay, OverlayBuilder, Result};
+use wasi_overlay_proof::kit::{CREATE, READ, WRITE, capability, fails, file};
+use wasi_overlay_proof::memory_layer_methods;
 
-/// What a layer says of its files.
+/// The metadata that a layer reports for its files.
 #[derive(Clone, Copy, Debug)]
-struct Says {
+struct Reported {
     /// The size by name.
     size: u64,
     /// The size of an open file.
     open_size: u64,
     /// Whether there are holes.
     sparse: bool,
-    /// Whether it finds holes, or takes all of the file for data.
+    /// Whether `next_data` skips holes.
     knows_holes: bool,
-    /// Most bytes of one read.
+    /// The maximum length of a read.
     most: usize,
 }
 
-impl Says {
+impl Reported {
     fn size(size: u64) -> Self {
         Self {
             size,
@@ -38,10 +39,10 @@ impl Says {
     }
 }
 
-/// A layer that says this of all its files.
-struct Lying(MemoryLayer, Says);
+/// A layer that reports this of all its files.
+struct Lying(MemoryLayer, Reported);
 
-struct LyingFile(MemoryFile, Says);
+struct LyingFile(MemoryFile, Reported);
 
 impl ReadAt for LyingFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
@@ -69,21 +70,17 @@ impl ReadAt for LyingFile {
     }
 }
 
+impl Lying {
+    fn layer(&self) -> &MemoryLayer {
+        &self.0
+    }
+}
+
 impl Layer for Lying {
     type Dir = MemoryDir;
     type File = LyingFile;
 
-    fn root(&self) -> Result<MemoryDir> {
-        self.0.root()
-    }
-
-    fn dir_meta(&self, dir: &MemoryDir) -> Result<Meta> {
-        self.0.dir_meta(dir)
-    }
-
-    fn is_opaque(&self, dir: &MemoryDir) -> Result<bool> {
-        self.0.is_opaque(dir)
-    }
+    memory_layer_methods!(root dir_meta is_opaque open_dir read_link list);
 
     fn find(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Found> {
         let mut found = self.0.find(dir, name)?;
@@ -94,30 +91,14 @@ impl Layer for Lying {
         Ok(found)
     }
 
-    fn open_dir(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryDir> {
-        self.0.open_dir(dir, name)
-    }
-
     fn open_file(&self, dir: &MemoryDir, name: Name<'_>) -> Result<LyingFile> {
         Ok(LyingFile(self.0.open_file(dir, name)?, self.1))
     }
-
-    fn read_link(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Box<[u8]>> {
-        self.0.read_link(dir, name)
-    }
-
-    fn list(
-        &self,
-        dir: &MemoryDir,
-        each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
-    ) -> Result<()> {
-        self.0.list(dir, each)
-    }
 }
 
-/// All that can be read, in steps of so many bytes.
+/// The data of a file, read in steps of `step` bytes.
 fn read(root: &Dir, path: &str, step: usize) -> Vec<u8> {
-    let file = try_file(root, path, READ).unwrap();
+    let file = file(root, path, READ);
     let mut bytes = Vec::new();
     loop {
         let more = file.read_vec_at(step, bytes.len() as u64).unwrap();
@@ -128,7 +109,7 @@ fn read(root: &Dir, path: &str, step: usize) -> Vec<u8> {
     }
 }
 
-/// Mounts a layer, on an upper in memory and on one in a directory, and does this there.
+/// Runs `test` on a mount with a memory upper, and on one with a directory upper.
 fn on_both(lower: &dyn Fn() -> Lower, test: &dyn Fn(&Dir)) {
     let mount = |builder: OverlayBuilder| {
         let overlay = builder.lower(lower()).volatile(true).obey_modes(false);
@@ -143,8 +124,8 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8).collect()
 }
 
-/// `/proc/version` as a lower file, opened to append `+`, was the file `+`: its size is 0, so nothing of it
-/// was copied. A file of a size that is too small lost its end, to readers as well.
+/// Appending `+` to a lower `/proc/version` left the file `+`: its size is 0, so nothing was copied. A file whose
+/// reported size was too small lost its end, also for readers.
 #[test]
 fn file_with_a_wrong_size_is_read_and_copied_completely() {
     let lengths = [0, 1, 10, 4095, 4096, 5000, 65_535, 65_536, 65_537, 200_000];
@@ -165,22 +146,22 @@ fn file_with_a_wrong_size_is_read_and_copied_completely() {
         ] {
             for most in [usize::MAX, 5000, 7] {
                 for sparse in [false, true] {
-                    let says = Says {
+                    let reported = Reported {
                         most,
                         sparse,
-                        ..Says::size(size)
+                        ..Reported::size(size)
                     };
-                    // A read that ends where the file is said to end is taken for one that met the end.
+                    // A read that ends at the reported size counts as the end of the file.
                     if most as u64 == size || (most == 7 && length > 10_000) {
                         continue;
                     }
-                    let case = format!("{length} bytes, {says:?}");
-                    let lower = || Lower::new("lying", Lying(layer.clone(), says));
+                    let case = format!("{length} bytes, {reported:?}");
+                    let lower = || Lower::new("lying", Lying(layer.clone(), reported));
                     on_both(&lower, &|root| {
                         for step in [100, 70_000] {
                             assert!(read(root, "f", step) == content, "read: {case}");
                         }
-                        try_file(root, "f", WRITE).unwrap().append(b"+").unwrap();
+                        file(root, "f", WRITE).append(b"+").unwrap();
                         let expected = [&content[..], b"+"].concat();
                         assert!(read(root, "f", 70_000) == expected, "copied: {case}");
                         let size = root.stat_at("f", true).unwrap().size;
@@ -192,17 +173,13 @@ fn file_with_a_wrong_size_is_read_and_copied_completely() {
     }
 }
 
-/// Holes stay holes, also at the end, and also in a file that is longer than it says.
+/// Also with a hole at the end, and if the file is longer than reported.
 #[test]
 fn sparse_file_with_a_wrong_size_is_copied_completely() {
     let memory = MemoryLayer::with_capacity(1 << 24);
     let writer = Overlay::builder().upper("memory", memory.clone());
     let writer = writer.build().unwrap();
-    let how = OpenHow {
-        create: true,
-        ..WRITE
-    };
-    let sparse = try_file(&writer.root(), "f", how).unwrap();
+    let sparse = file(&writer.root(), "f", CREATE);
     sparse.write_at(b"begin", 0).unwrap();
     sparse.write_at(b"middle", 1 << 20).unwrap();
     sparse.set_size(3 << 20).unwrap();
@@ -211,22 +188,22 @@ fn sparse_file_with_a_wrong_size_is_copied_completely() {
     writer.close().unwrap();
     drop(writer);
     for size in [0, 100, 1 << 20, (1 << 20) + 3, 2 << 20, 3 << 20] {
-        let says = Says {
+        let reported = Reported {
             sparse: true,
             knows_holes: true,
-            ..Says::size(size)
+            ..Reported::size(size)
         };
-        let lower = || Lower::new("lying", Lying(memory.clone(), says));
+        let lower = || Lower::new("lying", Lying(memory.clone(), reported));
         on_both(&lower, &|root| {
-            try_file(root, "f", WRITE).unwrap().append(b"+").unwrap();
+            file(root, "f", WRITE).append(b"+").unwrap();
             let expected = [&content[..], b"+"].concat();
             assert!(read(root, "f", 1 << 20) == expected, "{size}");
         });
     }
 }
 
-/// A layer that was cut while it was mounted is an error, and never a copy that ends in zeroes. An open file
-/// that says what the name said is no such: its size is just not true.
+/// If the open file is shorter than its name reported, the layer changed while mounted. The copy must not be
+/// padded with zeroes.
 #[test]
 fn file_truncated_after_its_stat_is_not_copied() {
     for (length, size) in [
@@ -240,17 +217,16 @@ fn file_truncated_after_its_stat_is_not_copied() {
         let layer = layer.finish().unwrap();
         for sparse in [false, true] {
             for knows_holes in [false, true] {
-                let says = Says {
+                let reported = Reported {
                     open_size: length as u64,
                     sparse,
                     knows_holes,
-                    ..Says::size(size)
+                    ..Reported::size(size)
                 };
-                let lower = || Lower::new("cut", Lying(layer.clone(), says));
+                let lower = || Lower::new("cut", Lying(layer.clone(), reported));
                 on_both(&lower, &|root| {
-                    let failed = try_file(root, "f", WRITE).err().map(|error| error.errno());
-                    assert_eq!(failed, Some(Errno::Io), "{length} bytes, {says:?}");
-                    // Still the lower file.
+                    let failed = root.open_at("f", WRITE).err().map(|error| error.errno());
+                    assert_eq!(failed, Some(Errno::Io), "{length} bytes, {reported:?}");
                     assert_eq!(root.stat_at("f", true).unwrap().size, size);
                 });
             }
@@ -258,7 +234,7 @@ fn file_truncated_after_its_stat_is_not_copied() {
     }
 }
 
-/// A file without end fills the upper, as it would fill a disk; what was copied is given back.
+/// The partial copy is removed.
 #[test]
 fn copy_up_of_an_endless_file_fails_when_the_upper_is_full() {
     struct Endless(MemoryLayer);
@@ -272,36 +248,17 @@ fn copy_up_of_an_endless_file_fails_when_the_upper_is_full() {
             self.0.meta()
         }
     }
+    impl Endless {
+        fn layer(&self) -> &MemoryLayer {
+            &self.0
+        }
+    }
     impl Layer for Endless {
         type Dir = MemoryDir;
         type File = EndlessFile;
-        fn root(&self) -> Result<MemoryDir> {
-            self.0.root()
-        }
-        fn dir_meta(&self, dir: &MemoryDir) -> Result<Meta> {
-            self.0.dir_meta(dir)
-        }
-        fn is_opaque(&self, dir: &MemoryDir) -> Result<bool> {
-            self.0.is_opaque(dir)
-        }
-        fn find(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Found> {
-            self.0.find(dir, name)
-        }
-        fn open_dir(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryDir> {
-            self.0.open_dir(dir, name)
-        }
+        memory_layer_methods!(root dir_meta is_opaque find open_dir read_link list);
         fn open_file(&self, dir: &MemoryDir, name: Name<'_>) -> Result<EndlessFile> {
             self.0.open_file(dir, name).map(EndlessFile)
-        }
-        fn read_link(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Box<[u8]>> {
-            self.0.read_link(dir, name)
-        }
-        fn list(
-            &self,
-            dir: &MemoryDir,
-            each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
-        ) -> Result<()> {
-            self.0.list(dir, each)
         }
     }
     let layer = MemoryLayer::build().file("zero", b"").finish().unwrap();
@@ -310,15 +267,14 @@ fn copy_up_of_an_endless_file_fails_when_the_upper_is_full() {
         .upper_memory(1 << 20);
     let overlay = overlay.build().unwrap();
     let before = overlay.usage();
-    let failed = try_file(&overlay.root(), "zero", WRITE).err();
-    assert_eq!(
-        failed.map(|error| error.errno()),
-        Some(Errno::InsufficientSpace)
+    fails(
+        overlay.root().open_at("zero", WRITE),
+        Errno::InsufficientSpace,
     );
     assert_eq!(overlay.usage(), before);
 }
 
-/// The real thing. What can be read there changes by itself in few files only.
+/// Files whose contents do not change by themselves.
 #[test]
 fn procfs_and_sysfs_files_are_read_and_copied_completely() {
     let places = [
@@ -342,7 +298,7 @@ fn procfs_and_sysfs_files_are_read_and_copied_completely() {
             let plain = || read(root, name, 1 << 16);
             assert_eq!(plain(), content, "{}", path.display());
             assert_eq!(read(root, name, 3), content, "{}", path.display());
-            try_file(root, name, WRITE).unwrap().append(b"+").unwrap();
+            file(root, name, WRITE).append(b"+").unwrap();
             assert_eq!(plain(), [&content[..], b"+"].concat());
         });
     }

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryDir, MemoryFile, MemoryLayer, ReadAt};
 use wasi_overlay_core::{Dir, Limits, Lower, LowerStack, Meta, Name, Overlay, Result};
 use wasi_overlay_proof::kit::{READ, WRITE, file};
+use wasi_overlay_proof::memory_layer_methods;
 
-/// A layer that counts what it is asked.
+/// A layer that counts opens and reads.
 struct Counting {
     layer: MemoryLayer,
     counts: Arc<Counts>,
@@ -22,7 +23,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// How often files were opened and read since this was last asked.
+    /// The opens and reads since the last call of this.
     fn take(&self) -> (usize, usize) {
         let take = |count: &AtomicUsize| count.swap(0, Ordering::Relaxed);
         (take(&self.opens), take(&self.reads))
@@ -46,37 +47,29 @@ impl ReadAt for CountingFile {
     }
 }
 
+impl Counting {
+    fn layer(&self) -> &MemoryLayer {
+        &self.layer
+    }
+}
+
 impl Layer for Counting {
     type Dir = MemoryDir;
     type File = CountingFile;
 
-    fn root(&self) -> Result<MemoryDir> {
-        self.layer.root()
-    }
-
-    fn dir_meta(&self, dir: &MemoryDir) -> Result<Meta> {
-        self.layer.dir_meta(dir)
-    }
-
-    fn is_opaque(&self, dir: &MemoryDir) -> Result<bool> {
-        self.layer.is_opaque(dir)
-    }
+    memory_layer_methods!(root dir_meta is_opaque open_dir read_link list);
 
     fn find(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Found> {
         let mut found = self.layer.find(dir, name)?;
-        // As a file of procfs has it: nothing in it, says `stat`.
+        // As in procfs.
         if let (Found::Here { meta, .. }, b"says-empty") = (&mut found, name.as_bytes()) {
             meta.size = 0;
         }
-        // As of a file that was cut since.
+        // As if the file was truncated since.
         if let (Found::Here { meta, .. }, b"shrunk") = (&mut found, name.as_bytes()) {
             meta.size += 1;
         }
         Ok(found)
-    }
-
-    fn open_dir(&self, dir: &MemoryDir, name: Name<'_>) -> Result<MemoryDir> {
-        self.layer.open_dir(dir, name)
     }
 
     fn open_file(&self, dir: &MemoryDir, name: Name<'_>) -> Result<CountingFile> {
@@ -84,32 +77,18 @@ impl Layer for Counting {
         let file = self.layer.open_file(dir, name)?;
         Ok(CountingFile(file, Arc::clone(&self.counts)))
     }
-
-    fn read_link(&self, dir: &MemoryDir, name: Name<'_>) -> Result<Box<[u8]>> {
-        self.layer.read_link(dir, name)
-    }
-
-    fn list(
-        &self,
-        dir: &MemoryDir,
-        each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
-    ) -> Result<()> {
-        self.layer.list(dir, each)
-    }
 }
 
 fn read(dir: &Dir, path: &str) -> Vec<u8> {
     let file = file(dir, path, READ);
-    let mut bytes = vec![0; 1 << 20];
-    let mut done = 0;
+    let mut bytes = Vec::new();
     loop {
-        match file.read_at(&mut bytes[done..], done as u64).unwrap() {
-            0 => break,
-            read => done += read,
+        let more = file.read_vec_at(1 << 20, bytes.len() as u64).unwrap();
+        if more.is_empty() {
+            return bytes;
         }
+        bytes.extend(more);
     }
-    bytes.truncate(done);
-    bytes
 }
 
 fn stack(files: &[(&str, usize)], kept_data: usize) -> (Arc<LowerStack>, Arc<Counts>) {
@@ -139,7 +118,7 @@ const SMALL: usize = 64 * 1024;
 fn cached_small_file_is_read_without_its_layer() {
     let (stack, counts) = stack(&[("d/small", 5000), ("most", SMALL)], 1 << 20);
     let (one, two) = (mount(&stack), mount(&stack));
-    // The first read takes all of it; the end costs no call any more.
+    // The first read caches the whole file.
     assert_eq!(read(&one, "d/small"), [b'x'; 5000]);
     assert_eq!(counts.take(), (1, 1));
     for root in [&one, &two] {
@@ -177,22 +156,22 @@ fn cached_file_data_is_bounded() {
     let names: Vec<String> = (0..200).map(|name| format!("f{name}")).collect();
     let mut files: Vec<(&str, usize)> = names.iter().map(|name| (&**name, 4096)).collect();
     files.push(("heavy", SMALL));
-    // Room for 23 of those files, with what each takes beside.
+    // Room for 23 of those files, with their overhead.
     let (stack, counts) = stack(&files, 100_000);
     let root = mount(&stack);
     for name in &names {
         assert_eq!(read(&root, name).len(), 4096);
-        // In use all the time, so it stays.
+        // Recently used, so it stays cached.
         assert_eq!(read(&root, "f0").len(), 4096);
     }
     counts.take();
-    let mut kept = 0;
+    let mut cached = 0;
     for name in names.iter().rev() {
         read(&root, name);
-        kept += usize::from(counts.take().1 == 0);
+        cached += usize::from(counts.take().1 == 0);
     }
-    assert!((15..24).contains(&kept), "{kept} files are kept");
-    // A file that does not fit at all is read as it is.
+    assert!((15..24).contains(&cached), "{cached} files are cached");
+    // A file that does not fit into the cache is read from its layer.
     let (stack, counts) = self::stack(&files, 50_000);
     let root = mount(&stack);
     assert_eq!(read(&root, "heavy").len(), SMALL);
@@ -217,7 +196,6 @@ fn file_with_a_wrong_size_is_read_completely() {
 fn sparse_file_is_not_cached() {
     let lower = MemoryLayer::build().file("f", b"x").finish().unwrap();
     let upper = lower.clone();
-    // Long since written, and never part of a stack before.
     let overlay = Overlay::builder().upper("upper", upper).build().unwrap();
     let sparse = file(&overlay.root(), "f", WRITE);
     sparse.set_size(60_000).unwrap();
@@ -239,8 +217,8 @@ fn sparse_file_is_not_cached() {
     }
 }
 
-/// The kept data is that of the lower file: who has it open goes on with the copy once there is
-/// one, and other overlays on the stack do not.
+/// The cache holds the data of the lower file. After a copy-up, open files of that overlay use the copy, and other
+/// overlays on the stack do not.
 #[test]
 fn file_served_from_the_cache_follows_copy_up() {
     let (stack, counts) = stack(&[("f", 100)], 1 << 20);
@@ -259,6 +237,6 @@ fn file_served_from_the_cache_follows_copy_up() {
     assert_eq!(held.read_at(&mut buffer, 0).unwrap(), 4);
     assert_eq!(&buffer, b"newx");
     assert_eq!(read(&two, "f"), [b'x'; 100]);
-    // The copy was made out of what was kept.
+    // The copy was made from the cache.
     assert_eq!(counts.take(), (0, 0));
 }

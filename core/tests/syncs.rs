@@ -5,7 +5,8 @@
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::plain::{Guarantees, HostDir};
 use wasi_overlay_core::whiteouts::Marked;
-use wasi_overlay_core::{Dir, File, Lower, OpenHow, Opened, Overlay};
+use wasi_overlay_core::{Dir, Lower, OpenHow, Overlay};
+use wasi_overlay_proof::kit::{capability, file, how};
 
 const DOCUMENTED: &str = include_str!("../../docs/speed.md");
 
@@ -22,26 +23,16 @@ const UNORDERED: Guarantees = Guarantees {
     syncs_whole: true,
 };
 
-fn file(root: &Dir, path: &str, create: bool) -> File {
-    let how = OpenHow {
-        create,
-        exclusive: create,
-        write: true,
-        ..OpenHow::default()
-    };
-    match root.open_at(path, how).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
-}
+const NEW: OpenHow = how("wcx");
+const OLD: OpenHow = how("w");
 
-/// A change, and whether it is to be counted: what comes before it is not.
+/// The name of a change, and the change.
 type Step = (&'static str, fn(&Dir));
 
-/// Each row: what is done before, and the change.
+/// The changes, in order.
 const CHANGES: [Step; 15] = [
     ("create, write and remove a file of the upper", |root| {
-        file(root, "new", true).append(b"x").unwrap();
+        file(root, "new", NEW).append(b"x").unwrap();
         root.unlink_file_at("new").unwrap();
     }),
     ("make and remove a directory of the upper", |root| {
@@ -52,10 +43,10 @@ const CHANGES: [Step; 15] = [
         root.rename_at("up", &root.clone(), "up2").unwrap();
     }),
     ("append to a file of a layer", |root| {
-        file(root, "a", false).append(b"x").unwrap();
+        file(root, "a", OLD).append(b"x").unwrap();
     }),
     ("append to one in a directory of a layer", |root| {
-        file(root, "d/e/f", false).append(b"x").unwrap();
+        file(root, "d/e/f", OLD).append(b"x").unwrap();
     }),
     ("remove a file of a layer", |root| {
         root.unlink_file_at("b").unwrap()
@@ -64,7 +55,7 @@ const CHANGES: [Step; 15] = [
         root.unlink_file_at("a").unwrap()
     }),
     ("create one where one was removed", |root| {
-        file(root, "a", true);
+        file(root, "a", NEW);
     }),
     ("make a directory where a file was removed", |root| {
         root.create_directory_at("b").unwrap();
@@ -89,7 +80,7 @@ const CHANGES: [Step; 15] = [
     }),
 ];
 
-/// What a change synced.
+/// The syncs of a change.
 struct Synced {
     files: u64,
     directories: u64,
@@ -111,13 +102,10 @@ impl std::fmt::Display for Synced {
     }
 }
 
-/// What each change synced.
+/// The syncs of each change.
 fn syncs(claims: Guarantees, volatile: bool) -> Vec<Synced> {
     let temp = tempfile::tempdir().unwrap();
-    let dir = |name: &str| {
-        let authority = cap_std::ambient_authority();
-        cap_std::fs::Dir::open_ambient_dir(temp.path().join(name), authority).unwrap()
-    };
+    let dir = |name: &str| capability(&temp.path().join(name));
     for name in ["low/d/e", "low/m/one/two", "low/many", "low/n", "up"] {
         std::fs::create_dir_all(temp.path().join(name)).unwrap();
     }
@@ -136,10 +124,10 @@ fn syncs(claims: Guarantees, volatile: bool) -> Vec<Synced> {
         .build()
         .unwrap();
     let root = overlay.root();
-    file(&root, "up", true);
-    // Once a mount, the work folder itself.
+    file(&root, "up", NEW);
+    // The work folder is synced once per mount.
     root.create_directory_at("warm").unwrap();
-    file(&root, "w", false);
+    file(&root, "w", OLD);
     let count = |change: fn(&Dir)| {
         faults.never();
         change(&root);
@@ -152,8 +140,8 @@ fn syncs(claims: Guarantees, volatile: bool) -> Vec<Synced> {
     CHANGES.map(|(_, change)| count(change)).into()
 }
 
-/// A volatile upper waits for nothing. One on ext4 or xfs waits for the data of copies alone, one on
-/// btrfs for the names of each step that the next relies on.
+/// A volatile upper syncs nothing. An upper on ext4 or xfs syncs only the data of copies, one on btrfs also the
+/// names of each step that the next step needs.
 #[test]
 fn changes_sync_what_the_filesystem_does_not_guarantee() {
     for synced in [ORDERED, UNORDERED].iter().flat_map(|of| syncs(*of, true)) {
@@ -171,18 +159,18 @@ fn changes_sync_what_the_filesystem_does_not_guarantee() {
     );
 }
 
-/// Times the changes with and without the order of their steps being kept, on the filesystem of
+/// Measures the changes with and without syncs that keep their steps in order, on the filesystem of
 /// `SYNCS_DIR`.
 #[test]
 #[ignore = "a measurement: SYNCS_DIR=DIR cargo test --release --test syncs -- --ignored --nocapture"]
-fn what_keeping_the_order_takes() {
+fn cost_of_keeping_the_order() {
     let dir = std::env::var_os("SYNCS_DIR").expect("SYNCS_DIR is a directory of the filesystem");
     let rounds: [Step; 4] = [
         ("append to a file of a layer", |root| {
-            file(root, "f", false).append(b"x").unwrap();
+            file(root, "f", OLD).append(b"x").unwrap();
         }),
         ("append, then remove it", |root| {
-            file(root, "f", false).append(b"x").unwrap();
+            file(root, "f", OLD).append(b"x").unwrap();
             root.unlink_file_at("f").unwrap();
         }),
         ("rename a file of a layer", |root| {
@@ -190,7 +178,7 @@ fn what_keeping_the_order_takes() {
         }),
         ("remove it, then create it", |root| {
             root.unlink_file_at("f").unwrap();
-            file(root, "f", true);
+            file(root, "f", NEW);
         }),
     ];
     for (change, act) in rounds {
@@ -201,11 +189,7 @@ fn what_keeping_the_order_takes() {
             let open = |name: &str| {
                 let at = temp.path().join(name);
                 std::fs::create_dir(&at).unwrap();
-                let authority = cap_std::ambient_authority();
-                (
-                    cap_std::fs::Dir::open_ambient_dir(&at, authority).unwrap(),
-                    at,
-                )
+                (capability(&at), at)
             };
             let ((lower, at), (upper, _)) = (open("low"), open("up"));
             std::fs::write(at.join("f"), "text").unwrap();

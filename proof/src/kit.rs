@@ -1,5 +1,5 @@
-//! Helpers that many tests share: host directories, skipped tests, processes with few descriptors,
-//! and a report on a table of cells.
+//! Helpers that many tests share: open flags, files, host directories, skipped tests, processes with few
+//! descriptors, a report on a table of cells, and layers that wrap a memory layer.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::any::Any;
@@ -7,28 +7,35 @@ use std::fmt::{Debug, Write};
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
-use wasi_overlay_core::{Dir, File, OpenHow, Opened, Result};
+use wasi_overlay_core::{Dir, Errno, File, OpenHow, Opened, Result};
 
-/// Opens an existing file or directory for reading, and follows a symbolic link.
-pub const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
+/// The flags of an open as letters: `r` read, `w` write, `c` create, `x` exclusive, `t` truncate,
+/// `d` directory. A final symbolic link is followed, except with `n`.
+pub const fn how(flags: &str) -> OpenHow {
+    const fn has(flags: &[u8], flag: u8) -> bool {
+        match flags {
+            [first, rest @ ..] => *first == flag || has(rest, flag),
+            [] => false,
+        }
+    }
+    let flags = flags.as_bytes();
+    OpenHow {
+        follow: !has(flags, b'n'),
+        create: has(flags, b'c'),
+        directory: has(flags, b'd'),
+        exclusive: has(flags, b'x'),
+        truncate: has(flags, b't'),
+        read: has(flags, b'r'),
+        write: has(flags, b'w'),
+    }
+}
+
+/// Opens an existing file or directory for reading.
+pub const READ: OpenHow = how("r");
 /// Opens an existing file for reading and writing.
-pub const WRITE: OpenHow = OpenHow {
-    write: true,
-    ..READ
-};
+pub const WRITE: OpenHow = how("rw");
 /// As [`WRITE`], and creates the file if it is missing.
-pub const CREATE: OpenHow = OpenHow {
-    create: true,
-    ..WRITE
-};
+pub const CREATE: OpenHow = how("rwc");
 
 /// Opens a directory of the host.
 ///
@@ -87,6 +94,33 @@ pub fn dir(root: &Dir, path: &str) -> Dir {
         Ok(Opened::File(_)) => panic!("{path} is a file"),
         Err(error) => panic!("{path}: {error}"),
     }
+}
+
+/// The names in a directory, in the order of its listing.
+///
+/// # Panics
+/// If it cannot be listed.
+pub fn names(dir: &Dir) -> Vec<String> {
+    let listing = dir.list().expect("a listing");
+    listing.iter().map(|entry| entry.name.to_string()).collect()
+}
+
+/// The data of a file, up to 256 bytes of it.
+///
+/// # Panics
+/// If it cannot be opened or read, or is a directory.
+pub fn text(root: &Dir, path: &str) -> String {
+    let data = file(root, path, READ).read_vec_at(256, 0).expect("data");
+    String::from_utf8_lossy(&data).into_owned()
+}
+
+/// Asserts that a call failed with `errno`.
+///
+/// # Panics
+/// If it succeeded, or failed otherwise.
+#[track_caller]
+pub fn fails<T>(result: Result<T>, errno: Errno) {
+    assert_eq!(result.err().map(|error| error.errno()), Some(errno));
 }
 
 /// Whether a missing tool or permission must fail the test: in CI (`CI=true`), or with
@@ -194,4 +228,51 @@ pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
     text.unwrap_or_else(|| "(no message)".to_owned())
+}
+
+/// Implements methods of `Layer` with those of the `MemoryLayer` that the method `layer` returns.
+#[macro_export]
+macro_rules! memory_layer_methods {
+    ($($method:ident)*) => {
+        $($crate::memory_layer_methods!(@$method);)*
+    };
+    (@root) => {
+        fn root(&self) -> Result<Self::Dir> {
+            self.layer().root()
+        }
+    };
+    (@dir_meta) => {
+        fn dir_meta(&self, dir: &Self::Dir) -> Result<Meta> {
+            self.layer().dir_meta(dir)
+        }
+    };
+    (@is_opaque) => {
+        fn is_opaque(&self, dir: &Self::Dir) -> Result<bool> {
+            self.layer().is_opaque(dir)
+        }
+    };
+    (@find) => {
+        fn find(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Found> {
+            self.layer().find(dir, name)
+        }
+    };
+    (@open_dir) => {
+        fn open_dir(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Self::Dir> {
+            self.layer().open_dir(dir, name)
+        }
+    };
+    (@read_link) => {
+        fn read_link(&self, dir: &Self::Dir, name: Name<'_>) -> Result<Box<[u8]>> {
+            self.layer().read_link(dir, name)
+        }
+    };
+    (@list) => {
+        fn list(
+            &self,
+            dir: &Self::Dir,
+            each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
+        ) -> Result<()> {
+            self.layer().list(dir, each)
+        }
+    };
 }

@@ -28,13 +28,12 @@
 //! | `symlink TARGET P`, `link P Q`, `rename P Q` | |
 //! | `set-xattr P`, `remove-xattr[.n] P`, `xattr P`, `xattrs P` | one attribute, `user.mark`; or how many there are |
 
+pub use crate::kit::how;
 use crate::mount::Held;
 use crate::outcome;
 use crate::run::{Runner, Stop};
 use guests_script::{SLOTS, Step};
-use wasi_overlay_core::{
-    Dir, Errno, File, Kind, OpenHow, Opened, OverlayDir, SetTime, SetTimes, Timestamp,
-};
+use wasi_overlay_core::{Dir, Errno, File, Kind, Opened, OverlayDir, SetTime, SetTimes, Timestamp};
 
 /// The attribute of the calls on extended attributes: any user may set it.
 const ATTRIBUTE: &[u8] = b"user.mark";
@@ -361,18 +360,5 @@ fn number(word: &str) -> u64 {
     match word.parse() {
         Ok(number) => number,
         Err(_) => panic!("{word:?} is no number"),
-    }
-}
-
-/// The flags of an open.
-pub fn how(flags: &str) -> OpenHow {
-    OpenHow {
-        follow: !flags.contains('n'),
-        create: flags.contains('c'),
-        directory: flags.contains('d'),
-        exclusive: flags.contains('x'),
-        truncate: flags.contains('t'),
-        read: flags.contains('r'),
-        write: flags.contains('w'),
     }
 }

@@ -1,5 +1,6 @@
 //! A tree as text, for comparison with the reference: the tree must be consistent.
 
+use crate::kit::how;
 use crate::mount::{Engine, Mount as _};
 use crate::outcome;
 use crate::run;
@@ -7,15 +8,7 @@ use std::collections::BTreeMap;
 use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Stat};
 
 /// Opens an existing file or directory for reading, and follows no link.
-pub const LOOK: OpenHow = OpenHow {
-    follow: false,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
+pub const LOOK: OpenHow = how("rn");
 
 /// Everything below `root`, one line for each path: the metadata, the data, and the first name of a file
 /// with several names.

@@ -107,7 +107,13 @@ const ON_LAYERS: [Row; 19] = [
     ),
     (
         "symlink /x 0 new",
-        ["symlink-at", "new", "", "symlinks to absolute paths cannot be created", ""],
+        [
+            "symlink-at",
+            "new",
+            "",
+            "symlinks to absolute paths cannot be created",
+            "",
+        ],
     ),
     (
         "link 0 n d 0 new",

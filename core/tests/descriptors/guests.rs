@@ -1,11 +1,11 @@
-//! A guest that opens as many files as it can, while another guest and the engine must go on.
+//! Guests that open as many files as they can, while other guests and the engine must keep working.
 
 use crate::kit::{
     CREATE, READ, WRITE, capability, lower, open_descriptors, scratch, try_file, writable,
     write_tree,
 };
 use wasi_overlay_core::{Dir, Errno, Limits, Live, OpenHandles, OpenHow, Opened, Overlay};
-use wasi_overlay_proof::kit::limited;
+use wasi_overlay_proof::kit::{fails, how, limited};
 
 const USUAL: u64 = 1024;
 const DIRS: usize = 300;
@@ -14,7 +14,7 @@ fn guest() -> OpenHandles {
     OpenHandles::new(&Limits::default())
 }
 
-/// Opens until that fails, by the paths that `path` makes of numbers.
+/// Opens `path(0)`, `path(1)` and so on until one fails.
 fn open_all(root: &Dir, how: OpenHow, path: impl Fn(usize) -> String) -> Vec<Opened> {
     let mut opened = Vec::new();
     loop {
@@ -29,7 +29,7 @@ fn open_all(root: &Dir, how: OpenHow, path: impl Fn(usize) -> String) -> Vec<Ope
     }
 }
 
-/// All that a guest does, none of which takes many descriptors at once.
+/// Makes every kind of call, none of which needs many descriptors.
 fn use_filesystem(root: &Dir) {
     for index in 0..DIRS {
         let path = format!("{index}/f");
@@ -75,14 +75,11 @@ fn guest_at_its_limit_does_not_block_other_guests() {
                     assert_eq!(evil.count(), taken.len());
                     use_filesystem(&root.counted(&good));
                     assert_eq!(good.count(), 0);
-                    // Closing makes room again, exactly as much.
+                    // Each closed handle allows one more.
                     let (root, mut taken) = (root.counted(&evil), taken);
                     drop(taken.pop());
                     taken.push(root.open_at("0/f", how).unwrap());
-                    assert_eq!(
-                        root.open_at("0/f", how).unwrap_err().errno(),
-                        Errno::TooManyFiles
-                    );
+                    fails(root.open_at("0/f", how), Errno::TooManyFiles);
                     drop(taken);
                     assert_eq!(evil.count(), 0);
                     use_filesystem(&root);
@@ -93,7 +90,7 @@ fn guest_at_its_limit_does_not_block_other_guests() {
     );
 }
 
-/// Many guests together leave the engine what it needs: calls that open nothing for the guest.
+/// The engine needs them for calls that open nothing for a guest, and for mounts.
 #[test]
 fn guests_together_leave_descriptors_to_the_engine() {
     limited(
@@ -114,9 +111,8 @@ fn guests_together_leave_descriptors_to_the_engine() {
                 })
                 .collect();
             assert!(open_descriptors() <= USUAL as usize);
-            // Not counted: what the embedder opens itself.
+            // Opens of the embedder are not counted.
             use_filesystem(&root);
-            // A mount.
             let second = writable(temp.path(), 1);
             use_filesystem(&second.root());
             second.close().unwrap();
@@ -127,7 +123,7 @@ fn guests_together_leave_descriptors_to_the_engine() {
     );
 }
 
-/// A file that was opened for reading takes another descriptor when it is copied up.
+/// The copy-up of a file that is open for reading needs another descriptor.
 #[test]
 fn copies_of_open_files_are_counted() {
     limited("guests::copies_of_open_files_are_counted", USUAL, || {
@@ -139,7 +135,7 @@ fn copies_of_open_files_are_counted() {
         let mut readers = open_all(&root, READ, |index| format!("{}/f", index % DIRS));
         drop(readers.pop());
         for index in 0..readers.len() {
-            // Nothing is left but one handle, and each copy stays open for its reader.
+            // Only one handle is left, and each copy stays open for its reader.
             root.set_times_at(
                 &format!("{index}/f"),
                 true,
@@ -158,7 +154,6 @@ fn copies_of_open_files_are_counted() {
     });
 }
 
-/// What takes no descriptor of the process is counted for its guest alone.
 #[test]
 fn handles_without_descriptors_count_against_the_guest_limit() {
     limited(
@@ -179,7 +174,7 @@ fn handles_without_descriptors_count_against_the_guest_limit() {
                     let root = overlay.root().counted(&guest);
                     let opened = open_all(&root, READ, |_| path.to_owned());
                     assert_eq!((opened.len(), guest.count()), (most, most));
-                    // One handle however many have it.
+                    // Clones count as one handle.
                     let copies = opened.clone();
                     drop(opened);
                     assert_eq!(guest.count(), most);
@@ -191,7 +186,6 @@ fn handles_without_descriptors_count_against_the_guest_limit() {
     );
 }
 
-/// A call that is refused changes nothing, and one that fails takes no room.
 #[test]
 fn refused_open_does_not_create_or_truncate() {
     let temp = scratch();
@@ -205,25 +199,14 @@ fn refused_open_does_not_create_or_truncate() {
         let guest = OpenHandles::new(&limits);
         let root = root.counted(&guest);
         for _ in 0..3 {
-            assert_eq!(
-                root.open_at("none", READ).unwrap_err().errno(),
-                Errno::NoEntry
-            );
+            fails(root.open_at("none", READ), Errno::NoEntry);
         }
         let held = try_file(&root, "held", CREATE).unwrap();
         held.append(b"data").unwrap();
         for path in ["new", "held"] {
-            let how = OpenHow {
-                truncate: true,
-                ..CREATE
-            };
-            let error = root.open_at(path, how).unwrap_err();
-            assert_eq!(error.errno(), Errno::TooManyFiles);
+            fails(root.open_at(path, how("rwct")), Errno::TooManyFiles);
         }
-        assert_eq!(
-            root.stat_at("new", true).unwrap_err().errno(),
-            Errno::NoEntry
-        );
+        fails(root.stat_at("new", true), Errno::NoEntry);
         assert_eq!(held.stat().unwrap().size, 4);
         drop(held);
         assert_eq!(guest.count(), 0);

@@ -1,11 +1,11 @@
-//! Trees of many directories, and mounts of them.
+//! Directory trees with many files, and mounts of them.
 
 use std::path::Path;
 use wasi_overlay_core::{Lower, Overlay};
 pub(crate) use wasi_overlay_proof::kit::{CREATE, READ, WRITE, capability, scratch, try_file};
 
-/// Writes a tree of directories `0`, `1`, ... with a file `f` in each. The data is more than a stack
-/// keeps in memory of a file, so each file that is read takes a descriptor.
+/// Writes a tree of directories `0`, `1`, ... with a file `f` in each. The files are too large
+/// for the stack's cache of file data, so reading one needs a descriptor.
 pub(crate) fn write_tree(root: &Path, dirs: usize) {
     for index in 0..dirs {
         let dir = root.join(index.to_string());

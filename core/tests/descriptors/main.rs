@@ -1,14 +1,14 @@
-//! A process with few descriptors. Cached descriptors never prevent a call that would succeed without the cache,
-//! of the same guest or another mount, and guests leave some descriptors to the engine.
+//! Processes with few descriptors. Cached descriptors never make a call fail that would succeed without the
+//! cache, and guests leave some descriptors to the engine.
 //!
-//! A plain directory is the oracle: it holds one descriptor for what is open, and no other.
+//! The oracle is a plain directory, which has one descriptor for each open file.
 #![cfg(feature = "dir")]
 
 mod cached;
 mod guests;
 mod kit;
 
-/// What opens something by itself does not close cached descriptors where none is left.
+/// Only `plain/dir/open.rs` closes cached descriptors when none is left, so no other file may open files.
 #[test]
 fn every_open_closes_cached_descriptors_if_needed() {
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

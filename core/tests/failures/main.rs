@@ -13,5 +13,5 @@ mod warnings;
 use lines::{Line, lines_of, spans_of};
 use std::path::Path;
 use tracing::Level;
-use wasi_overlay_core::{AbsoluteSymlinks, Dir, Errno, OpenHow};
-use wasi_overlay_proof::kit::{READ, WRITE, capability, dir, file};
+use wasi_overlay_core::{AbsoluteSymlinks, Dir, Errno};
+use wasi_overlay_proof::kit::{CREATE, READ, WRITE, capability, dir, file, how};

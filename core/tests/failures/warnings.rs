@@ -127,11 +127,7 @@ fn unsupported_layer_is_warned_about_once_per_mount() {
 fn full_memory_upper_is_warned_about_once_per_mount() {
     let overlay = Overlay::builder().upper_memory(1000).build().unwrap();
     let root = overlay.root();
-    let create = OpenHow {
-        create: true,
-        ..WRITE
-    };
-    let file = file(&root, "f", create);
+    let file = file(&root, "f", CREATE);
     let ((), lines) = lines_of(Level::WARN, || {
         for _ in 0..3 {
             let error = file.write_at(&[1; 100_000], 0).unwrap_err();

@@ -1,34 +1,19 @@
-//! A layer was a system's root with procfs mounted at its /proc, and a guest read the environment of
-//! every process of the host.
+//! Mount points inside layers.
+//!
+//! A layer was a system's root with procfs mounted at its /proc, and a guest read the environment of every
+//! process of the host.
 
 use crate::kit::{Mounted, dirs, lower, open};
 use std::path::Path;
 use wasi_overlay_core::plain::HostDir;
-use wasi_overlay_core::{Dir, Errno, Kind, Lower, OpenHow, Overlay, SetTime, SetTimes, Timestamp};
+use wasi_overlay_core::{Dir, Errno, Kind, Lower, Overlay, SetTime, SetTimes, Timestamp};
+use wasi_overlay_proof::kit::{READ, WRITE, fails, how, text};
 
-const READ: OpenHow = OpenHow {
-    read: true,
-    write: false,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    follow: false,
-};
-const WRITE: OpenHow = OpenHow {
-    write: true,
-    ..READ
-};
-
-fn errno<T>(result: wasi_overlay_core::Result<T>) -> Errno {
-    crate::kit::error(result).errno()
-}
-
-/// Names with types.
+/// The names and kinds of a listing.
 fn listed(dir: &Dir) -> Vec<(String, Kind)> {
     let listing = dir.list().unwrap();
-    (0..listing.len())
-        .map(|at| listing.get(at).unwrap())
+    let entries = listing.iter();
+    entries
         .map(|entry| (entry.name.to_string(), entry.kind))
         .collect()
 }
@@ -63,8 +48,8 @@ impl Layer {
     }
 }
 
-/// Nothing that is mounted in the tree can be entered, and everything else can.
-fn refuses_mounts(root: &Dir) {
+/// Asserts that mount points are listed but cannot be entered, and other entries can.
+fn check_mounts(root: &Dir) {
     let names = [
         ("bound", Kind::Dir),
         ("dir", Kind::Dir),
@@ -82,30 +67,19 @@ fn refuses_mounts(root: &Dir) {
         "bound/secret",
         "bound/inside/x",
     ] {
-        assert_eq!(
-            errno(root.stat_at(path, true)),
-            Errno::NotPermitted,
-            "{path}"
-        );
-        assert_eq!(
-            errno(root.open_at(path, READ)),
-            Errno::NotPermitted,
-            "{path}"
-        );
+        fails(root.stat_at(path, true), Errno::NotPermitted);
+        fails(root.open_at(path, READ), Errno::NotPermitted);
     }
     for name in ["proc", "bound"] {
-        let how = OpenHow {
-            directory: true,
-            ..READ
-        };
-        let dir = root.open_at(name, how);
-        let listing = dir.and_then(|dir| dir.dir()?.list());
+        let listing = root
+            .open_at(name, how("rd"))
+            .and_then(|dir| dir.dir()?.list());
         let error = crate::kit::error(listing);
         assert_eq!(error.errno(), Errno::NotPermitted, "{name}");
         assert!(error.to_string().contains("is a mount point"), "{error}");
     }
-    assert_eq!(errno(root.open_at("file", READ)), Errno::NotPermitted);
-    assert_eq!(errno(root.open_at("file", WRITE)), Errno::NotPermitted);
+    fails(root.open_at("file", READ), Errno::NotPermitted);
+    fails(root.open_at("file", WRITE), Errno::NotPermitted);
     root.open_at("dir/plain", READ).unwrap();
 }
 
@@ -114,8 +88,8 @@ fn mounts_inside_a_lower_are_listed_and_not_entered() {
     let Some(layer) = Layer::new() else { return };
     let overlay = Overlay::builder().lower(lower(&layer.base()));
     let overlay = overlay.upper_memory(1 << 20).build().unwrap();
-    refuses_mounts(&overlay.root());
-    // Below another layer too, which has a directory of that name.
+    check_mounts(&overlay.root());
+    // The same below a layer that has directories of those names.
     let above = dirs(&["proc", "bound", "dir"]);
     std::fs::write(above.path().join("proc/own"), "").unwrap();
     let overlay = Overlay::builder()
@@ -124,23 +98,17 @@ fn mounts_inside_a_lower_are_listed_and_not_entered() {
         .build()
         .unwrap();
     let root = overlay.root();
-    assert_eq!(
-        errno(root.stat_at("proc/self/environ", true)),
-        Errno::NotPermitted
-    );
-    assert_eq!(
-        errno(root.stat_at("bound/secret", true)),
-        Errno::NotPermitted
-    );
-    // A layer below one with a mount point does not shine through it.
+    fails(root.stat_at("proc/self/environ", true), Errno::NotPermitted);
+    fails(root.stat_at("bound/secret", true), Errno::NotPermitted);
+    // A lower layer does not show through a mount point.
     let overlay = Overlay::builder()
         .lower(lower(above.path()))
         .lower(lower(&layer.base()))
         .build()
         .unwrap();
-    assert_eq!(
-        errno(overlay.root().stat_at("proc/own", true)),
-        Errno::NotPermitted
+    fails(
+        overlay.root().stat_at("proc/own", true),
+        Errno::NotPermitted,
     );
 }
 
@@ -171,17 +139,12 @@ fn cross_mounts_lets_guests_enter_mounts() {
     let overlay = overlay.upper_memory(1 << 20).build().unwrap();
     let root = overlay.root();
     root.stat_at("proc/self/environ", true).unwrap();
-    let opened = root.open_at("bound/secret", READ).unwrap();
-    assert_eq!(
-        opened.file().unwrap().read_vec_at(64, 0).unwrap(),
-        b"secret"
-    );
+    assert_eq!(text(&root, "bound/secret"), "secret");
     root.open_at("file", WRITE).unwrap();
 }
 
-/// What is mounted inside a crossing layer is its storage too.
 #[test]
-fn upper_may_not_lie_in_a_mount_of_a_layer_that_crosses() {
+fn upper_in_a_mount_of_a_lower_that_crosses_mounts_is_refused() {
     let Some(layer) = Layer::new() else { return };
     let upper = layer.base().join("bound/inside");
     let build = |cross| {
@@ -190,7 +153,7 @@ fn upper_may_not_lie_in_a_mount_of_a_layer_that_crosses() {
         builder.upper_dir("upper", open(&upper)).build()
     };
     build(false).unwrap();
-    assert_eq!(errno(build(true)), Errno::Busy);
+    fails(build(true), Errno::Busy);
 }
 
 #[test]
@@ -204,7 +167,7 @@ fn mounts_inside_an_upper_are_listed_and_not_entered_or_changed() {
     };
     let mounted = overlay();
     let root = mounted.root();
-    refuses_mounts(&root);
+    check_mounts(&root);
     let times = SetTimes {
         accessed: SetTime::Keep,
         modified: SetTime::To(Timestamp {
@@ -213,22 +176,18 @@ fn mounts_inside_an_upper_are_listed_and_not_entered_or_changed() {
         }),
     };
     for name in ["file", "bound"] {
-        let set = root.set_times_at(name, false, times);
-        assert_eq!(errno(set), Errno::NotPermitted, "{name}");
+        fails(root.set_times_at(name, false, times), Errno::NotPermitted);
     }
     for name in ["file", "bound"] {
         assert!(root.rename_at(name, &root, "moved").is_err());
     }
     assert!(root.unlink_file_at("file").is_err());
     assert!(root.remove_directory_at("bound").is_err());
-    assert_eq!(
-        errno(root.create_directory_at("bound/new")),
-        Errno::NotPermitted
-    );
+    fails(root.create_directory_at("bound/new"), Errno::NotPermitted);
     let after = std::fs::metadata(&secret).unwrap();
     assert_eq!(before.modified().unwrap(), after.modified().unwrap());
     drop((root, mounted));
-    // A mount that was cut is swept, and what is mounted there is left alone.
+    // The sweep after an interrupted mount does not enter other filesystems.
     let work = layer.base().join(".wh..wh.work");
     std::fs::create_dir(&work).unwrap();
     std::fs::write(layer.temp.path().join("outside/.wh.secret"), "").unwrap();
@@ -237,7 +196,7 @@ fn mounts_inside_an_upper_are_listed_and_not_entered_or_changed() {
     assert!(layer.temp.path().join("outside/.wh.secret").exists());
 }
 
-/// A subvolume has a device number of its own, and is no mount.
+/// A subvolume has its own device number, but is not a mount.
 #[test]
 fn btrfs_subvolumes_are_part_of_the_layer() {
     let temp = dirs(&["mount"]);

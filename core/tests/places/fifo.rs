@@ -1,5 +1,7 @@
-//! A process of the host waits to write into a fifo until another reads. Opening the fifo lets it go,
-//! and what it writes is lost.
+//! FIFOs in layers must not be opened.
+//!
+//! A host process waits to write into a FIFO until another opens it for reading. An open by the engine would
+//! release the writer, and its data would be lost.
 
 use crate::kit::{builder, dirs, lower};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -9,8 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 use wasi_overlay_core::{Dir, Errno, OpenHow, Overlay};
 
-/// Runs `calls` while a thread waits to write into the fifo at `path`, and has to wait on.
-fn waits_on(path: &Path, calls: impl FnOnce()) {
+/// Runs `calls` while a thread waits to write into the FIFO at `path`, and asserts that it still waits.
+fn check_writer_waits(path: &Path, calls: impl FnOnce()) {
     let at = path.to_owned();
     let writer = std::thread::spawn(move || {
         let mut fifo = std::fs::File::options().write(true).open(at).unwrap();
@@ -19,20 +21,20 @@ fn waits_on(path: &Path, calls: impl FnOnce()) {
     std::thread::sleep(Duration::from_millis(100));
     calls();
     std::thread::sleep(Duration::from_millis(100));
-    let was_let_go = writer.is_finished();
+    let was_released = writer.is_finished();
     let mut reader = std::fs::File::options()
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits() as i32)
         .open(path)
         .unwrap();
     let written = writer.join().unwrap();
-    assert!(!was_let_go && written.is_ok(), "the writer was let go");
+    assert!(!was_released && written.is_ok(), "the writer was released");
     let mut data = String::new();
     reader.read_to_string(&mut data).unwrap();
     assert_eq!(data, "precious");
 }
 
-/// Every call that might open what is at `name`.
+/// Makes every call that might open `name`.
 fn every_call(root: &Dir, name: &str) {
     let _ = root.list();
     for follow in [true, false] {
@@ -71,7 +73,7 @@ fn fifo_in_a_lower_is_never_opened() {
     fifo(&path);
     let overlay = Overlay::builder().lower(lower(&temp.path().join("base")));
     let overlay = overlay.upper_memory(1 << 20).build().unwrap();
-    waits_on(&path, || every_call(&overlay.root(), "fifo"));
+    check_writer_waits(&path, || every_call(&overlay.root(), "fifo"));
 }
 
 #[test]
@@ -79,10 +81,10 @@ fn fifo_in_an_upper_is_never_opened() {
     let temp = dirs(&["up"]);
     let path = temp.path().join("up/fifo");
     fifo(&path);
-    waits_on(&path, || {
+    check_writer_waits(&path, || {
         let overlay = builder(None, &temp.path().join("up")).build().unwrap();
         every_call(&overlay.root(), "fifo");
-        // After a cut, everything in the upper is looked at.
+        // The sweep after an interrupted mount visits every entry of the upper.
         drop(overlay);
         std::fs::create_dir(temp.path().join("up/.wh..wh.work")).unwrap();
         builder(None, &temp.path().join("up")).build().unwrap();

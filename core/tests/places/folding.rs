@@ -1,5 +1,7 @@
-//! On a filesystem that folds case, `.WH.x` is the whiteout of `x`: a guest could hide what it must
-//! not change, and bring back what was removed.
+//! Uppers on filesystems that fold case.
+//!
+//! On such a filesystem `.WH.x` is the whiteout of `x`: a guest could hide lower files and restore removed
+//! ones.
 
 use crate::kit::{Mounted, builder, dirs, error, open};
 use std::ops::ControlFlow;
@@ -8,14 +10,13 @@ use std::process::Command;
 use wasi_overlay_core::layer::XattrNames;
 use wasi_overlay_core::plain::{Access, HostDir, HostFile, HostHandle, Plain};
 use wasi_overlay_core::whiteouts::Marked;
-use wasi_overlay_core::{
-    Errno, Error, Kind, Meta, Name, NameBuf, OpenHow, Overlay, Result, SetTimes,
-};
+use wasi_overlay_core::{Errno, Error, Kind, Meta, Name, NameBuf, Overlay, Result, SetTimes};
+use wasi_overlay_proof::kit::how;
 
-/// A directory that takes names for one that differ in case alone.
+/// A directory that folds case.
 struct Folding(HostDir);
 
-/// The spelling that a name is kept by.
+/// The spelling that is stored.
 fn fold(name: Name<'_>) -> NameBuf {
     let bytes = name.as_bytes().to_ascii_lowercase();
     Name::new(&bytes).unwrap().to_owned()
@@ -156,15 +157,14 @@ fn upper_that_folds_case_is_refused() {
     assert!(names(&path).is_empty(), "{:?}", names(&path));
 }
 
-/// An upper that is never unmounted has no work folder when it is mounted, by which folding is
-/// detected. Its first change of whatever kind is refused: a whiteout in capital letters takes a guest
-/// one step to make, and one to remove.
+/// Folding is detected when the work folder is created, which an upper on demand does at its first change. Any
+/// kind of change must be refused, since a guest needs one call to create or remove a whiteout in capitals.
 #[test]
 fn upper_on_demand_that_folds_case_is_refused_at_its_first_change() {
     let temp = dirs(&["base/d", "up/e"]);
     std::fs::write(temp.path().join("base/x"), "").unwrap();
     let path = temp.path().join("up");
-    // As a tool left it that copied an upper to such a filesystem.
+    // As if a tool had copied an upper to this filesystem.
     std::fs::write(path.join(".wh.gone"), "").unwrap();
     std::fs::write(path.join("own"), "").unwrap();
     std::fs::write(temp.path().join("base/gone"), "").unwrap();
@@ -174,14 +174,6 @@ fn upper_on_demand_that_folds_case_is_refused_at_its_first_change() {
         .build()
         .unwrap();
     let root = overlay.root();
-    let write = OpenHow {
-        write: true,
-        ..OpenHow::default()
-    };
-    let create = OpenHow {
-        create: true,
-        ..write
-    };
     let left = names(&path);
     let refused = |what: &str, answer: Result<(), Error>| {
         let error = answer.expect_err(what);
@@ -189,9 +181,12 @@ fn upper_on_demand_that_folds_case_is_refused_at_its_first_change() {
         assert_eq!(names(&path), left, "{what}");
     };
     for _ in 0..2 {
-        refused("copy-up", root.open_at("x", write).map(drop));
-        refused("create", root.open_at(".WH.x", create).map(drop));
-        refused("in a directory", root.open_at("e/.WH.x", create).map(drop));
+        refused("copy-up", root.open_at("x", how("w")).map(drop));
+        refused("create", root.open_at(".WH.x", how("wc")).map(drop));
+        refused(
+            "in a directory",
+            root.open_at("e/.WH.x", how("wc")).map(drop),
+        );
         refused("mkdir", root.create_directory_at("new"));
         refused("symlink", root.symlink_at("x", ".WH.x"));
         refused("link", root.link_at("own", &root, ".WH.x"));
@@ -207,7 +202,7 @@ fn upper_on_demand_that_folds_case_is_refused_at_its_first_change() {
     root.stat_at("x", true).unwrap();
 }
 
-/// Where case counts, an upper may hold the other spelling.
+/// On a case-sensitive filesystem.
 #[test]
 fn work_folder_name_in_capitals_is_an_ordinary_name() {
     let temp = dirs(&["up/.WH..WH.WORK"]);
@@ -220,7 +215,6 @@ fn work_folder_name_in_capitals_is_an_ordinary_name() {
     assert_eq!(names(&path).len(), 2);
 }
 
-/// Real filesystems that fold.
 #[test]
 fn uppers_on_vfat_and_in_casefold_directories_are_refused() {
     let run = |command: &str, arguments: &[&str]| {
@@ -249,7 +243,7 @@ fn uppers_on_vfat_and_in_casefold_directories_are_refused() {
         let point = temp.path().join("mount");
         let _mounted = match Mounted::try_new(&["-o", "loop", image], &point) {
             Ok(mounted) => mounted,
-            // Not every kernel has them, so this is left out even in CI.
+            // Not every kernel supports them, so CI may skip this.
             Err(reason) => {
                 println!("skipped: {make}: {reason}");
                 continue;

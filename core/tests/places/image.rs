@@ -1,8 +1,7 @@
-//! Uppers that came with a container's image: they lie on the kernel's overlayfs, which cannot rename
-//! their directories (`EXDEV`). As root.
+//! Uppers in a container's image: they are on the kernel's overlayfs, which cannot rename directories of the
+//! image (`EXDEV`). Needs root.
 //!
-//! The matrix has every operation on such an upper (`on_an_upper_from_an_image`); here is
-//! what it does not look at.
+//! The matrix runs every operation on such an upper (`on_an_upper_from_an_image`); these tests cover the rest.
 
 use crate::kit::{Mounted, builder, open};
 use rustix::fs::{
@@ -17,8 +16,8 @@ use std::process::Command;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::Marked;
-use wasi_overlay_core::{Dir, File, Limits, OpenHow, Opened, Overlay};
-use wasi_overlay_proof::kit::dir;
+use wasi_overlay_core::{Limits, Overlay};
+use wasi_overlay_proof::kit::{READ, WRITE, dir, file, text};
 
 /// The user and group called `nobody` on Linux.
 const NOBODY: u32 = 65534;
@@ -31,8 +30,8 @@ struct Image {
 }
 
 impl Image {
-    /// What `make` makes in a directory, as an image. With `apart`, changes go to another filesystem,
-    /// and the numbers of files change when the kernel copies them up. None where it cannot be mounted.
+    /// Mounts the directory that `make` fills as an image. With `apart`, changes go to another filesystem,
+    /// and inode numbers change when the kernel copies files up. None if it cannot be mounted.
     fn new(apart: bool, make: impl FnOnce(&Path)) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             println!("skipped: only root can make an image, and mount it");
@@ -44,7 +43,7 @@ impl Image {
         for path in [&image, &changes, &merged] {
             fs::create_dir(path).unwrap();
         }
-        // An unprivileged user comes here too.
+        // One test runs as an unprivileged user.
         fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).unwrap();
         make(&image);
         let mounted = match apart {
@@ -69,7 +68,7 @@ impl Image {
     }
 }
 
-/// A directory with a bit of everything, at `at`.
+/// Creates a directory with every kind of file and attribute.
 fn make_all(at: &Path) {
     let set = |path: &str, mode| {
         fs::set_permissions(at.join(path), fs::Permissions::from_mode(mode)).unwrap();
@@ -111,7 +110,7 @@ fn make_all(at: &Path) {
     }
 }
 
-/// All that is known of a tree on the host but inode numbers.
+/// The metadata and contents of a host tree, without inode numbers.
 fn described(top: &Path) -> BTreeMap<PathBuf, String> {
     let mut tree = BTreeMap::new();
     let mut paths = vec![top.to_owned()];
@@ -143,22 +142,6 @@ fn described(top: &Path) -> BTreeMap<PathBuf, String> {
     tree
 }
 
-fn how(write: bool) -> OpenHow {
-    OpenHow {
-        follow: true,
-        read: true,
-        write,
-        ..OpenHow::default()
-    }
-}
-
-fn file(dir: &Dir, path: &str, write: bool) -> File {
-    match dir.open_at(path, how(write)).unwrap() {
-        Opened::File(file) => file,
-        Opened::Dir(_) => panic!("{path} is a directory"),
-    }
-}
-
 fn mount(upper: &Path) -> Overlay {
     builder(None, upper).build().unwrap()
 }
@@ -175,7 +158,7 @@ fn image_directory_keeps_contents_and_attributes_when_it_moves() {
         let overlay = mount(&image.path(""));
         let root = overlay.root();
         root.rename_at("a", &root, "other/b").unwrap();
-        // A second time it is a directory like any other.
+        // The copy can be renamed directly.
         root.rename_at("other/b", &root, "c").unwrap();
         drop(root);
         overlay.close().unwrap();
@@ -211,12 +194,12 @@ fn image_directory_keeps_its_identity_when_it_moves() {
             names.map(identity)
         };
         let before = identities("a");
-        let reader = file(&root, "a/sub/deep/f", false);
+        let reader = file(&root, "a/sub/deep/f", READ);
         let deep = dir(&root, "a/sub/deep");
         let deep_names = deep.list().unwrap();
         root.rename_at("a", &root, "b").unwrap();
         assert_eq!(identities("b"), before, "apart: {apart}");
-        let writer = file(&root, "b/sub/deep/f", true);
+        let writer = file(&root, "b/sub/deep/f", WRITE);
         writer.append(b" and more").unwrap();
         assert_eq!(reader.read_vec_at(64, 0).unwrap(), b"f and more");
         deep.create_directory_at("new").unwrap();
@@ -227,7 +210,7 @@ fn image_directory_keeps_its_identity_when_it_moves() {
         root.create_directory_at("a").unwrap();
         assert_ne!(root.identity_at("a", false).unwrap(), before[0]);
         drop((reader, writer, deep));
-        // Forgotten, and looked at again.
+        // Evict the nodes, and look them up again.
         for number in 0..10 {
             root.create_directory_at(&format!("a/{number}")).unwrap();
         }
@@ -239,7 +222,7 @@ fn image_directory_keeps_its_identity_when_it_moves() {
     }
 }
 
-/// The kernel makes two files of them. Names inside stay one file; one outside stays what it was.
+/// The names inside the directory stay one file. The name outside keeps the original.
 #[test]
 fn hard_link_out_of_a_moved_image_directory_is_split() {
     for apart in [false, true] {
@@ -253,17 +236,16 @@ fn hard_link_out_of_a_moved_image_directory_is_split() {
         let identity = |path| root.identity_at(path, false).unwrap();
         let before = identity("outside");
         assert_eq!([identity("a/file"), identity("a/hard")], [before; 2]);
-        let reader = file(&root, "a/file", false);
+        let reader = file(&root, "a/file", READ);
         root.rename_at("a", &root, "b").unwrap();
         assert_eq!(identity("outside"), before);
         assert_ne!(identity("b/file"), before);
         assert_eq!(identity("b/file"), identity("b/hard"));
         assert_eq!(root.stat_at("b/file", true).unwrap().links, 2);
-        file(&root, "b/file", true).append(b" inside").unwrap();
-        file(&root, "outside", true).append(b" outside").unwrap();
-        let read = |path| file(&root, path, false).read_vec_at(64, 0).unwrap();
-        assert_eq!(read("b/hard"), b"data inside");
-        assert_eq!(read("outside"), b"data outside");
+        file(&root, "b/file", WRITE).append(b" inside").unwrap();
+        file(&root, "outside", WRITE).append(b" outside").unwrap();
+        assert_eq!(text(&root, "b/hard"), "data inside");
+        assert_eq!(text(&root, "outside"), "data outside");
         assert!(reader.read_vec_at(64, 0).unwrap().starts_with(b"data"));
         for path in ["b/file", "b/hard", "outside"] {
             root.unlink_file_at(path).unwrap();
@@ -273,7 +255,7 @@ fn hard_link_out_of_a_moved_image_directory_is_split() {
     }
 }
 
-/// The work folder says what to do, on the filesystem that it is for.
+/// The next mount completes or undoes the move from the record in the work folder.
 #[test]
 fn interrupted_move_by_copy_happens_or_does_not() {
     const CUTS: u64 = 400;
@@ -306,7 +288,7 @@ fn interrupted_move_by_copy_happens_or_does_not() {
         let mut now = described(if a.exists() { &a } else { &b });
         let mut before = before;
         if a.exists() {
-            // Times of directories are not kept, and the kernel parts names of one file at its copy-up.
+            // Directory times may be lost, and the kernel splits hard links when it copies one up.
             let without_times = |tree: &mut BTreeMap<PathBuf, String>| {
                 for text in tree.values_mut().filter(|text| text.starts_with('4')) {
                     *text = text.split(' ').take(2).collect();
@@ -334,7 +316,7 @@ fn interrupted_move_by_copy_happens_or_does_not() {
 
 const IMAGE: &str = "WASI_OVERLAY_TEST_IMAGE";
 
-/// Root may do anything. This test runs itself as somebody else, whose image it is.
+/// The test runs itself as `nobody`, who owns the image, since root bypasses permissions.
 #[test]
 fn unprivileged_user_can_move_an_image_directory() {
     if let Ok(path) = std::env::var(IMAGE) {

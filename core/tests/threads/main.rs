@@ -11,9 +11,9 @@ use std::sync::{Arc, Barrier};
 use tempfile::TempDir;
 use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::{
-    Dir, Errno, Limits, Lower, LowerStack, OpenHow, Opened, Overlay, SetTime, SetTimes,
+    Dir, Errno, Limits, Lower, LowerStack, Opened, Overlay, SetTime, SetTimes,
 };
-use wasi_overlay_proof::kit::{CREATE, READ, WRITE, capability, file};
+use wasi_overlay_proof::kit::{self, CREATE, READ, WRITE, capability, file, how};
 
 fn lower(files: usize) -> Lower {
     let mut lower = MemoryLayer::build().dir("d");
@@ -23,8 +23,7 @@ fn lower(files: usize) -> Lower {
     Lower::new("lower", lower.finish().unwrap())
 }
 
-/// Runs the test on an upper in memory, on one in a directory, and on one of which next to nothing
-/// is kept in mind.
+/// Runs the test on a memory upper, on a directory upper, and on a directory upper with small caches.
 fn on_both(files: usize, test: impl Fn(&Dir)) {
     let memory = Overlay::builder()
         .lower(lower(files))
@@ -32,11 +31,11 @@ fn on_both(files: usize, test: impl Fn(&Dir)) {
         .build()
         .unwrap();
     test(&memory.root());
-    let mut forgetful = Limits::default();
-    (forgetful.kept_nodes, forgetful.table_entries) = (6, 4);
-    (forgetful.kept_handles, forgetful.kept_listings) = (2, 1);
-    forgetful.recent_dirs = 1;
-    for limits in [Limits::default(), forgetful] {
+    let mut small = Limits::default();
+    (small.kept_nodes, small.table_entries) = (6, 4);
+    (small.kept_handles, small.kept_listings) = (2, 1);
+    small.recent_dirs = 1;
+    for limits in [Limits::default(), small] {
         let temp = TempDir::new().unwrap();
         let upper = Overlay::builder()
             .lower(lower(files))
@@ -50,12 +49,9 @@ fn on_both(files: usize, test: impl Fn(&Dir)) {
 }
 
 fn names(dir: &Dir, path: &str) -> BTreeSet<String> {
-    let Opened::Dir(dir) = dir.open_at(path, READ).unwrap() else {
-        panic!("{path} is a file");
-    };
-    let listing = dir.list().unwrap();
-    let names: BTreeSet<_> = listing.iter().map(|entry| entry.name.to_string()).collect();
-    assert_eq!(names.len(), listing.len(), "a name twice");
+    let listed = kit::names(&kit::dir(dir, path));
+    let names: BTreeSet<_> = listed.iter().cloned().collect();
+    assert_eq!(names.len(), listed.len(), "a name is listed twice");
     names
 }
 
@@ -125,7 +121,7 @@ fn renamed_file_is_always_under_one_of_its_names() {
                 while !done.load(Ordering::Relaxed) {
                     let mut data = [0; 7];
                     assert_eq!(held.read_at(&mut data, 0).unwrap(), 7);
-                    // A look here and a look there may each come too early and too late.
+                    // One lookup may be too early and the other too late.
                     for path in ["d/0", "e/0"] {
                         match root.stat_at(path, true) {
                             Ok(stat) => assert_eq!(stat.size, 7),
@@ -144,8 +140,7 @@ fn renamed_file_is_always_under_one_of_its_names() {
     });
 }
 
-/// Directories that two threads move into one another: at most one of them can have its way, and
-/// no directory ends up below itself.
+/// Two threads move two directories into each other. Only one call may succeed.
 #[test]
 fn crossing_directory_renames_form_no_cycle() {
     on_both(1, |root| {
@@ -191,11 +186,7 @@ fn concurrent_creation_and_removal_succeed_once_each() {
                         .count()
                 })
             };
-            let exclusive = OpenHow {
-                exclusive: true,
-                ..CREATE
-            };
-            assert_eq!(won(&|| root.open_at("new", exclusive).is_ok()), 1);
+            assert_eq!(won(&|| root.open_at("new", how("rwcx")).is_ok()), 1);
             assert_eq!(won(&|| root.unlink_file_at("new").is_ok()), 1);
             assert_eq!(won(&|| root.create_directory_at("new").is_ok()), 1);
             assert_eq!(won(&|| root.remove_directory_at("new").is_ok()), 1);

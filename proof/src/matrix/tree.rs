@@ -1,13 +1,14 @@
 //! Trees as values. They are written to disk as layers, merged into the plain directory that an
 //! overlay must equal, or made on a mount with the engine's own calls.
 
+use crate::kit::how;
 use crate::script::mtime;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Result};
+use wasi_overlay_core::{Dir, Kind, Opened, Result};
 
 /// A file of any kind, or a whiteout.
 #[derive(Clone, Debug)]
@@ -204,13 +205,7 @@ impl Node {
                 if there.is_some_and(|kind| kind != Kind::File) {
                     remove(root, path)?;
                 }
-                let how = OpenHow {
-                    create: true,
-                    truncate: true,
-                    write: true,
-                    ..OpenHow::default()
-                };
-                let Opened::File(file) = root.open_at(path, how)? else {
+                let Opened::File(file) = root.open_at(path, how("wctn"))? else {
                     unreachable!("a directory was created as a file")
                 };
                 file.write_at(data.as_bytes(), 0)?;
@@ -245,11 +240,7 @@ pub fn remove(root: &Dir, path: &str) -> Result<()> {
     if root.stat_at(path, false)?.kind != Kind::Dir {
         return root.unlink_file_at(path);
     }
-    let how = OpenHow {
-        directory: true,
-        ..OpenHow::default()
-    };
-    let Opened::Dir(open) = root.open_at(path, how)? else {
+    let Opened::Dir(open) = root.open_at(path, how("dn"))? else {
         unreachable!("a file was opened as a directory")
     };
     for entry in open.list()?.iter() {

@@ -4,7 +4,8 @@ use crate::cell::{MODES, Mode, disks, mount, without_dir_times};
 use crate::disk::Disk;
 use crate::journal::{Moment, TEMPERS, Temper};
 use crate::random::Random;
-use wasi_overlay_core::{Dir, OpenHow, Opened};
+use wasi_overlay_core::Dir;
+use wasi_overlay_proof::kit::{CREATE, file};
 use wasi_overlay_proof::view::tree;
 
 /// More than are synced one by one.
@@ -13,15 +14,9 @@ const FILES: usize = 20;
 const DRAWS: usize = 4;
 
 fn write(root: &Dir, path: &str) {
-    let how = OpenHow {
-        create: true,
-        write: true,
-        ..OpenHow::default()
-    };
-    let Opened::File(file) = root.open_at(path, how).unwrap() else {
-        panic!("{path} is a directory");
-    };
-    file.write_at(path.as_bytes(), 0).unwrap();
+    file(root, path, CREATE)
+        .write_at(path.as_bytes(), 0)
+        .unwrap();
 }
 
 /// A layer with files in a directory and in one below it, a link, and a directory that takes no changes.

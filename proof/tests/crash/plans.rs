@@ -1,104 +1,37 @@
-//! Short random plans that are cut at each step: the tree is that before the last call or that after it.
+//! Short random plans whose last call is interrupted at each step, or has one step fail: the tree is the one before
+//! the call or the one after it.
 //!
-//! Short plans over few names, so that they collide, are made on a real directory; then the last
-//! call of each is cut after its first step, its second, and so on, and the upper is mounted
-//! again. What one call does in several visible steps on a plain directory too (writing data
-//! after opening a file) is two calls here.
+//! The plans use few names, so that they collide, and run on a host directory. Opening a file and writing to it
+//! are two calls here, since they are two visible steps on a plain directory, too.
 
 use crate::random::Random;
-use std::collections::BTreeMap;
 use std::path::Path;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::{Marked, MarkedUpper};
-use wasi_overlay_core::{Dir, Lower, OpenHow, Opened, Overlay, Result};
+use wasi_overlay_core::{Dir, Lower, Overlay};
 use wasi_overlay_proof::kit::capability;
+use wasi_overlay_proof::{Script, seen};
 
 /// More steps than any call here has.
 const MANY: u64 = 200;
 
-#[derive(Clone, Copy, Debug)]
-enum Call {
-    Create(&'static str),
-    Truncate(&'static str),
-    OpenWrite(&'static str),
-    MakeDir(&'static str),
-    Unlink(&'static str),
-    RemoveDir(&'static str),
-    Symlink(&'static str),
-    Link(&'static str, &'static str),
-    Rename(&'static str, &'static str),
-}
-
 const PATHS: [&str; 9] = ["a", "b", "d", "e", "d/a", "d/s", "d/s/b", "e/a", "d/s/new"];
 
-fn call(root: &Dir, call: Call) -> Result<()> {
-    let write = OpenHow {
-        write: true,
-        ..OpenHow::default()
-    };
-    let create = OpenHow {
-        create: true,
-        exclusive: true,
-        ..write
-    };
-    let truncate = OpenHow {
-        truncate: true,
-        ..write
-    };
-    match call {
-        Call::Create(path) => root.open_at(path, create).map(drop),
-        Call::Truncate(path) => root.open_at(path, truncate).map(drop),
-        Call::OpenWrite(path) => root.open_at(path, write).map(drop),
-        Call::MakeDir(path) => root.create_directory_at(path),
-        Call::Unlink(path) => root.unlink_file_at(path),
-        Call::RemoveDir(path) => root.remove_directory_at(path),
-        Call::Symlink(path) => root.symlink_at("a", path),
-        Call::Link(old, new) => root.link_at(old, root, new),
-        Call::Rename(old, new) => root.rename_at(old, root, new),
-    }
+/// Makes a call in the words of [`Script`].
+fn call(root: &Dir, call: &str) -> Result<String, String> {
+    Script::new(root, ".").try_call(call)
 }
 
-/// Path to content of everything there is.
-type View = BTreeMap<String, String>;
-
-fn view(root: &Dir) -> View {
-    let mut seen = View::new();
-    visit(root, "", &mut seen);
-    seen
-}
-
-fn visit(dir: &Dir, above: &str, seen: &mut View) {
-    for entry in dir.list().unwrap().iter() {
-        let name = entry.name.to_str().unwrap();
-        let path = format!("{above}{name}");
-        if let Ok(target) = dir.readlink_at(name) {
-            seen.insert(path, format!("-> {target}"));
-            continue;
-        }
-        match dir.open_at(name, OpenHow::default()).unwrap() {
-            Opened::Dir(inner) => {
-                visit(&inner, &format!("{path}/"), seen);
-                seen.insert(path, "directory".into());
-            }
-            Opened::File(file) => {
-                let mut buffer = [0; 64];
-                let length = file.read_at(&mut buffer, 0).unwrap();
-                seen.insert(path, String::from_utf8_lossy(&buffer[..length]).into());
-            }
-        }
-    }
-}
-
-/// Makes an upper, of one of the two kinds.
+/// Makes an upper.
 type Make = fn(Faulty<HostDir>) -> MarkedUpper<Faulty<HostDir>>;
 
-/// Where a plan is tried.
+/// The mount that a plan runs on.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     lower: &'a Path,
     make: Make,
-    /// Whether the work folder is there only while something is under way.
+    /// Whether the work folder exists only during a change.
     on_demand: bool,
 }
 
@@ -112,7 +45,7 @@ fn mount(place: Place<'_>, upper: &Path, faults: &Faults) -> Overlay {
         .unwrap()
 }
 
-/// Entries on disk with a whiteout beside them, and what is left of staging.
+/// Entries on disk with a whiteout beside them, and staged files.
 fn untidy(path: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut pending = vec![path.to_owned()];
@@ -136,27 +69,28 @@ impl Random {
         PATHS[self.below(PATHS.len())]
     }
 
-    fn call(&mut self) -> Call {
-        match self.below(12) {
-            0 => Call::Create(self.path()),
-            1 => Call::Truncate(self.path()),
-            2 => Call::OpenWrite(self.path()),
-            3 => Call::MakeDir(self.path()),
-            4 | 5 => Call::Unlink(self.path()),
-            6 => Call::RemoveDir(self.path()),
-            7 => Call::Symlink(self.path()),
-            8 => Call::Link(self.path(), self.path()),
-            _ => Call::Rename(self.path(), self.path()),
-        }
+    fn call(&mut self) -> String {
+        let call = match self.below(12) {
+            0 => "create",
+            1 => "open.wtn",
+            2 => "open.wn",
+            3 => "mkdir",
+            4 | 5 => "unlink",
+            6 => "rmdir",
+            7 => "symlink a",
+            8 => return format!("link {} {}", self.path(), self.path()),
+            _ => return format!("rename {} {}", self.path(), self.path()),
+        };
+        format!("{call} {}", self.path())
     }
 }
 
-/// Makes the first calls of a plan in a new upper. Some of them fail, as a guest's do.
-fn given(place: Place<'_>, plan: &[Call], faults: &Faults) -> (tempfile::TempDir, Overlay) {
+/// Makes the first calls of a plan on a new upper. Some of them fail.
+fn given(place: Place<'_>, plan: &[String], faults: &Faults) -> (tempfile::TempDir, Overlay) {
     let temp = tempfile::tempdir().unwrap();
     let overlay = mount(place, temp.path(), faults);
     let root = overlay.root();
-    for &step in plan {
+    for step in plan {
         let called = call(&root, step);
         if place.on_demand {
             let untidy = untidy(temp.path());
@@ -166,16 +100,17 @@ fn given(place: Place<'_>, plan: &[Call], faults: &Faults) -> (tempfile::TempDir
     (temp, overlay)
 }
 
-fn crash(place: Place<'_>, plan: &[Call]) -> bool {
-    let (&last, first) = plan.split_last().unwrap();
+/// Interrupts the last call after each of its steps, and mounts the upper again.
+fn interrupt(place: Place<'_>, plan: &[String]) -> bool {
+    let (last, first) = plan.split_last().unwrap();
     let faults = Faults::default();
     let (_temp, overlay) = given(place, first, &faults);
-    let before = view(&overlay.root());
+    let before = seen::tree(&overlay.root());
     let worked = call(&overlay.root(), last).is_ok();
-    let after = view(&overlay.root());
+    let after = seen::tree(&overlay.root());
     drop(overlay);
     if !worked {
-        assert_eq!(before, after, "{plan:?}: failed, and yet did something");
+        assert_eq!(before, after, "{plan:?}: it failed, but changed something");
         return false;
     }
     for steps in 0..MANY {
@@ -188,15 +123,18 @@ fn crash(place: Place<'_>, plan: &[Call]) -> bool {
         let left = untidy(temp.path());
         assert!(
             left.is_empty() || left.iter().any(|path| path.ends_with("/.wh..wh.work")),
-            "{plan:?} cut after {steps} steps: nobody will notice {left:?}"
+            "{plan:?} cut after {steps} steps: the next mount will not repair {left:?}"
         );
 
         let faults = Faults::default();
         let overlay = mount(place, temp.path(), &faults);
-        let seen = view(&overlay.root());
+        let seen = seen::tree(&overlay.root());
         drop(overlay);
         if called.is_ok() {
-            assert_eq!(seen, after, "{plan:?} cut after {steps} steps: lost");
+            assert_eq!(
+                seen, after,
+                "{plan:?} cut after {steps} steps: the change is lost"
+            );
         }
         assert!(
             seen == before || seen == after,
@@ -211,17 +149,16 @@ fn crash(place: Place<'_>, plan: &[Call]) -> bool {
     panic!("{plan:?} does not end");
 }
 
-/// Fails each step of the last call once. Nothing is cut: the mount goes on, and what it shows
-/// has to agree with what it answered.
-fn falter(place: Place<'_>, plan: &[Call]) -> bool {
-    let (&last, first) = plan.split_last().unwrap();
+/// Fails each step of the last call once. The mount continues, and its tree must agree with its answer.
+fn fail_steps(place: Place<'_>, plan: &[String]) -> bool {
+    let (last, first) = plan.split_last().unwrap();
     let faults = Faults::default();
     let (_temp, overlay) = given(place, first, &faults);
-    let before = view(&overlay.root());
+    let before = seen::tree(&overlay.root());
     if call(&overlay.root(), last).is_err() {
         return false;
     }
-    let after = view(&overlay.root());
+    let after = seen::tree(&overlay.root());
     drop(overlay);
     for step in 0..MANY {
         let faults = Faults::default();
@@ -231,14 +168,14 @@ fn falter(place: Place<'_>, plan: &[Call]) -> bool {
         let whole = faults.changes() <= step;
         faults.never();
         let wanted = if called.is_ok() { &after } else { &before };
-        let seen = view(&overlay.root());
+        let seen = seen::tree(&overlay.root());
         assert_eq!(&seen, wanted, "{plan:?}, step {step} failed: {called:?}");
         overlay.close().unwrap();
         let untidy = untidy(temp.path());
         assert!(untidy.is_empty(), "{plan:?}, step {step}: {untidy:?}");
         drop(overlay);
         let overlay = mount(place, temp.path(), &faults);
-        let seen = view(&overlay.root());
+        let seen = seen::tree(&overlay.root());
         assert_eq!(&seen, wanted, "{plan:?}, step {step}: mounted again");
         if whole {
             return true;
@@ -247,38 +184,20 @@ fn falter(place: Place<'_>, plan: &[Call]) -> bool {
     panic!("{plan:?} does not end");
 }
 
-/// What chance rarely makes: `d` is emptied by whiteouts of its own, and then goes.
-const EMPTIED: [&[Call]; 4] = [
-    &[
-        Call::Unlink("d/a"),
-        Call::Unlink("d/s/b"),
-        Call::RemoveDir("d/s"),
-        Call::RemoveDir("d"),
-    ],
-    &[
-        Call::Unlink("d/a"),
-        Call::Rename("d/s", "b"),
-        Call::Rename("b", "d"),
-    ],
-    &[
-        Call::Rename("d/a", "b"),
-        Call::Rename("d/s", "e/a"),
-        Call::Rename("e", "d"),
-    ],
-    &[
-        Call::Rename("d/s", "b"),
-        Call::Unlink("d/a"),
-        Call::RemoveDir("d"),
-        Call::Rename("b", "d"),
-    ],
+/// Plans that are rarely drawn: `d` is emptied, so that it holds only whiteouts, and then removed or replaced.
+const EMPTIED: [&str; 4] = [
+    "unlink d/a; unlink d/s/b; rmdir d/s; rmdir d",
+    "unlink d/a; rename d/s b; rename b d",
+    "rename d/a b; rename d/s e/a; rename e d",
+    "rename d/s b; unlink d/a; rmdir d; rename b d",
 ];
 
 const MOUNTED: (Make, bool) = (Marked::upper, false);
-/// On the kernel's overlayfs, as far as renames of directories are concerned.
+/// Directories cannot be renamed, as on the kernel's overlayfs.
 const FIXED: (Make, bool) = (|plain| Marked::upper(plain.with_all_dirs_fixed()), false);
 const ON_DEMAND: (Make, bool) = (Marked::upper_on_demand, true);
 
-fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[Call]) -> bool) {
+fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[String]) -> bool) {
     let lower = tempfile::tempdir().unwrap();
     let path = lower.path();
     std::fs::create_dir_all(path.join("d/s")).unwrap();
@@ -292,7 +211,8 @@ fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[Cal
         on_demand: kind.1,
     };
     for plan in EMPTIED {
-        assert!(trial(place, plan), "{plan:?}: the last call does not work");
+        let plan: Vec<_> = plan.split("; ").map(str::to_owned).collect();
+        assert!(trial(place, &plan), "{plan:?}: the last call does not work");
     }
     let mut random = Random::new(seed);
     let mut worked = 0;
@@ -302,7 +222,7 @@ fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[Cal
         worked += usize::from(trial(place, &plan));
     }
     println!(
-        "{worked} of {count} plans tried, and {} of old",
+        "{worked} of {count} random plans and {} fixed ones tried",
         EMPTIED.len()
     );
     assert!(
@@ -313,30 +233,30 @@ fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[Cal
 
 #[test]
 fn interrupted_call_happens_or_does_not() {
-    plans(2, 150, MOUNTED, crash);
+    plans(2, 150, MOUNTED, interrupt);
 }
 
 #[test]
 fn call_with_a_failed_step_happens_or_does_not() {
-    plans(3, 150, MOUNTED, falter);
+    plans(3, 150, MOUNTED, fail_steps);
 }
 
 #[test]
 fn interrupted_call_without_directory_renames_happens_or_does_not() {
-    plans(6, 150, FIXED, crash);
+    plans(6, 150, FIXED, interrupt);
 }
 
 #[test]
 fn call_with_a_failed_step_without_directory_renames_happens_or_does_not() {
-    plans(7, 150, FIXED, falter);
+    plans(7, 150, FIXED, fail_steps);
 }
 
 #[test]
 fn interrupted_call_on_demand_happens_or_does_not() {
-    plans(4, 150, ON_DEMAND, crash);
+    plans(4, 150, ON_DEMAND, interrupt);
 }
 
 #[test]
 fn call_with_a_failed_step_on_demand_happens_or_does_not() {
-    plans(5, 150, ON_DEMAND, falter);
+    plans(5, 150, ON_DEMAND, fail_steps);
 }

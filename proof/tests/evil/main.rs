@@ -4,7 +4,7 @@
 //! be unchanged, including the times ([`kit`]).
 
 mod kit;
-mod whiteouts;
 mod numbers;
 mod paths;
 mod races;
+mod whiteouts;

@@ -84,7 +84,10 @@ fn tree(root: &Dir) -> Vec<String> {
     while let Some((path, dir)) = dirs.pop() {
         for entry in dir.list().unwrap().iter() {
             let name = entry.name.to_str().unwrap();
-            assert!(!name.starts_with(".wh."), "a whiteout is listed: {path}/{name}");
+            assert!(
+                !name.starts_with(".wh."),
+                "a whiteout is listed: {path}/{name}"
+            );
             let path = format!("{path}/{name}");
             let mut line = format!("{path} {:?}", entry.kind);
             match entry.kind {

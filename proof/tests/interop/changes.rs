@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use wasi_overlay_core::{Dir, OpenHow, Opened, SetTime, SetTimes, Timestamp};
+use wasi_overlay_proof::kit::how;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
@@ -150,23 +151,11 @@ impl Change {
     /// Those of the engine.
     pub(crate) fn on_ours(&self, root: &Dir) -> wasi_overlay_core::Result<()> {
         match self {
-            Self::Write(path, text) => {
-                let how = OpenHow {
-                    write: true,
-                    create: true,
-                    truncate: true,
-                    follow: true,
-                    ..OpenHow::default()
-                };
-                write(root, path, how, |file| file.write_at(text.as_bytes(), 0))
-            }
+            Self::Write(path, text) => write(root, path, how("wct"), |file| {
+                file.write_at(text.as_bytes(), 0)
+            }),
             Self::Append(path, text) => {
-                let how = OpenHow {
-                    write: true,
-                    follow: true,
-                    ..OpenHow::default()
-                };
-                write(root, path, how, |file| file.append(text.as_bytes()))
+                write(root, path, how("w"), |file| file.append(text.as_bytes()))
             }
             Self::Mkdir(path) => root.create_directory_at(path),
             Self::Symlink(target, path) => root.symlink_at(target, path),
@@ -211,15 +200,10 @@ fn write(
 
 /// Removes a directory with everything in it, as programs do: children first.
 fn remove_tree(root: &Dir, path: &str) -> wasi_overlay_core::Result<()> {
-    let read = OpenHow {
-        read: true,
-        directory: true,
-        ..OpenHow::default()
-    };
     let mut dirs = vec![path.to_string()];
     let mut next = 0;
     while let Some(path) = dirs.get(next).cloned() {
-        if let Opened::Dir(dir) = root.open_at(&path, read)? {
+        if let Opened::Dir(dir) = root.open_at(&path, how("rdn"))? {
             for entry in dir.list()?.iter() {
                 let path = super::tree::join(&path, super::tree::text(entry.name));
                 match entry.kind {

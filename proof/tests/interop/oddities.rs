@@ -6,6 +6,7 @@ use crate::tree::{Tree, on_layers};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use wasi_overlay_core::Errno;
+use wasi_overlay_proof::kit::how;
 use wasi_overlay_proof::machine::{Mount, Need, Scratch, has, set_attribute};
 
 /// Two layers, and what is put into them.
@@ -90,11 +91,7 @@ impl Layers {
         let overlay = on_layers(&self.layers).build().expect("an overlay");
         let root = overlay.root();
         let error = root.stat_at(path, false).map(|_| ()).and_then(|()| {
-            let how = wasi_overlay_core::OpenHow {
-                read: true,
-                ..wasi_overlay_core::OpenHow::default()
-            };
-            match root.open_at(path, how)? {
+            match root.open_at(path, how("rn"))? {
                 wasi_overlay_core::Opened::Dir(dir) => dir.list().map(|_| ()),
                 wasi_overlay_core::Opened::File(_) => Ok(()),
             }

@@ -5,9 +5,9 @@ use std::fmt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use wasi_overlay_core::{
-    AbsoluteSymlinks, Dir, Errno, Kind, Lower, Name, OpenHow, Opened, Overlay, OverlayBuilder,
+    AbsoluteSymlinks, Dir, Errno, Kind, Lower, Name, Opened, Overlay, OverlayBuilder,
 };
-use wasi_overlay_proof::kit::capability;
+use wasi_overlay_proof::kit::{capability, how};
 
 /// What a tree holds, by path; the root is the empty path.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -262,13 +262,9 @@ fn attributes_of_file(path: &Path) -> BTreeMap<String, Vec<u8>> {
 fn of_entry(root: &Dir, path: &str) -> wasi_overlay_core::Result<(Entry, Option<Dir>)> {
     let at = if path.is_empty() { "." } else { path };
     let stat = root.stat_at(at, false)?;
-    let read = OpenHow {
-        read: true,
-        ..OpenHow::default()
-    };
     let mut opened = None;
     let data = match stat.kind {
-        Kind::File => match root.open_at(at, read)? {
+        Kind::File => match root.open_at(at, how("rn"))? {
             Opened::File(file) => {
                 let mut data = vec![0; usize::try_from(stat.size).expect("a small file") + 1];
                 let mut length = 0;
@@ -285,7 +281,7 @@ fn of_entry(root: &Dir, path: &str) -> wasi_overlay_core::Result<(Entry, Option<
             }
             Opened::Dir(_) => panic!("{path} is a file and opens as a directory"),
         },
-        Kind::Dir => match root.open_at(at, read)? {
+        Kind::Dir => match root.open_at(at, how("rn"))? {
             Opened::Dir(dir) => {
                 opened = Some(dir);
                 Vec::new()

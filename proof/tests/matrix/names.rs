@@ -2,19 +2,11 @@
 
 use std::fs;
 use wasi_overlay_core::{Dir, Errno, Lower, OpenHow, Overlay};
-use wasi_overlay_proof::kit::{capability, scratch};
+use wasi_overlay_proof::kit::{self, capability, how, scratch};
 use wasi_overlay_proof::matrix::Node;
 use wasi_overlay_proof::matrix::tree::{dir, file};
 
-const CREATE: OpenHow = OpenHow {
-    follow: true,
-    create: true,
-    directory: false,
-    exclusive: true,
-    truncate: false,
-    read: true,
-    write: true,
-};
+const CREATE: OpenHow = how("rwcx");
 
 fn name(length: usize) -> String {
     "n".repeat(length)
@@ -73,19 +65,7 @@ fn lower_names_too_long_for_a_whiteout_can_be_written_but_not_removed() {
             });
             // Nothing is hidden by these, so nothing needs a whiteout.
             with(&lower, memory, |root| {
-                assert_eq!(
-                    errno(
-                        root.open_at(
-                            &f,
-                            OpenHow {
-                                exclusive: false,
-                                ..CREATE
-                            }
-                        )
-                        .map(drop)
-                    ),
-                    None
-                );
+                assert_eq!(errno(root.open_at(&f, kit::CREATE).map(drop)), None);
                 assert_eq!(errno(root.create_directory_at(&format!("{d}/sub"))), None);
                 assert_eq!(errno(root.remove_directory_at(&format!("{d}/sub"))), None);
                 assert_eq!(errno(root.rename_at("other", root, &f)), None, "{length}");

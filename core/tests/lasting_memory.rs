@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use wasi_overlay_core::layer::{Layer as _, Listed, MemoryLayer};
-use wasi_overlay_core::{
-    Dir, Errno, File, Kind, Lower, OpenHow, Opened, Overlay, Result, SetTime, SetTimes, Timestamp,
-};
-use wasi_overlay_proof::kit::{READ, dir};
+use wasi_overlay_core::{Dir, Errno, Kind, Lower, Overlay, SetTime, SetTimes, Timestamp};
+use wasi_overlay_proof::kit::{dir, fails, how, text};
 
 fn lower() -> MemoryLayer {
     let then = SetTime::To(Timestamp {
@@ -32,17 +30,10 @@ fn lower() -> MemoryLayer {
 
 fn mount(upper: &MemoryLayer) -> Overlay {
     let overlay = Overlay::builder().lower(Lower::new("lower", lower()));
-    overlay.upper("kept", upper.clone()).build().unwrap()
+    overlay.upper("upper", upper.clone()).build().unwrap()
 }
 
-fn file(root: &Dir, path: &str, how: OpenHow) -> Result<File> {
-    match root.open_at(path, how)? {
-        Opened::File(file) => Ok(file),
-        Opened::Dir(_) => Err(Errno::IsDirectory.into()),
-    }
-}
-
-/// Every path with what is behind it.
+/// Every path with its kind, time and contents.
 fn tree(root: &Dir) -> Vec<String> {
     let mut lines = Vec::new();
     let mut dirs = vec![(String::new(), root.clone())];
@@ -57,10 +48,7 @@ fn tree(root: &Dir) -> Vec<String> {
                     String::new()
                 }
                 Kind::Symlink => here.readlink_at(name).unwrap(),
-                _ => {
-                    let data = file(&here, name, READ).unwrap().read_vec_at(100, 0);
-                    String::from_utf8(data.unwrap()).unwrap()
-                }
+                _ => text(&here, name),
             };
             let modified = stat.modified.seconds;
             lines.push(format!("{path} {:?} {modified} {inside}", stat.kind));
@@ -70,8 +58,8 @@ fn tree(root: &Dir) -> Vec<String> {
     lines
 }
 
-/// Every path that a layer holds by itself.
-fn held(layer: &MemoryLayer) -> BTreeSet<String> {
+/// Every path in a layer.
+fn paths(layer: &MemoryLayer) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
     let mut dirs = vec![(String::new(), layer.root().unwrap())];
     while let Some((at, dir)) = dirs.pop() {
@@ -98,7 +86,7 @@ fn path(line: &str) -> &str {
 /// `d` to `e`; in the next, `e` was empty, since the layer held no more than the name, and the
 /// overlay that knew what was in it was gone.
 #[test]
-fn renamed_lower_directory_is_whole_at_the_second_mount_and_as_a_layer() {
+fn renamed_lower_directory_is_complete_in_the_next_mount_and_as_a_layer() {
     type Rename = fn(&Dir);
     let renames: [Rename; 5] = [
         |root| root.rename_at("d", root, "e").unwrap(),
@@ -130,14 +118,14 @@ fn renamed_lower_directory_is_whole_at_the_second_mount_and_as_a_layer() {
             let overlay = Overlay::builder().lower(bottom).lower(top).build();
             tree(&overlay.unwrap().root())
         };
-        // Its owner finds in it, while it is mounted too, all that is in no lower of that path.
-        let (held, below) = (held(&upper), held(&lower()));
+        // While it is mounted, too, the layer contains every path that no lower has.
+        let (above, below) = (paths(&upper), paths(&lower()));
         for line in &shown {
             let path = path(line);
-            let is_there = held.contains(path) || below.contains(path);
+            let is_there = above.contains(path) || below.contains(path);
             assert!(is_there, "rename {number}: {path} is in no layer");
         }
-        // The mount ends with the last descriptor, closed or not.
+        // The mount ends with its last handle, also without `close`.
         if number % 2 == 0 {
             overlay.close().unwrap();
         }
@@ -147,10 +135,9 @@ fn renamed_lower_directory_is_whole_at_the_second_mount_and_as_a_layer() {
     }
 }
 
-/// What is copied up for a rename counts against the bound, and the rename fails where there is no room
-/// for it. Then nothing has moved, here or there.
+/// Copies made for a rename count against the capacity. A rename that exceeds it fails and moves nothing.
 #[test]
-fn rename_fails_where_a_kept_layer_has_no_room_for_the_directory() {
+fn rename_fails_if_the_directory_exceeds_the_capacity() {
     let below = MemoryLayer::build()
         .file("d/a", vec![1; 40_000])
         .file("d/b", vec![2; 40_000]);
@@ -158,15 +145,14 @@ fn rename_fails_where_a_kept_layer_has_no_room_for_the_directory() {
     let upper = MemoryLayer::with_capacity(64 << 10);
     let overlay = Overlay::builder()
         .lower(lower)
-        .upper("kept", upper.clone())
+        .upper("upper", upper.clone())
         .build()
         .unwrap();
     let root = overlay.root();
     let before = tree(&root);
-    let failed = root.rename_at("d", &root, "e").unwrap_err();
-    assert_eq!(failed.errno(), Errno::InsufficientSpace);
+    fails(root.rename_at("d", &root, "e"), Errno::InsufficientSpace);
     assert_eq!(tree(&root), before);
-    // Memory that ends with the mount has nothing to copy.
+    // A memory upper that ends with its mount copies nothing.
     let below = MemoryLayer::build().file("d/a", vec![1; 80_000]);
     let lower = Lower::new("lower", below.finish().unwrap());
     let overlay = Overlay::builder().lower(lower).upper_memory(64 << 10);
@@ -177,26 +163,20 @@ fn rename_fails_where_a_kept_layer_has_no_room_for_the_directory() {
     assert_eq!(root.stat_at("e/a", true).unwrap().size, 80_000);
 }
 
-/// Memory refuses nothing by itself. Whether a layer of it is kept or not, the engine asks for the modes.
+/// A memory layer does not enforce modes, so the engine does.
 #[test]
-fn modes_bind_on_a_kept_layer_as_on_one_that_is_not() {
+fn modes_are_enforced_on_every_memory_upper() {
     let lower = || {
         let layer = MemoryLayer::build().file("f", b"").mode("f", 0o000);
         Lower::new("lower", layer.finish().unwrap())
     };
-    let kept = Overlay::builder().upper("kept", MemoryLayer::with_capacity(1 << 20));
+    let kept = Overlay::builder().upper("upper", MemoryLayer::with_capacity(1 << 20));
     for builder in [kept, Overlay::builder().upper_memory(1 << 20)] {
         let overlay = builder.lower(lower()).obey_modes(true).build().unwrap();
         let root = overlay.root();
         root.rename_at("f", &root, "g").unwrap();
-        for write in [false, true] {
-            let how = OpenHow {
-                read: !write,
-                write,
-                ..READ
-            };
-            let refused = file(&root, "g", how).err().map(|error| error.errno());
-            assert_eq!(refused, Some(Errno::Access));
+        for flags in ["r", "w"] {
+            fails(root.open_at("g", how(flags)), Errno::Access);
         }
     }
 }

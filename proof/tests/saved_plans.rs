@@ -8,9 +8,9 @@ use wasi_overlay_proof::{Checks, Kind, Plan, world};
 fn saved_plans_pass() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
     let mut plans = 0;
-    for entry in fs::read_dir(folder).expect("the kept plans") {
-        let path = entry.expect("a kept plan").path();
-        let text = fs::read_to_string(&path).expect("a kept plan");
+    for entry in fs::read_dir(folder).expect("the saved plans") {
+        let path = entry.expect("a saved plan").path();
+        let text = fs::read_to_string(&path).expect("a saved plan");
         let plan = Plan::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         for kind in Kind::ALL {
             for tight in [false, true] {
@@ -21,6 +21,6 @@ fn saved_plans_pass() {
         }
         plans += 1;
     }
-    println!("{plans} kept plans");
+    println!("{plans} saved plans");
     assert!(plans > 0, "no plan was found");
 }
