@@ -2,21 +2,21 @@
 
 use crate::deviations::Deviation;
 use crate::reference::{Id, ROOT, Reference};
-use crate::{run, seen};
+use crate::{run, snapshot};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use wasi_overlay_core::{Dir, File, Identity, Kind, Opened, Stat};
 
-/// What it saw of a mount before: identities have to stay while it lasts.
+/// The comparison of one mount, with the identities that it has shown. They must not change.
 #[derive(Debug)]
 pub struct Checker {
     known: HashMap<Id, Identity>,
-    /// Whether the upper has inode numbers that stay. Else a directory is another one once it was
-    /// forgotten, and listings may have 0.
+    /// Whether inode numbers of the upper are stable. Otherwise an evicted directory gets a new identity, and
+    /// listings may have 0.
     has_inodes: bool,
 }
 
 impl Checker {
-    /// For a mount whose upper has inode numbers, or not.
+    /// A comparison of a mount whose upper has stable inode numbers, or not.
     pub fn new(has_inodes: bool) -> Self {
         Self {
             known: HashMap::new(),
@@ -24,10 +24,10 @@ impl Checker {
         }
     }
 
-    /// Compares some directories, with what is in them.
+    /// Compares some directories and their entries.
     ///
     /// # Errors
-    /// What is another thing than in the reference.
+    /// The first difference.
     pub fn dirs(
         &mut self,
         reference: &Reference,
@@ -40,9 +40,9 @@ impl Checker {
             };
             let dir = match path.as_str() {
                 "" => root.clone(),
-                path => match root.open_at(path, seen::LOOK) {
+                path => match root.open_at(path, snapshot::READ) {
                     Ok(Opened::Dir(dir)) => dir,
-                    other => return Err(format!("{path} is no directory: {other:?}")),
+                    other => return Err(format!("{path} is not a directory: {other:?}")),
                 },
             };
             self.dir(reference, id, &dir, &path, &mut Vec::new())?;
@@ -50,17 +50,17 @@ impl Checker {
         Ok(())
     }
 
-    /// Compares the whole tree, and whether each file is one of its own.
+    /// Compares the whole tree, and checks that different files have different identities.
     ///
     /// # Errors
-    /// What is another thing than in the reference.
+    /// The first difference.
     pub fn tree(&mut self, reference: &Reference, root: &Dir) -> Result<(), String> {
         let mut left = vec![(ROOT, root.clone(), String::new())];
         while let Some((id, dir, path)) = left.pop() {
             self.dir(reference, id, &dir, &path, &mut left)?;
         }
         let mut seen = HashSet::new();
-        for dir in reference.alive() {
+        for dir in reference.directories() {
             let names = reference.names(dir).map(|(_, id)| id);
             let all: BTreeSet<_> = names.filter(|id| !reference.were_one(*id, *id)).collect();
             for id in all
@@ -70,7 +70,7 @@ impl Checker {
                 let identity = self.known.get(&id);
                 if identity.is_some_and(|identity| !seen.insert(*identity)) {
                     return Err(format!(
-                        "{:?} has a file that is also another",
+                        "{:?} has a file with the identity of another",
                         reference.path(dir)
                     ));
                 }
@@ -128,7 +128,7 @@ impl Checker {
         Ok(())
     }
 
-    /// Compares what a name says; of a directory, opens it.
+    /// Compares the contents of a file or link; opens a directory.
     fn data(
         &self,
         reference: &Reference,
@@ -146,20 +146,20 @@ impl Checker {
                 false => Err(format!("another target: {target}")),
             };
         }
-        match dir.open_at(name, seen::LOOK) {
+        match dir.open_at(name, snapshot::READ) {
             Ok(Opened::Dir(dir)) => Ok(Some(dir)),
             Ok(Opened::File(file)) => self.file(reference, id, &file).map(|()| None),
             Err(error) => Err(format!("open: {error:?}")),
         }
     }
 
-    /// Compares what a file says that is open for reading.
+    /// Compares the data of a file that is open for reading.
     ///
     /// # Errors
-    /// What differs.
+    /// The difference.
     pub fn file(&self, reference: &Reference, id: Id, file: &File) -> Result<(), String> {
         let expected = reference.data(id).unwrap_or_default();
-        // Small ones are read into the stack, with room to be too long.
+        // Small files are read into a buffer on the stack, which is longer than expected.
         let mut buffer = [0; 64];
         let mut long = Vec::new();
         let buffer = match expected.len() < buffer.len() {
@@ -182,10 +182,10 @@ impl Checker {
         }
     }
 
-    /// Compares what is known of a file; it has to be the same file as before.
+    /// Compares the metadata of a file, and checks that its identity is unchanged.
     ///
     /// # Errors
-    /// What differs.
+    /// The difference.
     pub fn stat(
         &mut self,
         reference: &Reference,

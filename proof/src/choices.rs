@@ -11,7 +11,7 @@ enum Source<'a> {
 }
 
 impl Choices<'static> {
-    /// Choices without end (xorshift).
+    /// An endless source (xorshift).
     pub fn of_seed(seed: u64) -> Self {
         // Consecutive seeds must not start with equal choices.
         let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -32,7 +32,7 @@ impl<'a> Choices<'a> {
         matches!(self.0, Source::Bytes([]))
     }
 
-    /// One that is less than `below`, which is not 0. From bytes, less than 256.
+    /// A number less than `below`, which is not 0. From bytes, less than 256.
     pub fn next(&mut self, below: usize) -> usize {
         match &mut self.0 {
             Source::Seed(state) => {
@@ -56,7 +56,7 @@ impl<'a> Choices<'a> {
         self.next(turns) + 1 == turns
     }
 
-    /// One of `all`, which is not empty.
+    /// An element of `all`, which is not empty.
     pub fn of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.next(all.len())]
     }

@@ -15,7 +15,7 @@ const TOO_LONG: &str = "LLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLL
 
 const TEXTS: [&str; 4] = ["one", "two-and-more", "3", "-"];
 
-/// The slots in use, without that of the root.
+/// The slots in use, without slot 0 for the root.
 const HELD: usize = 5;
 
 /// The size and contents of a plan.
@@ -25,9 +25,9 @@ pub struct Shape {
     pub layers: usize,
     /// The number of lines; fewer if the choices are used up.
     pub lines: usize,
-    /// About one line in so many says `remount`; 0 for none.
+    /// About one line in this many is `remount`; 0 for none.
     pub remount_every: usize,
-    /// About one line in so many says `rotate`; 0 for none.
+    /// About one line in this many is `rotate`; 0 for none.
     pub rotate_every: usize,
 }
 
@@ -38,8 +38,8 @@ impl Plan {
         for _ in 0..choices.next(shape.layers + 1) {
             plan.layers.push(draw_layer(choices));
         }
-        let mut at_work = Runner::on(Reference::new(&Merged::of(&plan.layers), true), ROOT);
-        let mut known = Known::of(&at_work.mount);
+        let mut reference = Runner::on(Reference::new(&Merged::of(&plan.layers), true), ROOT);
+        let mut paths = TreePaths::of(&reference.mount);
         for _ in 0..shape.lines {
             if choices.is_used_up() {
                 break;
@@ -49,16 +49,16 @@ impl Plan {
             } else if shape.remount_every > 0 && choices.one_in(shape.remount_every) {
                 "remount".to_owned()
             } else {
-                known.draw(choices)
+                paths.draw(choices)
             };
             match Line::parse(&line) {
                 Some(Line::Step(step)) => {
-                    at_work.step(step);
+                    reference.step(step);
                 }
-                Some(Line::Remount | Line::Rotate) | None => at_work.restart(ROOT),
+                Some(Line::Remount | Line::Rotate) | None => reference.restart(ROOT),
             }
-            if !at_work.mount.take_touched().is_empty() {
-                known = Known::of(&at_work.mount);
+            if !reference.mount.take_touched().is_empty() {
+                paths = TreePaths::of(&reference.mount);
             }
             plan.lines.push(line);
         }
@@ -136,19 +136,19 @@ fn base(choices: &mut Choices<'_>) -> usize {
 
 /// Draws one step, without knowledge of the tree.
 pub fn draw_step(choices: &mut Choices<'_>) -> String {
-    Known::default().draw(choices)
+    TreePaths::default().draw(choices)
 }
 
 /// The paths in the tree, so that most steps succeed.
 #[derive(Debug, Default)]
-struct Known {
+struct TreePaths {
     dirs: Vec<String>,
     others: Vec<String>,
 }
 
 /// The file that a path should lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Want {
+enum Target {
     Any,
     Dir,
     Other,
@@ -156,34 +156,34 @@ enum Want {
     Name,
 }
 
-impl Known {
+impl TreePaths {
     fn of(tree: &Reference) -> Self {
-        let mut known = Self::default();
-        for dir in tree.alive() {
+        let mut paths = Self::default();
+        for dir in tree.directories() {
             let path = tree.path(dir).unwrap_or_default();
             let slash = if path.is_empty() { "" } else { "/" };
             let names = tree.names(dir).filter(|(_, id)| !tree.is_dir(*id));
             let others = names.map(|(name, _)| format!("{path}{slash}{name}"));
-            known.others.extend(others);
-            known.dirs.push(path);
+            paths.others.extend(others);
+            paths.dirs.push(path);
         }
-        known
+        paths
     }
 
-    /// A base and a path, usually to a file of the wanted kind.
-    fn place(&self, choices: &mut Choices<'_>, want: Want) -> String {
+    /// A base and a path, usually to a file of the target kind.
+    fn place(&self, choices: &mut Choices<'_>, target: Target) -> String {
         let blind = choices.one_in(3);
-        let paths = match want {
-            Want::Dir | Want::Name => &self.dirs,
-            Want::Other => &self.others,
-            Want::Any if choices.one_in(2) => &self.dirs,
-            Want::Any => &self.others,
+        let paths = match target {
+            Target::Dir | Target::Name => &self.dirs,
+            Target::Other => &self.others,
+            Target::Any if choices.one_in(2) => &self.dirs,
+            Target::Any => &self.others,
         };
         if blind || paths.is_empty() {
             return format!("{} {}", base(choices), path(choices));
         }
         let mut path = paths[choices.next(paths.len())].clone();
-        if want == Want::Name {
+        if target == Target::Name {
             path = format!("{path}/{}", choices.of(&NAMES));
         }
         match path.trim_start_matches('/') {
@@ -192,9 +192,9 @@ impl Known {
         }
     }
 
-    /// As [`place`](Self::place), with a letter for what to do with a link at the end.
-    fn look(&self, choices: &mut Choices<'_>, how: &str) -> String {
-        let place = self.place(choices, Want::Any);
+    /// As [`place`](Self::place), with the flags of the call between them.
+    fn place_with_flags(&self, choices: &mut Choices<'_>, target: Target, how: &str) -> String {
+        let place = self.place(choices, target);
         place.replacen(' ', &format!(" {how} "), 1)
     }
 
@@ -204,23 +204,20 @@ impl Known {
         match at {
             0..=4 => {
                 let how = how(choices);
-                format!("open {slot} {}", self.look(choices, &how))
+                format!(
+                    "open {slot} {}",
+                    self.place_with_flags(choices, Target::Any, &how)
+                )
             }
             5..=7 => {
                 let how = choices.of(&["c", "cw", "crw", "cx", "ct"]);
-                let place = self.place(choices, Want::Name);
-                format!(
-                    "open {slot} {}",
-                    place.replacen(' ', &format!(" {how} "), 1)
-                )
+                let place = self.place_with_flags(choices, Target::Name, how);
+                format!("open {slot} {place}")
             }
             8..=10 => {
                 let how = choices.of(&["r", "w", "rw", "t", "rwt", "rwn"]);
-                let place = self.place(choices, Want::Other);
-                format!(
-                    "open {slot} {}",
-                    place.replacen(' ', &format!(" {how} "), 1)
-                )
+                let place = self.place_with_flags(choices, Target::Other, how);
+                format!("open {slot} {place}")
             }
             11 if choices.one_in(3) => format!("close {slot}"),
             11 => format!("list {}", base(choices)),
@@ -243,7 +240,7 @@ impl Known {
                 let follow = follow(choices);
                 format!(
                     "set-times-at {} {}",
-                    self.look(choices, follow),
+                    self.place_with_flags(choices, Target::Any, follow),
                     seconds(choices)
                 )
             }
@@ -251,39 +248,45 @@ impl Known {
             25 => format!("stat {slot}"),
             26 => {
                 let follow = follow(choices);
-                format!("stat-at {}", self.look(choices, follow))
+                format!(
+                    "stat-at {}",
+                    self.place_with_flags(choices, Target::Any, follow)
+                )
             }
-            27..=28 => format!("mkdir {}", self.place(choices, Want::Name)),
-            29..=30 => format!("rmdir {}", self.place(choices, Want::Dir)),
-            31..=33 => format!("unlink {}", self.place(choices, Want::Other)),
+            27..=28 => format!("mkdir {}", self.place(choices, Target::Name)),
+            29..=30 => format!("rmdir {}", self.place(choices, Target::Dir)),
+            31..=33 => format!("unlink {}", self.place(choices, Target::Other)),
             34 => format!(
                 "symlink {} {}",
                 path(choices),
-                self.place(choices, Want::Name)
+                self.place(choices, Target::Name)
             ),
-            35 => format!("readlink {}", self.place(choices, Want::Other)),
+            35 => format!("readlink {}", self.place(choices, Target::Other)),
             36..=37 => {
                 let follow = if choices.one_in(16) { "-" } else { "n" };
-                let old = self.place(choices, Want::Other);
+                let old = self.place(choices, Target::Other);
                 let old = old.replacen(' ', &format!(" {follow} "), 1);
-                format!("link {old} {}", self.place(choices, Want::Name))
+                format!("link {old} {}", self.place(choices, Target::Name))
             }
             38 => format!("is-same {slot} {}", choices.next(HELD + 1)),
             39 => {
                 let follow = follow(choices);
-                format!("same-hash {slot} {}", self.look(choices, follow))
+                format!(
+                    "same-hash {slot} {}",
+                    self.place_with_flags(choices, Target::Any, follow)
+                )
             }
             40 => {
-                let old = self.place(choices, Want::Other);
-                format!("rename {old} {}", self.place(choices, Want::Other))
+                let old = self.place(choices, Target::Other);
+                format!("rename {old} {}", self.place(choices, Target::Other))
             }
             41 => {
-                let old = self.place(choices, Want::Dir);
-                format!("rename {old} {}", self.place(choices, Want::Dir))
+                let old = self.place(choices, Target::Dir);
+                format!("rename {old} {}", self.place(choices, Target::Dir))
             }
             _ => {
-                let old = self.place(choices, Want::Any);
-                format!("rename {old} {}", self.place(choices, Want::Name))
+                let old = self.place(choices, Target::Any);
+                format!("rename {old} {}", self.place(choices, Target::Name))
             }
         }
     }

@@ -5,33 +5,33 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// What is at each path; the root is left out.
+/// The nodes by path, without the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merged(pub BTreeMap<String, Node>);
 
-/// What is at a path, with the seconds of its modification time.
+/// A node of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// What it is.
+    /// The kind, with the contents.
     pub kind: Kind,
-    /// When it was changed.
+    /// The seconds of its modification time.
     pub seconds: u64,
 }
 
-/// What a node is.
+/// A kind of node, with the contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A directory.
     Dir,
-    /// A regular file and what it says.
+    /// A regular file and its data.
     File(String),
     /// A symbolic link and its target.
     Link(String),
 }
 
 impl Merged {
-    /// Merges layers, the bottom one first, as an unpacker of images does: whiteouts first, since they
-    /// speak of the layers below, then what the layer has.
+    /// Merges layers, the bottom one first, as an unpacker of images does: the whiteouts of a layer first,
+    /// since they apply to lower layers, and then its entries.
     pub fn of(layers: &[Layer]) -> Self {
         let mut merged = Self::default();
         for (number, layer) in layers.iter().enumerate() {
@@ -73,7 +73,7 @@ impl Merged {
                 Kind::Link(target) => std::os::unix::fs::symlink(target, &at).expect("a link"),
             }
         }
-        // What is inside before what it is inside of.
+        // The entries of a directory before the directory.
         for (path, node) in self.0.iter().rev() {
             layers::set_time(&dir.join(path), node.seconds);
         }

@@ -101,7 +101,7 @@ impl Script {
     /// Makes one call, and returns its answer or its error code.
     ///
     /// # Panics
-    /// If it is no call.
+    /// If it is not a call.
     pub fn call(&mut self, call: &str) -> String {
         self.try_call(call).unwrap_or_else(|code| code)
     }
@@ -112,7 +112,7 @@ impl Script {
     /// Its error code.
     ///
     /// # Panics
-    /// If it is no call.
+    /// If it is not a call.
     pub fn try_call(&mut self, call: &str) -> Result<String, String> {
         let call = call.trim();
         let answer = match Step::parse(call) {
@@ -359,6 +359,6 @@ fn bytes(count: usize) -> String {
 fn number(word: &str) -> u64 {
     match word.parse() {
         Ok(number) => number,
-        Err(_) => panic!("{word:?} is no number"),
+        Err(_) => panic!("{word:?} is not a number"),
     }
 }

@@ -1,14 +1,14 @@
-//! What plans are made on, how closely that is looked at, and what was done.
+//! The kinds of mounts that plans run on, how often they are compared, and counts of what was done.
 
 use std::fmt;
 
-/// What a plan is made on.
+/// A kind of mount that plans run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Layers in memory below memory that ends with its mount: to mount again is to go on, and the
-    /// overlay itself becomes the layer of another one.
+    /// Layers in memory and a memory upper that ends with its mount. A remount changes nothing, and for a rotation
+    /// the overlay itself becomes a layer.
     Memory,
-    /// Layers in memory below another one that is kept: it is mounted again, and becomes a layer.
+    /// Layers in memory and a memory upper that outlives its mount, so it can be remounted and become a layer.
     Lasting,
     /// Layers and upper are directories.
     Directory,
@@ -16,14 +16,14 @@ pub enum Kind {
     ByPath,
     /// Layers in memory and no upper.
     ReadOnly,
-    /// No overlay: a live mount of a directory with the merged tree.
+    /// A live mount of a directory with the merged tree, without an overlay.
     Live,
     /// The same, mounted read-only.
     ReadOnlyLive,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 7] = [
         Self::Memory,
         Self::Lasting,
@@ -47,19 +47,19 @@ impl Kind {
     }
 }
 
-/// How closely it is looked at.
+/// How often the mount is compared with the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checks {
-    /// What steps changed is compared once in so many lines.
+    /// Changed directories are compared once in this many lines.
     pub changed_every: usize,
-    /// The whole tree is.
+    /// The whole tree is compared once in this many lines.
     pub tree_every: usize,
-    /// The engine keeps so little that it has to forget and look again.
+    /// The caches of the engine are almost empty.
     pub tight: bool,
 }
 
 impl Checks {
-    /// As closely as can be.
+    /// Compares everything after every line.
     pub fn all(tight: bool) -> Self {
         Self {
             changed_every: 1,
@@ -69,18 +69,18 @@ impl Checks {
     }
 }
 
-/// What was done.
+/// Counts of what was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Plans.
     pub plans: u64,
-    /// Calls, those on empty slots left out.
+    /// Calls, without those on empty slots.
     pub calls: u64,
-    /// How many of them did what they were asked to.
+    /// Calls that succeeded.
     pub succeeded: u64,
-    /// How often a mount ended and another one went on.
+    /// Remounts.
     pub remounts: u64,
-    /// How often an upper became a layer.
+    /// Uppers that became a layer.
     pub rotations: u64,
 }
 

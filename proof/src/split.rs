@@ -1,11 +1,10 @@
-//! The rotation of a live directory: when an upper becomes a layer, each name of a hard-linked file becomes
-//! a file of its own.
+//! The rotation of a live directory: like an upper that becomes a layer, it loses its hard links.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Makes every name in a directory tree a file of its own. All times stay, except those of the root.
+/// Replaces hard links in a directory tree by copies. Keeps all times, except those of the root.
 ///
 /// # Panics
 /// If that fails.

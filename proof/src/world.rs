@@ -1,14 +1,14 @@
-//! The run of a plan: each step is made on a mount and on the reference, and the answers are compared.
+//! The execution of a plan: each step is made on a mount and on the reference, and the answers are compared.
 
 use crate::checker::Checker;
 use crate::deviations::Deviation;
-use crate::frozen::Frozen;
 use crate::kit::{capability, panic_message, scratch};
 use crate::layers::Layer;
 use crate::merged::Merged;
 use crate::mount::{Engine, Held, Mount as _};
 use crate::outcome;
 use crate::plan::{Line, Plan};
+use crate::read_only_layer::ReadOnlyLayer;
 use crate::reference::{Id, ROOT, Reference};
 use crate::run::Runner;
 use crate::setting::{Checks, Counts, Kind};
@@ -28,13 +28,13 @@ use wasi_overlay_core::{Dir, Errno, Limits, Live, Lower, LowerStack, Overlay, Ov
 /// The slots that random plans use.
 const HELD: usize = 6;
 
-/// Bytes that an upper in memory may hold.
+/// The capacity of a memory upper.
 const MEMORY: u64 = 1 << 24;
 
 /// A lower layer, to be opened for each mount.
 enum Base {
     Memory(MemoryLayer),
-    Frozen(Dir),
+    ReadOnlyLayer(Dir),
     Directory(PathBuf),
 }
 
@@ -113,7 +113,7 @@ impl World {
                 world.bases.push(base);
             }
             if kind == Kind::ReadOnly {
-                // It needs one, and one that has nothing changes nothing.
+                // An overlay without an upper needs a lower, and an empty one changes nothing.
                 world
                     .bases
                     .push(Base::Memory(Layer::default().in_memory(0)));
@@ -246,7 +246,7 @@ impl World {
         !is_stat || without_links(expected) == without_links(found)
     }
 
-    /// Compares the handle in a slot, whose file may have no name any more.
+    /// Compares the handle in a slot, whose file may have been removed.
     fn check_slot(&mut self, slot: usize) -> Result<(), String> {
         let (Some(engine), Some(reference)) = (self.engine.slot(slot), self.reference.slot(slot))
         else {
@@ -295,7 +295,7 @@ impl World {
         }
         self.reference.mount.rotate();
         match self.kind {
-            Kind::Memory => self.bases = vec![Base::Frozen(self.root.clone())],
+            Kind::Memory => self.bases = vec![Base::ReadOnlyLayer(self.root.clone())],
             Kind::Lasting => self.bases.extend(self.upper.take().map(Base::Memory)),
             Kind::Directory | Kind::ByPath => {
                 let path = self.folder();
@@ -320,7 +320,7 @@ impl World {
         }
     }
 
-    /// Mounts a new upper on the present layers.
+    /// Mounts a new upper on the current layers.
     fn new_upper(&mut self) {
         match self.kind {
             Kind::Lasting => {
@@ -403,7 +403,7 @@ impl World {
 fn lower(base: &Base, kind: Kind) -> Lower {
     match base {
         Base::Memory(layer) => Lower::new("memory", layer.clone()),
-        Base::Frozen(root) => Lower::new("overlay", Frozen(root.clone())),
+        Base::ReadOnlyLayer(root) => Lower::new("overlay", ReadOnlyLayer(root.clone())),
         Base::Directory(path) if kind == Kind::ByPath => {
             let plain = HostDir::new(capability(path), "layer");
             Lower::new("layer", Marked::lower(ByPath::new(plain)))

@@ -1,13 +1,11 @@
-//! The same random plans on a plain directory, on our engine, and on a mount of the kernel's
-//! overlayfs. Ours is like the directory; where the kernel is not, the difference is one of a short
-//! list (`kernel.toml`).
+//! The same random plans on a plain directory, on our engine, and on a mount of the kernel's overlayfs. Our engine
+//! answers as the directory does; every difference of the kernel is in a short list (`kernel.toml`).
 //!
-//! One difference would make all later states differ too. So a step at which the kernel differs is
-//! left out, and the plan runs anew without it, from its beginning and on all three. What is left of
-//! the plan in the end is the same on all three, answers and trees.
+//! One difference would make all later states differ, too. So a step at which the kernel differs is removed, and the
+//! plan starts again on all three. The remaining plan has equal answers and trees on all three.
 //!
-//! `OVERLAY_OPERATIONS` says how many calls are made at least, `OVERLAY_SEED` which plan is the
-//! first, and `OVERLAY_PLAN` names a file with a plan to run instead.
+//! `OVERLAY_OPERATIONS` is the minimum number of calls, `OVERLAY_SEED` the first plan, and `OVERLAY_PLAN` a file with
+//! a plan to run instead.
 
 use guests_script::Step;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +17,7 @@ use wasi_overlay_proof::kit::capability;
 use wasi_overlay_proof::layers::{self, What};
 use wasi_overlay_proof::machine::{Mount, Need, Scratch, has, set_attribute};
 use wasi_overlay_proof::mount::Held;
-use wasi_overlay_proof::{Choices, Layer, Line, Merged, Plan, Runner, Shape, merged, seen};
+use wasi_overlay_proof::{Choices, Layer, Line, Merged, Plan, Runner, Shape, merged, snapshot};
 
 const SHAPE: Shape = Shape {
     layers: 4,
@@ -29,10 +27,10 @@ const SHAPE: Shape = Shape {
 };
 const OPERATIONS: u64 = 20_000;
 
-/// A step at which the three are not the same.
+/// A step at which one of the three differs.
 struct Difference {
     line: usize,
-    /// Its name in the list.
+    /// Its name in `kernel.toml`, if any.
     reason: Option<&'static str>,
     story: String,
 }
@@ -80,8 +78,8 @@ fn kernel_differs_from_a_plain_directory_as_listed_and_ours_does_not() {
     }
 }
 
-/// A plan of a seed, and in it what chance seldom does: a lower file is held, changed through
-/// another handle, and looked at through the first.
+/// A random plan with a sequence that is rarely drawn: a lower file is opened, changed through another handle, and
+/// read through the first.
 fn draw(seed: u64) -> Plan {
     let mut choices = Choices::of_seed(seed);
     let mut plan = Plan::draw(&mut choices, SHAPE);
@@ -89,7 +87,7 @@ fn draw(seed: u64) -> Plan {
     let mut files = merged
         .iter()
         .filter(|(_, node)| matches!(node.kind, merged::Kind::File(_)));
-    // Slots that random steps leave alone.
+    // Slots that random steps do not use.
     if let Some((file, _)) = files.nth(choices.next(4)) {
         let middle = choices.next(plan.lines.len().min(SHAPE.remount_every));
         let changed = [
@@ -107,7 +105,7 @@ fn draw(seed: u64) -> Plan {
     plan
 }
 
-/// Names in the list.
+/// The names in `kernel.toml`.
 fn listed() -> Vec<String> {
     let table: toml::Table = include_str!("../kernel.toml").parse().expect("TOML");
     let all = table["difference"].as_array().expect("a list");
@@ -134,8 +132,10 @@ impl Counts {
     }
 }
 
-/// Runs a plan, and again without each step at which the kernel differs as listed; the story of
-/// another difference.
+/// Runs a plan, without the steps at which the kernel differs as listed.
+///
+/// # Errors
+/// The steps up to another difference.
 fn check(plan: &Plan, counts: &mut Counts) -> Result<(), String> {
     let listed = listed();
     let mut left_out = BTreeSet::new();
@@ -160,13 +160,12 @@ fn check(plan: &Plan, counts: &mut Counts) -> Result<(), String> {
     }
 }
 
-/// A plain directory, our overlay and the kernel's, of the same tree. What is open is dropped
-/// before what it is open in.
+/// A plain directory, our overlay and the kernel's, of the same tree. Handles are dropped before their mounts.
 struct Sides {
     plain: Runner,
     ours: Runner,
     kernel: Runner,
-    /// None between two mounts.
+    /// None between mounts.
     mounted: Option<(Overlay, Mount)>,
     layers: usize,
     scratch: Scratch,
@@ -182,7 +181,7 @@ impl Sides {
             let form = scratch.dir(&format!("kernel {number}"));
             write_for_kernel(layer, number, &Merged::of(&layers[..number]), &form);
         }
-        // The kernel wants a lower layer.
+        // The kernel requires a lower layer.
         scratch.dir("kernel none");
         for name in ["oci upper", "kernel upper", "kernel work", "merged"] {
             scratch.dir(name);
@@ -204,7 +203,7 @@ impl Sides {
         self.scratch.path().join(name)
     }
 
-    /// Lets go what is open, and mounts both overlays, again if they are.
+    /// Closes all handles, and mounts or remounts both overlays.
     fn mount(&mut self) {
         let plain = live(&self.path("plain"));
         for side in [&mut self.plain, &mut self.ours, &mut self.kernel] {
@@ -232,12 +231,12 @@ impl Sides {
         self.mounted = Some((overlay, mount));
     }
 
-    /// Runs the lines that are not left out; how many calls were made.
+    /// Runs the lines that are not in `left_out`. Returns the number of calls.
     fn run(mut self, lines: &[String], left_out: &BTreeSet<usize>) -> Result<u64, Difference> {
         let mut story = String::new();
         let mut calls = 0;
         for (at, line) in lines.iter().enumerate() {
-            // A deviation of ours that is listed: nobody else reserves these names.
+            // Only our engine reserves these names, which is a listed deviation.
             if left_out.contains(&at) || line.contains(".wh.") {
                 continue;
             }
@@ -274,8 +273,8 @@ impl Sides {
             }
         }
         let root = self.mounted.as_ref().map(|(overlay, _)| overlay.root());
-        let ours = seen::tree(&root.expect("a mount"));
-        let plain = seen::tree(&live(&self.path("plain")));
+        let ours = snapshot::tree(&root.expect("a mount"));
+        let plain = snapshot::tree(&live(&self.path("plain")));
         if plain != ours {
             return Err(Difference {
                 line: lines.len(),
@@ -286,7 +285,7 @@ impl Sides {
         Ok(calls)
     }
 
-    /// What there is to know before a step of why the kernel might differ.
+    /// Why the kernel may differ at a step, by the state before it.
     fn suspect(&self, step: Step<'_>) -> Suspect {
         let is_dir = |base: usize, path: &str| match self.plain.slot(base) {
             Some(Held::Dir(dir)) => {
@@ -328,8 +327,7 @@ impl Suspect {
     }
 }
 
-/// Writes a layer as the kernel would have made it on those below, which are merged: it writes no
-/// whiteout where there is nothing to hide.
+/// Writes a layer as the kernel would write it on `below`: without whiteouts that hide nothing.
 fn write_for_kernel(layer: &Layer, number: usize, below: &Merged, dir: &Path) {
     let all = layer.all(number);
     let is_in_opaque = |path: &str| {
@@ -363,7 +361,7 @@ fn write_for_kernel(layer: &Layer, number: usize, below: &Merged, dir: &Path) {
     }
 }
 
-/// A tree of the host, a line a file, with the times that were set.
+/// A host tree as text, with the times that were set.
 fn host_tree(root: &Path) -> String {
     let mut lines = BTreeSet::new();
     let mut dirs = vec![PathBuf::new()];

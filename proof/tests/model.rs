@@ -1,8 +1,7 @@
 //! Random plans on random layers: the engine must answer as the reference does, which has no layers.
 //!
-//! `OVERLAY_OPERATIONS` says how many calls each test makes at least, or `OVERLAY_SECONDS` how long
-//! it goes on; `OVERLAY_SEED` says which plan is the first. `OVERLAY_PLAN` names a file with a plan
-//! to run instead.
+//! `OVERLAY_OPERATIONS` is the minimum number of calls of each test, or `OVERLAY_SECONDS` its duration.
+//! `OVERLAY_SEED` is the first plan, and `OVERLAY_PLAN` a file with a plan to run instead.
 
 use std::time::{Duration, Instant};
 use wasi_overlay_proof::{Checks, Choices, Counts, Kind, Plan, Shape, world};
@@ -18,7 +17,7 @@ fn number(name: &str) -> Option<u64> {
     )
 }
 
-/// A plan of a seed, and how it is looked at.
+/// The plan of a seed, and how often it is compared.
 fn draw(seed: u64) -> (Plan, Checks) {
     let mut choices = Choices::of_seed(seed);
     let checks = Checks {

@@ -1,5 +1,5 @@
 //! The fuzzer of paths and symbolic links: an overlay must answer as a plain directory does, and no path
-//! may lead out.
+//! may leave the mount.
 
 use crate::Choices;
 use crate::kit::{capability, scratch};
@@ -8,9 +8,9 @@ use std::os::unix::fs::symlink;
 use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::{Dir, Errno, Live, Lower, OpenHow, Opened, Overlay};
 
-/// What paths and targets are made of.
+/// Names in paths and targets.
 const PARTS: [&str; 10] = ["a", "b", "f", "l", "m", "n", "..", ".", "", "x"];
-/// What stands in the way of a careless reader.
+/// Names that careless code mishandles.
 const ODD: [&str; 8] = [
     "\0",
     "é",
@@ -24,10 +24,10 @@ const ODD: [&str; 8] = [
 const LINKS: [&str; 3] = ["l", "m", "n"];
 const MAX_PATHS: usize = 6;
 
-/// Asks for paths that `data` chooses.
+/// Makes calls on paths that `data` chooses.
 ///
 /// # Panics
-/// If an overlay answers something else than a plain directory.
+/// If an overlay and a plain directory answer differently.
 pub fn paths(data: &[u8]) {
     let mut choices = Choices::of_bytes(data);
     let temp = scratch();
@@ -61,7 +61,7 @@ pub fn paths(data: &[u8]) {
         is_reserved |= path.contains(".wh.");
         let how = OpenHow {
             follow: choices.next(3) != 0,
-            // Whiteouts' names can be made on a plain directory alone.
+            // Only a plain directory allows names of whiteouts.
             create: choices.next(4) == 1 && !is_reserved,
             directory: choices.next(4) == 1,
             exclusive: choices.next(6) == 1,
@@ -71,7 +71,7 @@ pub fn paths(data: &[u8]) {
         };
         let [plain, overlay] = sides.each_ref().map(|root| ask(root, base, &path, how));
         if path.len() >= 4096 {
-            // Longer than an overlay's limit. Whether the kernel sees it whole is the call's affair.
+            // Longer than an overlay's limit. Some calls pass it to the kernel in parts.
             assert!(overlay.iter().all(Result::is_err), "{path:?}: {overlay:?}");
         } else if no_call_takes(&path) {
             let is_error = |answer: &Result<String, Errno>| answer.is_err();
@@ -88,8 +88,8 @@ pub fn paths(data: &[u8]) {
     }
 }
 
-/// Whether every call fails, though not all for the same reason: some look at the parent first, and
-/// Linux refuses to make a file by a name with a slash behind it before it looks how long that is.
+/// Whether every call fails, but not with the same error: some resolve the parent first, and Linux refuses to create
+/// a file with a trailing slash before it checks the length.
 fn no_call_takes(path: &str) -> bool {
     let is_long_folder = path.ends_with('/') && path.split('/').any(|name| name.len() > 255);
     path.contains('\0') || is_long_folder

@@ -1,5 +1,5 @@
-//! The fuzzer of whiteouts: layers with whiteouts of every spelling, in every place. The engine must merge them as
-//! the image spec says.
+//! The fuzzer of whiteouts: layers with whiteouts of every form. The engine must merge them as the image spec
+//! defines.
 
 use crate::Choices;
 use crate::kit::{capability, scratch};
@@ -9,23 +9,23 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use wasi_overlay_core::{Dir, Kind, Lower, OpenHow, Opened, Overlay};
 
-/// Names of entries and of whiteouts for them.
+/// Names of entries.
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const WHITEOUTS: [&str; 4] = [".wh.a", ".wh.b", ".wh.c", ".wh.nothing"];
 const OPAQUE: &str = ".wh..wh..opq";
-/// Somebody's state, which hides nothing.
+/// A reserved name of other tools, which hides nothing.
 const RESERVED: &str = ".wh..wh.plnk";
-/// What says that the last mount of an upper was cut, so that it is mended.
+/// The work folder, which shows that the last mount was interrupted and the upper needs repair.
 const WORK: &str = ".wh..wh.work";
-/// No tool writes one: a layer that has it is refused where it is met.
+/// A malformed whiteout, which makes its directory unreadable.
 const BROKEN: &str = ".wh.";
 
 const MAX_LAYERS: usize = 3;
-/// Entries in all layers together.
+/// The maximum of entries in all layers together.
 const MAX_ENTRIES: usize = 40;
 const MAX_DEPTH: usize = 3;
 
-/// A directory of one layer, as it is on disk.
+/// A directory of one layer on disk.
 type Folder = BTreeMap<&'static str, Entry>;
 
 #[derive(Debug)]
@@ -35,14 +35,14 @@ enum Entry {
     Folder(Folder),
 }
 
-/// A directory as a guest sees it: a line for whatever is no directory.
+/// A directory as a guest sees it: text for a file or link, a view for a directory.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Seen(BTreeMap<String, Result<String, Seen>>);
+struct View(BTreeMap<String, Result<String, View>>);
 
-/// Reads layers that `data` chooses.
+/// Mounts layers that `data` chooses.
 ///
 /// # Panics
-/// If the engine shows anything else than the layers say, or refuses what is no broken layer.
+/// If the engine merges the layers otherwise, or refuses valid layers.
 pub fn whiteouts(data: &[u8]) {
     let mut choices = Choices::of_bytes(data);
     let has_upper = choices.next(2) == 1;
@@ -56,7 +56,7 @@ pub fn whiteouts(data: &[u8]) {
     }
 
     let from_top: Vec<_> = layers.iter().rev().collect();
-    let is_broken = layers.iter().any(|layer| anywhere(layer, BROKEN));
+    let is_broken = layers.iter().any(|layer| contains(layer, BROKEN));
     let expected = merge(&until_opaque(from_top));
     if has_upper {
         let (upper, lowers) = paths.split_last().expect("there is a layer");
@@ -71,21 +71,25 @@ pub fn whiteouts(data: &[u8]) {
         let overlay = built.expect("an upper that is not broken");
         if !is_broken {
             assert_eq!(
-                look(&overlay.root()),
+                view_of(&overlay.root()),
                 expected,
                 "with an upper: {layers:#?}"
             );
         }
         overlay.close().expect("a clean end");
-        let untidy = untidy(upper);
+        let leftovers = leftovers(upper);
         assert!(
-            untidy.is_empty() || !was_cut,
-            "not the steady state: {untidy:?} of {layers:#?}"
+            leftovers.is_empty() || !was_cut,
+            "not the steady state: {leftovers:?} of {layers:#?}"
         );
     }
     if !is_broken {
         let overlay = stack(&paths).build().expect("layers that are not broken");
-        assert_eq!(look(&overlay.root()), expected, "layers alone: {layers:#?}");
+        assert_eq!(
+            view_of(&overlay.root()),
+            expected,
+            "layers alone: {layers:#?}"
+        );
     }
 }
 
@@ -111,7 +115,7 @@ fn draw(choices: &mut Choices<'_>, has_upper: bool) -> Vec<Folder> {
             8..=11 => (choices.of(&WHITEOUTS), Entry::File(String::new())),
             12 => (OPAQUE, Entry::File(String::new())),
             13 => (RESERVED, Entry::Folder(Folder::new())),
-            // A whiteout of whatever type is one in a lower; an upper is written by ourselves.
+            // Only in a lower: the engine creates whiteouts in an upper as files.
             14 if !(has_upper && index == top) => {
                 (choices.of(&WHITEOUTS), Entry::Folder(Folder::new()))
             }
@@ -123,7 +127,7 @@ fn draw(choices: &mut Choices<'_>, has_upper: bool) -> Vec<Folder> {
     layers
 }
 
-/// Adds an entry below `path`, unless there is one of that name, or no folder on the way.
+/// Adds an entry below `path`, unless the name is taken or the path leads through a file.
 fn put(folder: &mut Folder, path: &[&'static str], name: &'static str, entry: Entry) {
     let Some((first, rest)) = path.split_first() else {
         folder.entry(name).or_insert(entry);
@@ -147,9 +151,9 @@ fn write(path: &Path, folder: &Folder) {
     }
 }
 
-fn anywhere(folder: &Folder, wanted: &str) -> bool {
+fn contains(folder: &Folder, wanted: &str) -> bool {
     folder.iter().any(|(name, entry)| {
-        *name == wanted || matches!(entry, Entry::Folder(below) if anywhere(below, wanted))
+        *name == wanted || matches!(entry, Entry::Folder(below) if contains(below, wanted))
     })
 }
 
@@ -157,7 +161,7 @@ fn has_whiteout(folder: &Folder, name: &str) -> bool {
     folder.contains_key(format!(".wh.{name}").as_str())
 }
 
-/// The folders that show, of those from the top down.
+/// The folders down to the first opaque one.
 fn until_opaque(from_top: Vec<&Folder>) -> Vec<&Folder> {
     let opaque = from_top
         .iter()
@@ -166,11 +170,10 @@ fn until_opaque(from_top: Vec<&Folder>) -> Vec<&Folder> {
     from_top.into_iter().take(count).collect()
 }
 
-/// What folders show together, the topmost first: a whiteout hides what is below its layer, and
-/// beside an entry it makes that opaque.
-fn merge(from_top: &[&Folder]) -> Seen {
+/// Merges folders, the topmost first. A whiteout hides lower layers; beside a directory it makes that opaque.
+fn merge(from_top: &[&Folder]) -> View {
     let names: BTreeSet<_> = from_top.iter().flat_map(|folder| folder.keys()).collect();
-    let mut seen = Seen::default();
+    let mut view = View::default();
     for name in names.into_iter().filter(|name| !name.starts_with(".wh.")) {
         let mut folders = Vec::new();
         for folder in from_top {
@@ -178,11 +181,11 @@ fn merge(from_top: &[&Folder]) -> Seen {
                 Some(Entry::Folder(below)) => folders.push(below),
                 Some(_) if !folders.is_empty() => break,
                 Some(Entry::File(text)) => {
-                    seen.0.insert((*name).into(), Ok(text.clone()));
+                    view.0.insert((*name).into(), Ok(text.clone()));
                     break;
                 }
                 Some(Entry::Link) => {
-                    seen.0.insert((*name).into(), Ok("-> target".into()));
+                    view.0.insert((*name).into(), Ok("-> target".into()));
                     break;
                 }
                 None => {}
@@ -193,10 +196,10 @@ fn merge(from_top: &[&Folder]) -> Seen {
         }
         if !folders.is_empty() {
             let below = merge(&until_opaque(folders));
-            seen.0.insert((*name).into(), Err(below));
+            view.0.insert((*name).into(), Err(below));
         }
     }
-    seen
+    view
 }
 
 fn stack(lowers: &[std::path::PathBuf]) -> wasi_overlay_core::OverlayBuilder {
@@ -206,9 +209,9 @@ fn stack(lowers: &[std::path::PathBuf]) -> wasi_overlay_core::OverlayBuilder {
     })
 }
 
-/// What a guest sees, by listing and by asking for each name that could be there.
-fn look(dir: &Dir) -> Seen {
-    let mut seen = Seen::default();
+/// The view of a guest, by listings and by a lookup of every possible name.
+fn view_of(dir: &Dir) -> View {
+    let mut view = View::default();
     for entry in dir.list().expect("a listing").iter() {
         let name = entry.name.to_str().expect("a name of ours");
         let shown = match entry.kind {
@@ -217,7 +220,7 @@ fn look(dir: &Dir) -> Seen {
                 .open_at(name, OpenHow::default())
                 .expect("what is listed")
             {
-                Opened::Dir(below) => Err(look(&below)),
+                Opened::Dir(below) => Err(view_of(&below)),
                 Opened::File(file) => {
                     let mut data = [0; 64];
                     let length = file.read_at(&mut data, 0).expect("data");
@@ -226,7 +229,7 @@ fn look(dir: &Dir) -> Seen {
             },
         };
         assert!(
-            seen.0.insert(name.to_owned(), shown).is_none(),
+            view.0.insert(name.to_owned(), shown).is_none(),
             "{name} twice"
         );
     }
@@ -236,13 +239,13 @@ fn look(dir: &Dir) -> Seen {
         .chain(&[OPAQUE, RESERVED, BROKEN])
     {
         let found = dir.stat_at(name, false).is_ok();
-        assert_eq!(found, seen.0.contains_key(*name), "{name} when asked for");
+        assert_eq!(found, view.0.contains_key(*name), "{name} when asked for");
     }
-    seen
+    view
 }
 
-/// Entries with a whiteout beside them, and what is left of staging.
-fn untidy(path: &Path) -> Vec<String> {
+/// Entries with a whiteout beside them, and work folders.
+fn leftovers(path: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut pending = vec![path.to_owned()];
     while let Some(dir) = pending.pop() {

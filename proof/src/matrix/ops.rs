@@ -2,7 +2,7 @@
 
 /// Each runs on a new tree.
 pub const OPS: &[&str] = &[
-    // Looking.
+    // Queries.
     "open.r @",
     "open.rn @",
     "open.rd @",
@@ -27,7 +27,7 @@ pub const OPS: &[&str] = &[
     "same.n @ @",
     "same.n @ lfile",
     "sync @",
-    // Opening to write.
+    // Opens for writing.
     "open.w @",
     "open.wn @",
     "open.rw @",
@@ -65,7 +65,7 @@ pub const OPS: &[&str] = &[
     "now.n @",
     "keep @",
     "keep.n @",
-    // Making.
+    // Creation.
     "mkdir @",
     "mkdir @/",
     "mkdir @/new",
@@ -76,7 +76,7 @@ pub const OPS: &[&str] = &[
     "symlink /absolute @",
     "mkdir @; open.rwc @/c; open.r @",
     "symlink lfile @; stat.n @",
-    // Removing.
+    // Removal.
     "unlink @",
     "unlink @/",
     "unlink @/.",
@@ -172,13 +172,13 @@ pub const OPS: &[&str] = &[
     "rename lfile @/new",
     "rename lfile @/c",
     "rename e @/e",
-    // The directory that it is in.
+    // Renames of the parent directory.
     "rename ^ moved; open.r moved; open.r moved/x; stat.n @",
     "rename ^ e/moved; write e/moved/x; open.r e/moved/x",
     "rename ^ moved; mkdir ^; open.r ^; stat.n @",
     "rename ^ moved; unlink moved/x; open.r moved; rename moved ^; open.r ^",
     "rename lfull ^",
-    // Handles that were there before.
+    // Handles that were opened before.
     "hold.r @; write @; look #1; same.n #1 @",
     "hold.r @; append @; look #1; unlink @; look #1",
     "hold.rw @; unlink @; write #1 HH 2; append #1 held; look #1; size #1 2; look #1; sync.d #1",

@@ -12,7 +12,7 @@ fn last(follow: bool) -> Last {
     }
 }
 
-/// Who a node is: nobody else has its number.
+/// The identity of a node, whose number is unique.
 fn identity_of(id: Id) -> Identity {
     Identity {
         lower: id as u64,
@@ -28,7 +28,7 @@ fn id_of(held: &Held<Id, Open>) -> Id {
 }
 
 impl Reference {
-    /// What a path names.
+    /// The node at a path.
     pub fn find(&self, dir: Id, path: &str, follow: bool) -> Result<Id, Errno> {
         self.existing(&self.resolve(dir, path, last(follow))?)
     }
@@ -44,7 +44,7 @@ impl Reference {
         self.changed(file.id);
         match &mut self.nodes[file.id].body {
             Body::File(data) => data,
-            Body::Dir(_) | Body::Link(_) => panic!("{} is no file", file.id),
+            Body::Dir(_) | Body::Link(_) => panic!("{} is not a file", file.id),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! answer.
 //!
 //! It is written from the rules, not from the engine, and shares no code with it but the types of
-//! the answers. A live mount of a real directory is held against it too.
+//! the answers. A live mount is compared with it, too.
 
 mod calls;
 mod names;
@@ -19,7 +19,7 @@ pub type Id = usize;
 /// The root.
 pub const ROOT: Id = 0;
 
-/// A tree, and what was seen to change in it.
+/// The tree, and the nodes that changed.
 #[derive(Clone, Debug)]
 pub struct Reference {
     nodes: Vec<Node>,
@@ -32,10 +32,10 @@ pub struct Reference {
 #[derive(Clone, Debug)]
 struct Node {
     body: Body,
-    /// The seconds of its modification time if that was set; none if it is the clock's.
+    /// The seconds of its modification time if it was set; none if it is from the clock.
     seconds: Option<u64>,
     links: u64,
-    /// The node that this was one with before the upper became a layer.
+    /// The node of the same file before the upper became a layer.
     twin: Option<Id>,
 }
 
@@ -46,26 +46,26 @@ enum Body {
     Link(String),
 }
 
-/// What is in a directory, and where it is.
+/// The entries of a directory, and its own path.
 #[derive(Clone, Debug, Default)]
 struct Entries {
     names: BTreeMap<String, Id>,
-    /// None of the root, and of one that was removed.
+    /// None for the root and for a removed directory.
     place: Option<(Id, String)>,
-    is_dead: bool,
+    is_removed: bool,
 }
 
 /// An open file of the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open {
-    /// Which file.
+    /// The file.
     pub id: Id,
     read: bool,
     write: bool,
 }
 
 impl Reference {
-    /// The tree, for an overlay or, where no names are reserved, for a plain directory.
+    /// The tree of an overlay, or of a plain directory if no names are reserved.
     pub fn new(tree: &Merged, reserves_names: bool) -> Self {
         let mut reference = Self {
             nodes: Vec::new(),
@@ -83,16 +83,16 @@ impl Reference {
             };
             let id = reference.make(body, Some(node.seconds));
             known.insert(path, id);
-            reference.hang(known[above], name, id);
+            reference.attach(known[above], name, id);
         }
         reference
     }
 
-    /// The upper becomes a layer: what lies in a layer under several names is no longer one file
-    /// once it is changed, and the root is that of a new upper.
+    /// Turns the upper into a layer: the names of a hard link become separate files, and the root is that of a new
+    /// upper.
     pub fn rotate(&mut self) {
         let mut seen = BTreeSet::new();
-        for dir in self.alive() {
+        for dir in self.directories() {
             let Body::Dir(entries) = &self.nodes[dir].body else {
                 continue;
             };
@@ -114,8 +114,8 @@ impl Reference {
         self.nodes[ROOT].seconds = None;
     }
 
-    /// The directories that are there, parents first.
-    pub fn alive(&self) -> Vec<Id> {
+    /// All directories, parents first.
+    pub fn directories(&self) -> Vec<Id> {
         let mut dirs = vec![ROOT];
         let mut next = 0;
         while let Some(&dir) = dirs.get(next) {
@@ -130,7 +130,7 @@ impl Reference {
         dirs
     }
 
-    /// What is in a directory.
+    /// The names in a directory.
     pub fn names(&self, dir: Id) -> impl Iterator<Item = (&str, Id)> {
         let names = self.entries(dir).names.iter();
         names.map(|(name, id)| (name.as_str(), *id))
@@ -145,7 +145,7 @@ impl Reference {
         }
     }
 
-    /// Where a directory is; none if it was removed.
+    /// The path of a directory; none if it was removed.
     pub fn path(&self, dir: Id) -> Option<String> {
         let mut names = Vec::new();
         let mut at = dir;
@@ -158,8 +158,8 @@ impl Reference {
         Some(names.join("/"))
     }
 
-    /// Whether two nodes, or the names of one, were one file below what is now the upper: then
-    /// an overlay may have them as one until either is copied up, and counts all their names.
+    /// Whether two nodes, or the names of one, are a lower hard link. An overlay may show them as one file until one
+    /// of them is copied up, and counts all their names.
     pub fn were_one(&self, one: Id, other: Id) -> bool {
         let (one, other) = (self.nodes[one].twin, self.nodes[other].twin);
         one.is_some() && one == other
@@ -168,16 +168,16 @@ impl Reference {
     /// Whether no directory before `dir` has a name of the node.
     pub fn is_first_name(&self, dir: Id, id: Id) -> bool {
         let has = |dir: &Id| self.entries(*dir).names.values().any(|name| *name == id);
-        self.nodes[id].links < 2 || self.alive().iter().find(|dir| has(dir)) == Some(&dir)
+        self.nodes[id].links < 2 || self.directories().iter().find(|dir| has(dir)) == Some(&dir)
     }
 
-    /// The directories that changed since this was asked last, with those in which a file changed.
+    /// The directories that changed since the last call, and those in which a file changed.
     pub fn take_touched(&mut self) -> BTreeSet<Id> {
         let touched = std::mem::take(&mut self.touched);
         if touched.iter().all(|id| self.is_dir(*id)) {
             return touched;
         }
-        let dirs = self.alive().into_iter();
+        let dirs = self.directories().into_iter();
         dirs.filter(|dir| {
             touched.contains(dir)
                 || self
@@ -189,7 +189,7 @@ impl Reference {
         .collect()
     }
 
-    /// What is to be seen of a node.
+    /// The metadata of a node.
     pub fn stat_of(&self, id: Id) -> Stat {
         let node = &self.nodes[id];
         let (kind, size) = match &node.body {
@@ -202,7 +202,7 @@ impl Reference {
                 seconds: seconds as i64,
                 nanoseconds: SET,
             },
-            // Any time that only the clock can have.
+            // A time that only the clock can have.
             None => Timestamp {
                 seconds: i64::MAX,
                 nanoseconds: 0,
@@ -226,14 +226,14 @@ impl Reference {
     fn entries(&self, dir: Id) -> &Entries {
         match &self.nodes[dir].body {
             Body::Dir(entries) => entries,
-            Body::File(_) | Body::Link(_) => panic!("{dir} is no directory"),
+            Body::File(_) | Body::Link(_) => panic!("{dir} is not a directory"),
         }
     }
 
     fn entries_mut(&mut self, dir: Id) -> &mut Entries {
         match &mut self.nodes[dir].body {
             Body::Dir(entries) => entries,
-            Body::File(_) | Body::Link(_) => panic!("{dir} is no directory"),
+            Body::File(_) | Body::Link(_) => panic!("{dir} is not a directory"),
         }
     }
 
@@ -247,15 +247,15 @@ impl Reference {
         self.nodes.len() - 1
     }
 
-    /// Puts a node under a name, without a change of times.
-    fn hang(&mut self, dir: Id, name: &str, id: Id) {
+    /// Adds a name for a node, without changing times.
+    fn attach(&mut self, dir: Id, name: &str, id: Id) {
         self.entries_mut(dir).names.insert(name.to_owned(), id);
         if self.is_dir(id) {
             self.entries_mut(id).place = Some((dir, name.to_owned()));
         }
     }
 
-    /// Something about a node changed that its modification time tells.
+    /// Records a change of a node, which also changes its modification time.
     fn changed(&mut self, id: Id) {
         self.nodes[id].seconds = None;
         self.touched.insert(id);

@@ -5,11 +5,11 @@ use super::{Body, Entries, Id, Reference};
 use wasi_overlay_core::Errno;
 
 impl Reference {
-    /// Makes something where a walk led.
+    /// Creates a node at the end of a walk.
     pub(super) fn create(&mut self, walked: &Walked, body: Body) -> Result<Id, Errno> {
         let name = self.new_name(walked)?;
         let id = self.make(body, None);
-        self.hang(walked.dir, &name, id);
+        self.attach(walked.dir, &name, id);
         self.changed(walked.dir);
         Ok(id)
     }
@@ -55,8 +55,8 @@ impl Reference {
         if !self.is_dir(dir) {
             return Err(Errno::NotDirectory);
         }
-        // What the path ends in has no name to be removed by. POSIX would take a slash;
-        // wasmtime-wasi does not.
+        // A path that ends in a slash, `.` or `..` has no name to remove. POSIX allows a slash; wasmtime-wasi
+        // does not.
         if walked.wants_dir {
             return Err(Errno::Invalid);
         }
@@ -77,7 +77,7 @@ impl Reference {
         Ok(())
     }
 
-    /// Takes away what a walk led to.
+    /// Removes the name at the end of a walk.
     fn drop_name(&mut self, walked: &Walked) {
         if let Some(name) = &walked.name {
             self.entries_mut(walked.dir).names.remove(name);
@@ -91,7 +91,7 @@ impl Reference {
     fn lost_a_name(&mut self, id: Id) {
         if self.is_dir(id) {
             let entries = self.entries_mut(id);
-            (entries.is_dead, entries.place) = (true, None);
+            (entries.is_removed, entries.place) = (true, None);
         } else {
             self.nodes[id].links -= 1;
         }
@@ -104,7 +104,7 @@ impl Reference {
         (new_base, new_path): (Id, &str),
     ) -> Result<(), Errno> {
         let old = self.walk(base, path, Last::Stop)?;
-        // What says that it means a directory is opened as one, before the next path is looked at.
+        // A path with a trailing slash is opened as a directory, before the next path is resolved.
         if old.wants_dir {
             self.existing(&old)?;
         }
@@ -123,7 +123,7 @@ impl Reference {
             return Err(Errno::NotPermitted);
         }
         let name = self.new_name(&new)?;
-        self.hang(new.dir, &name, file);
+        self.attach(new.dir, &name, file);
         self.nodes[file].links += 1;
         self.touched.insert(file);
         self.changed(new.dir);
@@ -172,7 +172,7 @@ impl Reference {
         if let Some(over) = new.found {
             self.lost_a_name(over);
         }
-        self.hang(new.dir, new_name, moved);
+        self.attach(new.dir, new_name, moved);
         self.changed(old.dir);
         self.changed(new.dir);
         self.touched.insert(moved);

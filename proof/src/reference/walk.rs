@@ -3,40 +3,40 @@
 use super::{Body, Id, Reference};
 use wasi_overlay_core::Errno;
 
-/// Bytes of a name.
+/// The maximum length of a name.
 const NAME_MAX: usize = 255;
 
-/// Links that are followed in one walk.
+/// The maximum of links in one walk.
 const HOPS: usize = 40;
 
-/// What to do with a link in the last place.
+/// What a walk does at the last name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Last {
-    /// Follow it.
+    /// Follows a link.
     Follow,
-    /// Stop at it, unless a slash stands behind it.
+    /// Does not follow a link, unless a slash follows it.
     Stop,
-    /// A file may be made there, but not where a slash stands behind it, whatever is there.
+    /// Allows a missing file, and refuses a trailing slash.
     Create {
-        /// Follow a link.
+        /// Whether a link is followed.
         follow: bool,
     },
-    /// Stop at it: the name is what matters.
+    /// Never follows a link, since the call changes the name.
     Name,
 }
 
-/// Where a path leads.
+/// The result of a walk.
 #[derive(Clone, Debug)]
 pub(super) struct Walked {
-    /// The directory of the last name, or the one that the path is.
+    /// The directory of the last name, or the directory at the path.
     pub(super) dir: Id,
-    /// The last name; none where the path ends in `.` or `..`.
+    /// The last name; none if the path ends in `.` or `..`.
     pub(super) name: Option<String>,
-    /// What is there.
+    /// The node at the path.
     pub(super) found: Option<Id>,
-    /// Whether the path says that it means a directory.
+    /// Whether the path ends in a slash, and so must be a directory.
     pub(super) wants_dir: bool,
-    /// Why the last name could not be asked for: it is too long, or its directory was removed.
+    /// Why the last name could not be looked up: it is too long, or its directory was removed.
     pub(super) refused: Option<Errno>,
 }
 
@@ -47,7 +47,7 @@ impl Walked {
 }
 
 impl Reference {
-    /// Walks a path; that a name could not be asked for is for the caller to mind.
+    /// Walks a path. The caller handles a last name that could not be looked up.
     pub(super) fn walk(&self, base: Id, path: &str, last: Last) -> Result<Walked, Errno> {
         if path.is_empty() {
             return Err(Errno::NoEntry);
@@ -84,7 +84,7 @@ impl Reference {
             if is_last && wants_dir && matches!(last, Last::Create { .. }) {
                 return Err(Errno::IsDirectory);
             }
-            let refused = match self.entries(dir).is_dead {
+            let refused = match self.entries(dir).is_removed {
                 true => Some(Errno::NoEntry),
                 false => (name.len() > NAME_MAX).then_some(Errno::NameTooLong),
             };
@@ -127,7 +127,7 @@ impl Reference {
         }
     }
 
-    /// Walks a path that names something, or could.
+    /// Walks a path whose last name can be looked up.
     pub(super) fn resolve(&self, base: Id, path: &str, last: Last) -> Result<Walked, Errno> {
         let walked = self.walk(base, path, last)?;
         match walked.refused {
@@ -136,7 +136,7 @@ impl Reference {
         }
     }
 
-    /// What a walk led to, if it is what the path says.
+    /// The node at the end of a walk. It must be a directory if the path ends in a slash.
     pub(super) fn existing(&self, walked: &Walked) -> Result<Id, Errno> {
         let id = walked.there()?;
         match walked.wants_dir && !self.is_dir(id) {

@@ -29,7 +29,7 @@ impl Mode {
     }
 }
 
-/// Every operation of the matrix is run on these.
+/// A starting state of the matrix.
 pub(crate) struct Cell {
     pub(crate) name: String,
     pub(crate) start: Start,
@@ -56,8 +56,8 @@ fn cell(state: &str, kind: Kind, start: Start) -> Cell {
 }
 
 impl Cell {
-    /// An overlay of `lowers` and `upper` in the state that the cell begins in.
-    pub(crate) fn given(&self, overlay: &Overlay) {
+    /// Completes the starting state on a mount of `lowers` and `upper`.
+    pub(crate) fn prepare(&self, overlay: &Overlay) {
         let root = overlay.root();
         if let Some(prelude) = self.start.prelude {
             prelude(&root);
@@ -66,12 +66,12 @@ impl Cell {
     }
 }
 
-/// A disk on which these directories cannot be renamed, as if they had come with an image.
+/// A disk on which these directories cannot be renamed, like those of an image.
 pub(crate) fn on_image(disk: &Disk, fixed: &[u64]) -> Faulty<Disk> {
     Faulty::new(disk.clone(), &Faults::default()).with_fixed_dirs(fixed.iter().copied())
 }
 
-/// The directories of a moment.
+/// The inode numbers of all directories.
 pub(crate) fn dirs_of(moment: &Moment) -> Vec<u64> {
     let inodes = moment.names.inodes.iter();
     let dirs = inodes.filter(|(_, inode)| inode.entries().is_ok());
@@ -157,7 +157,7 @@ fn finish(moment: &mut Moment, number: u64, node: &Node) {
         inode.mode = mode;
     }
     if let Stored::File = inode.what {
-        // What a copy has to take along.
+        // An attribute that a copy must keep.
         inode.xattrs.insert(b"user.kept".to_vec(), b"yes".to_vec());
     }
     inode.set(SetTimes {
@@ -166,12 +166,12 @@ fn finish(moment: &mut Moment, number: u64, node: &Node) {
     });
 }
 
-/// New disks of what was planted.
+/// New disks in these states.
 pub(crate) fn disks(moments: &[Moment]) -> Vec<Disk> {
     moments.iter().map(Disk::of).collect()
 }
 
-/// A view without what may differ after a cut: the times of directories.
+/// A view without the times of directories, which may differ after an interruption.
 pub(crate) fn without_dir_times(mut view: Vec<String>) -> Vec<String> {
     for line in &mut view {
         let mut words = line.splitn(4, ' ');
@@ -182,13 +182,13 @@ pub(crate) fn without_dir_times(mut view: Vec<String>) -> Vec<String> {
     view
 }
 
-/// What any overlay can do, whatever it shows. It leaves the file `next`.
+/// Calls that succeed on every overlay. They leave the file `next`.
 pub(crate) const NEXT: &str = "open.rwcx next; write next; rename next next2; link next2 next3; \
      unlink next2; rename next3 next; mkdir nextd; open.rwcx nextd/f; rename nextd nexte; \
      unlink nexte/f; rmdir nexte; symlink next nextl; unlink nextl";
 
-/// Makes the calls of [`NEXT`]; complains of those that fail.
-pub(crate) fn next_calls(root: &Dir) -> Result<(), String> {
+/// Makes the calls of [`NEXT`], which must succeed.
+pub(crate) fn check_next_calls(root: &Dir) -> Result<(), String> {
     use wasi_overlay_proof::Script;
     let answers = Script::run(root, "d/x", NEXT);
     let failed = |answer: &&String| {
@@ -201,26 +201,25 @@ pub(crate) fn next_calls(root: &Dir) -> Result<(), String> {
     }
 }
 
-/// Takes away what [`NEXT`] leaves.
-pub(crate) fn next_ends(root: &Dir) -> Result<(), String> {
+/// Removes the file that [`NEXT`] leaves.
+pub(crate) fn remove_next(root: &Dir) -> Result<(), String> {
     root.unlink_file_at("next")
         .map_err(|error| error.to_string())
 }
 
-/// Which part of the work a run does: a sample that is the same every time, or all of it.
+/// Whether a case is in the sample, which is the same in every run.
 pub(crate) fn is_in_sample(number: usize, one_of: usize) -> bool {
-    // Numbers stirred (Knuth's multiplicative hash), so that neither an operation nor a state is
-    // left out.
+    // Knuth's multiplicative hash, so that the sample has every operation and every state.
     let stirred = (number as u32).wrapping_mul(2_654_435_761) >> 16;
     is_all() || (stirred as usize).is_multiple_of(one_of)
 }
 
-/// Whether all of the work is to be done.
+/// Whether the run tries all cases.
 pub(crate) fn is_all() -> bool {
     std::env::var("CRASH").is_ok_and(|value| value == "all")
 }
 
-/// Whether a cell and an operation were asked for by name.
+/// Whether the environment selects a cell and an operation.
 pub(crate) fn is_wanted(cell: &str, op: &str) -> bool {
     let has = |text: &str, variable: &str| {
         std::env::var(variable).map_or(true, |wanted| text.contains(&wanted))

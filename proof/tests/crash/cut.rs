@@ -1,8 +1,8 @@
-//! Operations that are cut after each change: the tree is that before the call or that after it.
+//! Operations that are interrupted after each change: the tree is the one before the call or the one after it.
 
 use crate::cell::{
-    Cell, MODES, Mode, cells, dirs_of, disks, is_in_sample, is_wanted, mount, next_calls,
-    next_ends, on_image, without_dir_times,
+    Cell, MODES, Mode, cells, check_next_calls, dirs_of, disks, is_in_sample, is_wanted, mount,
+    on_image, remove_next, without_dir_times,
 };
 use crate::disk::Disk;
 use crate::journal::Moment;
@@ -13,9 +13,9 @@ use wasi_overlay_proof::Script;
 use wasi_overlay_proof::matrix::OPS;
 use wasi_overlay_proof::view::tree;
 
-/// One of so many cells is in the sample.
+/// Tries one cell in this many.
 const ONE_OF: usize = 8;
-/// The same of those that rename, on an upper whose directories cannot be renamed.
+/// The same for renames on an upper whose directories cannot be renamed.
 const ONE_OF_IMAGES: usize = 3;
 
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ struct Counts {
     cuts: usize,
 }
 
-/// What a step does: the tree before and after, and every moment between.
+/// A step, with the tree before and after it, and the state of the disk after each change.
 struct Step<'a> {
     text: &'a str,
     answer: String,
@@ -61,7 +61,7 @@ fn steps<'a>(cell: &Cell, (mode, fixed): Upper<'_>, op: &'a str) -> Vec<Step<'a>
         true,
     )
     .unwrap();
-    cell.given(&overlay);
+    cell.prepare(&overlay);
     let root = overlay.root();
     let mut script = Script::new(&root, cell.start.place);
     let mut before = without_dir_times(tree(&root));
@@ -74,7 +74,7 @@ fn steps<'a>(cell: &Cell, (mode, fixed): Upper<'_>, op: &'a str) -> Vec<Step<'a>
         let after = without_dir_times(tree(&root));
         if answer.split(' ').count() == 1 && answer != "done" {
             // A code alone: the call failed.
-            assert_eq!(before, after, "{op}: {text} failed, and did something");
+            assert_eq!(before, after, "{op}: {text} failed, but changed something");
         }
         steps.push(Step {
             text,
@@ -87,8 +87,8 @@ fn steps<'a>(cell: &Cell, (mode, fixed): Upper<'_>, op: &'a str) -> Vec<Step<'a>
     steps
 }
 
-/// What an operation does otherwise where directories cannot be renamed.
-fn differs(cell: &Cell, upper: Upper<'_>, op: &str) -> Option<String> {
+/// The difference in the answers and trees of an operation where directories cannot be renamed.
+fn difference(cell: &Cell, upper: Upper<'_>, op: &str) -> Option<String> {
     let run = |upper| {
         let steps = steps(cell, upper, op).into_iter();
         steps
@@ -99,16 +99,16 @@ fn differs(cell: &Cell, upper: Upper<'_>, op: &str) -> Option<String> {
     (plain != image).then(|| format!("{image:#?} instead of {plain:#?}"))
 }
 
-/// Mounts a moment, and complains of what is not as it should be.
+/// Mounts the disk as it was at a moment, and checks it.
 fn check(
     stack: &Arc<LowerStack>,
     upper: Upper<'_>,
     step: &Step<'_>,
     moment: &Moment,
 ) -> Result<(), String> {
-    let left = moment.unsteady();
+    let left = moment.leftovers();
     if !left.is_empty() && !moment.has_work_folder() {
-        return Err(format!("nobody will notice {left:?}"));
+        return Err(format!("the next mount will not repair {left:?}"));
     }
     let disk = Disk::of(moment);
     let overlay = remount(stack, upper, &disk);
@@ -119,27 +119,27 @@ fn check(
             step.before, step.after
         ));
     }
-    let mended = disk.journal().now().unsteady();
-    if !mended.is_empty() {
-        return Err(format!("mounted again, {mended:?}"));
+    let left = disk.journal().now().leftovers();
+    if !left.is_empty() {
+        return Err(format!("left after the next mount: {left:?}"));
     }
-    next_calls(&overlay.root())?;
-    next_ends(&overlay.root())?;
+    check_next_calls(&overlay.root())?;
+    remove_next(&overlay.root())?;
     overlay.close().unwrap();
     let now = disk.journal().now().clone();
-    if now.has_work_folder() || !now.unsteady().is_empty() {
-        return Err(format!("closed again, {:?}", now.unsteady()));
+    if now.has_work_folder() || !now.leftovers().is_empty() {
+        return Err(format!("left after the close: {:?}", now.leftovers()));
     }
     drop(overlay);
     let overlay = remount(stack, upper, &disk);
     match without_dir_times(tree(&overlay.root())) == seen {
         true => Ok(()),
-        false => Err("mounted once more, it is another tree".into()),
+        false => Err("the tree differs after another mount".into()),
     }
 }
 
-/// Cuts operations in the sample; with `is_image`, all that rename, on an upper whose directories
-/// cannot be renamed.
+/// Interrupts the operations of the sample; with `is_image`, renames on an upper whose directories cannot be
+/// renamed.
 fn cut(mode: Mode, is_image: bool) {
     let mut counts = Counts::default();
     let mut report = Vec::new();
@@ -161,7 +161,7 @@ fn cut(mode: Mode, is_image: bool) {
             if !is_wanted(&cell.name, op) || !is_in_sample {
                 continue;
             }
-            if is_image && let Some(complaint) = differs(&cell, upper, op) {
+            if is_image && let Some(complaint) = difference(&cell, upper, op) {
                 report.push(format!("{} | {op}\n  {complaint}", cell.name));
             }
             let mut changes = 0;
@@ -171,7 +171,9 @@ fn cut(mode: Mode, is_image: bool) {
                     if let Err(complaint) = check(&stack, upper, &step, moment) {
                         let head = format!("{} | {op}", cell.name);
                         let step = step.text.trim();
-                        report.push(format!("{head}\n  {step} cut after {count}: {complaint}"));
+                        report.push(format!(
+                            "{head}\n  {step} interrupted after {count}: {complaint}"
+                        ));
                     }
                 }
                 changes += step.moments.len() - 1;
@@ -180,7 +182,7 @@ fn cut(mode: Mode, is_image: bool) {
         }
     }
     println!("{mode:?}: {counts:?}, {} failed", report.len());
-    assert!(counts.cuts > 0, "nothing was cut");
+    assert!(counts.cuts > 0, "nothing was interrupted");
     let shown = report.len().min(20);
     assert!(report.is_empty(), "{}", report[..shown].join("\n"));
 }

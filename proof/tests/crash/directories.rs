@@ -2,15 +2,15 @@
 
 use crate::cell::{MODES, Mode, disks, mount, without_dir_times};
 use crate::disk::Disk;
-use crate::journal::{Moment, TEMPERS, Temper};
+use crate::journal::{Moment, NAME_ORDERS, NameOrder};
 use crate::random::Random;
 use wasi_overlay_core::Dir;
 use wasi_overlay_proof::kit::{CREATE, file};
 use wasi_overlay_proof::view::tree;
 
-/// More than are synced one by one.
+/// More files than are synced one by one.
 const FILES: usize = 20;
-/// Losses tried at each moment.
+/// Losses at each moment.
 const DRAWS: usize = 4;
 
 fn write(root: &Dir, path: &str) {
@@ -19,7 +19,7 @@ fn write(root: &Dir, path: &str) {
         .unwrap();
 }
 
-/// A layer with files in a directory and in one below it, a link, and a directory that takes no changes.
+/// A layer with files in two nested directories, a link, and an empty directory.
 fn layer() -> Moment {
     let disk = Disk::default();
     let overlay = mount(disks(&[]), Mode::Mounted.upper(disk.clone()), false).unwrap();
@@ -36,10 +36,11 @@ fn layer() -> Moment {
     Moment::clone(disk.journal().now())
 }
 
-/// Loses the power at each moment of the rename and of a sync after it; returns how often the old name was left, and the new.
-fn lose(temper: Temper, mode: Mode) -> [usize; 2] {
+/// Loses power at each moment of a rename and of a sync after it. Returns how many losses left the old name, and how
+/// many the new one.
+fn lose(order: NameOrder, mode: Mode) -> [usize; 2] {
     let layers = [layer()];
-    let disk = Disk::default().that_says(temper);
+    let disk = Disk::default().claiming(order);
     let overlay = mount(disks(&layers), mode.upper(disk.clone()), false).unwrap();
     let root = overlay.root();
     let before = without_dir_times(tree(&root));
@@ -52,19 +53,19 @@ fn lose(temper: Temper, mode: Mode) -> [usize; 2] {
     let mut seen = [0; 2];
     for at in 0..=last {
         for _ in 0..DRAWS {
-            let left = disk.journal().lose_power(at, temper, &mut random);
-            let again = Disk::of(&left).that_says(temper);
+            let left = disk.journal().lose_power(at, order, &mut random);
+            let again = Disk::of(&left).claiming(order);
             let overlay = mount(disks(&layers), mode.upper(again.clone()), false).unwrap();
             let found = without_dir_times(tree(&overlay.root()));
             let name = [&before, &after]
                 .into_iter()
                 .position(|tree| *tree == found);
             let name = name.unwrap_or_else(|| {
-                panic!("{temper:?}, moment {at} of {last}: {found:#?} is neither before nor after")
+                panic!("{order:?}, moment {at} of {last}: {found:#?} is neither before nor after")
             });
             assert!(
                 name == 1 || at < last,
-                "{temper:?}: lost though it was synced"
+                "{order:?}: lost although it was synced"
             );
             seen[name] += 1;
             overlay.close().unwrap();
@@ -76,11 +77,11 @@ fn lose(temper: Temper, mode: Mode) -> [usize; 2] {
 
 #[test]
 fn directory_of_many_files_is_complete_at_one_of_its_names() {
-    for temper in TEMPERS {
+    for order in NAME_ORDERS {
         for mode in MODES {
-            let [old, new] = lose(temper, mode);
-            println!("{temper:?}, {mode:?}: {old} losses left the old name, {new} the new one");
-            assert!(old > 0 && new > 0, "{temper:?}, {mode:?}: {old}, {new}");
+            let [old, new] = lose(order, mode);
+            println!("{order:?}, {mode:?}: {old} losses left the old name, {new} the new one");
+            assert!(old > 0 && new > 0, "{order:?}, {mode:?}: {old}, {new}");
         }
     }
 }

@@ -1,13 +1,12 @@
 //! Faults: each call of a layer fails once, in every operation of the matrix.
 //!
-//! The step in which it fails either answers the code of the fault, and the tree is as before to
-//! the last time, or it answers as ever, and the tree is as after. Then the step that failed is
-//! made again and the script goes on, as if nothing had been; in the end nothing is open,
-//! staged or left to mend.
+//! Either the step answers with the code of the fault and the tree is unchanged, including all times, or it
+//! answers as usual and the tree is the one after it. Then a failed step is made again, and the script
+//! continues as usual. At the end nothing is open, staged or in need of repair.
 
 use crate::cell::{
-    Cell, MODES, Mode, cells, dirs_of, disks, is_all, is_in_sample, is_wanted, mount, next_calls,
-    next_ends, without_dir_times,
+    Cell, MODES, Mode, cells, check_next_calls, dirs_of, disks, is_all, is_in_sample, is_wanted,
+    mount, remove_next, without_dir_times,
 };
 use crate::disk::Disk;
 use rustix::io::Errno as Os;
@@ -20,10 +19,10 @@ use wasi_overlay_proof::Script;
 use wasi_overlay_proof::matrix::OPS;
 use wasi_overlay_proof::view::tree;
 
-/// One of so many cells is in the sample.
+/// Tries one cell in this many.
 const ONE_OF: usize = 24;
 
-/// What the system answers, and what the guest has to be told.
+/// Errors of the system, with the code that the guest must get.
 const ERRORS: [(Os, Errno); 6] = [
     (Os::IO, Errno::Io),
     (Os::NOSPC, Errno::InsufficientSpace),
@@ -33,11 +32,11 @@ const ERRORS: [(Os, Errno); 6] = [
     (Os::ROFS, Errno::ReadOnly),
 ];
 
-/// What takes the changes.
+/// The upper.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Upper {
     Directory(Mode),
-    /// A directory in which those that are there at the start cannot be renamed.
+    /// A directory whose initial directories cannot be renamed.
     Image(Mode),
     Memory,
 }
@@ -46,14 +45,14 @@ pub(crate) enum Upper {
 struct Counts {
     operations: usize,
     faults: usize,
-    /// How many steps failed, and how many happened all the same.
+    /// Steps that failed, and steps that happened in spite of the fault.
     failed: usize,
     happened: usize,
-    /// What was made to fail.
+    /// The calls that failed, by name.
     calls: BTreeMap<&'static str, usize>,
 }
 
-/// What a step answers, and the tree before and after it.
+/// A step with its answer, and the tree before and after it.
 struct Step<'a> {
     text: &'a str,
     answer: String,
@@ -61,7 +60,7 @@ struct Step<'a> {
     after: Shown,
 }
 
-/// What can be seen of an overlay.
+/// The tree and usage of an overlay.
 #[derive(Clone, Debug, PartialEq)]
 struct Shown {
     tree: Vec<String>,
@@ -89,7 +88,7 @@ impl Subject {
         if let Upper::Memory = upper {
             cell.start.upper.apply(&overlay.root());
         }
-        cell.given(&overlay);
+        cell.prepare(&overlay);
         Ok(Self {
             overlay,
             upper: disk,
@@ -116,7 +115,7 @@ fn mounted(
     }
 }
 
-/// What happens without a fault.
+/// The steps without a fault.
 fn control<'a>(cell: &Cell, upper: Upper, op: &'a str) -> Vec<Step<'a>> {
     let subject = Subject::new(cell, upper, &Faults::default()).unwrap();
     let root = subject.overlay.root();
@@ -134,15 +133,15 @@ fn control<'a>(cell: &Cell, upper: Upper, op: &'a str) -> Vec<Step<'a>> {
     };
     let mut steps: Vec<_> = op.split(';').map(step).collect();
     drop(script);
-    // What was removed and held takes room until here.
+    // Removed files that were open count until here.
     if let Some(last) = steps.last_mut() {
         last.after.usage = subject.overlay.usage();
     }
     steps
 }
 
-/// Fails one call of a script; returns whether it has so many.
-fn falter(
+/// Fails one call of a script. Returns false if the script makes fewer calls.
+fn run_with_fault(
     cell: &Cell,
     upper: Upper,
     steps: &[Step<'_>],
@@ -159,7 +158,7 @@ fn falter(
     for step in steps {
         let answer = script.call(step.text);
         let Some(what) = faults.failed().filter(|_| hit.is_none()) else {
-            // A time that was lost shows.
+            // A lost time is visible.
             if answer != step.answer && !(hit == Some("utimens") && answer.starts_with("Dir ")) {
                 return Err(format!("after {hit:?}, {}: {answer}", step.text));
             }
@@ -169,7 +168,7 @@ fn falter(
         hit = Some(what);
         counts.faults += 1;
         *counts.calls.entry(what).or_default() += 1;
-        // What may not be read cannot be moved by a copy: `mv` is told to copy it.
+        // A directory that cannot be read cannot be moved by copy, so the guest is told to copy it (`EXDEV`).
         let expected = match upper {
             Upper::Image(_) if error.0 == Os::ACCESS && answer == "CrossDevice" => {
                 Errno::CrossDevice
@@ -181,8 +180,8 @@ fn falter(
             && answer != code
             && ["stat", "open of a directory"].contains(&what)
         {
-            // A directory that nobody may search is opaque, since nobody gets past it. That it may
-            // be searched a moment later is no fault of a layer.
+            // An unsearchable directory is opaque. That it becomes searchable later is an artifact of this
+            // test.
             return Ok(true);
         }
         let seen = shown(&subject.overlay);
@@ -190,13 +189,13 @@ fn falter(
             counts.failed += 1;
             &step.before
         } else if answer == step.answer || answer.contains(&code) {
-            // What was opened was looked at afterwards; then the code is a part of the answer.
+            // The failed call was a query of the opened file, so the code is part of the answer.
             counts.happened += 1;
             &step.after
         } else {
             return Err(format!("{what}: {} answers {answer}", step.text));
         };
-        // Copies that were made on the way may stay: nobody sees them.
+        // Copies made before the fault may stay, since they are not visible.
         if without_lost_times(what, &seen.tree) != without_lost_times(what, &wanted.tree) {
             let lines = difference(wanted, &seen);
             return Err(format!(
@@ -215,12 +214,13 @@ fn falter(
     let Some(what) = hit else { return Ok(false) };
     drop(script);
     drop(root);
-    ends(cell, upper, subject, steps, what).map_err(|complaint| format!("{what}: {complaint}"))?;
+    check_end(cell, upper, subject, steps, what)
+        .map_err(|complaint| format!("{what}: {complaint}"))?;
     Ok(true)
 }
 
-/// Ends the mount of a script that went well in the end, and looks at what it leaves.
-fn ends(
+/// Closes the mount after a script, and checks the state that it leaves.
+fn check_end(
     cell: &Cell,
     upper: Upper,
     subject: Subject,
@@ -237,10 +237,10 @@ fn ends(
         && (seen.usage != last.after.usage
             || without_lost_times(what, &seen.tree) != without_lost_times(what, &last.after.tree))
     {
-        return Err(format!("in the end, {}", difference(&last.after, &seen)));
+        return Err(format!("at the end, {}", difference(&last.after, &seen)));
     }
-    next_calls(&overlay.root())?;
-    next_ends(&overlay.root())?;
+    check_next_calls(&overlay.root())?;
+    remove_next(&overlay.root())?;
     let seen = shown(&overlay);
     overlay.close().map_err(|error| error.to_string())?;
     drop(overlay);
@@ -252,8 +252,8 @@ fn ends(
         return Ok(());
     }
     let now = disk.journal().now().clone();
-    if now.has_work_folder() || !now.unsteady().is_empty() {
-        return Err(format!("closed, {:?}", now.unsteady()));
+    if now.has_work_folder() || !now.leftovers().is_empty() {
+        return Err(format!("left after the close: {:?}", now.leftovers()));
     }
     let overlay = mounted(
         cell,
@@ -263,17 +263,19 @@ fn ends(
     )
     .unwrap();
     let again = shown(&overlay);
-    // The root's own time moved when the work folder went.
+    // Removing the work folder changed the root's time.
     let (kept, had) = (&again.tree[1..], &seen.tree[1..]);
     match without_lost_times(what, kept) == without_lost_times(what, had) {
         true => Ok(()),
-        false => Err(format!("mounted again, {}", difference(&seen, &again))),
+        false => Err(format!(
+            "after the next mount, {}",
+            difference(&seen, &again)
+        )),
     }
 }
 
-/// A change that nobody is to notice puts back the time of a directory. Where just that fails, the
-/// time is lost: it is not worth the call. Nor is it put back where a file was made and could not
-/// be looked at, and so was taken away again.
+/// Internal changes restore the time of their directory. If only the restoration fails, the call succeeds and the
+/// time is lost. The time is also lost if a file was created and removed again because its `stat` failed.
 fn without_lost_times(what: &str, tree: &[String]) -> Vec<String> {
     match what {
         "utimens" | "fstat" => without_dir_times(tree.to_vec()),
@@ -296,12 +298,12 @@ fn difference(wanted: &Shown, seen: &Shown) -> String {
     format!("wanted {missing:?}, seen {more:?}, usage {usage:?}")
 }
 
-/// Fails every call of an operation with every code; returns what is wrong.
+/// Fails every call of an operation with every code, and returns the failures.
 pub(crate) fn every_fault(cell: &Cell, upper: Upper, op: &str) -> Vec<String> {
     faults(cell, upper, op, (0, ERRORS.len()), &mut Counts::default())
 }
 
-/// Fails every call of an operation, each with so many codes from its turn on.
+/// Fails every call of an operation with some of the codes, beginning with number `turn`.
 fn faults(
     cell: &Cell,
     upper: Upper,
@@ -314,7 +316,7 @@ fn faults(
     for call in 0.. {
         for turn in turn..turn + errors {
             let error = ERRORS[(turn + call as usize) % ERRORS.len()];
-            match falter(cell, upper, &steps, (call, error), counts) {
+            match run_with_fault(cell, upper, &steps, (call, error), counts) {
                 Ok(true) => {}
                 Ok(false) => return report,
                 Err(complaint) => report.push(format!(
@@ -343,7 +345,7 @@ fn run(upper: impl Fn(usize) -> Upper) {
                 continue;
             }
             let before = counts.faults;
-            // All of them, or each in its turn.
+            // All codes, or one after the other.
             let (turn, errors) = if is_all() {
                 (0, ERRORS.len())
             } else {
@@ -358,14 +360,14 @@ fn run(upper: impl Fn(usize) -> Upper) {
     assert!(report.is_empty(), "{}", few_of_each(&report));
 }
 
-/// Two complaints for each call that was made to fail in a step.
+/// Two failures for each failed call and step.
 fn few_of_each(report: &[String]) -> String {
-    let mut told = BTreeMap::<_, usize>::new();
+    let mut counts = BTreeMap::<_, usize>::new();
     let mut few = Vec::new();
     for complaint in report {
         let about = complaint.split(" of ").last().unwrap_or_default();
         let about: Vec<_> = about.split(' ').take(4).collect();
-        let count = told.entry(about).or_default();
+        let count = counts.entry(about).or_default();
         *count += 1;
         if *count <= 2 {
             few.push(complaint.as_str());

@@ -1,15 +1,15 @@
-//! The trees that an overlay showed, as the oracle of what a power loss may leave.
+//! The oracle of power losses: the trees that an overlay showed before the loss.
 //!
-//! Where the filesystem keeps directory operations in order, a loss leaves the names of one of the
-//! trees that were shown, not older than a sync promised. Where it does not, each name is one that
-//! was shown since it was last synced, and all names that one call changed are from before that call
-//! or from after it: of a rename, neither both names are left nor none.
+//! If the filesystem keeps directory operations in order, a loss leaves the names of one of the trees that were
+//! shown, not older than the last sync. If not, each name is one that was shown since its last sync, and all
+//! names that one call changed are from before that call, or all from after it: a rename leaves exactly one of
+//! its names.
 //!
-//! Every file is whole whose data the guest did not write itself since its last sync.
+//! A file is complete unless the guest wrote it after its last sync.
 
 use crate::cell::without_dir_times;
 use crate::disk::Disk;
-use crate::journal::Temper;
+use crate::journal::NameOrder;
 use std::collections::{BTreeMap, BTreeSet};
 use wasi_overlay_core::Overlay;
 use wasi_overlay_proof::view::tree;
@@ -23,34 +23,34 @@ pub(crate) struct Written {
     pub(crate) unsynced: BTreeSet<String>,
 }
 
-/// A file, or everything, that was synced after so many steps.
+/// A sync of a file, or of everything.
 #[derive(Clone, Debug)]
 pub(crate) struct Promise {
     pub(crate) step: usize,
     pub(crate) path: Option<String>,
 }
 
-/// What an overlay showed.
+/// The trees that an overlay showed, and its syncs and renames.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
-    /// After each step, the first before any.
+    /// The tree at the start and after each step.
     pub(crate) views: Vec<Vec<String>>,
     pub(crate) promises: Vec<Promise>,
-    /// Renames that were made: the step, and both paths.
+    /// The step and both paths of each successful rename.
     pub(crate) renames: Vec<(usize, String, String)>,
-    /// The step that was under way at each moment of the disk.
+    /// The step that was running at each moment of the disk.
     steps: Vec<usize>,
 }
 
 impl History {
-    pub(crate) fn saw(&mut self, overlay: &Overlay, disk: &Disk) {
+    pub(crate) fn record(&mut self, overlay: &Overlay, disk: &Disk) {
         let step = self.views.len();
         self.steps.resize(disk.journal().moments().len(), step);
-        self.show(overlay);
+        self.record_view(overlay);
     }
 
-    /// Takes note of what an overlay shows.
-    pub(crate) fn show(&mut self, overlay: &Overlay) {
+    /// Records the tree of an overlay.
+    pub(crate) fn record_view(&mut self, overlay: &Overlay) {
         self.views.push(without_dir_times(tree(&overlay.root())));
     }
 
@@ -65,65 +65,63 @@ impl History {
         until
     }
 
-    /// The overlay was closed.
+    /// Records that the overlay was closed.
     pub(crate) fn ended(&mut self, disk: &Disk) {
         let step = self.views.len();
         self.steps.resize(disk.journal().moments().len(), step);
     }
 
-    /// The step that was under way at a moment of the disk.
+    /// The step that was running at a moment of the disk.
     pub(crate) fn step_at(&self, moment: usize) -> usize {
         self.steps[moment]
     }
 
-    /// Complains of what a loss in the step `under_way` left.
-    pub(crate) fn judge(
+    /// Checks the tree that a loss in the step `current` left.
+    pub(crate) fn check(
         &self,
-        temper: Temper,
-        under_way: usize,
+        order: NameOrder,
+        current: usize,
         written: &Written,
         seen: &[String],
     ) -> Result<(), String> {
-        match temper {
-            Temper::Ordered => self.judge_ordered(under_way, written, seen),
-            Temper::Unordered => self.judge_unordered(under_way, written, seen),
+        match order {
+            NameOrder::Ordered => self.check_ordered(current, written, seen),
+            NameOrder::Unordered => self.check_unordered(current, written, seen),
         }
     }
 
-    fn judge_ordered(
+    fn check_ordered(
         &self,
-        under_way: usize,
+        current: usize,
         written: &Written,
         seen: &[String],
     ) -> Result<(), String> {
-        let candidates = &self.views[..(under_way + 1).min(self.views.len())];
+        let candidates = &self.views[..(current + 1).min(self.views.len())];
         let promises = self
             .promises
             .iter()
-            .filter(|promise| promise.step < under_way);
+            .filter(|promise| promise.step < current);
         let fits = |step: usize, view: &Vec<String>| {
-            are_alike(seen, view, &written.all)
+            views_match(seen, view, &written.all)
                 && promises
                     .clone()
-                    .all(|promise| self.keeps(promise, (step, under_way), seen, &written.unsynced))
+                    .all(|promise| self.keeps(promise, (step, current), seen, &written.unsynced))
         };
         let mut steps = candidates.iter().enumerate().rev();
         if steps.any(|(step, view)| fits(step, view)) {
             return Ok(());
         }
         Err(format!(
-            "in step {under_way} the power went; {seen:#?}, {written:?}, is none of {:#?} \
-             that keeps {:?}",
+            "loss in step {current}: {seen:#?}, {written:?}, is none of {:#?} that keeps {:?}",
             candidates, self.promises
         ))
     }
 
-    /// Whether a tree with the names of after `step`, left in the step `under_way`, keeps a
-    /// promise.
+    /// Whether the tree after `step`, left by a loss in the step `current`, keeps a promise.
     fn keeps(
         &self,
         promise: &Promise,
-        (step, under_way): (usize, usize),
+        (step, current): (usize, usize),
         seen: &[String],
         torn: &BTreeSet<String>,
     ) -> bool {
@@ -135,16 +133,15 @@ impl History {
             line.map(|line| as_promised(line))
         };
         let promised = line(&self.views[promise.step]);
-        // It may have been written, renamed or removed since.
-        let last = under_way.min(self.views.len() - 1);
+        // It may have changed since.
+        let last = current.min(self.views.len() - 1);
         let since = self.views.get(promise.step..=last).unwrap_or_default();
         let stays = since.iter().all(|view| line(view) == promised);
         !stays || torn.contains(path) || line(seen) == promised
     }
 }
 
-/// A file's time goes with the names here, and its other names are other names: a sync of the file
-/// promises neither.
+/// A line without the file's time and link count, which a sync of the file does not promise.
 fn as_promised(line: &str) -> String {
     let mut words: Vec<_> = line.splitn(7, ' ').collect();
     if words.get(1) == Some(&"File") {
@@ -157,9 +154,9 @@ fn path_of(line: &str) -> &str {
     line.split(' ').next().unwrap_or_default()
 }
 
-/// Whether what is seen is `view`, up to the data of files that the guest wrote: data and names
-/// reach the disk each by itself.
-fn are_alike(seen: &[String], view: &[String], written: &BTreeSet<String>) -> bool {
+/// Whether a tree equals `view`, except for the data of files that the guest wrote, since data and names reach the
+/// disk separately.
+fn views_match(seen: &[String], view: &[String], written: &BTreeSet<String>) -> bool {
     let is_alike = |(seen, view): (&String, &String)| {
         let (path, kind) = (path_of(seen), seen.split(' ').nth(1));
         seen == view
@@ -171,7 +168,7 @@ fn are_alike(seen: &[String], view: &[String], written: &BTreeSet<String>) -> bo
     seen.len() == view.len() && seen.iter().zip(view).all(is_alike)
 }
 
-/// A tree by path. Of directories only that they are there: each name in one is judged by itself.
+/// The lines of a tree by path. A directory has no details, since each of its names is checked separately.
 type Lines<'a> = BTreeMap<&'a str, &'a str>;
 
 fn lines(view: &[String]) -> Lines<'_> {
@@ -196,14 +193,14 @@ fn lines(view: &[String]) -> Lines<'_> {
 }
 
 impl History {
-    /// Where names are kept in no order.
-    fn judge_unordered(
+    /// Checks a loss on a filesystem that does not keep names in order.
+    fn check_unordered(
         &self,
-        under_way: usize,
+        current: usize,
         written: &Written,
         seen: &[String],
     ) -> Result<(), String> {
-        let last = under_way.min(self.views.len() - 1);
+        let last = current.min(self.views.len() - 1);
         let views: Vec<Lines<'_>> = self.views[..=last].iter().map(|view| lines(view)).collect();
         let left = lines(seen);
         let paths: BTreeSet<&str> = views
@@ -214,15 +211,15 @@ impl History {
             .collect();
         let mut fits: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for &path in &paths {
-            let shown = self.shown(&views, path, last + 1, under_way);
+            let shown = self.shown(&views, path, last + 1, current);
             let keeps_data = !written.unsynced.contains(path);
             let is_left = |(step, line): &(usize, Option<&str>)| {
-                is_as(left.get(path).copied(), *line, keeps_data).then_some(*step)
+                lines_match(left.get(path).copied(), *line, keeps_data).then_some(*step)
             };
             let steps: BTreeSet<usize> = shown.iter().filter_map(is_left).collect();
             if steps.is_empty() {
                 return Err(format!(
-                    "in step {under_way} the power went; {path} is{:?}, which is none of {shown:#?}",
+                    "loss in step {current}: {path} is{:?}, which is none of {shown:#?}",
                     left.get(path),
                 ));
             }
@@ -232,7 +229,7 @@ impl History {
             let (before, after) = (&views[step - 1], &views[step]);
             let changed = paths.iter().filter(|path| {
                 let (before, after) = (before.get(*path), after.get(*path));
-                !is_as(before.copied(), after.copied(), true)
+                !lines_match(before.copied(), after.copied(), true)
             });
             let changed: Vec<&str> = changed.copied().collect();
             let all = |side: &dyn Fn(&usize) -> bool| {
@@ -240,7 +237,7 @@ impl History {
             };
             if !all(&|at| *at < step) && !all(&|at| *at >= step) {
                 return Err(format!(
-                    "in step {under_way} the power went; of step {step} there is a half: {:#?} of {seen:#?}, {written:?}",
+                    "loss in step {current}: step {step} is half done: {:#?} of {seen:#?}, {written:?}",
                     changed
                         .iter()
                         .map(|path| (path, &fits[path]))
@@ -251,17 +248,16 @@ impl History {
         Ok(())
     }
 
-    /// What `path` may be, of the steps before `end`: what was shown there since it was last synced,
-    /// and where a directory was moved there, what was shown at the old name before. Each with the step
-    /// from which on it may be seen.
+    /// The lines that a loss may leave at `path`, of the steps before `end`: those shown there since its last sync,
+    /// and those shown at the old name if a directory was moved there. Each has the first step that may show it.
     fn shown<'a>(
         &self,
         views: &[Lines<'a>],
         path: &str,
         end: usize,
-        under_way: usize,
+        current: usize,
     ) -> Vec<(usize, Option<&'a str>)> {
-        let since = self.promised(path, under_way);
+        let since = self.promised(path, current);
         let mut shown: Vec<_> = (since..end)
             .map(|step| (step, views[step].get(path).copied()))
             .collect();
@@ -271,20 +267,19 @@ impl History {
                 continue;
             };
             if (since..end).contains(step) {
-                let before = self.shown(views, &format!("{from}{inside}"), *step, under_way);
+                let before = self.shown(views, &format!("{from}{inside}"), *step, current);
                 shown.extend(before.into_iter().map(|(_, line)| (*step, line)));
             }
         }
         shown
     }
 
-    /// The last step after which `path` was synced: by itself, with the directory that it is in, or with
-    /// everything.
-    fn promised(&self, path: &str, under_way: usize) -> usize {
+    /// The last step that synced `path`, its directory, or everything.
+    fn promised(&self, path: &str, current: usize) -> usize {
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         let holds = |promise: &&Promise| {
             let of = promise.path.as_deref();
-            promise.step < under_way && of.is_none_or(|of| of == path || of == parent)
+            promise.step < current && of.is_none_or(|of| of == path || of == parent)
         };
         let steps = self
             .promises
@@ -295,9 +290,9 @@ impl History {
     }
 }
 
-/// Whether what is left at a path is what was shown there. Times and the number of names belong to the
-/// file and not to the path, so each may be of another step.
-fn is_as(left: Option<&str>, shown: Option<&str>, keeps_data: bool) -> bool {
+/// Whether the line left at a path is the one shown there. Times and link counts belong to the file and not to the
+/// path, so they may be from another step.
+fn lines_match(left: Option<&str>, shown: Option<&str>, keeps_data: bool) -> bool {
     let (Some(left), Some(shown)) = (left, shown) else {
         return left.is_none() && shown.is_none();
     };

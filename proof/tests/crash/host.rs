@@ -1,7 +1,8 @@
-//! A sample of the matrix on real directories, with cuts, faults, and a check for leaked descriptors.
+//! A sample of the matrix on host directories, interrupted and with failing calls, and a check for leaked
+//! descriptors.
 
 use crate::cell::{
-    Cell, MODES, Mode, cells, is_in_sample, is_wanted, mount, next_calls, next_ends,
+    Cell, MODES, Mode, cells, check_next_calls, is_in_sample, is_wanted, mount, remove_next,
     without_dir_times,
 };
 use std::fs;
@@ -11,10 +12,11 @@ use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::{Errno, Overlay};
 use wasi_overlay_proof::Script;
+use wasi_overlay_proof::kit::{capability, scratch};
 use wasi_overlay_proof::matrix::OPS;
 use wasi_overlay_proof::view::tree;
 
-/// One of so many cells is in the sample.
+/// Tries one cell in this many.
 const ONE_OF: usize = 400;
 
 #[derive(Debug, Default)]
@@ -33,8 +35,7 @@ struct Layers {
 
 impl Layers {
     fn new(cell: &Cell, mode: Mode) -> Self {
-        let temp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-        let temp = temp.unwrap();
+        let temp = scratch();
         let lowers = cell.start.lowers.iter().enumerate();
         let lowers = lowers.map(|(number, lower)| {
             let path = temp.path().join(format!("lower{number}"));
@@ -52,7 +53,7 @@ impl Layers {
         self.temp.path().join("upper")
     }
 
-    /// The upper as it is in the beginning.
+    /// Writes the initial upper.
     fn fresh(&self, cell: &Cell) {
         let path = self.upper();
         if path.exists() {
@@ -64,11 +65,8 @@ impl Layers {
 
     fn mount(&self, faults: &Faults) -> Overlay {
         let host = |path: &Path| {
-            let dir = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority());
-            Faulty::new(
-                HostDir::new(dir.unwrap(), path.display().to_string()),
-                faults,
-            )
+            let host = HostDir::new(capability(path), path.display().to_string());
+            Faulty::new(host, faults)
         };
         let lowers = self.lowers.iter().map(|path| host(path));
         mount(lowers, self.mode.upper(host(&self.upper())), false).unwrap()
@@ -99,8 +97,8 @@ fn unlock(path: &Path) {
     }
 }
 
-/// What is staged, and entries with a whiteout beside them.
-fn unsteady(path: &Path) -> Vec<PathBuf> {
+/// Staged files, and entries with a whiteout beside them.
+fn leftovers(path: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut dirs = vec![path.to_owned()];
     while let Some(dir) = dirs.pop() {
@@ -122,7 +120,7 @@ fn unsteady(path: &Path) -> Vec<PathBuf> {
 fn control(cell: &Cell, layers: &Layers, op: &str) -> Vec<Vec<String>> {
     layers.fresh(cell);
     let overlay = layers.mount(&Faults::default());
-    cell.given(&overlay);
+    cell.prepare(&overlay);
     let root = overlay.root();
     let mut script = Script::new(&root, cell.start.place);
     let mut views = vec![without_dir_times(tree(&root))];
@@ -133,9 +131,8 @@ fn control(cell: &Cell, layers: &Layers, op: &str) -> Vec<Vec<String>> {
     views
 }
 
-/// Runs a script to the step in which something fails, and mounts what is left. Returns whether
-/// anything failed.
-fn falter(
+/// Runs a script up to the step with the fault, and mounts the upper again. Returns whether there was a fault.
+fn run_with_fault(
     cell: &Cell,
     layers: &Layers,
     (op, views): (&str, &[Vec<String>]),
@@ -144,7 +141,7 @@ fn falter(
     layers.fresh(cell);
     let faults = Faults::default();
     let overlay = layers.mount(&faults);
-    cell.given(&overlay);
+    cell.prepare(&overlay);
     let root = overlay.root();
     let mut script = Script::new(&root, cell.start.place);
     command(&faults);
@@ -161,7 +158,7 @@ fn falter(
     drop(overlay);
     let open = layers.descriptors();
     if !open.is_empty() {
-        return Err(format!("{hit:?}: left open: {open:?}"));
+        return Err(format!("{hit:?}: open descriptors: {open:?}"));
     }
     let Some((number, (what, answer))) = hit else {
         return Ok(false);
@@ -176,10 +173,10 @@ fn falter(
             views[number + 1]
         ));
     }
-    next_calls(&overlay.root())?;
-    next_ends(&overlay.root())?;
+    check_next_calls(&overlay.root())?;
+    remove_next(&overlay.root())?;
     overlay.close().unwrap();
-    let left = unsteady(&layers.upper());
+    let left = leftovers(&layers.upper());
     match left.is_empty() {
         true => Ok(true),
         false => Err(format!("{about}: {left:?}")),
@@ -202,7 +199,7 @@ fn interrupted_call_on_a_host_directory_happens_or_does_not() {
             let layers = Layers::new(&cell, MODES[counts.operations % 2]);
             let views = control(&cell, &layers, op);
             let mut tries = |command: &dyn Fn(&Faults), count: &mut usize| {
-                let tried = falter(&cell, &layers, (op, &views), command);
+                let tried = run_with_fault(&cell, &layers, (op, &views), command);
                 *count += usize::from(!matches!(tried, Ok(false)));
                 match tried {
                     Ok(more) => more,

@@ -1,11 +1,11 @@
 //! The state of a filesystem at every moment, and the states that a power loss can leave.
 //!
 //! ```text
-//!   names      1  2  3  4  5  6  7      kept in order: a loss leaves the first n of them,
-//!                       └ synced        and none that was synced is lost
-//!   data       each file by itself: what was synced stays, what was not is lost, there, or torn
+//!   names      1  2  3  4  5  6  7      kept in order: a loss leaves the first n operations,
+//!                       └ synced        and all that were synced
+//!   data       each file separately: synced data stays, other data is lost, present or torn
 //! ```
-//! That is [`Temper::Ordered`]; `unordered.rs` has the other.
+//! That is [`NameOrder::Ordered`]; `unordered.rs` has the other case.
 
 use crate::disk::{Names, ROOT};
 use crate::random::Random;
@@ -16,18 +16,18 @@ use wasi_overlay_core::{Kind, Result};
 
 pub(crate) type Files = BTreeMap<u64, Content>;
 
-/// What a filesystem keeps of directory operations that were not synced.
+/// The unsynced directory operations that survive a power loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Temper {
-    /// The first so many, as ext4 and xfs do.
+pub(crate) enum NameOrder {
+    /// The first ones, as on ext4 and xfs.
     Ordered,
-    /// Any of them, as btrfs may.
+    /// Any of them, as on btrfs.
     Unordered,
 }
 
-pub(crate) const TEMPERS: [Temper; 2] = [Temper::Ordered, Temper::Unordered];
+pub(crate) const NAME_ORDERS: [NameOrder; 2] = [NameOrder::Ordered, NameOrder::Unordered];
 
-/// What was brought to disk.
+/// A sync.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Synced {
     File(u64),
@@ -39,14 +39,13 @@ pub(crate) enum Synced {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Content {
     pub(crate) now: Arc<Vec<u8>>,
-    /// As it was when it was last synced.
+    /// The data at the last sync.
     synced: Arc<Vec<u8>>,
-    /// Whether it has been at more than the name that it was made at.
+    /// Whether it has been at another name than the one at which it was created.
     pub(crate) is_published: bool,
-    /// Whether it was written at its name. What is written before is the engine's to sync, what
-    /// is written then the guest's.
+    /// Whether it was written after that. Earlier data is synced by the engine, later data by the guest.
     pub(crate) is_written: bool,
-    /// Whether what is left of it after a loss was synced.
+    /// Whether the data left by a loss was synced.
     is_synced: bool,
 }
 
@@ -73,7 +72,7 @@ impl Content {
         self.synced = Arc::clone(&self.now);
     }
 
-    /// What a loss of power leaves.
+    /// The data that a power loss leaves.
     fn torn(&self, random: &mut Random) -> Vec<u8> {
         let (old, new) = (&*self.synced, &*self.now);
         if old == new {
@@ -85,7 +84,7 @@ impl Content {
             1 => random.below(longest + 1),
             _ => new.len(),
         };
-        // A block is a few bytes, since files here are.
+        // Blocks of a few bytes, since the files are small.
         let block = 1 + random.below(8);
         let mut left = Vec::with_capacity(length);
         while left.len() < length {
@@ -103,12 +102,12 @@ impl Content {
     }
 }
 
-/// All that a filesystem is.
+/// The state of a filesystem.
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {
     pub(crate) names: Names,
     pub(crate) files: Files,
-    /// The first moment of whose names nothing can be lost any more.
+    /// The last moment whose names are all on disk.
     durable: usize,
 }
 
@@ -126,7 +125,7 @@ impl Moment {
         content.map_or_else(Arc::default, |content| Arc::clone(&content.now))
     }
 
-    /// Every path, with the number of what it leads to.
+    /// Every path, with the inode number and kind of its file.
     pub(crate) fn paths(&self) -> Vec<(String, u64, Kind)> {
         let mut paths = Vec::new();
         let mut pending = vec![(String::new(), ROOT)];
@@ -143,8 +142,8 @@ impl Moment {
         paths
     }
 
-    /// What an upper between two calls must not hold: staged things, a whiteout beside an entry.
-    pub(crate) fn unsteady(&self) -> Vec<String> {
+    /// Paths that an upper must not contain between two calls: staged files, and whiteouts beside entries.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
         let paths = self.paths();
         let all: BTreeSet<_> = paths.iter().map(|(path, ..)| path.as_str()).collect();
         let is_unsteady = |path: &&str| {
@@ -163,7 +162,7 @@ impl Moment {
         root.contains_key(&b".wh..wh.work"[..])
     }
 
-    /// Files whose data the guest wrote, and did not sync if so, by their paths in `later`.
+    /// Files whose data the guest wrote (and did not sync, with `and_not_synced`), by their paths in `later`.
     pub(crate) fn written(&self, later: &Moment, and_not_synced: bool) -> BTreeSet<String> {
         let is_written = |number: &u64| {
             self.files
@@ -178,15 +177,15 @@ impl Moment {
     }
 }
 
-/// The moments since the journal was begun.
+/// The states since the journal was started.
 #[derive(Debug)]
 pub(crate) struct Journal {
     moments: Vec<Moment>,
     /// When the names in a directory last changed.
     touched: BTreeMap<u64, usize>,
-    /// What was synced, and after how many moments.
+    /// Syncs, with their moments.
     syncs: Vec<(usize, Synced)>,
-    /// Whether moments are kept.
+    /// Whether earlier moments are kept.
     keeps: bool,
 }
 
@@ -210,7 +209,7 @@ impl Journal {
         &self.moments[self.moments.len() - 1]
     }
 
-    /// Begins anew: all there is has reached the disk. Every moment is kept from here on.
+    /// Starts again with everything on disk, and records every moment from here on.
     pub(crate) fn record(&mut self) {
         let mut now = self.now().clone();
         now.durable = 0;
@@ -263,7 +262,7 @@ impl Journal {
         &self.moments
     }
 
-    /// Makes a change that happens or does not, and touches the names of `dirs`.
+    /// Makes an atomic change of the names of `dirs`.
     pub(crate) fn change<T>(
         &mut self,
         dirs: &[u64],
@@ -285,7 +284,7 @@ impl Journal {
         }
     }
 
-    /// Brings the data of a file to disk.
+    /// Syncs the data of a file.
     pub(crate) fn sync_file(&mut self, inode: u64) {
         let mut next = self.now().clone();
         if let Some(content) = next.files.get_mut(&inode) {
@@ -294,7 +293,7 @@ impl Journal {
         self.push_sync(next, Synced::File(inode));
     }
 
-    /// Brings the names in a directory to disk, and what came before the last of them.
+    /// Syncs the names in a directory, with every earlier operation.
     pub(crate) fn sync_dir(&mut self, dir: u64) {
         let mut next = self.now().clone();
         if let Some(&touched) = self.touched.get(&dir) {
@@ -303,7 +302,7 @@ impl Journal {
         self.push_sync(next, Synced::Dir(dir));
     }
 
-    /// Brings everything to disk.
+    /// Syncs everything.
     pub(crate) fn sync_all(&mut self) {
         let mut next = self.now().clone();
         next.files.values_mut().for_each(Content::sync);
@@ -318,15 +317,15 @@ impl Journal {
         }
     }
 
-    /// What may be left if the power goes at a moment.
-    pub(crate) fn lose_power(&self, at: usize, temper: Temper, random: &mut Random) -> Moment {
+    /// A state that a power loss at a moment may leave.
+    pub(crate) fn lose_power(&self, at: usize, order: NameOrder, random: &mut Random) -> Moment {
         let now = &self.moments[at];
-        let names = match temper {
-            Temper::Ordered => {
+        let names = match order {
+            NameOrder::Ordered => {
                 let kept = now.durable + random.below(at - now.durable + 1);
                 self.moments[kept].names.clone()
             }
-            Temper::Unordered => names_left(&self.moments[..=at], &self.syncs, random),
+            NameOrder::Unordered => names_left(&self.moments[..=at], &self.syncs, random),
         };
         let mut left = Moment::new(names, Files::new());
         for (&number, content) in &now.files {

@@ -1,18 +1,17 @@
-//! Crashes, power losses and failing calls of layers, and the state that each leaves.
+//! Crashes, power losses and failing calls of layers, and the state that each one leaves.
 //!
 //! | file | tries |
 //! |---|---|
-//! | `cut.rs` | every operation of the matrix, cut after each change |
+//! | `cut.rs` | every operation of the matrix, interrupted after each change |
 //! | `power.rs` | the same and random plans, with unsynced data lost or torn, and unsynced names lost from the end (ext4, xfs) or anywhere (btrfs) |
-//! | `directories.rs` | the rename of a directory of many files, with the power lost at every moment of it |
+//! | `directories.rs` | the rename of a directory of many files, with power lost at every moment |
 //! | `fault.rs` | every operation of the matrix, with each call of a layer failing once |
-//! | `plans.rs` | random plans on real directories, cut and faulted |
-//! | `host.rs` | some of the matrix on real directories |
+//! | `plans.rs` | random plans on host directories, interrupted and with failing steps |
+//! | `host.rs` | a sample of the matrix on host directories |
 //! | `real.rs` | ext4, xfs and btrfs in images that are copied in the middle of an operation (root) |
 //!
-//! The disk of most of them is one in memory (`disk.rs`) that keeps every moment of its life
-//! (`journal.rs`). A sample is tried that is the same each time; `CRASH=all` tries all.
-//! `MATRIX_STATE` and `MATRIX_OP` choose cells by parts of their names.
+//! Most use a disk in memory (`disk.rs`) that records its state after every change (`journal.rs`). They try a
+//! fixed sample; `CRASH=all` tries all. `MATRIX_STATE` and `MATRIX_OP` select cells by parts of their names.
 
 mod cell;
 mod cut;
@@ -42,8 +41,8 @@ macro_rules! passes {
     )*};
 }
 
-/// What is found on the disk in memory would otherwise mean nothing. It has no holes.
-mod the_disk_in_memory {
+/// Tests of the disk in memory itself, which has no sparse files.
+mod disk_in_memory {
     use super::*;
 
     passes! {

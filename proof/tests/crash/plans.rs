@@ -11,7 +11,7 @@ use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::{Marked, MarkedUpper};
 use wasi_overlay_core::{Dir, Lower, Overlay};
 use wasi_overlay_proof::kit::capability;
-use wasi_overlay_proof::{Script, seen};
+use wasi_overlay_proof::{Script, snapshot};
 
 /// More steps than any call here has.
 const MANY: u64 = 200;
@@ -46,7 +46,7 @@ fn mount(place: Place<'_>, upper: &Path, faults: &Faults) -> Overlay {
 }
 
 /// Entries on disk with a whiteout beside them, and staged files.
-fn untidy(path: &Path) -> Vec<String> {
+fn leftovers(path: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut pending = vec![path.to_owned()];
     while let Some(dir) = pending.pop() {
@@ -86,15 +86,15 @@ impl Random {
 }
 
 /// Makes the first calls of a plan on a new upper. Some of them fail.
-fn given(place: Place<'_>, plan: &[String], faults: &Faults) -> (tempfile::TempDir, Overlay) {
+fn prepare(place: Place<'_>, plan: &[String], faults: &Faults) -> (tempfile::TempDir, Overlay) {
     let temp = tempfile::tempdir().unwrap();
     let overlay = mount(place, temp.path(), faults);
     let root = overlay.root();
     for step in plan {
         let called = call(&root, step);
         if place.on_demand {
-            let untidy = untidy(temp.path());
-            assert!(untidy.is_empty(), "{step:?}, {called:?}: {untidy:?}");
+            let leftovers = leftovers(temp.path());
+            assert!(leftovers.is_empty(), "{step:?}, {called:?}: {leftovers:?}");
         }
     }
     (temp, overlay)
@@ -104,10 +104,10 @@ fn given(place: Place<'_>, plan: &[String], faults: &Faults) -> (tempfile::TempD
 fn interrupt(place: Place<'_>, plan: &[String]) -> bool {
     let (last, first) = plan.split_last().unwrap();
     let faults = Faults::default();
-    let (_temp, overlay) = given(place, first, &faults);
-    let before = seen::tree(&overlay.root());
+    let (_temp, overlay) = prepare(place, first, &faults);
+    let before = snapshot::tree(&overlay.root());
     let worked = call(&overlay.root(), last).is_ok();
-    let after = seen::tree(&overlay.root());
+    let after = snapshot::tree(&overlay.root());
     drop(overlay);
     if !worked {
         assert_eq!(before, after, "{plan:?}: it failed, but changed something");
@@ -115,12 +115,12 @@ fn interrupt(place: Place<'_>, plan: &[String]) -> bool {
     }
     for steps in 0..MANY {
         let faults = Faults::default();
-        let (temp, overlay) = given(place, first, &faults);
+        let (temp, overlay) = prepare(place, first, &faults);
         faults.cut_after(steps);
         let called = call(&overlay.root(), last);
         let whole = faults.changes() <= steps;
         drop(overlay);
-        let left = untidy(temp.path());
+        let left = leftovers(temp.path());
         assert!(
             left.is_empty() || left.iter().any(|path| path.ends_with("/.wh..wh.work")),
             "{plan:?} cut after {steps} steps: the next mount will not repair {left:?}"
@@ -128,7 +128,7 @@ fn interrupt(place: Place<'_>, plan: &[String]) -> bool {
 
         let faults = Faults::default();
         let overlay = mount(place, temp.path(), &faults);
-        let seen = seen::tree(&overlay.root());
+        let seen = snapshot::tree(&overlay.root());
         drop(overlay);
         if called.is_ok() {
             assert_eq!(
@@ -140,8 +140,11 @@ fn interrupt(place: Place<'_>, plan: &[String]) -> bool {
             seen == before || seen == after,
             "{plan:?} cut after {steps} steps: {seen:#?} is neither {before:#?} nor {after:#?}"
         );
-        let untidy = untidy(temp.path());
-        assert!(untidy.is_empty(), "{plan:?} cut after {steps}: {untidy:?}");
+        let leftovers = leftovers(temp.path());
+        assert!(
+            leftovers.is_empty(),
+            "{plan:?} cut after {steps}: {leftovers:?}"
+        );
         if whole {
             return true;
         }
@@ -153,29 +156,29 @@ fn interrupt(place: Place<'_>, plan: &[String]) -> bool {
 fn fail_steps(place: Place<'_>, plan: &[String]) -> bool {
     let (last, first) = plan.split_last().unwrap();
     let faults = Faults::default();
-    let (_temp, overlay) = given(place, first, &faults);
-    let before = seen::tree(&overlay.root());
+    let (_temp, overlay) = prepare(place, first, &faults);
+    let before = snapshot::tree(&overlay.root());
     if call(&overlay.root(), last).is_err() {
         return false;
     }
-    let after = seen::tree(&overlay.root());
+    let after = snapshot::tree(&overlay.root());
     drop(overlay);
     for step in 0..MANY {
         let faults = Faults::default();
-        let (temp, overlay) = given(place, first, &faults);
+        let (temp, overlay) = prepare(place, first, &faults);
         faults.fail_at(step);
         let called = call(&overlay.root(), last);
         let whole = faults.changes() <= step;
         faults.never();
         let wanted = if called.is_ok() { &after } else { &before };
-        let seen = seen::tree(&overlay.root());
+        let seen = snapshot::tree(&overlay.root());
         assert_eq!(&seen, wanted, "{plan:?}, step {step} failed: {called:?}");
         overlay.close().unwrap();
-        let untidy = untidy(temp.path());
-        assert!(untidy.is_empty(), "{plan:?}, step {step}: {untidy:?}");
+        let leftovers = leftovers(temp.path());
+        assert!(leftovers.is_empty(), "{plan:?}, step {step}: {leftovers:?}");
         drop(overlay);
         let overlay = mount(place, temp.path(), &faults);
-        let seen = seen::tree(&overlay.root());
+        let seen = snapshot::tree(&overlay.root());
         assert_eq!(&seen, wanted, "{plan:?}, step {step}: mounted again");
         if whole {
             return true;

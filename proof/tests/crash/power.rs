@@ -2,12 +2,12 @@
 //! the oracle.
 
 use crate::cell::{
-    Cell, MODES, Mode, cells, dirs_of, disks, is_all, is_in_sample, is_wanted, mount, next_calls,
-    next_ends, on_image, planted, without_dir_times,
+    Cell, MODES, Mode, cells, check_next_calls, dirs_of, disks, is_all, is_in_sample, is_wanted,
+    mount, on_image, planted, remove_next, without_dir_times,
 };
 use crate::disk::Disk;
 use crate::history::{History, Promise, Written};
-use crate::journal::{Moment, TEMPERS, Temper};
+use crate::journal::{Moment, NAME_ORDERS, NameOrder};
 use crate::random::Random;
 use wasi_overlay_core::{Dir, Kind, Overlay};
 use wasi_overlay_proof::Script;
@@ -15,7 +15,7 @@ use wasi_overlay_proof::matrix::OPS;
 use wasi_overlay_proof::matrix::tree::{dir, file, link};
 use wasi_overlay_proof::view::tree;
 
-/// One of so many cells is in the sample.
+/// Tries one cell in this many.
 const ONE_OF: usize = 8;
 /// Losses tried at each moment of an operation.
 const DRAWS: usize = 2;
@@ -26,30 +26,30 @@ struct Counts {
     losses: usize,
 }
 
-/// Which operations are made.
+/// The operations that are tried.
 #[derive(Clone, Copy)]
 enum Sample {
-    /// One of so many.
+    /// One operation in this many.
     One(usize),
-    /// One of so many of those that rename, on an upper whose directories cannot be renamed.
+    /// One rename in this many, on an upper whose directories cannot be renamed.
     Image(usize),
 }
 
-/// What a life is lived on.
+/// The layers of a trial.
 #[derive(Clone, Copy)]
 struct Setting<'a> {
     lowers: &'a [Moment],
     mode: Mode,
-    /// What a loss keeps, and what the disk says that it keeps.
-    temper: Temper,
-    says: Temper,
+    /// What a loss keeps, and what the disk claims to keep.
+    order: NameOrder,
+    claimed: NameOrder,
     /// Directories that cannot be renamed; none if no directory can.
     fixed: Option<&'a [u64]>,
 }
 
 impl Setting<'_> {
     fn mount(&self, disk: &Disk) -> Result<Overlay, String> {
-        let disk = disk.clone().that_says(self.says);
+        let disk = disk.clone().claiming(self.claimed);
         let disk = match self.fixed {
             Some(fixed) => on_image(&disk, fixed),
             None => on_image(&disk, &[]).with_all_dirs_fixed(),
@@ -60,14 +60,14 @@ impl Setting<'_> {
     }
 }
 
-/// Loses the power at the moment `at` and mounts what is left.
+/// Loses power at the moment `at`, and mounts the remaining state.
 fn lose(
     setting: Setting<'_>,
     (disk, history): (&Disk, &History),
     at: usize,
     random: &mut Random,
 ) -> Result<Disk, String> {
-    let left = disk.journal().lose_power(at, setting.temper, random);
+    let left = disk.journal().lose_power(at, setting.order, random);
     let again = Disk::of(&left);
     let overlay = setting.mount(&again)?;
     let seen = without_dir_times(tree(&overlay.root()));
@@ -76,13 +76,13 @@ fn lose(
         all: left.written(&mounted, false),
         unsynced: left.written(&mounted, true),
     };
-    history.judge(setting.temper, history.step_at(at), &written, &seen)?;
-    let unsteady = again.journal().now().unsteady();
-    if !unsteady.is_empty() {
-        return Err(format!("mounted again, {unsteady:?}"));
+    history.check(setting.order, history.step_at(at), &written, &seen)?;
+    let leftovers = again.journal().now().leftovers();
+    if !leftovers.is_empty() {
+        return Err(format!("left after the next mount: {leftovers:?}"));
     }
-    next_calls(&overlay.root())?;
-    next_ends(&overlay.root())?;
+    check_next_calls(&overlay.root())?;
+    remove_next(&overlay.root())?;
     overlay.close().unwrap();
     match again.journal().now().has_work_folder() {
         true => Err("the work folder is left".into()),
@@ -92,8 +92,8 @@ fn lose(
 
 #[test]
 fn power_loss_leaves_no_operation_half_done() {
-    for temper in TEMPERS {
-        let report = lose_in_operations(temper, temper, Sample::One(ONE_OF));
+    for order in NAME_ORDERS {
+        let report = lose_in_operations(order, order, Sample::One(ONE_OF));
         let shown = report.len().min(10);
         assert!(report.is_empty(), "{}", report[..shown].join("\n"));
     }
@@ -101,38 +101,37 @@ fn power_loss_leaves_no_operation_half_done() {
 
 #[test]
 fn power_loss_leaves_an_image_directory_at_one_of_its_names() {
-    for temper in TEMPERS {
-        let report = lose_in_operations(temper, temper, Sample::Image(ONE_OF));
+    for order in NAME_ORDERS {
+        let report = lose_in_operations(order, order, Sample::Image(ONE_OF));
         let shown = report.len().min(10);
         assert!(report.is_empty(), "{}", report[..shown].join("\n"));
     }
 }
 
-/// The premise of the order of steps, broken: the tests see that.
+/// Shows that these tests can fail.
 #[test]
 fn false_claim_of_ordered_names_is_detected() {
-    let (temper, says) = (Temper::Unordered, Temper::Ordered);
-    let report = lose_in_operations(temper, says, Sample::One(8 * ONE_OF));
-    assert!(!report.is_empty(), "no operation was left by half");
+    let (order, claimed) = (NameOrder::Unordered, NameOrder::Ordered);
+    let report = lose_in_operations(order, claimed, Sample::One(8 * ONE_OF));
+    assert!(!report.is_empty(), "no operation was left half done");
     let mut counts = Counts::default();
-    let lived = (0..50).all(|seed| lives(seed, temper, says, &mut counts).is_ok());
-    assert!(!lived, "nothing was lost that was synced");
+    let passed = (0..50).all(|seed| random_run(seed, order, claimed, &mut counts).is_ok());
+    assert!(!passed, "nothing was lost that was synced");
 }
 
-/// A process that was killed leaves steps that are not on disk yet; the mount after it tidies up, and
-/// only then the power goes.
+/// The process is killed, the next mount repairs the upper, and power is lost before anything reaches the disk.
 #[test]
 fn repair_after_a_kill_survives_power_loss() {
-    for temper in TEMPERS {
+    for order in NAME_ORDERS {
         let mut losses = 0;
         let mut report = Vec::new();
         for sample in [Sample::One(8 * ONE_OF), Sample::Image(3 * ONE_OF)] {
-            report.extend(in_operations(temper, temper, sample, |life, at, random| {
+            report.extend(in_operations(order, order, sample, |trial, at, random| {
                 losses += 1;
-                life.kill_and_lose(at, random)
+                trial.kill_and_lose(at, random)
             }));
         }
-        println!("{temper:?}: {losses} losses after a kill");
+        println!("{order:?}: {losses} losses after a kill");
         assert!(losses > 0, "nothing was killed");
         assert!(
             report.is_empty(),
@@ -142,24 +141,24 @@ fn repair_after_a_kill_survives_power_loss() {
     }
 }
 
-/// An operation of the matrix as it was made.
-struct Life<'a> {
+/// An operation of the matrix, with the disk and the history that it left.
+struct Trial<'a> {
     setting: Setting<'a>,
     disk: Disk,
     history: History,
 }
 
-impl Life<'_> {
+impl Trial<'_> {
     fn lose(&self, at: usize, random: &mut Random) -> Result<(), String> {
         lose(self.setting, (&self.disk, &self.history), at, random).map(drop)
     }
 
-    /// Kills the process at the moment `at`, mounts what it left, and loses the power then or later.
+    /// Kills the process at the moment `at`, mounts the upper again, and loses power then or later.
     fn kill_and_lose(&self, at: usize, random: &mut Random) -> Result<(), String> {
         let disk = self.disk.killed_at(at);
         let overlay = self.setting.mount(&disk)?;
         let mut history = self.history.until(at);
-        history.saw(&overlay, &disk);
+        history.record(&overlay, &disk);
         overlay.close().unwrap();
         history.ended(&disk);
         let later = disk.journal().moments().len() - at;
@@ -173,29 +172,29 @@ impl Life<'_> {
     }
 }
 
-/// Loses the power in operations of the matrix; complains of what that left.
-fn lose_in_operations(temper: Temper, says: Temper, sample: Sample) -> Vec<String> {
+/// Loses power in operations of the matrix, and returns the failures.
+fn lose_in_operations(order: NameOrder, claimed: NameOrder, sample: Sample) -> Vec<String> {
     let mut counts = Counts::default();
-    let report = in_operations(temper, says, sample, |life, at, random| {
+    let report = in_operations(order, claimed, sample, |trial, at, random| {
         counts.operations += usize::from(at == 1);
         let mut tried = Ok(());
         for _ in 0..DRAWS {
             counts.losses += 1;
-            tried = tried.and(life.lose(at, random));
+            tried = tried.and(trial.lose(at, random));
         }
         tried
     });
-    println!("{temper:?}: {counts:?}, {} failed", report.len());
-    assert!(counts.losses > 0, "nothing was lost");
+    println!("{order:?}: {counts:?}, {} failed", report.len());
+    assert!(counts.losses > 0, "no power was lost");
     report
 }
 
-/// Makes operations of the matrix, and tries something at every moment of each.
+/// Runs operations of the matrix, and calls `tries` for every moment of each.
 fn in_operations(
-    temper: Temper,
-    says: Temper,
+    order: NameOrder,
+    claimed: NameOrder,
     sample: Sample,
-    mut tries: impl FnMut(&Life<'_>, usize, &mut Random) -> Result<(), String>,
+    mut tries: impl FnMut(&Trial<'_>, usize, &mut Random) -> Result<(), String>,
 ) -> Vec<String> {
     let mut report = Vec::new();
     let mut random = Random::new(11);
@@ -214,17 +213,17 @@ fn in_operations(
             let setting = Setting {
                 lowers: &cell.lowers,
                 mode: MODES[number % 2],
-                temper,
-                says,
+                order,
+                claimed,
                 fixed: match sample {
                     Sample::One(_) => Some(&[]),
                     Sample::Image(_) => Some(&fixed),
                 },
             };
-            let life = make(&cell, setting, op);
-            let moments = life.disk.journal().moments().len();
+            let trial = make(&cell, setting, op);
+            let moments = trial.disk.journal().moments().len();
             for at in 1..moments {
-                if let Err(complaint) = tries(&life, at, &mut random) {
+                if let Err(complaint) = tries(&trial, at, &mut random) {
                     report.push(format!("{} | {op}\n  moment {at}: {complaint}", cell.name));
                 }
             }
@@ -233,26 +232,26 @@ fn in_operations(
     report
 }
 
-fn make<'a>(cell: &Cell, setting: Setting<'a>, op: &str) -> Life<'a> {
+fn make<'a>(cell: &Cell, setting: Setting<'a>, op: &str) -> Trial<'a> {
     let disk = Disk::of(&cell.upper);
     disk.journal().record();
     let overlay = setting.mount(&disk).unwrap();
     if cell.start.prelude.is_some() {
-        cell.given(&overlay);
+        cell.prepare(&overlay);
         disk.journal().record();
     }
     let root = overlay.root();
     let mut history = History::default();
-    history.saw(&overlay, &disk);
+    history.record(&overlay, &disk);
     let mut script = Script::new(&root, cell.start.place);
     for step in op.split(';') {
         script.call(step);
-        history.saw(&overlay, &disk);
+        history.record(&overlay, &disk);
     }
     drop(script);
     overlay.close().unwrap();
     history.ended(&disk);
-    Life {
+    Trial {
         setting,
         disk,
         history,
@@ -303,7 +302,7 @@ fn has_one_name(root: &Dir, path: &str) -> bool {
     stat.is_ok_and(|stat| stat.kind == Kind::Dir || (stat.kind == Kind::File && stat.links == 1))
 }
 
-/// The path without links to directories on the way. Links here lead to `a` beside them.
+/// A path with the links to directories in it resolved. All links here lead to `a` beside them.
 fn resolved(root: &Dir, path: &str) -> String {
     let mut whole = String::new();
     let mut names = path.split('/').peekable();
@@ -315,8 +314,13 @@ fn resolved(root: &Dir, path: &str) -> String {
     whole
 }
 
-/// Lives of one upper: each ends with the power, and the next begins with what it left.
-fn lives(seed: u64, temper: Temper, says: Temper, counts: &mut Counts) -> Result<(), String> {
+/// Random calls on one upper, with several power losses: each mount begins with the state that a loss left.
+fn random_run(
+    seed: u64,
+    order: NameOrder,
+    claimed: NameOrder,
+    counts: &mut Counts,
+) -> Result<(), String> {
     let lower = dir([
         ("a", file("the first line\nthe second line\n")),
         ("b", link("a")),
@@ -334,8 +338,8 @@ fn lives(seed: u64, temper: Temper, says: Temper, counts: &mut Counts) -> Result
     let setting = Setting {
         lowers: &lowers,
         mode: MODES[random.below(2)],
-        temper,
-        says,
+        order,
+        claimed,
         fixed: (!seed.is_multiple_of(3)).then_some(&[]),
     };
     let mut disk = Disk::default();
@@ -345,7 +349,7 @@ fn lives(seed: u64, temper: Temper, says: Temper, counts: &mut Counts) -> Result
         let overlay = setting.mount(&disk)?;
         let root = overlay.root();
         let mut history = History::default();
-        history.saw(&overlay, &disk);
+        history.record(&overlay, &disk);
         let mut script = Script::new(&root, "d/s");
         for _ in 0..10 + random.below(20) {
             let text = step(&mut random);
@@ -357,7 +361,7 @@ fn lives(seed: u64, temper: Temper, says: Temper, counts: &mut Counts) -> Result
                 "all" => format!("{:?}", overlay.sync().is_ok()),
                 text => script.call(text),
             };
-            history.saw(&overlay, &disk);
+            history.record(&overlay, &disk);
             let promised = match (text.split_once(' '), answer.as_str()) {
                 (None, "true") => Some(None),
                 // What is synced through a link is what the link leads to. A file with several names
@@ -388,7 +392,7 @@ fn lives(seed: u64, temper: Temper, says: Temper, counts: &mut Counts) -> Result
             let lost = lose(setting, (&disk, &history), at, &mut random);
             next = Some(lost.map_err(|complaint| {
                 format!(
-                    "{temper:?}, seed {seed}, {:?}: {told:#?}\n{complaint}",
+                    "{order:?}, seed {seed}, {:?}: {told:#?}\n{complaint}",
                     setting.mode
                 )
             })?);
@@ -401,13 +405,13 @@ fn lives(seed: u64, temper: Temper, says: Temper, counts: &mut Counts) -> Result
 #[test]
 fn synced_changes_survive_power_loss() {
     let seeds = if is_all() { 5_000 } else { 150 };
-    for temper in TEMPERS {
+    for order in NAME_ORDERS {
         let mut counts = Counts::default();
         for seed in 0..seeds {
-            if let Err(complaint) = lives(seed, temper, temper, &mut counts) {
+            if let Err(complaint) = random_run(seed, order, order, &mut counts) {
                 panic!("{complaint}");
             }
         }
-        println!("{temper:?}: {counts:?}");
+        println!("{order:?}: {counts:?}");
     }
 }

@@ -1,16 +1,16 @@
-//! Crashes of real filesystems: an operation is stopped after each of its steps, an unrelated file is
-//! synced, and the image that the filesystem lies in is copied and mounted, as after a reset.
+//! Crashes of real filesystems: an operation is interrupted after each of its steps, an unrelated file is synced,
+//! and the image of the filesystem is copied and mounted, as after a reset.
 //!
-//! The disk in memory once kept every operation in order, as ext4 and xfs do. btrfs does not: what it
-//! logs for an `fsync` is replayed without what it did not log. A file that was removed came back as
-//! the lower's, since its whiteout was not in the log, and no test saw that.
+//! The disk in memory kept every operation in order, as ext4 and xfs do. btrfs does not: it replays the operations
+//! that it logged for an `fsync` without the others. A removed file reappeared as the lower file, since its
+//! whiteout was not in the log, and no test noticed.
 //!
-//! Takes root, loop devices and the tools that make filesystems; what is missing is skipped, with the
+//! Needs root, loop devices and the tools that create filesystems. Otherwise the tests are skipped, with the
 //! reason, except in CI.
 
 use crate::cell::{MODES, Mode, mount, without_dir_times};
 use crate::history::{History, Promise, Written};
-use crate::journal::Temper;
+use crate::journal::NameOrder;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,12 +18,11 @@ use wasi_overlay_core::Overlay;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::plain::{Guarantees, HostDir};
 use wasi_overlay_proof::Script;
-use wasi_overlay_proof::kit::skip;
+use wasi_overlay_proof::kit::{capability, scratch, skip};
 use wasi_overlay_proof::matrix::tree::{dir, file};
 use wasi_overlay_proof::view::tree;
 
-/// What guests do, in the words of [`Script`]: the beginning, which is brought to disk, and what comes
-/// after it.
+/// Calls of guests as scripts ([`Script`]): a beginning that is synced, and the calls after it.
 const SCENARIOS: [(&str, &str); 12] = [
     ("stat a", "rename a new"),
     ("stat a", "append a; sync a; unlink a"),
@@ -59,7 +58,7 @@ impl Drop for Mounted {
             if unmounted.is_ok() || std::thread::panicking() {
                 return;
             }
-            // Another test may just start a program, which has our descriptors for a moment.
+            // A program that another test starts inherits our descriptors for a moment.
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         panic!("{unmounted:?}");
@@ -70,7 +69,10 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Runs a program; what it complained of if it failed.
+/// Runs a program.
+///
+/// # Errors
+/// Its output, if it fails.
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(program).args(arguments).output();
     let output = output.map_err(|error| format!("{program}: {error}"))?;
@@ -88,9 +90,7 @@ impl Image {
         if !rustix::process::geteuid().is_root() {
             return Err("only root can mount an image".into());
         }
-        // In memory where that can be: an image is copied at every reset.
-        let temp = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-        let temp = temp.unwrap();
+        let temp = scratch();
         let image = Self { temp, kind };
         let file = image.file();
         run("truncate", &["-s", size, path(&file)])?;
@@ -107,7 +107,7 @@ impl Image {
         self.mount_file(&self.file(), "mounted")
     }
 
-    /// The filesystem as it would be found after a reset.
+    /// The filesystem as after a reset.
     fn after_a_reset(&self) -> Mounted {
         let copy = self.temp.path().join("copy");
         run("cp", &["--sparse=always", path(&self.file()), path(&copy)]).unwrap();
@@ -117,7 +117,7 @@ impl Image {
     fn mount_file(&self, file: &Path, at: &str) -> Result<Mounted, String> {
         let at = self.temp.path().join(at);
         fs::create_dir_all(&at).unwrap();
-        // The copy of an xfs has the number of the original, which is mounted.
+        // The copy of an xfs has the UUID of the original, which is mounted.
         let options = if self.kind == "xfs" {
             "loop,nouuid"
         } else {
@@ -128,17 +128,14 @@ impl Image {
     }
 }
 
-/// An overlay of `lower` and `upper` that fails when `faults` says so.
+/// An overlay of `lower` and `upper` with faults.
 fn overlay(
     lower: &Path,
     upper: &Path,
     mode: Mode,
     (faults, claims): (&Faults, Option<Guarantees>),
 ) -> Overlay {
-    let host = |path: &Path| {
-        let dir = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority());
-        HostDir::new(dir.unwrap(), path.display().to_string())
-    };
+    let host = |path: &Path| HostDir::new(capability(path), path.display().to_string());
     let mut upper = Faulty::new(host(upper), faults);
     if let Some(claims) = claims {
         upper = upper.claiming(claims);
@@ -146,18 +143,18 @@ fn overlay(
     mount([Faulty::new(host(lower), faults)], mode.upper(upper), false).unwrap()
 }
 
-/// Where the scenarios are tried.
+/// The filesystem and the lower of all scenarios.
 struct World {
     image: Image,
     _mounted: Mounted,
     lower: tempfile::TempDir,
     claims: Option<Guarantees>,
-    temper: Temper,
+    order: NameOrder,
     next: usize,
 }
 
 impl World {
-    fn new(image: Image, temper: Temper) -> Result<Self, String> {
+    fn new(image: Image, order: NameOrder) -> Result<Self, String> {
         let mounted = image.mount()?;
         let lower = tempfile::tempdir().unwrap();
         let tree = dir([
@@ -176,13 +173,13 @@ impl World {
             _mounted: mounted,
             lower,
             claims: None,
-            temper,
+            order,
             next: 0,
         })
     }
 
-    /// Runs a scenario until its change `cut`, resets the machine, and complains of what is there then.
-    /// Returns as well whether there were so many changes.
+    /// Runs a scenario up to its change `cut`, resets the machine, and checks the tree. Also returns whether the
+    /// scenario was interrupted.
     fn reset(
         &mut self,
         scenario: (&str, &str),
@@ -205,7 +202,7 @@ impl World {
         let root = live.root();
         let mut history = History::default();
         let mut written = Written::default();
-        history.show(&live);
+        history.record_view(&live);
         let mut script = Script::new(&root, "a");
         faults.cut_after(cut);
         for step in scenario.1.split("; ") {
@@ -218,7 +215,7 @@ impl World {
             if faults.failed().is_some() {
                 break;
             }
-            history.show(&live);
+            history.record_view(&live);
             if (word, answer.as_str()) == ("sync", "done") {
                 written.unsynced.remove(&format!("/{file}"));
                 let synced = if file == "." {
@@ -235,28 +232,28 @@ impl World {
         }
         let was_cut = faults.failed().is_some();
         if was_cut {
-            // What the step that was cut would have shown.
+            // The tree that the interrupted step would have shown.
             history
                 .views
                 .push(self.shown_after(scenario, history.views.len()));
         }
-        let under_way = history.views.len() - usize::from(was_cut);
+        let current = history.views.len() - usize::from(was_cut);
 
-        // What the guest of another overlay may do at any time.
+        // As the guest of another overlay may do at any time.
         let other = fs::File::create(top.join(format!("other{}", self.next))).unwrap();
         other.sync_all().unwrap();
         let after = self.image.after_a_reset();
         let again = overlay_of(&after.0.join(&name), &Faults::default());
         let seen = without_dir_times(tree(&again.root()));
-        let judged = history.judge(self.temper, under_way, &written, &seen);
+        let checked = history.check(self.order, current, &written, &seen);
         drop(script);
         drop(root);
         drop(live);
         again.close().unwrap();
-        (was_cut, judged)
+        (was_cut, checked)
     }
 
-    /// What a scenario shows after so many steps.
+    /// The tree of a scenario after `steps` steps.
     fn shown_after(&self, scenario: (&str, &str), steps: usize) -> Vec<String> {
         let upper = tempfile::tempdir().unwrap();
         let faults = Faults::default();
@@ -268,15 +265,15 @@ impl World {
         without_dir_times(tree(&overlay.root()))
     }
 
-    /// Resets the machine after every change of every scenario; complains, and says how often it did.
+    /// Resets the machine after every change of every scenario. Returns the failures and the number of resets.
     fn reset_everywhere(&mut self) -> (Vec<String>, usize) {
         let (mut report, mut resets) = (Vec::new(), 0);
         for (number, scenario) in SCENARIOS.into_iter().enumerate() {
             let mode = MODES[number % 2];
             for cut in 0.. {
                 resets += 1;
-                let (was_cut, judged) = self.reset(scenario, mode, cut);
-                if let Err(complaint) = judged {
+                let (was_cut, checked) = self.reset(scenario, mode, cut);
+                if let Err(complaint) = checked {
                     report.push(format!("{scenario:?}, cut after {cut}: {complaint}"));
                 }
                 if !was_cut {
@@ -289,8 +286,8 @@ impl World {
     }
 }
 
-fn survives(kind: &'static str, size: &str, options: &[&str], temper: Temper) {
-    let world = Image::new(kind, size, options).and_then(|image| World::new(image, temper));
+fn check_resets(kind: &'static str, size: &str, options: &[&str], order: NameOrder) {
+    let world = Image::new(kind, size, options).and_then(|image| World::new(image, order));
     let mut world = match world {
         Ok(world) => world,
         Err(why) => return skip(kind, &why),
@@ -302,29 +299,29 @@ fn survives(kind: &'static str, size: &str, options: &[&str], temper: Temper) {
 
 #[test]
 fn ext4_survives_a_reset_after_any_step() {
-    survives("ext4", "32M", &[], Temper::Ordered);
+    check_resets("ext4", "32M", &[], NameOrder::Ordered);
 }
 
 #[test]
 fn ext4_with_fast_commits_survives_a_reset_after_any_step() {
-    survives("ext4", "32M", &["-O", "fast_commit"], Temper::Ordered);
+    check_resets("ext4", "32M", &["-O", "fast_commit"], NameOrder::Ordered);
 }
 
 #[test]
 fn xfs_survives_a_reset_after_any_step() {
-    survives("xfs", "320M", &[], Temper::Ordered);
+    check_resets("xfs", "320M", &[], NameOrder::Ordered);
 }
 
 #[test]
 fn btrfs_survives_a_reset_after_any_step() {
-    survives("btrfs", "128M", &[], Temper::Unordered);
+    check_resets("btrfs", "128M", &[], NameOrder::Unordered);
 }
 
-/// The premise broken: an upper that takes btrfs for a filesystem that keeps order loses names.
+/// Shows that these tests can fail: with a false claim about btrfs, names are lost.
 #[test]
 fn btrfs_does_not_keep_directory_operations_in_order() {
     let image = Image::new("btrfs", "128M", &[]);
-    let world = image.and_then(|image| World::new(image, Temper::Unordered));
+    let world = image.and_then(|image| World::new(image, NameOrder::Unordered));
     let mut world = match world {
         Ok(world) => world,
         Err(why) => return skip("btrfs", &why),
@@ -336,7 +333,7 @@ fn btrfs_does_not_keep_directory_operations_in_order() {
     });
     let (report, resets) = world.reset_everywhere();
     println!(
-        "btrfs, taken for ordered: {resets} resets, {} wrong",
+        "btrfs, claimed to be ordered: {resets} resets, {} wrong",
         report.len()
     );
     assert!(

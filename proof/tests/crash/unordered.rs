@@ -1,13 +1,12 @@
-//! What a loss of power leaves on a filesystem that keeps directory operations in no order, as
-//! btrfs does once something was synced: everything synced is replayed, and of the rest any subset
-//! of whole operations.
+//! The state that a power loss leaves on a filesystem that does not keep directory operations in order, such as
+//! btrfs after a sync: all synced operations, and any subset of the others.
 //!
 //! ```text
 //!   operations   1  2  3  4  5  6  7      each is the difference between two moments
 //!                ●     ●        ○         ● synced, ○ drawn; the rest is lost
 //! ```
-//! An operation is kept only with those that it stands on: earlier ones on the same inode, the ones
-//! that put the directory there that it changes, and the last one at the same name.
+//! An operation is kept only with those that it depends on: earlier ones on the same inode, those that created
+//! the directory that it changes, and the last one at the same name.
 
 use crate::disk::{Inode, Names, What};
 use crate::journal::{Moment, Synced};
@@ -19,7 +18,7 @@ use wasi_overlay_core::Kind;
 /// A name in a directory.
 type Slot = (u64, Vec<u8>);
 
-/// A change of a slot: what was there and what is.
+/// A change of a slot: the inode before and after.
 type Change = (Slot, Option<u64>, Option<u64>);
 
 /// One directory operation, or a change of attributes.
@@ -30,7 +29,7 @@ struct Operation {
 }
 
 impl Operation {
-    /// What happened between two moments.
+    /// The operation between two moments.
     fn between(before: &Names, after: &Names) -> Self {
         let (mut slots, mut attributes) = (Vec::new(), Vec::new());
         for (&number, inode) in &after.inodes {
@@ -55,27 +54,27 @@ impl Operation {
         Self { slots, attributes }
     }
 
-    /// The inodes that it moves, makes, removes or alters.
+    /// The inodes that it creates, moves, removes or changes.
     fn inodes(&self) -> BTreeSet<u64> {
         let in_slots = self.slots.iter().flat_map(|(_, was, is)| [*was, *is]);
         in_slots.flatten().chain(self.attributes.clone()).collect()
     }
 }
 
-/// Whether more changed than the names in a directory, and its times with them.
+/// Whether anything else changed than the names and times of a directory.
 fn is_altered(old: &Inode, new: &Inode) -> bool {
     let is_dir = new.kind() == Kind::Dir;
     old.mode != new.mode || old.xattrs != new.xattrs || !is_dir
 }
 
-/// The operations up to a moment, and what each of them stands on.
+/// The operations up to a moment, and their dependencies.
 struct Log {
     operations: Vec<Operation>,
-    /// By operation, earlier ones.
-    stands_on: Vec<BTreeSet<usize>>,
-    /// By inode, in order.
+    /// The earlier operations that each operation depends on.
+    depends_on: Vec<BTreeSet<usize>>,
+    /// The operations on each inode, in order.
     on_inode: BTreeMap<u64, Vec<usize>>,
-    /// By directory, in order.
+    /// The operations in each directory, in order.
     in_dir: BTreeMap<u64, Vec<usize>>,
 }
 
@@ -83,7 +82,7 @@ impl Log {
     fn of(moments: &[Moment]) -> Self {
         let mut log = Self {
             operations: Vec::new(),
-            stands_on: Vec::new(),
+            depends_on: Vec::new(),
             on_inode: BTreeMap::new(),
             in_dir: BTreeMap::new(),
         };
@@ -99,8 +98,8 @@ impl Log {
             for (slot, was, _) in &operation.slots {
                 below.extend(at_slot.get(slot));
                 below.extend(log.on_inode.get(&slot.0).into_iter().flatten());
-                // A directory goes once it is empty.
-                let goes = was.filter(|was| pair[1].names.inode(*was).is_ok_and(Inode::is_gone));
+                // A directory is removed after its entries.
+                let goes = was.filter(|was| pair[1].names.inode(*was).is_ok_and(Inode::is_removed));
                 let inside = goes.and_then(|gone| log.in_dir.get(&gone));
                 below.extend(inside.into_iter().flatten());
             }
@@ -113,12 +112,12 @@ impl Log {
                 log.on_inode.entry(inode).or_default().push(index);
             }
             log.operations.push(operation);
-            log.stands_on.push(below);
+            log.depends_on.push(below);
         }
         log
     }
 
-    /// The operations that a sync made after `moment` brought to disk.
+    /// The operations that a sync after `moment` brought to disk.
     fn synced(&self, moment: usize, what: Synced) -> Vec<usize> {
         let all: Vec<usize> = (0..moment).collect();
         let none = Vec::new();
@@ -130,17 +129,17 @@ impl Log {
         of.iter().copied().filter(|index| *index < moment).collect()
     }
 
-    /// Adds what the kept operations stand on.
+    /// Adds the dependencies of the kept operations.
     fn close(&self, kept: &mut BTreeSet<usize>) {
         for index in (0..self.operations.len()).rev() {
             if kept.contains(&index) {
-                kept.extend(&self.stands_on[index]);
+                kept.extend(&self.depends_on[index]);
             }
         }
     }
 }
 
-/// The names that are left of `moments` if the power goes after the last of them.
+/// Names that a power loss after the last of `moments` may leave.
 pub(crate) fn names_left(
     moments: &[Moment],
     syncs: &[(usize, Synced)],

@@ -16,18 +16,18 @@ pub(crate) const SECRET: &str = "SECRET";
 /// A name that exists only outside the mount. No listing may contain it.
 pub(crate) const ONLY_OUTSIDE: &str = "only-outside";
 
-/// Where changes go.
+/// A kind of mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mount {
     Directory,
     ByPath,
     Memory,
     NoUpper,
-    /// What leads out stands in the upper, and nothing is below.
+    /// The tree with the links is the upper, without lowers.
     UpperAlone,
-    /// As above, and absolute links mean the mount's root.
+    /// The same, with absolute links resolved from the root.
     AbsoluteLinks,
-    /// No overlay: a plain directory.
+    /// A live mount of a plain directory.
     Live,
 }
 
@@ -74,7 +74,7 @@ impl Host {
         self.path("outside")
     }
 
-    /// Every file outside the mount, with all metadata but the time of access.
+    /// Every file outside the mount, with all metadata except the access time.
     fn scan(&self) -> BTreeMap<PathBuf, String> {
         let mut found = BTreeMap::new();
         let mut open = vec![self.outside(), self.path("secret")];
@@ -120,7 +120,7 @@ impl Host {
             .collect();
         assert!(
             strange.is_empty(),
-            "made beside the mount by {by}: {strange:?}"
+            "created beside the mount by {by}: {strange:?}"
         );
     }
 

@@ -139,7 +139,7 @@ fn paths(host: &Host) -> Vec<String> {
     paths
 }
 
-fn must_tell_nothing(seen: &str, call: &str) {
+fn assert_no_secret(seen: &str, call: &str) {
     assert!(
         !seen.contains(SECRET),
         "{call} read what is outside: {seen}"
@@ -157,7 +157,7 @@ fn no_path_leads_out() {
     let (mut attempts, mut refused) = (0_u64, 0_u64);
     for mount in MOUNTS {
         for call in CALLS {
-            // A mount for each call: what one did, the next may use, but not for ever.
+            // A new mount for each call, so that paths can use what earlier paths created, but other calls cannot.
             for below in ["", "d"] {
                 let (root, overlay) = host.mount(mount);
                 let base = match below {
@@ -168,10 +168,10 @@ fn no_path_leads_out() {
                     let what = format!("{mount:?}: {call} of {:?} in {below:?}", short(path));
                     attempts += 1;
                     match run(&base, path, call) {
-                        Ok(seen) => must_tell_nothing(&seen, &what),
+                        Ok(seen) => assert_no_secret(&seen, &what),
                         Err(error) => {
                             refused += 1;
-                            must_tell_nothing(&error, &what);
+                            assert_no_secret(&error, &what);
                         }
                     }
                 }
@@ -187,8 +187,8 @@ fn no_path_leads_out() {
     );
 }
 
-/// No directory of a host has a link with a NUL in it, but a layer that an embedder made may: what
-/// the link names is never asked of a layer below.
+/// A link in a host directory cannot contain a NUL, but one in an embedder's layer can. Its target must not be
+/// looked up in any layer.
 #[test]
 fn a_link_with_a_nul_leads_nowhere() {
     let layer = MemoryLayer::build().file("f", "data").symlink("l", "f\0/f");
@@ -206,7 +206,7 @@ fn short(path: &str) -> String {
     path.chars().take(60).collect()
 }
 
-/// The test above must be able to fail: the same calls, from where the secret is inside.
+/// Shows that the tests can fail: the same calls on a mount that contains the secret.
 #[test]
 fn mount_of_the_parent_shows_the_secret() {
     let host = Host::new();
@@ -221,7 +221,7 @@ fn mount_of_the_parent_shows_the_secret() {
     assert!(!host.is_untouched(), "changes outside are not seen");
 }
 
-/// Host paths stand in links of layers. An absolute one is not shown; of an error, the code is.
+/// Links in layers contain host paths. An absolute target is not readable, and errors are only codes.
 #[test]
 fn no_answer_contains_a_host_path() {
     let host = Host::new();
@@ -229,7 +229,7 @@ fn no_answer_contains_a_host_path() {
         let (root, _overlay) = host.mount(mount);
         for link in ["abs", "abs-file", "abs-proc", "d/abs"] {
             let read = root.readlink_at(link);
-            // Where absolute links mean the mount's root, their targets are the guest's own.
+            // If absolute links resolve from the root, their targets are the guest's own paths.
             if mount != Mount::AbsoluteLinks {
                 assert_eq!(
                     read.unwrap_err().errno(),
@@ -249,8 +249,7 @@ fn no_answer_contains_a_host_path() {
     }
 }
 
-/// Names that are no UTF-8 are there, are listed as what they are, and can be taken along by a
-/// rename of their directory; none can be asked for.
+/// Names that are not UTF-8 are listed unchanged, and move with their directory. A guest cannot use them in a path.
 #[test]
 fn names_that_are_not_utf8_stay_unchanged() {
     let strange: [&[u8]; 4] = [b"\xff", b"a\xc3", b"\xed\xa0\x80", b"\xc0\xae\xc0\xae"];

@@ -1,5 +1,5 @@
-//! A process of the host that changes directories during a walk: it swaps a directory for a link that leads out, and
-//! back.
+//! A host process that changes directories during a walk: it swaps a directory with a link that leads out of the
+//! mount.
 
 use crate::kit::{CALLS, Host, ONLY_OUTSIDE, SECRET, run};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -13,7 +13,7 @@ use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, Live, Lower, Overlay, Result};
 use wasi_overlay_proof::kit::capability;
 
-/// How long each mount is attacked. A race that is there is found within milliseconds.
+/// The duration of the attack on each mount. An existing race is found within milliseconds.
 fn duration() -> Duration {
     let asked = std::env::var("EVIL_SECONDS").ok();
     Duration::from_secs(asked.map_or(3, |seconds| seconds.parse().expect("a number")))
@@ -40,7 +40,7 @@ const PATHS: &[&str] = &[
     "t/dir/../secret",
 ];
 
-/// Makes what is swapped: `t` and `u/t` (a directory and a link out), `t/dir`, `s` (a file).
+/// Creates the entries that are swapped: `t` and `u/t` (a directory and a link out), `t/dir`, `s` (a file).
 fn lay(tree: &Path, outside: &Path) -> Result<(), std::io::Error> {
     for dir in ["t/dir/deep", "t/empty", "u/t/dir/deep", "t/dir2"] {
         fs::create_dir_all(tree.join(dir))?;
@@ -68,8 +68,7 @@ fn lay(tree: &Path, outside: &Path) -> Result<(), std::io::Error> {
     Ok(())
 }
 
-/// Swaps until told to end, and lays everything anew now and then, since the guest removes and
-/// moves it too.
+/// Swaps entries until the attack ends. Recreates them now and then, since the guest removes and moves them, too.
 fn swap(tree: &Path, outside: &Path, done: &AtomicBool) -> u64 {
     let pairs = [
         ("t", "t-out"),
@@ -80,7 +79,7 @@ fn swap(tree: &Path, outside: &Path, done: &AtomicBool) -> u64 {
     ];
     let mut swaps = 0;
     for round in 0.. {
-        // Renames take a lock of the whole filesystem: the guests want their turn.
+        // Renames lock the whole filesystem, so let the guests run in between.
         std::thread::sleep(Duration::from_micros(20));
         if done.load(Ordering::Relaxed) {
             break;
@@ -91,7 +90,7 @@ fn swap(tree: &Path, outside: &Path, done: &AtomicBool) -> u64 {
             swaps += u64::from(swapped.is_ok());
         }
         if round % 64 == 0 {
-            // What the guest took away comes back; what is in the way stays.
+            // Recreates missing entries, and keeps others.
             for name in ["t", "u", "s", "f", "empty", "t-out", "s-out"] {
                 let path = tree.join(name);
                 match fs::symlink_metadata(&path) {
@@ -128,7 +127,7 @@ fn attack(
                 scope.spawn(move || {
                     let end = Instant::now() + duration();
                     while Instant::now() < end {
-                        // Anew: what a mount has once seen it does not ask for again.
+                        // A new mount, since a mount does not query cached entries again.
                         let Ok((root, overlay)) = mount(host) else {
                             continue;
                         };
@@ -154,7 +153,7 @@ fn attack(
                 })
             })
             .collect();
-        // The swapper ends whatever became of the guests.
+        // The swapper ends even if a guest panics.
         let guests: Vec<_> = guests.into_iter().map(|guest| guest.join()).collect();
         done.store(true, Ordering::Relaxed);
         for guest in guests {
@@ -228,7 +227,7 @@ fn no_path_leaves_a_changing_live_mount() {
     });
 }
 
-/// Otherwise the races would show nothing: a walk that follows links is led out at once.
+/// Shows that the races can be found: a walk that follows links leaves the mount at once.
 #[test]
 fn following_links_by_path_leaves_the_mount() {
     let host = Host::new();

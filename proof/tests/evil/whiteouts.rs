@@ -6,7 +6,7 @@ use wasi_overlay_core::{Dir, Kind, Lower, OpenHow, Opened, Overlay};
 use wasi_overlay_proof::Script;
 use wasi_overlay_proof::kit::capability;
 
-/// Names of whiteouts, of a staging folder, and of what only looks like one.
+/// Names of whiteouts, of the work folder, and similar names.
 fn whiteouts() -> Vec<String> {
     let mut whiteouts: Vec<String> = [
         ".wh.x",
@@ -36,7 +36,7 @@ fn whiteouts() -> Vec<String> {
     whiteouts
 }
 
-/// Ways to spell a name.
+/// Paths that lead to the name `@`.
 const SHAPES: &[&str] = &[
     "@",
     "./@",
@@ -77,7 +77,7 @@ const CALLS: &[&str] = &[
 /// Calls through a link `made` to the name.
 const THROUGH_LINK: &[&str] = &["open.rwc made", "mkdir made/new", "now made"];
 
-/// All names and types, and what files hold.
+/// The paths, kinds and file sizes of a tree.
 fn tree(root: &Dir) -> Vec<String> {
     let mut lines = Vec::new();
     let mut dirs = vec![(String::new(), root.clone())];
@@ -128,7 +128,7 @@ fn forge(root: &Dir, what: &str) -> u64 {
             }
         }
     }
-    assert_eq!(tree(root), before, "{what}: something has changed");
+    assert_eq!(tree(root), before, "{what}: the tree has changed");
     attempts
 }
 
@@ -145,7 +145,7 @@ fn guest_cannot_forge_whiteouts_on_a_directory() {
         let (root, overlay) = host.mount(mount);
         let fresh = tree(&root);
         attempts += forge(&root, &format!("{mount:?}"));
-        // And where the upper has whiteouts of its own.
+        // Again with whiteouts in the upper.
         if mount != Mount::NoUpper {
             root.unlink_file_at("x").unwrap();
             root.rename_at("d/deep", &root, "e").unwrap();
@@ -198,7 +198,7 @@ fn guest_cannot_forge_whiteouts_in_memory() {
     println!("whiteouts in memory: {attempts} attempts");
 }
 
-/// The whiteouts of other formats are attributes: nobody sets, reads or removes those either.
+/// Whiteouts of other formats are xattrs, which a guest must not set, read or remove.
 #[test]
 fn guest_cannot_forge_whiteouts_by_xattrs() {
     let host = Host::new();

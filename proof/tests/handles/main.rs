@@ -23,7 +23,7 @@ use wasi_overlay_proof::{Script, outcome, view};
 /// Failed cells that are printed in full.
 const SHOWN: usize = 12;
 
-/// Where changes go.
+/// A kind of mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mount {
     Directory,
@@ -31,7 +31,7 @@ enum Mount {
     SmallCaches,
     ByPath,
     Memory,
-    /// A directory with all files, in which directories cannot be renamed.
+    /// A directory with the whole tree, in which directories cannot be renamed.
     Image,
     /// The same, with almost empty caches.
     ImageSmallCaches,
@@ -71,7 +71,7 @@ fn lower() -> Lower {
     Lower::new("lower", layer.finish().unwrap())
 }
 
-/// Two directories, which each cell empties and uses again.
+/// Two directories that each cell reuses.
 struct Scratch {
     temp: TempDir,
     stack: std::sync::Arc<LowerStack>,
@@ -157,7 +157,7 @@ impl Scratch {
     }
 }
 
-/// One of the two trees that must agree, and what its calls answered.
+/// One of the two trees that must agree, and the answers of its calls.
 struct Side {
     root: Dir,
     script: Script,
@@ -209,7 +209,7 @@ impl Side {
         self.log.push(format!("{call}: {answer}"));
     }
 
-    /// Logs which names are the held files, and which handles are of one file.
+    /// Logs the names of each open file, and the handles of the same file.
     fn identities(&mut self) {
         let handles = self.handles();
         for (slot, handle) in &handles {
@@ -272,7 +272,7 @@ fn run(mount: Mount) {
                 let mut plain = Side::new(scratch.plain());
                 plain.run(state, hold, event);
                 let overlay = scratch.overlay(mount);
-                // Mounting makes and removes a name in the upper's root.
+                // Mounting changes the time of the upper's root.
                 overlay.root().set_times(mtime(OLD)).unwrap();
                 let mut seen = Side::new(overlay.root());
                 let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -324,7 +324,7 @@ fn on_an_upper_whose_directories_cannot_be_renamed_with_small_caches() {
     run(Mount::ImageSmallCaches);
 }
 
-/// Shows that equal answers are not equal errors.
+/// Shows that the events succeed, so that equal answers are not just equal errors.
 #[test]
 fn every_event_of_the_table_takes_effect() {
     let scratch = Scratch::new();

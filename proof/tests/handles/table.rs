@@ -110,19 +110,19 @@ pub(crate) const EVENTS: &[(&str, &[&str])] = &[
     ("moved below itself", &["rename p/q/d/s t", "rename p/q/d t/d"]),
 ];
 
-/// Calls through a held file. After each, the state of every handle is compared.
+/// Calls through an open file. After each, the state of every handle is compared.
 pub(crate) const FILE_CALLS: &[&str] = &[
     "look @", "write @", "append @", "size @ 2", "append @", "size @ 12", "write @", "times @", "sync @",
 ];
 
-/// Calls through a held directory.
+/// Calls through an open directory.
 pub(crate) const DIR_CALLS: &[&str] = &[
     "look @", "stat @/c", "stat @/x", "stat @/..", "open.r @/c", "open.rw @/s/f", "open.wcx @/n", "mkdir @/m",
     "symlink c @/l", "readlink @/l", "rename @/n @/n2", "link @/n2 @/n3", "unlink @/n2",
     "rename @/n3 fromheld", "rename o @/o2", "rmdir @/m", "unlink @/c", "times @", "sync.d @", "look @",
 ];
 
-/// Names that the held file may have by now.
+/// Names that the open file may have after the event.
 pub(crate) const NAMES: &[&str] = &[
     "p/q/x", "p/q/y", "other/y", "o", "y", "p/r/x", "other/q/x", "other/p/q/x", "other/l",
     "other/q/d", "p/q/d", "p/q/z", "other/z", "e", "p/r/d", "other/p/q/d", "p/q", "p/r", "other/q",

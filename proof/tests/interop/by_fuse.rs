@@ -9,7 +9,7 @@ use wasi_overlay_proof::machine::{Mount, Need, Scratch, has};
 const GENERATIONS: usize = 3;
 const CHANGES: usize = 60;
 
-/// Our reading of what fuse-overlayfs made is its own, of the same layers mounted anew.
+/// The engine and fuse-overlayfs read the layers that fuse-overlayfs wrote alike.
 fn is_read_right(name: &str, environment: &[(&str, &str)], count: u64) {
     if !has(name, &[Need::Program("fuse-overlayfs"), Need::Root]) {
         return;
@@ -71,8 +71,8 @@ fn fuse_overlayfs_layers_with_devices_are_read_as_it_reads_them() {
     is_read_right("fuse-overlayfs", &[], 12);
 }
 
-/// Where it cannot make devices it writes whiteouts as files. That it cannot is said by a variable:
-/// since Linux 5.8 a device 0:0 needs no permission.
+/// Without devices it writes whiteouts as files. A variable makes it do so, since a device 0:0 needs no permission
+/// since Linux 5.8.
 #[test]
 fn fuse_overlayfs_layers_without_devices_are_read_as_it_reads_them() {
     let environment = [("FUSE_OVERLAYFS_DISABLE_OVL_WHITEOUT", "1")];

@@ -6,11 +6,11 @@ use crate::{change_host, seeds};
 use std::path::PathBuf;
 use wasi_overlay_proof::machine::{Mount, Need, Scratch, has, set_attribute};
 
-/// How often an upper becomes a lower, and how many changes are tried in each.
+/// The number of uppers that become lowers, and of changes in each.
 const GENERATIONS: usize = 4;
 const CHANGES: usize = 60;
 
-/// Layers, the bottom one first, and the tree that the kernel showed of them in the end.
+/// Layers, bottom first, and the tree that the kernel shows of them.
 struct Made {
     layers: Vec<PathBuf>,
     shown: Tree,
@@ -30,7 +30,7 @@ fn make(scratch: Scratch, seed: u64, options: &str) -> Made {
         let at = scratch.dir("merged");
         let mount = Mount::overlay(&at, &layers, Some((&upper, &work)), options);
         let mount = mount.expect("a mount");
-        // Directories that are in a lower layer, so that some are redirected where that is on.
+        // Lower directories, so that some renames are redirected if that is enabled.
         let _ = std::fs::rename(at.join("b"), at.join("moved"));
         change_host(&mut random, mount.path(), CHANGES);
         shown = Tree::of_host(mount.path());
@@ -44,7 +44,7 @@ fn make(scratch: Scratch, seed: u64, options: &str) -> Made {
     }
 }
 
-/// Our reading of what the kernel made is the kernel's, as it was shown and mounted anew.
+/// The engine and the kernel read the layers that the kernel wrote alike, also after a new mount.
 fn is_read_right(name: &str, options: &str) {
     if !has(name, &[Need::KernelOverlay]) {
         return;
@@ -56,7 +56,7 @@ fn is_read_right(name: &str, options: &str) {
         let again = Tree::of_host(again.expect("a mount of lowers alone").path());
         let ours = Tree::of_layers(&made.layers);
         let mut differences = again.differences("kernel, mounted again", &ours, "ours");
-        // An index keeps the names of one lower file together, and is not in the layer.
+        // The index, which keeps lower hard links together, is not in the layer.
         if !options.contains("index") {
             differences += &made.shown.differences("kernel", &ours, "ours");
         }
@@ -84,9 +84,9 @@ fn kernel_layers_with_an_index_are_read_as_the_kernel_reads_them() {
     is_read_right("kernel, index", "index=on,nfs_export=off");
 }
 
-/// With `redirect_dir` and `metacopy` a file's content may lie in another layer. Such are refused
-/// by layer and path; all else is read right. In memory and on a disk, since what storage a file
-/// takes is counted differently there.
+/// With `redirect_dir` and `metacopy`, the content of a file may be in another layer. The engine refuses such files
+/// with their layer and path, and reads all others. On tmpfs and on a disk, since they count allocated storage
+/// differently.
 fn is_refused_or_read_right(name: &str, options: &str, on_disk: bool) {
     if !has(name, &[Need::KernelOverlay]) {
         return;
@@ -107,7 +107,7 @@ fn is_refused_or_read_right(name: &str, options: &str, on_disk: bool) {
             };
             assert_eq!(errno, wasi_overlay_core::Errno::Unsupported, "{words}");
             assert!(names(&words, &made.layers, &path), "{path}: {words}");
-            // What lies below cannot be reached.
+            // Entries below a refused directory cannot be reached.
             let below = format!("{path}/");
             shown
                 .0
@@ -125,7 +125,7 @@ fn is_refused_or_read_right(name: &str, options: &str, on_disk: bool) {
     println!("{name}: {refused} entries refused, {read} read");
 }
 
-/// Whether the words name one of the layers, and the path in it.
+/// Whether a message contains the path in one of the layers.
 fn names(words: &str, layers: &[PathBuf], path: &str) -> bool {
     let layer = layers
         .iter()
@@ -137,7 +137,7 @@ fn names(words: &str, layers: &[PathBuf], path: &str) -> bool {
     layer && words.contains(&place)
 }
 
-/// A path as messages show it.
+/// A path as it is printed in messages.
 fn shown(path: &str) -> String {
     path.as_bytes().escape_ascii().to_string()
 }
@@ -153,8 +153,8 @@ fn kernel_metacopy_files_are_refused() {
     is_refused_or_read_right("kernel, metacopy, on disk", "metacopy=on", true);
 }
 
-/// A file of a few bytes whose attributes need a block of their own takes as much storage as its
-/// size says, though the data is not there.
+/// A small file whose xattrs need a block has as much allocated storage as its size needs, although its data is
+/// missing.
 #[test]
 fn small_kernel_metacopy_file_is_refused() {
     if !has("kernel, metacopy of a small file", &[Need::KernelOverlay]) {
@@ -179,8 +179,7 @@ fn small_kernel_metacopy_file_is_refused() {
     }
 }
 
-/// Whiteouts as attributes, which the kernel reads and does not write itself: the tree is the
-/// kernel's own reading of layers made by hand.
+/// The kernel reads whiteouts as xattrs, but does not write them, so the layers are written by hand.
 #[test]
 fn xattr_whiteouts_are_read_as_the_kernel_reads_them() {
     if !has("kernel, whiteouts by attribute", &[Need::KernelOverlay]) {
@@ -204,7 +203,7 @@ fn xattr_whiteouts_are_read_as_the_kernel_reads_them() {
             std::fs::write(top.join(dir).join("full"), "full").expect("a file");
             attribute(&format!("{dir}/gone"), "whiteout", b"y");
         }
-        // The kernel looks at files for such whiteouts where the directory says `x`.
+        // The kernel checks files for such whiteouts only in directories whose `opaque` is `x`.
         attribute("marked", "opaque", b"x");
         attribute("marked/dir", "opaque", b"x");
         attribute("opaque", "opaque", b"y");

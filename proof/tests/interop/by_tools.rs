@@ -17,8 +17,8 @@ fn bottom(scratch: &Scratch, random: &mut Random) -> std::path::PathBuf {
     bottom
 }
 
-/// `umoci unpack`, changes, `umoci repack`, three times: the layers, extracted as they are, show
-/// what umoci unpacks, and what was packed.
+/// `umoci unpack`, changes and `umoci repack`, three times. The extracted layers show the tree that umoci unpacks,
+/// which is the one that was packed.
 #[test]
 fn umoci_layers_are_read_as_umoci_unpacks_them() {
     if !has("umoci", &[Need::Program("umoci"), Need::Root]) {
@@ -58,7 +58,7 @@ fn umoci_inserts_are_read_as_umoci_unpacks_them() {
     }
     let scratch = Scratch::new();
     let bottom = bottom(&scratch, &mut Random::new(1));
-    // What is hidden below must be there.
+    // The hidden entries must exist in a lower layer.
     let dir = |path: &str| std::fs::create_dir_all(bottom.join(path)).expect("a directory");
     let write = |path: &str| std::fs::write(bottom.join(path), "below").expect("a file");
     dir("opaque/dir");
@@ -84,8 +84,8 @@ fn umoci_inserts_are_read_as_umoci_unpacks_them() {
     }
 }
 
-/// containers/storage turns OCI whiteouts into the kernel's: both are the same tree to us, and to the
-/// kernel where it can be asked.
+/// containers/storage converts OCI whiteouts to the kernel's. The engine shows the same tree of both, and so does the
+/// kernel, if it can mount them.
 #[test]
 fn containers_storage_layers_are_read_as_their_image() {
     let needs = [
@@ -106,7 +106,7 @@ fn containers_storage_layers_are_read_as_their_image() {
                 change_host(&mut random, rootfs, CHANGES);
             });
         }
-        // Not as umoci packed it: containers/storage fails on whiteouts below what is a file.
+        // Not the layers of umoci: containers/storage fails on whiteouts below a file.
         let layers = packed.extracted("layer");
         let scratch = Scratch::new();
         let image = Image::of_layers(&scratch, &layers);

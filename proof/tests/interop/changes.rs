@@ -1,4 +1,4 @@
-//! Changes of a tree as data, made by the calls of the host or by those of our engine.
+//! Changes of a tree as data, made on a host directory or on an overlay.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use wasi_overlay_proof::kit::how;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    /// Makes a file, or gives it new content.
+    /// Creates or replaces a file.
     Write(String, &'static str),
     Append(String, &'static str),
     Mkdir(String),
@@ -16,7 +16,7 @@ pub(crate) enum Change {
     Unlink(String),
     /// Removes a directory with everything in it.
     RemoveTree(String),
-    /// Removes a directory with everything in it, and makes it anew.
+    /// Removes a directory with everything in it, and creates it again.
     Replace(String),
     Rename(String, String),
     /// Seconds.
@@ -24,10 +24,10 @@ pub(crate) enum Change {
     Attribute(String, &'static [u8]),
 }
 
-/// Few, so that they collide; some that tools have got wrong.
+/// Few names, so that they collide; some that tools have handled wrongly.
 const NAMES: [&str; 6] = ["a", "b", "c", ".d", "e f", "ü.wh."];
 
-/// What a bottom layer begins with.
+/// The initial bottom layer.
 pub(crate) fn populate(root: &Path) {
     for (index, one) in NAMES.iter().enumerate() {
         std::fs::create_dir(root.join(one)).expect("a directory");
@@ -45,7 +45,7 @@ pub(crate) fn populate(root: &Path) {
     }
 }
 
-/// Random numbers that are the same everywhere (xorshift).
+/// Reproducible random numbers (xorshift).
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -77,7 +77,7 @@ impl Random {
     pub(crate) fn change(&mut self) -> Change {
         let path = self.path();
         let text = self.pick(&["", "one", "two and more"]);
-        // More is made than removed, or trees would stay small.
+        // More creations than removals, so that trees grow.
         match self.below(40) {
             24..=32 | 0..=4 => Change::Write(path, text),
             5 => Change::Append(path, text),
@@ -85,7 +85,7 @@ impl Random {
             10 => Change::Symlink(self.path(), path),
             11 => Change::Link(path, self.path()),
             12..=13 => Change::Unlink(path),
-            // Seldom at the top, or little would be left.
+            // Rarely at the top, since that removes much.
             14 => Change::RemoveTree(path),
             15 => Change::RemoveTree(self.path_of(2)),
             16 => Change::Replace(path),
@@ -99,10 +99,10 @@ impl Random {
 }
 
 impl Change {
-    /// On a directory of the host. That it fails is part of the game.
+    /// Makes the change on a host directory. It may fail.
     ///
     /// # Errors
-    /// Those of the host.
+    /// Any error of the host.
     pub(crate) fn on_host(&self, root: &Path) -> io::Result<()> {
         use std::fs;
         let at = |path: &str| root.join(path);
@@ -145,10 +145,10 @@ impl Change {
         }
     }
 
-    /// Through our engine.
+    /// Makes the change on an overlay. It may fail.
     ///
     /// # Errors
-    /// Those of the engine.
+    /// Any error of the engine.
     pub(crate) fn on_ours(&self, root: &Dir) -> wasi_overlay_core::Result<()> {
         match self {
             Self::Write(path, text) => write(root, path, how("wct"), |file| {
@@ -198,7 +198,7 @@ fn write(
     }
 }
 
-/// Removes a directory with everything in it, as programs do: children first.
+/// Removes a directory with everything in it, children first.
 fn remove_tree(root: &Dir, path: &str) -> wasi_overlay_core::Result<()> {
     let mut dirs = vec![path.to_string()];
     let mut next = 0;

@@ -1,16 +1,15 @@
-//! Images: layers as archives, packed and unpacked by umoci, and by the storage that skopeo shares
-//! with podman.
+//! Container images, packed and unpacked by umoci and by the storage of skopeo and podman.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasi_overlay_proof::machine::{Scratch, run};
 
-/// An image in a layout of its own.
+/// An image in its own OCI layout.
 pub(crate) struct Image<'a> {
     scratch: &'a Scratch,
     layout: PathBuf,
-    /// How many tags there are; the newest is the image.
+    /// The number of tags; the newest one is the image.
     tags: usize,
 }
 
@@ -30,7 +29,7 @@ impl<'a> Image<'a> {
         image
     }
 
-    /// An image of `layers`, the bottom one first.
+    /// An image of `layers`, bottom first.
     pub(crate) fn of_layers(scratch: &'a Scratch, layers: &[PathBuf]) -> Self {
         let image = Self::new(scratch);
         for layer in layers {
@@ -43,10 +42,10 @@ impl<'a> Image<'a> {
         format!("{}:t{}", self.layout.display(), self.tags)
     }
 
-    /// Adds a directory as it is, its whiteouts included.
+    /// Adds a directory as a layer, including its whiteouts.
     pub(crate) fn add(&self, layer: &Path) {
         let archive = self.scratch.path().join("layer.tar");
-        // Times in full; the order of names says nothing.
+        // Complete times, and sorted names.
         run(Command::new("tar")
             .args(["--format=pax", "--pax-option=delete=atime,delete=ctime"])
             .args(["--numeric-owner", "--sort=name", "-C"])
@@ -59,14 +58,14 @@ impl<'a> Image<'a> {
             .arg(&archive));
     }
 
-    /// `umoci insert`.
+    /// Runs `umoci insert`.
     pub(crate) fn insert(&self, arguments: &[&str]) {
         run(Command::new("umoci")
             .args(["insert", "--image", &self.name()])
             .args(arguments));
     }
 
-    /// Unpacks it, lets `change` loose on the tree, and packs what became different as one layer.
+    /// Unpacks the image, applies `change`, and packs the differences as one layer.
     pub(crate) fn repack(&mut self, change: impl FnOnce(&Path)) {
         let bundle = self.scratch.path().join(format!("bundle {}", self.tags));
         run(Command::new("umoci")
@@ -88,7 +87,7 @@ impl<'a> Image<'a> {
         path
     }
 
-    /// Each layer in a directory of its own, whiteouts included, as `tar` extracts it.
+    /// Each layer in its own directory, including whiteouts, as `tar` extracts it.
     pub(crate) fn extracted(&self, name: &str) -> Vec<PathBuf> {
         let blob = |digest: &Value| {
             let digest = digest.as_str().expect("a digest").replace(':', "/");
@@ -108,7 +107,7 @@ impl<'a> Image<'a> {
         let layers = manifest["layers"].as_array().expect("layers").iter();
         let extract = |(index, layer): (usize, &Value)| {
             let path = self.scratch.dir(&format!("{name} {index}"));
-            // `umoci insert` writes no end of the archive, which `tar` wants to see.
+            // `umoci insert` does not write the end of the archive, which `tar` expects.
             let mut archive =
                 run(Command::new("gzip").arg("-dc").arg(blob(&layer["digest"]))).stdout;
             archive.extend([0; 1024]);
@@ -121,16 +120,16 @@ impl<'a> Image<'a> {
                 .arg(&path)
                 .output()
                 .expect("tar");
-            // umoci writes whiteouts under what is a regular file in the same layer. They mean
-            // nothing, and there is no place for them.
+            // umoci writes whiteouts below a path that is a file in the same layer. They have no effect, and cannot
+            // be extracted.
             let words = String::from_utf8_lossy(&output.stderr);
             let lines: Vec<_> = words.lines().collect();
-            let is_told = |line: &&str| {
+            let is_expected = |line: &&str| {
                 line.contains("/.wh.") && line.ends_with("Not a directory")
                     || line.ends_with("Exiting with failure status due to previous errors")
             };
             assert!(
-                output.status.success() || lines.iter().all(is_told),
+                output.status.success() || lines.iter().all(is_expected),
                 "{words}"
             );
             path
@@ -138,8 +137,7 @@ impl<'a> Image<'a> {
         layers.enumerate().map(extract).collect()
     }
 
-    /// Puts it in a storage of its own with that driver; the storage and the image's layers there,
-    /// the bottom one first.
+    /// Copies the image to a new storage with this driver. Returns the storage and its layers, bottom first.
     fn stored(&self, driver: &str) -> (PathBuf, Vec<String>) {
         let root = self.scratch.dir(driver);
         let state = self.scratch.dir(&format!("{driver} state"));
@@ -169,13 +167,13 @@ impl<'a> Image<'a> {
         (root, chain)
     }
 
-    /// The merged tree, as containers/storage unpacks it where it has no overlays.
+    /// The merged tree, as the `vfs` driver of containers/storage unpacks it.
     pub(crate) fn stored_whole(&self) -> PathBuf {
         let (root, chain) = self.stored("vfs");
         root.join("vfs/dir").join(chain.last().expect("a layer"))
     }
 
-    /// The layers that containers/storage makes for the kernel's overlayfs.
+    /// The layers that containers/storage writes for the kernel's overlayfs.
     pub(crate) fn stored_layers(&self) -> Vec<PathBuf> {
         let (root, chain) = self.stored("overlay");
         let diff = |id: &String| root.join("overlay").join(id).join("diff");

@@ -1,9 +1,8 @@
 //! Interoperation with the kernel's overlayfs, fuse-overlayfs, umoci, and the storage of skopeo and podman: each
 //! reads the other's layers with the same result.
 //!
-//! `scripts/interop.sh` installs the programs. What a machine cannot do is skipped with the
-//! reason printed, never where `CI=true`. `INTEROP_SEEDS` says how many random cases a test tries,
-//! `INTEROP_SEED` makes one of them.
+//! `scripts/interop.sh` installs the programs. Tests that the machine cannot run are skipped with the reason, except
+//! with `CI=true`. `INTEROP_SEEDS` is the number of random cases of a test; `INTEROP_SEED` selects one of them.
 
 mod changes;
 mod image;
@@ -18,7 +17,7 @@ mod ours;
 use changes::Random;
 use std::path::Path;
 
-/// The seeds of a test: `INTEROP_SEED` alone, or the first of as many as there shall be.
+/// The seeds of a test: `INTEROP_SEED` alone, or the first `INTEROP_SEEDS` ones.
 fn seeds(usual: u64) -> std::ops::Range<u64> {
     let number = |name: &str| {
         let value = std::env::var(name).ok()?;
@@ -30,7 +29,7 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
     }
 }
 
-/// Makes random changes of a directory of the host; how many of them did not fail.
+/// Makes random changes of a host directory. Returns how many of them succeeded.
 fn change_host(random: &mut Random, root: &Path, count: usize) -> usize {
     (0..count)
         .filter(|_| random.change().on_host(root).is_ok())

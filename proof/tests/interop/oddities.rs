@@ -1,5 +1,5 @@
-//! Layers written by hand, with unusual entries that tools write or might write. We read them as those tools do
-//! where they agree, and by the image spec where they do not, or refuse them.
+//! Layers written by hand, with unusual entries that tools write or might write. The engine reads them as those tools
+//! do if they agree, and otherwise by the image spec, or refuses them.
 
 use crate::image::Image;
 use crate::tree::{Tree, on_layers};
@@ -9,7 +9,7 @@ use wasi_overlay_core::Errno;
 use wasi_overlay_proof::kit::how;
 use wasi_overlay_proof::machine::{Mount, Need, Scratch, has, set_attribute};
 
-/// Two layers, and what is put into them.
+/// Two layers.
 struct Layers {
     scratch: Scratch,
     layers: [PathBuf; 2],
@@ -22,7 +22,7 @@ impl Layers {
         Self { scratch, layers }
     }
 
-    /// Makes files in the bottom layer, a path each.
+    /// Creates files in the bottom layer, which contain their paths.
     fn below(self, files: &[&str]) -> Self {
         files
             .iter()
@@ -30,7 +30,7 @@ impl Layers {
         self
     }
 
-    /// Makes files in the top layer.
+    /// Creates files in the top layer, which contain their paths.
     fn above(self, files: &[&str]) -> Self {
         files
             .iter()
@@ -38,7 +38,7 @@ impl Layers {
         self
     }
 
-    /// Makes whiteouts, which are empty files, in the top layer.
+    /// Creates whiteouts, as empty files, in the top layer.
     fn whiteouts(self, whiteouts: &[&str]) -> Self {
         whiteouts
             .iter()
@@ -50,14 +50,14 @@ impl Layers {
         &self.layers[1]
     }
 
-    /// The files that we show, and no others. Directories are left out.
-    fn show(&self, files: &[&str]) -> &Self {
+    /// Asserts that the engine shows these files and no others. Directories are ignored.
+    fn shows(&self, files: &[&str]) -> &Self {
         let ours = Tree::of_layers(&self.layers);
         assert_eq!(ours.files(), files, "{ours:?}");
         self
     }
 
-    /// umoci unpacks the same.
+    /// Asserts that umoci unpacks the same tree.
     fn as_umoci(&self) -> &Self {
         if has("oddities in umoci", &[Need::Program("umoci"), Need::Root]) {
             let image = Image::of_layers(&self.scratch, &self.layers);
@@ -66,7 +66,7 @@ impl Layers {
         self
     }
 
-    /// fuse-overlayfs shows the same.
+    /// Asserts that fuse-overlayfs shows the same tree.
     fn as_fuse_overlayfs(&self) -> &Self {
         if has(
             "oddities in fuse-overlayfs",
@@ -86,7 +86,7 @@ impl Layers {
         assert!(differences.is_empty(), "{differences}");
     }
 
-    /// We refuse `path`, by name and layer, and say `word`.
+    /// Asserts that the engine refuses `path`, with a message that contains the layer and `word`.
     fn refused(&self, path: &str, word: &str) {
         let overlay = on_layers(&self.layers).build().expect("an overlay");
         let root = overlay.root();
@@ -131,17 +131,16 @@ fn whiteouts_of_mode_0000_hide() {
         let closed = std::fs::Permissions::from_mode(0o000);
         std::fs::set_permissions(layers.top().join(whiteout), closed).expect("a mode");
     }
-    layers.show(&["dir/kept"]).as_umoci().as_fuse_overlayfs();
+    layers.shows(&["dir/kept"]).as_umoci().as_fuse_overlayfs();
 }
 
 #[test]
 fn whiteouts_with_content_hide() {
     let layers = Layers::new().below(&["gone", "kept"]).above(&[".wh.gone"]);
-    layers.show(&["kept"]).as_umoci().as_fuse_overlayfs();
+    layers.shows(&["kept"]).as_umoci().as_fuse_overlayfs();
 }
 
-/// Wherever it stands: in a directory that nothing was below, beside entries, deep down, with whiteouts
-/// that it makes superfluous.
+/// In directories without lower entries, with other entries, with whiteouts, and deeper in the tree.
 #[test]
 fn opaque_whiteouts_hide_only_lower_layers() {
     Layers::new()
@@ -153,7 +152,7 @@ fn opaque_whiteouts_hide_only_lower_layers() {
             "only/.wh..wh..opq",
             "x/.wh..wh..opq",
         ])
-        .show(&["a/b/c/new", "a/b/new", "a/kept", "only/new", "x/y/new"])
+        .shows(&["a/b/c/new", "a/b/new", "a/kept", "only/new", "x/y/new"])
         .as_umoci()
         .as_fuse_overlayfs();
 }
@@ -164,7 +163,7 @@ fn an_opaque_root_hides_all_layers_below() {
         .below(&["gone", "dir/gone"])
         .above(&["dir/new"])
         .whiteouts(&[".wh..wh..opq"]);
-    layers.show(&["dir/new"]).as_umoci().as_fuse_overlayfs();
+    layers.shows(&["dir/new"]).as_umoci().as_fuse_overlayfs();
 }
 
 #[test]
@@ -175,13 +174,12 @@ fn whiteouts_of_missing_names_hide_nothing() {
         "new/.wh.nothing",
     ]);
     layers
-        .show(&["dir/kept", "new"])
+        .shows(&["dir/kept", "new"])
         .as_umoci()
         .as_fuse_overlayfs();
 }
 
-/// The image spec: whiteouts apply to lower layers only. fuse-overlayfs reads this otherwise, so it
-/// is not asked.
+/// By the image spec, whiteouts apply only to lower layers. fuse-overlayfs differs, so it is not compared.
 #[test]
 fn entry_beats_whiteout_of_its_layer() {
     let layers = Layers::new()
@@ -189,27 +187,26 @@ fn entry_beats_whiteout_of_its_layer() {
         .above(&["file", "dir/new"])
         .whiteouts(&[".wh.file", ".wh.dir", ".wh.link"]);
     symlink("file", layers.top().join("link")).expect("a link");
-    layers.show(&["dir/new", "file", "link"]);
+    layers.shows(&["dir/new", "file", "link"]);
     // umoci reads a directory with a whiteout beside it as merged if the whiteout is unpacked first.
     let layers = Layers::new()
         .below(&["file", "other"])
         .above(&["file"])
         .whiteouts(&[".wh.file", ".wh.other"]);
-    layers.show(&["file"]).as_umoci();
+    layers.shows(&["file"]).as_umoci();
 }
 
-/// What aufs and its heirs keep under reserved names is no part of the tree.
+/// Reserved names of aufs and its successors.
 #[test]
 fn reserved_names_are_not_shown() {
     let layers = Layers::new()
         .below(&["kept", ".opq"])
         .above(&["new"])
         .whiteouts(&[".wh..wh.plnk/file", ".wh..wh.aufs", ".wh..wh.work/a"]);
-    layers.show(&[".opq", "kept", "new"]);
+    layers.shows(&[".opq", "kept", "new"]);
 }
 
-/// fuse-overlayfs leaves a device `.wh..opq` in every new directory: by its name a whiteout for
-/// `.opq`.
+/// fuse-overlayfs leaves a device `.wh..opq` in every new directory, which is by its name a whiteout of `.opq`.
 #[test]
 fn device_with_a_whiteout_name_is_a_whiteout() {
     if !has("a stray device", &[Need::Root]) {
@@ -226,7 +223,7 @@ fn device_with_a_whiteout_name_is_a_whiteout() {
         0,
     )
     .expect("a device 0:0");
-    layers.show(&["dir/kept", "dir/new"]).as_fuse_overlayfs();
+    layers.shows(&["dir/kept", "dir/new"]).as_fuse_overlayfs();
 }
 
 #[test]
@@ -259,7 +256,7 @@ fn content_in_another_layer_is_refused_in_every_namespace() {
     }
 }
 
-/// Bookkeeping of overlays changes nothing, and a reader does not see it.
+/// Xattrs of other overlays have no effect, and are not shown.
 #[test]
 fn bookkeeping_attributes_are_dropped() {
     let layers = Layers::new()
@@ -273,7 +270,7 @@ fn bookkeeping_attributes_are_dropped() {
             }
         }
     }
-    layers.show(&["dir/kept", "dir/new", "new"]);
+    layers.shows(&["dir/kept", "dir/new", "new"]);
     let overlay = on_layers(&layers.layers).build().expect("an overlay");
     let root = overlay.root();
     let root = root.as_overlay().expect("a directory of an overlay");

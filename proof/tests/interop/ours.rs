@@ -1,4 +1,4 @@
-//! Our upper after a clean end: other tools read in it what the guest saw.
+//! Our uppers, read by other tools after the overlay was closed: they show the tree that the guest saw.
 
 use crate::changes::{Random, populate};
 use crate::image::Image;
@@ -12,7 +12,7 @@ use wasi_overlay_proof::machine::{Mount, Need, Scratch, has, run};
 const GENERATIONS: usize = 3;
 const CHANGES: usize = 70;
 
-/// Layers of which all but the bottom one are uppers of ours, and what the guest saw in the end.
+/// Layers of which all except the bottom one are our uppers, and the last tree that the guest saw.
 struct Made {
     layers: Vec<PathBuf>,
     seen: Tree,
@@ -31,7 +31,7 @@ fn make(scratch: &Scratch, seed: u64) -> Made {
     };
     for generation in 1..=GENERATIONS {
         let upper = scratch.dir(&format!("layer {generation}"));
-        // Twice, since what a mount finds in its upper takes other ways than what it made.
+        // Twice, since entries that were in the upper at the mount take other code paths.
         for _ in 0..2 {
             let overlay = on_layers(&made.layers).volatile(true);
             let overlay = overlay.upper_dir("upper", capability(&upper));
@@ -78,7 +78,7 @@ fn umoci_and_containers_storage_unpack_what_the_guest_saw() {
     );
 }
 
-/// As the storage of podman keeps them for the kernel: our whiteouts, turned into the kernel's.
+/// The storage of podman converts our whiteouts to the kernel's.
 #[test]
 fn the_kernel_shows_what_the_guest_saw_of_an_image_in_containers_storage() {
     let needs = [
@@ -119,7 +119,7 @@ fn fuse_overlayfs_shows_what_the_guest_saw_with_our_upper_as_its_lower_and_as_it
         let mount = Mount::fuse(&at, &made.layers, None, &[]).expect("a mount of lowers");
         let as_lower = Tree::of_host(mount.path());
         drop(mount);
-        // fuse-overlayfs writes into what it has for an upper.
+        // fuse-overlayfs writes into its upper.
         let (upper, lowers) = made.layers.split_last().expect("an upper");
         let copy = scratch.path().join("copy");
         run(Command::new("cp").arg("-a").args([upper, &copy]));

@@ -1,4 +1,4 @@
-//! A whole tree as data, read from a host directory or through our engine.
+//! A directory tree as data, read from a host directory or from an overlay.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use wasi_overlay_core::{
 };
 use wasi_overlay_proof::kit::{capability, how};
 
-/// What a tree holds, by path; the root is the empty path.
+/// The entries by path; the root has the empty path.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tree(pub(crate) BTreeMap<String, Entry>);
 
@@ -19,13 +19,13 @@ pub(crate) enum Entry {
         kind: Kind,
         /// Modification time: seconds and nanoseconds.
         modified: (i64, u32),
-        /// Content of a file, target of a link.
+        /// The data of a file, or the target of a link.
         data: Vec<u8>,
-        /// `user.*`, those of overlays left out.
+        /// Xattrs in `user.*`, without those of overlays.
         attributes: BTreeMap<String, Vec<u8>>,
     },
-    /// It is listed and cannot be had: our engine will not read it and says so, or it is a
-    /// whiteout that listings do not know for one.
+    /// The entry is listed but cannot be opened: the engine refuses it, or it is a whiteout that listings cannot
+    /// detect.
     Refused { errno: Errno, words: String },
 }
 
@@ -68,7 +68,7 @@ fn is_shown(attribute: &str) -> bool {
 }
 
 impl Tree {
-    /// As the host shows it.
+    /// The tree of a host directory.
     pub(crate) fn of_host(root: &Path) -> Self {
         let mut tree = Self::default();
         let mut dirs = vec![String::new()];
@@ -88,7 +88,7 @@ impl Tree {
         tree
     }
 
-    /// As our engine shows the mount.
+    /// The tree of an overlay.
     pub(crate) fn of_mount(overlay: &Overlay) -> Self {
         let mut tree = Self::default();
         let root = overlay.root();
@@ -116,7 +116,7 @@ impl Tree {
         tree
     }
 
-    /// As our engine shows `layers`, the bottom one first.
+    /// The tree of an overlay of `layers`, bottom first.
     pub(crate) fn of_layers(layers: &[PathBuf]) -> Self {
         match on_layers(layers).build() {
             Ok(overlay) => Self::of_mount(&overlay),
@@ -124,7 +124,7 @@ impl Tree {
         }
     }
 
-    /// What differs from `other`, a line each; `maker` and `reader` name the two.
+    /// The differences from `other`, one line each; `maker` and `reader` name the two.
     pub(crate) fn differences(&self, maker: &str, other: &Self, reader: &str) -> String {
         let mut lines = String::new();
         let paths: std::collections::BTreeSet<_> = self.0.keys().chain(other.0.keys()).collect();
@@ -145,8 +145,7 @@ impl Tree {
         lines
     }
 
-    /// Without what no archive carries from tool to tool: times of directories, which move when
-    /// a tool unpacks into them, and attributes.
+    /// The tree without directory times, which unpacking changes, and without xattrs, which archives omit.
     pub(crate) fn unpacked_only(mut self) -> Self {
         for entry in self.0.values_mut() {
             if let Entry::Here {
@@ -165,7 +164,7 @@ impl Tree {
         self
     }
 
-    /// Without any times: umoci rounds them when it packs.
+    /// The tree without times, which umoci rounds.
     pub(crate) fn without_times(mut self) -> Self {
         for entry in self.0.values_mut() {
             if let Entry::Here { modified, .. } = entry {
@@ -175,7 +174,7 @@ impl Tree {
         self
     }
 
-    /// What our engine refused, by path.
+    /// The refused entries by path.
     pub(crate) fn refusals(&self) -> BTreeMap<&str, &str> {
         let refused = self.0.iter().filter_map(|(path, entry)| match entry {
             Entry::Refused { words, .. } => Some((path.as_str(), words.as_str())),
@@ -185,7 +184,7 @@ impl Tree {
     }
 }
 
-/// An overlay on `layers`, the bottom one first, each labelled by its path.
+/// An overlay of `layers`, bottom first, each labelled by its path.
 pub(crate) fn on_layers(layers: &[PathBuf]) -> OverlayBuilder {
     let mut builder = Overlay::builder().absolute_symlinks(AbsoluteSymlinks::Root);
     for layer in layers {
@@ -198,7 +197,7 @@ pub(crate) fn on_layers(layers: &[PathBuf]) -> OverlayBuilder {
     builder
 }
 
-/// `name` in `dir`.
+/// The path of `name` in `dir`.
 pub(crate) fn join(dir: &str, name: &str) -> String {
     match dir {
         "" => name.into(),
@@ -206,7 +205,7 @@ pub(crate) fn join(dir: &str, name: &str) -> String {
     }
 }
 
-/// A name in UTF-8, as all names here are.
+/// A name as text; all names here are UTF-8.
 pub(crate) fn text(name: Name<'_>) -> &str {
     std::str::from_utf8(name.as_bytes()).expect("a name in UTF-8")
 }

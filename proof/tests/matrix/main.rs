@@ -75,7 +75,7 @@ fn oracle_gives_the_same_result_twice() {
 /// Accepts either of two errors for a forbidden call. A kernel checks the permission before it checks
 /// the kind of a directory and whether it is empty; an overlay checks the permission only when it
 /// changes something. The call must fail in both.
-fn without_precedence(expected: &run::Seen, mut actual: run::Seen) -> run::Seen {
+fn without_precedence(expected: &run::Outcome, mut actual: run::Outcome) -> run::Outcome {
     for (expected, actual) in expected.answers.iter().zip(&mut actual.answers) {
         let refused = ["IsDirectory", "NotDirectory", "NotEmpty"];
         if expected.ends_with(": Access") && refused.iter().any(|error| actual.ends_with(error)) {
@@ -85,7 +85,7 @@ fn without_precedence(expected: &run::Seen, mut actual: run::Seen) -> run::Seen 
     actual
 }
 
-fn difference(expected: &run::Seen, actual: &run::Seen) -> String {
+fn difference(expected: &run::Outcome, actual: &run::Outcome) -> String {
     let mut text = String::new();
     for (what, expected, actual) in [
         ("answer", &expected.answers, &actual.answers),

@@ -1,5 +1,4 @@
-//! One cell of the matrix: the same script on an overlay and on the plain directory that it must
-//! equal.
+//! One cell of the matrix: the same script on an overlay and on a plain directory with the merged tree.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,30 +13,29 @@ use wasi_overlay_proof::matrix::tree::{dir, set_mtime};
 use wasi_overlay_proof::matrix::{SETTLED, Start};
 use wasi_overlay_proof::view::{identities, tree};
 
-/// Where the overlay keeps its changes, and how the state came about.
+/// The kind of mount, and how it got into the starting state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mount {
-    /// An upper that was written by somebody else.
+    /// A directory upper that was written to disk in the starting state.
     Written,
-    /// A directory, in the state through the engine's own calls.
+    /// A directory upper, brought into the state by calls of the engine.
     Directory,
-    /// A directory whose handles are paths, in the state through the engine's own calls.
+    /// The same, with handles that are paths.
     ByPath,
-    /// Memory, in the state through the engine's own calls.
+    /// A memory upper, brought into the state by calls of the engine.
     Memory,
-    /// An upper that was written by somebody else and came with the image of the kernel's overlayfs on
-    /// which it lies.
+    /// As `Written`, in the lower layer of a kernel overlayfs on which the upper is.
     Image,
-    /// The same, of which the embedder keeps a clone.
+    /// As `Memory`, with a layer that outlives the mount.
     Kept,
-    /// Layers only, what is the upper elsewhere on top.
+    /// No upper: the upper of the state is the topmost lower.
     NoUpper,
     /// A read-only view of an overlay that has an upper.
     ReadOnly,
 }
 
 impl Mount {
-    /// Whether the upper is a directory that was empty.
+    /// Whether the upper is a directory that is empty at the mount.
     fn is_fresh_directory(self) -> bool {
         matches!(self, Self::Directory | Self::ByPath)
     }
@@ -46,25 +44,25 @@ impl Mount {
         matches!(self, Self::Memory | Self::Kept)
     }
 
-    /// Whether an operation may do here what it does not do on a plain directory.
+    /// Whether an operation is worth running on this mount.
     pub(crate) fn wants(self, op: &str) -> bool {
         self != Self::ByPath || op.contains("rename")
     }
 }
 
-/// What a script answered and left behind.
+/// The answers of a script, and the tree after it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct Outcome {
     pub(crate) answers: Vec<String>,
     pub(crate) tree: Vec<String>,
-    /// Which names were and are the same file.
+    /// The names that are the same file, before and after.
     pub(crate) same: Vec<String>,
 }
 
-impl Seen {
-    /// Complains if `tree` is another one than was seen.
+impl Outcome {
+    /// Records a difference if `tree` is not the same tree.
     fn compare(&mut self, what: &str, tree: Vec<String>) {
-        // The root's own time moves when the work folder goes.
+        // Removing the work folder changes the root's time.
         if tree[1..] != self.tree[1..] {
             self.tree.push(format!("{what}, it is another tree:"));
             self.tree.extend(tree);
@@ -74,7 +72,7 @@ impl Seen {
 
 /// Lower layers on disk, shared by all cells of a state.
 pub(crate) struct Layers {
-    /// The kernel's overlayfs. Unmounted before its directories go.
+    /// The kernel's overlayfs, which is unmounted before its directories are removed.
     image: Option<machine::Mount>,
     temp: tempfile::TempDir,
     lowers: Vec<PathBuf>,
@@ -133,7 +131,7 @@ impl Layers {
     }
 
     /// The script on a plain directory.
-    pub(crate) fn expected(&self, start: &Start, mount: Mount, script: &str) -> Seen {
+    pub(crate) fn expected(&self, start: &Start, mount: Mount, script: &str) -> Outcome {
         let path = self.fresh("plain");
         start.merged().write(&path);
         if let Some(prelude) = start.prelude {
@@ -149,13 +147,13 @@ impl Layers {
         see(&live.root(), start.place, script)
     }
 
-    /// The script on an overlay; none where the state cannot be had.
+    /// The script on an overlay; none if the mount cannot be in the state.
     pub(crate) fn actual(
         &self,
         start: &Start,
         (mount, number): (Mount, usize),
         script: &str,
-    ) -> Option<Seen> {
+    ) -> Option<Outcome> {
         if mount == Mount::NoUpper && start.prelude.is_some() {
             return None;
         }
@@ -179,7 +177,7 @@ impl Layers {
             prelude(&root);
             set_mtime(&root, SETTLED);
         } else if matches!(mount, Mount::Written | Mount::Image | Mount::ReadOnly) {
-            // Mounting makes and removes a name in the upper's root.
+            // Mounting changes the time of the upper's root.
             set_mtime(&root, start.upper.mtime);
         }
         let view = if mount == Mount::ReadOnly {
@@ -261,8 +259,8 @@ fn unlock(path: &Path) {
     }
 }
 
-fn see(root: &Dir, slot: &str, script: &str) -> Seen {
-    // A look at everything would fill every cache: half of the cells begin cold.
+fn see(root: &Dir, slot: &str, script: &str) -> Outcome {
+    // Walking the tree would fill every cache, so half of the cells skip it.
     let warm = script.len().is_multiple_of(2);
     let before = if warm {
         identities(root)
@@ -270,14 +268,14 @@ fn see(root: &Dir, slot: &str, script: &str) -> Seen {
         BTreeMap::new()
     };
     let answers = Script::run(root, slot, script);
-    Seen {
+    Outcome {
         answers,
         tree: tree(root),
         same: same(&before, &identities(root)),
     }
 }
 
-/// For each name, the first name that is the same file, before and now.
+/// For each name, the first name that is the same file, before and after.
 fn same(before: &BTreeMap<String, Identity>, after: &BTreeMap<String, Identity>) -> Vec<String> {
     let first = |map: &BTreeMap<String, Identity>, identity| {
         map.iter()
@@ -292,7 +290,7 @@ fn same(before: &BTreeMap<String, Identity>, after: &BTreeMap<String, Identity>)
     after.iter().map(line).collect()
 }
 
-/// What stands on the host's disk, times included; of what may not be read, that it is there.
+/// A host tree, including times; only the path of a directory that cannot be read.
 fn on_disk(path: &Path) -> Vec<String> {
     let Ok(meta) = fs::symlink_metadata(path) else {
         return vec![format!("{path:?}")];
@@ -316,7 +314,7 @@ fn on_disk(path: &Path) -> Vec<String> {
     lines
 }
 
-/// What an unmounted upper must not hold: work folders, a whiteout beside an entry.
+/// Work folders and whiteouts beside entries, which an unmounted upper must not contain.
 fn unsteady(upper: &Path) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut dirs = vec![upper.to_owned()];

@@ -14,13 +14,13 @@ fn matrix_passes_for_an_unprivileged_user() {
         eprintln!("skipped: the other tests are run without privileges already");
         return;
     }
-    // Where the test binary lies, that user may not come.
+    // The user may have no access to the directory of the test program.
     let temp = tempfile::tempdir().unwrap();
     fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = temp.path().join("matrix");
     fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
     let output = Command::new(&copy)
-        // Memory asks nobody for permission.
+        // A memory upper enforces no permissions.
         .args([
             "on_an_upper_directory",
             "on_an_upper_written_by_other_tools",

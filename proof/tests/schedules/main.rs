@@ -1,7 +1,7 @@
 //! Random schedules of threads that make calls at once. No thread may wait forever, and the answers and
 //! the final tree must be those of some order of whole calls.
 //!
-//! Only with `RUSTFLAGS="--cfg shuttle"`: then every lock asks a scheduler which thread runs next.
+//! Only with `RUSTFLAGS="--cfg shuttle"`: then a scheduler chooses the next thread at every lock.
 //! `SCHEDULES` is the number of schedules that each scheduler tries for each scenario.
 #![cfg(shuttle)]
 
@@ -60,13 +60,13 @@ fn possible(mount: Mount, threads: &'static [&'static [&'static str]]) -> BTreeS
     run(RandomScheduler::new(1), move || {
         for order in orders(threads) {
             let world = World::new(mount);
-            let mut hands: Vec<_> = threads.iter().map(|_| world.hand()).collect();
+            let mut workers: Vec<_> = threads.iter().map(|_| world.worker()).collect();
             let mut done = vec![0; threads.len()];
             for turn in order {
-                hands[turn].call(threads[turn][done[turn]]);
+                workers[turn].call(threads[turn][done[turn]]);
                 done[turn] += 1;
             }
-            let answers = hands.into_iter().map(|hand| hand.answers()).collect();
+            let answers = workers.into_iter().map(|worker| worker.answers()).collect();
             into.lock().unwrap().insert(world.end(answers));
         }
     });
@@ -76,19 +76,22 @@ fn possible(mount: Mount, threads: &'static [&'static [&'static str]]) -> BTreeS
 
 fn at_once(mount: Mount, threads: &'static [&'static [&'static str]]) -> Outcome {
     let world = World::new(mount);
-    let hands: Vec<_> = threads
+    let workers: Vec<_> = threads
         .iter()
         .map(|calls| {
-            let mut hand = world.hand();
+            let mut worker = world.worker();
             shuttle::thread::spawn(move || {
                 for call in *calls {
-                    hand.call(call);
+                    worker.call(call);
                 }
-                hand.answers()
+                worker.answers()
             })
         })
         .collect();
-    let answers = hands.into_iter().map(|hand| hand.join().unwrap()).collect();
+    let answers = workers
+        .into_iter()
+        .map(|worker| worker.join().unwrap())
+        .collect();
     world.end(answers)
 }
 
@@ -122,7 +125,7 @@ fn explore(mount: Mount, share: usize) {
                 assert!(
                     possible.contains(&outcome)
                         || possible.contains(&as_of_whole_calls(outcome.clone())),
-                    "no order of calls gives this:\n{outcome:#?}\nthese are given: {possible:#?}"
+                    "no order of calls has this outcome:\n{outcome:#?}\npossible outcomes: {possible:#?}"
                 );
                 seen.lock().unwrap().insert(outcome);
             };
@@ -159,8 +162,7 @@ fn in_a_directory() {
     explore(Mount::Directory, 10);
 }
 
-/// In a directory, whose names the overlay can forget; an upper in memory is the only copy of its
-/// names.
+/// Names of a directory upper can be evicted, unlike those of a memory upper.
 #[test]
 fn in_a_directory_with_small_caches() {
     explore(Mount::DirectorySmallCaches, 10);

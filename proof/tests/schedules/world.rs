@@ -7,14 +7,14 @@ use wasi_overlay_proof::Script;
 use wasi_overlay_proof::kit::{capability, scratch};
 use wasi_overlay_proof::outcome::{self, text};
 
-/// Where changes go.
+/// A kind of mount.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mount {
     Memory,
     /// Memory, with almost empty caches.
     MemorySmallCaches,
     Directory,
-    /// A directory, with almost empty caches: the overlay forgets a file when the last handle closes.
+    /// A directory, with almost empty caches: the overlay evicts a file when the last handle closes.
     DirectorySmallCaches,
 }
 
@@ -23,8 +23,8 @@ pub(crate) struct World {
     temp: Option<tempfile::TempDir>,
 }
 
-/// One thread's handles and answers.
-pub(crate) struct Hand {
+/// The handles and answers of a thread.
+pub(crate) struct Worker {
     overlay: Overlay,
     script: Script,
     answers: Vec<String>,
@@ -71,8 +71,8 @@ impl World {
         }
     }
 
-    pub(crate) fn hand(&self) -> Hand {
-        Hand {
+    pub(crate) fn worker(&self) -> Worker {
+        Worker {
             overlay: self.overlay.clone(),
             script: Script::new(&self.overlay.root(), "."),
             answers: Vec::new(),
@@ -136,7 +136,7 @@ impl World {
     }
 }
 
-impl Hand {
+impl Worker {
     pub(crate) fn call(&mut self, call: &str) {
         let answer = match call {
             "unmount" => text(self.overlay.close().map(|()| "done")),

@@ -1,7 +1,7 @@
-//! A filesystem in memory that remembers every moment of its life.
+//! A filesystem in memory that records its state after every change.
 //!
-//! What it was at any of them can be mounted again, as after a cut there (`journal.rs`). A
-//! directory handle is an inode number, so it follows renames.
+//! Each state can be mounted again, as after an interruption (`journal.rs`). A directory handle is an inode
+//! number, so it follows renames.
 
 mod file;
 mod names;
@@ -9,7 +9,7 @@ mod names;
 pub(crate) use file::DiskFile;
 pub(crate) use names::{Inode, Names, ROOT, What};
 
-use crate::journal::{Content, Journal, Moment, Temper};
+use crate::journal::{Content, Journal, Moment, NameOrder};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ struct Shared {
 
 impl Shared {
     fn journal(&self) -> MutexGuard<'_, Journal> {
-        // A test that failed while it held the lock tells so itself.
+        // A test that panicked while it held the lock fails by itself.
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -36,9 +36,9 @@ impl Shared {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     shared: Arc<Shared>,
-    /// What it says of itself.
+    /// The guarantees that it claims.
     guarantees: Guarantees,
-    /// Counts what is open.
+    /// Counts open handles.
     open: Arc<()>,
 }
 
@@ -56,17 +56,17 @@ impl Disk {
         disk
     }
 
-    /// The filesystem of a process that was killed at a moment: what was not synced is not on disk yet.
+    /// The filesystem after its process was killed at a moment: unsynced changes are not on disk yet.
     pub(crate) fn killed_at(&self, moment: usize) -> Self {
         let killed = Self::default();
         *killed.journal() = self.journal().until(moment);
         killed
     }
 
-    /// The same filesystem, which says that it is of this temper.
-    pub(crate) fn that_says(mut self, temper: Temper) -> Self {
+    /// The same filesystem, which claims to keep this order.
+    pub(crate) fn claiming(mut self, order: NameOrder) -> Self {
         self.guarantees = Guarantees {
-            ordered_names: temper == Temper::Ordered,
+            ordered_names: order == NameOrder::Ordered,
             errors_at_write: true,
             syncs_whole: true,
         };
@@ -168,7 +168,7 @@ impl Plain for Disk {
         let new = Inode::new(What::File, mode & !UMASK);
         let number = self.journal().change(&[dir.inode], |names, files| {
             let number = names.add(dir.inode, name, new)?;
-            // What is made in the work folder is the engine's until it is moved out.
+            // A file in the work folder is not published yet.
             let work = names.find(ROOT, Name::new(b".wh..wh.work")?);
             let is_staged = work.is_ok_and(|work| work == dir.inode);
             files.insert(number, Content::made(!is_staged));

@@ -6,8 +6,7 @@ use wasi_overlay_core::{Errno, Kind, Name, Result, SetTime, SetTimes, Timestamp}
 
 pub(crate) const ROOT: u64 = 2;
 
-/// The names and attributes of everything. What files hold is kept apart: it reaches a disk
-/// apart.
+/// The names and attributes of all files. Data is kept elsewhere, since it reaches the disk separately.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     pub(crate) inodes: BTreeMap<u64, Arc<Inode>>,
@@ -56,7 +55,7 @@ impl Inode {
     }
 
     /// Whether it is a directory that was removed.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub(crate) fn is_removed(&self) -> bool {
         self.kind() == Kind::Dir && self.links == 0
     }
 
@@ -118,7 +117,7 @@ impl Names {
         found.copied().ok_or_else(|| Errno::NoEntry.into())
     }
 
-    /// Counts the names of each file anew, and which directories have one.
+    /// Recomputes the link counts of all files.
     pub(crate) fn count_links(&mut self) {
         let mut names: BTreeMap<u64, u64> = BTreeMap::new();
         for inode in self.inodes.values() {
@@ -167,7 +166,7 @@ impl Names {
         Ok(())
     }
 
-    /// Takes a name away, of what may be taken away.
+    /// Removes a name, by the rules of POSIX.
     pub(super) fn take(&mut self, dir: u64, name: Name<'_>, directory: bool) -> Result<u64> {
         let number = self.find(dir, name)?;
         match (&self.inode(number)?.what, directory) {

@@ -1,17 +1,17 @@
 //! A read-only overlay as a layer of another overlay.
 
-use crate::seen;
+use crate::snapshot;
 use std::ops::ControlFlow;
 use wasi_overlay_core::layer::{Found, Layer, Listed, ReadAt};
 use wasi_overlay_core::{Dir, Errno, File, Identity, Kind, Meta, Name, Opened, Result, Stat};
 
 /// The overlay's root.
 #[derive(Clone, Debug)]
-pub struct Frozen(pub Dir);
+pub struct ReadOnlyLayer(pub Dir);
 
 /// One of its files.
 #[derive(Debug)]
-pub struct FrozenFile(File);
+pub struct ReadOnlyFile(File);
 
 /// A device number that no host has, for the whole layer.
 const DEVICE: u64 = u64::MAX;
@@ -37,9 +37,9 @@ fn text(name: Name<'_>) -> String {
     String::from_utf8_lossy(name.as_bytes()).into_owned()
 }
 
-impl Layer for Frozen {
+impl Layer for ReadOnlyLayer {
     type Dir = Dir;
-    type File = FrozenFile;
+    type File = ReadOnlyFile;
 
     fn root(&self) -> Result<Dir> {
         Ok(self.0.clone())
@@ -55,8 +55,8 @@ impl Layer for Frozen {
 
     fn find(&self, dir: &Dir, name: Name<'_>) -> Result<Found> {
         match dir.stat_and_identity_at(&text(name), false) {
-            Ok(told) => Ok(Found::Here {
-                meta: meta(&told),
+            Ok(found) => Ok(Found::Here {
+                meta: meta(&found),
                 opaque: false,
             }),
             Err(error) if error.is_not_found() => Ok(Found::Absent),
@@ -68,15 +68,15 @@ impl Layer for Frozen {
         if dir.stat_at(&text(name), false)?.kind != Kind::Dir {
             return Err(Errno::NotDirectory.into());
         }
-        match dir.open_at(&text(name), seen::LOOK)? {
+        match dir.open_at(&text(name), snapshot::READ)? {
             Opened::Dir(dir) => Ok(dir),
             Opened::File(_) => Err(Errno::NotDirectory.into()),
         }
     }
 
-    fn open_file(&self, dir: &Dir, name: Name<'_>) -> Result<FrozenFile> {
-        match dir.open_at(&text(name), seen::LOOK)? {
-            Opened::File(file) => Ok(FrozenFile(file)),
+    fn open_file(&self, dir: &Dir, name: Name<'_>) -> Result<ReadOnlyFile> {
+        match dir.open_at(&text(name), snapshot::READ)? {
+            Opened::File(file) => Ok(ReadOnlyFile(file)),
             Opened::Dir(_) => Err(Errno::IsDirectory.into()),
         }
     }
@@ -103,7 +103,7 @@ impl Layer for Frozen {
     }
 }
 
-impl ReadAt for FrozenFile {
+impl ReadAt for ReadOnlyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         self.0.read_at(buffer, offset)
     }

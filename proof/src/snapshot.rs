@@ -7,8 +7,8 @@ use crate::run;
 use std::collections::BTreeMap;
 use wasi_overlay_core::{Dir, Kind, OpenHow, Opened, Stat};
 
-/// Opens an existing file or directory for reading, and follows no link.
-pub const LOOK: OpenHow = how("rn");
+/// Opens an existing file or directory for reading, without following a link.
+pub const READ: OpenHow = how("rn");
 
 /// Everything below `root`, one line for each path: the metadata, the data, and the first name of a file
 /// with several names.
@@ -16,7 +16,7 @@ pub const LOOK: OpenHow = how("rn");
 /// # Panics
 /// If a listed file cannot be queried, or is of another kind than listed.
 pub fn tree(root: &Dir) -> BTreeMap<String, String> {
-    let mut seen = BTreeMap::new();
+    let mut lines = BTreeMap::new();
     let mut dirs = vec![(String::new(), root.clone())];
     let mut files = BTreeMap::new();
     while let Some((at, dir)) = dirs.pop() {
@@ -24,8 +24,8 @@ pub fn tree(root: &Dir) -> BTreeMap<String, String> {
         for entry in listing.iter() {
             let name = entry.name.to_string();
             let path = format!("{at}{name}");
-            let told = dir.stat_and_identity_at(&name, false);
-            let (stat, identity) = told.expect("a listed name");
+            let queried = dir.stat_and_identity_at(&name, false);
+            let (stat, identity) = queried.expect("a listed name");
             assert_eq!(stat.kind, entry.kind, "{path} is listed as something else");
             let inode = entry.inode().expect("an inode number");
             assert_eq!(identity.lower, inode, "{path} is listed as another");
@@ -40,19 +40,19 @@ pub fn tree(root: &Dir) -> BTreeMap<String, String> {
                     .or_insert_with(Vec::new)
                     .push(path.clone());
             }
-            let before = seen.insert(path, line);
+            let before = lines.insert(path, line);
             assert_eq!(before, None, "{at}{name} is listed twice");
         }
     }
     for mut names in files.into_values() {
         names.sort();
         for name in &names {
-            if let Some(line) = seen.get_mut(name) {
+            if let Some(line) = lines.get_mut(name) {
                 *line += &format!(" is {}", names[0]);
             }
         }
     }
-    seen
+    lines
 }
 
 /// The metadata and contents of `name` in `dir`, and the handle of a directory.
@@ -66,7 +66,7 @@ pub fn node(dir: &Dir, name: &str, stat: &Stat) -> (String, Option<Dir>) {
                 .readlink_at(name)
                 .unwrap_or_else(|error| outcome::code(error.errno()));
         }
-        Kind::File | Kind::Dir => match dir.open_at(name, LOOK) {
+        Kind::File | Kind::Dir => match dir.open_at(name, READ) {
             Ok(Opened::File(file)) => {
                 let data = Engine.read(&file, 0, stat.size + 1);
                 let data = data.expect("what is open can be read");
