@@ -14,7 +14,7 @@ fn host(path: &Path) -> HostDir {
     HostDir::new(dir.unwrap(), path.display().to_string())
 }
 
-/// Empty directories, as many as are asked for, gone in the end.
+/// Creates empty directories, which are removed at the end.
 struct Directories {
     temp: tempfile::TempDir,
     made: Cell<u32>,
@@ -57,7 +57,7 @@ passes! {
     sparse times modes xattrs threads
 }
 
-/// As in a program that never unmounts.
+/// With a work folder on demand.
 mod on_demand {
     use super::*;
 
@@ -82,7 +82,7 @@ mod on_demand {
     }
 }
 
-/// As on a platform whose directory handles are paths.
+/// With directory handles that are paths, as on other platforms.
 mod by_path {
     use super::*;
     use wasi_overlay_core::plain::by_path::ByPath;

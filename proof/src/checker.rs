@@ -141,9 +141,10 @@ impl Checker {
             let target = dir
                 .readlink_at(name)
                 .map_err(|error| format!("readlink: {error:?}"))?;
-            return match Some(target.as_bytes()) == reference.data(id) {
-                true => Ok(None),
-                false => Err(format!("another target: {target}")),
+            return if Some(target.as_bytes()) == reference.data(id) {
+                Ok(None)
+            } else {
+                Err(format!("another target: {target}"))
             };
         }
         match dir.open_at(name, snapshot::READ) {
@@ -162,23 +163,23 @@ impl Checker {
         // Small files are read into a buffer on the stack, which is longer than expected.
         let mut buffer = [0; 64];
         let mut long = Vec::new();
-        let buffer = match expected.len() < buffer.len() {
-            true => &mut buffer[..],
-            false => {
-                long.resize(expected.len() + 1, 0);
-                &mut long[..]
-            }
+        let buffer = if expected.len() < buffer.len() {
+            &mut buffer[..]
+        } else {
+            long.resize(expected.len() + 1, 0);
+            &mut long[..]
         };
         let read = file
             .read_at(buffer, 0)
             .map_err(|error| format!("read: {error:?}"))?;
-        match buffer[..read] == *expected {
-            true => Ok(()),
-            false => Err(format!(
+        if buffer[..read] == *expected {
+            Ok(())
+        } else {
+            Err(format!(
                 "expected \"{}\", found \"{}\"",
                 expected.escape_ascii(),
                 buffer[..read].escape_ascii()
-            )),
+            ))
         }
     }
 
@@ -209,13 +210,14 @@ impl Checker {
             && is_set(&expected) == is_set(found)
             && (expected.kind == Kind::Dir && Deviation::Attributes.is_listed()
                 || expected.size == found.size && expected.links == found.links);
-        match same {
-            true => Ok(()),
-            false => Err(format!(
+        if same {
+            Ok(())
+        } else {
+            Err(format!(
                 "expected {}, found {}",
                 run::shown(&expected),
                 run::shown(found)
-            )),
+            ))
         }
     }
 }

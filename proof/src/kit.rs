@@ -4,7 +4,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::any::Any;
 use std::fmt::{Debug, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 use wasi_overlay_core::{Dir, Errno, File, OpenHow, Opened, Result};
@@ -121,6 +121,45 @@ pub fn text(root: &Dir, path: &str) -> String {
 #[track_caller]
 pub fn fails<T>(result: Result<T>, errno: Errno) {
     assert_eq!(result.err().map(|error| error.errno()), Some(errno));
+}
+
+/// Work folders and whiteouts beside entries, which an unmounted upper must not contain.
+///
+/// # Panics
+/// If a name is not UTF-8.
+pub fn leftovers(upper: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut dirs = vec![upper.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        // Directories without permissions are skipped.
+        let entries = std::fs::read_dir(&dir).into_iter().flatten();
+        for entry in entries.map(|entry| entry.expect("an entry")) {
+            let name = entry.file_name().into_string().expect("UTF-8");
+            let whiteout = dir.join(format!(".wh.{name}"));
+            if name.starts_with(".wh..wh.work") || whiteout.symlink_metadata().is_ok() {
+                found.push(entry.path());
+            }
+            if entry.file_type().expect("a type").is_dir() {
+                dirs.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+/// Sets mode 755 on every directory below `path`, so that the tree can be removed.
+///
+/// # Panics
+/// If a directory cannot be changed or read.
+pub fn unlock(path: &Path) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path, mode).expect("a directory");
+    for entry in std::fs::read_dir(path).expect("a directory") {
+        let entry = entry.expect("an entry");
+        if entry.file_type().expect("a type").is_dir() {
+            unlock(&entry.path());
+        }
+    }
 }
 
 /// Whether a missing tool or permission must fail the test: in CI (`CI=true`), or with

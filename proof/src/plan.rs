@@ -134,9 +134,10 @@ fn shrink<T>(
             let mut fewer = plan.clone();
             let all = list(&mut fewer);
             all.drain(at..(at + length).min(all.len()));
-            match fails(&fewer) {
-                true => plan = fewer,
-                false => at += length,
+            if fails(&fewer) {
+                plan = fewer
+            } else {
+                at += length
             }
         }
         length = if length == 1 { 0 } else { length.div_ceil(2) };

@@ -131,17 +131,19 @@ impl<M: Mount> Runner<M> {
     /// The file, if it is open for reading. A stream checks that when it is created.
     fn readable(&self, slot: usize) -> Result<M::File, Stop> {
         let file = self.file(slot)?;
-        match self.mount.may(&file).read {
-            true => Ok(file),
-            false => Err(Errno::BadDescriptor.into()),
+        if self.mount.may(&file).read {
+            Ok(file)
+        } else {
+            Err(Errno::BadDescriptor.into())
         }
     }
 
     fn writable(&self, slot: usize) -> Result<M::File, Stop> {
         let file = self.file(slot)?;
-        match self.mount.may(&file).write {
-            true => Ok(file),
-            false => Err(Errno::BadDescriptor.into()),
+        if self.mount.may(&file).write {
+            Ok(file)
+        } else {
+            Err(Errno::BadDescriptor.into())
         }
     }
 
@@ -335,9 +337,10 @@ fn open_how(how: Flags<'_>) -> OpenHow {
 
 /// The answer of a stream, which ends after the last byte.
 fn stream(data: Vec<u8>, length: u64) -> Result<String, Stop> {
-    match data.is_empty() && length > 0 {
-        true => Err(Stop::End),
-        false => Ok(data.escape_ascii().to_string()),
+    if data.is_empty() && length > 0 {
+        Err(Stop::End)
+    } else {
+        Ok(data.escape_ascii().to_string())
     }
 }
 

@@ -184,9 +184,10 @@ impl World {
             self.counts.calls += 1;
             self.counts.succeeded += u64::from(succeeded);
         }
-        match expected == found || self.may_differ(step, &expected, &found) {
-            true => Ok(found),
-            false => Err(format!(" = {found}\nexpected {expected}")),
+        if expected == found || self.may_differ(step, &expected, &found) {
+            Ok(found)
+        } else {
+            Err(format!(" = {found}\nexpected {expected}"))
         }
     }
 
@@ -341,9 +342,10 @@ impl World {
         self.checker = Checker::new(self.kind != Kind::ByPath);
         if self.kind.is_live() {
             let dir = capability(&self.folder());
-            let live = match self.kind.is_read_only() {
-                true => Live::read_only(dir),
-                false => Live::new(dir),
+            let live = if self.kind.is_read_only() {
+                Live::read_only(dir)
+            } else {
+                Live::new(dir)
             };
             self.root = live.root();
             self.restart();

@@ -1,4 +1,4 @@
-//! Descriptors that mounts cache.
+//! The descriptors that mounts cache.
 
 use crate::kit::{
     READ, WRITE, capability, lower, open_descriptors, scratch, try_file, writable, write_tree,
@@ -6,11 +6,11 @@ use crate::kit::{
 use wasi_overlay_core::{Dir, Errno, Live, Opened, Overlay, close_cached_descriptors};
 use wasi_overlay_proof::kit::limited;
 
-/// The usual limit of a process.
+/// The usual limit on descriptors of a process.
 const USUAL: u64 = 1024;
 const DIRS: usize = 300;
 
-/// Appends to a file in each directory, of one mount after the other.
+/// Appends to a file in each directory, on one mount after the other.
 fn appends_to_all(mounts: usize) {
     let temp = scratch();
     write_tree(&temp.path().join("lower"), DIRS);
@@ -69,7 +69,6 @@ fn five_read_only_mounts_share_the_descriptors() {
     );
 }
 
-/// No mount has to be told of another one, and what a mount cached is no loss to what comes after.
 #[test]
 fn caches_leave_half_of_the_descriptors_free() {
     limited(
@@ -89,7 +88,7 @@ fn caches_leave_half_of_the_descriptors_free() {
                         .unwrap()
                         .append(b"x")
                         .unwrap();
-                    // One for the listing itself.
+                    // One descriptor is for counting them.
                     assert!(open_descriptors() <= pinned + USUAL as usize / 2 + 1);
                 }
             }
@@ -99,7 +98,7 @@ fn caches_leave_half_of_the_descriptors_free() {
     );
 }
 
-/// Opens until that fails. Returns what was opened.
+/// Opens files until one fails, and returns the handles.
 fn open_all(root: &Dir) -> Vec<Opened> {
     let mut opened = Vec::new();
     loop {
@@ -127,7 +126,7 @@ fn guest_that_hit_the_limit_and_closed_everything_can_open_again() {
             let overlay = writable(temp.path(), 0);
             let live = Live::new(capability(&temp.path().join("plain"))).root();
             for root in [overlay.root(), live] {
-                // What is cached counts for nothing: all but a few can be open at once.
+                // Cached descriptors do not count, so almost all can be open at once.
                 let opened = open_all(&root);
                 assert!(opened.len() > 256 - 40, "only {}", opened.len());
                 drop(opened);
@@ -138,7 +137,7 @@ fn guest_that_hit_the_limit_and_closed_everything_can_open_again() {
                         100_000
                     );
                 }
-                // Others hold all but what one call takes.
+                // Other handles leave only the descriptors that one call needs.
                 let mut held = open_all(&root);
                 held.truncate(held.len() - 8);
                 root.rename_at("7/f", &root, "7/g").unwrap();
@@ -148,7 +147,7 @@ fn guest_that_hit_the_limit_and_closed_everything_can_open_again() {
                 root.remove_directory_at("moved").unwrap();
                 root.rename_at("7/g", &root, "7/f").unwrap();
             }
-            // A mount, where nothing is left but what is cached.
+            // A mount when only cached descriptors are left.
             for index in 0..DIRS {
                 try_file(&overlay.root(), &format!("{index}/f"), READ).unwrap();
             }
@@ -166,7 +165,6 @@ fn guest_that_hit_the_limit_and_closed_everything_can_open_again() {
     );
 }
 
-/// A program that raises its limit gets what it asked for.
 #[test]
 fn raised_limit_is_used() {
     limited("cached::raised_limit_is_used", 64, || {
@@ -185,7 +183,7 @@ fn raised_limit_is_used() {
     });
 }
 
-/// All caches let go while others fill them: nothing waits for ever, and nothing in use is closed.
+/// No thread hangs, and no descriptor in use is closed.
 #[test]
 fn caches_are_emptied_while_threads_use_them() {
     limited(

@@ -1,4 +1,4 @@
-//! Bounds on the memory that repeated calls of a guest hold.
+//! Bounds on the memory that repeated calls of a guest use.
 
 use crate::{CREATE, MIB, READ, alone, capability, dir, file, held, peak_of, scratch};
 use wasi_overlay_core::layer::MemoryLayer;
@@ -12,7 +12,7 @@ fn lower() -> Lower {
     Lower::new("lower", lower.finish().unwrap())
 }
 
-/// On an upper in memory and on one in a directory.
+/// Runs `test` on a memory upper and on a directory upper.
 fn on_both(test: impl Fn(&str, &Dir)) {
     let overlay = Overlay::builder().lower(lower()).upper_memory(64 << 20);
     test("memory", &overlay.build().unwrap().root());
@@ -24,8 +24,7 @@ fn on_both(test: impl Fn(&str, &Dir)) {
     test("directory", &overlay.build().unwrap().root());
 }
 
-/// How much more is held after `rounds` than after the first tenth of them, which fill what is
-/// kept on purpose.
+/// The growth of memory after the first tenth of `rounds`, which fills the caches.
 fn growth(rounds: usize, mut round: impl FnMut(usize)) -> usize {
     (0..rounds / 10).for_each(&mut round);
     let before = held();
@@ -45,7 +44,7 @@ fn missing_names_leave_no_memory() {
             }
         });
         println!("{upper}: 400000 missing names: {} KiB kept", grown / 1024);
-        assert!(grown < MIB / 4, "{upper}: {grown} bytes are kept");
+        assert!(grown < MIB / 4, "{upper}: {grown} bytes remain");
     });
 }
 
@@ -72,7 +71,7 @@ fn removed_files_leave_no_memory() {
             "{upper}: 80000 files made and removed: {} KiB kept",
             grown / 1024
         );
-        assert!(grown < MIB, "{upper}: {grown} bytes are kept");
+        assert!(grown < MIB, "{upper}: {grown} bytes remain");
     });
 }
 
@@ -93,7 +92,7 @@ fn replaced_lower_names_leave_one_whiteout_at_most() {
             "{upper}: 20000 lower names replaced: {} KiB kept",
             grown / 1024
         );
-        assert!(grown < MIB / 4, "{upper}: {grown} bytes are kept");
+        assert!(grown < MIB / 4, "{upper}: {grown} bytes remain");
     });
 }
 
@@ -109,11 +108,10 @@ fn closed_handles_leave_no_memory() {
             drop((one, two));
         });
         println!("{upper}: 50000 handles: {} KiB kept", grown / 1024);
-        assert!(grown < MIB / 4, "{upper}: {grown} bytes are kept");
+        assert!(grown < MIB / 4, "{upper}: {grown} bytes remain");
     });
 }
 
-/// Directories with their listings: of those, only so many are kept.
 #[test]
 fn cached_listings_are_bounded() {
     let _alone = alone();
@@ -131,12 +129,12 @@ fn cached_listings_are_bounded() {
             }
         });
         println!("{upper}: 300 listings: {} KiB at most", peak / 1024);
-        // All 300 would be more than 3 MiB.
+        // All 300 listings take more than 3 MiB.
         assert!(peak < 2 * MIB, "{upper}: {peak} bytes");
     });
 }
 
-/// Links whose targets are as long as can be, one in the other, and paths of nothing but links.
+/// Nested links with targets of maximum length, and paths of many links.
 #[test]
 fn long_link_chains_fail_with_loop_in_bounded_memory() {
     let _alone = alone();

@@ -1,4 +1,4 @@
-//! The copy-up of a large file: in constant memory, and no slower than `cp`.
+//! The memory and time of the copy-up of a large file, compared with `cp`.
 //!
 //! `scripts/copy-up.sh` runs this with a file of 1 GiB, and on filesystems with reflinks.
 

@@ -10,18 +10,17 @@ use wasi_overlay_core::{
 };
 
 const LAYERS: usize = 4;
-/// Directories in the root, and in each of those; files in each of the lower ones.
+/// The number of directories in the root and in each of them, and of files in each of the latter.
 const DIRS: usize = 50;
 const FILES: usize = 20;
 const ENTRIES: usize = DIRS + DIRS * DIRS + DIRS * DIRS * FILES;
 
-/// One layer of a tree of 50,000 files, that holds none of them itself. All layers have all
-/// directories; each file is in one of them.
+/// A generated layer of a tree of 50,000 files. All layers have all directories; each file is in one layer.
 struct Tree {
     layer: usize,
 }
 
-/// A directory: how deep it is, and its number.
+/// The depth and the number of a directory.
 type Dir = (usize, usize);
 
 impl Tree {
@@ -30,7 +29,6 @@ impl Tree {
             0 | 1 => (DIRS, 1, 0),
             _ => (FILES, LAYERS, self.layer),
         };
-        // Of usual length.
         (first..count).step_by(step).map(move |number| match depth {
             0 | 1 => (number, format!("package-{number:02}")),
             _ => (number, format!("module_{number:02}.py")),
@@ -129,7 +127,7 @@ fn overlay(stack: &Arc<LowerStack>) -> Overlay {
     overlay.upper_memory(64 << 20).build().unwrap()
 }
 
-/// Looks at every file and directory.
+/// Queries every file.
 fn walk(overlay: &Overlay) {
     let root = overlay.root();
     for outer in 0..DIRS {
@@ -142,8 +140,8 @@ fn walk(overlay: &Overlay) {
     }
 }
 
-/// 200 bytes was the aim for an entry that a stack keeps: name, metadata, and its part of the
-/// table that it is in. Nothing of it is the overlay's.
+/// A cached entry of a stack should take 200 bytes: the name, the metadata, and its share of the table. The overlay
+/// has no copy of it.
 #[test]
 fn a_stack_of_50_000_files_and_10_000_overlays_on_it_take_100_mib() {
     let _alone = alone();
@@ -175,7 +173,7 @@ fn overlay_on_a_warm_stack_takes_20_us_and_4_kib() {
         assert!(overlay.root().stat_at(path, true).is_ok());
     };
     make();
-    // The test's own program takes memory now and then, on another thread.
+    // Another thread of the test program allocates now and then.
     let peak = (0..100).map(|_| peak_of(make).1).min().unwrap_or_default();
     let time = |_| {
         let start = Instant::now();
@@ -185,6 +183,6 @@ fn overlay_on_a_warm_stack_takes_20_us_and_4_kib() {
     let best = (0..2000).map(time).min().unwrap_or_default();
     println!("an overlay: {peak} bytes at most; made and dropped in {best:?}, at best");
     assert!(peak <= 4096, "{peak} bytes");
-    // The engine checks its locks here, and others use the machine.
+    // Twice the documented time, since debug builds check the order of locks.
     assert!(best <= Duration::from_micros(20), "{best:?}");
 }

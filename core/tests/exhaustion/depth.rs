@@ -1,8 +1,8 @@
-//! The bound on depth, and the cost of a tree that is as deep as an embedder allows.
+//! The limit on depth, and the cost of trees up to a raised limit.
 //!
-//! A guest made chains of directories, each within the bound, and moved each to the end of the one
-//! before: a tree of 43,000 levels, in seconds. Every call that opens an evicted handle, renames a
-//! directory or syncs a file takes a step for each level above.
+//! A guest created chains of directories within the limit, and moved each to the end of the previous one: a tree of
+//! 43,000 levels in seconds. Every call that opens an evicted handle, renames a directory or syncs a file takes
+//! time in proportion to the depth.
 
 use crate::trees::{Deep, chain, down, make, open};
 use crate::{CREATE, MIB, READ, alone, capability, dir, file, peak_of};
@@ -39,7 +39,7 @@ fn limited(depth: usize) -> Limits {
     limits
 }
 
-/// Runs `test` on a stack on which nothing may recurse.
+/// Runs `test` on a small stack, which recursion over a deep tree would overflow.
 fn on_a_small_stack(test: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
         let small = std::thread::Builder::new().stack_size(256 * 1024);
@@ -56,7 +56,7 @@ fn walk<'a>(top: &Dir, names: impl IntoIterator<Item = &'a str>) -> Dir {
     at
 }
 
-/// Makes `levels` directories, one in the other, from `name` in `top` down; returns the last.
+/// Creates `levels` nested directories, the first one called `name`, and returns the last.
 fn make_chain(top: &Dir, name: &str, levels: usize) -> Dir {
     let mut at = top.clone();
     for name in std::iter::once(name).chain(std::iter::repeat_n("d", levels - 1)) {
@@ -84,7 +84,7 @@ fn limit_on_depth_holds_when_directories_are_moved_into_each_other() {
             file(&first, "file", CREATE);
             root.create_directory_at("one").unwrap();
             too_deep(root.rename_at("one", &first, "one"));
-            // A file may lie in the deepest directory, however it came there.
+            // The deepest directory may contain files.
             file(&root, "moved", CREATE);
             root.rename_at("moved", &first, "moved").unwrap();
 
@@ -95,7 +95,7 @@ fn limit_on_depth_holds_when_directories_are_moved_into_each_other() {
             root.rename_at("third", &middle, "third").unwrap();
             too_deep(second.create_directory_at("x"));
             second.stat().unwrap();
-            // Within one directory, or to a place that is no deeper, the height does not matter.
+            // The height does not matter for a rename that is not to a deeper directory.
             middle.rename_at("third", &middle, "fourth").unwrap();
             middle.rename_at("fourth", &root, "fifth").unwrap();
             second.create_directory_at("x").unwrap();
@@ -106,8 +106,8 @@ fn limit_on_depth_holds_when_directories_are_moved_into_each_other() {
     }
 }
 
-/// A directory that no call looked at has no node, so its height is not known. It can be moved, and what
-/// comes to lie too deep cannot be entered until it is moved back.
+/// The height of an uncached directory is unknown. It can be moved, and entries beyond the limit cannot be entered
+/// until it is moved back.
 #[test]
 fn upper_directories_beyond_the_depth_limit_are_listed_but_not_entered() {
     let _alone = alone();
@@ -143,7 +143,6 @@ fn down_new(top: &rustix::fd::OwnedFd, name: &str) -> rustix::fd::OwnedFd {
     down(top, name)
 }
 
-/// So does a lower layer, which may be an image that was made to be deep.
 #[test]
 fn lower_directories_beyond_the_depth_limit_are_listed_but_not_entered() {
     let _alone = alone();
@@ -167,7 +166,7 @@ fn lower_directories_beyond_the_depth_limit_are_listed_but_not_entered() {
         too_deep(last.create_directory_at("new"));
         file(&last, "file", CREATE);
         assert_eq!(last.list().unwrap().len(), 2);
-        // Over an upper in memory a directory may be moved with all that is merged below it.
+        // With a memory upper, the rename moves merged directories without a copy.
         root.create_directory_at("a").unwrap();
         root.create_directory_at("a/b").unwrap();
         let moved = root.rename_at("d", &dir(&root, "a/b"), "d");
@@ -177,8 +176,7 @@ fn lower_directories_beyond_the_depth_limit_are_listed_but_not_entered() {
     }
 }
 
-/// An embedder may raise the limit. Nothing recurses, and nothing takes a step for each level above at
-/// each level.
+/// With a raised limit. Nothing recurses, and nothing takes quadratic time.
 #[test]
 fn tree_of_100_000_levels_takes_little_stack_memory_and_time() {
     const LEVELS: usize = 100_000;
@@ -187,8 +185,8 @@ fn tree_of_100_000_levels_takes_little_stack_memory_and_time() {
         let (lower, tree) = (Deep::new(), Deep::new());
         chain(open(&lower.path()), "d", LEVELS, |_, _| {});
         if kind != Kind::Memory {
-            // Linux itself takes a step for each level above to publish a copy, since it asks whether
-            // one of the two directories of a rename is above the other.
+            // Linux itself takes time in proportion to the depth to publish a copy, since a rename checks whether
+            // one directory is above the other.
             chain(open(&tree.path()), "d", LEVELS - 50, |_, _| {});
         }
         on_a_small_stack(|| {
@@ -196,7 +194,7 @@ fn tree_of_100_000_levels_takes_little_stack_memory_and_time() {
             let ((), peak) = peak_of(|| everything(kind, &lower, &tree, LEVELS));
             let time = start.elapsed();
             println!("{kind:?}: {} bytes for each level, {time:?}", peak / LEVELS);
-            // Two trees of that depth are held by the descriptor at their end, and merged with a third.
+            // A handle at the end keeps two trees of that depth, merged with a third one.
             assert!(peak < 4000 * LEVELS, "{kind:?}: {peak} bytes");
             assert!(time < Duration::from_secs(40), "{kind:?}: {time:?}");
         });
@@ -212,7 +210,7 @@ fn everything(kind: Kind, lower: &Deep, tree: &Deep, levels: usize) {
     let lower = Lower::dir("lower", capability(&lower.path())).unwrap();
     let builder = Overlay::builder().lower(lower);
     let mut limits = limited(3 * levels);
-    // So that nodes are forgotten meanwhile.
+    // So that nodes are evicted meanwhile.
     limits.kept_nodes = 20_000;
     let overlay = kind.upper(builder.limits(limits), tree);
     let root = overlay.root();
@@ -249,7 +247,7 @@ fn everything(kind: Kind, lower: &Deep, tree: &Deep, levels: usize) {
     took("drop");
 }
 
-/// The copies of a lower directory's files are as many as the layer has, and are made by one call.
+/// One call copies up all files of the directory.
 #[test]
 fn rename_of_a_large_directory_caches_a_bounded_number_of_nodes() {
     let _alone = alone();
@@ -264,7 +262,7 @@ fn rename_of_a_large_directory_caches_a_bounded_number_of_nodes() {
     limits.kept_nodes = 1000;
     let overlay = Kind::Directory.upper(Overlay::builder().lower(lower).limits(limits), &tree);
     let root = overlay.root();
-    // The layer's own part of it is kept by the stack.
+    // Caches the lower entries in the stack.
     for index in 0..count {
         root.stat_at(&format!("d/{}/{index}", index % 100), true)
             .unwrap();
@@ -272,6 +270,6 @@ fn rename_of_a_large_directory_caches_a_bounded_number_of_nodes() {
     let (moved, peak) = peak_of(|| root.rename_at("d", &root, "moved"));
     moved.unwrap();
     println!("{} bytes for each copy", peak / count);
-    // What stays of each is its name and who it was. With their nodes it was 12 MiB.
+    // Only the name and identity of each copy stay. With their nodes it was 12 MiB.
     assert!(peak < 5 * MIB, "{peak} bytes");
 }

@@ -37,7 +37,7 @@ fn failing_call_allocates_nothing_without_a_log() {
     }
 }
 
-/// A refused link has words only as long as somebody is to be warned of it.
+/// The warning about a refused link is only formatted for the log.
 #[test]
 fn refused_link_allocates_no_more_than_a_followed_one() {
     let _alone = alone();

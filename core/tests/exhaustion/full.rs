@@ -1,4 +1,4 @@
-//! Bounds that a guest reaches: descriptors, inodes, bytes.
+//! Limits that a guest reaches: descriptors, inodes and bytes.
 
 use crate::{CREATE, MIB, READ, alone, capability, dir, file, held, peak_of, scratch};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -1,12 +1,12 @@
-//! Listings that a guest holds: each is the directory as it was, so a guest that changes it between two
-//! has two. Three hundred of 20,000 names were 1.5 GB, and nothing counted them.
+//! The memory of listings that guests hold. A listing is a snapshot, so a guest that changes the directory between
+//! two listings holds both. Three hundred listings of 20,000 names were 1.5 GB, and nothing counted them.
 
 use crate::{CREATE, MIB, alone, capability, dir, file, held, peak_of, scratch};
 use std::sync::Arc;
 use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::{Dir, Errno, Limits, Listing, Live, Lower, LowerStack, Overlay, Result};
 
-/// Names in `d`, of 200 bytes.
+/// The number of names in `d`, of 200 bytes each.
 const NAMES: usize = 1000;
 /// A listing of them is about 240 KB.
 const BUDGET: usize = 4 * MIB;
@@ -24,7 +24,7 @@ fn fill(root: &Dir, path: &str) {
     }
 }
 
-/// An upper in memory, one in a directory, and a live mount.
+/// Runs `test` on a memory upper, a directory upper and a live mount.
 fn on_every_mount(test: impl Fn(&str, &Dir)) {
     let _alone = alone();
     let memory = Overlay::builder().upper_memory(1 << 30).limits(limits());
@@ -40,7 +40,7 @@ fn on_every_mount(test: impl Fn(&str, &Dir)) {
     test("live", &live.root());
 }
 
-/// Changes and lists the directory until that fails.
+/// Changes and lists the directory until a listing fails.
 fn list_until_full(root: &Dir) -> (Vec<Arc<Listing>>, Errno) {
     let d = dir(root, "d");
     let mut listings = Vec::new();
@@ -75,7 +75,7 @@ fn held_listings_of_a_changing_directory_are_bounded_in_bytes() {
             "{mount}: what is counted"
         );
         assert!(peak < BUDGET + 2 * MIB, "{mount}: {peak} bytes");
-        // Those that are held are whole, and other calls go on; so do listings once there is room.
+        // Held listings are complete, other calls work, and so do listings once some are dropped.
         assert!(listings.iter().all(|listing| listing.len() == NAMES));
         root.create_directory_at("other").unwrap();
         root.remove_directory_at("other").unwrap();
@@ -92,7 +92,7 @@ fn listings_of_an_unchanged_directory_are_shared() {
     on_every_mount(|mount, root| {
         fill(root, "d");
         if mount == "live" {
-            // Other processes may change it at any time, so each listing asks the system.
+            // Other processes may change it at any time, so listings are not shared.
             return;
         }
         let first = dir(root, "d").list().unwrap();
@@ -103,8 +103,7 @@ fn listings_of_an_unchanged_directory_are_shared() {
     });
 }
 
-/// An overlay keeps listings for those who come again. They are the first to go, so a walk through
-/// many directories is not in want of bytes.
+/// A walk through many directories does not exhaust the budget.
 #[test]
 fn cached_listings_are_evicted_for_new_ones() {
     on_every_mount(|mount, root| {
@@ -122,7 +121,6 @@ fn cached_listings_are_evicted_for_new_ones() {
     });
 }
 
-/// One directory of more names than the budget has bytes for.
 #[test]
 fn listing_over_the_budget_fails_in_bounded_memory() {
     on_every_mount(|mount, root| {
@@ -145,14 +143,13 @@ fn listing_over_the_budget_fails_in_bounded_memory() {
         );
         // Vectors grow by doubling.
         assert!(peak < 4 * BUDGET, "{mount}: {peak} bytes");
-        // It can still be worked in.
+        // Other calls on the directory work.
         root.unlink_file_at(&long(7)).unwrap();
         file(root, "d/one-more", CREATE);
     });
 }
 
-/// Whether a directory is empty takes no listing: a guest decides how many names there are, and how
-/// many calls ask at once.
+/// The check whether a directory is empty does not create a listing, whose size a guest would choose.
 #[test]
 fn refused_removal_of_a_large_directory_takes_no_memory() {
     let mut limits = limits();
@@ -173,7 +170,7 @@ fn refused_removal_of_a_large_directory_takes_no_memory() {
         let root = overlay.root();
         fill(&root, "d");
         root.create_directory_at("e").unwrap();
-        // In the upper too, with names that it hides.
+        // Also with whiteouts in the upper.
         for at in 0..10 {
             root.unlink_file_at(&format!("l/{at:0>200}")).unwrap();
         }

@@ -1,5 +1,5 @@
-//! Guests that exceed limits. Beyond every bound there is an error code, the engine holds no memory of the
-//! guest's choosing, and calls work again once there is room.
+//! Guests that exceed limits. Every limit has an error code, memory stays bounded, and calls work again once there is
+//! room.
 //!
 //! All memory of the process is counted ([`held`], [`peak_of`]), so one test runs at a time.
 #![cfg(all(feature = "conformance", feature = "dir"))]
@@ -26,12 +26,12 @@ struct Counting;
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is handed on to the system's allocator as it came; only numbers are kept.
+// SAFETY: every call is forwarded to the system allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
         PEAK.fetch_max(held, Relaxed);
-        // SAFETY: the caller keeps what `GlobalAlloc` demands.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
         unsafe { System.alloc(layout) }
     }
 
@@ -47,18 +47,18 @@ static COUNTING: Counting = Counting;
 
 const MIB: usize = 1 << 20;
 
-/// One test at a time, since memory and descriptors are the process's.
+/// Runs one test at a time, since memory and descriptors belong to the process.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Bytes that are allocated now.
+/// The bytes that are allocated now.
 fn held() -> usize {
     HELD.load(Relaxed)
 }
 
-/// The most bytes that were allocated during `call` beyond those of before it.
+/// The peak of bytes allocated during `call`, without those allocated before.
 fn peak_of<T>(call: impl FnOnce() -> T) -> (T, usize) {
     let before = held();
     PEAK.store(before, Relaxed);

@@ -1,4 +1,4 @@
-//! A directory of a million names, in a layer that holds none of them itself.
+//! A directory of a million names, in a generated layer.
 
 use crate::{CREATE, MIB, alone, dir, file, held, peak_of};
 use std::ops::ControlFlow;
@@ -12,9 +12,9 @@ use wasi_overlay_core::{
 const NAMES: usize = 1_000_000;
 const LENGTH: usize = "name-0000000".len();
 
-/// `d` with a million empty files.
+/// A layer with a directory `d` of a million empty files.
 struct Million {
-    /// How many names listings gave out.
+    /// The number of listed names.
     listed: Arc<AtomicUsize>,
 }
 
@@ -40,7 +40,7 @@ fn number(name: Name<'_>) -> Option<usize> {
     digits.parse().ok().filter(|number| *number < NAMES)
 }
 
-/// A directory is whether it is `d`.
+/// The handle of a directory is whether it is `d`.
 impl Layer for Million {
     type Dir = bool;
     type File = <MemoryLayer as Layer>::File;
@@ -118,7 +118,7 @@ fn directory_of_a_million_names_takes_bounded_memory() {
     let overlay = Overlay::builder().stack(stack).upper_memory(1 << 20);
     let root = overlay.build().unwrap().root();
 
-    // One name, and one that is not there, of a directory that is too large for a table.
+    // One existing and one missing name of a directory that is too large for a table.
     let ((), peak) = peak_of(|| {
         assert_eq!(root.stat_at("d/name-0999999", true).unwrap().size, 0);
         assert!(root.stat_at("d/none", true).is_err());
@@ -131,7 +131,7 @@ fn directory_of_a_million_names_takes_bounded_memory() {
     );
     assert!(peak < 2 * MIB);
 
-    // Any number of them, there or not.
+    // Many existing and missing names.
     let before = held();
     for round in 0..200_000_usize {
         let number = round * 7919 % NAMES;
@@ -142,33 +142,32 @@ fn directory_of_a_million_names_takes_bounded_memory() {
     println!("400000 names asked for: {} KiB kept", grown / 1024);
     assert!(grown < 4 * MIB, "{grown} bytes are kept");
 
-    // All of them, each name once, with 24 bytes beside: while both grow, and while they are
-    // sorted, half as much again.
+    // All names, with 24 bytes for each, and half as much again while the vectors grow and are sorted.
     let d = dir(&root, "d");
     let (listing, peak) = peak_of(|| d.list().unwrap());
     assert_eq!(listing.len(), NAMES);
     println!("listing: {} bytes a name at most", peak / NAMES);
     assert!(peak / NAMES < 2 * (LENGTH + 24), "{peak} bytes");
 
-    // A stream that nobody reads holds what all of them hold.
+    // Listings of an unchanged directory are shared.
     let (streams, peak) = peak_of(|| (0..64).map(|_| d.list().unwrap()).collect::<Vec<_>>());
     println!("64 streams more: {} KiB", peak / 1024);
-    assert!(
-        peak < MIB,
-        "every stream has names of its own: {peak} bytes"
-    );
+    assert!(peak < MIB, "every stream has its own names: {peak} bytes");
     drop((listing, streams));
 
-    // Removing is refused without a listing being left behind.
+    // A refused removal does not cache a listing.
     let before = held();
     let refused = root.remove_directory_at("d").unwrap_err();
     assert_eq!(refused.errno(), Errno::NotEmpty);
     assert!(held() < before + MIB);
 
-    // A change makes the kept listing old: it goes.
+    // A change evicts the cached listing.
     let all = d.list().unwrap();
     let ((), _) = peak_of(|| drop(file(&root, "d/new", CREATE)));
     let before = held();
     drop(all);
-    assert!(before - held() > NAMES * LENGTH, "an old listing is kept");
+    assert!(
+        before - held() > NAMES * LENGTH,
+        "an outdated listing is cached"
+    );
 }

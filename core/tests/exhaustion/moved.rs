@@ -1,4 +1,4 @@
-//! The cost of moving a directory by a copy, in trees that a guest made to be slow.
+//! The cost of moving a directory by copy, in trees that are slow on purpose.
 
 use crate::trees::{Deep, chain, down, make, open};
 use crate::{alone, capability, dir, peak_of};
@@ -10,7 +10,7 @@ use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Limits, Overlay};
 
 /// Renames `top`, in a tree in which the directories with these inode numbers cannot be renamed.
-/// Returns the calls of the tree that this took, and the bytes that were held at most.
+/// Returns the number of calls of the upper, and the peak of bytes.
 fn rename(tree: &Deep, fixed: Vec<u64>) -> (u64, usize) {
     let faults = Faults::default();
     let plain = HostDir::new(capability(&tree.path()), "upper");
@@ -23,7 +23,7 @@ fn rename(tree: &Deep, fixed: Vec<u64>) -> (u64, usize) {
         .build()
         .unwrap();
     let root = overlay.root();
-    // In use, as deep as a path can say.
+    // An open handle, as deep as the longest path.
     let deep = dir(&root, &format!("top{}", "/d".repeat(2000)));
     let before = deep.identity().unwrap();
     faults.never();

@@ -1,9 +1,8 @@
-//! The sweep of an upper whose last mount was interrupted, in trees that a guest made to be slow.
+//! The cost of the sweep of an upper whose last mount was interrupted, in trees that are slow on purpose.
 //!
-//! A guest made 2,000 directories, one in the other, with names of 250 bytes, and 3,000 directories in
-//! the last; then its process was killed. The next mount took more than a minute and 1.7 GB, because
-//! the sweep kept the full path of every directory that it had yet to visit, and walked each path
-//! from the root.
+//! A guest created 2,000 nested directories with names of 250 bytes, and 3,000 directories in the last one; then its
+//! process was killed. The next mount took more than a minute and 1.7 GB, because the sweep stored the full path of
+//! every pending directory, and walked each path from the root.
 
 use crate::full::Descriptors;
 use crate::trees::{Deep, chain, down, make, open};
@@ -17,15 +16,15 @@ use wasi_overlay_core::whiteouts::Marked;
 
 const ROOT: &str = "an upper in a directory can be mounted";
 
-/// What a sweep took.
+/// The cost of a sweep.
 struct Cost {
-    /// Calls of the tree, for each directory.
+    /// Calls of the upper for each directory.
     calls: f64,
-    /// Bytes that were held at most.
+    /// The peak of bytes.
     bytes: usize,
 }
 
-/// Mounts a tree of `dirs` directories that was left as by a cut, with hardly any descriptors to spare.
+/// Mounts an interrupted upper with `dirs` directories, with few descriptors.
 fn sweep(tree: &Deep, dirs: usize) -> Cost {
     make(open(&tree.path()), ".wh..wh.work");
     let faults = Faults::default();
@@ -44,8 +43,8 @@ fn sweep(tree: &Deep, dirs: usize) -> Cost {
     Cost { calls, bytes }
 }
 
-/// Leaves a whiteout beside an entry, as a cut does.
-fn double(dir: &OwnedFd) {
+/// Leaves a whiteout beside an entry, as an interruption does.
+fn add_leftover(dir: &OwnedFd) {
     file(dir, "f");
     file(dir, ".wh.f");
 }
@@ -55,7 +54,7 @@ fn file(dir: &OwnedFd, name: &str) {
     openat(dir, name, flags, Mode::RWXU).unwrap();
 }
 
-/// What the mount itself takes, whatever is in the upper.
+/// The memory of the mount itself.
 const SPARE: usize = 64 * 1024;
 
 #[test]
@@ -70,14 +69,14 @@ fn deep_directory_with_many_children_is_swept_in_linear_time() {
         |dir, level| {
             if level == levels {
                 (0..width).for_each(|number| make(dir, &format!("{number:0>250}")));
-                double(dir);
+                add_leftover(dir);
             }
         },
     );
     let cost = sweep(&tree, levels + width);
-    // To open and to list each.
+    // One open and one listing each.
     assert!(cost.calls < 2.1, "{} calls for each directory", cost.calls);
-    // The names, in a buffer that grows by doubling.
+    // The names, in a vector that grows by doubling.
     assert!(
         cost.bytes < 3 * 256 * (levels + width) + SPARE,
         "{} bytes",
@@ -85,7 +84,7 @@ fn deep_directory_with_many_children_is_swept_in_linear_time() {
     );
 }
 
-/// Going back up to open the next child is what costs most, since few directories stay open.
+/// Going back up to the next child costs most, since few directories stay open.
 #[test]
 fn deep_tree_with_a_branch_at_each_level_is_swept_in_linear_time() {
     let _alone = alone();
@@ -93,17 +92,16 @@ fn deep_tree_with_a_branch_at_each_level_is_swept_in_linear_time() {
         let tree = Deep::new();
         let mut dir = open(&tree.path());
         for level in 1..=levels {
-            // One branch is listed before the way down and one after it, where names are listed in the
-            // order in which they were made, or in the opposite one.
+            // One branch is listed before the way down and one after it, in either order of listings.
             ["b", "a", "c"].iter().for_each(|name| make(&dir, name));
             dir = down(&dir, "a");
             if level == 1 || level == levels {
-                double(&dir);
+                add_leftover(&dir);
             }
         }
         let cost = sweep(&tree, 3 * levels);
         assert!(cost.calls < 8.0, "{levels} levels: {} calls", cost.calls);
-        // Two names wait at each level, and a number says where they begin.
+        // Two pending names and their position at each level.
         assert!(
             cost.bytes < 64 * levels + SPARE,
             "{levels} levels: {} bytes",
@@ -114,7 +112,7 @@ fn deep_tree_with_a_branch_at_each_level_is_swept_in_linear_time() {
     }
 }
 
-/// The walk goes a thousand levels down and comes back to the same directory, many times.
+/// The walk returns from a thousand levels below to the same directory, many times.
 #[test]
 fn deep_tree_with_long_branches_is_swept_in_linear_time() {
     let _alone = alone();
@@ -153,7 +151,7 @@ fn wide_directory_is_swept_in_linear_time() {
         }
     }
     let cost = sweep(&tree, count);
-    // Whether a whiteout has an entry beside it is asked.
+    // One more query for the entry beside each whiteout.
     assert!(cost.calls < 3.1, "{} calls for each directory", cost.calls);
     assert!(cost.bytes < 3 * 101 * count + SPARE, "{} bytes", cost.bytes);
 }

@@ -5,8 +5,8 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, mkdirat, openat, renameat, unlinkat};
 use std::path::{Path, PathBuf};
 
-/// A folder that may hold a tree of any depth. The standard library cannot remove such a tree: it
-/// recurses, with a descriptor for each level.
+/// A directory for a tree of any depth, which is removed without recursion: the standard library needs a descriptor
+/// for each level.
 pub(crate) struct Deep(tempfile::TempDir);
 
 impl Deep {
@@ -31,7 +31,7 @@ impl Drop for Deep {
                 return;
             }
             for top in tops {
-                // What is inside moves up beside it, so that nothing is ever deep.
+                // Its directories move up beside it, so that no path gets deep.
                 let inside = down(&root, &top);
                 for name in entries(&inside) {
                     number += 1;
@@ -54,13 +54,12 @@ pub(crate) fn down(dir: impl AsFd, name: &str) -> OwnedFd {
     openat(dir, name, FLAGS, Mode::empty()).unwrap()
 }
 
-/// Makes a directory in another.
+/// Creates a directory in another.
 pub(crate) fn make(dir: impl AsFd, name: &str) {
     mkdirat(dir, name, Mode::RWXU).unwrap();
 }
 
-/// Makes `levels` directories, each in the one before and called `name`, and calls `each` in all of
-/// them with the number of its level.
+/// Creates `levels` nested directories called `name`, and calls `each` with every one and its level.
 pub(crate) fn chain(
     top: OwnedFd,
     name: &str,
@@ -75,7 +74,7 @@ pub(crate) fn chain(
     }
 }
 
-/// The names of the directories in a directory. Its files are removed.
+/// The names of the directories in a directory. Removes its files.
 fn entries(dir: &OwnedFd) -> Vec<String> {
     let mut names = Vec::new();
     for entry in Dir::read_from(dir).unwrap() {

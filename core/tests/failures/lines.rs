@@ -13,7 +13,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{Interest, set_global_default};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// A line: its level, and its fields as they would be printed.
+/// A line with its level and its printed fields.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) level: Level,
@@ -27,7 +27,7 @@ impl Line {
 }
 
 thread_local! {
-    /// What the test of this thread wants to see.
+    /// The lines and spans that the test of this thread collects.
     static COLLECTED: RefCell<Option<Collected>> = const { RefCell::new(None) };
 }
 
@@ -35,11 +35,11 @@ thread_local! {
 struct Collected {
     level: Level,
     lines: Vec<Line>,
-    /// One line for each span, with the fields that it began with.
+    /// One line for each span, with its initial fields.
     spans: Vec<Line>,
 }
 
-/// The subscriber of the process: what a thread does not collect is dropped.
+/// The subscriber of the process. It drops lines that no thread collects.
 struct ToThread;
 
 fn line(metadata: &Metadata<'_>, record: impl FnOnce(&mut Fields<'_>)) -> Line {

@@ -1,5 +1,5 @@
-//! The log of failing calls: each line names the call, the path, the layer, the reason and the remedy. Without a
-//! log, a failing call costs nothing more.
+//! The log of failing calls: each line has the call, the path, the layer, the reason and the remedy. Without a log,
+//! nothing is formatted.
 //!
 //! `WASMTIME_LOG=wasi_overlay=debug` printed nothing for a missing name, for one that a whiteout hides,
 //! for an absolute link, a read-only mount or `EACCES`, and where it printed, it named neither the call

@@ -1,5 +1,4 @@
-//! Warnings, for conditions that concern every guest of a mount: each is logged once, and costs nothing without a
-//! log.
+//! Warnings about conditions that affect every guest of a mount, which are logged once.
 
 use super::*;
 use std::fs;
@@ -48,7 +47,6 @@ fn absolute_link_is_warned_about_once_per_mount() {
     }
 }
 
-/// A mount that nobody listened to has not warned.
 #[test]
 fn warning_is_given_after_the_log_level_filtered_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -144,8 +142,7 @@ fn full_memory_upper_is_warned_about_once_per_mount() {
     assert!(line.get("remedy").contains("memory:SIZE"), "{line:?}");
 }
 
-/// A guest waits for the copy of a large file, and of a directory that it renames: a program that shows what
-/// goes on is told of both, and of no copy that is short.
+/// The copy-up of a large file and the rename of a lower directory take long, so a program can show their progress.
 #[test]
 fn long_copy_up_is_a_span() {
     let folder = tempfile::tempdir().unwrap();
@@ -169,17 +166,16 @@ fn long_copy_up_is_a_span() {
         file(&root, "large", WRITE);
         root.rename_at("dir", &root, "moved").unwrap();
     });
-    let told: Vec<_> = spans
+    let found: Vec<_> = spans
         .iter()
         .map(|span| (span.level, span.get("path"), span.get("bytes")))
         .collect();
     assert_eq!(
-        told,
+        found,
         [(Level::INFO, "large", "16777216"), (Level::INFO, "dir", "")]
     );
 }
 
-/// Guests that share a mount on many threads: one of them warns.
 #[test]
 fn concurrent_threads_warn_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -209,13 +205,12 @@ fn concurrent_threads_warn_once() {
     assert_eq!(warned, 1);
 }
 
-/// The words of an everyday answer are made where a log reads them, and nowhere else.
 #[test]
 fn errors_are_not_formatted_without_a_log() {
     struct Never;
     impl std::fmt::Display for Never {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            panic!("nobody reads this");
+            panic!("formatted without a log");
         }
     }
     for level in [

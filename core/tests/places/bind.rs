@@ -1,5 +1,7 @@
-//! A bind mount of a directory inside a layer has no ancestor in common with the layer, so as an
-//! upper it was accepted, and changed the layer.
+//! Overlapping layers through bind mounts.
+//!
+//! A bind mount of a directory inside a layer has no common ancestor with the layer, so it was accepted as an upper,
+//! and its changes appeared in the layer.
 
 use crate::kit::{Mounted, builder, dirs, error, lower};
 use wasi_overlay_core::{Errno, Limits, LowerStack};
@@ -59,8 +61,8 @@ fn disjoint_directories_in_two_bind_mounts_are_accepted() {
     builder(Some(&at("x")), &at("uppers")).build().unwrap();
 }
 
-/// What is mounted inside a layer is no part of it, as in the kernel's overlayfs: a system's root is
-/// a lower with an upper on the tmpfs at its /tmp.
+/// Filesystems mounted inside a layer are not part of it, as in the kernel's overlayfs: a system's root can be a lower
+/// with an upper on the tmpfs at its /tmp.
 #[test]
 fn upper_on_a_filesystem_mounted_inside_the_lower_is_accepted() {
     let temp = dirs(&["base/tmp"]);
@@ -73,7 +75,7 @@ fn upper_on_a_filesystem_mounted_inside_the_lower_is_accepted() {
     builder(Some(&temp.path().join("base")), &upper)
         .build()
         .unwrap();
-    // The place below the mount is another directory than the one above it.
+    // The directory below the mount is another one than the directory mounted there.
     builder(Some(&point), &temp.path().join("base"))
         .build()
         .unwrap();

@@ -46,9 +46,10 @@ impl Image {
         // One test runs as an unprivileged user.
         fs::set_permissions(temp.path(), fs::Permissions::from_mode(0o755)).unwrap();
         make(&image);
-        let mounted = match apart {
-            true => Some(Mounted::new(&["-t", "tmpfs", "none"], &changes)?),
-            false => None,
+        let mounted = if apart {
+            Some(Mounted::new(&["-t", "tmpfs", "none"], &changes)?)
+        } else {
+            None
         };
         let (upper, work) = (changes.join("upper"), changes.join("work"));
         fs::create_dir(&upper).unwrap();

@@ -30,7 +30,7 @@ pub(crate) fn builder(lower_path: Option<&Path>, upper: &Path) -> OverlayBuilder
     }
 }
 
-/// The error of something that has to fail.
+/// The error of a call that must fail.
 pub(crate) fn error<T>(result: Result<T>) -> Error {
     match result {
         Ok(_) => panic!("it should have failed"),
@@ -38,18 +38,21 @@ pub(crate) fn error<T>(result: Result<T>) -> Error {
     }
 }
 
-/// Something mounted, until this is dropped.
+/// A mount that ends when this is dropped.
 pub(crate) struct Mounted(PathBuf);
 
 impl Mounted {
-    /// Runs `mount` with these arguments and the mount point. None where this process may not.
+    /// Runs `mount` with these arguments and the mount point. None without the permission.
     pub(crate) fn new(arguments: &[&str], point: &Path) -> Option<Self> {
         let mounted = Self::try_new(arguments, point);
         let skip = |reason: String| skip(&format!("mount {arguments:?}"), &reason);
         mounted.map_err(skip).ok()
     }
 
-    /// As [`new`](Self::new), for what not every kernel can mount: else the reason.
+    /// As [`new`](Self::new), for filesystems that not every kernel supports.
+    ///
+    /// # Errors
+    /// The reason.
     pub(crate) fn try_new(arguments: &[&str], point: &Path) -> Result<Self, String> {
         let output = Command::new("mount").args(arguments).arg(point).output();
         let reason = match output {
@@ -60,15 +63,15 @@ impl Mounted {
         Err(reason)
     }
 
-    /// Shows `directory` or file at `point` too.
+    /// Bind-mounts a directory or file at `point`.
     pub(crate) fn bind(directory: &Path, point: &Path) -> Option<Self> {
         Self::new(&["--bind", directory.to_str().unwrap()], point)
     }
 }
 
 impl Drop for Mounted {
-    /// Tries again for a while: a process that another test is starting has copies of all
-    /// descriptors until it runs its program, so the mount is in use.
+    /// Retries for a while: a process that another test starts has copies of all descriptors until it executes its
+    /// program, so the mount may be in use.
     fn drop(&mut self) {
         let unmount = || Command::new("umount").arg(&self.0).output().unwrap();
         let mut ended = unmount();

@@ -1,6 +1,7 @@
-//! Another process used the upper of a running mount as its layer, or as a writable `--dir`, and its
-//! guest saw files appear in what never changes. The locks of another process are those of
-//! another open file, so this process can have both.
+//! Locks of layers against other processes.
+//!
+//! Another process used the upper of a running mount as its lower, or as a writable `--dir`, and its guest saw a
+//! lower change. The lock of another process is that of another open file, so these tests need only one process.
 
 use crate::kit::{builder, dirs, error, lower, open};
 use rustix::fs::FlockOperation::{NonBlockingLockExclusive, NonBlockingLockShared, Unlock};
@@ -10,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use wasi_overlay_core::{Errno, Limits, Live, LowerStack, Overlay};
 
-/// Another process's descriptor of a directory.
+/// A descriptor of a directory, as of another process.
 fn other(path: &Path) -> File {
     File::open(path).unwrap()
 }
@@ -56,7 +57,7 @@ fn lower_of_another_process_cannot_be_an_upper() {
     let message = refused.to_string();
     let words = "upper: the directory is in use as a lower layer, or as a writable live directory";
     assert!(message.starts_with(words), "{message}");
-    // To find the words, the lock was tried; nothing of that stays.
+    // The check for the error message must not leave a lock.
     rustix::fs::flock(&other, NonBlockingLockExclusive).unwrap();
     let refused = error(builder(None, &up).build());
     assert!(
@@ -76,7 +77,7 @@ fn writable_live_directories_share_and_exclude_an_upper() {
     live.lock().unwrap();
     Live::new(open(&path)).lock().unwrap();
     assert_eq!(error(builder(None, &path).build()).errno(), Errno::Busy);
-    // A descriptor of the mount writes as the mount does.
+    // A handle of the mount can still write.
     let root = live.root();
     drop(live);
     assert_eq!(error(builder(None, &path).build()).errno(), Errno::Busy);
@@ -89,7 +90,7 @@ fn writable_live_directories_share_and_exclude_an_upper() {
     Live::new(open(&path)).lock().unwrap();
 }
 
-/// A directory that may be searched and not read can be a lower, as before there were locks.
+/// A directory that can be searched but not read can be a lower without a lock.
 #[test]
 fn unreadable_lower_needs_no_lock() {
     use std::os::unix::fs::PermissionsExt;
@@ -103,8 +104,7 @@ fn unreadable_lower_needs_no_lock() {
     set(0o755);
 }
 
-/// Five hundred layers and their locks leave descriptors for everything else: a layer has one for
-/// its directory, which holds the lock too, and one that is kept of its root.
+/// A layer has one descriptor for its directory, which also has the lock, and a cached one for its root.
 #[test]
 fn layer_lock_needs_no_extra_descriptor() {
     let temp = dirs(&["base"]);
@@ -118,8 +118,7 @@ fn layer_lock_needs_no_extra_descriptor() {
     assert_eq!(of_base.count(), 2 * stack.len());
 }
 
-/// A process that is being started has copies of all descriptors until it runs its program, and a
-/// copy holds the lock, too.
+/// A child process has copies of all descriptors until it executes its program, and a copy keeps a lock alive.
 #[test]
 fn descriptor_inherited_by_a_child_does_not_hold_the_lock() {
     let temp = dirs(&["dir"]);

@@ -1,4 +1,4 @@
-//! Storage of layers: layers that share storage, mounts inside layers, and files that are never opened.
+//! Directories as layers: overlapping layers, mount points inside layers, and files that must not be opened.
 
 #![cfg(all(feature = "conformance", feature = "dir"))]
 

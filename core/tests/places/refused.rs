@@ -1,6 +1,7 @@
-//! An embedder gave one directory as the lower and as the upper, or one inside the other, and after
-//! one guest the base that many guests shared held `.wh.keep` and the guest's files. Only the
-//! command compared them.
+//! Directories that cannot be layers together.
+//!
+//! An embedder used one directory as the lower and as the upper, or one inside the other, and the guest's files and
+//! whiteouts ended up in a base that many guests shared. Only the command line checked this.
 
 use crate::kit::{builder, dirs, error, lower, open};
 use std::sync::Arc;
@@ -35,7 +36,6 @@ fn upper_that_overlaps_its_lower_is_refused() {
     builder(Some(&at("base")), &at("apart")).build().unwrap();
 }
 
-/// A link to a lower is the lower.
 #[test]
 fn overlap_is_detected_through_symbolic_links() {
     let temp = dirs(&["base/sub"]);
@@ -70,7 +70,7 @@ fn mounted_upper_cannot_be_a_lower_or_a_second_upper() {
         assert!(message.contains("the upper of another mount"), "{message}");
     }
     overlay.close().unwrap();
-    // `close` gives the upper back, though the overlay is still there.
+    // `close` releases the upper, although the overlay still exists.
     let stack = LowerStack::new([lower(&at("up"))], &Limits::default()).unwrap();
     let error = error(builder(None, &at("up/sub")).build());
     assert!(error.to_string().contains("a lower layer"), "{error}");
@@ -78,7 +78,6 @@ fn mounted_upper_cannot_be_a_lower_or_a_second_upper() {
     builder(None, &at("up/sub")).build().unwrap();
 }
 
-/// Of another overlay too: the lower of one is not the upper of the next.
 #[test]
 fn lower_cannot_be_an_upper_until_its_stack_is_dropped() {
     let temp = dirs(&["base"]);
@@ -119,12 +118,11 @@ fn memory_layer_cannot_be_both_lower_and_upper() {
     upper().build().unwrap();
 }
 
-/// Nothing stays taken by an overlay that could not be made.
 #[test]
 fn failed_build_releases_its_directories() {
     let temp = dirs(&["base", "up"]);
     let at = |path: &str| temp.path().join(path);
-    // The upper is locked, by a mount that is not in the process's table.
+    // The upper is locked by a mount outside of the process's table.
     let other = Marked::upper(HostDir::new(open(&at("up")), "other"));
     other.mount(Durability::Durable).unwrap();
     let refused = error(builder(Some(&at("base")), &at("up")).build());
@@ -134,8 +132,7 @@ fn failed_build_releases_its_directories() {
     builder(Some(&at("base")), &at("up")).build().unwrap();
 }
 
-/// A removed directory looks like an empty one, so a base that was deleted by mistake was an overlay
-/// without a base.
+/// A removed directory is empty, so a base that was deleted by mistake was an overlay without a base.
 #[test]
 fn removed_directory_cannot_be_a_layer() {
     let temp = dirs(&["gone"]);
@@ -150,7 +147,7 @@ fn removed_directory_cannot_be_a_layer() {
     assert!(refused.to_string().starts_with("gone: "), "{refused}");
 }
 
-/// Many overlays on one stack, as a server has them, stay cheap, and none is left behind.
+/// As on a server. The table of layers does not grow.
 #[test]
 fn thousands_of_overlays_on_one_stack_cost_microseconds_each() {
     const COUNT: u32 = 10_000;

@@ -194,8 +194,7 @@ fn concurrent_creation_and_removal_succeed_once_each() {
     });
 }
 
-/// Everything at once, in few directories, so that locks meet. What is left is looked at by a
-/// new mount of the same upper.
+/// All kinds of calls at once in few directories, so that locks conflict. A new mount checks the result.
 #[test]
 fn random_calls_do_not_deadlock_and_the_next_mount_shows_their_tree() {
     let temp = TempDir::new().unwrap();
@@ -227,7 +226,7 @@ fn random_calls_do_not_deadlock_and_the_next_mount_shows_their_tree() {
                 };
                 for _ in 0..800 {
                     let (one, two) = (path(next(24)), path(next(24)));
-                    // Any of these may fail: that is the others' doing. None may hang.
+                    // Calls may fail because of other threads, but must not hang.
                     match next(8) {
                         0 => drop(root.open_at(&one, CREATE)),
                         1 => drop(root.unlink_file_at(&one)),
@@ -293,8 +292,8 @@ fn digits(number: u64) -> u64 {
     number.to_string().len() as u64
 }
 
-/// A file that is replaced by rename is there at every moment. A call that walked to the old file
-/// and acted on the new one said `no-entry`, or showed the one's identity with the other's data.
+/// A call that looked up the old file and used the new one failed with `no-entry`, or showed the identity of one with
+/// the data of the other.
 #[test]
 fn replaced_file_is_never_missing() {
     on_both(1, |root| {
@@ -321,7 +320,7 @@ fn replaced_file_is_never_missing() {
                     let file = file(root, "d/0", READ);
                     let mut data = [0; 8];
                     let read = file.read_at(&mut data, 0).unwrap();
-                    // The size tells the file: what is kept of one is not another's.
+                    // The size identifies the file, so cached data of the other would be noticed.
                     assert_eq!(file.stat().unwrap().size, read as u64);
                     root.open_at("d/0", WRITE).unwrap();
                 });
@@ -342,8 +341,8 @@ fn replaced_file_is_never_missing() {
     });
 }
 
-/// A directory that moves parts from what was merged below it, once all of that is copied up. A
-/// walk that saw neither the copy nor what was below said `no-entry`.
+/// A moving directory is detached from its lowers once all entries are copied up. A walk that saw neither the copy nor
+/// the lower failed with `no-entry`.
 #[test]
 fn entries_of_a_moving_directory_are_never_missing() {
     on_both(8, |root| {

@@ -6,8 +6,7 @@ use std::sync::{Arc, Barrier};
 use tempfile::TempDir;
 use wasi_overlay_core::{Errno, Limits, LowerStack, Overlay};
 
-/// A rename onto a name that was taken away just then said `no-entry`, though what was to be
-/// renamed was there all the time: the walk had seen the target, and the target was gone.
+/// A rename failed with `no-entry` if its target was removed after its lookup, although the source existed.
 #[test]
 fn rename_succeeds_while_its_target_is_removed() {
     on_both(1, |root| {
@@ -34,7 +33,7 @@ fn rename_succeeds_while_its_target_is_removed() {
     });
 }
 
-/// Who opened a file before it was removed has all of it; who did not has `no-entry`.
+/// An open before the removal gets the complete file, and a later one `no-entry`.
 #[test]
 fn removed_file_is_seen_complete_or_missing() {
     on_both(64, |root| {
@@ -57,7 +56,7 @@ fn removed_file_is_seen_complete_or_missing() {
                         let file = opened.file().unwrap();
                         let mut data = [0; 32];
                         let read = file.read_at(&mut data, 0).unwrap();
-                        // The other may have written already.
+                        // The other thread may have written already.
                         let data = std::str::from_utf8(&data[..read]).unwrap();
                         assert_eq!(data.trim_end_matches('!'), whole.as_str());
                         if how.write {
@@ -73,10 +72,10 @@ fn removed_file_is_seen_complete_or_missing() {
     });
 }
 
-/// A listing shows every name that was made before it began, and none that was removed by then.
+/// A listing shows every name that was created before it began, and none that was removed before.
 ///
-/// Each turn makes and removes a name of its own before it makes one that stays, and only then
-/// counts itself: a name that comes and goes while a listing is under way may be in it.
+/// Each turn creates and removes a name, creates one that stays, and then counts itself. A name created and removed
+/// during a listing may be in it.
 #[test]
 fn listing_shows_every_completed_change() {
     on_both(4, |root| {
@@ -95,8 +94,7 @@ fn listing_shows_every_completed_change() {
                             assert!(seen.contains(&format!("new{index}")), "{index} is missing");
                             assert!(!seen.contains(&format!("gone{index}")), "{index} is back");
                         }
-                        // Of the turn under way: the one that stays and the one that goes; and of
-                        // turns that began and ended in between, those that went.
+                        // Two names of the current turn, and the removed names of turns during the listing.
                         let most = 4 + after + 2 + (after - before);
                         assert!(seen.len() <= most, "{seen:?} after {after}");
                     }
@@ -114,8 +112,7 @@ fn listing_shows_every_completed_change() {
     });
 }
 
-/// Readers of a file, opened before, while it is copied up, written and renamed: each read shows
-/// one state of it.
+/// Each read shows one state of the file.
 #[test]
 fn open_file_is_readable_during_copy_up_and_renames() {
     on_both(16, |root| {
@@ -128,7 +125,7 @@ fn open_file_is_readable_during_copy_up_and_renames() {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     start.wait();
-                    // Under its other name for a moment.
+                    // It may be under its other name.
                     let opened = std::iter::repeat_with(|| root.open_at(&path, WRITE));
                     let opened = opened.flatten().next().unwrap();
                     let written = opened.file().unwrap().write_at(b"LOWER", 0);
@@ -157,7 +154,6 @@ fn open_file_is_readable_during_copy_up_and_renames() {
     });
 }
 
-/// What one overlay does to the files of a stack, the other on it never sees.
 #[test]
 fn overlays_on_one_stack_change_independently() {
     let limits = Limits::default();

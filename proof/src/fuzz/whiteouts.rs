@@ -2,7 +2,7 @@
 //! defines.
 
 use crate::Choices;
-use crate::kit::{capability, scratch};
+use crate::kit::{capability, leftovers, scratch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -242,24 +242,4 @@ fn view_of(dir: &Dir) -> View {
         assert_eq!(found, view.0.contains_key(*name), "{name} when asked for");
     }
     view
-}
-
-/// Entries with a whiteout beside them, and work folders.
-fn leftovers(path: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut pending = vec![path.to_owned()];
-    while let Some(dir) = pending.pop() {
-        for entry in fs::read_dir(&dir).expect("a directory") {
-            let entry = entry.expect("an entry");
-            let name = entry.file_name().into_string().expect("a name of ours");
-            let whiteout = dir.join(format!(".wh.{name}"));
-            if name == WORK || (NAMES.contains(&&*name) && whiteout.symlink_metadata().is_ok()) {
-                found.push(entry.path().display().to_string());
-            }
-            if entry.file_type().expect("a type").is_dir() {
-                pending.push(entry.path());
-            }
-        }
-    }
-    found
 }

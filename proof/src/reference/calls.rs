@@ -6,10 +6,7 @@ use crate::mount::{Held, May, Mount};
 use wasi_overlay_core::{Errno, Identity, Kind, OpenHow, SetTime, SetTimes, Stat};
 
 fn last(follow: bool) -> Last {
-    match follow {
-        true => Last::Follow,
-        false => Last::Stop,
-    }
+    if follow { Last::Follow } else { Last::Stop }
 }
 
 /// The identity of a node, whose number is unique.
@@ -120,11 +117,12 @@ impl Mount for Reference {
         }
         let write = how.write || how.create || how.truncate;
         let read = how.read || !how.write;
-        let last = match how.create {
-            true => Last::Create {
+        let last = if how.create {
+            Last::Create {
                 follow: how.follow && !how.exclusive,
-            },
-            false => last(how.follow),
+            }
+        } else {
+            last(how.follow)
         };
         let walked = self.resolve(*dir, path, last)?;
         let Some(id) = walked.found else {

@@ -22,9 +22,10 @@ impl Reference {
     }
 
     fn allowed<'a>(&self, name: &'a String) -> Result<&'a String, Errno> {
-        match self.reserves_names && name.starts_with(".wh.") {
-            true => Err(Errno::NotPermitted),
-            false => Ok(name),
+        if self.reserves_names && name.starts_with(".wh.") {
+            Err(Errno::NotPermitted)
+        } else {
+            Ok(name)
         }
     }
 

@@ -84,9 +84,10 @@ impl Reference {
             if is_last && wants_dir && matches!(last, Last::Create { .. }) {
                 return Err(Errno::IsDirectory);
             }
-            let refused = match self.entries(dir).is_removed {
-                true => Some(Errno::NoEntry),
-                false => (name.len() > NAME_MAX).then_some(Errno::NameTooLong),
+            let refused = if self.entries(dir).is_removed {
+                Some(Errno::NoEntry)
+            } else {
+                (name.len() > NAME_MAX).then_some(Errno::NameTooLong)
             };
             let found = self.entries(dir).names.get(name).copied();
             let follow = match last {
@@ -139,9 +140,10 @@ impl Reference {
     /// The node at the end of a walk. It must be a directory if the path ends in a slash.
     pub(super) fn existing(&self, walked: &Walked) -> Result<Id, Errno> {
         let id = walked.there()?;
-        match walked.wants_dir && !self.is_dir(id) {
-            true => Err(Errno::NotDirectory),
-            false => Ok(id),
+        if walked.wants_dir && !self.is_dir(id) {
+            Err(Errno::NotDirectory)
+        } else {
+            Ok(id)
         }
     }
 }

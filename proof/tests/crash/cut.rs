@@ -132,9 +132,10 @@ fn check(
     }
     drop(overlay);
     let overlay = remount(stack, upper, &disk);
-    match without_dir_times(tree(&overlay.root())) == seen {
-        true => Ok(()),
-        false => Err("the tree differs after another mount".into()),
+    if without_dir_times(tree(&overlay.root())) == seen {
+        Ok(())
+    } else {
+        Err("the tree differs after another mount".into())
     }
 }
 
@@ -154,9 +155,10 @@ fn cut(mode: Mode, is_image: bool) {
         let upper = (mode, &*fixed);
         for op in OPS {
             number += 1;
-            let is_in_sample = match is_image {
-                true => op.contains("rename") && is_in_sample(number, ONE_OF_IMAGES),
-                false => is_in_sample(number, ONE_OF),
+            let is_in_sample = if is_image {
+                op.contains("rename") && is_in_sample(number, ONE_OF_IMAGES)
+            } else {
+                is_in_sample(number, ONE_OF)
             };
             if !is_wanted(&cell.name, op) || !is_in_sample {
                 continue;

@@ -265,12 +265,13 @@ fn check_end(
     let again = shown(&overlay);
     // Removing the work folder changed the root's time.
     let (kept, had) = (&again.tree[1..], &seen.tree[1..]);
-    match without_lost_times(what, kept) == without_lost_times(what, had) {
-        true => Ok(()),
-        false => Err(format!(
+    if without_lost_times(what, kept) == without_lost_times(what, had) {
+        Ok(())
+    } else {
+        Err(format!(
             "after the next mount, {}",
             difference(&seen, &again)
-        )),
+        ))
     }
 }
 

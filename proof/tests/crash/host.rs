@@ -6,13 +6,12 @@ use crate::cell::{
     without_dir_times,
 };
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::{Errno, Overlay};
 use wasi_overlay_proof::Script;
-use wasi_overlay_proof::kit::{capability, scratch};
+use wasi_overlay_proof::kit::{capability, leftovers, scratch, unlock};
 use wasi_overlay_proof::matrix::OPS;
 use wasi_overlay_proof::view::tree;
 
@@ -87,35 +86,6 @@ impl Drop for Layers {
     }
 }
 
-/// Allows everything below `path`, so that it can be removed.
-fn unlock(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
-        if entry.file_type().unwrap().is_dir() {
-            unlock(&entry.path());
-        }
-    }
-}
-
-/// Staged files, and entries with a whiteout beside them.
-fn leftovers(path: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut dirs = vec![path.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap()) {
-            let name = entry.file_name().into_string().unwrap();
-            let whiteout = dir.join(format!(".wh.{name}"));
-            if name == ".wh..wh.work" || fs::symlink_metadata(whiteout).is_ok() {
-                found.push(entry.path());
-            }
-            if entry.file_type().unwrap().is_dir() {
-                dirs.push(entry.path());
-            }
-        }
-    }
-    found
-}
-
 /// The views before the script and after each step.
 fn control(cell: &Cell, layers: &Layers, op: &str) -> Vec<Vec<String>> {
     layers.fresh(cell);
@@ -177,9 +147,10 @@ fn run_with_fault(
     remove_next(&overlay.root())?;
     overlay.close().unwrap();
     let left = leftovers(&layers.upper());
-    match left.is_empty() {
-        true => Ok(true),
-        false => Err(format!("{about}: {left:?}")),
+    if left.is_empty() {
+        Ok(true)
+    } else {
+        Err(format!("{about}: {left:?}"))
     }
 }
 

@@ -23,7 +23,6 @@ mod host;
 mod journal;
 mod plans;
 mod power;
-mod random;
 mod real;
 mod regressions;
 mod unordered;

@@ -4,14 +4,13 @@
 //! The plans use few names, so that they collide, and run on a host directory. Opening a file and writing to it
 //! are two calls here, since they are two visible steps on a plain directory, too.
 
-use crate::random::Random;
 use std::path::Path;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::{Marked, MarkedUpper};
 use wasi_overlay_core::{Dir, Lower, Overlay};
-use wasi_overlay_proof::kit::capability;
-use wasi_overlay_proof::{Script, snapshot};
+use wasi_overlay_proof::kit::{capability, leftovers};
+use wasi_overlay_proof::{Choices, Script, snapshot};
 
 /// More steps than any call here has.
 const MANY: u64 = 200;
@@ -45,44 +44,19 @@ fn mount(place: Place<'_>, upper: &Path, faults: &Faults) -> Overlay {
         .unwrap()
 }
 
-/// Entries on disk with a whiteout beside them, and staged files.
-fn leftovers(path: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut pending = vec![path.to_owned()];
-    while let Some(dir) = pending.pop() {
-        for entry in std::fs::read_dir(&dir).unwrap() {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            if name == ".wh..wh.work" || dir.join(format!(".wh.{name}")).exists() {
-                found.push(entry.path().display().to_string());
-            }
-            if entry.file_type().unwrap().is_dir() {
-                pending.push(entry.path());
-            }
-        }
-    }
-    found
-}
-
-impl Random {
-    fn path(&mut self) -> &'static str {
-        PATHS[self.below(PATHS.len())]
-    }
-
-    fn call(&mut self) -> String {
-        let call = match self.below(12) {
-            0 => "create",
-            1 => "open.wtn",
-            2 => "open.wn",
-            3 => "mkdir",
-            4 | 5 => "unlink",
-            6 => "rmdir",
-            7 => "symlink a",
-            8 => return format!("link {} {}", self.path(), self.path()),
-            _ => return format!("rename {} {}", self.path(), self.path()),
-        };
-        format!("{call} {}", self.path())
-    }
+fn draw(random: &mut Choices<'_>) -> String {
+    let call = match random.next(12) {
+        0 => "create",
+        1 => "open.wtn",
+        2 => "open.wn",
+        3 => "mkdir",
+        4 | 5 => "unlink",
+        6 => "rmdir",
+        7 => "symlink a",
+        8 => return format!("link {} {}", random.of(&PATHS), random.of(&PATHS)),
+        _ => return format!("rename {} {}", random.of(&PATHS), random.of(&PATHS)),
+    };
+    format!("{call} {}", random.of(&PATHS))
 }
 
 /// Makes the first calls of a plan on a new upper. Some of them fail.
@@ -122,7 +96,7 @@ fn interrupt(place: Place<'_>, plan: &[String]) -> bool {
         drop(overlay);
         let left = leftovers(temp.path());
         assert!(
-            left.is_empty() || left.iter().any(|path| path.ends_with("/.wh..wh.work")),
+            left.is_empty() || left.iter().any(|path| path.ends_with(".wh..wh.work")),
             "{plan:?} cut after {steps} steps: the next mount will not repair {left:?}"
         );
 
@@ -217,11 +191,11 @@ fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[Str
         let plan: Vec<_> = plan.split("; ").map(str::to_owned).collect();
         assert!(trial(place, &plan), "{plan:?}: the last call does not work");
     }
-    let mut random = Random::new(seed);
+    let mut random = Choices::of_seed(seed);
     let mut worked = 0;
     for _ in 0..count {
-        let length = 1 + random.below(6);
-        let plan: Vec<_> = (0..length).map(|_| random.call()).collect();
+        let length = 1 + random.next(6);
+        let plan: Vec<_> = (0..length).map(|_| draw(&mut random)).collect();
         worked += usize::from(trial(place, &plan));
     }
     println!(

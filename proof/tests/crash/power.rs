@@ -8,12 +8,11 @@ use crate::cell::{
 use crate::disk::Disk;
 use crate::history::{History, Promise, Written};
 use crate::journal::{Moment, NAME_ORDERS, NameOrder};
-use crate::random::Random;
 use wasi_overlay_core::{Dir, Kind, Overlay};
-use wasi_overlay_proof::Script;
 use wasi_overlay_proof::matrix::OPS;
 use wasi_overlay_proof::matrix::tree::{dir, file, link};
 use wasi_overlay_proof::view::tree;
+use wasi_overlay_proof::{Choices, Script};
 
 /// Tries one cell in this many.
 const ONE_OF: usize = 8;
@@ -65,7 +64,7 @@ fn lose(
     setting: Setting<'_>,
     (disk, history): (&Disk, &History),
     at: usize,
-    random: &mut Random,
+    random: &mut Choices<'_>,
 ) -> Result<Disk, String> {
     let left = disk.journal().lose_power(at, setting.order, random);
     let again = Disk::of(&left);
@@ -84,9 +83,10 @@ fn lose(
     check_next_calls(&overlay.root())?;
     remove_next(&overlay.root())?;
     overlay.close().unwrap();
-    match again.journal().now().has_work_folder() {
-        true => Err("the work folder is left".into()),
-        false => Ok(Disk::of(&left)),
+    if again.journal().now().has_work_folder() {
+        Err("the work folder is left".into())
+    } else {
+        Ok(Disk::of(&left))
     }
 }
 
@@ -149,12 +149,12 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn lose(&self, at: usize, random: &mut Random) -> Result<(), String> {
+    fn lose(&self, at: usize, random: &mut Choices<'_>) -> Result<(), String> {
         lose(self.setting, (&self.disk, &self.history), at, random).map(drop)
     }
 
     /// Kills the process at the moment `at`, mounts the upper again, and loses power then or later.
-    fn kill_and_lose(&self, at: usize, random: &mut Random) -> Result<(), String> {
+    fn kill_and_lose(&self, at: usize, random: &mut Choices<'_>) -> Result<(), String> {
         let disk = self.disk.killed_at(at);
         let overlay = self.setting.mount(&disk)?;
         let mut history = self.history.until(at);
@@ -165,7 +165,7 @@ impl Trial<'_> {
         lose(
             self.setting,
             (&disk, &history),
-            at + random.below(later),
+            at + random.next(later),
             random,
         )
         .map(drop)
@@ -194,10 +194,10 @@ fn in_operations(
     order: NameOrder,
     claimed: NameOrder,
     sample: Sample,
-    mut tries: impl FnMut(&Trial<'_>, usize, &mut Random) -> Result<(), String>,
+    mut tries: impl FnMut(&Trial<'_>, usize, &mut Choices<'_>) -> Result<(), String>,
 ) -> Vec<String> {
     let mut report = Vec::new();
-    let mut random = Random::new(11);
+    let mut random = Choices::of_seed(11);
     let mut number = 0;
     for cell in cells() {
         let fixed = dirs_of(&cell.upper);
@@ -260,7 +260,7 @@ fn make<'a>(cell: &Cell, setting: Setting<'a>, op: &str) -> Trial<'a> {
 
 const PATHS: [&str; 10] = ["a", "b", "c", "d", "d/a", "d/b", "d/s", "d/s/b", "e", "e/a"];
 
-fn step(random: &mut Random) -> String {
+fn step(random: &mut Choices<'_>) -> String {
     let words = [
         "open.rwc",
         "open.rwcx",
@@ -287,9 +287,9 @@ fn step(random: &mut Random) -> String {
         "sync",
         "all",
     ];
-    let (word, path) = (random.one_of(&words), random.one_of(&PATHS));
+    let (word, path) = (random.of(&words), random.of(&PATHS));
     match word {
-        "rename" | "link" => format!("{word} {path} {}", random.one_of(&PATHS)),
+        "rename" | "link" => format!("{word} {path} {}", random.of(&PATHS)),
         "all" => "all".into(),
         "cut" => format!("size {path} 3"),
         "grow" => format!("size {path} 100"),
@@ -334,10 +334,10 @@ fn random_run(
         ("e", dir([])),
     ]);
     let lowers = [planted(&lower.stamped(1_000_000_000))];
-    let mut random = Random::new(seed);
+    let mut random = Choices::of_seed(seed);
     let setting = Setting {
         lowers: &lowers,
-        mode: MODES[random.below(2)],
+        mode: MODES[random.next(2)],
         order,
         claimed,
         fixed: (!seed.is_multiple_of(3)).then_some(&[]),
@@ -351,7 +351,7 @@ fn random_run(
         let mut history = History::default();
         history.record(&overlay, &disk);
         let mut script = Script::new(&root, "d/s");
-        for _ in 0..10 + random.below(20) {
+        for _ in 0..10 + random.next(20) {
             let text = step(&mut random);
             let renamed = text.strip_prefix("rename ").and_then(|paths| {
                 let (from, to) = paths.split_once(' ')?;
@@ -388,7 +388,7 @@ fn random_run(
         let mut next = None;
         for _ in 0..30 {
             counts.losses += 1;
-            let at = random.below(moments);
+            let at = random.next(moments);
             let lost = lose(setting, (&disk, &history), at, &mut random);
             next = Some(lost.map_err(|complaint| {
                 format!(

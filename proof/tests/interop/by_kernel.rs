@@ -93,9 +93,10 @@ fn is_refused_or_read_right(name: &str, options: &str, on_disk: bool) {
     }
     let (mut refused, mut read) = (0, 0);
     for seed in seeds(25) {
-        let scratch = match on_disk {
-            true => Scratch::on_disk(),
-            false => Scratch::new(),
+        let scratch = if on_disk {
+            Scratch::on_disk()
+        } else {
+            Scratch::new()
         };
         let made = make(scratch, seed, options);
         let mut ours = Tree::of_layers(&made.layers);

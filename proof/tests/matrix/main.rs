@@ -5,6 +5,28 @@
 //! resulting tree and which names are one file must be equal; on a directory upper also after it is
 //! mounted again.
 
+/// A test of `$run` for each kind of mount, with the test's name.
+macro_rules! on_each_mount {
+    ($run:ident) => {
+        on_each_mount! { $run:
+            on_an_upper_written_by_other_tools Written
+            on_an_upper_from_an_image Image
+            on_an_upper_directory Directory
+            on_an_upper_whose_handles_are_paths ByPath
+            on_an_upper_in_memory Memory
+            on_a_memory_layer_that_outlives_its_mount Lasting
+            without_an_upper NoUpper
+            through_a_read_only_view ReadOnly
+        }
+    };
+    ($run:ident: $($name:ident $mount:ident)*) => {$(
+        #[test]
+        fn $name() {
+            $run(stringify!($name), Mount::$mount);
+        }
+    )*};
+}
+
 mod limited;
 mod names;
 mod run;
@@ -105,43 +127,8 @@ fn difference(expected: &run::Outcome, actual: &run::Outcome) -> String {
     text
 }
 
-#[test]
-fn on_an_upper_written_by_other_tools() {
-    run(Mount::Written);
+fn without_limit(_: &str, mount: Mount) {
+    run(mount);
 }
 
-/// As root, and where the kernel has overlayfs. A rename of a directory is `EXDEV` there.
-#[test]
-fn on_an_upper_from_an_image() {
-    run(Mount::Image);
-}
-
-#[test]
-fn on_an_upper_directory() {
-    run(Mount::Directory);
-}
-
-#[test]
-fn on_an_upper_whose_handles_are_paths() {
-    run(Mount::ByPath);
-}
-
-#[test]
-fn on_an_upper_in_memory() {
-    run(Mount::Memory);
-}
-
-#[test]
-fn on_a_memory_layer_that_outlives_its_mount() {
-    run(Mount::Kept);
-}
-
-#[test]
-fn without_an_upper() {
-    run(Mount::NoUpper);
-}
-
-#[test]
-fn through_a_read_only_view() {
-    run(Mount::ReadOnly);
-}
+on_each_mount!(without_limit);

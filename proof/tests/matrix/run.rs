@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::{Dir, Identity, Live, Lower, Overlay, OverlayBuilder, Result};
 use wasi_overlay_proof::Script;
-use wasi_overlay_proof::kit::{capability, scratch, skip};
+use wasi_overlay_proof::kit::{capability, leftovers, scratch, skip, unlock};
 use wasi_overlay_proof::machine;
 use wasi_overlay_proof::matrix::tree::{dir, set_mtime};
 use wasi_overlay_proof::matrix::{SETTLED, Start};
@@ -24,10 +24,11 @@ pub(crate) enum Mount {
     ByPath,
     /// A memory upper, brought into the state by calls of the engine.
     Memory,
-    /// As `Written`, in the lower layer of a kernel overlayfs on which the upper is.
+    /// As `Written`, in the lower layer of a kernel overlayfs on which the upper is. Needs root; a rename of a
+    /// directory is `EXDEV` there.
     Image,
     /// As `Memory`, with a layer that outlives the mount.
-    Kept,
+    Lasting,
     /// No upper: the upper of the state is the topmost lower.
     NoUpper,
     /// A read-only view of an overlay that has an upper.
@@ -41,7 +42,7 @@ impl Mount {
     }
 
     fn is_memory(self) -> bool {
-        matches!(self, Self::Memory | Self::Kept)
+        matches!(self, Self::Memory | Self::Lasting)
     }
 
     /// Whether an operation is worth running on this mount.
@@ -164,7 +165,7 @@ impl Layers {
         match mount {
             Mount::Image => {}
             Mount::Written | Mount::NoUpper | Mount::ReadOnly => start.upper.write(&upper),
-            Mount::Memory | Mount::Kept => {}
+            Mount::Memory | Mount::Lasting => {}
             Mount::Directory | Mount::ByPath => dir([]).write(&upper),
         }
         let memory = MemoryLayer::with_capacity(1 << 20);
@@ -193,7 +194,7 @@ impl Layers {
             seen.compare("mounted again", tree(&again.root()));
             again.close().unwrap();
         }
-        if mount == Mount::Kept {
+        if mount == Mount::Lasting {
             let top = Lower::new("was an upper", memory);
             seen.compare("as a layer", self.rotated(top));
         }
@@ -202,7 +203,11 @@ impl Layers {
             seen.compare("as a layer", self.rotated(top));
         }
         if mount.is_fresh_directory() || matches!(mount, Mount::Written | Mount::Image) {
-            seen.tree.extend(unsteady(&upper));
+            seen.tree.extend(
+                leftovers(&upper)
+                    .iter()
+                    .map(|path| format!("left: {}", path.display())),
+            );
         }
         Some(seen)
     }
@@ -233,7 +238,7 @@ impl Layers {
                 builder.upper("upper", Marked::upper_on_demand(plain))
             }
             Mount::Memory => builder.upper_memory(1 << 20),
-            Mount::Kept => builder.upper("kept", memory.clone()),
+            Mount::Lasting => builder.upper("kept", memory.clone()),
             Mount::NoUpper => builder.lower(Lower::dir("top", capability(upper))?),
             Mount::Written | Mount::Image | Mount::Directory | Mount::ReadOnly => {
                 builder.upper_dir("upper", capability(upper))
@@ -246,16 +251,6 @@ impl Layers {
 impl Drop for Layers {
     fn drop(&mut self) {
         unlock(self.temp.path());
-    }
-}
-
-/// Allows everything below `path`, so that it can be removed.
-fn unlock(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    for entry in fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
-        if entry.file_type().unwrap().is_dir() {
-            unlock(&entry.path());
-        }
     }
 }
 
@@ -312,27 +307,4 @@ fn on_disk(path: &Path) -> Vec<String> {
         lines.extend(fs::read_to_string(path));
     }
     lines
-}
-
-/// Work folders and whiteouts beside entries, which an unmounted upper must not contain.
-fn unsteady(upper: &Path) -> Vec<String> {
-    let mut complaints = Vec::new();
-    let mut dirs = vec![upper.to_owned()];
-    while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).into_iter().flatten() {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            if name.starts_with(".wh..wh.") && name != ".wh..wh..opq" {
-                complaints.push(format!("left in the upper: {:?}", entry.path()));
-            } else if let Some(of) = name.strip_prefix(".wh.")
-                && fs::symlink_metadata(dir.join(of)).is_ok()
-            {
-                complaints.push(format!("left beside an entry: {:?}", entry.path()));
-            }
-            if entry.file_type().unwrap().is_dir() {
-                dirs.push(entry.path());
-            }
-        }
-    }
-    complaints
 }

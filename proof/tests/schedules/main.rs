@@ -129,9 +129,12 @@ fn explore(mount: Mount, share: usize) {
                 );
                 seen.lock().unwrap().insert(outcome);
             };
-            let ran = catch_unwind(AssertUnwindSafe(|| match by_priority {
-                false => run(RandomScheduler::new_from_seed(7, number), call),
-                true => run(PctScheduler::new_from_seed(7, PREEMPTIONS, number), call),
+            let ran = catch_unwind(AssertUnwindSafe(|| {
+                if by_priority {
+                    run(PctScheduler::new_from_seed(7, PREEMPTIONS, number), call)
+                } else {
+                    run(RandomScheduler::new_from_seed(7, number), call)
+                }
             }));
             tried += number;
             if let Err(panic) = ran {

@@ -13,13 +13,9 @@ use crate::plain::faulty::{Faults, Faulty};
 
 type Subject = MarkedUpper<Faulty<HostDir>>;
 
-struct Case {
-    name: &'static str,
-    /// The calls before.
-    given: fn(&Subject) -> Result<()>,
-    /// The tested call.
-    when: fn(&Subject) -> Result<()>,
-}
+/// A name, the calls before, and the tested call.
+type Case = (&'static str, Call, Call);
+type Call = fn(&Subject) -> Result<()>;
 
 /// The lower: `file`, `other`, and `full/` with `a` and `sub/b`.
 fn lower() -> (tempfile::TempDir, Marked<HostDir>) {
@@ -38,248 +34,127 @@ fn nothing(_: &Subject) -> Result<()> {
     Ok(())
 }
 
-fn root(upper: &Subject) -> <Subject as Layer>::Dir {
-    upper.root().unwrap()
+/// The directory of `path`, and its last name.
+fn split<'a>(upper: &Subject, path: &'a str) -> (<Subject as Layer>::Dir, &'a str) {
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    (walk(upper, parent), name)
 }
 
-fn remove(upper: &Subject, path: &str, what: Over, leave: Leave) -> Result<()> {
-    let (parent, text) = path.rsplit_once('/').unwrap_or(("", path));
-    upper.remove(at(&walk(upper, parent), text), what, leave)
+fn create(upper: &Subject, new: New<'_>, path: &str, over: Over) -> Result<()> {
+    let (dir, name) = split(upper, path);
+    upper.create(new, at(&dir, name), over).map(drop)
 }
 
-/// `full` in the upper, merged with the lower's, which whiteouts in the upper hide completely.
-fn emptied(upper: &Subject) -> Result<()> {
-    let staged = upper.stage(New::Dir { opaque: false })?;
-    upper.publish(staged, at(&root(upper), "full"), Over::Nothing, true)?;
-    remove(upper, "full/a", Over::Nothing, Leave::Whiteout)?;
-    remove(upper, "full/sub", Over::Nothing, Leave::Whiteout)
+/// Stages and publishes a directory.
+fn publish(upper: &Subject, opaque: bool, path: &str, over: Over) -> Result<()> {
+    let (dir, name) = split(upper, path);
+    let staged = upper.stage(New::Dir { opaque })?;
+    upper
+        .publish(staged, at(&dir, name), over, !opaque)
+        .map(drop)
 }
 
-/// `made`, an opaque directory with a file, and `full` emptied.
-fn a_directory_and_an_empty_one(upper: &Subject) -> Result<()> {
-    emptied(upper)?;
-    upper.create(
-        New::Dir { opaque: false },
-        at(&root(upper), "made"),
-        Over::Nothing,
-    )?;
-    put(
-        upper,
-        at(&walk(upper, "made"), "inside"),
-        Over::Nothing,
-        "upper",
-    )
+fn write(upper: &Subject, path: &str, over: Over) -> Result<()> {
+    let (dir, name) = split(upper, path);
+    put(upper, at(&dir, name), over, "upper")
 }
 
-/// `full` in the upper with everything that it showed, as before a rename.
-fn copied_whole(upper: &Subject) -> Result<()> {
-    let staged = upper.stage(New::Dir { opaque: false })?;
-    upper.publish(staged, at(&root(upper), "full"), Over::Nothing, true)?;
-    put(
-        upper,
-        at(&walk(upper, "full"), "a"),
-        Over::Nothing,
-        "upper a",
-    )?;
-    remove(upper, "full/sub", Over::Nothing, Leave::Whiteout)?;
+fn remove(upper: &Subject, path: &str, over: Over, leave: Leave) -> Result<()> {
+    let (dir, name) = split(upper, path);
+    upper.remove(at(&dir, name), over, leave)
+}
+
+/// Hides an entry of the lower.
+fn hide(upper: &Subject, path: &str) -> Result<()> {
+    remove(upper, path, Over::Nothing, Leave::Whiteout)
+}
+
+fn rename(upper: &Subject, from: &str, to: &str, over: Over, leave: Leave) -> Result<()> {
+    let dir = walk(upper, "");
+    upper.rename(at(&dir, from), at(&dir, to), over, leave)
+}
+
+/// Creates a merged `full` whose lower entries are all hidden by whiteouts.
+fn empty_full(upper: &Subject) -> Result<()> {
+    publish(upper, false, "full", Over::Nothing)?;
+    hide(upper, "full/a")?;
+    hide(upper, "full/sub")
+}
+
+/// Creates `made`, a directory with a file, and an empty `full`.
+fn make_and_empty(upper: &Subject) -> Result<()> {
+    empty_full(upper)?;
+    create(upper, New::Dir { opaque: false }, "made", Over::Nothing)?;
+    write(upper, "made/inside", Over::Nothing)
+}
+
+/// Copies `full` up with all its entries, as before a rename.
+fn copy_full(upper: &Subject) -> Result<()> {
+    publish(upper, false, "full", Over::Nothing)?;
+    write(upper, "full/a", Over::Nothing)?;
+    hide(upper, "full/sub")?;
     upper.set_opaque(&walk(upper, "full"))
 }
 
+#[rustfmt::skip]
 const CASES: &[Case] = &[
-    Case {
-        name: "create a file",
-        given: nothing,
-        when: |upper| {
-            let made = upper.create(New::File, at(&root(upper), "new"), Over::Nothing);
-            made.map(drop)
-        },
-    },
-    Case {
-        name: "create a file over a whiteout",
-        given: |upper| remove(upper, "file", Over::Nothing, Leave::Whiteout),
-        when: |upper| {
-            let made = upper.create(New::File, at(&root(upper), "file"), Over::Whiteout);
-            made.map(drop)
-        },
-    },
-    Case {
-        name: "create a link over a whiteout",
-        given: |upper| remove(upper, "full", Over::Nothing, Leave::Whiteout),
-        when: |upper| {
-            let new = New::Symlink(b"target");
-            let made = upper.create(new, at(&root(upper), "full"), Over::Whiteout);
-            made.map(drop)
-        },
-    },
-    Case {
-        name: "create a directory over a whiteout",
-        given: |upper| remove(upper, "full", Over::Nothing, Leave::Whiteout),
-        when: |upper| {
-            let new = New::Dir { opaque: false };
-            let made = upper.create(new, at(&root(upper), "full"), Over::Whiteout);
-            made.map(drop)
-        },
-    },
-    Case {
-        name: "publish a directory where the lower has a file",
-        given: nothing,
-        when: |upper| {
-            let staged = upper.stage(New::Dir { opaque: true })?;
-            let made = upper.publish(staged, at(&root(upper), "file"), Over::Nothing, false);
-            made.map(drop)
-        },
-    },
-    Case {
-        name: "publish a directory over an emptied one",
-        given: emptied,
-        when: |upper| {
-            let staged = upper.stage(New::Dir { opaque: true })?;
-            let made = upper.publish(staged, at(&root(upper), "full"), Over::EmptyDir, false);
-            made.map(drop)
-        },
-    },
-    Case {
-        name: "copy up a file",
-        given: nothing,
-        when: |upper| put(upper, at(&root(upper), "file"), Over::Nothing, "lower file"),
-    },
-    Case {
-        name: "publish a file over a whiteout",
-        given: |upper| remove(upper, "file", Over::Nothing, Leave::Whiteout),
-        when: |upper| put(upper, at(&root(upper), "file"), Over::Whiteout, "upper"),
-    },
-    Case {
-        name: "remove a file that only the lower has",
-        given: nothing,
-        when: |upper| remove(upper, "file", Over::Nothing, Leave::Whiteout),
-    },
-    Case {
-        name: "remove a file that both have",
-        given: |upper| put(upper, at(&root(upper), "file"), Over::Nothing, "upper"),
-        when: |upper| remove(upper, "file", Over::File, Leave::Whiteout),
-    },
-    Case {
-        name: "remove a file that only the upper has",
-        given: |upper| put(upper, at(&root(upper), "new"), Over::Nothing, "upper"),
-        when: |upper| remove(upper, "new", Over::File, Leave::Nothing),
-    },
-    Case {
-        name: "remove a directory that was emptied",
-        given: emptied,
-        when: |upper| remove(upper, "full", Over::EmptyDir, Leave::Whiteout),
-    },
-    Case {
-        name: "remove an opaque directory of the upper alone",
-        given: |upper| {
-            let new = New::Dir { opaque: true };
-            let made = upper.create(new, at(&root(upper), "made"), Over::Nothing);
-            made.map(drop)
-        },
-        when: |upper| remove(upper, "made", Over::EmptyDir, Leave::Nothing),
-    },
-    Case {
-        name: "rename a file that both have onto a file of the lower",
-        given: |upper| put(upper, at(&root(upper), "file"), Over::Nothing, "upper"),
-        when: |upper| {
-            let dir = root(upper);
-            upper.rename(
-                at(&dir, "file"),
-                at(&dir, "other"),
-                Over::Nothing,
-                Leave::Whiteout,
-            )
-        },
-    },
-    Case {
-        name: "rename a file onto a whiteout",
-        given: |upper| {
-            put(upper, at(&root(upper), "file"), Over::Nothing, "upper")?;
-            remove(upper, "other", Over::Nothing, Leave::Whiteout)
-        },
-        when: |upper| {
-            let dir = root(upper);
-            upper.rename(
-                at(&dir, "file"),
-                at(&dir, "other"),
-                Over::Whiteout,
-                Leave::Whiteout,
-            )
-        },
-    },
-    Case {
-        name: "rename a file onto a file of the upper",
-        given: |upper| {
-            put(upper, at(&root(upper), "file"), Over::Nothing, "upper")?;
-            put(upper, at(&root(upper), "other"), Over::Nothing, "upper too")
-        },
-        when: |upper| {
-            let dir = root(upper);
-            upper.rename(
-                at(&dir, "file"),
-                at(&dir, "other"),
-                Over::File,
-                Leave::Whiteout,
-            )
-        },
-    },
-    Case {
-        name: "rename a directory onto one that was emptied",
-        given: a_directory_and_an_empty_one,
-        when: |upper| {
-            let dir = root(upper);
-            let to = at(&dir, "full");
-            upper.rename(at(&dir, "made"), to, Over::EmptyDir, Leave::Nothing)
-        },
-    },
-    Case {
-        name: "rename a directory onto a whiteout",
-        given: |upper| {
-            a_directory_and_an_empty_one(upper)?;
-            remove(upper, "full", Over::EmptyDir, Leave::Whiteout)
-        },
-        when: |upper| {
-            let dir = root(upper);
-            upper.rename(
-                at(&dir, "made"),
-                at(&dir, "full"),
-                Over::Whiteout,
-                Leave::Nothing,
-            )
-        },
-    },
-    Case {
-        name: "rename a directory that both have",
-        given: copied_whole,
-        when: |upper| {
-            let dir = root(upper);
-            upper.rename(
-                at(&dir, "full"),
-                at(&dir, "moved"),
-                Over::Nothing,
-                Leave::Whiteout,
-            )
-        },
-    },
-    Case {
-        name: "link over a whiteout",
-        given: |upper| {
-            put(upper, at(&root(upper), "new"), Over::Nothing, "upper")?;
-            remove(upper, "file", Over::Nothing, Leave::Whiteout)
-        },
-        when: |upper| {
-            let dir = root(upper);
-            upper.link(at(&dir, "new"), at(&dir, "file"), Over::Whiteout)
-        },
-    },
-    Case {
-        name: "set opaque",
-        given: |upper| {
-            let staged = upper.stage(New::Dir { opaque: false })?;
-            let made = upper.publish(staged, at(&root(upper), "full"), Over::Nothing, true);
-            made.map(drop)
-        },
-        when: |upper| upper.set_opaque(&walk(upper, "full")),
-    },
+    ("create a file", nothing,
+     |upper| create(upper, New::File, "new", Over::Nothing)),
+    ("create a file over a whiteout", |upper| hide(upper, "file"),
+     |upper| create(upper, New::File, "file", Over::Whiteout)),
+    ("create a link over a whiteout", |upper| hide(upper, "full"),
+     |upper| create(upper, New::Symlink(b"target"), "full", Over::Whiteout)),
+    ("create a directory over a whiteout", |upper| hide(upper, "full"),
+     |upper| create(upper, New::Dir { opaque: false }, "full", Over::Whiteout)),
+    ("publish a directory where the lower has a file", nothing,
+     |upper| publish(upper, true, "file", Over::Nothing)),
+    ("publish a directory over an empty one", empty_full,
+     |upper| publish(upper, true, "full", Over::EmptyDir)),
+    ("copy up a file", nothing,
+     |upper| put(upper, at(&walk(upper, ""), "file"), Over::Nothing, "lower file")),
+    ("publish a file over a whiteout", |upper| hide(upper, "file"),
+     |upper| write(upper, "file", Over::Whiteout)),
+    ("remove a file of the lower", nothing,
+     |upper| hide(upper, "file")),
+    ("remove a file of both", |upper| write(upper, "file", Over::Nothing),
+     |upper| remove(upper, "file", Over::File, Leave::Whiteout)),
+    ("remove a file of the upper", |upper| write(upper, "new", Over::Nothing),
+     |upper| remove(upper, "new", Over::File, Leave::Nothing)),
+    ("remove an empty merged directory", empty_full,
+     |upper| remove(upper, "full", Over::EmptyDir, Leave::Whiteout)),
+    ("remove an opaque directory of the upper", |upper| create(upper, New::Dir { opaque: true }, "made", Over::Nothing),
+     |upper| remove(upper, "made", Over::EmptyDir, Leave::Nothing)),
+    ("rename a file of both onto a file of the lower", |upper| write(upper, "file", Over::Nothing),
+     |upper| rename(upper, "file", "other", Over::Nothing, Leave::Whiteout)),
+    ("rename a file onto a whiteout", |upper| {
+        write(upper, "file", Over::Nothing)?;
+        hide(upper, "other")
+     },
+     |upper| rename(upper, "file", "other", Over::Whiteout, Leave::Whiteout)),
+    ("rename a file onto a file of the upper", |upper| {
+        write(upper, "file", Over::Nothing)?;
+        put(upper, at(&walk(upper, ""), "other"), Over::Nothing, "upper too")
+     },
+     |upper| rename(upper, "file", "other", Over::File, Leave::Whiteout)),
+    ("rename a directory onto an empty one", make_and_empty,
+     |upper| rename(upper, "made", "full", Over::EmptyDir, Leave::Nothing)),
+    ("rename a directory onto a whiteout", |upper| {
+        make_and_empty(upper)?;
+        remove(upper, "full", Over::EmptyDir, Leave::Whiteout)
+     },
+     |upper| rename(upper, "made", "full", Over::Whiteout, Leave::Nothing)),
+    ("rename a directory of both", copy_full,
+     |upper| rename(upper, "full", "moved", Over::Nothing, Leave::Whiteout)),
+    ("link over a whiteout", |upper| {
+        write(upper, "new", Over::Nothing)?;
+        hide(upper, "file")
+     },
+     |upper| {
+        let dir = walk(upper, "");
+        upper.link(at(&dir, "new"), at(&dir, "file"), Over::Whiteout)
+     }),
+    ("set opaque", |upper| publish(upper, false, "full", Over::Nothing),
+     |upper| upper.set_opaque(&walk(upper, "full"))),
 ];
 
 /// More steps than any call takes.
@@ -311,13 +186,13 @@ struct Run {
 }
 
 impl Run {
-    /// A mounted upper after `case.given`.
-    fn new(mode: Mode, case: &Case) -> Self {
+    /// A mounted upper after the calls before a case.
+    fn new(mode: Mode, (_, before, _): &Case) -> Self {
         let temp = tempfile::tempdir().unwrap();
         let faults = Faults::default();
         let upper = mode.upper(Faulty::new(host(temp.path()), &faults));
         upper.mount(Durability::Durable).unwrap();
-        (case.given)(&upper).unwrap();
+        before(&upper).unwrap();
         let run = Self {
             mode,
             temp,
@@ -331,7 +206,7 @@ impl Run {
     /// Checks the steady state, in which the folder only shows that the upper is mounted.
     fn assert_between_calls(&self) {
         let path = self.temp.path();
-        assert_eq!(unsteady(path), Vec::<String>::new());
+        assert_eq!(leftovers(path), Vec::<String>::new());
         assert_eq!(has_folder(path), self.mode == Mode::Mounted);
     }
 }
@@ -339,18 +214,18 @@ impl Run {
 /// Mounts the upper again, checks it, and returns what it shows.
 fn remount(mode: Mode, path: &Path, lower: &Marked<HostDir>) -> View {
     if mode == Mode::OnDemand && !has_folder(path) {
-        let unsteady = unsteady(path);
-        assert!(unsteady.is_empty(), "no mount will repair {unsteady:?}");
+        let leftovers = leftovers(path);
+        assert!(leftovers.is_empty(), "no mount will repair {leftovers:?}");
     }
     let upper = mode.upper(host(path));
     upper.mount(Durability::Durable).unwrap();
-    let seen = view(&upper, lower);
-    assert_eq!(unsteady(path), Vec::<String>::new());
+    let found = view(&upper, lower);
+    assert_eq!(leftovers(path), Vec::<String>::new());
     assert_eq!(has_folder(path), mode == Mode::Mounted);
     upper.unmount().unwrap();
     assert!(!has_folder(path));
-    assert_eq!(view(&Marked::lower(host(path)), lower), seen);
-    seen
+    assert_eq!(view(&Marked::lower(host(path)), lower), found);
+    found
 }
 
 fn has_folder(path: &Path) -> bool {
@@ -358,27 +233,28 @@ fn has_folder(path: &Path) -> bool {
 }
 
 /// Entries that have a whiteout beside them, and staged files.
-fn unsteady(path: &Path) -> Vec<String> {
-    let names = raw(path);
-    let is_unsteady = |name: &&String| {
+fn leftovers(path: &Path) -> Vec<String> {
+    let names = paths_on_disk(path);
+    let is_leftover = |name: &&String| {
         let (parent, text) = name.rsplit_once('/').unwrap_or(("", name));
         let whiteout = Path::new(parent).join(format!(".wh.{text}"));
         name.starts_with(".wh..wh.work/") || names.contains(whiteout.to_str().unwrap())
     };
-    names.iter().filter(is_unsteady).cloned().collect()
+    names.iter().filter(is_leftover).cloned().collect()
 }
 
 /// The visible tree before and after the call.
 fn expected(mode: Mode, case: &Case, lower: &Marked<HostDir>) -> (View, View) {
     let run = Run::new(mode, case);
     let before = view(&run.upper, lower);
-    (case.when)(&run.upper).unwrap();
+    (case.2)(&run.upper).unwrap();
     let after = view(&run.upper, lower);
     run.assert_between_calls();
     (before, after)
 }
 
-fn cut(mode: Mode) {
+/// Interrupts every case after each of its steps.
+fn interrupt(mode: Mode) {
     let (_temp, lower) = lower();
     for case in CASES {
         let (before, after) = expected(mode, case, &lower);
@@ -386,18 +262,22 @@ fn cut(mode: Mode) {
         while steps < MANY {
             let run = Run::new(mode, case);
             run.faults.cut_after(steps);
-            let called = (case.when)(&run.upper);
+            let called = (case.2)(&run.upper);
             let whole = run.faults.changes() <= steps;
             let path = run.temp.path().to_owned();
             drop(run.upper);
-            let seen = remount(mode, &path, &lower);
+            let found = remount(mode, &path, &lower);
             if called.is_ok() {
-                assert_eq!(seen, after, "{}, {steps} steps: lost", case.name);
+                assert_eq!(
+                    found, after,
+                    "{}, {steps} steps: the change is lost",
+                    case.0
+                );
             } else {
                 assert!(
-                    seen == before || seen == after,
-                    "{}, {steps} steps: {seen:#?} is neither {before:#?} nor {after:#?}",
-                    case.name
+                    found == before || found == after,
+                    "{}, {steps} steps: {found:#?} is neither {before:#?} nor {after:#?}",
+                    case.0
                 );
             }
             if whole {
@@ -405,45 +285,45 @@ fn cut(mode: Mode) {
             }
             steps += 1;
         }
-        assert!(steps > 0 && steps < MANY, "{}", case.name);
+        assert!(steps > 0 && steps < MANY, "{}", case.0);
     }
 }
 
 #[test]
 fn an_interrupted_call_shows_the_tree_before_or_after() {
-    cut(Mode::Mounted);
+    interrupt(Mode::Mounted);
 }
 
 #[test]
-fn an_interrupted_call_leaves_the_folder_on_demand() {
-    cut(Mode::OnDemand);
+fn an_interrupted_call_on_demand_shows_the_tree_before_or_after() {
+    interrupt(Mode::OnDemand);
 }
 
-/// `unmounts` says whether the upper is unmounted.
-fn falter(mode: Mode, unmounts: bool) {
+/// Fails each step of every case; `unmounts` is whether the upper is unmounted afterwards.
+fn fail_steps(mode: Mode, unmounts: bool) {
     let (_temp, lower) = lower();
     for case in CASES {
         let (before, after) = expected(mode, case, &lower);
         for step in 0..MANY {
             let run = Run::new(mode, case);
             run.faults.fail_at(step);
-            let called = (case.when)(&run.upper);
+            let called = (case.2)(&run.upper);
             let whole = run.faults.changes() <= step;
             run.faults.never();
-            let seen = view(&run.upper, &lower);
-            let wanted = if called.is_ok() { &after } else { &before };
-            assert_eq!(&seen, wanted, "{}, step {step}: {called:?}", case.name);
+            let found = view(&run.upper, &lower);
+            let expected = if called.is_ok() { &after } else { &before };
+            assert_eq!(&found, expected, "{}, step {step}: {called:?}", case.0);
             let path = run.temp.path().to_owned();
-            let seen = if unmounts {
+            let found = if unmounts {
                 run.upper.unmount().unwrap();
-                assert_eq!(unsteady(&path), Vec::<String>::new());
+                assert_eq!(leftovers(&path), Vec::<String>::new());
                 assert!(!has_folder(&path));
                 view(&Marked::lower(host(&path)), &lower)
             } else {
                 drop(run.upper);
                 remount(mode, &path, &lower)
             };
-            assert_eq!(&seen, wanted, "{}, step {step}", case.name);
+            assert_eq!(&found, expected, "{}, step {step}", case.0);
             if whole {
                 called.unwrap();
                 break;
@@ -455,25 +335,25 @@ fn falter(mode: Mode, unmounts: bool) {
 #[test]
 fn a_call_with_a_failed_step_changes_nothing_or_happens() {
     for mode in MODES {
-        falter(mode, true);
+        fail_steps(mode, true);
     }
 }
 
 #[test]
 fn the_next_mount_repairs_what_a_failed_step_left() {
-    falter(Mode::OnDemand, false);
+    fail_steps(Mode::OnDemand, false);
 }
 
 #[test]
 fn an_interrupted_mount_can_be_repeated() {
     for mode in MODES {
-        cut_mount(mode);
+        interrupt_mount(mode);
     }
 }
 
-fn cut_mount(mode: Mode) {
+fn interrupt_mount(mode: Mode) {
     let (_temp, lower) = lower();
-    let given = |path: &Path| {
+    let prepare = |path: &Path| {
         // The remains of crashes: whiteouts beside a file and beside directories, and staged files.
         std::fs::create_dir_all(path.join("full/deep")).unwrap();
         std::fs::write(path.join(".wh.full"), "").unwrap();
@@ -489,7 +369,7 @@ fn cut_mount(mode: Mode) {
     };
     for steps in 0..MANY {
         let temp = tempfile::tempdir().unwrap();
-        given(temp.path());
+        prepare(temp.path());
         let before = view(&Marked::lower(host(temp.path())), &lower);
         let faults = Faults::default();
         faults.cut_after(steps);

@@ -37,29 +37,29 @@ fn walk<L: Layer>(layer: &L, path: &str) -> L::Dir {
     dir
 }
 
-/// Every name in a directory on disk and below it, as a path.
-fn raw(path: &Path) -> BTreeSet<String> {
-    fn visit(top: &Path, path: &Path, seen: &mut BTreeSet<String>) {
+/// Every path below a directory on disk.
+fn paths_on_disk(path: &Path) -> BTreeSet<String> {
+    fn visit(top: &Path, path: &Path, found: &mut BTreeSet<String>) {
         for entry in std::fs::read_dir(path).unwrap() {
             let entry = entry.unwrap();
             let path = entry.path();
-            seen.insert(path.strip_prefix(top).unwrap().display().to_string());
+            found.insert(path.strip_prefix(top).unwrap().display().to_string());
             if entry.file_type().unwrap().is_dir() {
-                visit(top, &path, seen);
+                visit(top, &path, found);
             }
         }
     }
-    let mut seen = BTreeSet::new();
-    visit(path, path, &mut seen);
-    seen
+    let mut found = BTreeSet::new();
+    visit(path, path, &mut found);
+    found
 }
 
-/// What a reader sees of an upper on a lower: content by path.
+/// The merged tree of an upper and a lower: contents by path.
 type View = BTreeMap<String, String>;
 
-/// Merges as the engine does, in as few lines as possible. The lower has no whiteouts.
+/// Merges an upper with a lower without whiteouts.
 fn view<U: Layer, L: Layer>(upper: &U, lower: &L) -> View {
-    let mut seen = View::new();
+    let mut found = View::new();
     let lower_root = lower.root().unwrap();
     merge(
         upper,
@@ -67,9 +67,9 @@ fn view<U: Layer, L: Layer>(upper: &U, lower: &L) -> View {
         lower,
         Some(&lower_root),
         "",
-        &mut seen,
+        &mut found,
     );
-    seen
+    found
 }
 
 fn merge<U: Layer, L: Layer>(
@@ -78,7 +78,7 @@ fn merge<U: Layer, L: Layer>(
     lower: &L,
     lower_dir: Option<&L::Dir>,
     path: &str,
-    seen: &mut View,
+    found: &mut View,
 ) {
     let mut names: BTreeSet<String> = listed(upper, upper_dir).into_keys().collect();
     if let Some(dir) = lower_dir {
@@ -94,7 +94,7 @@ fn merge<U: Layer, L: Layer>(
             Found::Hidden => {}
             Found::Absent => {
                 if let (Found::Here { meta, .. }, Some(dir)) = (below, lower_dir) {
-                    alone(lower, dir, &text, meta.kind, &path, seen);
+                    alone(lower, dir, &text, meta.kind, &path, found);
                 }
             }
             Found::Here { meta, opaque } if meta.kind == Kind::Dir => {
@@ -105,24 +105,24 @@ fn merge<U: Layer, L: Layer>(
                     }
                     _ => None,
                 };
-                seen.insert(path.clone(), "directory".into());
+                found.insert(path.clone(), "directory".into());
                 let path = format!("{path}/");
-                merge(upper, &inner, lower, merged.as_ref(), &path, seen);
+                merge(upper, &inner, lower, merged.as_ref(), &path, found);
             }
-            Found::Here { meta, .. } => alone(upper, upper_dir, &text, meta.kind, &path, seen),
+            Found::Here { meta, .. } => alone(upper, upper_dir, &text, meta.kind, &path, found),
         }
     }
 }
 
 /// An entry of one layer and everything below it.
-fn alone<L: Layer>(layer: &L, dir: &L::Dir, text: &str, kind: Kind, path: &str, seen: &mut View) {
+fn alone<L: Layer>(layer: &L, dir: &L::Dir, text: &str, kind: Kind, path: &str, found: &mut View) {
     let content = match kind {
         Kind::Dir => {
             let inner = layer.open_dir(dir, name(text)).unwrap();
             for entry in listed(layer, &inner).into_keys() {
                 if let Found::Here { meta, .. } = layer.find(&inner, name(&entry)).unwrap() {
                     let path = format!("{path}/{entry}");
-                    alone(layer, &inner, &entry, meta.kind, &path, seen);
+                    alone(layer, &inner, &entry, meta.kind, &path, found);
                 }
             }
             "directory".into()
@@ -138,7 +138,7 @@ fn alone<L: Layer>(layer: &L, dir: &L::Dir, text: &str, kind: Kind, path: &str, 
             String::from_utf8_lossy(&buffer[..length]).into_owned()
         }
     };
-    seen.insert(path.to_owned(), content);
+    found.insert(path.to_owned(), content);
 }
 
 /// The listing of a layer. An entry takes precedence over a whiteout of its name.

@@ -24,10 +24,10 @@ fn strings(names: &[&str]) -> BTreeSet<String> {
 #[test]
 fn the_work_folder_exists_from_mount_to_unmount() {
     let (temp, upper) = mounted();
-    assert_eq!(raw(temp.path()), strings(&[".wh..wh.work"]));
+    assert_eq!(paths_on_disk(temp.path()), strings(&[".wh..wh.work"]));
     let staged = upper.stage(New::Dir { opaque: true }).unwrap();
     upper.unmount().unwrap();
-    assert_eq!(raw(temp.path()), strings(&[]));
+    assert_eq!(paths_on_disk(temp.path()), strings(&[]));
     drop(staged);
     assert_eq!(errno(upper.stage(New::File)), Errno::Invalid);
     upper.mount(Durability::Durable).unwrap();
@@ -65,7 +65,7 @@ fn the_steady_state_is_the_portable_one() {
         .unwrap();
     upper.unmount().unwrap();
     assert_eq!(
-        raw(temp.path()),
+        paths_on_disk(temp.path()),
         strings(&[
             ".wh.deleted",
             "replaced",
@@ -85,7 +85,7 @@ fn names_too_long_for_a_whiteout_are_refused_before_any_change() {
     upper
         .create(New::File, at(&root, &long), Over::Nothing)
         .unwrap();
-    let before = raw(temp.path());
+    let before = paths_on_disk(temp.path());
     for what in [Over::Nothing, Over::File] {
         let removed = upper.remove(at(&root, &long), what, Leave::Whiteout);
         assert_eq!(errno(removed), Errno::NameTooLong);
@@ -97,7 +97,7 @@ fn names_too_long_for_a_whiteout_are_refused_before_any_change() {
         Leave::Whiteout,
     );
     assert_eq!(errno(renamed), Errno::NameTooLong);
-    assert_eq!(raw(temp.path()), before);
+    assert_eq!(paths_on_disk(temp.path()), before);
     upper
         .remove(at(&root, &long), Over::File, Leave::Nothing)
         .unwrap();

@@ -113,7 +113,12 @@ fn a_change_that_fails_leaves_no_folder() {
     let staged = upper.stage(New::Dir { opaque: true }).unwrap();
     let published = upper.publish(staged, at(&root, "full"), Over::EmptyDir, false);
     assert!(published.is_err());
-    assert_eq!(raw(temp.path()).len(), 2, "{:?}", raw(temp.path()));
+    assert_eq!(
+        paths_on_disk(temp.path()).len(),
+        2,
+        "{:?}",
+        paths_on_disk(temp.path())
+    );
 }
 
 /// If a cleanup or the removal of the folder failed, the next mount repairs.
@@ -135,14 +140,18 @@ fn the_folder_stays_for_the_next_mount_to_repair() {
             .create(New::File, at(&root, "file"), Over::Whiteout)
             .unwrap();
         faults.never();
-        assert!(raw(temp.path()).iter().eq(&left), "{:?}", raw(temp.path()));
+        assert!(
+            paths_on_disk(temp.path()).iter().eq(&left),
+            "{:?}",
+            paths_on_disk(temp.path())
+        );
         // The next change uses the same folder.
         put(&upper, at(&root, "more"), Over::Nothing, "more").unwrap();
         assert_eq!(has_folder(&temp), left.contains(&".wh.file"));
         drop(upper);
         let upper = Marked::upper_on_demand(host(temp.path()));
         upper.mount(Durability::Durable).unwrap();
-        assert!(raw(temp.path()).iter().eq(["file", "more"]));
+        assert!(paths_on_disk(temp.path()).iter().eq(["file", "more"]));
     }
 }
 
@@ -187,5 +196,5 @@ fn staged_files_that_outlive_their_mount_leave_the_next_one_alone() {
     upper
         .publish(new, at(&root, "file"), Over::Nothing, false)
         .unwrap();
-    assert_eq!(raw(temp.path()).len(), 1);
+    assert_eq!(paths_on_disk(temp.path()).len(), 1);
 }

@@ -341,9 +341,10 @@ impl Plain for Disk {
     }
 
     fn lock(&self) -> Result<()> {
-        match self.shared.locked.swap(true, Ordering::SeqCst) {
-            true => Err(Errno::Busy.into()),
-            false => Ok(()),
+        if self.shared.locked.swap(true, Ordering::SeqCst) {
+            Err(Errno::Busy.into())
+        } else {
+            Ok(())
         }
     }
 
