@@ -8,7 +8,7 @@ use wasi_overlay_core::layer::{Found, Layer, Listed, MemoryLayer};
 use wasi_overlay_core::{
     Dir, Errno, Limits, Lower, LowerStack, Meta, Name, Overlay, Result, at_once,
 };
-use wasi_overlay_proof::kit::{CREATE, READ, WRITE, how, try_file};
+use wasi_overlay_proof::kit::{CREATE, READ, WRITE, capability, how, try_file};
 use wasi_overlay_proof::memory_layer_methods;
 
 thread_local! {
@@ -213,11 +213,9 @@ fn a_copy_in_memory_is_read_at_once() {
 #[cfg(feature = "dir")]
 #[test]
 fn host_directory_is_never_called_at_once() {
-    use cap_std::{ambient_authority, fs};
-
     let temp = tempfile::tempdir().unwrap();
     std::fs::write(temp.path().join("file"), "data").unwrap();
-    let open = || fs::Dir::open_ambient_dir(temp.path(), ambient_authority()).unwrap();
+    let open = || capability(temp.path());
     let live = wasi_overlay_core::Live::new(open()).root();
     assert!(at_once(|| live.stat_at("file", true)).is_none());
     let of_live = try_file(&live, "file", READ).unwrap();

@@ -124,8 +124,8 @@ fn handle_of_a_removed_directory_does_not_open_its_successor() {
     assert_eq!(removed.identity().unwrap(), before);
 }
 
-/// A directory's number changed with its content, and from then on every walk through it that had
-/// to open it anew was `busy`.
+/// The inode number of a directory changed with its contents, and every later walk that had to reopen it failed with
+/// `busy`.
 #[test]
 fn evicted_directory_is_reopened_although_its_inode_number_changed() {
     let temp = tempfile::tempdir().unwrap();

@@ -8,10 +8,10 @@ use wasi_overlay_core::layer::conformance::{self, Entry};
 use wasi_overlay_core::layer::{Durability, Upper};
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::whiteouts::{Marked, MarkedUpper};
+use wasi_overlay_proof::kit::capability;
 
 fn host(path: &Path) -> HostDir {
-    let dir = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority());
-    HostDir::new(dir.unwrap(), path.display().to_string())
+    HostDir::new(capability(path), path.display().to_string())
 }
 
 /// Creates empty directories, which are removed at the end.
@@ -42,6 +42,12 @@ impl Directories {
 }
 
 macro_rules! passes {
+    ($upper:expr) => {
+        passes! { $upper =>
+            names creates staging publishes copies removes removed_objects renames links sequences writes sizes
+            sparse times modes xattrs threads
+        }
+    };
     ($upper:expr => $($name:ident)*) => {$(
         #[test]
         fn $name() {
@@ -51,11 +57,7 @@ macro_rules! passes {
     )*};
 }
 
-passes! {
-    Directories::upper =>
-    names creates staging publishes copies removes removed_objects renames links sequences writes sizes
-    sparse times modes xattrs threads
-}
+passes!(Directories::upper);
 
 /// With a work folder on demand.
 mod on_demand {
@@ -65,11 +67,7 @@ mod on_demand {
         Marked::upper_on_demand(host(&directories.path()))
     }
 
-    passes! {
-        upper =>
-        names creates staging publishes copies removes removed_objects renames links sequences writes
-        sizes sparse times modes xattrs threads
-    }
+    passes!(upper);
 
     #[test]
     fn mounting() {
@@ -91,11 +89,7 @@ mod by_path {
         Marked::upper(ByPath::new(host(&directories.path())))
     }
 
-    passes! {
-        upper =>
-        names creates staging publishes copies removes removed_objects renames links sequences writes
-        sizes sparse times modes xattrs threads
-    }
+    passes!(upper);
 }
 
 #[test]

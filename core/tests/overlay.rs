@@ -13,9 +13,7 @@ const TRUNCATE: OpenHow = how("rwt");
 
 fn lower() -> MemoryBuilder {
     MemoryLayer::build()
-        .dir("d")
         .file("d/f", b"lower")
-        .dir("d/sub")
         .file("d/sub/x", b"x")
         .symlink("l", "d/f")
         .symlink("up", "../../etc")
@@ -42,28 +40,18 @@ fn contents(file: &File) -> Vec<u8> {
 #[test]
 fn layers_merge_top_down() {
     let bottom = MemoryLayer::build()
-        .dir("d")
         .file("d/a", b"1")
         .file("d/b", b"1")
-        .dir("o");
-    let bottom = bottom
         .file("o/hidden", b"")
         .file("w", b"")
-        .dir("f")
         .file("f/x", b"");
     let middle = MemoryLayer::build()
-        .dir("d")
         .file("d/b", b"2")
-        .dir("o")
-        .opaque("o");
-    let middle = middle
+        .opaque("o")
         .file("o/shown", b"")
         .whiteout("w")
         .file("f", b"now a file");
-    let top = MemoryLayer::build()
-        .dir("d")
-        .whiteout("d/a")
-        .file("d/c", b"3");
+    let top = MemoryLayer::build().whiteout("d/a").file("d/c", b"3");
     let layers = [bottom, middle, top].map(|layer| Lower::new("layer", layer.finish().unwrap()));
     let stack = LowerStack::new(layers, &Limits::default()).unwrap();
     let root = Overlay::builder().stack(stack).build().unwrap().root();

@@ -44,7 +44,7 @@ pub enum Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Parses a line; none if it is no line of a plan.
+    /// Parses a line; none if it is not valid.
     pub fn parse(line: &'a str) -> Option<Self> {
         match line {
             "remount" => Some(Self::Remount),

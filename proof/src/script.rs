@@ -12,7 +12,7 @@
 //! | `^`, `^/a` | the directory of the place under test |
 //!
 //! Letters behind a dot are flags, those of `open` in guests-script; `n` does not follow a link.
-//! `P` and `Q` are places, and `[…]` may be left out.
+//! `P` and `Q` are places, and `[…]` is optional.
 //!
 //! | call | does |
 //! |---|---|
@@ -58,7 +58,7 @@ pub fn mtime(seconds: i64) -> SetTimes {
 #[derive(Clone, Debug)]
 pub struct Script {
     runner: Runner,
-    /// What `@` stands for.
+    /// The place under test, `@`.
     place: String,
 }
 

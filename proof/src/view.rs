@@ -4,8 +4,8 @@ use crate::outcome;
 use std::collections::BTreeMap;
 use wasi_overlay_core::{Dir, Identity, Kind, OpenHow, Opened, Result};
 
-/// The root, and every name below it with its metadata, data and target. What cannot be read has its
-/// error code instead.
+/// The root, and every name below it with its metadata, data and target. An entry that cannot be read has
+/// its error code instead.
 pub fn tree(root: &Dir) -> Vec<String> {
     let stat = root.stat().map(|stat| outcome::stat(&stat));
     let mut lines = vec![format!(". {}", outcome::text(stat))];

@@ -1,4 +1,4 @@
-//! Tests of calls that interleave at the worst moment, and of what an overlay keeps in memory.
+//! Tests of calls that interleave at the worst moment, and of the memory that an overlay uses.
 
 mod at_once;
 mod memory;
@@ -478,7 +478,7 @@ mod on_disk {
         assert_eq!(root.list().unwrap().len(), 1);
     }
 
-    /// `sync` of a directory left out times that were set on the directory itself.
+    /// `sync` of a directory did not sync times that were set on the directory itself.
     #[test]
     fn directory_sync_includes_its_own_times() {
         let temp = TempDir::new().unwrap();

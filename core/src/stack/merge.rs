@@ -326,7 +326,7 @@ mod tests {
     }
 
     /// A layer with an entry and a whiteout of one name lists them in any order. With the whiteout first,
-    /// a directory was left out of the merge with those above it.
+    /// the directory was missing from the merge with those above it.
     #[test]
     fn entry_beats_whiteout_of_its_layer_in_either_order() {
         let name = Name::new(b"d").unwrap();

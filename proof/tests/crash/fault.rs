@@ -168,7 +168,7 @@ fn run_with_fault(
         hit = Some(what);
         counts.faults += 1;
         *counts.calls.entry(what).or_default() += 1;
-        // A directory that cannot be read cannot be moved by copy, so the guest is told to copy it (`EXDEV`).
+        // A directory that cannot be read cannot be moved by copy, so the guest gets `EXDEV` and copies it.
         let expected = match upper {
             Upper::Image(_) if error.0 == Os::ACCESS && answer == "CrossDevice" => {
                 Errno::CrossDevice

@@ -39,7 +39,7 @@ enum Sample {
 struct Setting<'a> {
     lowers: &'a [Moment],
     mode: Mode,
-    /// What a loss keeps, and what the disk claims to keep.
+    /// The order that a loss keeps, and the order that the disk claims to keep.
     order: NameOrder,
     claimed: NameOrder,
     /// Directories that cannot be renamed; none if no directory can.
@@ -261,31 +261,11 @@ fn make<'a>(cell: &Cell, setting: Setting<'a>, op: &str) -> Trial<'a> {
 const PATHS: [&str; 10] = ["a", "b", "c", "d", "d/a", "d/b", "d/s", "d/s/b", "e", "e/a"];
 
 fn step(random: &mut Choices<'_>) -> String {
+    #[rustfmt::skip]
     let words = [
-        "open.rwc",
-        "open.rwcx",
-        "open.t",
-        "write",
-        "write",
-        "append",
-        "append",
-        "cut",
-        "grow",
-        "mkdir",
-        "symlink a",
-        "unlink",
-        "unlink",
-        "rmdir",
-        "times",
-        "rename",
-        "rename",
-        "rename",
-        "rename",
-        "link",
-        "sync",
-        "sync",
-        "sync",
-        "all",
+        "open.rwc", "open.rwcx", "open.t", "write", "write", "append", "append", "cut", "grow", "mkdir",
+        "symlink a", "unlink", "unlink", "rmdir", "times", "rename", "rename", "rename", "rename", "link", "sync",
+        "sync", "sync", "all",
     ];
     let (word, path) = (random.of(&words), random.of(&PATHS));
     match word {
@@ -364,8 +344,8 @@ fn random_run(
             history.record(&overlay, &disk);
             let promised = match (text.split_once(' '), answer.as_str()) {
                 (None, "true") => Some(None),
-                // What is synced through a link is what the link leads to. A file with several names
-                // keeps one of them.
+                // Not through a link, which syncs its target, and not a hard link, which keeps only one of its
+                // names.
                 (Some(("sync", path)), "done") if has_one_name(&root, path) => {
                     Some(Some(format!("/{path}")))
                 }

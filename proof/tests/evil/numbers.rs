@@ -7,28 +7,11 @@ use wasi_overlay_core::{
     Advice, Dir, File, OpenHow, Opened, Result, SetTime, SetTimes, Stat, Timestamp,
 };
 
+#[rustfmt::skip]
 const NUMBERS: [u64; 21] = [
-    0,
-    1,
-    4095,
-    4096,
-    (1 << 31) - 1,
-    1 << 31,
-    u32::MAX as u64,
-    1 << 32,
-    1 << 40,
-    1 << 62,
-    (1 << 63) - 4097,
-    (1 << 63) - 17,
-    (1 << 63) - 16,
-    (1 << 63) - 2,
-    (1 << 63) - 1,
-    1 << 63,
-    (1 << 63) + 1,
-    u64::MAX - 4096,
-    u64::MAX - 16,
-    u64::MAX - 1,
-    u64::MAX,
+    0, 1, 4095, 4096, (1 << 31) - 1, 1 << 31, u32::MAX as u64, 1 << 32, 1 << 40, 1 << 62, (1 << 63) - 4097,
+    (1 << 63) - 17, (1 << 63) - 16, (1 << 63) - 2, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, u64::MAX - 4096,
+    u64::MAX - 16, u64::MAX - 1, u64::MAX,
 ];
 
 const ADVICE: [Advice; 6] = [
@@ -40,17 +23,9 @@ const ADVICE: [Advice; 6] = [
     Advice::NoReuse,
 ];
 
+#[rustfmt::skip]
 const SECONDS: [i64; 11] = [
-    i64::MIN,
-    i64::MIN + 1,
-    -(1 << 40),
-    i32::MIN as i64 - 1,
-    -1,
-    0,
-    1 << 31,
-    1 << 34,
-    1 << 56,
-    i64::MAX - 1,
+    i64::MIN, i64::MIN + 1, -(1 << 40), i32::MIN as i64 - 1, -1, 0, 1 << 31, 1 << 34, 1 << 56, i64::MAX - 1,
     i64::MAX,
 ];
 

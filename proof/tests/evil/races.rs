@@ -19,25 +19,10 @@ fn duration() -> Duration {
     Duration::from_secs(asked.map_or(3, |seconds| seconds.parse().expect("a number")))
 }
 
+#[rustfmt::skip]
 const PATHS: &[&str] = &[
-    "t/secret",
-    "t",
-    "t/",
-    "t/dir/secret",
-    "t/dir",
-    "t/dir/deep/secret",
-    "t/new",
-    "t/dir/new",
-    "s",
-    "s/",
-    "u/t/secret",
-    "u/t/dir/secret",
-    "u/t",
-    "u/t/new",
-    "t/link",
-    "t/empty",
-    "t/../t/secret",
-    "t/dir/../secret",
+    "t/secret", "t", "t/", "t/dir/secret", "t/dir", "t/dir/deep/secret", "t/new", "t/dir/new", "s", "s/",
+    "u/t/secret", "u/t/dir/secret", "u/t", "u/t/new", "t/link", "t/empty", "t/../t/secret", "t/dir/../secret",
 ];
 
 /// Creates the entries that are swapped: `t` and `u/t` (a directory and a link out), `t/dir`, `s` (a file).

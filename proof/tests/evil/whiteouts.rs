@@ -8,26 +8,11 @@ use wasi_overlay_proof::kit::capability;
 
 /// Names of whiteouts, of the work folder, and similar names.
 fn whiteouts() -> Vec<String> {
+    #[rustfmt::skip]
     let mut whiteouts: Vec<String> = [
-        ".wh.x",
-        ".wh.f",
-        ".wh.d",
-        ".wh.made",
-        ".wh.",
-        ".wh..",
-        ".wh...",
-        ".wh..wh.",
-        ".wh..wh.x",
-        ".wh..wh..opq",
-        ".wh..wh..opq.x",
-        ".wh..wh.work",
-        ".wh..wh.plnk",
-        ".wh..wh.aufs",
-        ".wh.\u{e9}",
-        ".wh. ",
-        ".wh.\n",
-        ".wh.x\\",
-        ".wh..wh.work.1",
+        ".wh.x", ".wh.f", ".wh.d", ".wh.made", ".wh.", ".wh..", ".wh...", ".wh..wh.", ".wh..wh.x", ".wh..wh..opq",
+        ".wh..wh..opq.x", ".wh..wh.work", ".wh..wh.plnk", ".wh..wh.aufs", ".wh.\u{e9}", ".wh. ", ".wh.\n",
+        ".wh.x\\", ".wh..wh.work.1",
     ]
     .map(str::to_owned)
     .into();
@@ -37,41 +22,17 @@ fn whiteouts() -> Vec<String> {
 }
 
 /// Paths that lead to the name `@`.
+#[rustfmt::skip]
 const SHAPES: &[&str] = &[
-    "@",
-    "./@",
-    "d/@",
-    "d/../@",
-    "d//@",
-    "@/",
-    "@/.",
-    "here/@",
-    "d/deep/../@",
-    "@/x",
-    "@/../@",
-    "here/here/d/@",
+    "@", "./@", "d/@", "d/../@", "d//@", "@/", "@/.", "here/@", "d/deep/../@", "@/x", "@/../@", "here/here/d/@",
 ];
 
 /// Every call that can create a name, and those that could remove a whiteout.
+#[rustfmt::skip]
 const CALLS: &[&str] = &[
-    "open.rwc @",
-    "open.rwcx @",
-    "open.rwcn @",
-    "mkdir @",
-    "symlink x @",
-    "link f @",
-    "rename f @",
-    "rename empty @",
-    "rename d @",
-    "rename @ made",
-    "link @ made",
-    "unlink @",
-    "rmdir @",
-    "open.n @",
-    "stat.n @",
-    "readlink @",
-    "same @ @",
-    "now.n @",
+    "open.rwc @", "open.rwcx @", "open.rwcn @", "mkdir @", "symlink x @", "link f @", "rename f @",
+    "rename empty @", "rename d @", "rename @ made", "link @ made", "unlink @", "rmdir @", "open.n @", "stat.n @",
+    "readlink @", "same @ @", "now.n @",
 ];
 
 /// Calls through a link `made` to the name.

@@ -31,7 +31,8 @@ enum Mount {
     SmallCaches,
     ByPath,
     Memory,
-    /// A directory with the whole tree, in which directories cannot be renamed.
+    /// A directory with the whole tree, in which directories cannot be renamed, as on the kernel's overlayfs: after a
+    /// move, handles refer to another directory.
     Image,
     /// The same, with almost empty caches.
     ImageSmallCaches,
@@ -293,35 +294,22 @@ fn run(mount: Mount) {
     report.end(mount);
 }
 
-#[test]
-fn on_an_upper_directory() {
-    run(Mount::Directory);
+macro_rules! on_each_mount {
+    ($($name:ident $mount:ident)*) => {$(
+        #[test]
+        fn $name() {
+            run(Mount::$mount);
+        }
+    )*};
 }
 
-#[test]
-fn on_an_upper_directory_with_small_caches() {
-    run(Mount::SmallCaches);
-}
-
-#[test]
-fn on_an_upper_whose_handles_are_paths() {
-    run(Mount::ByPath);
-}
-
-#[test]
-fn on_an_upper_in_memory() {
-    run(Mount::Memory);
-}
-
-/// As on the kernel's overlayfs: when a directory is moved, its handles refer to another directory.
-#[test]
-fn on_an_upper_whose_directories_cannot_be_renamed() {
-    run(Mount::Image);
-}
-
-#[test]
-fn on_an_upper_whose_directories_cannot_be_renamed_with_small_caches() {
-    run(Mount::ImageSmallCaches);
+on_each_mount! {
+    on_an_upper_directory Directory
+    on_an_upper_directory_with_small_caches SmallCaches
+    on_an_upper_whose_handles_are_paths ByPath
+    on_an_upper_in_memory Memory
+    on_an_upper_whose_directories_cannot_be_renamed Image
+    on_an_upper_whose_directories_cannot_be_renamed_with_small_caches ImageSmallCaches
 }
 
 /// Shows that the events succeed, so that equal answers are not just equal errors.

@@ -1,4 +1,4 @@
-//! Tests of what an overlay keeps in memory of removed and closed files.
+//! Tests of the memory of removed and closed files.
 
 use super::{CREATE, READ, in_memory, node, open};
 use crate::layer::MemoryLayer;

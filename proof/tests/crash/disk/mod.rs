@@ -79,7 +79,7 @@ impl Disk {
 
     /// How many directories and files are open.
     pub(crate) fn handles(&self) -> usize {
-        // Every clone of the disk has one; a test has one clone when it asks.
+        // Every clone of the disk has one reference; a test has one clone at this point.
         Arc::strong_count(&self.open) - 1
     }
 
