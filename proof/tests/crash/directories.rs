@@ -3,8 +3,8 @@
 use crate::cell::{MODES, Mode, disks, mount, without_dir_times};
 use crate::disk::Disk;
 use crate::journal::{Moment, NAME_ORDERS, NameOrder};
+use crate::random::Random;
 use wasi_overlay_core::Dir;
-use wasi_overlay_proof::Choices;
 use wasi_overlay_proof::kit::{CREATE, file};
 use wasi_overlay_proof::view::tree;
 
@@ -49,7 +49,7 @@ fn lose(order: NameOrder, mode: Mode) -> [usize; 2] {
     root.sync(false).unwrap();
     let last = disk.journal().moments().len() - 1;
     let after = without_dir_times(tree(&root));
-    let mut random = Choices::of_seed(1);
+    let mut random = Random::new(1);
     let mut seen = [0; 2];
     for at in 0..=last {
         for _ in 0..DRAWS {

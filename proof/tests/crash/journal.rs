@@ -8,11 +8,11 @@
 //! That is [`NameOrder::Ordered`]; `unordered.rs` has the other case.
 
 use crate::disk::{Names, ROOT};
+use crate::random::Random;
 use crate::unordered::names_left;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wasi_overlay_core::{Kind, Result};
-use wasi_overlay_proof::Choices;
 
 pub(crate) type Files = BTreeMap<u64, Content>;
 
@@ -73,22 +73,22 @@ impl Content {
     }
 
     /// The data that a power loss leaves.
-    fn torn(&self, random: &mut Choices<'_>) -> Vec<u8> {
+    fn torn(&self, random: &mut Random) -> Vec<u8> {
         let (old, new) = (&*self.synced, &*self.now);
         if old == new {
             return new.clone();
         }
         let longest = old.len().max(new.len());
-        let length = match random.next(4) {
+        let length = match random.below(4) {
             0 => old.len(),
-            1 => random.next(longest + 1),
+            1 => random.below(longest + 1),
             _ => new.len(),
         };
         // Blocks of a few bytes, since the files are small.
-        let block = 1 + random.next(8);
+        let block = 1 + random.below(8);
         let mut left = Vec::with_capacity(length);
         while left.len() < length {
-            let from = match random.next(3) {
+            let from = match random.below(3) {
                 0 => Some(old),
                 1 => Some(new),
                 _ => None,
@@ -318,16 +318,11 @@ impl Journal {
     }
 
     /// A state that a power loss at a moment may leave.
-    pub(crate) fn lose_power(
-        &self,
-        at: usize,
-        order: NameOrder,
-        random: &mut Choices<'_>,
-    ) -> Moment {
+    pub(crate) fn lose_power(&self, at: usize, order: NameOrder, random: &mut Random) -> Moment {
         let now = &self.moments[at];
         let names = match order {
             NameOrder::Ordered => {
-                let kept = now.durable + random.next(at - now.durable + 1);
+                let kept = now.durable + random.below(at - now.durable + 1);
                 self.moments[kept].names.clone()
             }
             NameOrder::Unordered => names_left(&self.moments[..=at], &self.syncs, random),

@@ -23,6 +23,7 @@ mod host;
 mod journal;
 mod plans;
 mod power;
+mod random;
 mod real;
 mod regressions;
 mod unordered;

@@ -4,13 +4,14 @@
 //! The plans use few names, so that they collide, and run on a host directory. Opening a file and writing to it
 //! are two calls here, since they are two visible steps on a plain directory, too.
 
+use crate::random::Random;
 use std::path::Path;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::whiteouts::{Marked, MarkedUpper};
 use wasi_overlay_core::{Dir, Lower, Overlay};
 use wasi_overlay_proof::kit::{capability, leftovers};
-use wasi_overlay_proof::{Choices, Script, snapshot};
+use wasi_overlay_proof::{Script, snapshot};
 
 /// More steps than any call here has.
 const MANY: u64 = 200;
@@ -44,8 +45,8 @@ fn mount(place: Place<'_>, upper: &Path, faults: &Faults) -> Overlay {
         .unwrap()
 }
 
-fn draw(random: &mut Choices<'_>) -> String {
-    let call = match random.next(12) {
+fn draw(random: &mut Random) -> String {
+    let call = match random.below(12) {
         0 => "create",
         1 => "open.wtn",
         2 => "open.wn",
@@ -53,10 +54,10 @@ fn draw(random: &mut Choices<'_>) -> String {
         4 | 5 => "unlink",
         6 => "rmdir",
         7 => "symlink a",
-        8 => return format!("link {} {}", random.of(&PATHS), random.of(&PATHS)),
-        _ => return format!("rename {} {}", random.of(&PATHS), random.of(&PATHS)),
+        8 => return format!("link {} {}", random.one_of(&PATHS), random.one_of(&PATHS)),
+        _ => return format!("rename {} {}", random.one_of(&PATHS), random.one_of(&PATHS)),
     };
-    format!("{call} {}", random.of(&PATHS))
+    format!("{call} {}", random.one_of(&PATHS))
 }
 
 /// Makes the first calls of a plan on a new upper. Some of them fail.
@@ -191,10 +192,10 @@ fn plans(seed: u64, count: usize, kind: (Make, bool), trial: fn(Place<'_>, &[Str
         let plan: Vec<_> = plan.split("; ").map(str::to_owned).collect();
         assert!(trial(place, &plan), "{plan:?}: the last call does not work");
     }
-    let mut random = Choices::of_seed(seed);
+    let mut random = Random::new(seed);
     let mut worked = 0;
     for _ in 0..count {
-        let length = 1 + random.next(6);
+        let length = 1 + random.below(6);
         let plan: Vec<_> = (0..length).map(|_| draw(&mut random)).collect();
         worked += usize::from(trial(place, &plan));
     }

@@ -8,11 +8,12 @@ use crate::cell::{
 use crate::disk::Disk;
 use crate::history::{History, Promise, Written};
 use crate::journal::{Moment, NAME_ORDERS, NameOrder};
+use crate::random::Random;
 use wasi_overlay_core::{Dir, Kind, Overlay};
+use wasi_overlay_proof::Script;
 use wasi_overlay_proof::matrix::OPS;
 use wasi_overlay_proof::matrix::tree::{dir, file, link};
 use wasi_overlay_proof::view::tree;
-use wasi_overlay_proof::{Choices, Script};
 
 /// Tries one cell in this many.
 const ONE_OF: usize = 8;
@@ -64,7 +65,7 @@ fn lose(
     setting: Setting<'_>,
     (disk, history): (&Disk, &History),
     at: usize,
-    random: &mut Choices<'_>,
+    random: &mut Random,
 ) -> Result<Disk, String> {
     let left = disk.journal().lose_power(at, setting.order, random);
     let again = Disk::of(&left);
@@ -149,12 +150,12 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn lose(&self, at: usize, random: &mut Choices<'_>) -> Result<(), String> {
+    fn lose(&self, at: usize, random: &mut Random) -> Result<(), String> {
         lose(self.setting, (&self.disk, &self.history), at, random).map(drop)
     }
 
     /// Kills the process at the moment `at`, mounts the upper again, and loses power then or later.
-    fn kill_and_lose(&self, at: usize, random: &mut Choices<'_>) -> Result<(), String> {
+    fn kill_and_lose(&self, at: usize, random: &mut Random) -> Result<(), String> {
         let disk = self.disk.killed_at(at);
         let overlay = self.setting.mount(&disk)?;
         let mut history = self.history.until(at);
@@ -165,7 +166,7 @@ impl Trial<'_> {
         lose(
             self.setting,
             (&disk, &history),
-            at + random.next(later),
+            at + random.below(later),
             random,
         )
         .map(drop)
@@ -194,10 +195,10 @@ fn in_operations(
     order: NameOrder,
     claimed: NameOrder,
     sample: Sample,
-    mut tries: impl FnMut(&Trial<'_>, usize, &mut Choices<'_>) -> Result<(), String>,
+    mut tries: impl FnMut(&Trial<'_>, usize, &mut Random) -> Result<(), String>,
 ) -> Vec<String> {
     let mut report = Vec::new();
-    let mut random = Choices::of_seed(11);
+    let mut random = Random::new(11);
     let mut number = 0;
     for cell in cells() {
         let fixed = dirs_of(&cell.upper);
@@ -260,16 +261,16 @@ fn make<'a>(cell: &Cell, setting: Setting<'a>, op: &str) -> Trial<'a> {
 
 const PATHS: [&str; 10] = ["a", "b", "c", "d", "d/a", "d/b", "d/s", "d/s/b", "e", "e/a"];
 
-fn step(random: &mut Choices<'_>) -> String {
+fn step(random: &mut Random) -> String {
     #[rustfmt::skip]
     let words = [
         "open.rwc", "open.rwcx", "open.t", "write", "write", "append", "append", "cut", "grow", "mkdir",
         "symlink a", "unlink", "unlink", "rmdir", "times", "rename", "rename", "rename", "rename", "link", "sync",
         "sync", "sync", "all",
     ];
-    let (word, path) = (random.of(&words), random.of(&PATHS));
+    let (word, path) = (random.one_of(&words), random.one_of(&PATHS));
     match word {
-        "rename" | "link" => format!("{word} {path} {}", random.of(&PATHS)),
+        "rename" | "link" => format!("{word} {path} {}", random.one_of(&PATHS)),
         "all" => "all".into(),
         "cut" => format!("size {path} 3"),
         "grow" => format!("size {path} 100"),
@@ -314,10 +315,10 @@ fn random_run(
         ("e", dir([])),
     ]);
     let lowers = [planted(&lower.stamped(1_000_000_000))];
-    let mut random = Choices::of_seed(seed);
+    let mut random = Random::new(seed);
     let setting = Setting {
         lowers: &lowers,
-        mode: MODES[random.next(2)],
+        mode: MODES[random.below(2)],
         order,
         claimed,
         fixed: (!seed.is_multiple_of(3)).then_some(&[]),
@@ -331,7 +332,7 @@ fn random_run(
         let mut history = History::default();
         history.record(&overlay, &disk);
         let mut script = Script::new(&root, "d/s");
-        for _ in 0..10 + random.next(20) {
+        for _ in 0..10 + random.below(20) {
             let text = step(&mut random);
             let renamed = text.strip_prefix("rename ").and_then(|paths| {
                 let (from, to) = paths.split_once(' ')?;
@@ -368,7 +369,7 @@ fn random_run(
         let mut next = None;
         for _ in 0..30 {
             counts.losses += 1;
-            let at = random.next(moments);
+            let at = random.below(moments);
             let lost = lose(setting, (&disk, &history), at, &mut random);
             next = Some(lost.map_err(|complaint| {
                 format!(

@@ -10,10 +10,10 @@
 
 use crate::disk::{Inode, Names, What};
 use crate::journal::{Moment, Synced};
+use crate::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wasi_overlay_core::Kind;
-use wasi_overlay_proof::Choices;
 
 /// A name in a directory.
 type Slot = (u64, Vec<u8>);
@@ -143,7 +143,7 @@ impl Log {
 pub(crate) fn names_left(
     moments: &[Moment],
     syncs: &[(usize, Synced)],
-    random: &mut Choices<'_>,
+    random: &mut Random,
 ) -> Names {
     let log = Log::of(moments);
     let last = moments.len() - 1;
@@ -151,8 +151,8 @@ pub(crate) fn names_left(
     let mut kept: BTreeSet<usize> = made
         .flat_map(|&(moment, what)| log.synced(moment, what))
         .collect();
-    let of_ten = [0, 1, 5, 9][random.next(4)];
-    kept.extend((0..log.operations.len()).filter(|_| random.next(10) < of_ten));
+    let of_ten = [0, 1, 5, 9][random.below(4)];
+    kept.extend((0..log.operations.len()).filter(|_| random.below(10) < of_ten));
     log.close(&mut kept);
     let mut names = moments[0].names.clone();
     for index in kept {
