@@ -2,10 +2,11 @@
 # Runs the setup, runs guests on layers, and shows the merged tree and the changes.
 . "$(dirname "$0")/lib.sh"
 
-scripts/setup.sh
-scripts/build-guests.sh
+# Builds only what the demo runs.
+scripts/setup.sh --build
+scripts/build-guests.sh p1_files p2_bench
 scripts/build-component.sh
-cargo build "${everything[@]}"
+cargo build "${everything[@]}" --bin wasi-overlay
 
 command="${CARGO_TARGET_DIR:-target}/debug/wasi-overlay"
 files="$PWD/target/guests/p1_files.wasm"

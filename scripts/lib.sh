@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Every build uses these packages and features, so that wasmtime is built only once: cargo unifies
-# features over the selected packages.
+# features over the selected packages. `--bin` and `--test` select what is built, and do not change the
+# features.
 everything=(--workspace --all-features --locked)
 
 # Capturing a backtrace for each error costs more than the call that failed.
@@ -18,16 +19,26 @@ die() {
     exit 1
 }
 
-# Installs system packages if possible. Otherwise says how to install them, and exits.
+# Installs system packages if possible, and says so first; on a terminal it asks. Otherwise says how to
+# install them, and exits.
 need_packages() {
     [ $# -gt 0 ] || return 0
     [ "$(id -u)" = 0 ] ||
         die "missing: $*. Install them (sudo apt-get install $*) and run this again"
     command -v apt-get >/dev/null ||
         die "missing: $*, and this system has no apt-get. Install them and run this again"
-    say "Installing $*"
+    say "Installing system packages with apt-get: $*"
+    if [ -t 0 ] && [ -t 2 ]; then
+        local answer
+        read -r -p 'Continue? [Y/n] ' answer
+        case $answer in
+        '' | [Yy]*) ;;
+        *) die "missing: $*. Install them (apt-get install $*) and run this again" ;;
+        esac
+    fi
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
+    # The package lists on disk may be enough.
+    apt-get update -qq >&2 || true
     apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 

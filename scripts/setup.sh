@@ -2,14 +2,19 @@
 # Installs missing tools for the build and the tests. scripts/wasm-cargo.sh installs the compiler for
 # wasm.
 #
-# usage: scripts/setup.sh [--just]      --just: also installs the command runner
+# usage: scripts/setup.sh [--build] [--just]
+#
+# --build     only the tools for the build, without those for the tests
+# --just      also the command runner
 . "$(dirname "$0")/lib.sh"
 
 needs_just=
+only_build=
 for argument; do
     case "$argument" in
+    --build) only_build=1 ;;
     --just) needs_just=1 ;;
-    *) die "unknown argument $argument (usage: scripts/setup.sh [--just])" ;;
+    *) die "unknown argument $argument (usage: scripts/setup.sh [--build] [--just])" ;;
     esac
 done
 
@@ -24,10 +29,12 @@ have=$(rustc --version | cut -d' ' -f2)
 # --- System packages --------------------------------------------------------------------------
 packages=()
 command -v cc >/dev/null || packages+=(gcc libc6-dev)
-command -v strace >/dev/null || packages+=(strace)         # counts system calls (scripts/bench.sh)
-command -v setpriv >/dev/null || packages+=(util-linux)    # tests as an unprivileged user
-command -v node >/dev/null || packages+=(nodejs)           # runs wasm-opt and jco
+command -v node >/dev/null || packages+=(nodejs) # runs wasm-opt and jco
 command -v npm >/dev/null || packages+=(npm)
+if [ -z "$only_build" ]; then
+    command -v strace >/dev/null || packages+=(strace)      # counts system calls (scripts/bench.sh)
+    command -v setpriv >/dev/null || packages+=(util-linux) # tests as an unprivileged user
+fi
 need_packages "${packages[@]}"
 
 # --- just -------------------------------------------------------------------------------------

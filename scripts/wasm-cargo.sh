@@ -12,14 +12,9 @@
 #
 # Output goes to WASM_TARGET_DIR, by default target/wasm of this repository. It is separate from the
 # native target folder, because the compiler may differ and native builds may run at the same time.
-set -euo pipefail
+. "$(dirname "$0")/lib.sh"
 
-die() {
-    echo "wasm-cargo: $*" >&2
-    exit 1
-}
-
-[ $# -ge 2 ] || die "usage: $0 TARGET CARGO-ARGS..."
+[ $# -ge 2 ] || die "usage: scripts/wasm-cargo.sh TARGET CARGO-ARGS..."
 target=$1
 shift
 case $target in
@@ -28,14 +23,11 @@ wasm32-unknown-unknown) libc= ;;
 *) die "$target is not supported: use wasm32-wasip1 or wasm32-unknown-unknown" ;;
 esac
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-export CARGO_TARGET_DIR=${WASM_TARGET_DIR:-$root/target/wasm}
+export CARGO_TARGET_DIR=${WASM_TARGET_DIR:-$PWD/target/wasm}
 want=${WASM_TOOLCHAIN:-any}
 case $want in any | rustup | debian) ;; *) die "WASM_TOOLCHAIN=$want is neither rustup nor debian" ;; esac
 
 command -v cargo >/dev/null || die "cargo is not in PATH: install Rust from https://rustup.rs"
-# Selects the toolchain that the repository pins.
-cd "$root"
 sysroot=$(rustc --print sysroot)
 host=$(rustc -vV | sed -n 's/^host: //p')
 
@@ -57,6 +49,18 @@ has_debian() {
 }
 
 add_with_rustup() {
+    command -v rustup >/dev/null || return 1
+    # Gives up soon if Rust's servers cannot be reached.
+    RUSTUP_MAX_RETRIES=1 timeout 300 rustup target add "$target" >&2 || return 1
+    has_target
+}
+
+add_with_apt() {
+    # shellcheck disable=SC2086 # a list of packages
+    (need_packages $debian_packages) && has_debian
+}
+
+with_rustup() {
     command -v rustup >/dev/null || return 1
     # Gives up soon if Rust's servers cannot be reached.
     RUSTUP_MAX_RETRIES=1 timeout 300 rustup target add "$target" >&2 || return 1
