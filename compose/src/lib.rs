@@ -88,3 +88,8 @@ pub fn component(wasi: WasiVersion, config: Option<&Config>) -> Result<Vec<u8>, 
 pub fn configured_component(wasi: WasiVersion) -> Result<Vec<u8>, ComposeError> {
     Overlay::embedded_configured()?.component(wasi, None)
 }
+
+/// The README of the package, included so that its example is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -20,6 +20,7 @@
 //! `wasm32-unknown-unknown`.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod at_once;
 mod budget;
@@ -68,3 +69,8 @@ pub use open_how::OpenHow;
 pub use overlay::{AbsoluteSymlinks, Overlay, OverlayBuilder, OverlayDir, OverlayFile};
 pub use place::{Place, Relation};
 pub use stack::{Lower, LowerStack};
+
+/// The README of the package, included so that its example is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

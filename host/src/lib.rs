@@ -62,6 +62,7 @@
 //! per mount. Without a subscriber for these events nothing is formatted. Calls are traced at `TRACE`.
 
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blocking;
 mod close;
@@ -89,3 +90,8 @@ pub use wasmtime_wasi::FsPerms;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The README of the package, included so that its example is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct PackageReadme;
