@@ -4,13 +4,12 @@
 
 # Builds only what the demo runs.
 scripts/setup.sh --build
-scripts/build-guests.sh p1_files p2_bench
+scripts/build-guests.sh p1_files
 scripts/build-component.sh
 cargo build "${everything[@]}" --bin wasi-overlay
 
 command="${CARGO_TARGET_DIR:-target}/debug/wasi-overlay"
 files="$PWD/target/guests/p1_files.wasm"
-component="$PWD/target/guests/p2_bench.wasm"
 case "$command" in /*) ;; *) command="$PWD/$command" ;; esac
 
 scratch=$(mktemp -d)
@@ -52,10 +51,10 @@ show "${on_layers[@]}" tree
 say "The upper contains the changes, in the form of an OCI layer"
 find changes ! -type d | sort
 
-say "A component of WASI 0.2 on the same layers, with its changes in memory"
-show --layer base --layer app --layer patch --upper memory:16m "$component"
+say "Changes in memory, which end with the program"
+show --layer base --layer app --layer patch --upper memory:16m "$files"
 
-say "The first program composed with its overlay, which runs on layers on any host of WASI 0.2"
+say "The program composed with its overlay, as a component that runs on layers on any host of WASI 0.2"
 "$command" compose "$files" -o on-layers.wasm --lower /base --lower /app --lower /patch --upper /changes 2>&1 | sed "s|$files|files.wasm|g"
 show --dir base::/base::ro --dir app::/app::ro --dir patch::/patch::ro --dir changes::/changes on-layers.wasm tree
 

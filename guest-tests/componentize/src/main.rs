@@ -5,8 +5,6 @@
 //! `wasm32-unknown-unknown`, with its type information in a custom section. It is encoded as a component
 //! without an adapter, so that it imports only what it calls itself. The module of a guest for 0.2 is also
 //! copied to the folder `core`, for making components for other versions of WASI 0.2.
-//!
-//! Names after the folders select guests; all others stay as they are.
 
 use anyhow::{Context as _, Result, ensure};
 use std::collections::BTreeSet;
@@ -17,8 +15,8 @@ use wit_component::ComponentEncoder;
 
 fn main() -> Result<()> {
     let args: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [wasi, unknown, out, names @ ..] = &args[..] else {
-        anyhow::bail!("usage: guests-componentize WASI-FOLDER UNKNOWN-FOLDER OUT-FOLDER [NAME]...");
+    let [wasi, unknown, out] = &args[..] else {
+        anyhow::bail!("usage: guests-componentize WASI-FOLDER UNKNOWN-FOLDER OUT-FOLDER");
     };
     let core = out.join("core");
     fs::create_dir_all(&core).with_context(|| format!("cannot make {}", core.display()))?;
@@ -26,10 +24,6 @@ fn main() -> Result<()> {
     for (folder, prefix) in [(wasi, "p1_"), (unknown, "p2_"), (unknown, "p3_")] {
         let mut count = 0;
         for module in modules(folder, prefix)? {
-            let selected = |name: &PathBuf| module.file_stem() == Some(name.as_os_str());
-            if !names.is_empty() && !names.iter().any(selected) {
-                continue;
-            }
             let bytes =
                 fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
             let name = module
@@ -49,18 +43,7 @@ fn main() -> Result<()> {
             kept.insert(name);
             count += 1;
         }
-        ensure!(
-            count > 0 || !names.is_empty(),
-            "no {prefix}*.wasm in {}",
-            folder.display()
-        );
-    }
-    if !names.is_empty() {
-        ensure!(
-            kept.len() == names.len(),
-            "only these have a source: {kept:?}"
-        );
-        return Ok(());
+        ensure!(count > 0, "no {prefix}*.wasm in {}", folder.display());
     }
     remove_others(out, &kept)?;
     remove_others(&core, &kept)
