@@ -75,7 +75,7 @@ for name in config core compose; do
     cargo check --offline --manifest-path "$name/Cargo.toml"
 done
 
-"$CARGO_TARGET_DIR/debug/wasi-overlay" component -o component.wasm
-[ -s component.wasm ] || die "the packaged command contains no component"
+"$CARGO_TARGET_DIR/debug/wasi-overlay" component --lower /base -o component.wasm
+"$CARGO_TARGET_DIR/debug/wasi-overlay" component --configured -o configured.wasm
 cd "$root"
 ls -l "$target"/package/*.crate
