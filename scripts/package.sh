@@ -56,7 +56,7 @@ for member in "${published[@]}"; do
     done
     # A link to a file of the repository works only there.
     [ -f "$workspace/$member/README.md" ] || die "the package $name has no README.md"
-    if grep -nE '\]\((\.|/|[A-Za-z0-9_-]+[/.])' "$workspace/$member/README.md" | grep -v '](https\?:'; then
+    if grep -nE '(\]\(|^\[[^]]+\]: *)(\.|/|[A-Za-z0-9_-]+[/.])' "$workspace/$member/README.md"; then
         die "the README of $name has a link that works only in the repository"
     fi
     if [ "$member" = compose ]; then
