@@ -116,7 +116,7 @@ deny:
 semver:
     scripts/semver.sh
 
-# Makes the packages of a release, and builds them outside the repository.
+# Makes the packages of a release, and checks that they compile outside the repository.
 package:
     scripts/package.sh
 
