@@ -19,7 +19,10 @@ pub enum ConfigError {
         name: String,
     },
     /// A preopen that was named for two purposes.
-    #[error("{name:?} is named by {first} and again by {second}: name each preopen only once")]
+    #[error(
+        "{name:?} is named {}: name each preopen only once",
+        describe_options(first, second)
+    )]
     Twice {
         /// The name.
         name: String,
@@ -86,6 +89,15 @@ impl Config {
     }
 }
 
+/// The options that name one preopen.
+fn describe_options(first: &str, second: &str) -> String {
+    if first == second {
+        format!("twice by {first}")
+    } else {
+        format!("by {first} and again by {second}")
+    }
+}
+
 fn check_name(setting: &'static str, name: &str) -> Result<(), ConfigError> {
     if name.is_empty() || name.contains(['\n', '\r', '\0']) {
         return Err(ConfigError::BadName {
@@ -120,6 +132,11 @@ mod tests {
         let twice = message(&of(&["/a"], Some("/a"), &[]));
         assert!(
             twice.contains(r#""/a" is named by --lower and again by --upper"#),
+            "{twice}"
+        );
+        let twice = message(&of(&["/a", "/a"], None, &[]));
+        assert!(
+            twice.contains(r#""/a" is named twice by --lower: "#),
             "{twice}"
         );
         let passed = message(&of(&["/a"], None, &["/a"]));
