@@ -18,6 +18,8 @@ pub struct Composed {
     pub bytes: Vec<u8>,
     /// What the app was before composition.
     pub app: AppKind,
+    /// Whether the app already contained an overlay. The result then has two, stacked.
+    pub nested: bool,
     /// The version of `wasi:filesystem` that both the app and the overlay use.
     pub wasi: WasiVersion,
     /// The app's imports that the overlay replaced.
@@ -108,6 +110,7 @@ impl Overlay {
         let filesystem = imports::find_filesystem_imports(&app_names.imports)?;
         let overlay = self.encode(&filesystem.versions, config)?;
         let (app_bytes, overlay_bytes) = (app.len(), overlay.len());
+        let nested = slot::contains_overlay(&app);
         let bytes = plug::plug(overlay, app, &filesystem.names)?;
         let names = imports::read_extern_names(&bytes).map_err(invalid)?;
         Ok(Composed {
@@ -115,6 +118,7 @@ impl Overlay {
             imports: names.imports,
             exports: names.exports,
             app: kind,
+            nested,
             wasi: filesystem.versions.default,
             replaced: filesystem.names,
             app_bytes,

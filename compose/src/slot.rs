@@ -48,6 +48,23 @@ pub(crate) fn fill(core: &[u8], slot: &[u8]) -> Result<Vec<u8>, ComposeError> {
     Ok(module.finish())
 }
 
+/// Whether a component contains an overlay, composed by this crate or by another composer.
+///
+/// It is recognized by the slot's magic, which occurs nowhere else, or by the import of its configuration.
+/// Optimizers remove zeros from data, so the zeros around the magic do not count.
+pub(crate) fn contains_overlay(component: &[u8]) -> bool {
+    let start = MAGIC.iter().position(|byte| *byte != 0).unwrap_or_default();
+    let end = MAGIC
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .unwrap_or_default();
+    let signs = [&MAGIC[start..=end], b"wasi-overlay:component/config"];
+    signs.iter().any(|sign| {
+        let mut windows = component.windows(sign.len());
+        windows.any(|window| window == *sign)
+    })
+}
+
 /// The memory of a module when it is instantiated.
 struct InitialMemory {
     /// The address of `bytes`.
