@@ -3,17 +3,21 @@
 //! Options come before the wasm file, the guest's arguments after it. Options of `wasmtime run` have the
 //! same names and meaning here.
 
+use crate::completion::CompletionArgs;
 use crate::compose::{ComponentArgs, ComposeArgs};
-use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperArg};
-use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use crate::fields::into_utf8;
+use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperArg, parse_tmpfs};
+use anyhow::{Result, ensure};
+use clap::builder::{OsStringValueParser, TypedValueParser, ValueParser};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use wasmtime_cli_flags::CommonOptions;
 
 /// Runs WebAssembly programs on layers of directories.
 #[derive(Parser)]
-#[command(name = "wasi-overlay", version)]
+#[command(name = "wasi-overlay", version = VERSION.as_str(), after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -28,6 +32,29 @@ pub(crate) enum Command {
     Compose(ComposeArgs),
     /// Writes the overlay as a separate component, for composers such as `wac plug`.
     Component(ComponentArgs),
+    /// Writes a completion script for a shell.
+    Completion(CompletionArgs),
+}
+
+/// The version of the command and of its wasmtime.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "{} (wasmtime {})",
+        env!("CARGO_PKG_VERSION"),
+        wasmtime_environ::VERSION
+    )
+});
+
+/// A parser of values with `parse`, which may be paths that are not UTF-8.
+fn parser<T: Clone + Send + Sync + 'static>(
+    parse: impl Fn(OsString) -> Result<T> + Clone + Send + Sync + 'static,
+) -> ValueParser {
+    OsStringValueParser::new().try_map(parse).into()
+}
+
+/// A parser of values that WASI requires to be UTF-8. Clap's own does not name the value in its error.
+pub(crate) fn utf8() -> ValueParser {
+    parser(into_utf8)
 }
 
 /// The arguments of `run`.
@@ -37,38 +64,53 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) main: MainMount,
 
-    /// Mounts another overlay: `dst=/data,layer=a,layer=b,upper=c`
+    /// Mounts another overlay: `dst=/data,layer=a,layer=b,upper=c`.
     ///
-    /// Keys: `dst=GUEST_PATH`; `layer=DIR`, repeated for each layer,
-    /// bottom first; `upper=DIR`, `upper=memory[:SIZE]` or `memory[=SIZE]`;
-    /// `ro`; `volatile`; `absolute-symlinks=refuse|root`; `cross-mounts`
-    /// (enter filesystems that are mounted inside a layer). A comma in a
-    /// path is written `\,`, a backslash `\\`.
-    // These lines keep the help within 80 columns: clap does not wrap them.
-    #[arg(long = "mount", help_heading = "More mounts", value_name = "SPEC", value_parser = OverlaySpec::parse,
-          verbatim_doc_comment)]
+    /// Keys: `dst=GUEST_PATH`; `layer=DIR`, repeated for each layer, bottom first; `upper=DIR`,
+    /// `upper=memory[:SIZE]` or `memory[=SIZE]`; `ro`; `volatile`; `absolute-symlinks=refuse|root`;
+    /// `cross-mounts` (enter filesystems that are mounted inside a layer). A comma in a path is written
+    /// `\,`, a backslash `\\`.
+    #[arg(long = "mount", help_heading = "More mounts", value_name = "SPEC", value_parser = parser(OverlaySpec::parse))]
     pub(crate) mounts: Vec<OverlaySpec>,
 
-    /// Mounts a host directory directly, without layers.
+    /// Mounts a host directory as it is, without layers.
     ///
     /// `HOST` has the same name in the guest, `HOST::GUEST` the name `GUEST`; `::ro` makes it
     /// read-only.
-    #[arg(long = "dir", help_heading = "More mounts", value_name = "HOST[::GUEST[::ro]]", value_parser = DirSpec::parse)]
+    #[arg(long = "dir", help_heading = "More mounts", value_name = "HOST[::GUEST[::ro]]",
+          value_hint = ValueHint::DirPath, value_parser = parser(DirSpec::parse_dir))]
     pub(crate) dirs: Vec<DirSpec>,
 
+    /// As `--dir HOST::GUEST`, in the words of docker.
+    #[arg(short = 'v', long = "volume", help_heading = "More mounts", value_name = "HOST:GUEST[:ro]",
+          value_hint = ValueHint::DirPath, value_parser = parser(DirSpec::parse_volume))]
+    pub(crate) volumes: Vec<DirSpec>,
+
+    /// Mounts an empty directory in memory, whose content is discarded at the end [default size: 1g].
+    #[arg(long, help_heading = "More mounts", value_name = "GUEST_PATH[:size=SIZE]", value_parser = parser(parse_tmpfs))]
+    pub(crate) tmpfs: Vec<OverlaySpec>,
+
     /// Sets an environment variable of the guest; without a value, inherits it.
-    #[arg(long = "env", help_heading = "Program", value_name = "NAME[=VALUE]", value_parser = EnvVar::parse)]
+    #[arg(short = 'e', long = "env", help_heading = "Program", value_name = "NAME[=VALUE]",
+          value_parser = parser(EnvVar::parse))]
     pub(crate) env: Vec<EnvVar>,
+
+    /// Tells the guest in which directory to start: in `PWD`, and in `initial-cwd` of WASI 0.2 and 0.3.
+    ///
+    /// WASI has no working directory: a program has to change to this one by itself. Programs of
+    /// wasi-libc, such as those in C and Rust, start in `/` and do not.
+    #[arg(short = 'w', long, help_heading = "Program", value_name = "GUEST_DIR", value_parser = parser(parse_workdir))]
+    pub(crate) workdir: Option<String>,
 
     /// Calls this function instead of the program's entry point.
     ///
     /// For a core module, the name of an export, which gets the arguments after the wasm file.
     /// For a component, a call in WAVE, as `name(arguments)`.
-    #[arg(long, help_heading = "Program", value_name = "FUNCTION")]
+    #[arg(long, help_heading = "Program", value_name = "FUNCTION", value_parser = utf8())]
     pub(crate) invoke: Option<String>,
 
     /// Overrides `argv[0]`, which is the name of the wasm file by default.
-    #[arg(long, help_heading = "Program", value_name = "NAME")]
+    #[arg(long, help_heading = "Program", value_name = "NAME", value_parser = utf8())]
     pub(crate) argv0: Option<String>,
 
     /// Allows a precompiled program (`*.cwasm`).
@@ -77,6 +119,9 @@ pub(crate) struct RunArgs {
     /// you trust.
     #[arg(long, help_heading = "Program")]
     pub(crate) allow_precompiled: bool,
+
+    #[command(flatten)]
+    pub(crate) unserved: UnservedArgs,
 
     #[command(flatten, next_help_heading = "Wasmtime")]
     pub(crate) common: CommonOptions,
@@ -87,9 +132,23 @@ pub(crate) struct RunArgs {
         value_name = "APP",
         help_heading = None,
         trailing_var_arg = true,
-        required = true
+        required = true,
+        value_hint = ValueHint::FilePath
     )]
     pub(crate) app_and_args: Vec<OsString>,
+}
+
+/// Options of `wasmtime run` that are not served, so that they can be told from misspelt ones.
+#[derive(Args)]
+pub(crate) struct UnservedArgs {
+    #[arg(long, hide = true, value_name = "STRATEGY")]
+    pub(crate) profile: Option<OsString>,
+
+    #[arg(long, hide = true, value_name = "NAME=MODULE_PATH")]
+    pub(crate) preload: Vec<OsString>,
+
+    #[arg(short = 'g', long, hide = true, value_name = "[ADDR:]PORT")]
+    pub(crate) gdbstub: Option<OsString>,
 }
 
 /// The overlay that `--layer`, `--upper` and the other overlay options describe.
@@ -97,13 +156,15 @@ pub(crate) struct RunArgs {
 #[command(next_help_heading = "Overlay")]
 pub(crate) struct MainMount {
     /// Adds a read-only layer, on top of the previous layers.
-    #[arg(long = "layer", value_name = "DIR")]
+    #[arg(long = "layer", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) layers: Vec<PathBuf>,
 
     /// Keeps changes in a directory, or in memory, where they are discarded at the end
     /// [default: memory:1g].
-    #[arg(long, value_name = "DIR|memory[:SIZE]",
-          value_parser = OsStringValueParser::new().try_map(UpperArg::parse))]
+    ///
+    /// The directory is created if the one above it exists. It can be a layer of a later run.
+    #[arg(long, value_name = "DIR|memory[:SIZE]", value_hint = ValueHint::DirPath,
+          value_parser = parser(UpperArg::parse))]
     pub(crate) upper: Option<UpperArg>,
 
     /// Mounts the overlay read-only.
@@ -111,7 +172,7 @@ pub(crate) struct MainMount {
     pub(crate) read_only: bool,
 
     /// Mount point of the overlay in the guest [default: /].
-    #[arg(long, value_name = "GUEST_PATH")]
+    #[arg(long, value_name = "GUEST_PATH", value_parser = utf8())]
     pub(crate) at: Option<String>,
 
     /// Does not sync changes to disk: after a crash of the machine, discard the upper.
@@ -134,14 +195,13 @@ pub(crate) struct EnvVar {
 }
 
 impl EnvVar {
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: OsString) -> Result<Self> {
+        let text = into_utf8(text)?;
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
-            None => (text, None),
+            None => (text.as_str(), None),
         };
-        if name.is_empty() {
-            return Err("the name is missing; write NAME=VALUE".to_owned());
-        }
+        ensure!(!name.is_empty(), "the name is missing; write NAME=VALUE");
         Ok(Self {
             name: name.to_owned(),
             value,
@@ -149,17 +209,42 @@ impl EnvVar {
     }
 }
 
+/// Parses the value of `--workdir`.
+fn parse_workdir(text: OsString) -> Result<String> {
+    let text = into_utf8(text)?;
+    ensure!(
+        text.starts_with('/'),
+        "it is not absolute; a directory of the guest begins with `/`, as in /{}",
+        text.trim_start_matches("./"),
+    );
+    Ok(text)
+}
+
+const AFTER_HELP: &str = "\
+If no subcommand is given, `run` is used:
+  wasi-overlay --layer base tool.wasm
+
+Help with all options of a run:
+  wasi-overlay run --help";
+
 const EXAMPLES: &str = "\
 Examples:
   Run a program on two layers, and discard its changes at the end:
     wasi-overlay run --layer base --layer app tool.wasm
 
   Keep its changes in a directory:
-    wasi-overlay run --layer base --layer app --upper changes tool.wasm --verbose
+    wasi-overlay run --layer base --upper changes tool.wasm --verbose
 
-  Mount two overlays and a plain host directory:
-    wasi-overlay run --layer rootfs --mount dst=/data,layer=seed,memory=64m \\
-      --dir .::/work::ro tool.wasm
+  Use those changes as a layer of the next run:
+    wasi-overlay run --layer base --layer changes tool.wasm
+
+  Give it /tmp in memory, and read-only data:
+    wasi-overlay run --layer base --tmpfs /tmp:size=64m \\
+      -v ./data:/data:ro tool.wasm
+
+  Mount a second overlay:
+    wasi-overlay run --layer base --mount dst=/data,layer=seed,memory=64m \\
+      tool.wasm
 
   Call a function:
     wasi-overlay run --layer base --invoke add sum.wat 1 2
@@ -167,4 +252,4 @@ Examples:
   Log failed calls of the program (call, path, layer, reason, remedy):
     WASMTIME_LOG=wasi_overlay=debug wasi-overlay run --layer base tool.wasm";
 
-const USAGE: &str = "wasi-overlay run [OPTIONS] APP.wasm|.wat|.cwasm [ARGS]...";
+const USAGE: &str = "wasi-overlay run [OPTIONS] APP [ARGS]...";

@@ -5,8 +5,9 @@ mod report;
 
 pub(crate) use args::{ComponentArgs, ComposeArgs};
 
+use crate::app;
+use crate::messages::print_notice;
 use crate::output::Output;
-use crate::{app, print_to_stderr};
 use anyhow::{Result, ensure};
 use std::path::Path;
 use wasi_overlay_compose::{ComposeError, Overlay};
@@ -14,6 +15,7 @@ use wasmtime::Engine;
 
 /// Embeds an overlay in a program.
 pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
+    args.layers.check()?;
     let config = args.layers.config();
     // Validates the configuration, and that it fits into the component.
     config.to_slot()?;
@@ -22,13 +24,20 @@ pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
     let composed = Overlay::embedded()?
         .compose(&app, &config)
         .map_err(|error| add_app_name(&args.app, error))?;
+    ensure!(
+        args.nested || !composed.nested,
+        "`{}` already contains an overlay; compose the original program, or add --nested to stack one \
+         overlay on the other",
+        args.app.display()
+    );
     output.write(&composed.bytes)?;
-    print_to_stderr(&report::describe_composed(args, &config, &composed));
+    print_notice(&report::describe_composed(args, &config, &composed));
     Ok(())
 }
 
 /// Writes the overlay alone.
 pub(crate) fn component(args: &ComponentArgs) -> Result<()> {
+    args.layers.check()?;
     let config = args.layers.config_if_given();
     if let Some(config) = &config {
         config.to_slot()?;
@@ -40,7 +49,7 @@ pub(crate) fn component(args: &ComponentArgs) -> Result<()> {
         wasi_overlay_compose::component(args.wasi, config.as_ref())?
     };
     output.write(&bytes)?;
-    print_to_stderr(&report::describe_component(
+    print_notice(&report::describe_component(
         args,
         config.as_ref(),
         bytes.len(),

@@ -1,6 +1,7 @@
 //! Notices on a terminal about copy-ups that take long: a guest that changes a large file of a lower, or
 //! renames a directory of one, waits for the copy.
 
+use crate::messages::print_notice;
 use crate::slow_notice::SlowNotice;
 use std::fmt;
 use std::time::Duration;
@@ -21,7 +22,7 @@ impl Default for CopyNotices {
     fn default() -> Self {
         Self {
             delay: Duration::from_secs(1),
-            notify: crate::print_to_stderr,
+            notify: |notice| print_notice(notice),
         }
     }
 }

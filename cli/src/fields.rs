@@ -1,6 +1,8 @@
 //! Parsers for parts of mount options: sizes, mount points, comma-separated fields.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Parses a number of bytes, such as `4096`, `64m` or `1GiB`. Units are powers of 1024.
 pub(crate) fn parse_size(text: &str) -> Result<u64> {
@@ -32,10 +34,15 @@ const SIZE_SYNTAX: &str = "write a number of bytes, or a number with k, m or g, 
 
 /// Checks a mount point, and removes doubled and trailing slashes.
 pub(crate) fn parse_mount_point(flag: &str, text: &str) -> Result<String> {
+    let relative = text.trim_start_matches("./");
     ensure!(
         text.starts_with('/'),
         "{flag}: `{text}` is not absolute; a mount point begins with `/`, as in /{}",
-        text.trim_start_matches("./"),
+        if matches!(relative, "" | "." | "..") {
+            "data"
+        } else {
+            relative
+        },
     );
     let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
     ensure!(
@@ -43,6 +50,30 @@ pub(crate) fn parse_mount_point(flag: &str, text: &str) -> Result<String> {
         "{flag}: `{text}` contains `.` or `..`; write the mount point without them"
     );
     Ok(format!("/{}", parts.join("/")))
+}
+
+/// The text of a value that has to be UTF-8.
+pub(crate) fn into_utf8(value: OsString) -> Result<String> {
+    match value.into_string() {
+        Ok(text) => Ok(text),
+        Err(_) => bail!("it is not UTF-8, which WASI requires"),
+    }
+}
+
+/// Splits a value at each `separator`.
+pub(crate) fn split<'a>(value: &'a OsStr, separator: &str) -> Vec<&'a OsStr> {
+    let mut rest = value.as_bytes();
+    let mut parts = Vec::new();
+    let found = |rest: &[u8]| {
+        let mut windows = rest.windows(separator.len());
+        windows.position(|window| window == separator.as_bytes())
+    };
+    while let Some(at) = found(rest) {
+        parts.push(OsStr::from_bytes(&rest[..at]));
+        rest = &rest[at + separator.len()..];
+    }
+    parts.push(OsStr::from_bytes(rest));
+    parts
 }
 
 /// The components of a guest path, with `/` first if it is absolute. Equal for all spellings of a path.
@@ -53,41 +84,64 @@ pub(crate) fn path_components(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Splits at commas. `\,` is a comma and `\\` a backslash; any other backslash stands for itself.
-pub(crate) fn split_fields(text: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        let literal = match (char, chars.peek()) {
-            (',', _) => {
-                fields.push(String::new());
+pub(crate) fn split_fields(value: &OsStr) -> Vec<OsString> {
+    let mut fields = vec![Vec::new()];
+    let mut bytes = value.as_bytes().iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        let literal = match (byte, bytes.peek()) {
+            (b',', _) => {
+                fields.push(Vec::new());
                 continue;
             }
-            ('\\', Some(&next @ (',' | '\\'))) => {
-                chars.next();
+            (b'\\', Some(&next @ (b',' | b'\\'))) => {
+                bytes.next();
                 next
             }
-            _ => char,
+            _ => byte,
         };
         if let Some(field) = fields.last_mut() {
             field.push(literal);
         }
     }
-    fields
+    fields.into_iter().map(OsString::from_vec).collect()
+}
+
+/// Splits a field into its key and, after `=`, its value.
+pub(crate) fn split_key(field: &OsStr) -> (String, Option<&OsStr>) {
+    let bytes = field.as_bytes();
+    match bytes.iter().position(|byte| *byte == b'=') {
+        Some(at) => {
+            let key = OsStr::from_bytes(&bytes[..at]);
+            (
+                key.to_string_lossy().into_owned(),
+                Some(OsStr::from_bytes(&bytes[at + 1..])),
+            )
+        }
+        None => (field.to_string_lossy().into_owned(), None),
+    }
 }
 
 /// The value of a key that needs one.
-pub(crate) fn require_value<'a>(key: &str, value: Option<&'a str>) -> Result<&'a str> {
+pub(crate) fn require_value<'a>(key: &str, value: Option<&'a OsStr>) -> Result<&'a OsStr> {
     match value {
         Some(value) if !value.is_empty() => Ok(value),
         _ => bail!("`{key}` needs a value, as in `{key}=…`"),
     }
 }
 
+/// As [`require_value`], for a key whose value has to be UTF-8.
+pub(crate) fn require_text<'a>(key: &str, value: Option<&'a OsStr>) -> Result<&'a str> {
+    let value = require_value(key, value)?;
+    value
+        .to_str()
+        .with_context(|| format!("`{key}={}`: the value is not UTF-8", value.display()))
+}
+
 /// Parses a key without a value, whose presence means true.
-pub(crate) fn parse_flag(key: &str, value: Option<&str>) -> Result<bool> {
+pub(crate) fn parse_flag(key: &str, value: Option<&OsStr>) -> Result<bool> {
     match value {
         None => Ok(true),
-        Some(value) => bail!("`{key}={value}`: `{key}` takes no value"),
+        Some(value) => bail!("`{key}={}`: `{key}` takes no value", value.display()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::args::RunArgs;
 use crate::invoke::{self, ComponentCall};
+use crate::messages::{print_guest_error, print_warning};
 use crate::mount;
 use crate::store::{self, ComponentHost, Host, ModuleHost};
 use std::time::Duration;
@@ -130,7 +131,7 @@ fn exit_code(result: Result<()>) -> i32 {
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return exit.0;
     }
-    crate::print_to_stderr(&format!("Error: {error:?}"));
+    print_guest_error(&error);
     if error.is::<Trap>() {
         TRAP_EXIT_CODE
     } else {
@@ -155,7 +156,7 @@ fn dump_core<W: 'static>(
     match mount::open_with_retry(|| std::fs::write(path, &dump)) {
         Ok(()) => error.context(format!("core dumped at {path}")),
         Err(cause) => {
-            crate::print_to_stderr(&format!("warning: coredump failed to generate: {cause}"));
+            print_warning(format_args!("coredump failed to generate: {cause}"));
             error
         }
     }

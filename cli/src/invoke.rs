@@ -2,7 +2,9 @@
 //!
 //! The rules and messages are those of `wasmtime run` (its `commands/run.rs`).
 
+use crate::messages::print_warning;
 use crate::store::{ComponentHost, ModuleHost};
+use crate::suggest::describe_exports;
 use std::ffi::OsString;
 use std::io::Write;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
@@ -29,11 +31,18 @@ pub(crate) async fn run_module(
             .await?;
     }
     let function = match invoke {
-        Some(name) => Some(
-            instance
-                .get_func(&mut *store, name)
-                .ok_or_else(|| format_err!("no func export named `{name}` found"))?,
-        ),
+        Some(name) => match instance.get_func(&mut *store, name) {
+            Some(function) => Some(function),
+            None => {
+                let exports = instance.exports(&mut *store);
+                let names = exports.filter_map(|export| {
+                    let name = export.name().to_owned();
+                    export.into_func().map(|_| name)
+                });
+                let names = describe_exports(name, names.collect());
+                bail!("no func export named `{name}` found; {names}")
+            }
+        },
         None => instance
             .get_func(&mut *store, "")
             .or_else(|| instance.get_func(&mut *store, "_start")),
@@ -53,8 +62,8 @@ async fn call_function(
     let what = invoke.map_or("command default".to_owned(), |name| format!("`{name}`"));
     let ty = function.ty(&mut *store);
     if ty.params().len() > 0 {
-        crate::print_to_stderr(
-            "warning: using `--invoke` with a function that takes arguments is experimental \
+        print_warning(
+            "using `--invoke` with a function that takes arguments is experimental \
              and may break in the future",
         );
     }
@@ -72,8 +81,8 @@ async fn call_function(
         .await
         .with_context(|| format!("failed to invoke {what}"))?;
     if !results.is_empty() {
-        crate::print_to_stderr(
-            "warning: using `--invoke` with a function that returns values is experimental \
+        print_warning(
+            "using `--invoke` with a function that returns values is experimental \
              and may break in the future",
         );
     }
@@ -159,9 +168,11 @@ impl ComponentCall {
         invoke: &str,
     ) -> Result<Self> {
         let call = UntypedFuncCall::parse(invoke).with_context(|| {
+            let names =
+                describe_exports(&format!("{invoke}()"), callable_exports(engine, component));
             format!(
-                "Failed to parse invoke '{invoke}': See \
-                 https://docs.wasmtime.dev/cli-options.html#run for syntax"
+                "Failed to parse invoke '{invoke}': write a call, as `{}(arguments)`; {names}",
+                invoke.split('(').next().unwrap_or_default()
             )
         })?;
         let name = call.item_name().map_err(|error| {
@@ -232,7 +243,10 @@ fn find_function(
         }
     }
     match (found.pop(), found.is_empty()) {
-        (None, _) => bail!("No exported func named `{name}` in component."),
+        (None, _) => {
+            let names = describe_exports(&format!("{name}()"), callable_exports(engine, component));
+            bail!("No exported func named `{name}` in component; {names}")
+        }
         (Some((index, function, _)), true) => Ok((index, function)),
         (Some((_, _, last)), false) => {
             let names = found.iter().map(|(_, _, name)| name).chain([&last]);
@@ -243,6 +257,32 @@ fn find_function(
                 names.join(", ")
             )
         }
+    }
+}
+
+/// The calls that `--invoke` can make, without their arguments.
+fn callable_exports(engine: &wasmtime::Engine, component: &Component) -> Vec<String> {
+    let mut names = Vec::new();
+    for (name, item) in component.component_type().exports(engine) {
+        match item.ty {
+            ComponentItem::ComponentFunc(_) => names.push(format!("{name}()")),
+            ComponentItem::ComponentInstance(instance) => {
+                let functions = instance.exports(engine).filter_map(|(function, item)| {
+                    matches!(item.ty, ComponentItem::ComponentFunc(_)).then_some(function)
+                });
+                names.extend(functions.map(|function| qualified_name(name, function)));
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The name of a function of an instance, as in `wasi:cli/run.run@0.2.0()`.
+fn qualified_name(instance: &str, function: &str) -> String {
+    match instance.split_once('@') {
+        Some((interface, version)) => format!("{interface}.{function}@{version}()"),
+        None => format!("{instance}.{function}()"),
     }
 }
 

@@ -2,25 +2,30 @@
 
 mod app;
 mod args;
+mod command_line;
+mod completion;
 mod compose;
 mod copy_notices;
 mod fields;
 mod guest;
 mod invoke;
 mod log;
+mod messages;
 mod mount;
+mod mount_points;
 mod mounts;
+mod new_dir;
 mod output;
 mod run;
 mod served;
 mod signals;
 mod slow_notice;
 mod store;
+mod suggest;
 mod validate;
 
-use args::{Cli, Command};
-use clap::Parser;
-use std::io::Write;
+use args::Command;
+use messages::{print_error, print_notice, print_warning};
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
@@ -29,26 +34,27 @@ fn main() -> ExitCode {
     // down, so they stay off under `RUST_BACKTRACE` too.
     wasmtime::error::disable_backtrace();
     std::panic::set_hook(Box::new(|panic| {
-        print_to_stderr(&format!(
+        print_notice(format_args!(
             "internal error: {panic}\nThis is a bug in wasi-overlay; please report it."
         ));
     }));
-    let command = Cli::parse().command;
+    let command = command_line::parse(std::env::args_os()).command;
     // Mounts and guests share the descriptors of the process. They also work with a lower limit.
     if let Err(error) = wasi_overlay::engine::raise_descriptor_limit() {
-        print_to_stderr(&format!(
-            "warning: cannot raise the limit of open files: {error}"
+        print_warning(format_args!(
+            "cannot raise the limit of open files: {error}"
         ));
     }
     let result = std::panic::catch_unwind(AssertUnwindSafe(|| match command {
         Command::Run(args) => run::run(*args),
         Command::Compose(args) => compose::compose(&args).map(|()| 0),
         Command::Component(args) => compose::component(&args).map(|()| 0),
+        Command::Completion(args) => completion::write(args).map(|()| 0),
     }));
     match result {
         Ok(Ok(code)) => exit_code(code),
         Ok(Err(error)) => {
-            print_to_stderr(&format!("Error: {error:#}"));
+            print_error(&error);
             ExitCode::FAILURE
         }
         Err(_) => ExitCode::from(70),
@@ -59,9 +65,4 @@ fn main() -> ExitCode {
 fn exit_code(code: i32) -> ExitCode {
     let [low, ..] = code.to_le_bytes();
     ExitCode::from(low)
-}
-
-/// Prints to stderr. A failure (stderr is closed, say) is ignored, since there is nowhere to report it.
-fn print_to_stderr(message: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
 }

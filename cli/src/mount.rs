@@ -1,14 +1,17 @@
 //! Mounting of overlays and host directories for the guest, and closing them after it ended.
 
+use crate::messages::print_error;
+use crate::mount_points;
 use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperSpec};
+use crate::new_dir::NewDir;
 use crate::signals;
 use crate::validate::{OpenMounts, OpenOverlay};
 use anyhow::{Context, Result, anyhow};
 use rustix::io::Errno as Os;
 use rustix::process::{Resource, getrlimit};
 use std::io;
-use wasi_overlay::engine::close_cached_descriptors;
 use wasi_overlay::engine::plain::HostDir;
+use wasi_overlay::engine::{MAX_LAYERS, close_cached_descriptors};
 use wasi_overlay::{AbsoluteSymlinks, Errno, Error, FsPerms, Limits, Lower, Overlay, OverlayCtx};
 
 /// The mounted overlays, and the guest's view of all mounts. An upper that is dropped without
@@ -16,6 +19,8 @@ use wasi_overlay::{AbsoluteSymlinks, Errno, Error, FsPerms, Limits, Lower, Overl
 pub(crate) struct Mounted {
     overlays: Vec<(OverlaySpec, Overlay)>,
     files: OverlayCtx,
+    /// Uppers that were created for this run. If a mount fails, they are removed again.
+    new_uppers: Vec<NewDir>,
 }
 
 impl Mounted {
@@ -26,12 +31,13 @@ impl Mounted {
         let mut mounted = Self {
             overlays: Vec::new(),
             files: OverlayCtx::default(),
+            new_uppers: Vec::new(),
         };
         match mounted.mount_all(open, may_block) {
             Ok(()) => Ok(mounted),
             Err(error) => {
                 for close_error in mounted.close() {
-                    crate::print_to_stderr(&format!("Error: {close_error:#}"));
+                    print_error(&close_error);
                 }
                 Err(error)
             }
@@ -44,7 +50,7 @@ impl Mounted {
         files.limits(limits());
         for overlay in open.overlays {
             let spec = overlay.spec.clone();
-            let overlay = mount(overlay)?;
+            let overlay = mount(overlay, &mut self.new_uppers)?;
             // From here on, `close` covers it.
             self.overlays.push((spec.clone(), overlay.clone()));
             files.overlay(spec.at.as_str(), &overlay, perms(spec.read_only))?;
@@ -53,6 +59,9 @@ impl Mounted {
             files
                 .dir(dir, spec.guest.as_str(), perms(spec.read_only))
                 .map_err(|error| dir_error(&spec, &error))?;
+        }
+        for new in self.new_uppers.drain(..) {
+            new.keep();
         }
         self.files = files.build();
         // An upper in memory does not need to be closed.
@@ -83,7 +92,9 @@ impl Mounted {
             })
         };
         let closed = self.overlays.into_iter().map(close);
-        closed.filter_map(Result::err).collect()
+        let errors = closed.filter_map(Result::err).collect();
+        drop(self.new_uppers);
+        errors
     }
 }
 
@@ -125,12 +136,15 @@ fn perms(read_only: bool) -> FsPerms {
     }
 }
 
-fn mount(open: OpenOverlay) -> Result<Overlay> {
+fn mount(open: OpenOverlay, new_uppers: &mut Vec<NewDir>) -> Result<Overlay> {
     let OpenOverlay {
         spec,
         layers,
         upper,
+        new_upper,
+        mount_points,
     } = open;
+    new_uppers.extend(new_upper);
     let mut builder = Overlay::builder()
         .read_only(spec.read_only)
         .volatile(spec.volatile)
@@ -138,6 +152,13 @@ fn mount(open: OpenOverlay) -> Result<Overlay> {
             AbsoluteSymlinksArg::Refuse => AbsoluteSymlinks::Refuse,
             AbsoluteSymlinksArg::Root => AbsoluteSymlinks::Root,
         });
+    // An overlay with the most layers has no room for one more.
+    let has_room = layers.len() + 1 + usize::from(spec.upper != UpperSpec::None) <= MAX_LAYERS;
+    if !mount_points.is_empty() && has_room {
+        let layer = mount_points::layer(&mount_points);
+        builder =
+            builder.lower(layer.map_err(|error| mount_error(&spec, &spec.at_flag(), &error))?);
+    }
     for (flag, dir) in layers {
         let dir = HostDir::new(dir, flag.as_str()).cross_mounts(spec.cross_mounts);
         let lower = Lower::host_dir(dir).map_err(|error| mount_error(&spec, &flag, &error))?;
@@ -185,6 +206,9 @@ fn mount_error(spec: &OverlaySpec, flag: &str, error: &Error) -> anyhow::Error {
         }
         Errno::ReadOnly => anyhow!("{message}; use another upper, or mount read-only"),
         Errno::TooManyFiles => anyhow!("{message}; raise `ulimit -n`"),
+        Errno::InsufficientSpace | Errno::Quota => {
+            anyhow!("{message}; free space on the filesystem of the upper, or use another upper")
+        }
         _ => anyhow!("{message}"),
     }
 }
@@ -195,5 +219,23 @@ fn dir_error(spec: &DirSpec, error: &wasmtime::Error) -> anyhow::Error {
     match error.downcast_ref::<Error>().map(Error::errno) {
         Some(Errno::TooManyFiles) => anyhow!("{flag}: {error}; raise `ulimit -n`"),
         _ => anyhow!("{flag}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_filesystem_of_upper_has_remedy() {
+        let spec = OverlaySpec::parse("dst=/d,upper=up".into()).unwrap();
+        for errno in [Errno::InsufficientSpace, Errno::Quota] {
+            let error = Error::new(errno, "no space is left");
+            assert_eq!(
+                mount_error(&spec, "--upper up", &error).to_string(),
+                "--upper up: no space is left; free space on the filesystem of the upper, or use \
+                 another upper"
+            );
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::args::RunArgs;
 use crate::fields::{
-    parse_flag, parse_mount_point, parse_size, path_components, require_value, set_once,
-    split_fields,
+    into_utf8, parse_flag, parse_mount_point, parse_size, path_components, require_text,
+    require_value, set_once, split, split_fields, split_key,
 };
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,7 @@ pub(crate) enum AbsoluteSymlinksArg {
     Root,
 }
 
-/// One `--dir`.
+/// One `--dir` or `--volume`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DirSpec {
     /// The directory of the host.
@@ -72,8 +72,8 @@ pub(crate) struct DirSpec {
     pub(crate) guest: String,
     /// Whether changes are refused.
     pub(crate) read_only: bool,
-    /// The value as the user typed it.
-    text: String,
+    /// The option as the user typed it.
+    flag: String,
 }
 
 /// The kind of option that specified an overlay.
@@ -83,6 +83,8 @@ pub(crate) enum Origin {
     Options,
     /// One `--mount`.
     Mount,
+    /// One `--tmpfs`.
+    Tmpfs,
 }
 
 /// All mounts of a run.
@@ -95,23 +97,30 @@ pub(crate) struct Mounts {
 }
 
 impl Mounts {
-    /// Parses the options. The mounts are in the order of the help: the main overlay, each
-    /// `--mount`, each `--dir`.
+    /// Parses the options. The mounts are in this order: the main overlay, each `--mount`, each
+    /// `--tmpfs`, each `--dir`, each `--volume`.
     pub(crate) fn from_args(args: &RunArgs) -> Result<Self> {
         let mut overlays = Vec::new();
         overlays.extend(main_overlay(args)?);
-        overlays.extend(args.mounts.iter().cloned());
-        let mounts = Self {
-            overlays,
-            dirs: args.dirs.clone(),
-        };
+        overlays.extend(args.mounts.iter().chain(&args.tmpfs).cloned());
+        let dirs = args.dirs.iter().chain(&args.volumes).cloned().collect();
+        let mounts = Self { overlays, dirs };
         mounts.check_mount_points()?;
         Ok(mounts)
     }
 
+    /// The mount points of all mounts.
+    pub(crate) fn mount_points(&self) -> impl Iterator<Item = &str> {
+        let overlays = self.overlays.iter().map(|overlay| overlay.at.as_str());
+        overlays.chain(self.dirs.iter().map(|dir| dir.guest.as_str()))
+    }
+
     fn check_mount_points(&self) -> Result<()> {
         let overlays = self.overlays.iter().map(|o| (o.at.as_str(), o.at_flag()));
-        let dirs = self.dirs.iter().map(|d| (d.guest.as_str(), d.flag()));
+        let dirs = self
+            .dirs
+            .iter()
+            .map(|d| (d.guest.as_str(), d.flag().to_owned()));
         let mut seen: Vec<(&str, String)> = Vec::new();
         for (at, flag) in overlays.chain(dirs) {
             let same =
@@ -176,22 +185,20 @@ fn upper_or_default(
 
 impl OverlaySpec {
     /// Parses the value of `--mount`.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(value: OsString) -> Result<Self> {
         let mut at = None;
         let mut layers = Vec::new();
         let mut upper = None;
         let mut absolute_symlinks = None;
         let (mut read_only, mut volatile, mut cross_mounts) = (false, false, false);
-        for field in split_fields(text) {
-            let (key, value) = match field.split_once('=') {
-                Some((key, value)) => (key, Some(value)),
-                None => (field.as_str(), None),
-            };
+        for field in split_fields(&value) {
+            let (key, value) = split_key(&field);
+            let key = key.as_str();
             match key {
                 "dst" => set_once(
                     key,
                     &mut at,
-                    parse_mount_point("dst", require_value(key, value)?)?,
+                    parse_mount_point("dst", require_text(key, value)?)?,
                 )?,
                 "layer" => layers.push(PathBuf::from(require_value(key, value)?)),
                 "upper" => {
@@ -199,14 +206,17 @@ impl OverlaySpec {
                     set_once("upper` or `memory", &mut upper, value)?;
                 }
                 "memory" => {
-                    let bytes = value.map_or(Ok(DEFAULT_MEMORY_BYTES), parse_size)?;
+                    let bytes = match value {
+                        Some(_) => parse_size(require_text(key, value)?)?,
+                        None => DEFAULT_MEMORY_BYTES,
+                    };
                     set_once("upper` or `memory", &mut upper, UpperArg::Memory(bytes))?;
                 }
                 "ro" => read_only = parse_flag(key, value)?,
                 "volatile" => volatile = parse_flag(key, value)?,
                 "cross-mounts" => cross_mounts = parse_flag(key, value)?,
                 "absolute-symlinks" => {
-                    let policy = match require_value(key, value)? {
+                    let policy = match require_text(key, value)? {
                         "root" => AbsoluteSymlinksArg::Root,
                         "refuse" => AbsoluteSymlinksArg::Refuse,
                         other => bail!(
@@ -250,6 +260,15 @@ impl OverlaySpec {
         match self.origin {
             Origin::Options => format!("--at {}", self.at),
             Origin::Mount => format!("--mount dst={}", self.at),
+            Origin::Tmpfs => format!("--tmpfs {}", self.at),
+        }
+    }
+
+    /// The kind of option that specified the layers.
+    pub(crate) fn layers_flag(&self) -> String {
+        match self.origin {
+            Origin::Options => "--layer".to_owned(),
+            Origin::Mount | Origin::Tmpfs => self.at_flag(),
         }
     }
 
@@ -266,9 +285,38 @@ impl OverlaySpec {
     fn path_flag(&self, key: &str, path: &Path) -> String {
         match self.origin {
             Origin::Options => format!("--{key} {}", path.display()),
-            Origin::Mount => format!("--mount dst={},{key}={}", self.at, path.display()),
+            Origin::Mount | Origin::Tmpfs => {
+                format!("{},{key}={}", self.at_flag(), path.display())
+            }
         }
     }
+}
+
+/// Parses the value of `--tmpfs`, `GUEST_PATH[:size=SIZE]`: an overlay without layers, in memory.
+pub(crate) fn parse_tmpfs(value: OsString) -> Result<OverlaySpec> {
+    let text = into_utf8(value)?;
+    let (at, options) = match text.split_once(':') {
+        Some((at, options)) => (at, Some(options)),
+        None => (text.as_str(), None),
+    };
+    let mut bytes = None;
+    for option in options.into_iter().flat_map(|options| options.split(',')) {
+        match option.split_once('=') {
+            Some(("size", size)) => set_once("size", &mut bytes, parse_size(size)?)?,
+            None if option == "rw" => {}
+            _ => bail!("unknown option `{option}`; the only one is `size`, as in {at}:size=64m"),
+        }
+    }
+    Ok(OverlaySpec {
+        at: parse_mount_point("--tmpfs", at)?,
+        layers: Vec::new(),
+        upper: UpperSpec::Memory(bytes.unwrap_or(DEFAULT_MEMORY_BYTES)),
+        read_only: false,
+        volatile: false,
+        absolute_symlinks: AbsoluteSymlinksArg::default(),
+        cross_mounts: false,
+        origin: Origin::Tmpfs,
+    })
 }
 
 impl UpperArg {
@@ -289,40 +337,103 @@ impl UpperArg {
 }
 
 impl DirSpec {
-    /// Parses `HOST[::GUEST[::ro]]`.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
-        let mut parts = text.split("::");
+    /// Parses the value of `--dir`, `HOST[::GUEST[::ro]]`.
+    pub(crate) fn parse_dir(value: OsString) -> Result<Self> {
+        let mut parts = split(&value, "::").into_iter();
         let host = parts.next().unwrap_or_default();
-        let guest = parts.next().unwrap_or(host);
+        let guest = parts.next();
         let read_only = match parts.next() {
             None => false,
-            Some("ro") => true,
-            Some(other) => {
-                bail!("`{other}` after the second `::` is unknown; only `ro` is allowed there")
-            }
+            Some(part) if part == "ro" => true,
+            Some(other) => bail!(
+                "`{}` after the second `::` is unknown; only `ro` is allowed there",
+                other.display()
+            ),
         };
         if let Some(more) = parts.next() {
-            bail!("`{more}` after the third `::` is unknown; write HOST::GUEST::ro");
+            bail!(
+                "`{}` after the third `::` is unknown; write HOST::GUEST::ro",
+                more.display()
+            );
         }
         ensure!(
             !host.is_empty(),
             "the host directory is missing; write HOST::GUEST"
         );
         ensure!(
-            !guest.is_empty(),
+            guest.is_none_or(|guest| !guest.is_empty()),
             "the guest path is empty; write HOST::GUEST"
+        );
+        let guest = guest.unwrap_or(host).to_str().context(
+            "the guest path is not UTF-8, which WASI requires; write HOST::GUEST with another GUEST",
+        )?;
+        Ok(Self {
+            host: PathBuf::from(host),
+            guest: guest.to_owned(),
+            read_only,
+            flag: format!("--dir {}", value.display()),
+        })
+    }
+
+    /// Parses the value of `--volume`, `HOST:GUEST[:ro]`.
+    pub(crate) fn parse_volume(value: OsString) -> Result<Self> {
+        let parts = split(&value, ":");
+        let (parts, read_only) = match parts.split_last() {
+            Some((last, rest)) if **last == *"ro" => (rest, true),
+            Some((last, rest)) if **last == *"rw" => (rest, false),
+            _ => (&parts[..], false),
+        };
+        let (host, guest) = match parts {
+            [host, guest] if !host.is_empty() && !guest.is_empty() => (*host, *guest),
+            [host, empty, guest] if empty.is_empty() => {
+                let (host, guest) = (host.display(), guest.display());
+                bail!(
+                    "`::` belongs to --dir; write -v {host}:{guest}{ro}, or --dir {host}::{guest}{dir_ro}",
+                    ro = if read_only { ":ro" } else { "" },
+                    dir_ro = if read_only { "::ro" } else { "" },
+                )
+            }
+            [_, _, option] if !option.is_empty() => bail!(
+                "unknown option `{}`; the options are `ro` and `rw`, and an overlay is mounted with \
+                 --layer or --mount",
+                option.display()
+            ),
+            _ => bail!("write HOST:GUEST or HOST:GUEST:ro, as in ./data:/data:ro"),
+        };
+        let guest = guest
+            .to_str()
+            .context("the guest path is not UTF-8, which WASI requires")?;
+        ensure!(
+            guest.starts_with('/'),
+            "the guest path `{guest}` is not absolute; write it with `/`, as in /{}",
+            guest.trim_start_matches("./")
         );
         Ok(Self {
             host: PathBuf::from(host),
             guest: guest.to_owned(),
             read_only,
-            text: text.to_owned(),
+            flag: format!("-v {}", value.display()),
         })
     }
 
     /// The option as the user typed it.
-    pub(crate) fn flag(&self) -> String {
-        format!("--dir {}", self.text)
+    pub(crate) fn flag(&self) -> &str {
+        &self.flag
+    }
+
+    /// What to type if the value of a `--dir` is separated by `:` instead of `::`.
+    pub(crate) fn separated_by_one_colon(&self) -> Option<String> {
+        let value = self.flag.strip_prefix("--dir ")?;
+        if value.contains("::") {
+            return None;
+        }
+        let mut parts = value.split(':');
+        let (host, guest) = (parts.next()?, parts.next()?);
+        match (parts.next(), parts.next()) {
+            (None, _) => Some(format!("{host}::{guest}")),
+            (Some("ro"), None) => Some(format!("{host}::{guest}::ro")),
+            _ => None,
+        }
     }
 }
 

@@ -1,13 +1,48 @@
-//! Atomic writing of output files.
+//! Atomic writing of output files, and output to stdout.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::fs::{self, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// Where to write the output, checked.
+pub(crate) enum Output {
+    /// A file.
+    File(OutputFile),
+    /// `-o -`.
+    Stdout,
+}
+
+impl Output {
+    /// Checks that a file can be created at `path`, or replaced there if `force` is set. `-` is stdout, unless
+    /// that is a terminal.
+    pub(crate) fn new(path: &Path, force: bool) -> Result<Self> {
+        if path.as_os_str() != "-" {
+            return OutputFile::new(path, force).map(Self::File);
+        }
+        ensure!(
+            !io::stdout().is_terminal(),
+            "-o -: stdout is a terminal, and WebAssembly is binary; redirect it, as in `-o - >out.wasm`"
+        );
+        Ok(Self::Stdout)
+    }
+
+    /// Writes the output. A file appears whole or not at all.
+    pub(crate) fn write(self, content: &[u8]) -> Result<()> {
+        match self {
+            Self::File(file) => file.write(content),
+            Self::Stdout => {
+                let mut stdout = io::stdout();
+                let written = stdout.write_all(content).and_then(|()| stdout.flush());
+                written.context("-o -: stdout cannot be written")
+            }
+        }
+    }
+}
+
 /// An output file whose path was checked.
-pub(crate) struct Output {
+pub(crate) struct OutputFile {
     /// The path as the user typed it.
     name: String,
     /// The path with links followed.
@@ -15,9 +50,8 @@ pub(crate) struct Output {
     force: bool,
 }
 
-impl Output {
-    /// Checks that a file can be created at `path`, or replaced there if `force` is set.
-    pub(crate) fn new(path: &Path, force: bool) -> Result<Self> {
+impl OutputFile {
+    fn new(path: &Path, force: bool) -> Result<Self> {
         let name = path.display().to_string();
         let exists = match fs::symlink_metadata(path) {
             Ok(_) => {
@@ -55,7 +89,7 @@ impl Output {
 
     /// Writes the file under a temporary name in its directory, then renames it, so that it is never
     /// incomplete.
-    pub(crate) fn write(self, content: &[u8]) -> Result<()> {
+    fn write(self, content: &[u8]) -> Result<()> {
         let failed = |error: std::io::Error| {
             anyhow!(
                 "-o {}: it cannot be written ({error}); check the directory and its filesystem",

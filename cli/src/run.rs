@@ -5,12 +5,12 @@ use crate::app::{self, App, LinkedInterfaces};
 use crate::args::RunArgs;
 use crate::guest::{self, Linked};
 use crate::invoke::ComponentCall;
+use crate::messages::{print_error, print_warning};
 use crate::mount::Mounted;
 use crate::mounts::Mounts;
 use crate::store::{self, ComponentHost, ModuleHost};
 use crate::{log, served, validate};
 use anyhow::{Context, Result, anyhow, bail};
-use std::ffi::OsString;
 use std::path::Path;
 use wasmtime::component::{self, Component};
 use wasmtime::{Engine, Linker, Module};
@@ -22,9 +22,11 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
     // for the checks, so it disables the cache.
     let mut options = args.common.clone();
     options.codegen.cache = Some(false);
-    options.config(None)?;
+    // Options that are not served fail here too, but without their names.
+    let config = options.config(None);
+    served::check(&options, &args.unserved)?;
+    config.map_err(|error| served::explain_target(&options, error))?;
     log::init(&mut options)?;
-    served::check(&options)?;
     let cli = served::cli_enabled(&options.wasi)?;
     let open = validate::open(Mounts::from_args(&args)?)?;
 
@@ -50,11 +52,11 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
     let mounted = Mounted::new(open, store::may_block(&args))?;
     let result = guest::run(&engine, linked, &args, wasi, mounted.files());
     let mut code = result.unwrap_or_else(|error| {
-        crate::print_to_stderr(&format!("Error: {error:#}"));
+        print_error(&error.into());
         1
     });
     for error in mounted.close() {
-        crate::print_to_stderr(&format!("Error: {error:#}"));
+        print_error(&error);
         code = if code == 0 { 1 } else { code };
     }
     Ok(code)
@@ -116,6 +118,9 @@ fn link_component(
              use unknown-imports-trap"
         );
     }
+    if args.common.wasi.cli_exit_with_code == Some(false) {
+        print_warning("cannot disable `-Scli-exit-with-code` any more");
+    }
     let mut linker = component::Linker::<ComponentHost>::new(engine);
     if cli {
         let mut options = LinkOptions::default();
@@ -145,22 +150,30 @@ fn link_component(
 /// The guest's arguments. The first is the name of the wasm file without its path, which would reveal
 /// directories of the host.
 fn guest_argv(args: &RunArgs) -> Result<Vec<String>> {
-    let name = |arg: &OsString| match &args.argv0 {
-        Some(name) => OsString::from(name),
-        None => Path::new(arg)
-            .components()
-            .next_back()
-            .map(|name| name.as_os_str().to_owned())
-            .unwrap_or_default(),
-    };
-    let (first, rest) = args.app_and_args.split_at(1.min(args.app_and_args.len()));
-    first
-        .iter()
-        .map(name)
-        .chain(rest.iter().cloned())
-        .map(|arg| {
-            arg.into_string()
-                .map_err(|arg| anyhow!("the argument {arg:?} is not UTF-8, which WASI requires"))
-        })
-        .collect()
+    let mut argv = Vec::with_capacity(args.app_and_args.len());
+    for (position, arg) in args.app_and_args.iter().enumerate() {
+        let text = match (position, &args.argv0) {
+            (0, Some(name)) => Some(name.as_str()),
+            (0, None) => match Path::new(arg).components().next_back() {
+                Some(name) => name.as_os_str().to_str(),
+                None => Some(""),
+            },
+            _ => arg.to_str(),
+        };
+        let Some(text) = text else {
+            if position == 0 {
+                bail!(
+                    "the name of the program, `{}`, is not UTF-8, which WASI requires; give it another \
+                     name with --argv0 NAME",
+                    arg.display()
+                );
+            }
+            bail!(
+                "argument {position} of the program, `{}`, is not UTF-8, which WASI requires",
+                arg.display()
+            );
+        };
+        argv.push(text.to_owned());
+    }
+    Ok(argv)
 }

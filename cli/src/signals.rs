@@ -1,6 +1,7 @@
 //! Handling of signals that end the process, such as Ctrl-C: the mounts are closed first, so that an
 //! interrupted run leaves its upper as a completed run does.
 
+use crate::messages::{print_error, print_notice};
 use crate::mount;
 use crate::slow_notice::SlowNotice;
 use signal_hook::consts::{
@@ -53,7 +54,7 @@ pub(crate) fn close_on_signal(overlays: Vec<Overlay>) -> Result<()> {
             let Some(signal) = signals.forever().next() else {
                 return;
             };
-            let notice = SlowNotice::after(NOTICE_DELAY, || crate::print_to_stderr(WAITING));
+            let notice = SlowNotice::after(NOTICE_DELAY, || print_notice(WAITING));
             close_all(overlays);
             drop(notice);
             if low_level::emulate_default_handler(signal).is_err() {
@@ -72,7 +73,7 @@ const WAITING: &str = "waiting for a change to the upper to finish; a second sig
 fn close_all(overlays: Vec<Overlay>) {
     for overlay in overlays {
         if let Err(error) = overlay.close() {
-            crate::print_to_stderr(&format!("Error: {error}"));
+            print_error(&error.into());
         }
     }
 }

@@ -194,7 +194,7 @@ pub(crate) fn wasi_ctx(args: &RunArgs, argv: &[String]) -> Result<WasiCtxBuilder
         builder.inherit_stderr();
     }
     set_env(&mut builder, args)?;
-    if let Some(cwd) = &wasi.cwd {
+    if let Some(cwd) = args.workdir.as_ref().or(wasi.cwd.as_ref()) {
         builder.initial_cwd(cwd);
     }
     if wasi.inherit_network == Some(true) {
@@ -224,8 +224,17 @@ pub(crate) fn may_block(args: &RunArgs) -> bool {
 }
 
 fn set_env(builder: &mut WasiCtxBuilder, args: &RunArgs) -> Result<()> {
+    if let Some(dir) = &args.workdir
+        && !args.env.iter().any(|var| var.name == "PWD")
+    {
+        builder.env("PWD", dir);
+    }
     if args.common.wasi.inherit_env == Some(true) {
         for (name, value) in std::env::vars_os() {
+            // `--workdir` replaces the host's.
+            if name == "PWD" && args.workdir.is_some() {
+                continue;
+            }
             let name = name
                 .into_string()
                 .map_err(|name| anyhow!("-S inherit-env: the name {name:?} is not UTF-8"))?;

@@ -1,14 +1,17 @@
-//! Checks of the directories before anything is changed: that they exist, that they can be read, and
-//! that they do not overlap where that is not allowed.
+//! Checks of the directories before the program can change anything: that they exist, that they can be
+//! read, and that they do not overlap where that is not allowed.
 //!
 //! The engine compares layers too when they are mounted (`engine::Place`). The checks here name the
 //! options in their errors, and include writable `--dir`s.
 
+use crate::fields::parse_size;
+use crate::mount_points;
 use crate::mounts::{DirSpec, Mounts, OverlaySpec, UpperSpec};
+use crate::new_dir::NewDir;
 use anyhow::{Context, Result, bail, ensure};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use wasi_overlay::engine::{self, MAX_LAYERS, Relation};
 
@@ -28,12 +31,18 @@ pub(crate) struct OpenOverlay {
     pub(crate) layers: Vec<(String, Dir)>,
     /// The directory of its upper, if it has one, with the option that specified it.
     pub(crate) upper: Option<(String, Dir)>,
+    /// That directory, if it was created for this run.
+    pub(crate) new_upper: Option<NewDir>,
+    /// The directories of the mounts below this one, relative to its root.
+    pub(crate) mount_points: Vec<String>,
 }
 
-/// Opens every directory and checks them against each other. Changes nothing.
+/// Opens every directory and checks them against each other. Uppers that do not exist are created, and
+/// removed again when the result is dropped; nothing else is changed.
 pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
     let mut checked = Vec::new();
     let mut overlays = Vec::new();
+    let all_mount_points: Vec<_> = mounts.mount_points().map(str::to_owned).collect();
     for spec in mounts.overlays {
         check_layer_count(&spec)?;
         let mut layers = Vec::with_capacity(spec.layers.len());
@@ -48,9 +57,11 @@ pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
             )?);
             layers.push((flag, dir));
         }
+        let mut new_upper = None;
         let upper = match &spec.upper {
             UpperSpec::Dir(path) => {
                 let flag = spec.upper_flag(path);
+                new_upper = create_upper(&flag, path, spec.read_only)?;
                 let dir = open_dir(&flag, path, Role::Upper)?;
                 checked.push(CheckedDir::new(&flag, Role::Upper, &dir, false)?);
                 Some((flag, dir))
@@ -58,18 +69,27 @@ pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
             UpperSpec::Memory(_) | UpperSpec::None => None,
         };
         overlays.push(OpenOverlay {
+            mount_points: mount_points::below(&spec.at, &all_mount_points),
             spec,
             layers,
             upper,
+            new_upper,
         });
     }
     let mut dirs = Vec::new();
     for spec in mounts.dirs {
-        let flag = spec.flag();
-        let dir = open_dir(&flag, &spec.host, Role::Live)?;
+        if let Some(meant) = spec.separated_by_one_colon()
+            && !spec.host.exists()
+        {
+            bail!(
+                "{}: there is no such directory; `::` separates the guest path, so write {meant}",
+                spec.flag()
+            );
+        }
+        let dir = open_dir(spec.flag(), &spec.host, Role::Live)?;
         if !spec.read_only {
             // A guest can enter filesystems that are mounted inside a `--dir`.
-            checked.push(CheckedDir::new(&flag, Role::Live, &dir, true)?);
+            checked.push(CheckedDir::new(spec.flag(), Role::Live, &dir, true)?);
         }
         dirs.push((spec, dir));
     }
@@ -83,7 +103,7 @@ fn check_layer_count(spec: &OverlaySpec) -> Result<()> {
     ensure!(
         count <= MAX_LAYERS,
         "{}: {count} layers{}, but at most {MAX_LAYERS} are supported; merge some of them into one",
-        spec.at_flag(),
+        spec.layers_flag(),
         if upper == 1 { " with the upper" } else { "" },
     );
     Ok(())
@@ -97,15 +117,47 @@ enum Role {
     Live,
 }
 
+/// Creates the directory of an upper, unless there is something at its path.
+fn create_upper(flag: &str, path: &Path, read_only: bool) -> Result<Option<NewDir>> {
+    let missing = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+    if !std::fs::metadata(path).as_ref().is_err_and(missing) {
+        return Ok(None);
+    }
+    if let Ok(target) = std::fs::read_link(path) {
+        bail!(
+            "{flag}: it is a symbolic link to `{0}`, which does not exist; create that directory, or \
+             remove the link",
+            target.display()
+        );
+    }
+    if let Some((_, size)) = flag.rsplit_once(':')
+        && parse_size(size).is_ok()
+    {
+        bail!("{flag}: a size is only for memory: --upper memory:{size}");
+    }
+    ensure!(
+        !read_only,
+        "{flag}: there is no such directory, and a read-only mount does not create it; check the path"
+    );
+    match NewDir::create(path) {
+        Ok(new) => Ok(Some(new)),
+        // Something else created it.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+        Err(error) if missing(&error) => bail!(
+            "{flag}: there is no directory to create it in; create it with `mkdir -p {}`",
+            path.display()
+        ),
+        Err(error) => {
+            bail!("{flag}: it cannot be created ({error}); use a directory in which you can write")
+        }
+    }
+}
+
 fn open_dir(flag: &str, path: &Path, role: Role) -> Result<Dir> {
-    let remedy = match role {
-        Role::Layer | Role::Live => "check the path".to_owned(),
-        Role::Upper => format!("create it with `mkdir -p {}`", path.display()),
-    };
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!("{flag}: there is no such directory; {remedy}")
+            bail!("{flag}: there is no such directory; check the path")
         }
         Err(error) => return Err(read_error(flag, error)),
     };
@@ -124,7 +176,33 @@ fn open_dir(flag: &str, path: &Path, role: Role) -> Result<Dir> {
     // access to its entries needs `x`.
     dir.entries().map_err(|error| read_error(flag, error))?;
     dir.metadata(".").map_err(|error| read_error(flag, error))?;
+    if role == Role::Upper
+        && let Some(kind) = kernel_filesystem(&dir)
+    {
+        bail!(
+            "{flag}: it is on {kind}, a filesystem of the kernel in which no files can be created; use a \
+             directory on a disk, or --upper memory"
+        );
+    }
     Ok(dir)
+}
+
+/// The name of the directory's filesystem, if it shows state of the kernel instead of files.
+fn kernel_filesystem(dir: &Dir) -> Option<&'static str> {
+    // From `linux/magic.h`.
+    const NAMES: [(i64, &str); 8] = [
+        (0x9fa0, "proc"),
+        (0x6265_6572, "sysfs"),
+        (0x27e0eb, "cgroup"),
+        (0x6367_7270, "cgroup2"),
+        (0x1cd1, "devpts"),
+        (0x6462_6720, "debugfs"),
+        (0x7472_6163, "tracefs"),
+        (0x7363_6673, "securityfs"),
+    ];
+    let magic = i64::try_from(rustix::fs::fstatfs(dir).ok()?.f_type).ok()?;
+    let found = NAMES.iter().find(|(known, _)| *known == magic);
+    found.map(|(_, name)| *name)
 }
 
 fn read_error(flag: &str, error: std::io::Error) -> anyhow::Error {

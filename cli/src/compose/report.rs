@@ -33,7 +33,7 @@ pub(super) fn describe_composed(
     lines.extend(config_lines(config));
     lines.push(format!(
         "{}: {}",
-        args.output.display(),
+        output_name(&args.output, "stdout"),
         format_kib(composed.bytes.len())
     ));
     lines.push(usage(&args.output, config, composed));
@@ -46,9 +46,9 @@ pub(super) fn describe_component(
     config: Option<&Config>,
     bytes: usize,
 ) -> String {
-    let out = args.output.display().to_string();
     let mut lines = vec![format!(
-        "{out}: the overlay for WASI {}, {}",
+        "{}: the overlay for WASI {}, {}",
+        output_name(&args.output, "stdout"),
         args.wasi,
         format_kib(bytes)
     )];
@@ -65,7 +65,7 @@ pub(super) fn describe_component(
                 .to_owned(),
         ),
     }
-    let out = shell_quote(&out);
+    let out = shell_quote(&output_name(&args.output, "COMPONENT.wasm"));
     lines.push("compose it with:".to_owned());
     if args.configured {
         lines.push(format!(
@@ -114,7 +114,8 @@ fn usage(output: &Path, config: &Config, composed: &Composed) -> String {
     let command = if exports("wasi:cli/run@") {
         "run"
     } else if exports("wasi:http/incoming-handler@") {
-        "serve"
+        // `wasmtime serve` links WASI only on request.
+        "serve -Scli"
     } else {
         let names: Vec<_> = preopens(config).collect();
         return format!("the host must preopen: {}", names.join(", "));
@@ -124,8 +125,17 @@ fn usage(output: &Path, config: &Config, composed: &Composed) -> String {
     format!(
         "run it with (replace each DIR by a host directory):\n  wasmtime {command} {}{}",
         dirs.collect::<String>(),
-        shell_quote(&output.display().to_string())
+        shell_quote(&output_name(output, "COMPOSED.wasm"))
     )
+}
+
+/// The name of the output for a message; `stdout` if it is stdout.
+fn output_name(output: &Path, stdout: &str) -> String {
+    if output.as_os_str() == "-" {
+        stdout.to_owned()
+    } else {
+        output.display().to_string()
+    }
 }
 
 /// All preopens that a configuration names.

@@ -101,7 +101,7 @@ fn trap_of_module_is_reported_as_by_wasmtime_run() {
     assert_eq!(ended.code, 134);
     assert_eq!(
         ended.stderr,
-        "Error: failed to run main module `trap.wat`\n\
+        "error: failed to run main module `trap.wat`\n\
          \n\
          Caused by:\n    \
              0: failed to invoke command default\n    \
@@ -148,7 +148,7 @@ fn invoke_calls_export_with_arguments() {
     for (args, reason) in [
         (
             &["--invoke", "sub", "math.wat"][..],
-            "no func export named `sub` found",
+            "no func export named `sub` found; it exports `",
         ),
         (
             &["--invoke", "add", "math.wat", "1"],
@@ -163,6 +163,49 @@ fn invoke_calls_export_with_arguments() {
         assert_eq!(ended.code, 1, "{ended:?}");
         assert!(ended.stderr.contains(reason), "{ended:?}");
     }
+}
+
+#[test]
+fn invoke_proposes_exported_functions() {
+    let temp = TestDir::new();
+    temp.file(
+        "math.wat",
+        r#"(module (memory (export "memory") 1)
+          (func (export "add")) (func (export "half")) (func (export "_start")))"#,
+    );
+    let ended = temp.run(["--invoke", "adds", "math.wat"]);
+    let cause = "no func export named `adds` found; did you mean `add`? It exports `add`, `half`, \
+                 `_start`\n";
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.ends_with(cause), "{ended:?}");
+    let many: String = (0..30)
+        .map(|index| format!("(func (export \"f{index}\"))"))
+        .collect();
+    temp.file("many.wat", format!("(module {many})"));
+    let ended = temp.run(["--invoke", "zzz", "many.wat"]);
+    assert!(ended.stderr.ends_with(" and 20 more\n"), "{ended:?}");
+}
+
+#[test]
+fn workdir_sets_pwd() {
+    let temp = TestDir::new();
+    temp.file("args.wat", wat::arguments());
+    let env = |args: &[&str]| {
+        let mut command = temp.command([&["-C", "cache=n"], args, &["args.wat"]].concat());
+        command.env_clear().env("PWD", "/host");
+        let ended = crate::support::ended(command.output().unwrap());
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{args:?}");
+        ended.stdout
+    };
+    assert_eq!(env(&["-w", "/work"]), "args.wat\0PWD=/work\0");
+    assert_eq!(
+        env(&["--workdir", "/work", "-S", "inherit-env"]),
+        "args.wat\0PWD=/work\0"
+    );
+    assert_eq!(
+        env(&["-w", "/work", "-e", "PWD=/other"]),
+        "args.wat\0PWD=/other\0"
+    );
 }
 
 #[test]

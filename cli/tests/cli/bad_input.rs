@@ -25,7 +25,7 @@ fn fails(temp: &TestDir, args: &[&str], expected: &str) {
     let expected = Ended {
         code: 1,
         stdout: String::new(),
-        stderr: format!("Error: {expected}\n"),
+        stderr: format!("error: {expected}\n"),
     };
     assert_eq!(ended, expected, "{args:?}");
     assert_eq!(temp.tree(""), before, "{args:?}");
@@ -96,7 +96,7 @@ fn unreadable_layer_is_rejected() {
             (output.code, output.stderr.as_str()),
             (
                 1,
-                "Error: --layer base: it cannot be read (Permission denied (os error 13)); grant \
+                "error: --layer base: it cannot be read (Permission denied (os error 13)); grant \
                  yourself `r` and `x` on it with chmod, or run as its owner\n"
             ),
             "{mode:o}"
@@ -111,7 +111,7 @@ fn missing_upper_or_file_as_upper_is_rejected() {
     fails(
         &temp,
         &["--layer", "base", "--upper", "new/up", "ok.wat"],
-        "--upper new/up: there is no such directory; create it with `mkdir -p new/up`",
+        "--upper new/up: there is no directory to create it in; create it with `mkdir -p new/up`",
     );
     fails(
         &temp,
@@ -227,6 +227,24 @@ fn missing_dir_or_file_as_dir_is_rejected() {
         &["--dir", "nope::/d", "ok.wat"],
         "--dir nope::/d: there is no such directory; check the path",
     );
+    for (dir, meant) in [
+        ("base:/data:ro", "base::/data::ro"),
+        ("base:/data", "base::/data"),
+    ] {
+        fails(
+            &temp,
+            &["--dir", dir, "ok.wat"],
+            &format!(
+                "--dir {dir}: there is no such directory; `::` separates the guest path, so write \
+                 {meant}"
+            ),
+        );
+    }
+    fails(
+        &temp,
+        &["-v", "nope:/data", "ok.wat"],
+        "-v nope:/data: there is no such directory; check the path",
+    );
     fails(
         &temp,
         &["--dir", "file", "ok.wat"],
@@ -243,12 +261,12 @@ fn more_than_500_layers_are_rejected() {
     fails(
         &temp,
         &args(501, &["--read-only"]),
-        "--at /: 501 layers, but at most 500 are supported; merge some of them into one",
+        "--layer: 501 layers, but at most 500 are supported; merge some of them into one",
     );
     fails(
         &temp,
         &args(500, &[]),
-        "--at /: 501 layers with the upper, but at most 500 are supported; merge some of them into \
+        "--layer: 501 layers with the upper, but at most 500 are supported; merge some of them into \
          one",
     );
 }
@@ -261,6 +279,13 @@ fn relative_or_duplicate_mount_point_is_rejected() {
         &["--layer", "base", "--at", "data", "ok.wat"],
         "--at: `data` is not absolute; a mount point begins with `/`, as in /data",
     );
+    for at in [".", "./", ".."] {
+        fails(
+            &temp,
+            &["--layer", "base", "--at", at, "ok.wat"],
+            &format!("--at: `{at}` is not absolute; a mount point begins with `/`, as in /data"),
+        );
+    }
     fails(
         &temp,
         &["--layer", "base", "--at", "/a/../b", "ok.wat"],
@@ -333,6 +358,21 @@ fn malformed_values_are_rejected() {
          in a path is written `\\,`",
     );
     does_not_parse(
+        &["-v", "a::/b", "ok.wat"],
+        "invalid value 'a::/b' for '--volume <HOST:GUEST[:ro]>': `::` belongs to --dir; write -v a:/b, \
+         or --dir a::/b",
+    );
+    does_not_parse(
+        &["--tmpfs", "/tmp:64m", "ok.wat"],
+        "invalid value '/tmp:64m' for '--tmpfs <GUEST_PATH[:size=SIZE]>': unknown option `64m`; the only \
+         one is `size`, as in /tmp:size=64m",
+    );
+    does_not_parse(
+        &["-w", "work", "ok.wat"],
+        "invalid value 'work' for '--workdir <GUEST_DIR>': it is not absolute; a directory of the guest \
+         begins with `/`, as in /work",
+    );
+    does_not_parse(
         &["--env", "=x", "ok.wat"],
         "invalid value '=x' for '--env <NAME[=VALUE]>': the name is missing; write NAME=VALUE",
     );
@@ -340,18 +380,15 @@ fn malformed_values_are_rejected() {
 
 #[test]
 fn unsupported_wasmtime_options_are_rejected() {
-    let elsewhere = "leave the option out, or use `wasmtime run`";
-    for name in [
-        "nn", "threads", "config", "keyvalue", "listenfd", "tls", "preview0",
-    ] {
+    let elsewhere = "omit the option, or use `wasmtime run`";
+    for name in ["nn", "threads", "config", "keyvalue", "tls"] {
         fails(
             &test_dir(),
             &["-S", name, "ok.wat"],
-            &format!("-S {name}: wasi-overlay does not serve it; {elsewhere}"),
+            &format!("-S {name} is not supported: that interface is not linked; {elsewhere}"),
         );
     }
     for (name, value) in [
-        ("tcplisten", "127.0.0.1:0"),
         ("config-var", "a=b"),
         ("keyvalue-in-memory-data", "a=b"),
         ("nn-graph", "onnx::x"),
@@ -359,18 +396,80 @@ fn unsupported_wasmtime_options_are_rejected() {
         fails(
             &test_dir(),
             &["-S", &format!("{name}={value}"), "ok.wat"],
-            &format!("-S {name}: wasi-overlay does not serve it; {elsewhere}"),
+            &format!("-S {name} is not supported: that interface is not linked; {elsewhere}"),
         );
+    }
+    for (option, value) in [
+        ("listenfd", "listenfd"),
+        ("tcplisten", "tcplisten=127.0.0.1:0"),
+    ] {
+        fails(
+            &test_dir(),
+            &["-S", value, "ok.wat"],
+            &format!(
+                "-S {option} is not supported: it is for the old implementation of WASI 0.1; {elsewhere}"
+            ),
+        );
+    }
+    for (args, expected) in [
+        (
+            &["-S", "preview0"][..],
+            "-S preview0 is not supported: WASI 0.0 is not linked; omit the option, or use `wasmtime run`",
+        ),
+        (
+            &["-S", "preview2=n"],
+            "-S preview2=n is not supported: the old implementation of WASI 0.1 is gone; omit the option",
+        ),
+        (
+            &["-D", "debugger=x"],
+            "-D debugger is not supported: wasi-overlay attaches no debugger; omit the option, or use \
+             `wasmtime run`",
+        ),
+        (
+            &["-g", "1234"],
+            "-g is not supported: wasi-overlay attaches no debugger; omit the option, or use `wasmtime run`",
+        ),
+        (
+            &["-R", "path=trace"],
+            "-R is not supported: nothing is recorded; omit the option, or use `wasmtime run`",
+        ),
+        (
+            &["--profile", "perfmap"],
+            "--profile is not supported: wasi-overlay has no profiler; omit the option, or profile the \
+             program with `wasmtime run` on a directory that holds the merged tree",
+        ),
+        (
+            &["--preload", "a=b.wasm"],
+            "--preload is not supported: only one module is run; link the modules into one, or compose \
+             components with `wac plug`",
+        ),
+        (
+            &["--target", "pulley64"],
+            "--target pulley64 is not supported: this build has no interpreter, and runs programs as \
+             native code; omit the option, or use `wasmtime run`",
+        ),
+        (
+            &["--target", "nope"],
+            "--target nope is not supported: programs run on this machine (Unrecognized architecture: \
+             nope); omit the option",
+        ),
+        (
+            &["-C", "compiler=winch"],
+            "-C compiler=winch is not supported: this build has only the compiler Cranelift; omit the \
+             option, or use -O opt-level=0 to compile faster",
+        ),
+        (
+            &["-O", "pooling-allocator,pooling-memory-protection-keys"],
+            "-O pooling-memory-protection-keys is not supported: one program at a time needs none; omit \
+             the option",
+        ),
+    ] {
+        fails(&test_dir(), &[args, &["ok.wat"]].concat(), expected);
     }
     fails(
         &test_dir(),
-        &["-D", "debugger=x", "ok.wat"],
-        &format!("-D debugger: wasi-overlay attaches no debugger; {elsewhere}"),
-    );
-    fails(
-        &test_dir(),
         &["-S", "http", "ok.wat"],
-        "`ok.wat` cannot be run: -S http: wasi:http is for components, and this is a core module; \
+        "`ok.wat` cannot be run\n\nCaused by:\n    -S http: wasi:http is for components, and this is a core module; \
          remove the option",
     );
     // Disabled options are accepted.
@@ -407,7 +506,7 @@ fn file_that_is_not_wasm_is_rejected() {
     assert_eq!(cut.code, 1);
     assert!(
         cut.stderr
-            .starts_with("Error: `cut.wasm` is not valid WebAssembly: "),
+            .starts_with("error: `cut.wasm` is not valid WebAssembly\n\nCaused by:\n    "),
         "{cut:?}"
     );
 }
@@ -423,19 +522,19 @@ fn error_names_unavailable_import_and_remedy() {
     fails(
         &temp,
         &["env.wat"],
-        "`env.wat` cannot be run: it imports `env::log`, which is not available; build it without \
+        "`env.wat` cannot be run\n\nCaused by:\n    it imports `env::log`, which is not available; build it without \
          that import, or make calls to it trap with `-W unknown-imports-trap`",
     );
     fails(
         &temp,
         &["old.wat"],
-        "`old.wat` cannot be run: it imports `wasi_unstable::proc_exit`, which is not available; \
+        "`old.wat` cannot be run\n\nCaused by:\n    it imports `wasi_unstable::proc_exit`, which is not available; \
          this is WASI 0.0; build it for WASI 0.1",
     );
     fails(
         &temp,
         &["odd.wat"],
-        "`odd.wat` cannot be run: it imports `wasi_snapshot_preview1::fd_magic`, which is not \
+        "`odd.wat` cannot be run\n\nCaused by:\n    it imports `wasi_snapshot_preview1::fd_magic`, which is not \
          available; WASI 0.1 has no such function; build it for WASI 0.1",
     );
     assert_eq!(temp.run(["-W", "unknown-imports-trap", "env.wat"]).code, 0);
@@ -458,43 +557,43 @@ fn error_names_unavailable_import_and_remedy() {
     fails(
         &temp,
         &["log.wat"],
-        "`log.wat` cannot be run: it imports `acme:logger/log@1.0.0`, which is not available; \
+        "`log.wat` cannot be run\n\nCaused by:\n    it imports `acme:logger/log@1.0.0`, which is not available; \
          compose the program with a component that exports it, as with `wac plug`",
     );
     fails(
         &temp,
         &["http.wat"],
-        "`http.wat` cannot be run: it imports `wasi:http/types@0.2.0`, which is not available; add \
+        "`http.wat` cannot be run\n\nCaused by:\n    it imports `wasi:http/types@0.2.0`, which is not available; add \
          `-S http`",
     );
     fails(
         &temp,
         &["tls.wat"],
-        "`tls.wat` cannot be run: it imports `wasi:tls/types@0.2.0-draft`, which is not available; \
+        "`tls.wat` cannot be run\n\nCaused by:\n    it imports `wasi:tls/types@0.2.0-draft`, which is not available; \
          wasi-overlay does not support it; use another host",
     );
     fails(
         &temp,
         &["-S", "cli=n", "clock.wat"],
-        "`clock.wat` cannot be run: it imports `wasi:clocks/wall-clock@0.2.0`, which is not \
+        "`clock.wat` cannot be run\n\nCaused by:\n    it imports `wasi:clocks/wall-clock@0.2.0`, which is not \
          available; remove `-S cli=n`",
     );
     fails(
         &temp,
         &["-S", "p3=n", "three.wat"],
-        "`three.wat` cannot be run: it imports `wasi:clocks/system-clock@0.3.0`, which is not \
+        "`three.wat` cannot be run\n\nCaused by:\n    it imports `wasi:clocks/system-clock@0.3.0`, which is not \
          available; remove `-S p3=n`",
     );
     fails(
         &temp,
         &["io.wat"],
-        "`io.wat` cannot be run: it imports `wasi:io/streams@0.3.0`, which is not available; compose \
+        "`io.wat` cannot be run\n\nCaused by:\n    it imports `wasi:io/streams@0.3.0`, which is not available; compose \
          the program with a component that exports it, as with `wac plug`",
     );
     fails(
         &temp,
         &["-S", "http", "http3.wat"],
-        "`http3.wat` cannot be run: it imports `wasi:http/types@0.3.0`, which is not available; \
+        "`http3.wat` cannot be run\n\nCaused by:\n    it imports `wasi:http/types@0.3.0`, which is not available; \
          wasi-overlay supports only `wasi:http` of WASI 0.2; use another host",
     );
 }
@@ -534,7 +633,7 @@ fn error_names_options_when_cache_cannot_be_created() {
     assert_eq!(ended.code, 1);
     assert!(
         ended.stderr.starts_with(
-            "Error: the compilation cache cannot be used (failed to create cache directory"
+            "error: the compilation cache cannot be used (failed to create cache directory"
         ),
         "{ended:?}"
     );

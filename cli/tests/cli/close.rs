@@ -62,7 +62,7 @@ fn upper_in_use_is_refused_until_other_mount_ends() {
     assert_eq!(second.code, 1);
     assert_eq!(
         second.stderr,
-        "Error: --upper up: the directory is in use as the upper of another mount: end that \
+        "error: --upper up: the directory is in use as the upper of another mount: end that \
          mount, or give this one an upper of its own\n"
     );
     drop(first.stdin.take());
@@ -173,7 +173,7 @@ fn upper_with_foreign_work_folder_is_refused_and_unchanged() {
     assert_eq!(ended.code, 1);
     assert_eq!(
         ended.stderr,
-        "Error: --upper up: the work folder .wh..wh.work contains strange, which this version did \
+        "error: --upper up: the work folder .wh..wh.work contains strange, which this version did \
          not create: mount the upper with the program that did, or remove the folder if nothing in \
          it is needed\n"
     );
@@ -188,7 +188,7 @@ fn failed_mount_closes_previous_mounts() {
     let more = ["--mount", "dst=/d,upper=other"];
     let ended = temp.run([&more[..], &ARGS].concat());
     assert_eq!(ended.code, 1);
-    let begin = "Error: --mount dst=/d,upper=other: the work folder .wh..wh.work contains strange";
+    let begin = "error: --mount dst=/d,upper=other: the work folder .wh..wh.work contains strange";
     assert!(ended.stderr.starts_with(begin), "{ended:?}");
     assert_eq!(temp.tree("up"), [""; 0]);
 }

@@ -110,7 +110,7 @@ fn composed_program_can_be_composed_again() {
     report(
         &temp,
         "compose",
-        "one.wasm -o two.wasm --lower /first --upper /up --at /base --pass /app",
+        "one.wasm -o two.wasm --lower /first --upper /up --at /base --pass /app --nested",
     );
     temp.file("up/etc/motd", "up\n");
     let dirs = ["--dir", "base::/first", "--dir", "up::/up", "--dir"];
@@ -191,4 +191,43 @@ fn output_has_mode_of_new_file() {
     temp.file("new", "");
     let mode = |name: &str| fs::metadata(temp.path(name)).unwrap().permissions().mode();
     assert_eq!(mode("out.wasm"), mode("new"));
+}
+
+#[test]
+fn output_is_written_to_stdout_on_request() {
+    let temp = test_dir();
+    for (subcommand, args) in [
+        ("compose", "mkdir.wat -o - --lower /base"),
+        ("component", "-o - --lower /base"),
+    ] {
+        let output = temp
+            .subcommand(subcommand, args.split(' '))
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        assert!(output.stdout.starts_with(b"\0asm"), "{subcommand}");
+        let report = String::from_utf8(output.stderr).unwrap();
+        assert!(report.contains("stdout: "), "{report}");
+        assert!(
+            !report.contains(" -o - ") && !report.contains(" -\n"),
+            "{report}"
+        );
+    }
+    assert!(!temp.path("-").exists());
+}
+
+#[test]
+fn hint_for_http_program_links_wasi() {
+    let temp = test_dir();
+    let program = wat::mkdir_component("made").replace(
+        "(export \"wasi:cli/run@0.2.0\" (instance $cli))",
+        "(instance $http (export \"handle\" (func $run)))
+         (export \"wasi:http/incoming-handler@0.2.0\" (instance $http))",
+    );
+    temp.file("http.wat", program);
+    let text = report(&temp, "compose", "http.wat -o out.wasm --lower /base");
+    assert!(
+        text.ends_with("\n  wasmtime serve -Scli --dir DIR::/base out.wasm\n"),
+        "{text}"
+    );
 }

@@ -14,7 +14,7 @@ fn fails(temp: &TestDir, subcommand: &str, args: &str, expected: &str) {
     let expected = Ended {
         code: 1,
         stdout: String::new(),
-        stderr: format!("Error: {expected}\n"),
+        stderr: format!("error: {expected}\n"),
     };
     assert_eq!(run(temp, subcommand, args), expected, "{args}");
     assert_eq!(temp.tree(""), before, "{args}");
@@ -91,7 +91,7 @@ fn output_that_cannot_be_written_is_rejected() {
     assert!(
         ended
             .stderr
-            .starts_with("Error: -o dangling: the target of the link cannot be found; remove"),
+            .starts_with("error: -o dangling: the target of the link cannot be found; remove"),
         "{ended:?}"
     );
     let ended = run(
@@ -135,6 +135,10 @@ fn invalid_configuration_is_rejected() {
         "\"/a\" is named by --lower and again by --upper: name each preopen only once",
     );
     fails(
+        "--lower /a --lower /a",
+        "\"/a\" is named twice by --lower: name each preopen only once",
+    );
+    fails(
         "--lower /a --pass /",
         "--pass \"/\" is also the name of the merged tree: choose another name for the tree with --at",
     );
@@ -151,6 +155,69 @@ fn invalid_configuration_is_rejected() {
              names of preopens, or stack two overlays",
             text + "at=/\n".len()
         ),
+    );
+}
+
+#[test]
+fn values_of_run_are_rejected() {
+    let temp = test_dir();
+    for subcommand in ["compose", "component"] {
+        let fails = |args: &str, expected: &str| {
+            let app = if subcommand == "compose" {
+                "mkdir.wat "
+            } else {
+                ""
+            };
+            fails(
+                &temp,
+                subcommand,
+                &format!("{app}-o out.wasm {args}"),
+                expected,
+            );
+        };
+        for upper in ["memory", "memory:64m"] {
+            fails(
+                &format!("--lower /a --upper {upper}"),
+                &format!(
+                    "--upper {upper}: a composed program keeps its changes in a preopen of the host, not \
+                     in memory; name one, as in --upper /changes"
+                ),
+            );
+        }
+        for (option, path, name) in [
+            ("--lower", "./data", "data"),
+            ("--lower", "../x/layer/", "layer"),
+            ("--upper", "./changes", "changes"),
+            ("--pass", "../..", "data"),
+        ] {
+            fails(
+                &format!("--lower /a {option} {path}"),
+                &format!(
+                    "{option} {path}: this is a path of the host, but a composed program gets \
+                     directories as preopens when it runs; write {option} /{name}, and run it with \
+                     --dir {path}::/{name}"
+                ),
+            );
+        }
+    }
+    // Names that hosts give to preopens.
+    report(
+        &temp,
+        "compose",
+        "mkdir.wat -o out.wasm --lower . --lower ro --lower a/b",
+    );
+}
+
+#[test]
+fn composed_program_is_composed_again_only_on_request() {
+    let temp = test_dir();
+    report(&temp, "compose", "cat.wat -o one.wasm --lower /base");
+    fails(
+        &temp,
+        "compose",
+        "one.wasm -o two.wasm --lower /first --upper /up",
+        "`one.wasm` already contains an overlay; compose the original program, or add --nested to stack \
+         one overlay on the other",
     );
 }
 
@@ -227,7 +294,7 @@ fn file_that_is_not_wasm_is_rejected() {
             &temp,
             name,
             &format!(
-                "`{name}` cannot be composed: the app is not WebAssembly: it is neither a \
+                "`{name}` cannot be composed\n\nCaused by:\n    the app is not WebAssembly: it is neither a \
                  component nor a core module, in binary or text format; give a .wasm or .wat file"
             ),
         );
@@ -236,7 +303,7 @@ fn file_that_is_not_wasm_is_rejected() {
     assert_eq!(ended.code, 1);
     assert!(
         ended.stderr.starts_with(
-            "Error: `cut.wasm` cannot be composed: the app is not valid WebAssembly ("
+            "error: `cut.wasm` cannot be composed\n\nCaused by:\n    the app is not valid WebAssembly ("
         ),
         "{ended:?}"
     );
@@ -265,33 +332,33 @@ fn program_whose_filesystem_cannot_be_replaced_is_rejected() {
     refuses(
         &temp,
         "none.wat",
-        "`none.wat` cannot be composed: the app does not import `wasi:filesystem`: it uses no \
+        "`none.wat` cannot be composed\n\nCaused by:\n    the app does not import `wasi:filesystem`: it uses no \
          files, so an overlay would have no effect",
     );
     refuses(
         &temp,
         "three.wat",
-        "`three.wat` cannot be composed: the app imports `wasi:filesystem/types@0.3.0`, but the \
+        "`three.wat` cannot be composed\n\nCaused by:\n    the app imports `wasi:filesystem/types@0.3.0`, but the \
          overlay supports only filesystems of WASI 0.2: build it for wasm32-wasip2",
     );
     refuses(
         &temp,
         "draft.wat",
-        "`draft.wat` cannot be composed: the app imports \
+        "`draft.wat` cannot be composed\n\nCaused by:\n    the app imports \
          `wasi:filesystem/types@0.2.0-rc-2023-11-10`, which is not a released version of WASI \
          0.2: build it with a newer toolchain",
     );
     refuses(
         &temp,
         "links.wat",
-        "`links.wat` cannot be composed: the overlay cannot replace \
+        "`links.wat` cannot be composed\n\nCaused by:\n    the overlay cannot replace \
          `wasi:filesystem/links@0.2.0`, which the app imports (WASI 0.2 has no such interface): \
          build the app with released interfaces of WASI 0.2",
     );
     refuses(
         &temp,
         "env.wat",
-        "`env.wat` cannot be composed: the app is a core module that imports `env::log`, which \
+        "`env.wat` cannot be composed\n\nCaused by:\n    the app is a core module that imports `env::log`, which \
          the adapter for WASI 0.1 does not have: build it for wasm32-wasip1 or wasm32-wasip2 \
          without that import",
     );

@@ -94,7 +94,7 @@ fn coredump_option_writes_core_dump() {
     );
     let ended = temp.run(["-D", "coredump=core", "trap.wat"]);
     assert_eq!(ended.code, 134);
-    let begin = "Error: failed to run main module `trap.wat`\n\nCaused by:\n    \
+    let begin = "error: failed to run main module `trap.wat`\n\nCaused by:\n    \
                  0: core dumped at core\n    \
                  1: failed to invoke command default\n";
     assert!(ended.stderr.starts_with(begin), "{ended:?}");

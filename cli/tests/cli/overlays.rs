@@ -135,6 +135,31 @@ fn memory_upper_is_limited_to_its_size() {
 }
 
 #[test]
+fn tmpfs_is_limited_to_its_size() {
+    let temp = test_dir();
+    let args = ["--tmpfs", "/tmp:size=64k"];
+    prints(&temp, &args, wat::preopens(), "/tmp;");
+    prints(&temp, &args, wat::write(3, "a", "text", ""), "");
+    warns(&temp, &args, wat::fill(3, "full"), NOSPC, "is full");
+}
+
+#[test]
+fn volume_is_a_host_directory_as_it_is() {
+    let temp = test_dir();
+    prints(&temp, &["-v", "app:/x"], wat::preopens(), "/x;");
+    prints(
+        &temp,
+        &["-v", "app:/x"],
+        wat::write(3, "new", "text", ""),
+        "",
+    );
+    assert_eq!(temp.read("app/new"), "text");
+    let read_only = ["--volume", "app:/x:ro"];
+    prints(&temp, &read_only, wat::cat(3, "b"), "b of app");
+    fails(&temp, &read_only, wat::unlink(3, "b"), ROFS);
+}
+
+#[test]
 fn upper_without_layers_is_mounted_alone() {
     let temp = test_dir();
     prints(

@@ -55,9 +55,9 @@ fn native_code_of_another_wasmtime_is_refused() {
     let ended = temp.run(["--allow-precompiled", "fuel.cwasm"]);
     assert_eq!(ended.code, 1);
     assert!(
-        ended
-            .stderr
-            .starts_with("Error: `fuel.cwasm` cannot be used; compile it again: "),
+        ended.stderr.starts_with(
+            "error: `fuel.cwasm` cannot be used; compile it again\n\nCaused by:\n    "
+        ),
         "{ended:?}"
     );
 }
@@ -69,7 +69,7 @@ fn trap_of_component_is_reported_as_by_wasmtime_run() {
     temp.file("trap.wat", text);
     let ended = temp.run(["trap.wat"]);
     assert_eq!(ended.code, 134);
-    let begin = "Error: failed to run main module `trap.wat`\n\nCaused by:\n    \
+    let begin = "error: failed to run main module `trap.wat`\n\nCaused by:\n    \
                  0: failed to invoke `run` function\n    \
                  1: error while executing at wasm backtrace:\n";
     assert!(ended.stderr.starts_with(begin), "{ended:?}");
@@ -97,9 +97,15 @@ fn invoke_calls_function_of_component() {
         "{ended:?}"
     );
     for (call, reason) in [
-        ("sub(1, 2)", "No exported func named `sub` in component."),
+        (
+            "sub(1, 2)",
+            "No exported func named `sub` in component; it exports `add()`\n",
+        ),
         ("add(1)", "while interpreting parameters in invoke"),
-        ("add", "Failed to parse invoke 'add'"),
+        (
+            "add",
+            "Failed to parse invoke 'add': write a call, as `add(arguments)`; did you mean `add()`?",
+        ),
     ] {
         let ended = temp.run(["--invoke", call, "math.wat"]);
         assert_eq!(ended.code, 1, "{ended:?}");

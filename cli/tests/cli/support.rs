@@ -83,14 +83,20 @@ impl TestDir {
         subcommand: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Command {
+        let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
+        self.binary([subcommand.into()].into_iter().chain(args))
+    }
+
+    /// As [`command`](Self::command), without a subcommand.
+    pub(crate) fn binary<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wasi-overlay"));
         command
-            .arg(subcommand)
             .args(args)
             .current_dir(self.dir.path())
             .env("RUST_BACKTRACE", "1")
             // The user's own cache may not be writable.
             .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+            .env_remove("COLUMNS")
             .stdin(Stdio::null());
         command
     }

@@ -32,7 +32,7 @@ fn trap_of_async_component_is_reported_as_by_wasmtime_run() {
     temp.file("trap.wat", text);
     let ended = temp.run(["trap.wat"]);
     assert_eq!(ended.code, 134, "{ended:?}");
-    let begin = "Error: failed to run main module `trap.wat`\n\nCaused by:\n    \
+    let begin = "error: failed to run main module `trap.wat`\n\nCaused by:\n    \
                  0: failed to invoke `run` function\n";
     assert!(ended.stderr.starts_with(begin), "{ended:?}");
 }

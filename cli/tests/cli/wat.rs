@@ -19,6 +19,10 @@ pub(crate) fn module(data: &[(u32, &str)], body: &str) -> String {
     (func $path_rename (param i32 i32 i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_create_directory"
     (func $path_create_directory (param i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_remove_directory"
+    (func $path_remove_directory (param i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_readdir"
+    (func $fd_readdir (param i32 i32 i32 i64 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_read"
     (func $fd_read (param i32 i32 i32 i32) (result i32)))
@@ -129,6 +133,39 @@ pub(crate) fn open_many(dir: u32, path: &str, count: u32) -> String {
 pub(crate) fn unlink(dir: u32, path: &str) -> String {
     let body = format!(
         "(call $check (call $path_unlink_file (i32.const {dir}) (i32.const {PATH}) \
+         (i32.const {})))",
+        path.len()
+    );
+    module(&[(PATH, path)], &body)
+}
+
+/// Prints the names in the directory at `path`, each ended by `;`.
+pub(crate) fn list(dir: u32, path: &str) -> String {
+    const LIST: u64 = 1 << 14;
+    let body = format!(
+        "(local $at i32) (local $end i32)
+        {open}
+        (call $check (call $fd_readdir (i32.load (i32.const 16)) (i32.const {BUFFER})
+          (i32.const 4096) (i64.const 0) (i32.const 8)))
+        (local.set $at (i32.const {BUFFER}))
+        (local.set $end (i32.add (local.get $at) (i32.load (i32.const 8))))
+        (loop $next
+          (if (i32.lt_u (local.get $at) (local.get $end)) (then
+            (call $print (i32.add (local.get $at) (i32.const 24))
+              (i32.load offset=16 (local.get $at)))
+            (call $print (i32.const {TEXT}) (i32.const 1))
+            (local.set $at (i32.add (i32.add (local.get $at) (i32.const 24))
+              (i32.load offset=16 (local.get $at))))
+            (br $next))))",
+        open = open(dir, path, 2, LIST),
+    );
+    module(&[(PATH, path), (TEXT, ";")], &body)
+}
+
+/// Removes the directory at `path`.
+pub(crate) fn rmdir(dir: u32, path: &str) -> String {
+    let body = format!(
+        "(call $check (call $path_remove_directory (i32.const {dir}) (i32.const {PATH}) \
          (i32.const {})))",
         path.len()
     );
