@@ -227,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn overlay_in_component_is_recognized() {
+        assert!(contains_overlay(&module(&[(8, &empty_slot())])));
+        assert!(contains_overlay(&module(&[(8, &filled_slot())])));
+        let nonzero = MAGIC.strip_prefix(b"\0").unwrap();
+        assert!(contains_overlay(&module(&[(8, nonzero)])));
+        assert!(contains_overlay(b"wasi-overlay:component/config@0.1.0"));
+        // An interface or a name of ours that a program may mention.
+        assert!(!contains_overlay(&module(&[(8, b"wasi-overlay")])));
+        assert!(!contains_overlay(b""));
+    }
+
+    #[test]
     fn module_without_exactly_one_empty_slot_is_refused() {
         let empty = empty_slot();
         assert!(reason(&module(&[(0, b"x")])).contains("no slot"));

@@ -273,6 +273,30 @@ fn stderr_on_terminal(temp: &TestDir, line: &str, no_color: bool) -> String {
     ended(script.output().unwrap()).stdout
 }
 
+/// Whether there is a `script`, to make a terminal.
+fn has_script() -> bool {
+    let found = Command::new("script").arg("--version").output().is_ok();
+    if !found {
+        eprintln!("skipped: there is no `script` to make a terminal");
+    }
+    found
+}
+
+#[test]
+fn wasm_is_not_written_to_terminal() {
+    let temp = TestDir::new();
+    temp.file("mkdir.wat", wat::mkdir_component("made"));
+    if has_script() {
+        for line in ["compose mkdir.wat -o - --lower /a", "component -o -"] {
+            assert_eq!(
+                stderr_on_terminal(&temp, line, true),
+                "error: -o -: stdout is a terminal, and WebAssembly is binary; redirect it, as in `-o - \
+                 >out.wasm`\r\n"
+            );
+        }
+    }
+}
+
 #[test]
 fn all_errors_have_one_form_and_colour() {
     let temp = TestDir::new();
@@ -287,8 +311,7 @@ fn all_errors_have_one_form_and_colour() {
         let plain = run(&temp, &line.split(' ').collect::<Vec<_>>());
         assert!(plain.stderr.starts_with("error: "), "{line}: {plain:?}");
         assert!(!plain.stderr.contains('\x1b'), "{line}: {plain:?}");
-        if Command::new("script").arg("--version").output().is_err() {
-            eprintln!("skipped: there is no `script` to make a terminal");
+        if !has_script() {
             return;
         }
         let coloured = stderr_on_terminal(&temp, line, false);
