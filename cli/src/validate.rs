@@ -133,7 +133,12 @@ fn create_upper(flag: &str, path: &Path, read_only: bool) -> Result<Option<NewDi
     if let Some((_, size)) = flag.rsplit_once(':')
         && parse_size(size).is_ok()
     {
-        bail!("{flag}: a size is only for memory: --upper memory:{size}");
+        let option = if flag.starts_with("--mount") {
+            "upper="
+        } else {
+            "--upper "
+        };
+        bail!("{flag}: a size is only for memory: {option}memory:{size}");
     }
     ensure!(
         !read_only,

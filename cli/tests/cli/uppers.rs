@@ -102,6 +102,11 @@ fn size_after_upper_directory_is_rejected() {
         &["--upper", "changes:64m", "ok.wat"],
         "--upper changes:64m: a size is only for memory: --upper memory:64m",
     );
+    fails(
+        &temp,
+        &["--mount", "dst=/d,upper=changes:64m", "ok.wat"],
+        "--mount dst=/d,upper=changes:64m: a size is only for memory: upper=memory:64m",
+    );
     // A directory of that name can be used.
     fs::create_dir(temp.path("changes:64m")).unwrap();
     let ended = temp.run(["--upper", "changes:64m", "ok.wat"]);
