@@ -118,7 +118,12 @@ macro_rules! logged {
 
 // Declared below the macros, which these modules use.
 mod dir;
+#[cfg(feature = "native")]
+mod embedder;
 mod file;
+
+#[cfg(feature = "native")]
+pub use embedder::{Walk, WalkEntry};
 
 /// A mount's root directory counts as opened with `mutate-directory`.
 impl From<DirRepr> for Dir {

@@ -345,6 +345,56 @@ impl std::error::Error for Error {
 
 impl std::error::Error for Errno {}
 
+/// The error is the source of the result, whose kind follows from the code.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.errno().into(), error)
+    }
+}
+
+impl From<Errno> for io::ErrorKind {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::Access | Errno::NotPermitted => Self::PermissionDenied,
+            Errno::WouldBlock => Self::WouldBlock,
+            Errno::Busy => Self::ResourceBusy,
+            Errno::Deadlock => Self::Deadlock,
+            Errno::Quota => Self::QuotaExceeded,
+            Errno::Exist => Self::AlreadyExists,
+            Errno::FileTooLarge => Self::FileTooLarge,
+            Errno::Interrupted => Self::Interrupted,
+            Errno::BadDescriptor | Errno::Invalid => Self::InvalidInput,
+            Errno::IllegalByteSequence => Self::InvalidData,
+            Errno::IsDirectory => Self::IsADirectory,
+            Errno::TooManyLinks => Self::TooManyLinks,
+            Errno::NameTooLong => Self::InvalidFilename,
+            Errno::NoEntry => Self::NotFound,
+            Errno::InsufficientMemory => Self::OutOfMemory,
+            Errno::InsufficientSpace => Self::StorageFull,
+            Errno::NotDirectory => Self::NotADirectory,
+            Errno::NotEmpty => Self::DirectoryNotEmpty,
+            Errno::Unsupported => Self::Unsupported,
+            Errno::Pipe => Self::BrokenPipe,
+            Errno::ReadOnly => Self::ReadOnlyFilesystem,
+            Errno::InvalidSeek => Self::NotSeekable,
+            Errno::TextFileBusy => Self::ExecutableFileBusy,
+            Errno::CrossDevice => Self::CrossesDevices,
+            Errno::Already
+            | Errno::InProgress
+            | Errno::Io
+            | Errno::Loop
+            | Errno::MessageSize
+            | Errno::NoDevice
+            | Errno::NoLock
+            | Errno::NotRecoverable
+            | Errno::NoTty
+            | Errno::NoSuchDevice
+            | Errno::Overflow
+            | Errno::TooManyFiles => Self::Other,
+        }
+    }
+}
+
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

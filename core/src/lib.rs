@@ -54,19 +54,25 @@ pub mod whiteouts;
 
 #[cfg(feature = "native")]
 pub use at_once::at_once;
+#[cfg(feature = "dir")]
+pub use cap_std;
 pub use descriptor::{Dir, File, Opened};
-pub use error::{Errno, Error, Result, is_there};
+#[cfg(feature = "native")]
+pub use descriptor::{Walk, WalkEntry};
+#[doc(hidden)]
+pub use error::is_there;
+pub use error::{Errno, Error, Result};
 #[cfg(feature = "dir")]
 pub use host_descriptors::{OpenHandles, close_cached_descriptors, raise_descriptor_limit};
 pub use layer::Advice;
 pub use limits::{Limits, MAX_LAYERS};
 pub use listing::{Listing, ListingEntry};
 #[cfg(feature = "dir")]
-pub use live::{Live, LiveDir, LiveFile};
+pub use live::Live;
 pub use meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};
 pub use name::{Name, NameBuf};
 pub use open_how::OpenHow;
-pub use overlay::{AbsoluteSymlinks, Overlay, OverlayBuilder, OverlayDir, OverlayFile};
+pub use overlay::{AbsoluteSymlinks, Overlay, OverlayBuilder, OverlayDir};
 pub use place::{Place, Relation};
 pub use stack::{Lower, LowerStack};
 

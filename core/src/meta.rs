@@ -1,7 +1,7 @@
 //! Metadata of files: type, times, size and identity.
 
 use crate::error::{Errno, Error, Result};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The set-user-id and set-group-id bits of a mode.
 pub(crate) const SET_ID: u32 = 0o6000;
@@ -47,12 +47,47 @@ impl Timestamp {
         if cfg!(all(target_family = "wasm", target_os = "unknown")) {
             return Self::default();
         }
-        match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+        SystemTime::now().into()
+    }
+}
+
+/// A time that the platform cannot represent becomes 1970.
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        let seconds = Duration::from_secs(time.seconds.unsigned_abs());
+        let whole = if time.seconds < 0 {
+            Self::UNIX_EPOCH.checked_sub(seconds)
+        } else {
+            Self::UNIX_EPOCH.checked_add(seconds)
+        };
+        let nanoseconds = Duration::from_nanos(time.nanoseconds.into());
+        whole
+            .and_then(|whole| whole.checked_add(nanoseconds))
+            .unwrap_or(Self::UNIX_EPOCH)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => Self {
-                seconds: since.as_secs() as i64,
+                seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
                 nanoseconds: since.subsec_nanos(),
             },
-            Err(_) => Self::default(),
+            Err(before) => {
+                let before = before.duration();
+                let whole = i64::try_from(before.as_secs()).map_or(i64::MIN, |seconds| -seconds);
+                match before.subsec_nanos() {
+                    0 => Self {
+                        seconds: whole,
+                        nanoseconds: 0,
+                    },
+                    nanoseconds => Self {
+                        seconds: whole.saturating_sub(1),
+                        nanoseconds: 1_000_000_000 - nanoseconds,
+                    },
+                }
+            }
         }
     }
 }

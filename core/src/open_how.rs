@@ -21,6 +21,44 @@ pub struct OpenHow {
     pub write: bool,
 }
 
+impl OpenHow {
+    /// Opens an existing file for reading, or an existing directory. Follows symbolic links.
+    pub const READ: Self = Self {
+        follow: true,
+        create: false,
+        directory: false,
+        exclusive: false,
+        truncate: false,
+        read: true,
+        write: false,
+    };
+    /// Opens an existing file for reading and writing.
+    pub const READ_WRITE: Self = Self {
+        write: true,
+        ..Self::READ
+    };
+    /// Opens a file for reading and writing, and creates it if it does not exist.
+    pub const CREATE: Self = Self {
+        create: true,
+        ..Self::READ_WRITE
+    };
+    /// Creates a file for reading and writing. Fails with `exist` if anything has the name.
+    pub const CREATE_NEW: Self = Self {
+        exclusive: true,
+        ..Self::CREATE
+    };
+    /// Creates a file, or truncates an existing one to zero bytes, for reading and writing.
+    pub const TRUNCATE: Self = Self {
+        truncate: true,
+        ..Self::CREATE
+    };
+    /// Opens an existing directory. Fails with `not-directory` on anything else.
+    pub const DIRECTORY: Self = Self {
+        directory: true,
+        ..Self::READ
+    };
+}
+
 /// What an open returned, in the types of one kind of mount.
 pub(crate) enum FileOrDir<F, D> {
     File(F),

@@ -6,7 +6,7 @@ use super::{Mount, change, from_io, list, open, read_only, times};
 use crate::error::{Errno, Error, Result};
 use crate::identity::IdentityKey;
 use crate::listing::Listing;
-use crate::meta::{Identity, SetTimes, Stat};
+use crate::meta::{Identity, Meta, SetTimes, Stat};
 use crate::open_how::{FileOrDir, OpenHow};
 use crate::plain::dir::errno::from_errno;
 use crate::plain::dir::reopen;
@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 
 /// A directory of a live mount. A clone refers to the same directory.
 #[derive(Clone, Debug)]
-pub struct LiveDir(Arc<Inner>);
+pub(crate) struct LiveDir(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -70,8 +70,11 @@ impl LiveDir {
     }
 
     pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
-        let meta = stat::of_path(self.file(), path, follow)?;
-        Ok(stat::to_stat(&meta))
+        Ok(stat::to_stat(&self.meta_at(path, follow)?))
+    }
+
+    pub(crate) fn meta_at(&self, path: &str, follow: bool) -> Result<Meta> {
+        stat::of_path(self.file(), path, follow)
     }
 
     pub(crate) fn stat_and_identity_at(

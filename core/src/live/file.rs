@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// An open file of a live mount. A clone refers to the same open file.
 #[derive(Clone, Debug)]
-pub struct LiveFile(Arc<Inner>);
+pub(crate) struct LiveFile(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {

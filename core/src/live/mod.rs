@@ -21,8 +21,8 @@ mod read_only;
 mod stat;
 mod times;
 
-pub use dir::LiveDir;
-pub use file::LiveFile;
+pub(crate) use dir::LiveDir;
+pub(crate) use file::LiveFile;
 
 use crate::budget::Budget;
 use crate::error::{Errno, Error, Result};

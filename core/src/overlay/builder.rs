@@ -74,6 +74,16 @@ impl OverlayBuilder {
         self.upper(label, crate::whiteouts::Marked::upper(plain))
     }
 
+    /// As [`upper_dir`](Self::upper_dir), for the directory at `path`, which also names it in messages.
+    ///
+    /// # Errors
+    /// Those of opening the directory: `no-entry` if it does not exist.
+    #[cfg(feature = "dir")]
+    pub fn upper_path(self, path: impl AsRef<std::path::Path>) -> Result<Self> {
+        let (label, dir) = crate::plain::dir::open_path(path.as_ref())?;
+        Ok(self.upper_dir(label, dir))
+    }
+
     /// Stores changes in memory, up to `max_bytes` of data. They end with the overlay: to inspect them from
     /// outside, or to reuse them, give [`upper`](Self::upper) a [`MemoryLayer`] and keep a clone.
     ///

@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 
 /// An open file of an overlay.
 #[derive(Clone)]
-pub struct OverlayFile {
+pub(crate) struct OverlayFile {
     open: Arc<OpenFile>,
 }
 

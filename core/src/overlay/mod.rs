@@ -63,7 +63,7 @@ mod xattr;
 
 pub use builder::{AbsoluteSymlinks, OverlayBuilder};
 pub use dir::OverlayDir;
-pub use file::OverlayFile;
+pub(crate) use file::OverlayFile;
 
 use crate::at_once;
 use crate::budget::Budget;

@@ -55,6 +55,17 @@ impl Query for Stat {
     }
 }
 
+#[cfg(feature = "native")]
+impl Query for Meta {
+    fn of_lower(_: &Shared, lower: &LowerNode) -> Self {
+        lower.meta()
+    }
+
+    fn of_node(shared: &Shared, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Self> {
+        shared.meta_of(node, at)
+    }
+}
+
 impl Query for Identity {
     fn of_lower(shared: &Shared, lower: &LowerNode) -> Self {
         shared.identity_of_lower(lower)
@@ -77,6 +88,11 @@ impl<A: Query, B: Query> Query for (A, B) {
 
 impl OverlayDir {
     pub(crate) fn stat_at(&self, path: &str, follow: bool) -> Result<Stat> {
+        self.query_at(path, follow)
+    }
+
+    #[cfg(feature = "native")]
+    pub(crate) fn meta_at(&self, path: &str, follow: bool) -> Result<Meta> {
         self.query_at(path, follow)
     }
 

@@ -65,6 +65,16 @@ impl Lower {
         Self::host_dir(HostDir::new(dir, label))
     }
 
+    /// As [`dir`](Self::dir), for the directory at `path`, which also names it in messages.
+    ///
+    /// # Errors
+    /// As [`dir`](Self::dir); `no-entry` if there is no such directory.
+    #[cfg(feature = "dir")]
+    pub fn path(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        let (label, dir) = crate::plain::dir::open_path(path.as_ref())?;
+        Self::dir(label, dir)
+    }
+
     /// As [`dir`](Self::dir), for a directory with settings, such as
     /// [`HostDir::cross_mounts`](crate::plain::HostDir::cross_mounts).
     ///

@@ -21,7 +21,7 @@ mod xattr;
 
 pub use file::HostFile;
 
-use crate::error::{Errno, Result};
+use crate::error::{Errno, Error, Result};
 use crate::host_descriptors::is_exhausted;
 use crate::layer::XattrNames;
 use crate::meta::{Kind, Meta, SetTimes};
@@ -29,13 +29,29 @@ use crate::name::Name;
 use crate::place::Place;
 use crate::plain::{Access, Guarantees, Plain};
 use crate::sync::Mutex;
+use cap_std::ambient_authority;
 use errno::from_errno;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, StatxFlags, Uid};
 use rustix::io::Errno as Os;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Opens the directory at a path of the host, for an embedder that mounts it. Returns the path as a label.
+///
+/// # Errors
+/// Those of opening a directory, with the path.
+pub(crate) fn open_path(path: &Path) -> Result<(String, cap_std::fs::Dir)> {
+    let label = path.display().to_string();
+    match cap_std::fs::Dir::open_ambient_dir(path, ambient_authority()) {
+        Ok(dir) => Ok((label, dir)),
+        Err(error) => Err(Error::from(Errno::from(&error))
+            .with_source(error)
+            .context(label)),
+    }
+}
 
 /// A directory of the host and everything below it, as a [`Plain`] tree.
 #[derive(Debug)]
