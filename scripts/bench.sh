@@ -10,7 +10,7 @@
 # --smoke only counts system calls. It fails if a count exceeds the one in bench/calls.json by more
 # than 5 %, or if the component is too large; with --record it writes that file. --check fails if a
 # bound is missed (bench/src/workloads). --ext4 puts the trees on a loop mount and requires root.
-# --markdown prints the tables of the README and of docs/speed.md; `--svg docs/bench.svg` draws the
+# --markdown prints the tables of docs/speed.md; `--svg docs/bench.svg` draws the
 # plot. Use --release for figures to publish: it builds wasmtime again, which takes ten minutes on
 # two cores. Without it, the crates of this project are optimized as the dependencies are, so that
 # the ratios are fair.

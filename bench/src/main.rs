@@ -89,7 +89,7 @@ struct Bench {
     /// Plot the ratios for the first number of layers as SVG to this file.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Print the tables of the README and of docs/speed.md.
+    /// Print the tables of docs/speed.md.
     #[arg(long)]
     markdown: bool,
     /// The folder with the built guests.

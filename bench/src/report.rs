@@ -63,7 +63,7 @@ fn aligned(lines: &[Vec<String>]) -> String {
     out
 }
 
-/// The tables of the README and of `docs/speed.md`: the ratios for each number of layers, one column
+/// The tables of `docs/speed.md`: the ratios for each number of layers, one column
 /// per subject, and the system calls of core modules.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut out = String::new();

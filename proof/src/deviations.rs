@@ -21,7 +21,7 @@ pub enum Deviation {
 pub struct Listed {
     /// The name that the oracles use.
     pub name: String,
-    /// The difference, as the README describes it.
+    /// The difference, as docs/differences.md describes it.
     pub what: String,
     /// The reason.
     pub why: String,

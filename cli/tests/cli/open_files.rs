@@ -98,7 +98,7 @@ fn open_directories_of_guest_are_limited_by_limit_of_process() {
     }
 }
 
-/// The numbers are those of the README.
+/// The numbers are those of docs/embedding.md.
 #[test]
 fn guest_may_hold_almost_half_of_descriptors() {
     let temp = test_dir();
