@@ -12,7 +12,9 @@ use rustix::process::{Resource, getrlimit};
 use std::io;
 use wasi_overlay::engine::plain::HostDir;
 use wasi_overlay::engine::{MAX_LAYERS, close_cached_descriptors};
-use wasi_overlay::{AbsoluteSymlinks, Errno, Error, FsPerms, Limits, Lower, Overlay, OverlayCtx};
+use wasi_overlay::{
+    AbsoluteSymlinks, Errno, Error, FsPerms, Limits, Lower, Overlay, OverlayCtx, OverlayCtxError,
+};
 
 /// The mounted overlays, and the guest's view of all mounts. An upper that is dropped without
 /// [`close`](Self::close) stays as after a crash, and is repaired at the next mount.
@@ -53,7 +55,7 @@ impl Mounted {
             let overlay = mount(overlay, &mut self.new_uppers)?;
             // From here on, `close` covers it.
             self.overlays.push((spec.clone(), overlay.clone()));
-            files.overlay(spec.at.as_str(), &overlay, perms(spec.read_only))?;
+            files.overlay(&overlay, spec.at.as_str(), perms(spec.read_only))?;
         }
         for (spec, dir) in open.dirs {
             files
@@ -214,10 +216,12 @@ fn mount_error(spec: &OverlaySpec, flag: &str, error: &Error) -> anyhow::Error {
 }
 
 /// As [`mount_error`], for a `--dir`.
-fn dir_error(spec: &DirSpec, error: &wasmtime::Error) -> anyhow::Error {
+fn dir_error(spec: &DirSpec, error: &OverlayCtxError) -> anyhow::Error {
     let flag = spec.flag();
-    match error.downcast_ref::<Error>().map(Error::errno) {
-        Some(Errno::TooManyFiles) => anyhow!("{flag}: {error}; raise `ulimit -n`"),
+    match error {
+        OverlayCtxError::Dir(error) if error.errno() == Errno::TooManyFiles => {
+            anyhow!("{flag}: {error}; raise `ulimit -n`")
+        }
         _ => anyhow!("{flag}: {error}"),
     }
 }

@@ -125,9 +125,9 @@ fn link_component(
     if cli {
         let mut options = LinkOptions::default();
         options.network_error_code(args.common.wasi.network_error_code.unwrap_or(false));
-        wasi_overlay::p2::add_all_to_linker_with_options_async(&mut linker, &options)?;
+        wasi_overlay::p2::add_to_linker_with_options_async(&mut linker, &options)?;
         if interfaces.p3 {
-            wasi_overlay::p3::add_all_to_linker(&mut linker)?;
+            wasi_overlay::p3::add_to_linker(&mut linker)?;
         }
     }
     if interfaces.http {

@@ -53,7 +53,7 @@ fn main() -> Result<()> {
 
     let engine = Engine::default();
     let mut linker = Linker::new(&engine);
-    p2::add_all_to_linker_sync(&mut linker)?;
+    p2::add_to_linker_sync(&mut linker)?;
     let state = State {
         table: ResourceTable::new(),
         wasi: WasiCtx::builder()
@@ -62,7 +62,7 @@ fn main() -> Result<()> {
             .args(&args.collect::<Vec<_>>())
             .build(),
         overlay: OverlayCtx::builder()
-            .overlay("/", &overlay, FsPerms::ReadWrite)?
+            .overlay(&overlay, "/", FsPerms::ReadWrite)?
             .build(),
     };
     let mut store = Store::new(&engine, state);

@@ -1,6 +1,9 @@
 //! Conversions between the engine's types and those of WASI 0.2 and 0.3.
 
-use crate::{p2, p3};
+#[cfg(feature = "p2")]
+use crate::p2;
+#[cfg(feature = "p3")]
+use crate::p3;
 use wasi_overlay_core::{Errno, Error, log};
 
 /// The error code for the guest. The rest of the error goes to the log, for the embedder.
@@ -9,11 +12,14 @@ pub(crate) fn guest_code(error: &Error) -> Errno {
     error.errno()
 }
 
+#[cfg(feature = "p2")]
 wasi_overlay_core::wasi_conversions!(p2::bindings::types);
+#[cfg(feature = "p2")]
 wasi_overlay_core::wasi_conversions!(p2::bindings::sync::types);
+#[cfg(feature = "p3")]
 wasi_overlay_core::wasi_conversions_p3!(p3::bindings::types);
 
-#[cfg(test)]
+#[cfg(all(test, feature = "p2"))]
 mod tests {
     use super::*;
 

@@ -6,8 +6,9 @@
 use crate::blocking::Blocking;
 use crate::descriptor::Descriptor;
 use crate::held_listings::HeldListings;
+use std::fmt;
 use std::sync::Arc;
-use wasi_overlay_core::{Dir, Limits, Live, OpenHandles, Overlay};
+use wasi_overlay_core::{Dir, Error, Limits, Live, OpenHandles, Overlay};
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::FsPerms;
 
@@ -101,16 +102,13 @@ impl OverlayCtxBuilder {
     /// If the [guest path](Self#guest-paths) is invalid, or the overlay is closed.
     pub fn overlay(
         &mut self,
-        guest_path: impl Into<String>,
         overlay: &Overlay,
+        guest_path: impl Into<String>,
         perms: FsPerms,
-    ) -> wasmtime::Result<&mut Self> {
+    ) -> Result<&mut Self, OverlayCtxError> {
         let guest_path = guest_path.into();
         if overlay.is_closed() {
-            wasmtime::bail!(
-                "the overlay for guest path {guest_path:?} is closed: build a new one, or close it \
-                 only after its guests have ended"
-            );
+            return Err(OverlayCtxError::ClosedOverlay { guest_path });
         }
         self.preopen(guest_path, || match perms {
             FsPerms::ReadOnly => overlay.read_only_root(),
@@ -131,12 +129,12 @@ impl OverlayCtxBuilder {
         dir: cap_std::fs::Dir,
         guest_path: impl Into<String>,
         perms: FsPerms,
-    ) -> wasmtime::Result<&mut Self> {
+    ) -> Result<&mut Self, OverlayCtxError> {
         let live = match perms {
             FsPerms::ReadOnly => Live::read_only(dir),
             FsPerms::ReadWrite => Live::new(dir),
         };
-        live.lock()?;
+        live.lock().map_err(OverlayCtxError::Dir)?;
         let live = live.limits(&self.limits);
         self.preopen(guest_path.into(), || live.root())
     }
@@ -182,21 +180,87 @@ impl OverlayCtxBuilder {
         &mut self,
         guest_path: String,
         root: impl FnOnce() -> Dir,
-    ) -> wasmtime::Result<&mut Self> {
+    ) -> Result<&mut Self, OverlayCtxError> {
         if guest_path.is_empty() || guest_path.contains('\0') {
-            wasmtime::bail!(
-                "invalid guest path {guest_path:?}: use \"/\", \".\" or a name without NUL"
-            );
+            return Err(OverlayCtxError::InvalidGuestPath { guest_path });
         }
         let same = |(other, _): &&(String, Dir)| is_same_path(other, &guest_path);
         if let Some((other, _)) = self.preopens.iter().find(same) {
-            wasmtime::bail!(
-                "guest paths {other:?} and {guest_path:?} are the same path: give each directory \
-                 a path of its own"
-            );
+            let other = other.clone();
+            return Err(OverlayCtxError::DuplicateGuestPath { guest_path, other });
         }
         self.preopens.push((guest_path, root()));
         Ok(self)
+    }
+}
+
+/// Why a context cannot be built.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OverlayCtxError {
+    /// The guest path is empty or contains NUL.
+    InvalidGuestPath {
+        /// The guest path.
+        guest_path: String,
+    },
+    /// Two directories have guest paths with the same meaning.
+    DuplicateGuestPath {
+        /// The guest path that was refused.
+        guest_path: String,
+        /// The guest path of the directory that was added before.
+        other: String,
+    },
+    /// The overlay is closed.
+    ClosedOverlay {
+        /// The guest path for the overlay.
+        guest_path: String,
+    },
+    /// The host directory cannot be mounted, for example because it is the upper of an overlay (`busy`).
+    Dir(Error),
+    /// The `WasiCtx` has preopened directories, which the guest would not see.
+    WasiPreopens {
+        /// The guest path of the first of them.
+        guest_path: String,
+    },
+}
+
+impl fmt::Display for OverlayCtxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidGuestPath { guest_path } => write!(
+                f,
+                "invalid guest path {guest_path:?}: use \"/\", \".\" or a name without NUL"
+            ),
+            Self::DuplicateGuestPath { guest_path, other } => write!(
+                f,
+                "guest paths {other:?} and {guest_path:?} are the same path: give each directory a path \
+                 of its own"
+            ),
+            Self::ClosedOverlay { guest_path } => write!(
+                f,
+                "the overlay for guest path {guest_path:?} is closed: build a new one, or close it only \
+                 after its guests have ended"
+            ),
+            Self::Dir(error) => error.fmt(f),
+            Self::WasiPreopens { guest_path } => write!(
+                f,
+                "the WASI context has preopened directories (the first is {guest_path:?}), which a guest \
+                 of wasi-overlay does not see: preopen them with OverlayCtxBuilder::dir"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OverlayCtxError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // Its message is this error's own.
+            Self::Dir(error) => error.source(),
+            Self::InvalidGuestPath { .. }
+            | Self::DuplicateGuestPath { .. }
+            | Self::ClosedOverlay { .. }
+            | Self::WasiPreopens { .. } => None,
+        }
     }
 }
 

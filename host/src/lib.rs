@@ -16,7 +16,7 @@
 //!     .lower(Lower::new("base", base))
 //!     .upper_memory(64 << 20) // bytes
 //!     .build()?;
-//! let files = OverlayCtx::builder().overlay("/", &overlay, FsPerms::ReadWrite)?.build();
+//! let files = OverlayCtx::builder().overlay(&overlay, "/", FsPerms::ReadWrite)?.build();
 //!
 //! let engine = Engine::default();
 //! let mut linker = Linker::new(&engine);
@@ -43,10 +43,13 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`p1`] | core modules for WASI 0.1, without an adapter |
-//! | [`p2`] | components for WASI 0.2 |
-//! | [`p3`] | components for WASI 0.3 |
+//! | `p1` | core modules for WASI 0.1, without an adapter |
+//! | `p2` | components for WASI 0.2 |
+//! | `p3` | components for WASI 0.3 |
 //! | [`engine`] | layers and overlays, independent of WebAssembly |
+//!
+//! Each version is a feature of the same name; all are on by default. The crate enables no default feature of
+//! wasmtime: an embedder enables those that it needs, `cranelift` to compile guests for example.
 //!
 //! The names follow wasmtime-wasi: an [`OverlayCtx`] holds the directories of a guest, and an
 //! [`OverlayView`] returns it from the store's data. wasmtime-wasi provides clocks, sockets and the rest
@@ -71,24 +74,33 @@ mod ctx;
 mod descriptor;
 mod error;
 mod held_listings;
+#[cfg(feature = "p1")]
 pub mod p1;
+#[cfg(feature = "p2")]
 pub mod p2;
+#[cfg(feature = "p3")]
 pub mod p3;
 mod stream_io;
+#[cfg(any(feature = "p2", feature = "p3"))]
+mod wasi_preopens;
 
 pub use close::close_async;
-pub use ctx::{OverlayCtx, OverlayCtxBuilder, OverlayCtxView, OverlayView, WasiOverlay};
+pub use ctx::{
+    OverlayCtx, OverlayCtxBuilder, OverlayCtxError, OverlayCtxView, OverlayView, WasiOverlay,
+};
 pub use descriptor::{Descriptor, DirectoryEntryStream};
 pub use wasi_overlay_core as engine;
 pub use wasi_overlay_core::layer::{MemoryBuilder, MemoryLayer};
 pub use wasi_overlay_core::{
-    AbsoluteSymlinks, Errno, Error, Limits, Live, Lower, LowerStack, Overlay, OverlayBuilder,
+    AbsoluteSymlinks, Dir, Errno, Error, File, Limits, Live, Lower, LowerStack, OpenHow, Opened,
+    Overlay, OverlayBuilder, cap_std,
 };
 pub use wasmtime_wasi::FsPerms;
 
-/// The README, included so that its examples are tested.
+/// The README and the page on embedding, included so that their examples are tested.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/embedding.md")]
 struct Readme;
 
 /// The README of the package, included so that its example is tested.

@@ -31,7 +31,7 @@ pub(crate) fn overlay(trees: &Trees, backend: Backend) -> Result<OverlayCtx> {
 fn context(overlay: &Overlay, backend: Backend) -> Result<OverlayCtx> {
     let mut files = OverlayCtx::builder();
     files
-        .overlay("/", overlay, FsPerms::ReadWrite)?
+        .overlay(overlay, "/", FsPerms::ReadWrite)?
         .allow_blocking_current_thread(backend == Backend::Inline);
     Ok(files.build())
 }
@@ -70,7 +70,7 @@ pub(crate) fn p2(
 /// Links a component with the plugin.
 fn link(component: &Component) -> Result<CommandPre<plugin::State>> {
     let mut linker: ComponentLinker<plugin::State> = ComponentLinker::new(component.engine());
-    p2::add_all_to_linker_async(&mut linker)?;
+    p2::add_to_linker_async(&mut linker)?;
     Ok(CommandPre::new(linker.instantiate_pre(component)?)?)
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn plugin(
 ) -> Result<Vec<u8>> {
     let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
     let mut linker: Linker<plugin::State> = Linker::new(component.engine());
-    p3::add_all_to_linker(&mut linker)?;
+    p3::add_to_linker(&mut linker)?;
     let state = plugin::State {
         wasi: plugin::wasi(arguments, &stdout).build(),
         files,

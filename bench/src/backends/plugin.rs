@@ -47,7 +47,7 @@ pub(crate) fn overlay(trees: &Trees) -> Result<OverlayCtx> {
     let overlay = mount(trees)?;
     let mut files = OverlayCtx::builder();
     files
-        .overlay("/", &overlay, FsPerms::ReadWrite)?
+        .overlay(&overlay, "/", FsPerms::ReadWrite)?
         .allow_blocking_current_thread(true);
     Ok(files.build())
 }
@@ -160,7 +160,7 @@ pub(crate) fn p2(
 ) -> Result<Vec<u8>> {
     let stdout = MemoryOutputPipe::new(STDOUT_CAPACITY);
     let mut linker: ComponentLinker<State> = ComponentLinker::new(component.engine());
-    p2::add_all_to_linker_sync(&mut linker)?;
+    p2::add_to_linker_sync(&mut linker)?;
     let state = State {
         wasi: wasi(arguments, &stdout).build(),
         files,

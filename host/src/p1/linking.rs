@@ -15,11 +15,15 @@ use std::task::{Context, Poll, Waker};
 use wasmtime::Linker;
 use wasmtime_wasi::runtime;
 
-/// Adds all of WASI 0.1 to the linker of an asynchronous store.
+/// Links all of WASI 0.1 for a store with async support.
+///
+/// 1. Put an [`OverlayP1Ctx`] into the data of the store.
+/// 2. Call this function once for the linker, with a projection from the data to that context: it runs at
+///    every call of the guest.
+/// 3. Instantiate with `instantiate_async`, and call exports with `call_async`.
 ///
 /// A call that waits for a disk blocks the calling thread only with
 /// [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread).
-/// `get` runs at every call of the guest, and should be a mere projection.
 ///
 /// # Errors
 /// If the linker already defines one of the functions.
@@ -34,13 +38,16 @@ pub fn add_to_linker_async<T: Send + 'static>(
     })
 }
 
-/// Adds all of WASI 0.1 to a linker. Calls block the calling thread.
+/// Links all of WASI 0.1 for a store without async support. Calls block the calling thread.
+///
+/// 1. Put an [`OverlayP1Ctx`] into the data of the store.
+/// 2. Call this function once for the linker, with a projection from the data to that context: it runs at
+///    every call of the guest.
+/// 3. Instantiate with `instantiate`, and call exports with `call`.
 ///
 /// Calls on files need no runtime. A call that waits for a standard stream or a clock traps in an
 /// asynchronous task of tokio, where nothing may block: in such a task, use [`add_to_linker_async`], or
 /// run the guest in `tokio::task::spawn_blocking`.
-///
-/// `get` runs at every call of the guest, and should be a mere projection.
 ///
 /// # Errors
 /// If the linker already defines one of the functions.
@@ -49,6 +56,47 @@ pub fn add_to_linker_sync<T: Send + 'static>(
     get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
     synchronous::add_wasi_snapshot_preview1_to_linker(linker, move |data| {
+        let ctx = get(data);
+        ctx.synchronous = true;
+        ctx
+    })
+}
+
+/// Links the functions of WASI 0.1 that use files (`fd_*`, `path_*`, `poll_oneoff`), and nothing else, for a
+/// store with async support.
+///
+/// 1. Put an [`OverlayP1Ctx`] into the data of the store. Descriptors 0 to 2 are the standard streams of its
+///    [`WasiP1Ctx`](wasmtime_wasi::p1::WasiP1Ctx).
+/// 2. Define the other functions that the guest imports: arguments, environment, clocks, random numbers,
+///    `proc_exit`. To take them from wasmtime-wasi, link
+///    `wasmtime_wasi::p1::add_to_linker_async` first, and call `Linker::allow_shadowing(true)`.
+/// 3. Call this function once for the linker, with a projection from the data to the context.
+///
+/// Most embedders want [`add_to_linker_async`] instead.
+///
+/// # Errors
+/// If the linker already defines one of the functions, and may not shadow it.
+pub fn add_only_filesystem_to_linker_async<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    filesystem_async::add_wasi_snapshot_preview1_to_linker(linker, move |data| {
+        let ctx = get(data);
+        ctx.synchronous = false;
+        ctx
+    })
+}
+
+/// As [`add_only_filesystem_to_linker_async`], for a store without async support. Most embedders want
+/// [`add_to_linker_sync`] instead.
+///
+/// # Errors
+/// If the linker already defines one of the functions, and may not shadow it.
+pub fn add_only_filesystem_to_linker_sync<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
+) -> wasmtime::Result<()> {
+    filesystem_sync::add_wasi_snapshot_preview1_to_linker(linker, move |data| {
         let ctx = get(data);
         ctx.synchronous = true;
         ctx
@@ -85,21 +133,36 @@ fn run<F: Future>(call: F) -> wasmtime::Result<F::Output> {
     }
 }
 
-mod synchronous {
-    use super::run;
-
-    wiggle::wasmtime_integration!({
-        witx: ["witx/p1/wasi_snapshot_preview1.witx"],
-        target: wasmtime_wasi::p1,
-        block_on[run]: {
-            wasi_snapshot_preview1::{
-                fd_advise, fd_close, fd_datasync, fd_fdstat_get, fd_filestat_get,
-                fd_filestat_set_size, fd_filestat_set_times, fd_read, fd_pread, fd_seek, fd_sync,
-                fd_readdir, fd_write, fd_pwrite, poll_oneoff, path_create_directory,
-                path_filestat_get, path_filestat_set_times, path_link, path_open, path_readlink,
-                path_remove_directory, path_rename, path_symlink, path_unlink_file, fd_renumber
-            }
-        },
-        errors: { errno => trappable Error },
-    });
+/// Defines a module with a linker function that wiggle generates from one of the WITX files.
+macro_rules! linker {
+    ($module:ident, $witx:literal, $($mode:tt)*) => {
+        mod $module {
+            wiggle::wasmtime_integration!({
+                witx: [$witx],
+                target: wasmtime_wasi::p1,
+                $($mode)*: {
+                    wasi_snapshot_preview1::{
+                        fd_advise, fd_close, fd_datasync, fd_fdstat_get, fd_filestat_get,
+                        fd_filestat_set_size, fd_filestat_set_times, fd_read, fd_pread, fd_seek, fd_sync,
+                        fd_readdir, fd_write, fd_pwrite, poll_oneoff, path_create_directory,
+                        path_filestat_get, path_filestat_set_times, path_link, path_open, path_readlink,
+                        path_remove_directory, path_rename, path_symlink, path_unlink_file, fd_renumber
+                    }
+                },
+                errors: { errno => trappable Error },
+            });
+        }
+    };
 }
+
+linker!(
+    synchronous,
+    "witx/p1/wasi_snapshot_preview1.witx",
+    block_on[super::run]
+);
+linker!(
+    filesystem_sync,
+    "witx/p1/filesystem.witx",
+    block_on[super::run]
+);
+linker!(filesystem_async, "witx/p1/filesystem.witx", async);

@@ -26,11 +26,14 @@ mod poll;
 mod readdir;
 mod vectored_io;
 
-pub use linking::{add_to_linker_async, add_to_linker_sync};
+pub use linking::{
+    add_only_filesystem_to_linker_async, add_only_filesystem_to_linker_sync, add_to_linker_async,
+    add_to_linker_sync,
+};
 use wasmtime_wasi::p1::{types, wasi_snapshot_preview1};
 
 use crate::blocking::Blocking;
-use crate::ctx::OverlayCtx;
+use crate::ctx::{OverlayCtx, OverlayCtxError};
 use crate::held_listings::{HeldListing, HeldListings};
 use fd_table::{Entry, FdTable};
 use types::{Errno, Error, Fd};
@@ -74,19 +77,14 @@ pub struct OverlayP1Ctx {
 }
 
 impl OverlayP1Ctx {
-    /// Makes a context with the directories of `files` and everything else from `wasi`.
+    /// Creates a context with the directories of `files` and everything else from `wasi`.
     ///
     /// # Errors
     /// If `wasi` has preopened directories, which the guest would not see. Preopen them with
     /// [`OverlayCtxBuilder::dir`](crate::OverlayCtxBuilder::dir) instead.
-    pub fn new(mut wasi: WasiP1Ctx, files: &OverlayCtx) -> wasmtime::Result<Self> {
-        let mut nothing = GuestMemory::Unshared(&mut []);
-        let first = with_ambient_tokio_runtime(|| wasi.fd_prestat_get(&mut nothing, 3.into()));
-        if first.is_ok() {
-            wasmtime::bail!(
-                "the WASI context has preopened directories, which a guest of wasi-overlay does \
-                 not see: preopen them with OverlayCtxBuilder::dir"
-            );
+    pub fn new(mut wasi: WasiP1Ctx, files: &OverlayCtx) -> Result<Self, OverlayCtxError> {
+        if let Some(guest_path) = first_preopen(&mut wasi) {
+            return Err(OverlayCtxError::WasiPreopens { guest_path });
         }
         // A clone counts its handles apart from other guests.
         let files = files.clone();
@@ -157,4 +155,20 @@ impl OverlayP1Ctx {
             Entry::File(_) => Ok(()),
         }
     }
+}
+
+/// The guest path of the first directory that is preopened in a context of wasmtime-wasi.
+fn first_preopen(wasi: &mut WasiP1Ctx) -> Option<String> {
+    /// The first descriptor after the standard streams.
+    const FIRST: u32 = 3;
+    with_ambient_tokio_runtime(|| {
+        let mut nothing = GuestMemory::Unshared(&mut []);
+        let types::Prestat::Dir(dir) = wasi.fd_prestat_get(&mut nothing, FIRST.into()).ok()?;
+        let mut name = vec![0; dir.pr_name_len as usize];
+        let mut memory = GuestMemory::Unshared(&mut name);
+        let at = GuestPtr::new(0);
+        wasi.fd_prestat_dir_name(&mut memory, FIRST.into(), at, dir.pr_name_len)
+            .ok()?;
+        Some(String::from_utf8_lossy(&name).into_owned())
+    })
 }

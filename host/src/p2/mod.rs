@@ -1,8 +1,8 @@
 //! WASI 0.2: `wasi:filesystem` for components.
 //!
-//! [`add_all_to_linker_sync`] and [`add_all_to_linker_async`] link all of WASI 0.2 with this filesystem;
-//! [`add_to_linker_sync`] and [`add_to_linker_async`] link the filesystem alone, for embedders that
-//! assemble their own world.
+//! [`add_to_linker_sync`] and [`add_to_linker_async`] link all of WASI 0.2 with this filesystem.
+//! [`add_only_filesystem_to_linker_sync`] and [`add_only_filesystem_to_linker_async`] link the filesystem
+//! alone, for embedders that assemble their own world.
 //!
 //! Asynchronous programs (`#[tokio::main]`, an HTTP server) should use the asynchronous functions. With
 //! the synchronous ones, a call traps if it has to wait in an asynchronous task for a clock, a socket, or
@@ -31,6 +31,6 @@ mod sync_io;
 
 pub use crate::error::{FsError, FsResult};
 pub use linker::{
-    add_all_to_linker_async, add_all_to_linker_sync, add_all_to_linker_with_options_async,
-    add_all_to_linker_with_options_sync, add_to_linker_async, add_to_linker_sync,
+    add_only_filesystem_to_linker_async, add_only_filesystem_to_linker_sync, add_to_linker_async,
+    add_to_linker_sync, add_to_linker_with_options_async, add_to_linker_with_options_sync,
 };

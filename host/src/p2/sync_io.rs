@@ -41,7 +41,7 @@ impl HasData for HasCheckedSockets {
 }
 
 fn check() -> wasmtime::Result<()> {
-    check_may_wait("wasi_overlay::p2::add_all_to_linker_async")
+    check_may_wait("wasi_overlay::p2::add_to_linker_async")
 }
 
 /// Runs an asynchronous function of wasmtime-wasi to completion.

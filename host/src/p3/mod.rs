@@ -1,11 +1,11 @@
 //! WASI 0.3: `wasi:filesystem` for components, with asynchronous functions, and with the component model's
 //! own streams for the data of files and the entries of directories.
 //!
-//! [`add_all_to_linker`] links all of WASI 0.3 with this filesystem; [`add_to_linker`] links the filesystem
-//! alone, for embedders that assemble their own world. Both need `Config::wasm_component_model_async`. For
-//! a component that also imports WASI 0.2, call
-//! [`p2::add_all_to_linker_async`](crate::p2::add_all_to_linker_async) on the same linker: both versions
-//! use the directories of one [`OverlayCtx`](crate::OverlayCtx).
+//! [`add_to_linker`] links all of WASI 0.3 with this filesystem; [`add_only_filesystem_to_linker`] links the
+//! filesystem alone, for embedders that assemble their own world. Both need
+//! `Config::wasm_component_model_async`. For a component that also imports WASI 0.2, call
+//! `p2::add_to_linker_async` on the same linker: both versions use the directories of one
+//! [`OverlayCtx`](crate::OverlayCtx).
 //!
 //! While a call waits for a disk, the other tasks of the store continue, unless the embedder chose
 //! [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread).
@@ -30,4 +30,4 @@ mod streams;
 mod writer;
 
 pub use crate::error::{FsError, FsResult};
-pub use linker::{add_all_to_linker, add_to_linker};
+pub use linker::{add_only_filesystem_to_linker, add_to_linker};

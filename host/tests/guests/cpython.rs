@@ -89,7 +89,7 @@ impl Prepared {
         };
         let overlay = builder.build()?;
         let ctx = OverlayCtx::builder()
-            .overlay("/", &overlay, FsPerms::ReadWrite)?
+            .overlay(&overlay, "/", FsPerms::ReadWrite)?
             .build();
         let outcome = run(&self.python, Files::Ours(&ctx))?;
         drop(ctx);

@@ -16,7 +16,7 @@ fn full_upper_ends_a_stream_at_the_byte_that_does_not_fit() {
             .build()
             .expect("it can be mounted");
         let files = OverlayCtx::builder()
-            .overlay("/", &overlay, FsPerms::ReadWrite)
+            .overlay(&overlay, "/", FsPerms::ReadWrite)
             .expect("the path is one")
             .allow_blocking_current_thread(allow_blocking)
             .build();

@@ -54,7 +54,7 @@ fn check(guest: &Guest, failures: &str) {
             let mut files = begin();
             match mount {
                 None => files.dir(dir(), "/", perms),
-                Some(overlay) => files.overlay("/", overlay, perms),
+                Some(overlay) => files.overlay(overlay, "/", perms),
             }
             .expect("the path is one");
             let outcome = program.run(Files::OursAsync(&files.build()), &[guest.name], &[]);

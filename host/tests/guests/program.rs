@@ -233,8 +233,8 @@ async fn run_async(
             wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         }
         Files::Ours(_) | Files::OursAsync(_) => {
-            p2::add_all_to_linker_async(&mut linker)?;
-            p3::add_all_to_linker(&mut linker)?;
+            p2::add_to_linker_async(&mut linker)?;
+            p3::add_to_linker(&mut linker)?;
         }
     }
     let command = Command::instantiate_async(&mut store, component, &linker).await?;
@@ -250,7 +250,7 @@ fn run_component(
     let mut store = store(files, wasi);
     let mut linker = wasmtime::component::Linker::<State>::new(&ENGINE);
     let ended = if let Files::OursAsync(_) = files {
-        p2::add_all_to_linker_async(&mut linker)?;
+        p2::add_to_linker_async(&mut linker)?;
         runtime().block_on(async {
             let command = wasi::Command::instantiate_async(&mut store, component, &linker).await?;
             command.wasi_cli_run().call_run(&mut store).await
@@ -260,7 +260,7 @@ fn run_component(
             Files::Stock(_) | Files::Preopens(_) => {
                 wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?
             }
-            Files::Ours(_) | Files::OursAsync(_) => p2::add_all_to_linker_sync(&mut linker)?,
+            Files::Ours(_) | Files::OursAsync(_) => p2::add_to_linker_sync(&mut linker)?,
         }
         let command = wasi::sync::Command::instantiate(&mut store, component, &linker)?;
         command.wasi_cli_run().call_run(&mut store)?

@@ -129,7 +129,7 @@ impl Stack {
         };
         let mut ctx = OverlayCtx::builder();
         match &overlay {
-            Some(overlay) => ctx.overlay("/", overlay, perms)?,
+            Some(overlay) => ctx.overlay(overlay, "/", perms)?,
             None => ctx.dir(dir()?, "/", perms)?,
         };
         ctx.allow_blocking_current_thread(self != Self::SpreadAsyncPool);

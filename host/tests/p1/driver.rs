@@ -185,7 +185,7 @@ pub(crate) fn files(host: Host, dir: &Path, perms: FsPerms, limits: Limits) -> O
             .upper_dir("upper", opened)
             .build()
             .unwrap();
-        files.overlay("/", &overlay, perms).unwrap();
+        files.overlay(&overlay, "/", perms).unwrap();
     } else if host != Host::Stock {
         files.dir(opened, "/", perms).unwrap();
     }

@@ -6,6 +6,7 @@ mod blocking;
 mod data;
 mod descriptors;
 mod driver;
+mod linking;
 mod paths;
 mod poll;
 mod readdir;

@@ -436,7 +436,7 @@ fn guest_that_holds_streams_leaves_other_guests_half_of_the_bytes() {
     let mut files = OverlayCtx::builder();
     files
         .limits(limits)
-        .overlay("/", &overlay, FsPerms::ReadWrite)
+        .overlay(&overlay, "/", FsPerms::ReadWrite)
         .unwrap();
     let files = files.build();
     // Lists the root after each of many changes until listing fails; returns the streams.

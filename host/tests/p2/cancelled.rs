@@ -183,14 +183,14 @@ fn context_refuses_a_closed_overlay() {
     overlay.close().unwrap();
     for perms in [FsPerms::ReadOnly, FsPerms::ReadWrite] {
         let mut files = OverlayCtx::builder();
-        let Err(refused) = files.overlay("/data", &overlay, perms) else {
+        let Err(refused) = files.overlay(&overlay, "/data", perms) else {
             panic!("the context took it");
         };
         let message = refused.to_string();
         assert!(message.contains("\"/data\""), "{message}");
         assert!(message.contains("is closed"), "{message}");
         files
-            .overlay("/data", &mount(upper.path()).unwrap(), perms)
+            .overlay(&mount(upper.path()).unwrap(), "/data", perms)
             .unwrap();
     }
 }

@@ -1,9 +1,10 @@
 //! Tests of the linkers: which interfaces they define, and that guests of every version 0.2.x find them.
 
 use crate::support::{State, host_dir, live};
-use wasi_overlay::{FsPerms, p2};
+use wasi_overlay::{FsPerms, p2, p3};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_wasi::WasiCtxBuilder;
 
 /// A component that imports `wasi:filesystem@version` and exports a function that returns the number of
 /// preopens.
@@ -57,7 +58,7 @@ fn guest(version: &str) -> String {
 fn guests_of_every_0_2_version_find_this_filesystem() {
     let engine = Engine::default();
     let mut linker = Linker::new(&engine);
-    p2::add_all_to_linker_sync(&mut linker).unwrap();
+    p2::add_to_linker_sync(&mut linker).unwrap();
     let temp = host_dir();
     for minor in 0..=12 {
         let component = Component::new(&engine, guest(&format!("0.2.{minor}"))).unwrap();
@@ -73,7 +74,7 @@ fn guests_of_every_0_2_version_find_this_filesystem() {
 async fn guests_of_every_0_2_version_find_this_filesystem_in_an_asynchronous_store() {
     let engine = Engine::default();
     let mut linker = Linker::new(&engine);
-    p2::add_all_to_linker_async(&mut linker).unwrap();
+    p2::add_to_linker_async(&mut linker).unwrap();
     let temp = host_dir();
     for minor in 0..=12 {
         let component = Component::new(&engine, guest(&format!("0.2.{minor}"))).unwrap();
@@ -216,14 +217,14 @@ fn imports() -> Vec<String> {
 }
 
 #[test]
-fn add_all_to_linker_links_all_that_wasmtime_wasi_links() {
+fn add_to_linker_links_all_that_wasmtime_wasi_links() {
     let engine = Engine::default();
     let mut stock = Linker::<State>::new(&engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut stock).unwrap();
     let mut sync = Linker::<State>::new(&engine);
-    p2::add_all_to_linker_sync(&mut sync).unwrap();
+    p2::add_to_linker_sync(&mut sync).unwrap();
     let mut asynchronous = Linker::<State>::new(&engine);
-    p2::add_all_to_linker_async(&mut asynchronous).unwrap();
+    p2::add_to_linker_async(&mut asynchronous).unwrap();
 
     for text in imports() {
         let component = Component::new(&engine, &text).unwrap();
@@ -238,9 +239,9 @@ fn add_all_to_linker_links_all_that_wasmtime_wasi_links() {
 fn filesystem_alone_can_be_linked_beside_other_interfaces() {
     let engine = Engine::default();
     let mut linker = Linker::<State>::new(&engine);
-    p2::add_to_linker_sync(&mut linker).unwrap();
+    p2::add_only_filesystem_to_linker_sync(&mut linker).unwrap();
     assert!(
-        p2::add_to_linker_sync(&mut linker).is_err(),
+        p2::add_only_filesystem_to_linker_sync(&mut linker).is_err(),
         "a second filesystem would shadow the first"
     );
     let other = "(component (import \"wasi:cli/exit@0.2.12\" (instance
@@ -249,4 +250,57 @@ fn filesystem_alone_can_be_linked_beside_other_interfaces() {
     assert!(linker.instantiate_pre(&other).is_err());
     let count = Component::new(&engine, guest("0.2.3")).unwrap();
     assert!(linker.instantiate_pre(&count).is_ok());
+}
+
+/// The smallest migration: an embedder's linker keeps what it has, and gets another filesystem.
+#[test]
+fn filesystem_shadows_that_of_wasmtime_wasi() {
+    let engine = Engine::default();
+    let mut linker = Linker::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker).unwrap();
+    linker.allow_shadowing(true);
+    p2::add_only_filesystem_to_linker_sync(&mut linker).unwrap();
+    let temp = host_dir();
+    let component = Component::new(&engine, guest("0.2.3")).unwrap();
+    let mut store = Store::new(&engine, live(&temp, FsPerms::ReadOnly, true));
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let count = instance.get_typed_func::<(), (u32,)>(&mut store, "count");
+    assert_eq!(count.unwrap().call(&mut store, ()).unwrap(), (1,));
+}
+
+/// An embedder that migrated left its directories in the `WasiCtx`: the guest did not see them, and nothing
+/// said so.
+#[tokio::test]
+async fn directory_that_is_preopened_in_the_wasi_ctx_is_an_error() {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true);
+    let engine = Engine::new(&config).unwrap();
+    let temp = host_dir();
+    let state = || {
+        let mut state = live(&temp, FsPerms::ReadOnly, true);
+        let mut wasi = WasiCtxBuilder::new();
+        let forgotten = wasi.preopened_dir(temp.path(), "/forgotten", FsPerms::ReadOnly);
+        state.wasi = forgotten.unwrap().build();
+        state
+    };
+    let mut sync = Linker::new(&engine);
+    p2::add_to_linker_sync(&mut sync).unwrap();
+    let mut asynchronous = Linker::new(&engine);
+    p2::add_to_linker_async(&mut asynchronous).unwrap();
+    p3::add_to_linker(&mut asynchronous).unwrap();
+    for (linker, version) in [
+        (&sync, "0.2.0"),
+        (&asynchronous, "0.2.12"),
+        (&asynchronous, "0.3.0"),
+    ] {
+        let component = Component::new(&engine, guest(version)).unwrap();
+        let mut store = Store::new(&engine, state());
+        let instance = linker.instantiate_async(&mut store, &component);
+        let instance = instance.await.unwrap();
+        let count = instance.get_typed_func::<(), (u32,)>(&mut store, "count");
+        let error = count.unwrap().call_async(&mut store, ()).await.unwrap_err();
+        let message = format!("{error:?}");
+        assert!(message.contains("\"/forgotten\""), "{version}: {message}");
+        assert!(message.contains("OverlayCtxBuilder::dir"), "{message}");
+    }
 }

@@ -189,7 +189,7 @@ const HOUR: u64 = 3_600_000_000_000;
 fn call(export: &str, nanoseconds: u64) -> wasmtime::Result<()> {
     let engine = Engine::default();
     let mut linker = Linker::<State>::new(&engine);
-    p2::add_all_to_linker_sync(&mut linker)?;
+    p2::add_to_linker_sync(&mut linker)?;
     let mut store = waiting_store(&engine);
     let instance = linker.instantiate(&mut store, &component(&engine, nanoseconds))?;
     let function = instance.get_typed_func::<(), ()>(&mut store, export)?;
@@ -214,10 +214,7 @@ fn call_that_waits_in_an_async_task_traps_with_a_remedy() {
                 Err(trap) => format!("{trap:#}"),
                 Ok(()) => panic!("{task}: {export} waited"),
             };
-            assert!(
-                trap.contains("p2::add_all_to_linker_async"),
-                "{task}: {trap}"
-            );
+            assert!(trap.contains("p2::add_to_linker_async"), "{task}: {trap}");
             assert!(trap.contains("spawn_blocking"), "{task}: {trap}");
         }
         // This call does not wait.
@@ -246,7 +243,7 @@ fn both_remedies_work() {
     current_thread.block_on(async {
         let engine = Engine::default();
         let mut linker = Linker::<State>::new(&engine);
-        p2::add_all_to_linker_async(&mut linker).unwrap();
+        p2::add_to_linker_async(&mut linker).unwrap();
         let component = component(&engine, MICROSECOND);
         for export in WAITING {
             let mut store = waiting_store(&engine);
@@ -499,7 +496,7 @@ fn files_are_read_and_written_through_streams_in_an_async_task() {
     let run = |task: &str| {
         let temp = host_dir();
         for state in both(&temp, FsPerms::ReadWrite, false) {
-            let written = read_and_write(state, p2::add_all_to_linker_sync).unwrap();
+            let written = read_and_write(state, p2::add_to_linker_sync).unwrap();
             assert_eq!(written, b"data\0\0hello", "{task}");
         }
     };
@@ -519,10 +516,10 @@ fn link_stock_io(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     error::add_to_linker::<State, HasIo>(linker, |state| &mut state.table)?;
     sync_io::poll::add_to_linker::<State, HasIo>(linker, |state| &mut state.table)?;
     sync_io::streams::add_to_linker::<State, HasIo>(linker, |state| &mut state.table)?;
-    p2::add_to_linker_sync(linker)
+    p2::add_only_filesystem_to_linker_sync(linker)
 }
 
-/// The docs of `p2::add_to_linker_sync` describe this and the alternatives. Change them with this test.
+/// The docs of `p2::add_only_filesystem_to_linker_sync` describe this and the alternatives. Change them with this test.
 #[test]
 fn stock_wasi_io_panics_in_an_async_task() {
     let temp = host_dir();

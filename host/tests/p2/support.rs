@@ -79,7 +79,7 @@ pub(crate) fn live(temp: &TempDir, perms: FsPerms, allow_blocking: bool) -> Stat
 pub(crate) fn mounted(overlay: &Overlay, perms: FsPerms, allow_blocking: bool) -> State {
     let mut builder = OverlayCtx::builder();
     builder
-        .overlay("/", overlay, perms)
+        .overlay(overlay, "/", perms)
         .unwrap()
         .allow_blocking_current_thread(allow_blocking);
     State::new(builder.build())

@@ -26,7 +26,7 @@ pub(crate) fn store(
 ) -> (Store<State>, Resource<Descriptor>) {
     let mut builder = OverlayCtx::builder();
     builder
-        .overlay("/", overlay, FsPerms::ReadOnly)
+        .overlay(overlay, "/", FsPerms::ReadOnly)
         .unwrap()
         .allow_blocking_current_thread(allow_blocking);
     let state = State {
