@@ -31,7 +31,7 @@ pub(crate) fn compose(args: &ComposeArgs) -> Result<()> {
         args.app.display()
     );
     output.write(&composed.bytes)?;
-    print_notice(&report::describe_composed(args, &config, &composed));
+    print_notice(report::describe_composed(args, &config, &composed));
     Ok(())
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn component(args: &ComponentArgs) -> Result<()> {
         wasi_overlay_compose::component(args.wasi, config.as_ref())?
     };
     output.write(&bytes)?;
-    print_notice(&report::describe_component(
+    print_notice(report::describe_component(
         args,
         config.as_ref(),
         bytes.len(),

@@ -195,7 +195,7 @@ fn open_dir(flag: &str, path: &Path, role: Role) -> Result<Dir> {
 /// The name of the directory's filesystem, if it shows state of the kernel instead of files.
 fn kernel_filesystem(dir: &Dir) -> Option<&'static str> {
     // From `linux/magic.h`.
-    const NAMES: [(i64, &str); 8] = [
+    const NAMES: [(rustix::fs::FsWord, &str); 8] = [
         (0x9fa0, "proc"),
         (0x6265_6572, "sysfs"),
         (0x27e0eb, "cgroup"),
@@ -205,7 +205,7 @@ fn kernel_filesystem(dir: &Dir) -> Option<&'static str> {
         (0x7472_6163, "tracefs"),
         (0x7363_6673, "securityfs"),
     ];
-    let magic = i64::try_from(rustix::fs::fstatfs(dir).ok()?.f_type).ok()?;
+    let magic = rustix::fs::fstatfs(dir).ok()?.f_type;
     let found = NAMES.iter().find(|(known, _)| *known == magic);
     found.map(|(_, name)| *name)
 }
