@@ -323,8 +323,21 @@ fn number(meta: &Meta) -> Number {
 
 impl<P: Plain> Copy<'_, P> {
     /// Creates a directory that only its owner can use, until it gets its attributes.
+    ///
+    /// A power loss may have undone the last changes of a directory that is restored, so a file may be there
+    /// that a guest had replaced by the directory. The copy is newer.
     fn create_dir(&self, dir: &P::Dir, name: Name<'_>) -> Result<()> {
-        self.ignore_existing(self.folder.plain.create_dir(dir, name, OWNER_ALL))
+        let plain = self.folder.plain;
+        match plain.create_dir(dir, name, OWNER_ALL) {
+            Err(error) if self.is_restored && error.errno() == Errno::Exist => {
+                if plain.meta(dir, Some(name))?.kind == Kind::Dir {
+                    return Ok(());
+                }
+                plain.remove_file(dir, name)?;
+                plain.create_dir(dir, name, OWNER_ALL)
+            }
+            created => created,
+        }
     }
 
     fn ignore_existing(&self, made: Result<()>) -> Result<()> {
