@@ -434,4 +434,7 @@ pub struct Usage {
     pub inodes: u64,
     /// Maximum number of files, directories and links.
     pub max_inodes: u64,
+    /// Bytes of memory besides the data, for metadata and names: an estimate for names of up to 40 bytes. No
+    /// limit of its own, since `max_inodes` bounds it.
+    pub bookkeeping: u64,
 }

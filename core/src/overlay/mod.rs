@@ -86,6 +86,12 @@ use removed::RemovedDirs;
 use std::fmt;
 use std::sync::Arc;
 
+/// Estimated bytes of memory of a name in the table of a directory: its node with its counts of references, and
+/// its slot in a hash table that is three quarters full, twice with a name of 40 bytes.
+const BYTES_PER_NAME: u64 =
+    (size_of::<Node>() + 16 + (size_of::<(NameBuf, children::Child)>() + 1) * 4 / 3 + 2 * 40)
+        as u64;
+
 /// A mounted overlay. A clone is the same overlay.
 ///
 /// The mount ends with [`close`](Self::close), or when the last clone and the last descriptor are
@@ -307,9 +313,14 @@ impl Overlay {
         }
     }
 
-    /// How much the upper holds, and its quota. None if it has no quota of its own.
+    /// How much the upper holds, and its quota. None if it has no quota of its own. The bookkeeping includes
+    /// what this overlay keeps for its [names](Self::kept_names).
     pub fn usage(&self) -> Option<Usage> {
-        self.shared.upper.as_ref()?.usage()
+        let mut usage = self.shared.upper.as_ref()?.usage()?;
+        let names = self.shared.kept_names() as u64;
+        usage.bookkeeping =
+            (usage.bookkeeping).saturating_add(names.saturating_mul(BYTES_PER_NAME));
+        Some(usage)
     }
 
     /// An upper bound on the number of names that the overlay keeps in memory: names of its upper, and of

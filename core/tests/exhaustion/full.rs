@@ -126,6 +126,35 @@ fn cached_descriptors_are_bounded() {
     assert_eq!(open_descriptors(), before, "descriptors are left");
 }
 
+#[test]
+fn usage_counts_the_memory_of_names_and_metadata() {
+    let _alone = alone();
+    type Make = fn(&Dir, &str);
+    let makes: [(&str, Make); 3] = [
+        ("files", |root, name| drop(file(root, name, CREATE))),
+        ("directories", |root, name| {
+            root.create_directory_at(name).unwrap();
+        }),
+        ("files with data", |root, name| {
+            file(root, name, CREATE).write_at(&[1; 4096], 0).unwrap();
+        }),
+    ];
+    for (what, make) in makes {
+        let overlay = Overlay::builder().upper_memory(1 << 30).build().unwrap();
+        let root = overlay.root();
+        let before = held();
+        for index in 0..10_000 {
+            make(&root, &format!("a-file-with-a-usual-name-{index:0>5}.txt"));
+        }
+        let memory = (held() - before) as u64;
+        let usage = overlay.usage().unwrap();
+        let counted = usage.bytes + usage.bookkeeping;
+        println!("{what}: {memory} bytes, counted {counted}, {usage:?}");
+        assert!(counted > memory * 2 / 3, "{what}: {counted} of {memory}");
+        assert!(counted < memory * 3 / 2, "{what}: {counted} of {memory}");
+    }
+}
+
 /// Every kind of entry is created until the layer is full.
 #[test]
 fn memory_upper_is_bounded_for_every_kind_of_entry() {

@@ -1,10 +1,18 @@
 //! [`Quota`]: the counts of bytes and inodes of a memory layer, and their limits.
 
+use super::entries::Slot;
+use super::node::Node;
 use crate::error::{Errno, Error, Result};
 use crate::layer::Usage;
 use crate::log::Warning;
+use crate::name::NameBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Estimated bytes of memory of a file besides its data: the node with its counts of references, and its entry in
+/// a B-tree that is three quarters full, with a name of 40 bytes.
+const BYTES_PER_INODE: u64 =
+    (size_of::<Node>() + 16 + (size_of::<NameBuf>() + size_of::<Slot>()) * 4 / 3 + 40) as u64;
 
 /// Counts storage against a limit. The counts order no other memory, so they are relaxed.
 ///
@@ -34,6 +42,7 @@ impl Quota {
             max_bytes: self.max_bytes,
             inodes: self.inodes.load(Relaxed),
             max_inodes: self.max_inodes,
+            bookkeeping: self.inodes.load(Relaxed) * BYTES_PER_INODE,
         }
     }
 
