@@ -122,8 +122,8 @@ package:
 
 # Runs short versions of the tests that otherwise take hours.
 proof-sample:
-    SCHEDULES=1000 scripts/schedules.sh
-    scripts/fuzz.sh 30
+    SCHEDULES=300 scripts/schedules.sh
+    scripts/fuzz.sh 10
     scripts/mutants.sh --sample
 
 # Runs everything that CI runs.

@@ -12,7 +12,7 @@ mkdir -m 1777 "$scratch/tmp"
 chmod 755 "$scratch"
 
 # All test programs of wasi-overlay-core, and these of wasi-overlay-proof. Cargo lists examples too.
-proofs='crash|evil|handles|matrix'
+proofs='crash|evil|matrix'
 programs=$(cargo test "${everything[@]}" --no-run --quiet --message-format=json |
     grep -E "\"package_id\":\"[^\"]*#(wasi-overlay-core@|wasi-overlay-proof@.*\"kind\":\[\"test\"\].*\"name\":\"($proofs)\")" |
     grep -v '"kind":\["example"\]' |
