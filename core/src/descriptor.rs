@@ -28,6 +28,21 @@ pub enum Opened {
 
 /// A directory of a mount. A clone refers to the same directory.
 ///
+/// ```
+/// use wasi_overlay_core::{OpenHow, Opened, Overlay};
+/// # fn main() -> wasi_overlay_core::Result<()> {
+/// let overlay = Overlay::builder().upper_memory(1 << 20).build()?;
+/// let root = overlay.root();
+/// root.create_directory_at("dir")?;
+/// if let Opened::File(file) = root.open_at("dir/file", OpenHow::CREATE)? {
+///     file.write_at(b"data", 0)?;
+/// }
+/// let names: Vec<_> = root.list()?.iter().map(|entry| entry.name.to_string()).collect();
+/// assert_eq!(names, ["dir"]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// It refers to the same directory after a rename. Once the directory is removed, calls that take
 /// a path fail with `no-entry`; `stat` still works.
 ///

@@ -74,6 +74,22 @@ impl OverlayCtx {
 
 /// Builds an [`OverlayCtx`].
 ///
+/// ```
+/// use wasi_overlay::{FsPerms, Overlay, OverlayCtx, cap_std};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let temp = tempfile::tempdir()?;
+/// # let data = temp.path();
+/// let overlay = Overlay::builder().upper_memory(64 << 20).build()?;
+/// let data = cap_std::fs::Dir::open_ambient_dir(data, cap_std::ambient_authority())?;
+/// let files = OverlayCtx::builder()
+///     .overlay(&overlay, "/", FsPerms::ReadWrite)?
+///     .dir(data, "/data", FsPerms::ReadOnly)?
+///     .build();
+/// # drop(files);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Guest paths
 /// A guest path is the name that the guest has for a directory: `/` or `/data`, but also `.` or `ro`,
 /// which C libraries resolve against their working directory, as with `wasmtime run --dir`. The guest

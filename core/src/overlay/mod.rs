@@ -94,6 +94,22 @@ const BYTES_PER_NAME: u64 =
 
 /// A mounted overlay. A clone is the same overlay.
 ///
+/// ```
+/// use wasi_overlay_core::{Lower, Overlay, layer::MemoryLayer};
+/// # fn main() -> wasi_overlay_core::Result<()> {
+/// let base = MemoryLayer::build().file("etc/motd", b"welcome\n").finish()?;
+/// let overlay = Overlay::builder()
+///     .lower(Lower::new("base", base)) // or Lower::path("rootfs")?
+///     .upper_memory(64 << 20) // bytes, or upper_path("changes")?
+///     .build()?;
+/// let root = overlay.root();
+/// root.write("etc/motd", b"changed\n")?;
+/// assert_eq!(root.read("etc/motd", 64)?, b"changed\n");
+/// overlay.close()?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// The mount ends with [`close`](Self::close), or when the last clone and the last descriptor are
 /// dropped. A call that a thread is still making holds a descriptor.
 ///

@@ -97,6 +97,20 @@ impl fmt::Debug for Lower {
 
 /// Read-only layers, merged. Any number of overlays can share one.
 ///
+/// ```
+/// use std::sync::Arc;
+/// use wasi_overlay_core::{Limits, Lower, LowerStack, Overlay, layer::MemoryLayer};
+/// # fn main() -> wasi_overlay_core::Result<()> {
+/// let base = MemoryLayer::build().file("data", b"shared").finish()?;
+/// let stack = LowerStack::new([Lower::new("base", base)], &Limits::default())?;
+/// let overlay = || Overlay::builder().stack(Arc::clone(&stack)).upper_memory(1 << 20).build();
+/// let (one, other) = (overlay()?, overlay()?);
+/// one.root().write("data", b"changed")?;
+/// assert_eq!(other.root().read("data", 64)?, b"shared");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Changing a layer while it is part of a stack gives undefined results (never undefined
 /// behaviour, and never a way out of the layer), as in Linux.
 pub struct LowerStack {

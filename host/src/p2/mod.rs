@@ -4,6 +4,17 @@
 //! [`add_only_filesystem_to_linker_sync`] and [`add_only_filesystem_to_linker_async`] link the filesystem
 //! alone, for embedders that assemble their own world.
 //!
+//! ```
+//! use wasi_overlay::{OverlayView, p2};
+//! use wasmtime::component::Linker;
+//! use wasmtime_wasi::WasiView;
+//!
+//! fn link<T: WasiView + OverlayView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+//!     p2::add_to_linker_async(linker)
+//! }
+//! ```
+//! `docs/embedding.md` has whole programs.
+//!
 //! Asynchronous programs (`#[tokio::main]`, an HTTP server) should use the asynchronous functions. With
 //! the synchronous ones, a call traps if it has to wait in an asynchronous task for a clock, a socket, or
 //! a stream that is not a file's. The synchronous functions are for guests on threads of their own,

@@ -7,6 +7,18 @@
 //! `p2::add_to_linker_async` on the same linker: both versions use the directories of one
 //! [`OverlayCtx`](crate::OverlayCtx).
 //!
+//! ```
+//! use wasi_overlay::{OverlayView, p2, p3};
+//! use wasmtime::component::Linker;
+//! use wasmtime_wasi::WasiView;
+//!
+//! fn link<T: WasiView + OverlayView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+//!     p2::add_to_linker_async(linker)?; // for components that also import WASI 0.2
+//!     p3::add_to_linker(linker)
+//! }
+//! ```
+//! `docs/embedding.md` has whole programs.
+//!
 //! While a call waits for a disk, the other tasks of the store continue, unless the embedder chose
 //! [`allow_blocking_current_thread`](crate::OverlayCtxBuilder::allow_blocking_current_thread).
 //!

@@ -12,7 +12,7 @@ use crate::disk::Disk;
 use rustix::io::Errno as Os;
 use std::collections::BTreeMap;
 use std::io;
-use wasi_overlay_core::layer::{MemoryLayer, Usage};
+use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::plain::faulty::{Faults, Faulty};
 use wasi_overlay_core::{Errno, Overlay, Result};
 use wasi_overlay_proof::Script;
@@ -60,17 +60,22 @@ struct Step<'a> {
     after: Shown,
 }
 
-/// The tree and usage of an overlay.
+/// The tree of an overlay, and what its upper stores.
 #[derive(Clone, Debug, PartialEq)]
 struct Shown {
     tree: Vec<String>,
-    usage: Option<Usage>,
+    /// Bytes and inodes that the upper stores.
+    stored: Option<(u64, u64)>,
+}
+
+fn stored(overlay: &Overlay) -> Option<(u64, u64)> {
+    overlay.usage().map(|usage| (usage.bytes, usage.inodes))
 }
 
 fn shown(overlay: &Overlay) -> Shown {
     Shown {
         tree: tree(&overlay.root()),
-        usage: overlay.usage(),
+        stored: stored(overlay),
     }
 }
 
@@ -135,7 +140,7 @@ fn control<'a>(cell: &Cell, upper: Upper, op: &'a str) -> Vec<Step<'a>> {
     drop(script);
     // Removed files that were open count until here.
     if let Some(last) = steps.last_mut() {
-        last.after.usage = subject.overlay.usage();
+        last.after.stored = stored(&subject.overlay);
     }
     steps
 }
@@ -234,7 +239,7 @@ fn check_end(
     } = subject;
     let seen = shown(&overlay);
     if let Some(last) = steps.last()
-        && (seen.usage != last.after.usage
+        && (seen.stored != last.after.stored
             || without_lost_times(what, &seen.tree) != without_lost_times(what, &last.after.tree))
     {
         return Err(format!("at the end, {}", difference(&last.after, &seen)));
@@ -295,8 +300,8 @@ fn difference(wanted: &Shown, seen: &Shown) -> String {
         .iter()
         .filter(|line| !wanted.tree.contains(line))
         .collect();
-    let usage = (wanted.usage, seen.usage);
-    format!("wanted {missing:?}, seen {more:?}, usage {usage:?}")
+    let stored = (wanted.stored, seen.stored);
+    format!("wanted {missing:?}, seen {more:?}, stored {stored:?}")
 }
 
 /// Fails every call of an operation with every code, and returns the failures.
