@@ -3,7 +3,7 @@
 
 use crate::row::Row;
 use crate::subject::{Backend, Version};
-use std::fmt::Write as _;
+use std::fmt;
 
 /// The workloads in the plot, and what a reader who does not know the benchmark calls them.
 const WORKLOADS: [(&str, &str); 8] = [
@@ -64,11 +64,12 @@ pub(crate) fn svg(rows: &[Row], layers: u32) -> String {
         y += STEP;
     }
     let one = LEFT + WIDTH / MOST;
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        out,
-        "<line x1=\"{one}\" y1=\"{}\" x2=\"{one}\" y2=\"{y}\" stroke=\"#000\" stroke-dasharray=\"4 3\"/>",
-        TOP - 8.0
+    line(
+        &mut out,
+        format_args!(
+            "<line x1=\"{one}\" y1=\"{}\" x2=\"{one}\" y2=\"{y}\" stroke=\"#000\" stroke-dasharray=\"4 3\"/>",
+            TOP - 8.0
+        ),
     );
     text(
         &mut out,
@@ -80,10 +81,9 @@ pub(crate) fn svg(rows: &[Row], layers: u32) -> String {
     let mut head = String::new();
     for (index, (_, colour, name)) in BARS.iter().enumerate() {
         let x = if index == 0 { LEFT } else { LEFT + 130.0 };
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            head,
-            "<rect x=\"{x}\" y=\"34\" width=\"12\" height=\"12\" fill=\"{colour}\"/>"
+        line(
+            &mut head,
+            format_args!("<rect x=\"{x}\" y=\"34\" width=\"12\" height=\"12\" fill=\"{colour}\"/>"),
         );
         text(&mut head, x + 18.0, 44.0, "start", name);
     }
@@ -97,12 +97,18 @@ pub(crate) fn svg(rows: &[Row], layers: u32) -> String {
     )
 }
 
+fn line(out: &mut String, element: fmt::Arguments<'_>) {
+    out.push_str(&element.to_string());
+    out.push('\n');
+}
+
 fn bar(out: &mut String, y: f64, ratio: f64, colour: &str) {
     let length = WIDTH * ratio.min(MOST) / MOST;
-    // Writing to a string cannot fail.
-    let _ = writeln!(
+    line(
         out,
-        "<rect x=\"{LEFT}\" y=\"{y}\" width=\"{length:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>"
+        format_args!(
+            "<rect x=\"{LEFT}\" y=\"{y}\" width=\"{length:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>"
+        ),
     );
     let digits = if ratio < 0.1 { 3 } else { 2 };
     let label = format!("{ratio:.digits$}");
@@ -110,10 +116,9 @@ fn bar(out: &mut String, y: f64, ratio: f64, colour: &str) {
 }
 
 fn text(out: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(
+    line(
         out,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
+        format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"),
     );
 }
 

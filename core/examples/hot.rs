@@ -150,15 +150,7 @@ fn overlay(stack: &Arc<LowerStack>) -> Overlay {
     overlay.upper_memory(1 << 20).build().expect("an overlay")
 }
 
-const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
+const READ: OpenHow = OpenHow::READ;
 const CREATE: OpenHow = OpenHow {
     create: true,
     write: true,

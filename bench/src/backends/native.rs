@@ -354,7 +354,7 @@ impl Native {
         let from = self.open(name, OFlags::RDONLY)?;
         let stat = fstat(&from)?;
         // The list is not used: some attributes are never copied, such as those of a security module.
-        let _ = flistxattr(&from, &mut self.buffer[..])?;
+        flistxattr(&from, &mut self.buffer[..])?;
         let copy = self.create("work/copy")?;
         ensure!(read(&from, &mut self.buffer[..SMALL])? == SMALL);
         ensure!(write(&copy, &self.buffer[..SMALL])? == SMALL);

@@ -408,6 +408,7 @@ fn warning_about_full_memory_upper_is_logged_once_by_default() {
             "4096 bytes",
             "layer=\"memory\"",
             "--upper memory:SIZE",
+            "--tmpfs PATH:size=SIZE",
         ] {
             assert!(line.contains(words), "{words}: {line}");
         }

@@ -17,23 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const READ: OpenHow = OpenHow {
-    follow: true,
-    create: false,
-    directory: false,
-    exclusive: false,
-    truncate: false,
-    read: true,
-    write: false,
-};
-const WRITE: OpenHow = OpenHow {
-    write: true,
-    ..READ
-};
-const CREATE: OpenHow = OpenHow {
-    create: true,
-    ..WRITE
-};
+const READ: OpenHow = OpenHow::READ;
+const WRITE: OpenHow = OpenHow::READ_WRITE;
+const CREATE: OpenHow = OpenHow::CREATE;
 
 fn lower() -> Lower {
     let layer = MemoryLayer::build().dir("d").file("d/f", b"lower");

@@ -317,7 +317,8 @@ fn interrupted_move_by_copy_happens_or_does_not() {
 
 const IMAGE: &str = "WASI_OVERLAY_TEST_IMAGE";
 
-/// The test runs itself as `nobody`, who owns the image, since root bypasses permissions.
+/// The test runs its own executable again as the user `nobody`, which owns the image, because root bypasses
+/// permissions.
 #[test]
 fn unprivileged_user_can_move_an_image_directory() {
     if let Ok(path) = std::env::var(IMAGE) {

@@ -31,11 +31,7 @@ pub fn add_to_linker_async<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
-    wasi_snapshot_preview1::add_to_linker(linker, move |data| {
-        let ctx = get(data);
-        ctx.synchronous = false;
-        ctx
-    })
+    wasi_snapshot_preview1::add_to_linker(linker, for_store(get, false))
 }
 
 /// Links all of WASI 0.1 for a store without async support. Calls block the calling thread.
@@ -55,11 +51,7 @@ pub fn add_to_linker_sync<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
-    synchronous::add_wasi_snapshot_preview1_to_linker(linker, move |data| {
-        let ctx = get(data);
-        ctx.synchronous = true;
-        ctx
-    })
+    synchronous::add_wasi_snapshot_preview1_to_linker(linker, for_store(get, true))
 }
 
 /// Links the functions of WASI 0.1 that use files (`fd_*`, `path_*`, `poll_oneoff`), and nothing else, for a
@@ -80,11 +72,7 @@ pub fn add_only_filesystem_to_linker_async<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
-    filesystem_async::add_wasi_snapshot_preview1_to_linker(linker, move |data| {
-        let ctx = get(data);
-        ctx.synchronous = false;
-        ctx
-    })
+    filesystem_async::add_wasi_snapshot_preview1_to_linker(linker, for_store(get, false))
 }
 
 /// As [`add_only_filesystem_to_linker_async`], for a store without async support. Most embedders want
@@ -96,11 +84,19 @@ pub fn add_only_filesystem_to_linker_sync<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
 ) -> wasmtime::Result<()> {
-    filesystem_sync::add_wasi_snapshot_preview1_to_linker(linker, move |data| {
+    filesystem_sync::add_wasi_snapshot_preview1_to_linker(linker, for_store(get, true))
+}
+
+/// The projection `get`, which also tells the context the kind of its store.
+fn for_store<T: 'static>(
+    get: impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static,
+    synchronous: bool,
+) -> impl Fn(&mut T) -> &mut OverlayP1Ctx + Copy + Send + Sync + 'static {
+    move |data| {
         let ctx = get(data);
-        ctx.synchronous = true;
+        ctx.synchronous = synchronous;
         ctx
-    })
+    }
 }
 
 impl OverlayP1Ctx {

@@ -70,7 +70,8 @@ fn full(max: u64, what: &str) -> Error {
         format_args!("the upper in memory is full: it may hold {max} {what}"),
     )
     .with_remedy(|| {
-        "give it more (`--upper memory:SIZE`; `memory=SIZE` of `--mount`), or keep changes in a directory"
+        "give it more (`--upper memory:SIZE`; `memory=SIZE` of `--mount`; `--tmpfs PATH:size=SIZE`), or keep \
+         changes in a directory"
     })
     .with_warning(Warning::FullUpper)
 }
