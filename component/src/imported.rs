@@ -16,7 +16,7 @@ use std::sync::Arc;
 use wasi_overlay_core::layer::{ReadAt, WriteAt};
 use wasi_overlay_core::plain::{Access, Plain};
 use wasi_overlay_core::{
-    Advice, Errno, Kind, Meta, Name, Result, SetTime, SetTimes, Timestamp, conversions, is_there,
+    Advice, Errno, Kind, Meta, Name, Result, SetTime, SetTimes, Timestamp, conversions,
 };
 
 /// The host must not follow links. The engine does, because a link in one layer may lead into
@@ -62,7 +62,16 @@ fn is_name_of_entry(dir: &Descriptor, name: &str) -> Result<bool> {
     if !parts.any(|part| part == REPLACEMENT) {
         return Ok(true);
     }
-    is_there(map_error(dir.stat_at(NO_FOLLOW, name)))
+    exists(dir, name)
+}
+
+/// Whether `path` exists. Only *not found* means absence.
+fn exists(dir: &Descriptor, path: &str) -> Result<bool> {
+    match dir.stat_at(NO_FOLLOW, path) {
+        Ok(_) => Ok(true),
+        Err(ErrorCode::NoEntry) => Ok(false),
+        Err(code) => Err(Errno::from(code).into()),
+    }
 }
 
 /// Converts an error of the host to one of the engine.
@@ -103,7 +112,7 @@ impl Plain for Imported {
         let mut path = name.to_str()?.to_owned();
         path.push('/');
         path.push_str(inner.to_str()?);
-        is_there(map_error(dir.stat_at(NO_FOLLOW, &path)))
+        exists(dir, &path)
     }
 
     fn open_dir(&self, dir: &Arc<Descriptor>, name: Name<'_>) -> Result<Arc<Descriptor>> {

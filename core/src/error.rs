@@ -296,7 +296,7 @@ impl Error {
 ///
 /// # Errors
 /// Any other error of the lookup.
-pub fn is_there<T>(answer: Result<T>) -> Result<bool> {
+pub(crate) fn is_there<T>(answer: Result<T>) -> Result<bool> {
     match answer {
         Ok(_) => Ok(true),
         Err(error) if error.is_not_found() => Ok(false),

@@ -59,8 +59,6 @@ pub use cap_std;
 pub use descriptor::{Dir, File, Opened};
 #[cfg(feature = "native")]
 pub use descriptor::{Walk, WalkEntry};
-#[doc(hidden)]
-pub use error::is_there;
 pub use error::{Errno, Error, Result};
 #[cfg(feature = "dir")]
 pub use host_descriptors::{OpenHandles, close_cached_descriptors, raise_descriptor_limit};

@@ -65,6 +65,13 @@
 //! per mount. Without a subscriber for these events nothing is formatted. Calls are traced at `TRACE`.
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(all(feature = "p1", feature = "p2", feature = "p3")),
+    expect(
+        dead_code,
+        reason = "no version of WASI uses all of what the versions share"
+    )
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod blocking;
@@ -72,6 +79,7 @@ mod close;
 mod convert;
 mod ctx;
 mod descriptor;
+#[cfg(any(feature = "p2", feature = "p3"))]
 mod error;
 mod held_listings;
 #[cfg(feature = "p1")]
