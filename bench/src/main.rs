@@ -72,9 +72,9 @@ struct Bench {
     /// Skip the alternatives: the kernel's overlayfs, fuse-overlayfs and the native program.
     #[arg(long)]
     ours: bool,
-    /// Only measure rows whose label, such as `0.2 composed: stat`, contains this text.
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Only measure rows whose label, such as `0.2 composed: stat`, contains one of these texts.
+    #[arg(long, value_name = "TEXT", value_delimiter = ',')]
+    only: Vec<String>,
     /// Put the trees on ext4, in a mounted image. Requires root.
     #[arg(long)]
     ext4: bool,
@@ -206,7 +206,11 @@ fn run(mut bench: Bench) -> Result<()> {
         let trees = Trees::make(*layers, bench.sizes.clone(), image)?;
         measure::all(&bench, &trees, &mut rows)?;
     }
-    ensure!(!rows.is_empty(), "--only: no row contains {:?}", bench.only);
+    ensure!(
+        !rows.is_empty(),
+        "--only: no row contains any of {:?}",
+        bench.only
+    );
     print!("{}", report::table(&rows, !bench.smoke));
     if bench.markdown {
         print!("\n{}", report::markdown(&rows));

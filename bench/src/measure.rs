@@ -85,7 +85,10 @@ fn chosen(bench: &Bench, trees: &Trees) -> Vec<Row> {
             }
             let row = Row::new(*subject, workload, trees.layers, bench.cold);
             let is_timed = !bench.smoke || is_counted(&row);
-            if row.label().contains(&bench.only) && is_timed {
+            let label = row.label();
+            let is_wanted =
+                bench.only.is_empty() || bench.only.iter().any(|text| label.contains(text));
+            if is_wanted && is_timed {
                 chosen.push(row);
             }
         }

@@ -164,9 +164,10 @@ impl Subject {
             {
                 false
             }
-            // The kernel's overlayfs refuses this rename (EXDEV).
+            // The kernel's overlayfs refuses this rename (EXDEV), and fuse-overlayfs fails (EIO).
             Timed::Guest
-                if self.backend == Backend::Kernel && workload.guest_command == "rename-dir" =>
+                if matches!(self.backend, Backend::Kernel | Backend::Fuse)
+                    && workload.guest_command == "rename-dir" =>
             {
                 false
             }

@@ -380,6 +380,7 @@ fn meta(stat: DescriptorStat, hash: MetadataHashValue) -> Meta {
         mode: None,
         owner: None,
         rdev: 0,
+        implied: false,
     }
 }
 

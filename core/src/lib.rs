@@ -49,6 +49,8 @@ mod place;
 pub mod plain;
 mod stack;
 mod sync;
+#[cfg(feature = "tar")]
+pub mod tar;
 mod walk;
 pub mod whiteouts;
 

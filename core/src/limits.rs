@@ -73,6 +73,18 @@ pub struct Limits {
     /// Bytes of these listings. The one read last is kept whatever its size; otherwise each call would
     /// list the directory anew.
     pub half_read_bytes: usize,
+    /// Entries of an archive that is a layer, implied directories included. The index takes about 70 bytes
+    /// for each.
+    pub archive_entries: usize,
+    /// Bytes of the headers of one entry of an archive: its path, the target of a link, extended attributes.
+    pub archive_header_bytes: usize,
+    /// Bytes of the index of an archive.
+    pub archive_index_bytes: usize,
+    /// Bytes that an archive may have when it is decompressed.
+    pub archive_bytes: u64,
+    /// How many times larger than its compressed form an archive may be. Only archives larger than 1 MiB
+    /// are held to it.
+    pub archive_expansion: u64,
 }
 
 impl Default for Limits {
@@ -91,6 +103,11 @@ impl Default for Limits {
             recent_dirs: 64,
             half_read_listings: 64,
             half_read_bytes: 64 << 20,
+            archive_entries: 4 << 20,
+            archive_header_bytes: 1 << 20,
+            archive_index_bytes: 512 << 20,
+            archive_bytes: 64 << 30,
+            archive_expansion: 1000,
         }
     }
 }

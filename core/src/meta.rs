@@ -170,6 +170,19 @@ pub struct Meta {
     pub owner: Option<(u32, u32)>,
     /// The number of a device (`st_rdev`); 0 for any other file.
     pub rdev: u64,
+    /// Whether the layer has no attributes of this directory: an archive may have names in a directory
+    /// without an entry of the directory itself. The engine then takes mode, owner, times, extended
+    /// attributes and identity of the same directory in the next layer below that has attributes, and
+    /// these only if there is none.
+    pub implied: bool,
+}
+
+impl Meta {
+    /// Whether it is [implied](Self::implied). Always false in a component build without archives, to save
+    /// code size.
+    pub(crate) fn is_implied(&self) -> bool {
+        cfg!(any(feature = "native", feature = "tar")) && self.implied
+    }
 }
 
 /// The identity of a file for the life of a mount: 128 bits, keyed per mount.

@@ -30,6 +30,7 @@ fn meta((stat, identity): &(Stat, Identity)) -> Meta {
         mode: None,
         owner: None,
         rdev: 0,
+        implied: false,
     }
 }
 

@@ -191,7 +191,7 @@ impl ClockCache {
         layers: impl IntoIterator<Item = &'a dyn AnyLayer>,
     ) -> Self {
         #[cfg(feature = "dir")]
-        if layers.into_iter().any(|layer| !layer.is_in_memory()) {
+        if layers.into_iter().any(|layer| layer.holds_descriptors()) {
             return Self::of_descriptors(entries);
         }
         #[cfg(not(feature = "dir"))]

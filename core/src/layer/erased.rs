@@ -53,6 +53,8 @@ pub(crate) trait AnyLayer: Send + Sync {
         each: &mut dyn FnMut(Name<'_>, Listed) -> ControlFlow<()>,
     ) -> Result<()>;
     fn is_in_memory(&self) -> bool;
+    #[cfg(feature = "dir")]
+    fn holds_descriptors(&self) -> bool;
     #[cfg(feature = "native")]
     fn place(&self) -> Result<Option<crate::place::Place>>;
     #[cfg(feature = "native")]
@@ -248,6 +250,11 @@ impl<L: Layer> AnyLayer for Erased<L> {
 
     fn is_in_memory(&self) -> bool {
         self.layer.is_in_memory()
+    }
+
+    #[cfg(feature = "dir")]
+    fn holds_descriptors(&self) -> bool {
+        self.layer.holds_descriptors()
     }
 
     #[cfg(feature = "native")]

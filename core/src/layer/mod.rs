@@ -52,7 +52,8 @@ pub trait Layer: Send + Sync + 'static {
     /// Any error returned by the layer.
     fn root(&self) -> Result<Self::Dir>;
 
-    /// The metadata of a directory.
+    /// The metadata of a directory. In a directory that is only [implied](Meta::implied) it is what counts
+    /// if no lower layer has attributes of the directory.
     ///
     /// # Errors
     /// Any error returned by the layer.
@@ -134,6 +135,11 @@ pub trait Layer: Send + Sync + 'static {
     /// runtime (`at_once`).
     fn is_in_memory(&self) -> bool {
         false
+    }
+
+    /// Whether an open directory or file holds a descriptor of the process.
+    fn holds_descriptors(&self) -> bool {
+        !self.is_in_memory()
     }
 
     /// Where the layer is stored, so that the engine can refuse an upper that shares storage with another

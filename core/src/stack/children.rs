@@ -3,7 +3,7 @@
 use super::LowerStack;
 use super::looked_up::LookedUp;
 use super::merge::Merge;
-use super::node::{LowerDir, LowerKind, LowerName, LowerNode, Part};
+use super::node::{LowerDir, LowerKind, LowerName, LowerNode, Part, take_attributes};
 use super::table::Table;
 use crate::error::Result;
 use crate::hash::HashMap;
@@ -268,6 +268,9 @@ impl LowerNode {
             return self.find_in_layers(stack, name, lower_name, top, more);
         };
         let Entered { dir, meta, opaque } = entered;
+        if meta.is_implied() && !opaque && !more.is_empty() {
+            return self.find_in_layers(stack, name, lower_name, top, more);
+        }
         let mut parts = vec![Part::with_meta(top, &meta, Some(dir), stack)];
         if !opaque {
             parts.extend(more.iter().copied().map(Part::new));
@@ -300,7 +303,7 @@ impl LowerNode {
                     if is_dir {
                         parts.push(Part::with_meta(index, &meta, None, stack));
                     }
-                    seen.get_or_insert((meta, index));
+                    take_attributes(&mut seen, (meta, index));
                     if opaque || !is_dir {
                         break;
                     }

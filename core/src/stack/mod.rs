@@ -42,7 +42,8 @@ use crate::plain::{HostDir, Plain};
 use std::fmt;
 use std::sync::Arc;
 
-/// One read-only layer of a stack.
+/// One read-only layer of a stack. A clone is the same layer.
+#[derive(Clone)]
 pub struct Lower {
     layer: Arc<dyn AnyLayer>,
 }
@@ -73,6 +74,21 @@ impl Lower {
     pub fn path(path: impl AsRef<std::path::Path>) -> Result<Self> {
         let (label, dir) = crate::plain::dir::open_path(path.as_ref())?;
         Self::dir(label, dir)
+    }
+
+    /// An archive, of which the layer is served without unpacking it: see [`TarLayer`](crate::tar::TarLayer).
+    /// It must not be compressed. Reads all headers, with the default [`Limits`].
+    ///
+    /// # Errors
+    /// `invalid` if it is not a tar, or holds what a layer cannot have: see
+    /// [`Scanner::push`](crate::tar::Scanner::push).
+    #[cfg(feature = "tar")]
+    pub fn tar(label: impl Into<String>, archive: impl crate::tar::Source) -> Result<Self> {
+        let label = label.into();
+        match crate::tar::TarLayer::scan(archive, &Limits::default()) {
+            Ok(layer) => Ok(Self::new(label, layer)),
+            Err(error) => Err(error.in_layer(|| label)),
+        }
     }
 
     /// As [`dir`](Self::dir), for a directory with settings, such as

@@ -21,7 +21,8 @@ pub(crate) struct LowerNode {
     /// None for the root.
     parent: Option<Weak<LowerNode>>,
     name: LowerName,
-    /// The metadata in the topmost layer that has the file, and that layer.
+    /// The metadata in the topmost layer that has the file, and that layer. For a directory that is
+    /// [implied](Meta::implied) there, of the next layer that has its attributes.
     pub(super) packed: PackedMeta,
     pub(super) kind: LowerKind,
 }
@@ -70,6 +71,16 @@ pub(super) struct Part {
 /// The device is not known. If a device had this number, it would be read each time.
 const UNKNOWN: u64 = u64::MAX;
 
+/// Takes the metadata of a file in one of its layers, from the top down: that of the topmost layer, except
+/// for a directory that is only implied there.
+pub(super) fn take_attributes(seen: &mut Option<(Meta, u16)>, next: (Meta, u16)) {
+    match seen {
+        None => *seen = Some(next),
+        Some((meta, _)) if meta.is_implied() && !next.0.is_implied() => *seen = Some(next),
+        Some(_) => {}
+    }
+}
+
 impl LowerNode {
     /// The merged root.
     pub(super) fn root(stack: &LowerStack) -> Result<Option<Arc<Self>>> {
@@ -81,7 +92,7 @@ impl LowerNode {
             let meta = layer.dir_meta(&root)?;
             let opaque = layer.is_opaque(&root)?;
             parts.push(Part::with_meta(index, &meta, Some(root), stack));
-            top.get_or_insert((meta, index));
+            take_attributes(&mut top, (meta, index));
             if opaque {
                 break;
             }
@@ -122,7 +133,8 @@ impl LowerNode {
         self.packed.kind
     }
 
-    /// The topmost layer that has the file.
+    /// The topmost layer that has the file; of a directory that is implied there, the next one that has its
+    /// attributes.
     pub(crate) fn layer(&self) -> u16 {
         self.packed.layer
     }

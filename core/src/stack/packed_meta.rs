@@ -62,6 +62,7 @@ impl PackedMeta {
             mode: Some(self.mode).filter(|mode| *mode != NONE),
             owner: Some(self.owner).filter(|owner| *owner != (NONE, NONE)),
             rdev: 0,
+            implied: false,
         }
     }
 }
@@ -89,6 +90,7 @@ mod tests {
             mode: Some(0o7777),
             owner: Some((0, NONE - 1)),
             rdev: 0,
+            implied: false,
         };
         let nothing = Meta {
             mode: None,

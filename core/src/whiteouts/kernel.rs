@@ -22,7 +22,7 @@ const NAMESPACES: [&[u8]; 3] = [
 
 /// The meaning of an overlay attribute.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+pub(crate) enum Meaning {
     Opaque,
     Whiteout,
     Redirect,
@@ -31,7 +31,8 @@ enum Meaning {
     None,
 }
 
-fn meaning(attribute: &[u8]) -> Option<Meaning> {
+/// The meaning of an attribute. `None` if it does not belong to an overlay.
+pub(crate) fn meaning(attribute: &[u8]) -> Option<Meaning> {
     let what = NAMESPACES
         .iter()
         .find_map(|namespace| attribute.strip_prefix(*namespace))?;

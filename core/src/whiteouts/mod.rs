@@ -53,8 +53,12 @@ mod sweep;
 mod upper;
 mod work;
 
+#[cfg(feature = "tar")]
+pub(crate) use kernel::{Meaning, meaning};
 pub(crate) use kernel::{is_never_copied, is_overlay_attribute};
 pub use lower::{Marked, MarkedDir};
+#[cfg(feature = "tar")]
+pub(crate) use oci::{NameKind, classify};
 pub use staging::Staged;
 pub use upper::MarkedUpper;
 

@@ -25,7 +25,7 @@ pub(super) fn opaque_name() -> Name<'static> {
 
 /// The meaning of a name on disk.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NameKind<'a> {
+pub(crate) enum NameKind<'a> {
     /// An entry of the layer.
     Entry,
     /// The whiteout of this name.
@@ -39,7 +39,7 @@ pub(super) enum NameKind<'a> {
     Broken,
 }
 
-pub(super) fn classify(name: Name<'_>) -> NameKind<'_> {
+pub(crate) fn classify(name: Name<'_>) -> NameKind<'_> {
     let bytes = name.as_bytes();
     let Some(hidden) = bytes.strip_prefix(PREFIX) else {
         return NameKind::Entry;

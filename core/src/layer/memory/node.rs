@@ -99,6 +99,7 @@ impl Node {
             mode: Some(attrs.mode),
             owner: attrs.owner,
             rdev,
+            implied: false,
         }
     }
 

@@ -82,6 +82,29 @@ fn readable_length(length: usize, offset: u64) -> usize {
     usize::try_from(room).map_or(length, |room| length.min(room))
 }
 
+/// `pread` into `buffer`. Returns 0 for an offset that no file can have.
+pub(crate) fn read_at(file: impl AsFd, buffer: &mut [u8], offset: u64) -> Result<usize> {
+    let length = readable_length(buffer.len(), offset);
+    let buffer = &mut buffer[..length];
+    if buffer.is_empty() {
+        return Ok(0);
+    }
+    retry_on_intr(|| rustix::io::pread(&file, &mut *buffer, offset)).map_err(from_errno)
+}
+
+/// `posix_fadvise`.
+pub(crate) fn advise(file: impl AsFd, offset: u64, length: u64, advice: Advice) -> Result<()> {
+    let advice = match advice {
+        Advice::Normal => rustix::fs::Advice::Normal,
+        Advice::Sequential => rustix::fs::Advice::Sequential,
+        Advice::Random => rustix::fs::Advice::Random,
+        Advice::WillNeed => rustix::fs::Advice::WillNeed,
+        Advice::DontNeed => rustix::fs::Advice::DontNeed,
+        Advice::NoReuse => rustix::fs::Advice::NoReuse,
+    };
+    rustix::fs::fadvise(file, offset, NonZeroU64::new(length), advice).map_err(from_errno)
+}
+
 /// `pread` of at most `length` bytes (at least 1) into a new buffer that is not zeroed first.
 pub(crate) fn read_vec_at(file: impl AsFd, length: usize, offset: u64) -> Result<Vec<u8>> {
     let mut buffer = Vec::with_capacity(length);
@@ -94,12 +117,7 @@ pub(crate) fn read_vec_at(file: impl AsFd, length: usize, offset: u64) -> Result
 
 impl ReadAt for HostFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        let length = readable_length(buffer.len(), offset);
-        let buffer = &mut buffer[..length];
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        retry_on_intr(|| rustix::io::pread(&self.0, &mut *buffer, offset)).map_err(from_errno)
+        read_at(&self.0, buffer, offset)
     }
 
     fn read_vec_at(&self, length: usize, offset: u64) -> Result<Vec<u8>> {
@@ -137,15 +155,7 @@ impl ReadAt for HostFile {
     }
 
     fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        let advice = match advice {
-            Advice::Normal => rustix::fs::Advice::Normal,
-            Advice::Sequential => rustix::fs::Advice::Sequential,
-            Advice::Random => rustix::fs::Advice::Random,
-            Advice::WillNeed => rustix::fs::Advice::WillNeed,
-            Advice::DontNeed => rustix::fs::Advice::DontNeed,
-            Advice::NoReuse => rustix::fs::Advice::NoReuse,
-        };
-        rustix::fs::fadvise(&self.0, offset, NonZeroU64::new(length), advice).map_err(from_errno)
+        advise(&self.0, offset, length, advice)
     }
 
     fn native(&self) -> Option<&dyn Any> {

@@ -37,6 +37,7 @@ fn from_statx(statx: &Statx) -> Result<Meta> {
         mode: Some(u32::from(statx.stx_mode) & 0o7777),
         owner: Some((statx.stx_uid, statx.stx_gid)),
         rdev: rustix::fs::makedev(statx.stx_rdev_major, statx.stx_rdev_minor),
+        implied: false,
     })
 }
 

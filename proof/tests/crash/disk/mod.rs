@@ -120,6 +120,7 @@ fn meta_of(moment: &Moment, number: u64) -> Result<Meta> {
         mode: Some(inode.mode),
         owner: Some(inode.owner),
         rdev: 0,
+        implied: false,
     })
 }
 
