@@ -171,9 +171,9 @@ pub struct Meta {
     /// The number of a device (`st_rdev`); 0 for any other file.
     pub rdev: u64,
     /// Whether the layer has no attributes of this directory: an archive may have names in a directory
-    /// without an entry of the directory itself. The engine then takes mode, owner, times, extended
-    /// attributes and identity of the same directory in the next layer below that has attributes, and
-    /// these only if there is none.
+    /// without an entry of the directory itself. The engine then takes mode, owner, times and
+    /// extended attributes of the same directory in the next layer below that has some, and those of this
+    /// layer only if none has. Never set in the metadata of a merged tree.
     pub implied: bool,
 }
 

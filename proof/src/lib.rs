@@ -15,6 +15,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod archive;
+mod archived;
 pub mod checker;
 pub mod choices;
 pub mod deviations;

@@ -35,29 +35,50 @@ impl Merged {
     pub fn of(layers: &[Layer]) -> Self {
         let mut merged = Self::default();
         for (number, layer) in layers.iter().enumerate() {
-            let all = layer.all(number);
-            for (path, what, _) in &all {
-                match what {
-                    What::Whiteout => merged.remove(path),
-                    What::Dir { opaque: true } => merged.remove_below(path),
-                    What::Dir { opaque: false } | What::File(_) | What::Link(_) => {}
-                }
-            }
-            for (path, what, seconds) in all {
-                let kind = match what {
-                    What::Whiteout => continue,
-                    What::Dir { .. } => Kind::Dir,
-                    What::File(text) => Kind::File(text.clone()),
-                    What::Link(target) => Kind::Link(target.clone()),
-                };
-                let below = merged.0.get(path).map(|node| &node.kind);
-                if (&kind, below) != (&Kind::Dir, Some(&Kind::Dir)) {
-                    merged.remove(path);
-                }
-                merged.0.insert(path.to_owned(), Node { kind, seconds });
-            }
+            merged.add(layer, number, false);
         }
         merged
+    }
+
+    /// As [`of`](Self::of), for layers in archives: a directory that has no entry in a layer of its own
+    /// takes its time from the layers below, if it exists there.
+    pub fn of_archives(layers: &[Layer]) -> Self {
+        let mut merged = Self::default();
+        for (number, layer) in layers.iter().enumerate() {
+            merged.add(layer, number, true);
+        }
+        merged
+    }
+
+    /// Adds a layer on top.
+    pub(crate) fn add(&mut self, layer: &Layer, number: usize, is_archive: bool) {
+        self.hide(layer, number);
+        for (path, what, seconds) in layer.all(number) {
+            let kind = match what {
+                What::Whiteout => continue,
+                What::Dir { .. } => Kind::Dir,
+                What::File(text) => Kind::File(text.clone()),
+                What::Link(target) => Kind::Link(target.clone()),
+            };
+            let below = self.0.get(path).map(|node| &node.kind);
+            if (&kind, below) != (&Kind::Dir, Some(&Kind::Dir)) {
+                self.remove(path);
+            } else if is_archive && layer.entries().iter().all(|entry| entry.path != path) {
+                continue;
+            }
+            self.0.insert(path.to_owned(), Node { kind, seconds });
+        }
+    }
+
+    /// Removes what the whiteouts of a layer hide.
+    pub(crate) fn hide(&mut self, layer: &Layer, number: usize) {
+        for (path, what, _) in layer.all(number) {
+            match what {
+                What::Whiteout => self.remove(path),
+                What::Dir { opaque: true } => self.remove_below(path),
+                What::Dir { opaque: false } | What::File(_) | What::Link(_) => {}
+            }
+        }
     }
 
     /// Writes the tree into a directory.

@@ -10,6 +10,8 @@ pub enum Kind {
     Memory,
     /// Layers in memory and a memory upper that outlives its mount, so it can be remounted and become a layer.
     Lasting,
+    /// Layers in tar archives, which are odd in several ways, and a memory upper that outlives its mount.
+    Archives,
     /// Layers and upper are directories.
     Directory,
     /// Layers and upper are directories whose handles are paths.
@@ -24,9 +26,10 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Memory,
         Self::Lasting,
+        Self::Archives,
         Self::Directory,
         Self::ByPath,
         Self::ReadOnly,

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::plain::HostDir;
 use wasi_overlay_core::plain::by_path::ByPath;
+use wasi_overlay_core::tar::TarLayer;
 use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Dir, Errno, Limits, Live, Lower, LowerStack, Overlay, OverlayBuilder};
 
@@ -34,6 +35,7 @@ const MEMORY: u64 = 1 << 24;
 /// A lower layer, to be opened for each mount.
 enum Base {
     Memory(MemoryLayer),
+    Archive(TarLayer),
     ReadOnlyLayer(Dir),
     Directory(PathBuf),
 }
@@ -80,7 +82,11 @@ impl World {
     /// If it cannot be mounted.
     pub fn new(layers: &[Layer], kind: Kind, tight: bool) -> Self {
         let folder = kind.is_on_disk().then(scratch);
-        let merged = Merged::of(layers);
+        let merged = if kind == Kind::Archives {
+            Merged::of_archives(layers)
+        } else {
+            Merged::of(layers)
+        };
         let reference = Reference::new(&merged, !kind.is_live() && !kind.is_read_only());
         // Replaced by the first mount.
         let root = nothing();
@@ -102,8 +108,14 @@ impl World {
         if kind.is_live() {
             merged.write(&world.new_folder());
         } else {
+            let mut below = Merged::default();
             for (number, layer) in layers.iter().enumerate() {
-                let base = if kind.is_on_disk() {
+                let base = if kind == Kind::Archives {
+                    let archive = layer.archive(number, &below);
+                    below.add(layer, number, true);
+                    let archive = TarLayer::scan(archive, &Limits::default());
+                    Base::Archive(archive.expect("an archive of ours"))
+                } else if kind.is_on_disk() {
                     let path = world.new_folder();
                     layer.write(number, &path);
                     Base::Directory(path)
@@ -297,7 +309,9 @@ impl World {
         self.reference.mount.rotate();
         match self.kind {
             Kind::Memory => self.bases = vec![Base::ReadOnlyLayer(self.root.clone())],
-            Kind::Lasting => self.bases.extend(self.upper.take().map(Base::Memory)),
+            Kind::Lasting | Kind::Archives => {
+                self.bases.extend(self.upper.take().map(Base::Memory))
+            }
             Kind::Directory | Kind::ByPath => {
                 let path = self.folder();
                 self.bases.push(Base::Directory(path));
@@ -324,7 +338,7 @@ impl World {
     /// Mounts a new upper on the current layers.
     fn new_upper(&mut self) {
         match self.kind {
-            Kind::Lasting => {
+            Kind::Lasting | Kind::Archives => {
                 self.upper = Some(MemoryLayer::with_capacity(MEMORY));
             }
             Kind::Directory | Kind::ByPath => {
@@ -374,7 +388,9 @@ impl World {
     fn upper(&self, builder: OverlayBuilder) -> OverlayBuilder {
         match self.kind {
             Kind::Memory => builder.upper_memory(MEMORY),
-            Kind::Lasting => builder.upper("lasting", self.upper.clone().expect("an upper")),
+            Kind::Lasting | Kind::Archives => {
+                builder.upper("lasting", self.upper.clone().expect("an upper"))
+            }
             Kind::Directory => builder.upper_dir("upper", capability(&self.folder())),
             Kind::ByPath => {
                 let plain = HostDir::new(capability(&self.folder()), "upper");
@@ -405,6 +421,7 @@ impl World {
 fn lower(base: &Base, kind: Kind) -> Lower {
     match base {
         Base::Memory(layer) => Lower::new("memory", layer.clone()),
+        Base::Archive(layer) => Lower::new("archive", layer.clone()),
         Base::ReadOnlyLayer(root) => Lower::new("overlay", ReadOnlyLayer(root.clone())),
         Base::Directory(path) if kind == Kind::ByPath => {
             let plain = HostDir::new(capability(path), "layer");

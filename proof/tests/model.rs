@@ -73,6 +73,11 @@ fn lasting_memory_upper_matches_the_reference() {
 }
 
 #[test]
+fn archives_match_the_reference() {
+    run(Kind::Archives, 200_000);
+}
+
+#[test]
 fn directory_upper_matches_the_reference() {
     run(Kind::Directory, 50_000);
 }

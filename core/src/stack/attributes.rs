@@ -35,7 +35,26 @@ impl LowerNode {
         Ok(target.get_or_init(|| read))
     }
 
-    /// Calls `act` with the topmost layer and where the file is in it.
+    /// The topmost layer that has attributes of this directory; the topmost that has the directory if none
+    /// has.
+    fn layer_of_attributes(self: &Arc<Self>, stack: &LowerStack) -> Result<u16> {
+        if !self.packed.is_implied() {
+            return Ok(self.layer());
+        }
+        for part in &self.dir()?.parts {
+            let handle = self.handle(stack, part.layer)?;
+            let layer = stack.layer(part.layer);
+            if !layer.dir_meta(&handle)?.is_implied() {
+                return Ok(part.layer);
+            }
+            if layer.is_opaque(&handle)? {
+                break;
+            }
+        }
+        Ok(self.layer())
+    }
+
+    /// Calls `act` with the topmost layer that has attributes of the file, and where the file is in it.
     fn in_top_layer<T>(
         self: &Arc<Self>,
         stack: &LowerStack,
@@ -43,8 +62,9 @@ impl LowerNode {
     ) -> Result<T> {
         match &self.kind {
             LowerKind::Dir(_) => {
-                let handle = self.handle(stack, self.layer())?;
-                act(stack.layer(self.layer()), &handle, None)
+                let layer = self.layer_of_attributes(stack)?;
+                let handle = self.handle(stack, layer)?;
+                act(stack.layer(layer), &handle, None)
             }
             LowerKind::Symlink(_) | LowerKind::File(_) | LowerKind::Other => {
                 self.in_layer(stack, |layer, dir, name| act(layer, dir, Some(name)))

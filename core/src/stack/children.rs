@@ -3,13 +3,13 @@
 use super::LowerStack;
 use super::looked_up::LookedUp;
 use super::merge::Merge;
-use super::node::{LowerDir, LowerKind, LowerName, LowerNode, Part, take_attributes};
+use super::node::{LowerDir, LowerKind, LowerName, LowerNode, Part, Seen};
 use super::table::Table;
 use crate::error::Result;
 use crate::hash::HashMap;
 use crate::layer::erased::{AnyLayer, DirHandle};
 use crate::layer::{Entered, Found, Listed};
-use crate::meta::{Kind, Meta};
+use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -287,7 +287,7 @@ impl LowerNode {
         top: u16,
         more: &[u16],
     ) -> Result<Option<Arc<Self>>> {
-        let mut seen: Option<(Meta, u16)> = None;
+        let mut seen = None;
         let mut parts = Vec::new();
         for index in std::iter::once(top).chain(more.iter().copied()) {
             let handle = self.handle(stack, index)?;
@@ -303,19 +303,19 @@ impl LowerNode {
                     if is_dir {
                         parts.push(Part::with_meta(index, &meta, None, stack));
                     }
-                    take_attributes(&mut seen, (meta, index));
+                    Seen::add(&mut seen, meta, index);
                     if opaque || !is_dir {
                         break;
                     }
                 }
             }
         }
-        if let Some((meta, _)) = &seen
-            && meta.kind == Kind::Dir
+        if let Some(seen) = &seen
+            && seen.meta.kind == Kind::Dir
         {
             self.check_depth_of_children(stack)?;
         }
-        Ok(seen.map(|seen| self.new_child(lower_name, seen, parts)))
+        Ok(seen.map(|seen| self.new_child(lower_name, (seen.meta, seen.layer), parts)))
     }
 
     /// Takes the nodes of the children out of this directory.

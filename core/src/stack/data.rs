@@ -46,7 +46,7 @@ impl DataCache {
     /// holes, and not that of an empty one, since files of procfs report size 0 but have data.
     fn admits(&self, packed: &PackedMeta) -> bool {
         (1..=MAX_FILE_BYTES).contains(&packed.size)
-            && !packed.sparse
+            && !packed.is_sparse()
             && weight(packed.size as usize) <= self.max_bytes
     }
 }

@@ -21,8 +21,8 @@ pub(crate) struct LowerNode {
     /// None for the root.
     parent: Option<Weak<LowerNode>>,
     name: LowerName,
-    /// The metadata in the topmost layer that has the file, and that layer. For a directory that is
-    /// [implied](Meta::implied) there, of the next layer that has its attributes.
+    /// The metadata in the topmost layer that has the file, and that layer. A directory that is
+    /// [implied](Meta::implied) there has the attributes of the next layer that has some.
     pub(super) packed: PackedMeta,
     pub(super) kind: LowerKind,
 }
@@ -71,13 +71,38 @@ pub(super) struct Part {
 /// The device is not known. If a device had this number, it would be read each time.
 const UNKNOWN: u64 = u64::MAX;
 
-/// Takes the metadata of a file in one of its layers, from the top down: that of the topmost layer, except
-/// for a directory that is only implied there.
-pub(super) fn take_attributes(seen: &mut Option<(Meta, u16)>, next: (Meta, u16)) {
-    match seen {
-        None => *seen = Some(next),
-        Some((meta, _)) if meta.is_implied() && !next.0.is_implied() => *seen = Some(next),
-        Some(_) => {}
+/// What is known of a file whose layers are asked from the top down.
+pub(super) struct Seen {
+    /// The metadata in the topmost layer. A directory that is only implied there has the attributes of the
+    /// next layer that has some, and is still [implied](Meta::implied).
+    pub(super) meta: Meta,
+    /// The topmost layer.
+    pub(super) layer: u16,
+    has_attributes: bool,
+}
+
+impl Seen {
+    /// Adds the metadata of the file in the next layer.
+    pub(super) fn add(seen: &mut Option<Self>, meta: Meta, layer: u16) {
+        match seen {
+            None => {
+                *seen = Some(Self {
+                    meta,
+                    layer,
+                    has_attributes: !meta.is_implied(),
+                });
+            }
+            Some(seen) if !seen.has_attributes && !meta.is_implied() => {
+                seen.meta = Meta {
+                    device: seen.meta.device,
+                    inode: seen.meta.inode,
+                    implied: true,
+                    ..meta
+                };
+                seen.has_attributes = true;
+            }
+            Some(_) => {}
+        }
     }
 }
 
@@ -92,16 +117,16 @@ impl LowerNode {
             let meta = layer.dir_meta(&root)?;
             let opaque = layer.is_opaque(&root)?;
             parts.push(Part::with_meta(index, &meta, Some(root), stack));
-            take_attributes(&mut top, (meta, index));
+            Seen::add(&mut top, meta, index);
             if opaque {
                 break;
             }
         }
-        Ok(top.map(|(meta, layer)| {
+        Ok(top.map(|seen| {
             Arc::new(Self {
                 parent: None,
                 name: LowerName::Own(Box::default()),
-                packed: PackedMeta::new(&meta, layer),
+                packed: PackedMeta::new(&seen.meta, seen.layer),
                 kind: LowerKind::dir(parts, 0),
             })
         }))
@@ -133,8 +158,7 @@ impl LowerNode {
         self.packed.kind
     }
 
-    /// The topmost layer that has the file; of a directory that is implied there, the next one that has its
-    /// attributes.
+    /// The topmost layer that has the file.
     pub(crate) fn layer(&self) -> u16 {
         self.packed.layer
     }

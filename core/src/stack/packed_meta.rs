@@ -15,7 +15,9 @@ pub(super) struct PackedMeta {
     mode: u32,
     owner: (u32, u32),
     pub(super) kind: Kind,
-    pub(super) sparse: bool,
+    /// Of a regular file, whether it is sparse. Of a directory, whether the topmost layer that has it only
+    /// [implies](Meta::implied) it.
+    flag: bool,
     /// The layer that has the file.
     pub(super) layer: u16,
 }
@@ -37,9 +39,22 @@ impl PackedMeta {
             mode: meta.mode.unwrap_or(NONE),
             owner: meta.owner.unwrap_or((NONE, NONE)),
             kind: meta.kind,
-            sparse: meta.allocated.is_some_and(|bytes| bytes < meta.size),
+            flag: if meta.kind == Kind::Dir {
+                meta.is_implied()
+            } else {
+                meta.allocated.is_some_and(|bytes| bytes < meta.size)
+            },
             layer,
         }
+    }
+
+    pub(super) fn is_sparse(&self) -> bool {
+        self.flag && self.kind != Kind::Dir
+    }
+
+    /// Whether the attributes come from a layer below that of the directory, if one has some.
+    pub(super) fn is_implied(&self) -> bool {
+        self.flag && self.kind == Kind::Dir
     }
 
     /// The metadata, without the device number of a device file. Of the allocated storage, only whether it
@@ -52,7 +67,7 @@ impl PackedMeta {
         Meta {
             kind: self.kind,
             size: self.size,
-            allocated: self.sparse.then_some(0),
+            allocated: self.is_sparse().then_some(0),
             links: u64::from(self.links),
             accessed,
             modified,

@@ -32,10 +32,12 @@ mod finish;
 mod index;
 mod links;
 mod node;
+mod path;
 mod pax;
 mod scan;
 mod source;
 mod tree;
+mod warnings;
 
 pub use file::TarFile;
 pub use index::TarIndex;
@@ -203,12 +205,9 @@ impl Layer for TarLayer {
                 let Some(kind) = node.kind() else {
                     return Err(Errno::Io.into());
                 };
-                // An implied directory has the number of the directory in the layer whose attributes it
-                // takes.
-                let implied = node.flags.contains(NodeFlags::IMPLIED);
                 Listed::Here {
                     kind,
-                    inode: if implied { 0 } else { u64::from(number) + 1 },
+                    inode: node::inode(number),
                 }
             };
             if each(name, listed).is_break() {

@@ -9,6 +9,11 @@ pub(super) const HIDDEN: u32 = u32::MAX;
 /// The device of all files of an archive. Layers are told apart by their number in the stack.
 const DEVICE: u64 = 1;
 
+/// The inode number of the node with this number: the system has no number 0.
+pub(super) fn inode(number: u32) -> u64 {
+    u64::from(number) + 1
+}
+
 /// The attributes of a file, and where its data is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Node {
@@ -119,7 +124,7 @@ impl Node {
             modified: self.modified,
             changed: self.modified,
             device: DEVICE,
-            inode: u64::from(number) + 1,
+            inode: inode(number),
             mode: Some(u32::from(self.mode)),
             owner: Some(self.owner),
             rdev: match kind {

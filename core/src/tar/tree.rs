@@ -8,6 +8,8 @@
 
 use super::extras::Extras;
 use super::node::{Node, NodeFlags};
+use super::path::{check_path, components, split};
+use super::warnings::Warnings;
 use crate::error::{Errno, Error, Result};
 use crate::hash::RandomState;
 use crate::log::Escaped;
@@ -100,29 +102,6 @@ impl Hasher for Hashed {
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
-    }
-}
-
-/// Lines about odd things, up to a bound.
-#[derive(Default)]
-pub(super) struct Warnings {
-    pub(super) lines: String,
-    count: usize,
-}
-
-impl Warnings {
-    /// The maximum number of lines.
-    const MOST: usize = 16;
-
-    pub(super) fn add(&mut self, line: std::fmt::Arguments<'_>) {
-        use std::fmt::Write;
-        self.count += 1;
-        if self.count <= Self::MOST {
-            // Writing to a string does not fail.
-            let _ = writeln!(self.lines, "{line}");
-        } else if self.count == Self::MOST + 1 {
-            self.lines.push_str("and more of the same\n");
-        }
     }
 }
 
@@ -471,46 +450,4 @@ enum Target {
 
 fn root_is_not_a_dir() -> Error {
     Error::new(Errno::Invalid, "the root of the archive is not a directory")
-}
-
-/// The names of a path. Empty names and `.` are left out.
-///
-/// # Errors
-/// `not-permitted` for `..`; `invalid` for a NUL.
-pub(super) fn components(path: &[u8]) -> Result<impl Iterator<Item = &[u8]>> {
-    check_path(path)?;
-    Ok(path
-        .split(|byte| *byte == b'/')
-        .filter(|name| !matches!(*name, b"" | b".")))
-}
-
-/// Checks that a path stays in the layer.
-fn check_path(path: &[u8]) -> Result<()> {
-    if path.split(|byte| *byte == b'/').any(|name| name == b"..") {
-        return Err(Error::new(
-            Errno::NotPermitted,
-            "a path contains `..`, so it could lead out of the layer",
-        ));
-    }
-    if path.contains(&0) {
-        return Err(Error::new(Errno::Invalid, "a path contains a NUL"));
-    }
-    Ok(())
-}
-
-/// Splits off the last name of a path, which is empty for the root.
-pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    let mut path = path;
-    loop {
-        path = match path {
-            [before @ .., b'/'] => before,
-            [before @ .., b'/', b'.'] => before,
-            b"." => b"",
-            _ => break,
-        };
-    }
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => (&path[..slash], &path[slash + 1..]),
-        None => (b"", path),
-    }
 }

@@ -50,6 +50,7 @@ fn meta((depth, number): Dir) -> Meta {
         mode: Some(0o644),
         owner: Some((0, 0)),
         rdev: 0,
+        implied: false,
     }
 }
 

@@ -32,6 +32,7 @@ fn meta(kind: Kind, inode: u64) -> Meta {
         mode: Some(0o755),
         owner: None,
         rdev: 0,
+        implied: false,
     }
 }
 

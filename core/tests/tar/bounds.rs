@@ -1,7 +1,6 @@
 //! Bounds on what an archive can make a host hold.
 
-use crate::archive::{Archive, header};
-use tar_core::{EntryType, Header};
+use crate::archive::{Archive, EntryType, Header, Scan, header};
 use wasi_overlay_core::tar::{Scanner, TarLayer};
 use wasi_overlay_core::{Errno, Limits};
 

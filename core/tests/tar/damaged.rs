@@ -1,6 +1,6 @@
 //! Archives that are cut or damaged, and what is no archive.
 
-use crate::archive::{Archive, scan};
+use crate::archive::{Archive, Scan, scan};
 use crate::show::{SHORT, tree};
 use wasi_overlay_core::Errno;
 

@@ -10,7 +10,7 @@ mod show;
 mod stacks;
 mod tools;
 
-use archive::Archive;
+use archive::{Archive, Scan};
 use wasi_overlay_core::layer::conformance::{self, Entry};
 
 /// The suite that every layer has to pass.

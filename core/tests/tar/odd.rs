@@ -1,9 +1,8 @@
 //! What odd archives mean. Each test has a row of the list of what container tools make of such layers, or
 //! of the bugs that other programs had with them.
 
-use crate::archive::{Archive, header};
+use crate::archive::{Archive, EntryType, Header, Scan, header};
 use crate::show::{FULL, SHORT, Show, tree};
-use tar_core::{EntryType, Header};
 
 fn shown(archive: &Archive) -> Vec<String> {
     tree(&archive.layer(), SHORT)

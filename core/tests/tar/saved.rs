@@ -1,9 +1,8 @@
 //! Saved indexes: which are used, and what a damaged one can do.
 
-use crate::archive::Archive;
+use crate::archive::{Archive, EntryType, Scan};
 use crate::show::{FULL, tree};
 use std::sync::Arc;
-use tar_core::EntryType;
 use wasi_overlay_core::tar::{TarIndex, TarLayer};
 
 fn some() -> Archive {

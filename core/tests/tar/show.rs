@@ -79,7 +79,7 @@ fn line_of<L: Layer>(
         panic!("{path} is found but listed as hidden");
     };
     assert_eq!(kind, meta.kind, "{path}");
-    assert!(inode == meta.inode || meta.implied, "{path}");
+    assert_eq!(inode, meta.inode, "{path}");
     describe(&mut line, &meta, opaque, show);
     match meta.kind {
         Kind::File => {
