@@ -118,7 +118,11 @@ fn bar(out: &mut String, y: f64, ratio: f64, colour: &str) {
 fn text(out: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
     line(
         out,
-        format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"),
+        // The white outline keeps a number apart from the dashed line.
+        format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" stroke=\"#fff\" \
+             stroke-width=\"3\" paint-order=\"stroke\">{text}</text>"
+        ),
     );
 }
 

@@ -52,6 +52,9 @@ fn run(mount: Mount) {
             if mount == Mount::Image && !layers.mount_image(&start, OPS.len()) {
                 return;
             }
+            if mount == Mount::Archives {
+                layers.pack();
+            }
             for (number, op) in OPS.iter().enumerate() {
                 if !state.contains(&only_state) || !op.contains(&only_op) || !mount.wants(op) {
                     continue;
@@ -76,6 +79,11 @@ fn run(mount: Mount) {
         }
     }
     report.end(mount);
+}
+
+#[test]
+fn on_layers_in_archives_of_gnu_tar() {
+    run(Mount::Archives);
 }
 
 /// Shows that a difference comes from the overlay.

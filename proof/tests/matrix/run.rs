@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use wasi_overlay_core::layer::MemoryLayer;
 use wasi_overlay_core::{Dir, Identity, Live, Lower, Overlay, OverlayBuilder, Result};
 use wasi_overlay_proof::Script;
@@ -29,6 +30,8 @@ pub(crate) enum Mount {
     Image,
     /// As `Memory`, with a layer that outlives the mount.
     Lasting,
+    /// As `Lasting`, on layers in archives that GNU tar wrote.
+    Archives,
     /// No upper: the upper of the state is the topmost lower.
     NoUpper,
     /// A read-only view of an overlay that has an upper.
@@ -42,7 +45,7 @@ impl Mount {
     }
 
     fn is_memory(self) -> bool {
-        matches!(self, Self::Memory | Self::Lasting)
+        matches!(self, Self::Memory | Self::Lasting | Self::Archives)
     }
 
     /// Whether an operation is worth running on this mount.
@@ -77,6 +80,8 @@ pub(crate) struct Layers {
     image: Option<machine::Mount>,
     temp: tempfile::TempDir,
     lowers: Vec<PathBuf>,
+    /// The lowers in archives, if they are packed.
+    archives: Vec<Lower>,
     before: Vec<String>,
 }
 
@@ -94,7 +99,25 @@ impl Layers {
             image: None,
             temp,
             lowers,
+            archives: Vec::new(),
             before,
+        }
+    }
+
+    /// Packs the lowers with GNU tar, to be mounted in the place of the directories.
+    pub(crate) fn pack(&mut self) {
+        for lower in &self.lowers {
+            let archive = lower.with_extension("tar");
+            let packed = Command::new("tar")
+                .args(["--create", "--format=pax", "--xattrs", "--file"])
+                .arg(&archive)
+                .arg("--directory")
+                .arg(lower)
+                .arg(".")
+                .status();
+            assert!(packed.unwrap().success(), "{}", lower.display());
+            let file = fs::File::open(&archive).unwrap();
+            self.archives.push(Lower::tar("archive", file).unwrap());
         }
     }
 
@@ -165,7 +188,7 @@ impl Layers {
         match mount {
             Mount::Image => {}
             Mount::Written | Mount::NoUpper | Mount::ReadOnly => start.upper.write(&upper),
-            Mount::Memory | Mount::Lasting => {}
+            Mount::Memory | Mount::Lasting | Mount::Archives => {}
             Mount::Directory | Mount::ByPath => dir([]).write(&upper),
         }
         let memory = MemoryLayer::with_capacity(1 << 20);
@@ -194,7 +217,7 @@ impl Layers {
             seen.compare("mounted again", tree(&again.root()));
             again.close().unwrap();
         }
-        if mount == Mount::Lasting {
+        if matches!(mount, Mount::Lasting | Mount::Archives) {
             let top = Lower::new("was an upper", memory);
             seen.compare("as a layer", self.rotated(top));
         }
@@ -220,6 +243,10 @@ impl Layers {
 
     fn layers(&self) -> Result<OverlayBuilder> {
         let mut builder = Overlay::builder();
+        if !self.archives.is_empty() {
+            let archives = self.archives.iter().cloned();
+            return Ok(archives.fold(builder, OverlayBuilder::lower));
+        }
         for lower in &self.lowers {
             let label = lower.display().to_string();
             builder = builder.lower(Lower::dir(label, capability(lower))?);
@@ -238,7 +265,7 @@ impl Layers {
                 builder.upper("upper", Marked::upper_on_demand(plain))
             }
             Mount::Memory => builder.upper_memory(1 << 20),
-            Mount::Lasting => builder.upper("kept", memory.clone()),
+            Mount::Lasting | Mount::Archives => builder.upper("kept", memory.clone()),
             Mount::NoUpper => builder.lower(Lower::dir("top", capability(upper))?),
             Mount::Written | Mount::Image | Mount::Directory | Mount::ReadOnly => {
                 builder.upper_dir("upper", capability(upper))
