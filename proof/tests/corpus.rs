@@ -41,3 +41,13 @@ fn operations() {
 fn paths() {
     run("paths", fuzz::paths);
 }
+
+#[test]
+fn archives() {
+    run("archives", fuzz::archives);
+}
+
+#[test]
+fn indexes() {
+    run("indexes", fuzz::indexes);
+}
