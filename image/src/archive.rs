@@ -159,7 +159,9 @@ pub(crate) fn saved_image(archive: &Archive, selector: &Selector) -> Result<Save
     check_config(config_path, &label, &config_bytes)?;
     let config = Config::parse(&format!("{config_path} in {label}"), &config_bytes)?;
     // Some tools leave empty strings in the place of layers that are empty.
-    let paths: Vec<_> = strings(image, "Layers").filter(|path| !path.is_empty()).collect();
+    let paths: Vec<_> = strings(image, "Layers")
+        .filter(|path| !path.is_empty())
+        .collect();
     if paths.len() != config.diff_ids.len() {
         return Err(Error::malformed(
             what,
@@ -233,10 +235,12 @@ fn select<'a>(
         let names: Vec<_> = images
             .iter()
             .enumerate()
-            .map(|(position, image)| match strings(image, "RepoTags").next() {
-                Some(name) => format!("`{}`", name.escape_debug()),
-                None => format!("`@{position}`"),
-            })
+            .map(
+                |(position, image)| match strings(image, "RepoTags").next() {
+                    Some(name) => format!("`{}`", name.escape_debug()),
+                    None => format!("`@{position}`"),
+                },
+            )
             .take(20)
             .collect();
         names.join(", ")

@@ -153,12 +153,13 @@ impl Config {
             }
         }
         let working_dir = overrides.working_dir.as_ref().or(self.working_dir.as_ref());
-        let working_dir = working_dir
-            .filter(|path| !path.is_empty())
-            .map(|path| match path.strip_prefix('/') {
-                Some(_) => path.clone(),
-                None => format!("/{path}"),
-            });
+        let working_dir =
+            working_dir
+                .filter(|path| !path.is_empty())
+                .map(|path| match path.strip_prefix('/') {
+                    Some(_) => path.clone(),
+                    None => format!("/{path}"),
+                });
         Ok(Command {
             argv,
             function,
@@ -249,8 +250,7 @@ impl Reader<'_> {
                     created: self.string(item, "created")?,
                     created_by: self.string(item, "created_by")?,
                     comment: self.string(item, "comment")?,
-                    is_empty_layer: item.get("empty_layer").and_then(Value::as_bool)
-                        == Some(true),
+                    is_empty_layer: item.get("empty_layer").and_then(Value::as_bool) == Some(true),
                 })
             })
             .collect()

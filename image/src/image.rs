@@ -237,10 +237,7 @@ impl Image {
                     .collect();
                 Err(Error::Ambiguous {
                     what: format!("{} has several Wasm layers", self.name),
-                    reason: format!(
-                        "{}; push an artifact with one of them",
-                        list.join(", ")
-                    ),
+                    reason: format!("{}; push an artifact with one of them", list.join(", ")),
                 })
             }
         }
@@ -291,10 +288,7 @@ impl Image {
     ///
     /// # Errors
     /// Any error of reading.
-    pub fn blob(
-        &self,
-        digest: &Digest,
-    ) -> Result<Option<Arc<dyn wasi_overlay_core::tar::Source>>> {
+    pub fn blob(&self, digest: &Digest) -> Result<Option<Arc<dyn wasi_overlay_core::tar::Source>>> {
         self.content.blob(digest)
     }
 

@@ -74,7 +74,8 @@ impl Content for Layout {
 /// # Errors
 /// [`Error::Io`]; [`Error::Malformed`] if it is not a regular file.
 pub(crate) fn open_regular(path: &Path) -> Result<Option<File>> {
-    let failed = |error: std::io::Error| Error::io(format!("cannot open {}", path.display()), error);
+    let failed =
+        |error: std::io::Error| Error::io(format!("cannot open {}", path.display()), error);
     // A FIFO would block without NONBLOCK.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -217,11 +218,7 @@ pub(crate) fn is_digest(descriptor: &Descriptor, digest: &Digest) -> bool {
 /// A descriptor of a manifest or index of which only the digest is known. Its size is 0.
 pub(crate) fn descriptor_of(digest: &Digest) -> Result<Descriptor> {
     let digest = oci_spec::image::Digest::try_from(*digest)?;
-    Ok(Descriptor::new(
-        MediaType::Other(String::new()),
-        0,
-        digest,
-    ))
+    Ok(Descriptor::new(MediaType::Other(String::new()), 0, digest))
 }
 
 /// A manifest that was chosen.
@@ -307,7 +304,11 @@ pub(crate) fn resolve(
 /// [`Error::Malformed`]; [`Error::Unsupported`] for Docker's first version.
 pub(crate) fn parse_manifest(what: &str, bytes: &[u8]) -> Result<ImageManifest> {
     let value = json::value(what, bytes)?;
-    if value.get("schemaVersion").and_then(serde_json::Value::as_u64) == Some(1) {
+    if value
+        .get("schemaVersion")
+        .and_then(serde_json::Value::as_u64)
+        == Some(1)
+    {
         return Err(Error::unsupported(
             what,
             "it is a manifest of Docker's schema 1; push the image again with a current tool",
@@ -346,9 +347,7 @@ fn is_index(descriptor: &Descriptor) -> bool {
 fn is_unknown(descriptor: &Descriptor) -> bool {
     match descriptor.media_type() {
         MediaType::ImageManifest => false,
-        MediaType::Other(other) => {
-            other != "application/vnd.docker.distribution.manifest.v2+json"
-        }
+        MediaType::Other(other) => other != "application/vnd.docker.distribution.manifest.v2+json",
         _ => true,
     }
 }

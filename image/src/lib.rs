@@ -56,7 +56,7 @@ pub use config::{Command, Config, History, Overrides};
 pub use digest::Digest;
 pub use error::{Bytes, Error, Result};
 pub use image::{HistoryLine, Image, ImageLayer};
-pub use limits::{MAX_CONFIG, MAX_INDEX, MAX_MANIFEST, UnpackLimits};
+pub use limits::{MAX_CONFIG, MAX_INDEX, MAX_MANIFEST};
 pub use oci_spec;
 pub use platform::{Choice, Platform, Purpose};
 pub use reference::{DEFAULT_REGISTRY, DEFAULT_TAG, Reference};

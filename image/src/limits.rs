@@ -14,33 +14,11 @@ pub(crate) const MAX_MANIFESTS: usize = 1024;
 pub(crate) const MAX_LINKS: usize = 16;
 /// Logarithm of the largest window of zstd that is accepted: 128 MiB, as `zstd -d` has it.
 pub(crate) const ZSTD_WINDOW_LOG: u32 = 27;
-/// Bytes of output that no ratio applies to. The ratio of a small blob says nothing: a tar of one empty
-/// file compresses to less than a hundredth.
-pub(crate) const FREE_OF_RATIO: u64 = 64 << 20;
+/// Bytes of a decompressed layer that no ratio applies to: that of a small blob says nothing.
+const FREE_OF_RATIO: u64 = 1 << 20;
 
-/// Bounds on what a compressed layer decompresses to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UnpackLimits {
-    /// Bytes of a decompressed layer.
-    pub bytes: u64,
-    /// The decompressed size as a multiple of the compressed one. The first 64 MiB are exempt.
-    pub ratio: u64,
-}
-
-impl Default for UnpackLimits {
-    fn default() -> Self {
-        Self {
-            bytes: 64 << 30,
-            ratio: 1000,
-        }
-    }
-}
-
-impl UnpackLimits {
-    /// The bound for a blob of `compressed` bytes.
-    pub(crate) fn for_blob(&self, compressed: u64) -> u64 {
-        self.bytes
-            .min(compressed.saturating_mul(self.ratio).max(FREE_OF_RATIO))
-    }
+/// The bytes that a blob of `compressed` bytes may decompress to.
+pub(crate) fn unpacked_bytes(limits: &wasi_overlay_core::Limits, compressed: u64) -> u64 {
+    let by_ratio = compressed.saturating_mul(limits.archive_expansion);
+    limits.archive_bytes.min(by_ratio.max(FREE_OF_RATIO))
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::host_file;
 use crate::image::Image;
 use crate::layer::format;
-use crate::layout::{self, Layout, open_regular, parse_index, resolve, select};
+use crate::layout::{Layout, open_regular, parse_index, resolve, select};
 use crate::limits::MAX_INDEX;
 use crate::platform::Choice;
 use crate::source;
@@ -50,12 +50,7 @@ impl Transport {
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a directory or a tar; as [`lowers`](Self::lowers).
-    pub fn image(
-        &self,
-        store: Option<&Store>,
-        choice: &Choice,
-        limits: &Limits,
-    ) -> Result<Image> {
+    pub fn image(&self, store: Option<&Store>, choice: &Choice, limits: &Limits) -> Result<Image> {
         self.open_image(store, choice, limits)
             .map_err(|error| self.with_hint(error))
     }
@@ -68,12 +63,7 @@ impl Transport {
         error
     }
 
-    fn open_image(
-        &self,
-        store: Option<&Store>,
-        choice: &Choice,
-        limits: &Limits,
-    ) -> Result<Image> {
+    fn open_image(&self, store: Option<&Store>, choice: &Choice, limits: &Limits) -> Result<Image> {
         let name = self.to_string();
         match self {
             Self::Dir(_) | Self::Tar(_) => Err(Error::unsupported(
@@ -201,8 +191,7 @@ fn open_tar(path: &Path, store: Option<&Store>, limits: &Limits) -> Result<OpenL
     let file = Arc::new(file);
     let blob: Arc<dyn Source> = Arc::clone(&file) as _;
     if format(&blob, &label)? == Format::Plain {
-        let index =
-            TarIndex::scan(&blob, limits).map_err(|error| Error::layer(&label, error))?;
+        let index = TarIndex::scan(&blob, limits).map_err(|error| Error::layer(&label, error))?;
         return Ok(OpenLayer {
             index: Arc::new(index),
             source: blob,

@@ -111,7 +111,10 @@ impl From<&oci_spec::image::Platform> for Platform {
         Self {
             os: platform.os().to_string(),
             architecture: platform.architecture().to_string(),
-            variant: platform.variant().clone().filter(|variant| !variant.is_empty()),
+            variant: platform
+                .variant()
+                .clone()
+                .filter(|variant| !variant.is_empty()),
         }
     }
 }

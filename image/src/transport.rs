@@ -209,7 +209,10 @@ fn oci(rest: &OsStr) -> Result<(PathBuf, Selector), String> {
         let digest = utf8(digest)?
             .parse()
             .map_err(|error: Error| error.to_string())?;
-        return Ok((with_path(OsStr::from_bytes(path))?, Selector::Digest(digest)));
+        return Ok((
+            with_path(OsStr::from_bytes(path))?,
+            Selector::Digest(digest),
+        ));
     }
     let (path, name) = split_path(bytes);
     let image = match name {
@@ -254,5 +257,6 @@ fn split_path(bytes: &[u8]) -> (&OsStr, Option<&[u8]>) {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|_| "only paths may have bytes that are not UTF-8".to_owned())
+    std::str::from_utf8(bytes)
+        .map_err(|_| "only paths may have bytes that are not UTF-8".to_owned())
 }

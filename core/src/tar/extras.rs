@@ -8,7 +8,7 @@
 //! ```
 
 use super::index::{le_u32, le_u64};
-use super::node::{Node, NodeFlags};
+use super::node::Node;
 use crate::meta::Timestamp;
 
 const ACCESSED: u8 = 1;
@@ -147,7 +147,8 @@ pub(super) fn chunks(extras: &[u8], node: &Node) -> impl Iterator<Item = Chunk> 
 /// Whether the extras of `node` lie in their bounds, and its chunks in the file and in the archive.
 pub(super) fn are_consistent(extras: &[u8], node: &Node, archive_bytes: u64) -> bool {
     let Some(mut reader) = Reader::of(extras, node) else {
-        return node.extras == 0 && !node.flags.contains(NodeFlags::SPARSE);
+        // A sparse file without extras has no data at all.
+        return node.extras == 0;
     };
     for _ in 0..reader.attribute_count() {
         if reader.attribute().is_none() {

@@ -7,7 +7,7 @@
 use super::{Decode, Format, HEAD, decoder};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Bytes, Error, Result};
-use crate::limits::UnpackLimits;
+use crate::limits::unpacked_bytes;
 use crate::source::CHUNK;
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -58,12 +58,7 @@ struct Buffer {
 /// [`Error::TooLarge`] for a blob that decompresses to more than `limits`; [`Error::WrongSize`];
 /// [`Error::Io`] for damaged or truncated data, and for any error of the input and the sink;
 /// [`Error::Layer`] for a tar that is not a layer.
-pub(crate) fn unpack(
-    mut input: Input<'_>,
-    sink: &dyn Sink,
-    limits: UnpackLimits,
-    engine: &Limits,
-) -> Result<Unpacked> {
+pub(crate) fn unpack(mut input: Input<'_>, sink: &dyn Sink, limits: &Limits) -> Result<Unpacked> {
     let what = input.what;
     let (full_sender, full) = sync_channel(BUFFERS);
     let (empty_sender, empty) = sync_channel(BUFFERS);
@@ -78,9 +73,8 @@ pub(crate) fn unpack(
     let (sync_sender, syncs) = sync_channel(1);
     thread::scope(|scope| {
         let syncer = scope.spawn(move || syncs.iter().try_for_each(|()| sink.sync_data()));
-        let consumer = scope.spawn(move || {
-            consume(what, &full, &empty_sender, &sync_sender, sink, engine)
-        });
+        let consumer =
+            scope.spawn(move || consume(what, &full, &empty_sender, &sync_sender, sink, limits));
         let produced = produce(&mut input, &empty, full_sender, limits);
         let consumed = consumer.join();
         let synced = syncer.join();
@@ -108,10 +102,10 @@ fn consume(
     empty: &SyncSender<Buffer>,
     syncs: &SyncSender<()>,
     sink: &dyn Sink,
-    engine: &Limits,
+    limits: &Limits,
 ) -> Result<(Digest, TarIndex)> {
     let failed = |error| Error::layer(what, error);
-    let mut scanner = Scanner::new(engine);
+    let mut scanner = Scanner::new(limits);
     let mut hasher = Hasher::default();
     let mut unsynced = 0;
     for buffer in full {
@@ -136,7 +130,7 @@ fn produce(
     input: &mut Input<'_>,
     empty: &Receiver<Buffer>,
     full: SyncSender<Buffer>,
-    limits: UnpackLimits,
+    limits: &Limits,
 ) -> Result<(Digest, u64, bool)> {
     let what = input.what;
     let mut compressed = Compressed::start(input)?;
@@ -151,7 +145,7 @@ fn produce(
             break;
         }
         written += buffer.filled as u64;
-        let limit = limits.for_blob(compressed.size());
+        let limit = unpacked_bytes(limits, compressed.size());
         if written > limit {
             return Err(Error::TooLarge {
                 what: format!("{what}, decompressed,"),

@@ -111,9 +111,7 @@ fn converse(child: &mut Child, server: &str) -> Result<Answer, String> {
             text: output,
         });
     }
-    let mut text = format!("{} {}", output.trim(), errors.trim())
-        .trim()
-        .to_owned();
+    let mut text = one_line(&format!("{} {}", output.trim(), errors.trim()));
     if text.is_empty() {
         text = status.to_string();
     }
@@ -121,6 +119,13 @@ fn converse(child: &mut Child, server: &str) -> Result<Answer, String> {
         success: false,
         text,
     })
+}
+
+/// The beginning of a text, for a message.
+fn one_line(text: &str) -> String {
+    let words: String = text.chars().take(300).collect();
+    let words: Vec<_> = words.split_whitespace().collect();
+    words.join(" ")
 }
 
 fn collect(stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {

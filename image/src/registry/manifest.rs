@@ -39,11 +39,8 @@ pub(super) struct Raw {
 pub(super) enum Document {
     /// The manifests of several platforms.
     Index(Vec<Descriptor>),
-    /// The parts of one image.
-    Manifest {
-        config: Descriptor,
-        layers: Vec<Descriptor>,
-    },
+    /// The blobs of one image: its layers, and last its config.
+    Manifest(Vec<Descriptor>),
 }
 
 /// Parses a manifest or an index.
@@ -94,13 +91,9 @@ pub(super) fn parse(
             };
             let manifest: ImageManifest = json::parse("manifest", bytes, &[&["layers"]])
                 .map_err(|cause| cause.to_string())?;
-            Ok((
-                Document::Manifest {
-                    config: manifest.config().clone(),
-                    layers: manifest.layers().clone(),
-                },
-                media_type,
-            ))
+            let mut blobs = manifest.layers().clone();
+            blobs.push(manifest.config().clone());
+            Ok((Document::Manifest(blobs), media_type))
         }
         (false, false) => Err("it lists neither manifests nor layers".to_owned()),
     }

@@ -17,7 +17,7 @@
 //! | `challenge.rs`, `credentials.rs`, `helper.rs`, `auth.rs` | authorization |
 //! | `client.rs` | requests to a repository: authorized, repeated |
 //! | `manifest.rs`, `transfer.rs`, `parallel.rs` | one manifest, one blob, several |
-//! | `pull.rs`, `push.rs` | an image |
+//! | `pull.rs`, `blobs.rs`, `push.rs` | an image |
 //!
 //! What is not downloaded, by choice: layers that an image keeps elsewhere (`urls`). What is never sent to
 //! another host: credentials, except to the token server that the registry names.
@@ -26,6 +26,7 @@
 
 mod answer;
 mod auth;
+mod blobs;
 mod certificates;
 mod challenge;
 mod client;

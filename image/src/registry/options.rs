@@ -4,6 +4,7 @@ use super::credentials::Credentials;
 use super::proxy::Proxies;
 use std::path::PathBuf;
 use std::time::Duration;
+use wasi_overlay_core::Limits;
 
 /// Largest answer of a token server, in bytes.
 pub(super) const TOKEN_LIMIT: u64 = 256 << 10;
@@ -48,6 +49,9 @@ pub struct Options {
     pub parallel: usize,
     /// Largest layer, in bytes.
     pub layer_limit: u64,
+    /// Whether layers are decompressed while they arrive, within these limits. Without it, a layer is
+    /// decompressed when it is used first.
+    pub unpack: Option<Limits>,
     /// Size of the pieces in which a blob is uploaded, in bytes. Without it, a blob is uploaded whole, and
     /// in pieces only if the registry refuses that.
     pub upload_chunk: Option<u64>,
@@ -70,6 +74,7 @@ impl Default for Options {
             stall_timeout: Duration::from_secs(30),
             parallel: 3,
             layer_limit: 64 << 30,
+            unpack: Some(Limits::default()),
             upload_chunk: None,
         }
     }

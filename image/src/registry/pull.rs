@@ -4,30 +4,21 @@ use super::client::{Client, Repository};
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::manifest::{self, Raw};
-use super::parallel;
-use super::progress::{Outcome, Progress};
-use super::transfer::Wanted;
+use super::progress::Progress;
 use crate::content::Content;
 use crate::digest::Digest;
-use crate::layout::{self, Resolved};
+use crate::layout;
 use crate::limits::MAX_CONFIG;
 use crate::platform::Choice;
 use crate::reference::{DEFAULT_TAG, Reference};
 use crate::store::Store;
 use oci_spec::image::{Descriptor, MediaType};
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use wasi_overlay_core::tar::Source;
 
 /// Indexes, manifests and configs that one pull downloads to choose a platform.
 const DOCUMENT_LIMIT: usize = 64;
-/// Media types of layers that registries do not have.
-const FOREIGN: [&str; 2] = [
-    "application/vnd.docker.image.rootfs.foreign.diff.tar",
-    "application/vnd.oci.image.layer.nondistributable.v1.tar",
-];
-
 /// An image that is in the store now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -176,94 +167,6 @@ impl Repository<'_> {
         store.write_blob(&raw.bytes)?;
         Ok(raw)
     }
-
-    /// Downloads the blobs that the store lacks, several at a time, and returns their bytes.
-    fn fetch_blobs(&self, store: &Store, image: &Resolved) -> Result<u64, Error> {
-        let layer_limit = self.client.options().layer_limit;
-        let mut blobs = vec![self.blob(image.manifest.config(), "config", MAX_CONFIG)?];
-        for layer in image.manifest.layers() {
-            check_distributable(layer)?;
-            blobs.push(self.blob(layer, "layer", layer_limit)?);
-        }
-        let size = image.bytes.len() as u64;
-        let digest = oci_spec::image::Digest::try_from(image.digest)?;
-        let missing =
-            store.missing_blobs(&Descriptor::new(MediaType::ImageManifest, size, digest))?;
-        let mut seen = HashSet::new();
-        blobs.retain(|blob| seen.insert(blob.digest));
-        let (missing, present): (Vec<_>, Vec<_>) = blobs
-            .into_iter()
-            .partition(|blob| missing.contains(&blob.digest));
-        for blob in present {
-            self.progress.finished(&blob.digest, Outcome::Present);
-        }
-        let threads = self.client.options().parallel;
-        parallel::for_each(&missing, threads, |blob, failed| {
-            self.fetch(store, blob, failed)
-        })?;
-        Ok(missing.iter().map(|blob| blob.size).sum())
-    }
-
-    /// The blob of a descriptor, unless it is larger than `limit`.
-    fn blob(&self, descriptor: &Descriptor, kind: &str, limit: u64) -> Result<Blob, Error> {
-        let digest = Digest::try_from(descriptor.digest())?;
-        let what = format!("{kind} {digest}");
-        if descriptor.size() > limit {
-            return Err(Error::TooLarge {
-                host: self.endpoint.name.clone(),
-                what,
-                limit,
-            });
-        }
-        Ok(Blob {
-            digest,
-            size: descriptor.size(),
-            what,
-        })
-    }
-
-    /// Downloads a blob, which has its name in the store only if its digest is right.
-    fn fetch(&self, store: &Store, blob: &Blob, failed: &AtomicBool) -> Result<(), Error> {
-        let wanted = Wanted {
-            digest: blob.digest,
-            size: blob.size,
-            what: &blob.what,
-            cancelled: &|| failed.load(Ordering::Relaxed),
-        };
-        loop {
-            let mut partial = store.partial(&blob.digest, Some(blob.size))?;
-            if partial.is_complete() {
-                self.progress.finished(&blob.digest, Outcome::Present);
-                return Ok(());
-            }
-            let resumed = partial.len() > 0;
-            self.download(&wanted, &mut partial)?;
-            match partial.commit() {
-                Ok(()) => {
-                    self.progress.finished(&blob.digest, Outcome::Transferred);
-                    return Ok(());
-                }
-                // The bytes of an earlier run may be the wrong ones. They are gone now.
-                Err(crate::Error::WrongDigest { .. }) if resumed => {}
-                Err(crate::Error::WrongDigest { actual, .. }) => {
-                    return Err(Error::WrongDigest {
-                        host: self.endpoint.name.clone(),
-                        what: blob.what.clone(),
-                        detail: format!("its bytes have the digest {actual}"),
-                    });
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}
-
-/// A blob to download.
-struct Blob {
-    digest: Digest,
-    size: u64,
-    /// What it is, for messages.
-    what: String,
 }
 
 fn descriptor(raw: &Raw) -> Result<Descriptor, Error> {
@@ -340,20 +243,4 @@ impl Content for Documents<'_, '_> {
             }
         }
     }
-}
-
-fn check_distributable(layer: &Descriptor) -> Result<(), Error> {
-    let media_type = layer.media_type().to_string();
-    let elsewhere = layer.urls().as_ref().is_some_and(|urls| !urls.is_empty());
-    if elsewhere
-        || FOREIGN
-            .iter()
-            .any(|foreign| media_type.starts_with(foreign))
-    {
-        return Err(Error::Foreign {
-            digest: layer.digest().to_string(),
-            media_type,
-        });
-    }
-    Ok(())
 }

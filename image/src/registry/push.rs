@@ -158,8 +158,8 @@ impl Repository<'_> {
         let mut seen = HashSet::new();
         let mut blobs = Vec::new();
         for raw in documents {
-            if let Document::Manifest { config, layers } = &raw.document {
-                for descriptor in layers.iter().chain([config]) {
+            if let Document::Manifest(descriptors) = &raw.document {
+                for descriptor in descriptors {
                     let digest = Digest::try_from(descriptor.digest())?;
                     if seen.insert(digest) {
                         blobs.push((digest, descriptor.size()));

@@ -270,11 +270,8 @@ impl Files {
                 .map_or(0, |time| time.subsec_nanos());
             let process = std::process::id();
             let name = format!("{TEMP}/{process}-{number}-{nanos:x}");
-            let flags = OFlags::RDWR
-                | OFlags::CREATE
-                | OFlags::EXCL
-                | OFlags::CLOEXEC
-                | OFlags::NOFOLLOW;
+            let flags =
+                OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             let failed = |error| self.failed("create", &name, error);
             self.step(Step::Create(&name)).map_err(failed)?;
             match rustix::fs::openat(&self.root, &name, flags, Mode::from_raw_mode(0o644)) {
@@ -327,8 +324,7 @@ impl Files {
         let failed = |error| self.failed("sync", name, error);
         self.step(Step::SyncDir(name)).map_err(failed)?;
         let failed = |error: Errno| self.failed("sync", name, error);
-        let dir =
-            rustix::fs::openat(&self.root, name, DIR, Mode::empty()).map_err(failed)?;
+        let dir = rustix::fs::openat(&self.root, name, DIR, Mode::empty()).map_err(failed)?;
         rustix::fs::fsync(&dir).map_err(failed)
     }
 }

@@ -3,14 +3,14 @@
 use super::files::{Faults, Files, TEMP};
 use super::{BLOBS, HOST_FILES, INDEX, LOCK, OURS, PARTIAL, Store, UNPACKED};
 use crate::error::{Error, Result};
-use crate::limits::UnpackLimits;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-const EMPTY: &[u8] = br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+const EMPTY: &[u8] =
+    br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
 
 /// The folder of the user's store. An empty variable counts as unset, as the XDG specification has it.
 pub(super) fn default_path(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
@@ -18,7 +18,11 @@ pub(super) fn default_path(variable: impl Fn(&str) -> Option<OsString>) -> Resul
     if let Some(path) = variable("WASI_OVERLAY_STORE") {
         return Ok(path.into());
     }
-    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let data = absolute("XDG_DATA_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
     match data {
@@ -47,10 +51,7 @@ impl Store {
             }
             Err(error) => return Err(error),
         }
-        Ok(Self {
-            files,
-            limits: UnpackLimits::default(),
-        })
+        Ok(Self { files })
     }
 }
 

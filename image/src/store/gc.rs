@@ -74,7 +74,11 @@ impl Store {
         }
         let mut live = Live::default();
         for entry in self.entries()? {
-            if what.dry_run && entry.name.as_ref().is_some_and(|name| pruned.names.contains(name))
+            if what.dry_run
+                && entry
+                    .name
+                    .as_ref()
+                    .is_some_and(|name| pruned.names.contains(name))
             {
                 continue;
             }
@@ -289,7 +293,7 @@ impl Store {
 
     /// The blobs that an image needs and the store does not have. A layer may be there plain or compressed.
     /// Manifests of an index may be missing.
-    pub(super) fn missing_blobs(&self, descriptor: &Descriptor) -> Result<Vec<Digest>> {
+    pub(crate) fn missing_blobs(&self, descriptor: &Descriptor) -> Result<Vec<Digest>> {
         let root = Digest::try_from(descriptor.digest())?;
         if self.size(&root)?.is_none() {
             return Ok(vec![root]);
@@ -321,10 +325,7 @@ impl Store {
 /// What distinguishes an entry of `index.json`.
 fn identity(entry: &Value) -> (Option<String>, Option<Value>) {
     let digest = entry.get("digest").and_then(Value::as_str);
-    (
-        digest.map(str::to_owned),
-        entry.get("annotations").cloned(),
-    )
+    (digest.map(str::to_owned), entry.get("annotations").cloned())
 }
 
 fn descriptors(document: &Value, name: &str) -> Vec<Descriptor> {

@@ -49,7 +49,6 @@ pub(crate) use unpack::{Expected, OpenLayer};
 use crate::content::Content;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::limits::UnpackLimits;
 use crate::source;
 use files::Files;
 use std::fmt;
@@ -69,7 +68,6 @@ const LOCK: &str = ".wasi-overlay/lock";
 #[derive(Clone)]
 pub struct Store {
     files: Arc<Files>,
-    limits: UnpackLimits,
 }
 
 impl Store {
@@ -106,13 +104,6 @@ impl Store {
     #[doc(hidden)]
     pub fn with_faults(path: impl AsRef<Path>, faults: Faults) -> Result<Self> {
         Self::create(path.as_ref(), Some(faults))
-    }
-
-    /// Sets the bounds on decompressed layers.
-    #[must_use]
-    pub fn with_limits(mut self, limits: UnpackLimits) -> Self {
-        self.limits = limits;
-        self
     }
 
     /// The folder.

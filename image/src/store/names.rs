@@ -49,9 +49,9 @@ impl Store {
         let entries = layout::parse_index(&what, &self.read_index()?)?;
         Ok(entries
             .into_iter()
-            .map(|descriptor| Entry {
-                name: layout::names(&descriptor).next().map(str::to_owned),
-                descriptor,
+            .map(|descriptor| {
+                let name = layout::names(&descriptor).next().map(str::to_owned);
+                Entry { name, descriptor }
             })
             .collect())
     }
@@ -167,7 +167,8 @@ impl Store {
     fn media_type(&self, digest: &Digest) -> Result<oci_spec::image::MediaType> {
         use oci_spec::image::MediaType;
         let what = format!("the manifest {digest}");
-        let bytes = crate::content::read(self, "manifest", digest, None, crate::limits::MAX_MANIFEST)?;
+        let bytes =
+            crate::content::read(self, "manifest", digest, None, crate::limits::MAX_MANIFEST)?;
         let value = json::value(&what, &bytes)?;
         let media_type = value.get("mediaType").and_then(Value::as_str);
         Ok(match media_type {

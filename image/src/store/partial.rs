@@ -75,7 +75,7 @@ impl Store {
 }
 
 /// Hashes what an earlier download left. `None` if it is longer than the blob.
-fn read_again(temp: &Temp<'_>, size: Option<u64>) -> Result<Option<(u64, Hasher)>> {
+fn read_again(temp: &Temp, size: Option<u64>) -> Result<Option<(u64, Hasher)>> {
     let length = temp.len()?;
     if size.is_some_and(|size| length > size) {
         return Ok(None);

@@ -14,8 +14,6 @@ use wasi_overlay_core::tar::{Source, TarIndex};
 
 /// The suffix of the files of indexes. An index in another format is ignored.
 const INDEX_VERSION: &str = "1";
-/// Bytes of an index file: that of four million entries has about a third.
-const MAX_INDEX_FILE: u64 = 1 << 30;
 /// Bytes of a file that holds a digest.
 const MAX_DIGEST_FILE: u64 = 256;
 
@@ -71,7 +69,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Layer`] if it is not a layer; [`Error::Io`].
-    pub(crate) fn open_layer(&self, diff_id: &Digest, limits: &Limits) -> Result<Option<OpenLayer>> {
+    pub(crate) fn open_layer(
+        &self,
+        diff_id: &Digest,
+        limits: &Limits,
+    ) -> Result<Option<OpenLayer>> {
         self.open_layer_with(diff_id, limits, None)
     }
 
@@ -113,22 +115,27 @@ impl Store {
         let diff_id = lease.digest();
         let what = self.blob_path(&diff_id).display().to_string();
         let size = lease.size().map_err(|error| Error::layer(&what, error))?;
-        if let Some(index) = self.saved_index(&diff_id, size)? {
+        if let Some(index) = self.saved_index(&diff_id, size, limits)? {
             return Ok(index);
         }
-        let index =
-            TarIndex::scan(lease, limits).map_err(|error| Error::layer(&what, error))?;
+        let index = TarIndex::scan(lease, limits).map_err(|error| Error::layer(&what, error))?;
         self.save_index(&diff_id, &index);
         Ok(index)
     }
 
     /// The saved index of a plain tar of `size` bytes. `None` if there is none that fits.
-    pub(super) fn saved_index(&self, diff_id: &Digest, size: u64) -> Result<Option<TarIndex>> {
+    pub(super) fn saved_index(
+        &self,
+        diff_id: &Digest,
+        size: u64,
+        limits: &Limits,
+    ) -> Result<Option<TarIndex>> {
+        let max_bytes = limits.archive_index_bytes as u64;
         let name = index_name(diff_id);
         let Some(file) = self.files.open_file(&name)? else {
             return Ok(None);
         };
-        let bytes = match source::read_all(&file, &name, MAX_INDEX_FILE) {
+        let bytes = match source::read_all(&file, &name, max_bytes) {
             Ok(bytes) => bytes,
             // An index that another process replaces or truncates does not fit.
             Err(error) => {
@@ -136,7 +143,7 @@ impl Store {
                 return Ok(None);
             }
         };
-        Ok(TarIndex::from_bytes(bytes.into_boxed_slice(), size).ok())
+        Ok(TarIndex::from_bytes(bytes, size).ok())
     }
 
     /// Saves an index. It is only a cache, so a failure is logged.
@@ -247,7 +254,7 @@ impl Store {
             what,
             size: Some(size),
         };
-        let unpacked = compress::unpack(input, &temp, self.limits, limits)?;
+        let unpacked = compress::unpack(input, &temp, limits)?;
         expected.check(what, unpacked.plain, Some(unpacked.blob))?;
         self.publish(what, temp, unpacked, limits)
     }

@@ -81,12 +81,12 @@ impl Store {
                 .mark(&descriptor, &mut live)
                 .and_then(|()| self.missing_blobs(&descriptor));
             match marked {
-                Ok(missing) => problems.extend(missing.into_iter().map(|digest| {
-                    Problem::Missing {
+                Ok(missing) => {
+                    problems.extend(missing.into_iter().map(|digest| Problem::Missing {
                         image: name.clone(),
                         digest,
-                    }
-                })),
+                    }))
+                }
                 Err(error @ Error::Io { .. }) => return Err(error),
                 Err(error) => problems.push(Problem::Unreadable {
                     image: name,
@@ -132,12 +132,11 @@ impl Store {
         let size = lease.size().map_err(|error| Error::layer(&what, error))?;
         let index_file = super::unpack::index_name(digest);
         let has_index = self.files.stat(&index_file)?.is_some();
-        let saved = self.saved_index(digest, size)?;
-        let mut hasher = Hasher::default();
         // The limits of the process that made the index may have been others: these only bound the check.
-        let mut scanner = saved
-            .is_some()
-            .then(|| Scanner::new(&Limits::default()));
+        let limits = Limits::default();
+        let saved = self.saved_index(digest, size, &limits)?;
+        let mut hasher = Hasher::default();
+        let mut scanner = saved.is_some().then(|| Scanner::new(&limits));
         let blob: Arc<dyn Source> = Arc::new(lease);
         source::each_chunk(&blob, &what, |chunk| {
             hasher.update(chunk);

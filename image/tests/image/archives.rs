@@ -50,7 +50,10 @@ fn classic_archive_has_links_duplicates_and_empty_strings() {
         ("manifest.json", Item::File(manifest.as_bytes())),
         ("repositories", Item::File(b"{}")),
     ]);
-    for (name, bytes) in [("plain.tar", archive.clone()), ("packed.tar.gz", gzip(&archive))] {
+    for (name, bytes) in [
+        ("plain.tar", archive.clone()),
+        ("packed.tar.gz", gzip(&archive)),
+    ] {
         let path = dir.path().join(name);
         fs::write(&path, bytes).unwrap();
         let stores: &[Option<&Store>] = if name == "plain.tar" {
@@ -68,8 +71,14 @@ fn classic_archive_has_links_duplicates_and_empty_strings() {
                 let image = open(&path, image, *store).unwrap();
                 assert_eq!(image.layers().len(), 2);
                 assert_eq!(image.config().cmd, ["/app.wasm"]);
-                assert_eq!(read(image.lowers(&Limits::default()).unwrap(), "f"), content);
-                assert_eq!(read(image.lowers(&Limits::default()).unwrap(), "only"), b"base");
+                assert_eq!(
+                    read(image.lowers(&Limits::default()).unwrap(), "f"),
+                    content
+                );
+                assert_eq!(
+                    read(image.lowers(&Limits::default()).unwrap(), "only"),
+                    b"base"
+                );
             }
         }
         let error = open(&path, Selector::Only, Some(&store)).unwrap_err();

@@ -1,10 +1,14 @@
 //! Which image of a layout is taken, and what is refused.
 
-use super::support::{CONFIG, INDEX, Layout, MANIFEST, Value, gzip, json, read, read_stack, store, tar};
+use super::support::{
+    CONFIG, INDEX, Layout, MANIFEST, Value, gzip, json, read, read_stack, store, tar,
+};
 use std::fs;
 use tempfile::TempDir;
 use wasi_overlay_core::Limits;
-use wasi_overlay_image::{Choice, Digest, Error, Image, Platform, Purpose, Selector, Store, Transport};
+use wasi_overlay_image::{
+    Choice, Digest, Error, Image, Platform, Purpose, Selector, Store, Transport,
+};
 
 /// A layout on disk, and a store beside it.
 struct Case {
@@ -62,8 +66,10 @@ fn index_of(layout: &mut Layout, platforms: &[&str]) -> Value {
     let mut manifests = Vec::new();
     for platform in platforms {
         let image = layout.image(platform, &[("f", platform.as_bytes())]);
-        let mut attestation =
-            with_platform(layout.document(MANIFEST, &json!({"of": platform})), "unknown/unknown");
+        let mut attestation = with_platform(
+            layout.document(MANIFEST, &json!({"of": platform})),
+            "unknown/unknown",
+        );
         attestation["annotations"] = json!({
             "vnd.docker.reference.type": "attestation-manifest",
             "vnd.docker.reference.digest": image["digest"],
@@ -100,7 +106,10 @@ fn wasm_platforms_are_preferred_in_order() {
         if count == 1 {
             let error = case.read(Selector::Only, &Choice::default()).unwrap_err();
             let text = error.to_string();
-            assert!(text.contains(&host) && text.contains("--platform"), "{text}");
+            assert!(
+                text.contains(&host) && text.contains("--platform"),
+                "{text}"
+            );
         } else {
             assert_eq!(case.read(Selector::Only, &Choice::default()).unwrap(), best);
         }
@@ -123,12 +132,20 @@ fn asked_platform_is_taken_and_no_other() {
     );
     layout.name("v1", &index);
     let case = Case::new(&layout);
-    assert_eq!(case.read(Selector::Only, &exactly("linux/arm64")).unwrap(), "linux/arm64");
-    let error = case.read(Selector::Only, &exactly("linux/s390x")).unwrap_err();
+    assert_eq!(
+        case.read(Selector::Only, &exactly("linux/arm64")).unwrap(),
+        "linux/arm64"
+    );
+    let error = case
+        .read(Selector::Only, &exactly("linux/s390x"))
+        .unwrap_err();
     let Error::Platform { available, .. } = &error else {
         panic!("{error}");
     };
-    assert_eq!(available, "linux/amd64, linux/arm64, wasip1/wasm, wasip2/wasm");
+    assert_eq!(
+        available,
+        "linux/amd64, linux/arm64, wasip1/wasm, wasip2/wasm"
+    );
 }
 
 #[test]
@@ -139,8 +156,14 @@ fn platform_of_a_config_counts_if_the_descriptor_has_none() {
     let case = Case::new(&layout);
     // A single manifest is taken whatever it is for.
     assert_eq!(case.read(Selector::Only, &Choice::default()).unwrap(), "x");
-    assert_eq!(case.read(Selector::Only, &exactly("linux/riscv64")).unwrap(), "x");
-    let error = case.read(Selector::Only, &exactly("wasi/wasm")).unwrap_err();
+    assert_eq!(
+        case.read(Selector::Only, &exactly("linux/riscv64"))
+            .unwrap(),
+        "x"
+    );
+    let error = case
+        .read(Selector::Only, &exactly("wasi/wasm"))
+        .unwrap_err();
     assert!(matches!(error, Error::Platform { .. }), "{error}");
 }
 
@@ -195,7 +218,9 @@ fn name_selects_among_several_images() {
     assert!(error.to_string().contains("`one`"), "{error}");
     let error = case.read(named("three"), &choice).unwrap_err();
     assert!(error.to_string().contains("`one`"), "{error}");
-    let error = case.read(Selector::Digest(Digest::of(b"")), &choice).unwrap_err();
+    let error = case
+        .read(Selector::Digest(Digest::of(b"")), &choice)
+        .unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 
@@ -205,7 +230,12 @@ fn several_names_of_one_image_are_not_ambiguous() {
     let image = layout.image("wasi/wasm", &[("f", b"x")]);
     layout.name("a", &image);
     layout.name("b", &image);
-    assert_eq!(Case::new(&layout).read(Selector::Only, &Choice::default()).unwrap(), "x");
+    assert_eq!(
+        Case::new(&layout)
+            .read(Selector::Only, &Choice::default())
+            .unwrap(),
+        "x"
+    );
 }
 
 #[test]
@@ -215,7 +245,11 @@ fn layers_merge_bottom_first_and_whiteouts_hide() {
         tar(&[("f", b"old"), ("gone", b"x"), ("kept", b"k")]),
         tar(&[("f", b"new"), (".wh.gone", b"")]),
     ];
-    for compress in [gzip as fn(&[u8]) -> Vec<u8>, super::support::zstd, <[u8]>::to_vec] {
+    for compress in [
+        gzip as fn(&[u8]) -> Vec<u8>,
+        super::support::zstd,
+        <[u8]>::to_vec,
+    ] {
         layout.entries.clear();
         let image = layout.image_of("wasi/wasm", &tars, compress);
         layout.name("v1", &image);
@@ -225,7 +259,10 @@ fn layers_merge_bottom_first_and_whiteouts_hide() {
         let stack = image.stack(&Limits::default()).unwrap();
         assert_eq!(read_stack(stack.clone(), "f"), b"new");
         assert_eq!(read_stack(stack.clone(), "kept"), b"k");
-        let overlay = wasi_overlay_core::Overlay::builder().stack(stack).build().unwrap();
+        let overlay = wasi_overlay_core::Overlay::builder()
+            .stack(stack)
+            .build()
+            .unwrap();
         assert!(overlay.root().read("gone", 9).unwrap_err().is_not_found());
     }
 }
@@ -305,7 +342,9 @@ fn lists_that_are_null_are_empty() {
         json!({"schemaVersion": 2, "config": config, "layers": null, "annotations": null});
     let manifest = layout.document(MANIFEST, &manifest);
     layout.name("v1", &manifest);
-    let image = Case::new(&layout).open(Selector::Only, &Choice::default()).unwrap();
+    let image = Case::new(&layout)
+        .open(Selector::Only, &Choice::default())
+        .unwrap();
     assert!(image.layers().is_empty() && image.history().is_empty());
     image.stack(&Limits::default()).unwrap();
 }
@@ -334,7 +373,11 @@ fn malformed_documents_are_errors() {
     let mut layout = Layout::default();
     let manifest = layout.blob(MANIFEST, deep.as_bytes());
     layout.name("v1", &manifest);
-    assert!(Case::new(&layout).read(Selector::Only, &Choice::default()).is_err());
+    assert!(
+        Case::new(&layout)
+            .read(Selector::Only, &Choice::default())
+            .is_err()
+    );
 }
 
 #[test]
@@ -360,7 +403,10 @@ fn foreign_and_encrypted_layers_are_named() {
             "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
             "foreign layer",
         ),
-        ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", "encrypted"),
+        (
+            "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
+            "encrypted",
+        ),
     ] {
         let mut layout = Layout::default();
         let layer = layout.blob(media_type, b"");

@@ -25,7 +25,9 @@ fn reference_displays_in_full() {
         (&both, &both),
     ];
     for (text, full) in cases {
-        let reference: Reference = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let reference: Reference = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(reference.to_string(), full, "{text}");
         assert_eq!(full.parse::<Reference>().unwrap(), reference, "{full}");
         assert_eq!(reference.short().parse::<Reference>().unwrap(), reference);

@@ -50,7 +50,8 @@ pub(crate) fn tar_of(items: &[(&str, Item<'_>)]) -> Vec<u8> {
 
 fn header(path: &str, kind: u8, size: usize, target: &str) -> [u8; 512] {
     let mut header = [0; 512];
-    let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    let mut put =
+        |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     assert!(path.len() < 100 && target.len() < 100);
     put(0, path);
     put(100, "0000644\0");
@@ -137,7 +138,8 @@ impl Layout {
             config["architecture"] = architecture.into();
         }
         let config = self.document(CONFIG, &config);
-        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers});
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers});
         self.document(MANIFEST, &manifest)
     }
 
@@ -159,7 +161,10 @@ impl Layout {
                 "oci-layout".to_owned(),
                 br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
             ),
-            ("index.json".to_owned(), self.index().to_string().into_bytes()),
+            (
+                "index.json".to_owned(),
+                self.index().to_string().into_bytes(),
+            ),
         ];
         for (digest, bytes) in &self.blobs {
             files.push((format!("blobs/sha256/{}", digest.hex()), bytes.clone()));

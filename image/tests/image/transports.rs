@@ -44,7 +44,10 @@ fn transport_has_the_meaning_of_skopeo() {
             "oci:d:docker.io/library/a:1".to_owned(),
             oci("d", named("docker.io/library/a:1")),
         ),
-        (format!("oci:d@{digest}"), oci("d", Selector::Digest(digest))),
+        (
+            format!("oci:d@{digest}"),
+            oci("d", Selector::Digest(digest)),
+        ),
         ("oci:a@b".to_owned(), oci("a@b", Selector::Only)),
         ("oci-archive:f".to_owned(), archive("f", Selector::Only)),
         ("oci-archive:f:1".to_owned(), archive("f", named("1"))),
@@ -108,7 +111,9 @@ fn directory_that_looks_like_a_transport_is_reached_with_a_dot() {
     assert_eq!(read(lowers.unwrap(), "file"), b"here");
 
     // The whole text is the name of a directory here, and the part after the colon is not.
-    let _turn = CURRENT_DIR.lock().unwrap_or_else(|error| error.into_inner());
+    let _turn = CURRENT_DIR
+        .lock()
+        .unwrap_or_else(|error| error.into_inner());
     let before = std::env::current_dir().unwrap();
     std::env::set_current_dir(dir.path()).unwrap();
     fs::create_dir("oci:y").unwrap();
@@ -127,7 +132,11 @@ static CURRENT_DIR: std::sync::Mutex<()> = std::sync::Mutex::new(());
 fn directory_of_skopeo_is_not_a_layer() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("manifest.json"), "{}").unwrap();
-    fs::write(dir.path().join("version"), "Directory Transport Version: 1.1").unwrap();
+    fs::write(
+        dir.path().join("version"),
+        "Directory Transport Version: 1.1",
+    )
+    .unwrap();
     for text in [
         dir.path().display().to_string(),
         format!("oci:{}", dir.path().display()),
@@ -169,9 +178,10 @@ fn changed_compressed_tar_is_read_anew() {
     for content in [b"first", b"other"] {
         fs::write(&path, gzip(&tar(&[("f", content)]))).unwrap();
         for _ in 0..2 {
-            let lowers = parse(&path)
-                .unwrap()
-                .lowers(Some(&store), &Choice::default(), &Limits::default());
+            let lowers =
+                parse(&path)
+                    .unwrap()
+                    .lowers(Some(&store), &Choice::default(), &Limits::default());
             assert_eq!(read(lowers.unwrap(), "f"), content);
         }
     }

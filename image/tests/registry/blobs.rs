@@ -3,6 +3,7 @@
 use crate::fake::{Fake, partial};
 use crate::http::{Length, Reply, Then};
 use crate::{Events, Local, client, noise, options};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -451,4 +452,109 @@ fn progress_tells_start_advance_and_end() {
         )
         .unwrap();
     assert!(events.take().contains(&format!("Present {name}")));
+}
+
+/// A tar with one file of `length` bytes, as it is and compressed.
+fn layer(seed: u64, length: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut header = [0; 512];
+    header[..4].copy_from_slice(b"file");
+    for (offset, value) in [(100, 0o644), (108, 0), (116, 0), (136, 0)] {
+        header[offset..offset + 7].copy_from_slice(format!("{value:07o}").as_bytes());
+    }
+    header[124..135].copy_from_slice(format!("{length:011o}").as_bytes());
+    header[148..156].fill(b' ');
+    header[156] = b'0';
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    let mut tar = header.to_vec();
+    tar.extend(noise(seed, length));
+    tar.resize(tar.len().next_multiple_of(512) + 1024, 0);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&tar).unwrap();
+    (tar, encoder.finish().unwrap())
+}
+
+/// Adds an image `app:1` of compressed layers, whose config promises these plain tars.
+fn add_compressed(fake: &Fake, blobs: &[&[u8]], plain: &[&[u8]]) {
+    let ids: Vec<_> = plain
+        .iter()
+        .map(|tar| format!("\"{}\"", Digest::of(tar)))
+        .collect();
+    let config = format!(
+        r#"{{"architecture":"wasm","os":"wasip2","rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
+        ids.join(",")
+    );
+    for blob in blobs.iter().copied().chain([config.as_bytes()]) {
+        fake.add_blob(blob);
+    }
+    let text = crate::fake::manifest(config.as_bytes(), blobs);
+    fake.add_manifest(crate::fake::MANIFEST, &text, Some("1"));
+}
+
+#[test]
+fn layers_are_decompressed_by_the_pull() {
+    let fake = Fake::start();
+    let layers: Vec<_> = (1..=4).map(|seed| layer(seed, 200_000)).collect();
+    let blobs: Vec<_> = layers.iter().map(|(_, blob)| blob.as_slice()).collect();
+    let plain: Vec<_> = layers.iter().map(|(tar, _)| tar.as_slice()).collect();
+    add_compressed(&fake, &blobs, &plain);
+    // One of them is cut, and one starts over.
+    let cut = |blob: &[u8]| {
+        let reply = Reply::new(200).body(&blob[..100_000]);
+        reply
+            .length(Length::Claimed(blob.len() as u64))
+            .then(Then::Close)
+    };
+    fake.answer(&blob(blobs[0]), 1, cut(blobs[0]));
+    fake.answer(&blob(blobs[1]), 1, cut(blobs[1]));
+    fake.answer(&blob(blobs[1]), 1, Reply::new(200).body(blobs[1]));
+    let local = Local::new();
+    local
+        .pull(&client(options()), &fake.reference("1"))
+        .unwrap();
+    for (tar, blob) in &layers {
+        assert!(local.has(tar) && local.has(blob));
+    }
+    // Without it, only the blobs are there.
+    let local = Local::new();
+    let lazy = client(Options {
+        unpack: None,
+        ..options()
+    });
+    local.pull(&lazy, &fake.reference("1")).unwrap();
+    for (tar, blob) in &layers {
+        assert!(!local.has(tar) && local.has(blob));
+    }
+}
+
+#[test]
+fn layer_that_decompresses_to_another_tar_is_refused() {
+    let fake = Fake::start();
+    let ((tar, blob), (other, _)) = (layer(1, 1000), layer(2, 1000));
+    add_compressed(&fake, &[&blob], &[&other]);
+    let local = Local::new();
+    let error = local
+        .pull(&client(options()), &fake.reference("1"))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains(&Digest::of(&other).to_string()),
+        "{error}"
+    );
+    assert!(!local.has(&tar) && !local.has(&other));
+    assert!(local.store.entries().unwrap().is_empty());
+}
+
+#[test]
+fn layer_that_is_not_a_tar_is_refused_by_the_pull() {
+    let fake = Fake::start();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&noise(1, 5000)).unwrap();
+    let blob = encoder.finish().unwrap();
+    add_compressed(&fake, &[&blob], &[b"other"]);
+    let local = Local::new();
+    local
+        .pull(&client(options()), &fake.reference("1"))
+        .unwrap_err();
+    assert!(local.store.entries().unwrap().is_empty());
 }

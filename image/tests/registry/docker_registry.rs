@@ -165,6 +165,7 @@ fn we_read_what_skopeo_pushes() {
     skopeo(&[
         "copy",
         "-q",
+        "--preserve-digests",
         "--dest-tls-verify=false",
         &source,
         &format!("docker://{reference}"),

@@ -145,7 +145,14 @@ pub(crate) fn descriptor(media_type: &str, bytes: &[u8]) -> String {
 pub(crate) fn manifest(config: &[u8], layers: &[&[u8]]) -> String {
     let layers: Vec<_> = layers
         .iter()
-        .map(|layer| descriptor("application/vnd.oci.image.layer.v1.tar", layer))
+        .map(|layer| {
+            let is_gzip = layer.starts_with(&[0x1f, 0x8b]);
+            let suffix = if is_gzip { "+gzip" } else { "" };
+            descriptor(
+                &format!("application/vnd.oci.image.layer.v1.tar{suffix}"),
+                layer,
+            )
+        })
         .collect();
     format!(
         r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{},"layers":[{}]}}"#,

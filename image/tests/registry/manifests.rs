@@ -117,12 +117,12 @@ fn what_is_no_manifest_is_an_error() {
         (r#"{"schemaVersion":1,"fsLayers":[]}"#, "schema 1"),
         (r#"{"manifests":[],"layers":[]}"#, "both"),
         (
-            r#"{"config":{"mediaType":"a/b","digest":"md5:0","size":0},"layers":[]}"#,
+            r#"{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"md5:0","size":0},"layers":[]}"#,
             "md5",
         ),
         (
-            r#"{"config":{"mediaType":"a/b","digest":"sha256:0","size":-1},"layers":[]}"#,
-            "manifest",
+            r#"{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":-1},"layers":[]}"#,
+            "-1",
         ),
     ] {
         let fake = Fake::start();

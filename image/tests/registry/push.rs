@@ -90,6 +90,7 @@ fn blob_is_sent_in_pieces_if_asked_for() {
     let fake = Fake::start();
     let client = client(Options {
         upload_chunk: Some(100_000),
+        parallel: 1,
         ..options()
     });
     push(&local, &client, &fake, digest).unwrap();

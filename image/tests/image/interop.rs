@@ -1,0 +1,222 @@
+//! Other tools: what they write is read, and they read the store. Each test is skipped without its tool.
+
+use super::support::{Layout, gzip, has_program, noise, read, store, tar};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+use wasi_overlay_core::Limits;
+use wasi_overlay_image::{Choice, Store, Transport};
+
+/// Runs a tool; `None` if it is not installed.
+fn run(program: &str, arguments: &[&str]) -> Option<String> {
+    if !has_program(program) {
+        eprintln!("skipped: {program} is not installed");
+        return None;
+    }
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn skopeo(arguments: &[&str]) -> Option<String> {
+    let arguments: Vec<_> = ["--insecure-policy"]
+        .iter()
+        .chain(arguments)
+        .copied()
+        .collect();
+    run("skopeo", &arguments)
+}
+
+fn content(text: &str, store: &Store, path: &str) -> Vec<u8> {
+    let transport = Transport::parse(text.as_ref()).unwrap();
+    let lowers = transport.lowers(Some(store), &Choice::default(), &Limits::default());
+    read(
+        lowers.unwrap_or_else(|error| panic!("{text}: {error}")),
+        path,
+    )
+}
+
+fn layout() -> Layout {
+    let mut layout = Layout::default();
+    let tars = [
+        tar(&[("f", b"old"), ("n", &noise(100_000))]),
+        tar(&[("f", b"new"), ("g", b"g")]),
+    ];
+    let image = layout.image_of("linux/amd64", &tars, gzip);
+    layout.name("v1", &image);
+    layout
+}
+
+#[test]
+fn skopeo_reads_the_store_and_we_read_what_it_writes() {
+    let (dir, store) = store();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let mut named = layout();
+    named.entries.clear();
+    let image = layout().entries[0].clone();
+    named.name("docker.io/library/app:1", &image);
+    named.add_to(&store).unwrap();
+    // Plain tars in the store do not disturb it.
+    assert_eq!(content("store:app:1", &store, "f"), b"new");
+    let ours = format!("oci:{}:docker.io/library/app:1", store.path().display());
+    let Some(inspected) = skopeo(&["inspect", &ours]) else {
+        return;
+    };
+    assert!(inspected.contains("linux"), "{inspected}");
+    for destination in [
+        format!("oci:{}:v1", at("layout")),
+        format!("oci-archive:{}:v1", at("oci.tar")),
+        format!("docker-archive:{}:app:1", at("docker.tar")),
+    ] {
+        skopeo(&["copy", &ours, &destination]).unwrap();
+        let (_own_dir, own) = super::support::store();
+        assert_eq!(content(&destination, &own, "f"), b"new", "{destination}");
+        assert_eq!(
+            content(&destination, &own, "n"),
+            noise(100_000),
+            "{destination}"
+        );
+    }
+    let packed = format!("oci:{}:v1", at("zstd"));
+    skopeo(&[
+        "copy",
+        "--dest-compress-format",
+        "zstd",
+        "--dest-compress",
+        &ours,
+        &packed,
+    ])
+    .unwrap();
+    let (_own_dir, own) = super::support::store();
+    assert_eq!(content(&packed, &own, "f"), b"new");
+    // It writes into the store as well.
+    let theirs = format!("oci:{}:docker.io/library/theirs:1", store.path().display());
+    skopeo(&["copy", &packed, &theirs]).unwrap();
+    assert_eq!(content("store:theirs:1", &store, "g"), b"g");
+    assert_eq!(content("store:app:1", &store, "g"), b"g");
+    assert!(store.verify(None).unwrap().is_empty());
+}
+
+#[test]
+fn images_of_umoci_are_read() {
+    let dir = TempDir::new().unwrap();
+    let layout = dir.path().join("layout").display().to_string();
+    let image = format!("{layout}:v1");
+    let file = dir.path().join("file");
+    fs::write(&file, "inserted").unwrap();
+    if run("umoci", &["init", "--layout", &layout]).is_none() {
+        return;
+    }
+    run("umoci", &["new", "--image", &image]).unwrap();
+    let from = file.display().to_string();
+    run(
+        "umoci",
+        &["insert", "--rootless", "--image", &image, &from, "/d/f"],
+    )
+    .unwrap();
+    run(
+        "umoci",
+        &[
+            "config",
+            "--image",
+            &image,
+            "--os",
+            "wasip1",
+            "--architecture",
+            "wasm",
+            "--config.entrypoint",
+            "/d/f",
+            "--config.env",
+            "A=b",
+        ],
+    )
+    .unwrap();
+    let (_dir, store) = store();
+    let text = format!("oci:{image}");
+    assert_eq!(content(&text, &store, "d/f"), b"inserted");
+    let transport = Transport::parse(text.as_ref()).unwrap();
+    let image = transport
+        .image(Some(&store), &Choice::default(), &Limits::default())
+        .unwrap();
+    assert_eq!(image.config().entrypoint, ["/d/f"]);
+    assert_eq!(image.platform().unwrap().to_string(), "wasip1/wasm");
+}
+
+#[test]
+fn umoci_unpacks_an_image_of_the_store() {
+    let (dir, store) = store();
+    let mut named = Layout::default();
+    let mut source = layout();
+    std::mem::swap(&mut named.blobs, &mut source.blobs);
+    named.name("app", &source.entries[0].clone());
+    named.add_to(&store).unwrap();
+    let bundle = dir.path().join("bundle").display().to_string();
+    // umoci wants a tag, so the store is copied under one.
+    let copy = dir.path().join("copy").display().to_string();
+    let ours = format!(
+        "oci:{}:docker.io/library/app:latest",
+        store.path().display()
+    );
+    if skopeo(&["copy", &ours, &format!("oci:{copy}:v1")]).is_none() {
+        return;
+    }
+    let image = format!("{copy}:v1");
+    if run(
+        "umoci",
+        &["raw", "unpack", "--rootless", "--image", &image, &bundle],
+    )
+    .is_none()
+    {
+        return;
+    }
+    assert_eq!(fs::read(Path::new(&bundle).join("f")).unwrap(), b"new");
+}
+
+#[test]
+fn images_of_buildah_are_read() {
+    let dir = TempDir::new().unwrap();
+    let root = dir.path().join("root").display().to_string();
+    let run_root = dir.path().join("run").display().to_string();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(at("file"), "by buildah").unwrap();
+    let buildah = |arguments: &[&str]| {
+        let global = [
+            "--storage-driver",
+            "vfs",
+            "--root",
+            &root,
+            "--runroot",
+            &run_root,
+        ];
+        let arguments: Vec<_> = global.iter().chain(arguments).copied().collect();
+        run("buildah", &arguments)
+    };
+    let Some(container) = buildah(&["from", "scratch"]) else {
+        return;
+    };
+    let container = container.trim();
+    buildah(&["copy", container, &at("file"), "/app/f"]).unwrap();
+    buildah(&[
+        "config", "--os", "wasip1", "--arch", "wasm", "--cmd", "/app/f", container,
+    ])
+    .unwrap();
+    let policy = at("policy.json");
+    fs::write(
+        &policy,
+        r#"{"default":[{"type":"insecureAcceptAnything"}]}"#,
+    )
+    .unwrap();
+    let (_dir, store) = store();
+    for destination in [
+        format!("oci:{}:v1", at("oci")),
+        format!("oci-archive:{}", at("oci.tar")),
+        format!("docker-archive:{}:app:1", at("docker.tar")),
+    ] {
+        let policy = ["--signature-policy", &policy];
+        let arguments = [&["commit"], &policy[..], &[container, &destination]].concat();
+        buildah(&arguments).unwrap();
+        assert_eq!(content(&destination, &store, "app/f"), b"by buildah");
+    }
+}
