@@ -26,6 +26,11 @@ impl Digest {
         hex
     }
 
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The digest with these 64 lowercase hexadecimal digits.
     pub fn from_hex(hex: &str) -> Option<Self> {
         let digit = |byte: u8| match byte {

@@ -78,9 +78,13 @@ pub(crate) fn unpack(mut input: Input<'_>, sink: &dyn Sink, limits: &Limits) -> 
         let produced = produce(&mut input, &empty, full_sender, limits);
         let consumed = consumer.join();
         let synced = syncer.join();
-        // A consumer that failed makes the producer stop: its error is the cause.
-        let (plain, index) = consumed.map_err(|_| stopped(what))??;
-        let (blob, blob_bytes, is_plain) = produced?;
+        let consumed = consumed.map_err(|_| stopped(what));
+        // A producer that failed leaves the consumer with a truncated tar, and a consumer that failed makes
+        // the producer stop: the first error is the cause.
+        let Some((blob, blob_bytes, is_plain)) = produced? else {
+            return Err(consumed?.err().unwrap_or_else(|| stopped(what)));
+        };
+        let (plain, index) = consumed??;
         synced.map_err(|_| stopped(what))??;
         Ok(Unpacked {
             blob: if is_plain { plain } else { blob },
@@ -125,13 +129,13 @@ fn consume(
 }
 
 /// Reads, hashes and decompresses the blob. Returns its digest and size, and whether it is a plain tar,
-/// which is hashed only once, by the consumer.
+/// which is hashed only once, by the consumer. `None` if the consumer stopped.
 fn produce(
     input: &mut Input<'_>,
     empty: &Receiver<Buffer>,
     full: SyncSender<Buffer>,
     limits: &Limits,
-) -> Result<(Digest, u64, bool)> {
+) -> Result<Option<(Digest, u64, bool)>> {
     let what = input.what;
     let mut compressed = Compressed::start(input)?;
     let format = Format::detect(what, compressed.rest())?;
@@ -139,7 +143,10 @@ fn produce(
     compressed.hash_rest();
     let mut decoder = decoder(format).map_err(|error| Error::io(what, error))?;
     let mut written = 0;
-    while let Ok(mut buffer) = empty.recv() {
+    loop {
+        let Ok(mut buffer) = empty.recv() else {
+            return Ok(None);
+        };
         buffer.filled = fill(&mut compressed, &mut *decoder, &mut buffer.bytes)?;
         if buffer.filled == 0 {
             break;
@@ -154,7 +161,7 @@ fn produce(
             });
         }
         if full.send(buffer).is_err() {
-            return Err(stopped(what));
+            return Ok(None);
         }
     }
     compressed.check_end()?;
@@ -168,7 +175,7 @@ fn produce(
         ));
     }
     let (digest, bytes) = compressed.finish();
-    Ok((digest, bytes, format == Format::Plain))
+    Ok(Some((digest, bytes, format == Format::Plain)))
 }
 
 /// Decompresses until `output` is full or the blob ends; returns how many bytes were written.

@@ -27,6 +27,17 @@ pub(super) fn system_roots() -> RootCerts {
     ))
 }
 
+/// The certificates of the system with those of a host. Without any of the system, those of the host alone.
+pub(super) fn add(system: &RootCerts, own: Vec<Certificate<'static>>) -> RootCerts {
+    match system {
+        system if own.is_empty() => system.clone(),
+        RootCerts::Specific(system) => {
+            RootCerts::Specific(Arc::new(system.iter().cloned().chain(own).collect()))
+        }
+        _ => RootCerts::Specific(Arc::new(own)),
+    }
+}
+
 /// The certificates for one host: those in `folder` (`--cert-dir`), otherwise those in its folder of
 /// podman's and docker's directories. They are trusted beside the system's.
 ///

@@ -134,6 +134,16 @@ mod tests {
     }
 
     #[test]
+    fn any_header_is_parsed_without_a_panic() {
+        const PARTS: [&str; 8] = ["Bearer", "realm", "=", "\"", "\\", ",", " ", "é"];
+        // All headers of six parts.
+        for number in 0..8_usize.pow(6) {
+            let parts = (0..6).map(|place| PARTS[number >> (3 * place) & 7]);
+            parse_one(&parts.collect::<String>());
+        }
+    }
+
+    #[test]
     fn unknown_and_broken_challenges_are_none() {
         for header in [
             "",

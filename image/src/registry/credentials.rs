@@ -8,6 +8,7 @@ use super::error::Error;
 use super::helper;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::geteuid;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -103,7 +104,11 @@ impl AuthFiles {
         }
         let home = variable("HOME");
         let files = [
-            variable("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")),
+            Some(match variable("XDG_RUNTIME_DIR") {
+                Some(folder) => folder.join("containers/auth.json"),
+                // podman's default where there is no session.
+                None => format!("/run/containers/{}/auth.json", geteuid().as_raw()).into(),
+            }),
             variable("XDG_CONFIG_HOME")
                 .or_else(|| home.as_ref().map(|home| home.join(".config")))
                 .map(|folder| folder.join("containers/auth.json")),
@@ -414,7 +419,9 @@ mod tests {
             ]
             .map(PathBuf::from)
         );
-        assert!(AuthFiles::new(None, |_| None).files.is_empty());
+        let without_session = AuthFiles::new(None, |_| None).files;
+        let own = format!("/run/containers/{}/auth.json", geteuid().as_raw());
+        assert_eq!(without_session, [PathBuf::from(own)]);
     }
 
     #[test]

@@ -43,6 +43,16 @@ pub(super) enum Document {
     Manifest(Vec<Descriptor>),
 }
 
+impl Raw {
+    /// The blobs that a manifest lists: its layers, and last its config. An index lists none.
+    pub(super) fn blobs(&self) -> &[Descriptor] {
+        match &self.document {
+            Document::Manifest(blobs) => blobs,
+            Document::Index(_) => &[],
+        }
+    }
+}
+
 /// Parses a manifest or an index.
 ///
 /// A document that could be both is refused, because others could take it for the other one

@@ -17,7 +17,7 @@
 //! | `challenge.rs`, `credentials.rs`, `helper.rs`, `auth.rs` | authorization |
 //! | `client.rs` | requests to a repository: authorized, repeated |
 //! | `manifest.rs`, `transfer.rs`, `parallel.rs` | one manifest, one blob, several |
-//! | `pull.rs`, `blobs.rs`, `push.rs` | an image |
+//! | `pull.rs`, `blobs.rs`, `push.rs`, `upload.rs` | an image |
 //!
 //! What is not downloaded, by choice: layers that an image keeps elsewhere (`urls`). What is never sent to
 //! another host: credentials, except to the token server that the registry names.
@@ -43,6 +43,7 @@ mod pull;
 mod push;
 mod transfer;
 mod transport;
+mod upload;
 
 pub use client::Client;
 pub use credentials::Credentials;
@@ -51,4 +52,3 @@ pub use options::{Mirror, Options};
 pub use progress::{Outcome, Progress, Silent};
 pub use proxy::Proxies;
 pub use pull::Pulled;
-pub use push::Push;

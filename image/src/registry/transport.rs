@@ -8,7 +8,7 @@ use super::options::{HEADER_LIMIT, Options, REDIRECT_LIMIT};
 use super::proxy;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION};
 use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -23,7 +23,8 @@ pub(super) struct Transport {
     agents: Mutex<HashMap<AgentKey, Agent>>,
     /// Loopback hosts, and whether they speak plain http.
     plain_loopback: Mutex<HashMap<String, bool>>,
-    roots: RootCerts,
+    /// Certificates of the system, which are read when they are needed first.
+    roots: OnceLock<RootCerts>,
 }
 
 /// What distinguishes connections.
@@ -32,6 +33,8 @@ struct AgentKey {
     proxy: Option<String>,
     /// The host, if it has certificates of its own.
     certified: Option<String>,
+    /// Whether it has any certificates to check a server with.
+    is_checked: bool,
     is_upload: bool,
 }
 
@@ -48,7 +51,7 @@ pub(super) enum Payload<'a> {
     /// These bytes, which may be empty.
     Bytes(&'a [u8]),
     /// As many bytes of what the function opens.
-    Stream(&'a dyn Fn() -> io::Result<Box<dyn Read>>, u64),
+    Stream(&'a dyn Fn() -> io::Result<Box<dyn Read + 'a>>, u64),
 }
 
 /// A request.
@@ -75,16 +78,11 @@ impl<'a> Call<'a> {
 
 impl Transport {
     pub(super) fn new(options: Options) -> Self {
-        let roots = if options.verify_tls {
-            certificates::system_roots()
-        } else {
-            RootCerts::WebPki
-        };
         Self {
             options,
             agents: Mutex::default(),
             plain_loopback: Mutex::default(),
-            roots,
+            roots: OnceLock::new(),
         }
     }
 
@@ -192,7 +190,8 @@ impl Transport {
     fn agent(&self, url: &Url, is_upload: bool) -> Result<Agent, Error> {
         let proxy = self.options.proxies.of(url).map(str::to_owned);
         let host = host_of(url);
-        let own = if self.options.verify_tls && url.scheme() == "https" {
+        let is_checked = self.options.verify_tls && url.scheme() == "https";
+        let own = if is_checked {
             certificates::of_host(&host, self.options.cert_dir.as_deref())?
         } else {
             Vec::new()
@@ -200,18 +199,18 @@ impl Transport {
         let key = AgentKey {
             proxy: proxy.clone(),
             certified: (!own.is_empty()).then_some(host),
+            is_checked,
             is_upload,
         };
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
-        let roots = match (&self.roots, own.is_empty()) {
-            (RootCerts::Specific(system), false) => {
-                RootCerts::Specific(Arc::new(system.iter().cloned().chain(own).collect()))
-            }
-            (_, false) => RootCerts::Specific(Arc::new(own)),
-            (roots, true) => roots.clone(),
+        let roots = if is_checked {
+            let system = self.roots.get_or_init(certificates::system_roots);
+            certificates::add(system, own)
+        } else {
+            RootCerts::WebPki
         };
         let tls = TlsConfig::builder()
             .root_certs(roots)

@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A change of the disk that is about to be made, with the path in the store.
 #[doc(hidden)]
@@ -253,10 +254,17 @@ impl Files {
         }
     }
 
-    /// Writes a small file whole, under a temporary name first.
-    pub(super) fn replace(self: &Arc<Self>, name: &str, bytes: &[u8], durable: bool) -> Result<()> {
+    /// Writes a file whole, under a temporary name first.
+    pub(super) fn replace(
+        self: &Arc<Self>,
+        name: &str,
+        parts: &[&[u8]],
+        durable: bool,
+    ) -> Result<()> {
         let temp = self.create_temp()?;
-        temp.write(bytes)?;
+        for part in parts {
+            temp.write(part)?;
+        }
         temp.publish(name, durable)
     }
 
@@ -298,15 +306,21 @@ impl Files {
     pub(super) fn open_exclusive(self: &Arc<Self>, name: &str) -> Result<Temp> {
         loop {
             let file = self.open_or_create(name)?;
-            lock(&file, FlockOperation::LockExclusive)
+            // Waiting for the lock itself could take as long as a program runs: once the file is published,
+            // those who use it hold its lock.
+            let is_locked = try_lock(&file, FlockOperation::NonBlockingLockExclusive)
                 .map_err(|error| self.failed("lock", name, error))?;
-            if self.is_at(&file, name)? {
+            let is_ours = self.is_at(&file, name)?;
+            if is_locked && is_ours {
                 return Ok(Temp {
                     files: Arc::clone(self),
                     file,
                     name: name.to_owned(),
                     stays: false,
                 });
+            }
+            if is_ours {
+                std::thread::sleep(WAIT);
             }
         }
     }
@@ -328,6 +342,9 @@ impl Files {
         rustix::fs::fsync(&dir).map_err(failed)
     }
 }
+
+/// The time between two attempts to lock a file that another process writes.
+const WAIT: Duration = Duration::from_millis(10);
 
 /// The folder of temporary files.
 pub(super) const TEMP: &str = ".wasi-overlay/tmp";

@@ -36,8 +36,8 @@ impl Store {
         let files = Arc::new(Files::open(path, faults)?);
         let is_layout = files.stat("oci-layout")?.is_some();
         if !is_layout && files.list(".")?.iter().any(|name| name != OURS) {
-            // A store that was cut while it was created has nothing but our folder and perhaps `blobs`.
-            let is_cut = files.stat(LOCK)?.is_some() && files.stat("index.json")?.is_none();
+            // A store that was cut while it was created has our lock.
+            let is_cut = files.stat(LOCK)?.is_some();
             if !is_cut {
                 return Err(Error::NotAStore {
                     path: path.display().to_string(),
@@ -67,11 +67,11 @@ fn prepare(files: &Arc<Files>, is_layout: bool) -> Result<()> {
     if files.stat("index.json")?.is_none() {
         let _lock = super::names::lock(files)?;
         if files.stat("index.json")?.is_none() {
-            files.replace("index.json", EMPTY, true)?;
+            files.replace("index.json", &[EMPTY], true)?;
         }
     }
     if !is_layout {
-        files.replace("oci-layout", LAYOUT, true)?;
+        files.replace("oci-layout", &[LAYOUT], true)?;
     }
     Ok(())
 }

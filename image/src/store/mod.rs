@@ -170,7 +170,7 @@ impl Store {
         }
         self.files
             .check_writable(|| format!("write the blob {digest}"))?;
-        self.files.replace(&blob_name(&digest), bytes, true)?;
+        self.files.replace(&blob_name(&digest), &[bytes], true)?;
         Ok(digest)
     }
 

@@ -104,7 +104,7 @@ impl Store {
             if bytes.len() as u64 > MAX_INDEX {
                 return Err(Error::too_large(what, MAX_INDEX));
             }
-            self.files.replace(INDEX_JSON, &bytes, true)?;
+            self.files.replace(INDEX_JSON, &[&bytes], true)?;
         }
         Ok(result)
     }

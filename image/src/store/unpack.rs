@@ -135,7 +135,7 @@ impl Store {
         let Some(file) = self.files.open_file(&name)? else {
             return Ok(None);
         };
-        let bytes = match source::read_all(&file, &name, max_bytes) {
+        let mut bytes = match source::read_all(&file, &name, max_bytes) {
             Ok(bytes) => bytes,
             // An index that another process replaces or truncates does not fit.
             Err(error) => {
@@ -143,6 +143,12 @@ impl Store {
                 return Ok(None);
             }
         };
+        // The diffID follows, so that an index under the name of another is not used.
+        let end = bytes.len().saturating_sub(diff_id.as_bytes().len());
+        if bytes.get(end..) != Some(diff_id.as_bytes()) {
+            return Ok(None);
+        }
+        bytes.truncate(end);
         Ok(TarIndex::from_bytes(bytes, size).ok())
     }
 
@@ -153,7 +159,7 @@ impl Store {
         }
         let saved = self
             .files
-            .replace(&index_name(diff_id), index.as_bytes(), false);
+            .replace(&index_name(diff_id), &[index.as_bytes(), diff_id.as_bytes()], false);
         if let Err(error) = saved {
             tracing::warn!(%error, "cannot save the index of a layer");
         }
@@ -292,7 +298,7 @@ impl Store {
     /// Writes a file that holds a digest. It is only a cache, so it is not synced.
     pub(crate) fn write_digest(&self, name: &str, digest: &Digest) -> Result<()> {
         self.files
-            .replace(name, format!("{digest}\n").as_bytes(), false)
+            .replace(name, &[format!("{digest}\n").as_bytes()], false)
     }
 
     /// The digest in a file. `None` if there is no such file or it is damaged.

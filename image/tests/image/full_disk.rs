@@ -62,7 +62,7 @@ fn full_disk_is_reported_and_the_next_pull_goes_on() {
     let path = disk.0.path().join("store");
     // Sizes at which the download fails, the tar is too large by what gzip says, and all fits.
     let mut failures = 0;
-    for size in [256, 512, 768, 1024, 2048, 2560, 4096] {
+    for size in [256, 512, 768, 1024, 2048, 2304, 4096] {
         disk.resize(&format!("size={size}k"));
         match run(&path, &layout) {
             Ok(()) => {

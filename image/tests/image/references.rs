@@ -20,7 +20,7 @@ fn reference_displays_in_full() {
         ("[::1]:5000/app", "[::1]:5000/app:latest"),
         ("127.0.0.1:80/app:x", "127.0.0.1:80/app:x"),
         ("MYHOST/app", "MYHOST/app:latest"),
-        ("a.b__c--d/e_f", "a.b__c--d/e_f:latest"),
+        ("x/a.b__c--d/e_f", "docker.io/x/a.b__c--d/e_f:latest"),
         (&digest, &format!("docker.io/library/{digest}")),
         (&both, &both),
     ];

@@ -253,6 +253,22 @@ fn stalled_blob_is_tried_again_and_then_reported() {
 }
 
 #[test]
+fn blob_that_trickles_in_has_stalled() {
+    let (fake, layer) = one_layer();
+    // Each byte arrives in time, and all of them would take a day.
+    let trickle = Reply::new(200).body(layer.clone());
+    fake.answer(&blob(&layer), 9, trickle.pace(Duration::from_millis(100)));
+    let started = Instant::now();
+    let once = client(Options {
+        retries: 0,
+        ..options()
+    });
+    let error = Local::new().pull(&once, &fake.reference("1")).unwrap_err();
+    assert!(matches!(error, Error::Stalled { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
 fn rate_limit_is_waited_for() {
     let (fake, layer) = one_layer();
     fake.answer(&blob(&layer), 1, Reply::new(429).header("Retry-After", "1"));
@@ -492,6 +508,14 @@ fn add_compressed(fake: &Fake, blobs: &[&[u8]], plain: &[&[u8]]) {
     fake.add_manifest(crate::fake::MANIFEST, &text, Some("1"));
 }
 
+/// Options with which layers are decompressed while they arrive.
+fn unpacking() -> Options {
+    Options {
+        unpack: Some(wasi_overlay_core::Limits::default()),
+        ..options()
+    }
+}
+
 #[test]
 fn layers_are_decompressed_by_the_pull() {
     let fake = Fake::start();
@@ -511,17 +535,14 @@ fn layers_are_decompressed_by_the_pull() {
     fake.answer(&blob(blobs[1]), 1, Reply::new(200).body(blobs[1]));
     let local = Local::new();
     local
-        .pull(&client(options()), &fake.reference("1"))
+        .pull(&client(unpacking()), &fake.reference("1"))
         .unwrap();
     for (tar, blob) in &layers {
         assert!(local.has(tar) && local.has(blob));
     }
     // Without it, only the blobs are there.
     let local = Local::new();
-    let lazy = client(Options {
-        unpack: None,
-        ..options()
-    });
+    let lazy = client(options());
     local.pull(&lazy, &fake.reference("1")).unwrap();
     for (tar, blob) in &layers {
         assert!(!local.has(tar) && local.has(blob));
@@ -535,7 +556,7 @@ fn layer_that_decompresses_to_another_tar_is_refused() {
     add_compressed(&fake, &[&blob], &[&other]);
     let local = Local::new();
     let error = local
-        .pull(&client(options()), &fake.reference("1"))
+        .pull(&client(unpacking()), &fake.reference("1"))
         .unwrap_err();
     assert!(
         error.to_string().contains(&Digest::of(&other).to_string()),
@@ -554,7 +575,7 @@ fn layer_that_is_not_a_tar_is_refused_by_the_pull() {
     add_compressed(&fake, &[&blob], &[b"other"]);
     let local = Local::new();
     local
-        .pull(&client(options()), &fake.reference("1"))
+        .pull(&client(unpacking()), &fake.reference("1"))
         .unwrap_err();
     assert!(local.store.entries().unwrap().is_empty());
 }

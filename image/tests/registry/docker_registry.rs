@@ -4,7 +4,7 @@ use crate::{Events, Local, client, noise, options};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use wasi_overlay_image::registry::{Client, Credentials, Error, Options, Push, Silent};
+use wasi_overlay_image::registry::{Client, Credentials, Error, Options, Silent};
 use wasi_overlay_image::{Choice, Digest, Reference};
 
 /// A running docker-registry. It ends when it is dropped.
@@ -119,13 +119,7 @@ fn push(
     reference: &Reference,
     digest: Digest,
 ) -> Result<Digest, Error> {
-    let mount_from = ["base".to_owned()];
-    let push = Push {
-        digest,
-        reference,
-        mount_from: &mount_from,
-    };
-    client.push(&local.store, &push, &Silent)
+    client.push(&local.store, digest, reference, &Silent)
 }
 
 #[test]
@@ -228,14 +222,12 @@ fn blob_is_mounted_from_another_repository() {
         digest,
     )
     .unwrap();
-    let (mount_from, events) = (["base".to_owned()], Events::default());
-    let push = Push {
-        digest,
-        reference: &registry.reference("app:1"),
-        mount_from: &mount_from,
-    };
+    let base = registry.reference("base:1");
+    let name = "registry.test/app:1".parse().unwrap();
+    local.store.tag(&name, &base).unwrap();
+    let events = Events::default();
     client(options())
-        .push(&local.store, &push, &events)
+        .push(&local.store, digest, &registry.reference("app:1"), &events)
         .unwrap();
     let lines = events.take();
     assert!(

@@ -69,6 +69,8 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     pub(crate) length: Length,
     pub(crate) then: Then,
+    /// The body is sent byte by byte, with such a pause after each.
+    pub(crate) pace: Option<Duration>,
 }
 
 impl Reply {
@@ -79,6 +81,7 @@ impl Reply {
             body: Vec::new(),
             length: Length::Right,
             then: Then::Next,
+            pace: None,
         }
     }
 
@@ -94,6 +97,11 @@ impl Reply {
 
     pub(crate) fn length(mut self, length: Length) -> Self {
         self.length = length;
+        self
+    }
+
+    pub(crate) fn pace(mut self, pace: Duration) -> Self {
+        self.pace = Some(pace);
         self
     }
 
@@ -263,7 +271,11 @@ fn write_reply(
     if request.method == "HEAD" {
         return Ok(());
     }
-    for piece in reply.body.chunks(64 << 10) {
+    for piece in reply
+        .body
+        .chunks(if reply.pace.is_some() { 1 } else { 64 << 10 })
+    {
+        thread::sleep(reply.pace.unwrap_or_default());
         if matches!(reply.length, Length::Chunked) {
             write!(stream, "{:x}\r\n", piece.len())?;
         }
