@@ -16,26 +16,36 @@ pub(crate) enum App {
 
 /// Reads the program at `path` (`-` is stdin), and compiles it unless it is precompiled.
 pub(crate) fn load(engine: &Engine, path: &Path, allow_precompiled: bool) -> Result<App> {
-    let name = path.display();
     let bytes = read_program(
         path,
         "the program is the first argument that is not an option",
         "and pass directories with --layer or --dir",
     )?;
-    let app = match Engine::detect_precompiled(&bytes) {
+    from_bytes(engine, path, &bytes, allow_precompiled)
+}
+
+/// Compiles the program with these bytes, unless it is precompiled. `path` names it in errors.
+pub(crate) fn from_bytes(
+    engine: &Engine,
+    path: &Path,
+    bytes: &[u8],
+    allow_precompiled: bool,
+) -> Result<App> {
+    let name = path.display();
+    let app = match Engine::detect_precompiled(bytes) {
         Some(kind) => {
             ensure!(
                 allow_precompiled,
                 "`{name}` is precompiled, and native code cannot be validated; \
                  if you trust it, add --allow-precompiled"
             );
-            deserialize(engine, kind, &bytes)
+            deserialize(engine, kind, bytes)
                 .map_err(anyhow::Error::from)
                 .with_context(|| format!("`{name}` cannot be used; compile it again"))?
         }
         None => {
-            check_is_wasm(path, &bytes)?;
-            compile(engine, path, &bytes)
+            check_is_wasm(path, bytes)?;
+            compile(engine, path, bytes)
                 .map_err(anyhow::Error::from)
                 .with_context(|| format!("`{name}` is not valid WebAssembly"))?
         }

@@ -6,16 +6,20 @@
 use crate::completion::CompletionArgs;
 use crate::compose::{ComponentArgs, ComposeArgs};
 use crate::fields::into_utf8;
+use crate::image::{
+    HistoryArgs, ImagesArgs, InspectArgs, PruneArgs, PullArg, PullArgs, PushArgs, RegistryArgs,
+    RmiArgs, TagArgs, VerifyArgs,
+};
+use crate::layer_arg::LayerArg;
 use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperArg, parse_tmpfs};
 use anyhow::{Result, ensure};
 use clap::builder::{OsStringValueParser, TypedValueParser, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::LazyLock;
 use wasmtime_cli_flags::CommonOptions;
 
-/// Runs WebAssembly programs on layers of directories.
+/// Runs WebAssembly programs on layers of directories, archives and images.
 #[derive(Parser)]
 #[command(name = "wasi-overlay", version = VERSION.as_str(), after_help = AFTER_HELP)]
 pub(crate) struct Cli {
@@ -26,8 +30,26 @@ pub(crate) struct Cli {
 /// A subcommand.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Runs a WebAssembly program on an overlay of directories.
+    /// Runs a WebAssembly program, or that of an image, on an overlay of directories.
     Run(Box<RunArgs>),
+    /// Pulls an image from a registry into the store.
+    Pull(Box<PullArgs>),
+    /// Pushes an image to a registry.
+    Push(Box<PushArgs>),
+    /// Lists the images in the store.
+    Images(ImagesArgs),
+    /// Removes the names of images.
+    Rmi(RmiArgs),
+    /// Gives an image in the store another name.
+    Tag(TagArgs),
+    /// Prints what an image says of itself, as JSON.
+    Inspect(InspectArgs),
+    /// Prints the steps of the build of an image.
+    History(HistoryArgs),
+    /// Removes files of the store that no image needs.
+    Prune(PruneArgs),
+    /// Checks the digests of the store.
+    Verify(VerifyArgs),
     /// Embeds an overlay in a WebAssembly program, to run on any WASI 0.2 host.
     Compose(ComposeArgs),
     /// Writes the overlay as a separate component, for composers such as `wac plug`.
@@ -120,6 +142,21 @@ pub(crate) struct RunArgs {
     #[arg(long, help_heading = "Program")]
     pub(crate) allow_precompiled: bool,
 
+    /// When the image is pulled [default: missing].
+    #[arg(long, help_heading = "Image", value_name = "WHEN")]
+    pub(crate) pull: Option<PullArg>,
+
+    /// Platform of the image, if it has several [default: WebAssembly].
+    #[arg(long, help_heading = "Image", value_name = "OS/ARCH[/VARIANT]", value_parser = utf8())]
+    pub(crate) platform: Option<String>,
+
+    /// Runs this program of the image instead of its own.
+    #[arg(long, help_heading = "Image", value_name = "PATH", value_parser = utf8())]
+    pub(crate) entrypoint: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+
     #[command(flatten)]
     pub(crate) unserved: UnservedArgs,
 
@@ -127,9 +164,9 @@ pub(crate) struct RunArgs {
     pub(crate) common: CommonOptions,
 
     /// The program (a core module of WASI 0.1 or a component of WASI 0.2 or 0.3; binary, text or
-    /// precompiled) and its arguments.
+    /// precompiled) or an image, and its arguments.
     #[arg(
-        value_name = "APP",
+        value_name = "APP|IMAGE",
         help_heading = None,
         trailing_var_arg = true,
         required = true,
@@ -155,9 +192,14 @@ pub(crate) struct UnservedArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Overlay")]
 pub(crate) struct MainMount {
-    /// Adds a read-only layer, on top of the previous layers.
-    #[arg(long = "layer", value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) layers: Vec<PathBuf>,
+    /// Adds a read-only layer, on top of the previous layers: a directory, a tar (plain, gzip or zstd), or
+    /// all layers of an image.
+    ///
+    /// Images are named as in skopeo: `oci:DIR[:TAG]`, `oci-archive:FILE`, `docker-archive:FILE`,
+    /// `docker://NAME`. A directory with such a name is written `./oci:x`.
+    #[arg(long = "layer", value_name = "DIR|TAR|IMAGE", value_hint = ValueHint::AnyPath,
+          value_parser = parser(LayerArg::parse))]
+    pub(crate) layers: Vec<LayerArg>,
 
     /// Keeps changes in a directory, or in memory, where they are discarded at the end
     /// [default: memory:1g].
@@ -180,7 +222,7 @@ pub(crate) struct MainMount {
     pub(crate) volatile: bool,
 
     /// Whether absolute symbolic links in layers are refused, or resolved from the mount's root
-    /// [default: refuse].
+    /// [default: root with an image, else refuse].
     #[arg(long, value_name = "POLICY")]
     pub(crate) absolute_symlinks: Option<AbsoluteSymlinksArg>,
 }
@@ -246,10 +288,13 @@ Examples:
     wasi-overlay run --layer base --mount dst=/data,layer=seed,memory=64m \\
       tool.wasm
 
+  Run an image, with data as another layer:
+    wasi-overlay run --layer data.tar.gz ghcr.io/user/app:1
+
   Call a function:
     wasi-overlay run --layer base --invoke add sum.wat 1 2
 
   Log failed calls of the program (call, path, layer, reason, remedy):
     WASMTIME_LOG=wasi_overlay=debug wasi-overlay run --layer base tool.wasm";
 
-const USAGE: &str = "wasi-overlay run [OPTIONS] APP [ARGS]...";
+const USAGE: &str = "wasi-overlay run [OPTIONS] APP|IMAGE [ARGS]...";

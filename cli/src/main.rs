@@ -1,4 +1,4 @@
-//! `wasi-overlay`: runs WebAssembly programs on layers of directories.
+//! `wasi-overlay`: runs WebAssembly programs on layers of directories, archives and images.
 
 mod app;
 mod args;
@@ -8,7 +8,9 @@ mod compose;
 mod copy_notices;
 mod fields;
 mod guest;
+mod image;
 mod invoke;
+mod layer_arg;
 mod log;
 mod messages;
 mod mount;
@@ -22,6 +24,7 @@ mod signals;
 mod slow_notice;
 mod store;
 mod suggest;
+mod table;
 mod validate;
 
 use args::Command;
@@ -47,6 +50,15 @@ fn main() -> ExitCode {
     }
     let result = std::panic::catch_unwind(AssertUnwindSafe(|| match command {
         Command::Run(args) => run::run(*args),
+        Command::Pull(args) => image::pull(&args).map(|()| 0),
+        Command::Push(args) => image::push(&args).map(|()| 0),
+        Command::Images(args) => image::images(&args).map(|()| 0),
+        Command::Rmi(args) => image::rmi(&args).map(|()| 0),
+        Command::Tag(args) => image::tag(&args).map(|()| 0),
+        Command::Inspect(args) => image::inspect(&args).map(|()| 0),
+        Command::History(args) => image::history(&args).map(|()| 0),
+        Command::Prune(args) => image::prune(&args).map(|()| 0),
+        Command::Verify(args) => image::verify(&args).map(|()| 0),
         Command::Compose(args) => compose::compose(&args).map(|()| 0),
         Command::Component(args) => compose::component(&args).map(|()| 0),
         Command::Completion(args) => completion::write(args).map(|()| 0),

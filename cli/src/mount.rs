@@ -5,15 +5,17 @@ use crate::mount_points;
 use crate::mounts::{AbsoluteSymlinksArg, DirSpec, OverlaySpec, UpperSpec};
 use crate::new_dir::NewDir;
 use crate::signals;
-use crate::validate::{OpenMounts, OpenOverlay};
+use crate::validate::{OpenLayer, OpenMounts, OpenOverlay};
 use anyhow::{Context, Result, anyhow};
+use cap_std::fs::Dir;
 use rustix::io::Errno as Os;
 use rustix::process::{Resource, getrlimit};
 use std::io;
 use wasi_overlay::engine::plain::HostDir;
 use wasi_overlay::engine::{MAX_LAYERS, close_cached_descriptors};
 use wasi_overlay::{
-    AbsoluteSymlinks, Errno, Error, FsPerms, Limits, Lower, Overlay, OverlayCtx, OverlayCtxError,
+    AbsoluteSymlinks, Errno, Error, FsPerms, Limits, Lower, Overlay, OverlayBuilder, OverlayCtx,
+    OverlayCtxError,
 };
 
 /// The mounted overlays, and the guest's view of all mounts. An upper that is dropped without
@@ -154,18 +156,15 @@ fn mount(open: OpenOverlay, new_uppers: &mut Vec<NewDir>) -> Result<Overlay> {
             AbsoluteSymlinksArg::Refuse => AbsoluteSymlinks::Refuse,
             AbsoluteSymlinksArg::Root => AbsoluteSymlinks::Root,
         });
+    let lowers = lowers(&spec, layers)?;
     // An overlay with the most layers has no room for one more.
-    let has_room = layers.len() + 1 + usize::from(spec.upper != UpperSpec::None) <= MAX_LAYERS;
+    let has_room = lowers.len() + 1 + usize::from(spec.upper != UpperSpec::None) <= MAX_LAYERS;
     if !mount_points.is_empty() && has_room {
         let layer = mount_points::layer(&mount_points);
         builder =
             builder.lower(layer.map_err(|error| mount_error(&spec, &spec.at_flag(), &error))?);
     }
-    for (flag, dir) in layers {
-        let dir = HostDir::new(dir, flag.as_str()).cross_mounts(spec.cross_mounts);
-        let lower = Lower::host_dir(dir).map_err(|error| mount_error(&spec, &flag, &error))?;
-        builder = builder.lower(lower);
-    }
+    builder = lowers.into_iter().fold(builder, OverlayBuilder::lower);
     match (&spec.upper, upper) {
         (UpperSpec::Dir(_), Some((flag, dir))) => builder = builder.upper_dir(flag, dir),
         (UpperSpec::Memory(bytes), _) => builder = builder.upper_memory(*bytes),
@@ -174,6 +173,42 @@ fn mount(open: OpenOverlay, new_uppers: &mut Vec<NewDir>) -> Result<Overlay> {
     builder
         .build()
         .map_err(|error| mount_error(&spec, &upper_or_mount_flag(&spec), &error))
+}
+
+/// The layers of an overlay, the bottom one first.
+fn lowers(spec: &OverlaySpec, layers: Vec<(String, OpenLayer)>) -> Result<Vec<Lower>> {
+    let mut lowers = Vec::new();
+    for (flag, layer) in layers {
+        match layer {
+            OpenLayer::Dir(dir) => {
+                let dir = HostDir::new(dir, flag.as_str()).cross_mounts(spec.cross_mounts);
+                let lower = Lower::host_dir(dir);
+                lowers.push(lower.map_err(|error| mount_error(spec, &flag, &error))?);
+            }
+            OpenLayer::Lowers(all) => lowers.extend(all),
+        }
+    }
+    Ok(lowers)
+}
+
+/// All layers of an overlay that is not mounted yet, and what is in its upper, to read from.
+pub(crate) fn layers_with_upper(open: &OpenOverlay) -> Result<Vec<Lower>> {
+    let clone = |flag: &str, dir: &Dir| {
+        let dir = open_with_retry(|| dir.try_clone());
+        dir.with_context(|| format!("{flag}: the directory cannot be opened"))
+    };
+    let mut layers = Vec::new();
+    for (flag, layer) in &open.layers {
+        let layer = match layer {
+            OpenLayer::Dir(dir) => OpenLayer::Dir(clone(flag, dir)?),
+            OpenLayer::Lowers(all) => OpenLayer::Lowers(all.clone()),
+        };
+        layers.push((flag.clone(), layer));
+    }
+    if let Some((flag, dir)) = &open.upper {
+        layers.push((flag.clone(), OpenLayer::Dir(clone(flag, dir)?)));
+    }
+    lowers(&open.spec, layers)
 }
 
 /// The option to name in an error of a whole mount: that of its upper directory, if it has one.

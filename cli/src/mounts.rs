@@ -5,6 +5,7 @@ use crate::fields::{
     into_utf8, parse_flag, parse_mount_point, parse_size, path_components, require_text,
     require_value, set_once, split, split_fields, split_key,
 };
+use crate::layer_arg::LayerArg;
 use anyhow::{Context, Result, bail, ensure};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,10 @@ pub(crate) const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
 pub(crate) struct OverlaySpec {
     /// The mount point in the guest, absolute and normalized.
     pub(crate) at: String,
+    /// The image whose program is run, below all layers.
+    pub(crate) image: Option<String>,
     /// Read-only layers, the bottom one first.
-    pub(crate) layers: Vec<PathBuf>,
+    pub(crate) layers: Vec<LayerArg>,
     /// The layer that takes changes.
     pub(crate) upper: UpperSpec,
     /// Whether changes are refused, even if there is an upper.
@@ -99,9 +102,11 @@ pub(crate) struct Mounts {
 impl Mounts {
     /// Parses the options. The mounts are in this order: the main overlay, each `--mount`, each
     /// `--tmpfs`, each `--dir`, each `--volume`.
-    pub(crate) fn from_args(args: &RunArgs) -> Result<Self> {
+    ///
+    /// `image` names the image whose program is run.
+    pub(crate) fn from_args(args: &RunArgs, image: Option<&str>) -> Result<Self> {
         let mut overlays = Vec::new();
-        overlays.extend(main_overlay(args)?);
+        overlays.extend(main_overlay(args, image)?);
         overlays.extend(args.mounts.iter().chain(&args.tmpfs).cloned());
         let dirs = args.dirs.iter().chain(&args.volumes).cloned().collect();
         let mounts = Self { overlays, dirs };
@@ -137,10 +142,18 @@ impl Mounts {
     }
 }
 
-/// The overlay of `--layer`, `--upper` and the other overlay options; none without a layer or upper.
-fn main_overlay(args: &RunArgs) -> Result<Option<OverlaySpec>> {
+/// The overlay of `--layer`, `--upper` and the other overlay options; none without an image, a layer or an
+/// upper.
+fn main_overlay(args: &RunArgs, image: Option<&str>) -> Result<Option<OverlaySpec>> {
     let main = &args.main;
-    if main.layers.is_empty() && main.upper.is_none() {
+    if let (Some(image), Some(at)) = (image, &main.at) {
+        ensure!(
+            path_components(at).next().is_none(),
+            "--at {at}: the image {image} is mounted at `/`; remove the option, or mount other layers \
+             with --mount"
+        );
+    }
+    if image.is_none() && main.layers.is_empty() && main.upper.is_none() {
         let unused = [
             (main.read_only, "--read-only"),
             (main.at.is_some(), "--at"),
@@ -154,15 +167,28 @@ fn main_overlay(args: &RunArgs) -> Result<Option<OverlaySpec>> {
     }
     Ok(Some(OverlaySpec {
         at: parse_mount_point("--at", main.at.as_deref().unwrap_or("/"))?,
+        image: image.map(str::to_owned),
         layers: main.layers.clone(),
         upper: upper_or_default("--upper", "--read-only", main.upper.clone(), main.read_only)?,
         read_only: main.read_only,
         volatile: main.volatile,
-        absolute_symlinks: main.absolute_symlinks.unwrap_or_default(),
+        absolute_symlinks: main
+            .absolute_symlinks
+            .unwrap_or_else(|| default_policy(image.is_some(), &main.layers)),
         // Only `--mount` has a key for it.
         cross_mounts: false,
         origin: Origin::Options,
     }))
+}
+
+/// How absolute symbolic links are treated if no option says so. Root filesystems are full of them, so an
+/// image resolves them from the root of the mount, and all layers of a mount do the same.
+fn default_policy(is_image: bool, layers: &[LayerArg]) -> AbsoluteSymlinksArg {
+    if is_image || layers.iter().any(LayerArg::is_image) {
+        AbsoluteSymlinksArg::Root
+    } else {
+        AbsoluteSymlinksArg::Refuse
+    }
 }
 
 fn upper_or_default(
@@ -200,7 +226,7 @@ impl OverlaySpec {
                     &mut at,
                     parse_mount_point("dst", require_text(key, value)?)?,
                 )?,
-                "layer" => layers.push(PathBuf::from(require_value(key, value)?)),
+                "layer" => layers.push(LayerArg::parse(require_value(key, value)?.into())?),
                 "upper" => {
                     let value = UpperArg::parse(require_value(key, value)?.into())?;
                     set_once("upper` or `memory", &mut upper, value)?;
@@ -245,11 +271,12 @@ impl OverlaySpec {
         );
         Ok(Self {
             at,
-            layers,
+            image: None,
             upper: upper_or_default("`upper`", "`ro`", upper, read_only)?,
             read_only,
             volatile,
-            absolute_symlinks: absolute_symlinks.unwrap_or_default(),
+            absolute_symlinks: absolute_symlinks.unwrap_or_else(|| default_policy(false, &layers)),
+            layers,
             cross_mounts,
             origin: Origin::Mount,
         })
@@ -273,8 +300,8 @@ impl OverlaySpec {
     }
 
     /// The option that specified `layer`.
-    pub(crate) fn layer_flag(&self, layer: &Path) -> String {
-        self.path_flag("layer", layer)
+    pub(crate) fn layer_flag(&self, layer: &LayerArg) -> String {
+        self.path_flag("layer", Path::new(layer.text()))
     }
 
     /// The option that specified `upper`.
@@ -309,6 +336,7 @@ pub(crate) fn parse_tmpfs(value: OsString) -> Result<OverlaySpec> {
     }
     Ok(OverlaySpec {
         at: parse_mount_point("--tmpfs", at)?,
+        image: None,
         layers: Vec::new(),
         upper: UpperSpec::Memory(bytes.unwrap_or(DEFAULT_MEMORY_BYTES)),
         read_only: false,

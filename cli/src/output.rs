@@ -41,6 +41,15 @@ impl Output {
     }
 }
 
+/// Writes text to stdout.
+pub(crate) fn write_stdout(text: &str) -> Result<()> {
+    let mut stdout = io::stdout();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    written.context("stdout cannot be written")
+}
+
 /// An output file whose path was checked.
 pub(crate) struct OutputFile {
     /// The path as the user typed it.

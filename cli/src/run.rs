@@ -4,13 +4,15 @@
 use crate::app::{self, App, LinkedInterfaces};
 use crate::args::RunArgs;
 use crate::guest::{self, Linked};
+use crate::image::{ImageProgram, Images};
 use crate::invoke::ComponentCall;
 use crate::messages::{print_error, print_warning};
-use crate::mount::Mounted;
+use crate::mount::{self, Mounted};
 use crate::mounts::Mounts;
 use crate::store::{self, ComponentHost, ModuleHost};
-use crate::{log, served, validate};
-use anyhow::{Context, Result, anyhow, bail};
+use crate::validate::OpenMounts;
+use crate::{image, log, served, validate};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::path::Path;
 use wasmtime::component::{self, Component};
 use wasmtime::{Engine, Linker, Module};
@@ -28,7 +30,13 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
     config.map_err(|error| served::explain_target(&options, error))?;
     log::init(&mut options)?;
     let cli = served::cli_enabled(&options.wasi)?;
-    let open = validate::open(Mounts::from_args(&args)?)?;
+    let mut images = Images::new(&args.registry, args.pull.unwrap_or_default(), false);
+    let image = match image::image_of(&args)? {
+        Some(transport) => Some(ImageProgram::open(&mut args, &mut images, &transport)?),
+        None => None,
+    };
+    let mounts = Mounts::from_args(&args, image.as_ref().map(ImageProgram::name))?;
+    let open = validate::open(mounts, &mut images, image.as_ref())?;
 
     let mut config = args.common.config(None).map_err(|error| {
         anyhow!(
@@ -40,14 +48,10 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
         config.epoch_interruption(true);
     }
     let engine = Engine::new(&config)?;
-    let Some(app) = args.app_and_args.first() else {
-        bail!("the program is missing; pass a wasm file");
-    };
-    let path = Path::new(app);
-    let program = app::load(&engine, path, args.allow_precompiled)?;
+    let (name, program) = load(&engine, &args, &open, image.as_ref())?;
     let wasi = store::wasi_ctx(&args, &guest_argv(&args)?)?;
-    let linked = link(&engine, program, &args, cli)
-        .with_context(|| format!("`{}` cannot be run", path.display()))?;
+    let linked =
+        link(&engine, program, &args, cli).with_context(|| format!("`{name}` cannot be run"))?;
 
     let mounted = Mounted::new(open, store::may_block(&args))?;
     let result = guest::run(&engine, linked, &args, wasi, mounted.files());
@@ -60,6 +64,36 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
         code = if code == 0 { 1 } else { code };
     }
     Ok(code)
+}
+
+/// Loads the program: that of the image, or the file.
+fn load(
+    engine: &Engine,
+    args: &RunArgs,
+    open: &OpenMounts,
+    image: Option<&ImageProgram>,
+) -> Result<(String, App)> {
+    let main = open.overlays.iter().find(|open| open.spec.image.is_some());
+    if let (Some(image), Some(main)) = (image, main) {
+        let (path, bytes) = image.read(mount::layers_with_upper(main)?)?;
+        let program = app::from_bytes(engine, Path::new(&path), &bytes, args.allow_precompiled)?;
+        return Ok((path, program));
+    }
+    for (given, option) in [
+        (args.entrypoint.is_some(), "--entrypoint"),
+        (args.platform.is_some(), "--platform"),
+    ] {
+        ensure!(
+            !given,
+            "{option}: it is for images, and the program is a file; remove the option"
+        );
+    }
+    let Some(app) = args.app_and_args.first() else {
+        bail!("the program is missing; pass a wasm file or an image");
+    };
+    let path = Path::new(app);
+    let program = app::load(engine, path, args.allow_precompiled)?;
+    Ok((path.display().to_string(), program))
 }
 
 /// Links the imports of the program.

@@ -5,14 +5,16 @@
 //! options in their errors, and include writable `--dir`s.
 
 use crate::fields::parse_size;
+use crate::image::{ImageProgram, Images};
 use crate::mount_points;
 use crate::mounts::{DirSpec, Mounts, OverlaySpec, UpperSpec};
 use crate::new_dir::NewDir;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use wasi_overlay::Lower;
 use wasi_overlay::engine::{self, MAX_LAYERS, Relation};
 
 /// Mounts whose directories are open.
@@ -28,7 +30,7 @@ pub(crate) struct OpenOverlay {
     /// Its specification.
     pub(crate) spec: OverlaySpec,
     /// Its layers, the bottom one first, each with the option that specified it.
-    pub(crate) layers: Vec<(String, Dir)>,
+    pub(crate) layers: Vec<(String, OpenLayer)>,
     /// The directory of its upper, if it has one, with the option that specified it.
     pub(crate) upper: Option<(String, Dir)>,
     /// That directory, if it was created for this run.
@@ -37,17 +39,46 @@ pub(crate) struct OpenOverlay {
     pub(crate) mount_points: Vec<String>,
 }
 
+/// What one layer option names.
+pub(crate) enum OpenLayer {
+    /// A directory.
+    Dir(Dir),
+    /// An archive, or all layers of an image, the bottom one first.
+    Lowers(Vec<Lower>),
+}
+
 /// Opens every directory and checks them against each other. Uppers that do not exist are created, and
-/// removed again when the result is dropped; nothing else is changed.
-pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
+/// removed again when the result is dropped; nothing else is changed. Images are opened from `images`;
+/// `program` is the one that is run.
+pub(crate) fn open(
+    mounts: Mounts,
+    images: &mut Images,
+    program: Option<&ImageProgram>,
+) -> Result<OpenMounts> {
     let mut checked = Vec::new();
     let mut overlays = Vec::new();
     let all_mount_points: Vec<_> = mounts.mount_points().map(str::to_owned).collect();
     for spec in mounts.overlays {
         check_layer_count(&spec)?;
         let mut layers = Vec::with_capacity(spec.layers.len());
-        for path in &spec.layers {
-            let flag = spec.layer_flag(path);
+        if let (Some(name), Some(program)) = (&spec.image, program) {
+            let lowers = program.lowers().to_vec();
+            layers.push((name.clone(), OpenLayer::Lowers(lowers)));
+        }
+        for layer in &spec.layers {
+            let flag = spec.layer_flag(layer);
+            let Some(path) = layer.as_dir() else {
+                let lowers = layer
+                    .open(images)
+                    .map_err(|error| anyhow!("{flag}: {error:#}"))?;
+                for folder in layer.folders(images) {
+                    let folder = Dir::open_ambient_dir(&folder, ambient_authority())
+                        .map_err(|error| read_error(&flag, error))?;
+                    checked.push(CheckedDir::new(&flag, Role::Archive, &folder, false)?);
+                }
+                layers.push((flag, OpenLayer::Lowers(lowers)));
+                continue;
+            };
             let dir = open_dir(&flag, path, Role::Layer)?;
             checked.push(CheckedDir::new(
                 &flag,
@@ -55,7 +86,7 @@ pub(crate) fn open(mounts: Mounts) -> Result<OpenMounts> {
                 &dir,
                 spec.cross_mounts,
             )?);
-            layers.push((flag, dir));
+            layers.push((flag, OpenLayer::Dir(dir)));
         }
         let mut new_upper = None;
         let upper = match &spec.upper {
@@ -113,6 +144,8 @@ fn check_layer_count(spec: &OverlaySpec) -> Result<()> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Layer,
+    /// The directory in which an archive or an image lies. It may contain an upper, but not lie in one.
+    Archive,
     Upper,
     Live,
 }
@@ -170,7 +203,7 @@ fn open_dir(flag: &str, path: &Path, role: Role) -> Result<Dir> {
         meta.is_dir(),
         "{flag}: it is a file, but {}",
         match role {
-            Role::Layer => "a layer must be a directory; if it is an archive, unpack it first",
+            Role::Layer | Role::Archive => "this layer must be a directory; choose another path",
             Role::Upper => "an upper must be a directory; choose another path",
             Role::Live => "only directories can be mounted; use the directory that contains it",
         }
@@ -219,7 +252,7 @@ fn read_error(flag: &str, error: std::io::Error) -> anyhow::Error {
         _ if error.raw_os_error() == Some(24) => "too many files are open; raise `ulimit -n`",
         _ => "check the path and its filesystem",
     };
-    anyhow::anyhow!("{flag}: it cannot be read ({error}); {remedy}")
+    anyhow!("{flag}: it cannot be read ({error}); {remedy}")
 }
 
 /// An open directory with its location, to be compared with the others.
@@ -239,6 +272,12 @@ impl CheckedDir {
             role,
             place,
         })
+    }
+
+    /// Whether `archive` is this directory or lies in it.
+    fn contains(&self, archive: &Self) -> bool {
+        let relation = self.place.relation(&archive.place);
+        matches!(relation, Some(Relation::Same | Relation::Contains))
     }
 
     /// How this directory is related to `other`, in words; none if they do not overlap.
@@ -264,6 +303,16 @@ fn check_overlap(dirs: &[CheckedDir]) -> Result<()> {
                 );
             }
         }
+        for (_, archive) in of(Role::Archive) {
+            if upper.contains(archive) {
+                bail!(
+                    "{}: {} lies in it, and a layer must never change; \
+                     use a separate directory for the upper",
+                    upper.flag,
+                    archive.flag
+                );
+            }
+        }
         for (_, other) in of(Role::Upper).filter(|(other, _)| *other < index) {
             if let Some(relation) = upper.relation(other) {
                 bail!(
@@ -276,7 +325,18 @@ fn check_overlap(dirs: &[CheckedDir]) -> Result<()> {
         }
     }
     for (_, live) in of(Role::Live) {
-        for other in dirs.iter().filter(|p| p.role != Role::Live) {
+        for archive in of(Role::Archive).map(|(_, archive)| archive) {
+            if live.contains(archive) {
+                bail!(
+                    "{}: {} lies in it, and a layer must never change; \
+                     make the --dir read-only (HOST::GUEST::ro), or choose another directory",
+                    live.flag,
+                    archive.flag
+                );
+            }
+        }
+        let others = dirs.iter();
+        for other in others.filter(|p| !matches!(p.role, Role::Live | Role::Archive)) {
             if let Some(relation) = live.relation(other) {
                 bail!(
                     "{}: {relation} {}, which only the overlay may change while it is mounted; \

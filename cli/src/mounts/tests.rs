@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn layer(path: &str) -> LayerArg {
+    LayerArg::parse(path.into()).unwrap()
+}
+
 fn parse_result(text: &str) -> String {
     OverlaySpec::parse(text.into()).map_or_else(|e| e.to_string(), |spec| format!("{spec:?}"))
 }
@@ -10,7 +14,7 @@ fn parse_result(text: &str) -> String {
 fn mount_keeps_order_of_layers_and_defaults_to_memory_upper() {
     let spec = OverlaySpec::parse("layer=a,dst=//data/x/,layer=b".into()).unwrap();
     assert_eq!(spec.at, "/data/x");
-    assert_eq!(spec.layers, [PathBuf::from("a"), PathBuf::from("b")]);
+    assert_eq!(spec.layers, ["a", "b"].map(layer));
     assert_eq!(spec.upper, UpperSpec::Memory(DEFAULT_MEMORY_BYTES));
     assert!(!spec.read_only && !spec.volatile);
     assert_eq!(spec.absolute_symlinks, AbsoluteSymlinksArg::Refuse);
@@ -42,7 +46,7 @@ fn all_keys_of_mount_are_parsed() {
 #[test]
 fn backslash_escapes_comma_and_backslash() {
     let spec = OverlaySpec::parse(r"dst=/d,layer=a\,b,layer=c\\,layer=d\e".into()).unwrap();
-    let layers = ["a,b", r"c\", r"d\e"].map(PathBuf::from);
+    let layers = ["a,b", r"c\", r"d\e"].map(layer);
     assert_eq!(spec.layers, layers);
 }
 
@@ -147,7 +151,7 @@ fn values_keep_bytes_that_are_not_utf8() {
     use std::os::unix::ffi::OsStringExt;
     let bytes = |text: &[u8]| OsString::from_vec(text.to_vec());
     let spec = OverlaySpec::parse(bytes(b"dst=/d,layer=a\xff,upper=b\xff")).unwrap();
-    assert_eq!(spec.layers, [PathBuf::from(bytes(b"a\xff"))]);
+    assert_eq!(spec.layers, [LayerArg::parse(bytes(b"a\xff")).unwrap()]);
     assert_eq!(spec.upper, UpperSpec::Dir(bytes(b"b\xff").into()));
     let dir = DirSpec::parse_dir(bytes(b"a\xff::/a::ro")).unwrap();
     assert_eq!((dir.host, dir.guest), (bytes(b"a\xff").into(), "/a".into()));

@@ -6,7 +6,8 @@ use anyhow::{Result, ensure};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::process::Command;
+use std::sync::{Arc, LazyLock, OnceLock};
 use tempfile::TempDir;
 use wasi_overlay::{Limits, Lower, LowerStack};
 
@@ -30,6 +31,8 @@ pub(crate) struct Layers {
     spread: Lowers,
     /// A lower stack that all overlays on it share, concurrently.
     shared: LazyLock<Arc<LowerStack>, Box<dyn FnOnce() -> Arc<LowerStack> + Send>>,
+    /// The three lower layers in archives.
+    archives: OnceLock<Vec<Lower>>,
 }
 
 /// The layers of the fixture, the tree that every guest uses.
@@ -52,6 +55,7 @@ impl Layers {
             whole,
             spread,
             shared: LazyLock::new(Box::new(shared)),
+            archives: OnceLock::new(),
         })
     }
 
@@ -65,6 +69,15 @@ impl Layers {
     /// The three lower layers, as a stack that all overlays share.
     pub(crate) fn shared(&self) -> Arc<LowerStack> {
         self.shared.clone()
+    }
+
+    /// The three lower layers in archives that GNU tar wrote, the bottom one first.
+    pub(crate) fn archives(&self) -> &[Lower] {
+        self.archives.get_or_init(|| {
+            let paths = self.spread.paths();
+            let archives = paths.map(|path| pack(&path).expect("an archive of a layer"));
+            archives.collect()
+        })
     }
 
     /// The paths of the lower layers, the bottom one first.
@@ -161,6 +174,20 @@ fn open(paths: impl IntoIterator<Item = PathBuf>) -> Result<Vec<Lower>> {
         Ok(Lower::dir(format!("lower {index}"), dir)?)
     };
     paths.into_iter().enumerate().map(open).collect()
+}
+
+/// Packs a layer with GNU tar, and opens the archive.
+fn pack(layer: &Path) -> Result<Lower> {
+    let archive = tempfile::NamedTempFile::new()?;
+    let packed = Command::new("tar")
+        .args(["--create", "--format=pax", "--file"])
+        .arg(archive.path())
+        .arg("--directory")
+        .arg(layer)
+        .arg(".")
+        .status()?;
+    ensure!(packed.success(), "tar failed");
+    Ok(Lower::tar("archive", archive.reopen()?)?)
 }
 
 /// Checks that the whiteouts of a closed upper are ones that every reader of OCI layers understands alike,

@@ -25,6 +25,8 @@ pub(crate) enum Stack {
     SpreadAsyncPool,
     /// Three lower layers, and a memory upper.
     SpreadMemory,
+    /// The same, with the layers in archives that GNU tar wrote.
+    Archives,
     /// Two lower layers, and an upper with a part of the tree.
     UpperWithPart,
     /// No lower layer: the upper has the whole tree.
@@ -38,13 +40,14 @@ pub(crate) enum Stack {
 }
 
 /// The stacks on which every guest has to behave as on a plain directory.
-pub(crate) const WRITABLE: [Stack; 8] = [
+pub(crate) const WRITABLE: [Stack; 9] = [
     Stack::Live,
     Stack::OneLower,
     Stack::Spread,
     Stack::SpreadAsyncInline,
     Stack::SpreadAsyncPool,
     Stack::SpreadMemory,
+    Stack::Archives,
     Stack::UpperWithPart,
     Stack::UpperAlone,
 ];
@@ -70,7 +73,7 @@ impl TestStack for Stack {
             "Overlays" => !matches!(self, Self::Live | Self::ReadOnlyLive),
             // The stacks with the names of `long/` in lower layers.
             "Lowers" => !matches!(self, Self::Live | Self::ReadOnlyLive | Self::UpperAlone),
-            "DirectoryUppers" => self.is_one_of("Overlays") && self != Self::SpreadMemory,
+            "DirectoryUppers" => self.is_one_of("Overlays") && !self.is_in_memory(),
             _ => name == format!("{self:?}"),
         }
     }
@@ -94,15 +97,28 @@ impl Stack {
             | Self::SpreadAsyncInline
             | Self::SpreadAsyncPool
             | Self::SpreadMemory
+            | Self::Archives
             | Self::NoUpper
             | Self::ReadOnlyMount => Some(Spread::Three),
         }
+    }
+
+    /// Whether the upper is in memory.
+    fn is_in_memory(self) -> bool {
+        matches!(self, Self::SpreadMemory | Self::Archives)
     }
 
     /// Mounts the filesystem.
     pub(crate) fn mount(self, layers: &Layers) -> Result<Mounted<'_>> {
         let builder = match self.spread() {
             None => None,
+            Some(_) if self == Self::Archives => Some(
+                layers
+                    .archives()
+                    .iter()
+                    .cloned()
+                    .fold(Overlay::builder(), |builder, lower| builder.lower(lower)),
+            ),
             Some(Spread::Three) => Some(Overlay::builder().stack(layers.shared())),
             Some(how) => Some(
                 layers
@@ -119,7 +135,9 @@ impl Stack {
         let overlay = match (builder, self) {
             (None, _) => None,
             (Some(builder), Self::NoUpper) => Some(builder.build()?),
-            (Some(builder), Self::SpreadMemory) => Some(builder.upper_memory(1 << 30).build()?),
+            (Some(builder), stack) if stack.is_in_memory() => {
+                Some(builder.upper_memory(1 << 30).build()?)
+            }
             // Crash safety is for other tests; here nothing has to reach the disk.
             (Some(builder), _) => Some(builder.upper_dir("upper", dir()?).volatile(true).build()?),
         };
@@ -161,7 +179,7 @@ impl Mounted<'_> {
         }
         match self.stack.spread() {
             None => Ok(Some(scan::scan(self.folder.path())?)),
-            Some(how) if self.stack == Stack::SpreadMemory => {
+            Some(how) if self.stack.is_in_memory() => {
                 self.layers.check_unchanged(how)?;
                 Ok(None)
             }

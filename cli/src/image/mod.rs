@@ -1,0 +1,192 @@
+//! Images: the store, registries, and the commands for both.
+
+mod args;
+mod commands;
+mod inspect;
+mod program;
+mod progress;
+mod transfer;
+
+pub(crate) use args::{
+    HistoryArgs, ImagesArgs, InspectArgs, PruneArgs, PullArg, PullArgs, PushArgs, RegistryArgs,
+    RmiArgs, TagArgs, VerifyArgs,
+};
+pub(crate) use commands::{images, prune, rmi, tag, verify};
+pub(crate) use inspect::{history, inspect};
+pub(crate) use program::{ImageProgram, image_of};
+pub(crate) use transfer::{pull, push};
+
+use anyhow::{Context, Result, ensure};
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use wasi_overlay_image::registry::{Client, Credentials, Mirror, Options, Progress};
+use wasi_overlay_image::{Choice, Error, Image, Platform, Purpose, Reference, Store, Transport};
+
+/// What an image is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Its program, or its files.
+    pub(crate) purpose: Purpose,
+    /// Its platform, if the user says one.
+    pub(crate) platform: Option<&'a Platform>,
+}
+
+/// The store and the registries of a command. Both are opened when they are needed.
+pub(crate) struct Images {
+    store: Option<Store>,
+    client: Option<Client>,
+    registry: RegistryArgs,
+    progress: Arc<dyn Progress>,
+    pull: PullArg,
+}
+
+impl Images {
+    /// Registries are reached as `registry` says, and images are pulled when `pull` says so.
+    pub(crate) fn new(registry: &RegistryArgs, pull: PullArg, quiet: bool) -> Self {
+        Self {
+            store: None,
+            client: None,
+            registry: registry.clone(),
+            progress: progress::new(registry.progress.unwrap_or_default(), quiet),
+            pull,
+        }
+    }
+
+    /// The choice of an image for what is wanted.
+    #[expect(clippy::unused_self, reason = "a method beside those that use it")]
+    pub(crate) fn choice(&self, wanted: Wanted<'_>) -> Choice {
+        Choice {
+            platform: wanted.platform.cloned(),
+            purpose: wanted.purpose,
+        }
+    }
+
+    /// The store.
+    pub(crate) fn store(&mut self) -> Result<&Store> {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => Store::open()?,
+        };
+        Ok(self.store.insert(store))
+    }
+
+    /// The store, if it was needed before.
+    pub(crate) fn known_store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+
+    /// The directory of the store, if it was needed.
+    pub(crate) fn store_path(&self) -> Option<PathBuf> {
+        self.store.as_ref().map(|store| store.path().to_owned())
+    }
+
+    /// The client for registries, and the store.
+    pub(crate) fn client(&mut self) -> Result<(&Client, &Store, Arc<dyn Progress>)> {
+        self.store()?;
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => Client::new(options(&self.registry)?),
+        };
+        let client = self.client.insert(client);
+        let store = self.store.as_ref().context("the store was opened")?;
+        Ok((client, store, Arc::clone(&self.progress)))
+    }
+
+    /// An image of a registry, which is pulled if `--pull` says so.
+    pub(crate) fn pull_if_needed(
+        &mut self,
+        reference: &Reference,
+        wanted: Wanted<'_>,
+    ) -> Result<Image> {
+        let choice = self.choice(wanted);
+        let stored = match self.store()?.image(reference, &choice) {
+            Ok(image) => Some(image),
+            Err(Error::NotInStore { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let is_needed = match (self.pull, &stored) {
+            (PullArg::Missing, stored) => stored.is_none(),
+            (PullArg::Always | PullArg::Newer, _) => true,
+            (PullArg::Never, _) => false,
+        };
+        if is_needed {
+            let (client, store, progress) = self.client()?;
+            client.pull(store, reference, &choice, &*progress)?;
+        } else if let Some(image) = stored {
+            return Ok(image);
+        }
+        Ok(self.store()?.image(reference, &choice)?)
+    }
+
+    /// The image that `transport` names.
+    pub(crate) fn open(&mut self, transport: &Transport, wanted: Wanted<'_>) -> Result<Image> {
+        if let Transport::Registry(reference) = transport {
+            return self.pull_if_needed(reference, wanted);
+        }
+        let choice = self.choice(wanted);
+        // The layers of an image may be compressed. A layout can be read without a store.
+        let store = self.store().ok().cloned();
+        Ok(transport.image(store.as_ref(), &choice, &wasi_overlay::Limits::default())?)
+    }
+}
+
+/// The options of the registry client.
+fn options(args: &RegistryArgs) -> Result<Options> {
+    let mut options = Options::default();
+    if let Some(creds) = &args.creds {
+        let creds = if args.password_stdin {
+            ensure!(
+                !creds.contains(':'),
+                "--creds has a password already; write --creds USER with --password-stdin"
+            );
+            let mut password = String::new();
+            std::io::stdin()
+                .take(64 << 10)
+                .read_to_string(&mut password)
+                .context("--password-stdin: the password cannot be read")?;
+            format!("{creds}:{}", password.trim_end_matches(['\n', '\r']))
+        } else {
+            creds.clone()
+        };
+        options.credentials = Some(Credentials::parse(&creds));
+    }
+    options.auth_file.clone_from(&args.authfile);
+    options.verify_tls = args.tls_verify.unwrap_or(true);
+    options.cert_dir.clone_from(&args.cert_dir);
+    options.plain_http.clone_from(&args.plain_http);
+    if let Some(retries) = args.retry_times {
+        options.retries = retries;
+    }
+    for mirror in &args.mirror {
+        let (registry, location) = mirror.split_once('=').with_context(|| {
+            format!("--mirror {mirror}: the mirror is missing; write REGISTRY=HOST[/PREFIX]")
+        })?;
+        options.mirrors.push(Mirror {
+            registry: registry.to_owned(),
+            location: location.to_owned(),
+            fall_back: true,
+        });
+    }
+    Ok(options)
+}
+
+/// Parses the value of `--platform`.
+fn platform(text: Option<&str>) -> Result<Option<Platform>> {
+    text.map(|text| text.parse().with_context(|| format!("--platform {text}")))
+        .transpose()
+}
+
+/// A name as users write it: an image of the store, unless it has a transport.
+fn image_name(text: &std::ffi::OsStr) -> Result<Transport> {
+    let transport = Transport::parse(text)?;
+    // A word without a transport is a name here, even if there is such a file.
+    if let (Transport::Dir(_) | Transport::Tar(_), Some(text)) = (&transport, text.to_str())
+        && !text.contains("tar:")
+        && !text.starts_with("dir:")
+        && let Ok(reference) = text.parse()
+    {
+        return Ok(Transport::Store(reference));
+    }
+    Ok(transport)
+}

@@ -1,0 +1,132 @@
+//! Progress of transfers on stderr: bars on a terminal, lines elsewhere.
+
+use super::args::ProgressArg;
+use crate::messages::{print_notice, print_warning};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use wasi_overlay_image::registry::{Outcome, Progress, Silent};
+use wasi_overlay_image::{Bytes, Digest};
+
+/// The form in which progress is shown.
+pub(super) fn new(form: ProgressArg, quiet: bool) -> Arc<dyn Progress> {
+    let is_terminal = std::io::stderr().is_terminal();
+    match form {
+        _ if quiet => Arc::new(Silent),
+        ProgressArg::None => Arc::new(Silent),
+        ProgressArg::Auto if is_terminal => Arc::new(Bars::default()),
+        ProgressArg::Auto | ProgressArg::Plain => Arc::new(Lines::default()),
+    }
+}
+
+/// The first digits of a digest, by which people tell layers apart.
+fn short(digest: &Digest) -> String {
+    digest
+        .to_string()
+        .chars()
+        .skip("sha256:".len())
+        .take(12)
+        .collect()
+}
+
+fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Transferred => "done",
+        Outcome::Present => "already there",
+        Outcome::Mounted => "taken from another repository",
+    }
+}
+
+/// A bar for each blob.
+#[derive(Default)]
+struct Bars {
+    all: MultiProgress,
+    bars: Mutex<HashMap<Digest, ProgressBar>>,
+}
+
+impl Bars {
+    fn with(&self, digest: &Digest, act: impl FnOnce(&ProgressBar)) {
+        let bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = bars.get(digest) {
+            act(bar);
+        }
+    }
+}
+
+impl Progress for Bars {
+    fn started(&self, digest: &Digest, size: u64, done: u64) {
+        let bar = self.all.add(ProgressBar::new(size).with_position(done));
+        let style = ProgressStyle::with_template(
+            "{prefix} [{bar:30}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}",
+        );
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(short(digest));
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        bars.insert(*digest, bar);
+    }
+
+    fn advanced(&self, digest: &Digest, done: u64) {
+        self.with(digest, |bar| bar.set_position(done));
+    }
+
+    fn finished(&self, digest: &Digest, outcome: Outcome) {
+        match outcome {
+            Outcome::Transferred => self.with(digest, |bar| bar.finish()),
+            Outcome::Present | Outcome::Mounted => {
+                let line = format!("{} {}", short(digest), outcome_word(outcome));
+                // Fails if stderr is closed.
+                let _ = self.all.println(line);
+            }
+        }
+    }
+
+    fn waiting(&self, pause: Duration, reason: &str) {
+        let _ = self.all.println(waiting_line(pause, reason));
+    }
+
+    fn warning(&self, text: &str) {
+        self.all.suspend(|| print_warning(text));
+    }
+}
+
+/// A line for each blob that is complete.
+#[derive(Default)]
+struct Lines {
+    sizes: Mutex<HashMap<Digest, u64>>,
+}
+
+impl Progress for Lines {
+    fn started(&self, digest: &Digest, size: u64, _: u64) {
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.insert(*digest, size);
+    }
+
+    fn finished(&self, digest: &Digest, outcome: Outcome) {
+        let sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = match sizes.get(digest) {
+            Some(size) => format!(" ({})", Bytes(*size)),
+            None => String::new(),
+        };
+        print_notice(format_args!(
+            "{} {}{size}",
+            short(digest),
+            outcome_word(outcome)
+        ));
+    }
+
+    fn waiting(&self, pause: Duration, reason: &str) {
+        print_notice(waiting_line(pause, reason));
+    }
+
+    fn warning(&self, text: &str) {
+        print_warning(text);
+    }
+}
+
+fn waiting_line(pause: Duration, reason: &str) -> String {
+    format!("waiting {:.1} s: {reason}", pause.as_secs_f32())
+}

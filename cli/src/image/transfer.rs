@@ -1,0 +1,87 @@
+//! The commands `pull` and `push`.
+
+use super::{Images, PullArg, PullArgs, PushArgs, Wanted, image_name, platform};
+use crate::output::write_stdout;
+use anyhow::{Result, bail};
+use wasi_overlay_image::registry::Push;
+use wasi_overlay_image::{Digest, Purpose, Reference, Store, Transport};
+
+/// Pulls an image, and prints the digest of its manifest.
+pub(crate) fn pull(args: &PullArgs) -> Result<()> {
+    let platform = platform(args.platform.as_deref())?;
+    let mut images = Images::new(&args.registry, PullArg::Always, args.quiet);
+    let wanted = Wanted {
+        purpose: Purpose::Data,
+        platform: platform.as_ref(),
+    };
+    let digest = match image_name(&args.image)? {
+        Transport::Registry(reference) | Transport::Store(reference) => {
+            let choice = images.choice(wanted);
+            let (client, store, progress) = images.client()?;
+            client
+                .pull(store, &reference, &choice, &*progress)?
+                .manifest
+        }
+        other => bail!(
+            "{other}: it is on this machine already; use it as it is, as in `wasi-overlay run {other}`"
+        ),
+    };
+    write_stdout(&format!("{digest}\n"))
+}
+
+/// Pushes an image, and prints the digest of what its name stands for.
+pub(crate) fn push(args: &PushArgs) -> Result<()> {
+    let mut images = Images::new(&args.registry, PullArg::Never, args.quiet);
+    let transport = image_name(&args.image)?;
+    let target = args.reference.as_deref().map(target).transpose()?;
+    let (digest, target) = match (&transport, target) {
+        (Transport::Store(name) | Transport::Registry(name), target) => (
+            stored(images.store()?, name)?,
+            target.unwrap_or_else(|| name.clone()),
+        ),
+        (other, None) => {
+            bail!("{other}: where should it go? Write `wasi-overlay push {other} REFERENCE`")
+        }
+        (other, Some(target)) => {
+            let wanted = Wanted {
+                purpose: Purpose::Data,
+                platform: None,
+            };
+            let image = images.open(other, wanted)?;
+            let descriptor = image.copy_to(images.store()?)?;
+            (descriptor.digest().to_string().parse()?, target)
+        }
+    };
+    let (client, store, progress) = images.client()?;
+    let push = Push {
+        digest,
+        reference: &target,
+        mount_from: &[],
+    };
+    let digest = client.push(store, &push, &*progress)?;
+    write_stdout(&format!("{digest}\n"))
+}
+
+/// The digest of an image in the store.
+fn stored(store: &Store, name: &Reference) -> Result<Digest> {
+    if let Some(digest) = name.digest() {
+        return Ok(digest);
+    }
+    let full = name.to_string();
+    let entries = store.entries()?;
+    let entry = entries
+        .iter()
+        .find(|entry| entry.name.as_deref() == Some(&full));
+    match entry {
+        Some(entry) => Ok(entry.descriptor.digest().to_string().parse()?),
+        None => bail!(
+            "{full} is not in the store {}; `wasi-overlay images` lists what is",
+            store.path().display()
+        ),
+    }
+}
+
+/// Parses where to push to, with or without `docker://`.
+fn target(text: &str) -> Result<Reference> {
+    Ok(text.strip_prefix("docker://").unwrap_or(text).parse()?)
+}
