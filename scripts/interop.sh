@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Exchanges layers with other tools: the kernel's overlayfs, fuse-overlayfs, umoci, and the storage that
-# skopeo shares with podman. Installs the tools if it has the permission.
+# skopeo shares with podman. `--install` also installs the tools with which the tests exchange images. Installs the tools if it has the permission.
 #
 # usage: scripts/interop.sh [--install] [arguments of the test program]
 #
@@ -13,6 +13,14 @@ packages=()
 command -v fuse-overlayfs >/dev/null || packages+=(fuse-overlayfs)
 command -v umoci >/dev/null || packages+=(umoci)
 command -v skopeo >/dev/null || packages+=(skopeo)
+# Tools that make and read images.
+command -v buildah >/dev/null || packages+=(buildah)
+command -v podman >/dev/null || packages+=(podman)
+command -v containerd >/dev/null || packages+=(containerd)
+command -v docker-registry >/dev/null || packages+=(docker-registry)
+command -v bsdtar >/dev/null || packages+=(libarchive-tools)
+command -v openssl >/dev/null || packages+=(openssl)
+command -v zstd >/dev/null || packages+=(zstd)
 # Tools for filesystem images, which the tests mount and reset.
 command -v mkfs.ext4 >/dev/null || packages+=(e2fsprogs)
 command -v mkfs.xfs >/dev/null || packages+=(xfsprogs)

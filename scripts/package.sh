@@ -4,13 +4,13 @@
 #
 # Only files of the packages are compiled. What stays of the repository are the members that are not
 # published: with the same members, cargo gives dependencies the same features, and uses what clippy
-# checked. So this checks five crates and not wasmtime.
+# checked. So this checks six crates and not wasmtime.
 #
 # usage: scripts/package.sh      The packages are in target/package.
 . "$(dirname "$0")/lib.sh"
 
 # The published members, in the order of publication.
-published=(config core compose host cli)
+published=(config core image compose host cli)
 root=$PWD
 target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$PWD/$target ;; esac
@@ -71,7 +71,7 @@ cd "$workspace"
 export CARGO_BUILD_BUILD_DIR=$target CARGO_TARGET_DIR=$scratch/target
 cargo check --offline --workspace --all-features --bin wasi-overlay
 # With their own features. The others depend on wasmtime or its tools, which would be checked again.
-for name in config core; do
+for name in config core image; do
     cargo check --offline --manifest-path "$name/Cargo.toml"
 done
 cd "$root"

@@ -211,6 +211,7 @@ fn parse_time(output: Vec<u8>) -> Result<Duration> {
 fn files(backend: Backend, trees: &Trees) -> Result<Option<wasi_overlay::OverlayCtx>> {
     Ok(match backend {
         Backend::Overlay => Some(plugin::overlay(trees)?),
+        Backend::Archives => Some(plugin::overlay_of_archives(trees)?),
         Backend::Live => Some(plugin::live(trees)?),
         Backend::Stock | Backend::Composed | Backend::Kernel | Backend::Fuse => None,
         Backend::Native | Backend::Pool | Backend::Inline => {

@@ -10,6 +10,8 @@ pub(crate) enum Backend {
     Stock,
     /// The plugin on the layers and an upper.
     Overlay,
+    /// The plugin on the same layers in tar archives, and an upper.
+    Archives,
     /// The plugin on the plain directory, without layers (`--dir` of the command).
     Live,
     /// The overlay component composed into the guest, on wasmtime-wasi with the layers and an upper.
@@ -38,9 +40,10 @@ pub(crate) enum Version {
 }
 
 impl Backend {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Stock,
         Self::Overlay,
+        Self::Archives,
         Self::Live,
         Self::Composed,
         Self::Kernel,
@@ -54,6 +57,7 @@ impl Backend {
         match self {
             Self::Stock => "stock",
             Self::Overlay => "overlay",
+            Self::Archives => "archives",
             Self::Live => "live",
             Self::Composed => "composed",
             Self::Kernel => "overlayfs",
@@ -70,7 +74,10 @@ impl Backend {
 
     /// Whether the plugin serves the calls, so that default bounds apply.
     pub(crate) fn is_plugin(self) -> bool {
-        matches!(self, Self::Overlay | Self::Live | Self::Pool)
+        matches!(
+            self,
+            Self::Overlay | Self::Archives | Self::Live | Self::Pool
+        )
     }
 
     /// Whether system calls are counted. Above a mounted overlay, wasmtime-wasi makes the same calls
@@ -122,6 +129,8 @@ pub(crate) const OVERLAYS: &[Subject] = &[
     of(Version::P2, Backend::Overlay),
     of(Version::P3, Backend::Overlay),
     of(Version::P2, Backend::Composed),
+    of(Version::P1, Backend::Archives),
+    of(Version::P2, Backend::Archives),
     of(Version::P1, Backend::Pool),
     of(Version::P2, Backend::Pool),
     of(Version::P3, Backend::Pool),
@@ -156,6 +165,9 @@ impl Subject {
         if self.backend == Backend::Pool || workload.baseline == Backend::Inline {
             let is_one = self.version == Version::P2 || workload.timed == Timed::Guest;
             return self.backend == Backend::Pool && workload.baseline == Backend::Inline && is_one;
+        }
+        if self.backend == Backend::Archives || workload.baseline == Backend::Overlay {
+            return self.backend == Backend::Archives && workload.baseline == Backend::Overlay;
         }
         match workload.timed {
             // WASI 0.3 reads and writes only through streams.

@@ -4,11 +4,14 @@
 //! (`--ext4`).
 
 use crate::image::Image;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 use tempfile::TempDir;
+use wasi_overlay::Lower;
 
 /// Files of the lower layers that workloads change, each once in a run: enough for twice the counted
 /// iterations, and one to warm up.
@@ -74,6 +77,8 @@ pub(crate) struct Trees {
     pub(crate) sizes: Sizes,
     /// Removes the trees on drop; `None` if another process made them.
     _made: Option<TempDir>,
+    /// The layers in archives, made and indexed when they are first used.
+    archives: OnceLock<Vec<Lower>>,
     /// The mounted image that holds the trees; `None` if they are in memory.
     image: Option<Image>,
 }
@@ -106,6 +111,7 @@ impl Trees {
             layers,
             sizes,
             _made: None,
+            archives: OnceLock::new(),
             image: None,
         }
     }
@@ -123,6 +129,33 @@ impl Trees {
     /// A lower layer; 0 is the bottom one.
     pub(crate) fn layer(&self, index: u32) -> PathBuf {
         self.root.join(format!("layer{index}"))
+    }
+
+    /// The layers in archives of GNU tar, the bottom one first.
+    pub(crate) fn archives(&self) -> Result<&[Lower]> {
+        if let Some(archives) = self.archives.get() {
+            return Ok(archives);
+        }
+        let archives = (0..self.layers).map(|index| self.archive(index));
+        let archives = archives.collect::<Result<_>>()?;
+        Ok(self.archives.get_or_init(|| archives))
+    }
+
+    fn archive(&self, index: u32) -> Result<Lower> {
+        let layer = self.layer(index);
+        let archive = layer.with_extension("tar");
+        if !archive.try_exists()? {
+            let packed = Command::new("tar")
+                .args(["--create", "--format=pax", "--sort=name", "--file"])
+                .arg(&archive)
+                .arg("--directory")
+                .arg(&layer)
+                .arg(".")
+                .status()
+                .context("cannot run tar")?;
+            ensure!(packed.success(), "tar failed");
+        }
+        Ok(Lower::tar(archive.display().to_string(), fs::File::open(&archive)?)?)
     }
 
     /// The upper.

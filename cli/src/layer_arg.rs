@@ -82,6 +82,14 @@ impl LayerArg {
     }
 }
 
+/// Whether a value of `--layer` names an archive or an image by its form.
+pub(crate) fn is_archive(text: &OsStr) -> bool {
+    has_archive_suffix(Path::new(text))
+        || Transport::parse(text).is_ok_and(|transport| {
+            !matches!(transport, Transport::Dir(_) | Transport::Tar(_))
+        })
+}
+
 fn is_missing(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }

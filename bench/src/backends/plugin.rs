@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use wasi_overlay::engine::OpenHow;
 use wasi_overlay::p1::{self, OverlayP1Ctx};
 use wasi_overlay::{
-    FsPerms, Limits, Lower, LowerStack, Overlay, OverlayCtx, OverlayCtxView, OverlayView, p2,
+    FsPerms, Limits, Lower, LowerStack, Overlay, OverlayBuilder, OverlayCtx, OverlayCtxView,
+    OverlayView, p2,
 };
 use wasmtime::component::{Component, Linker as ComponentLinker, ResourceTable};
 use wasmtime::{Linker, Module, Store};
@@ -44,10 +45,24 @@ impl OverlayView for State {
 
 /// The context of a new overlay as `/`.
 pub(crate) fn overlay(trees: &Trees) -> Result<OverlayCtx> {
-    let overlay = mount(trees)?;
+    context(&mount(trees)?)
+}
+
+/// As [`overlay`], with the layers in archives, which are indexed once.
+pub(crate) fn overlay_of_archives(trees: &Trees) -> Result<OverlayCtx> {
+    let archives = trees.archives()?.iter().cloned();
+    let upper = trees.upper();
+    let overlay = archives
+        .fold(Overlay::builder(), OverlayBuilder::lower)
+        .upper_dir(upper.display().to_string(), open(&upper)?)
+        .build()?;
+    context(&overlay)
+}
+
+fn context(overlay: &Overlay) -> Result<OverlayCtx> {
     let mut files = OverlayCtx::builder();
     files
-        .overlay(&overlay, "/", FsPerms::ReadWrite)?
+        .overlay(overlay, "/", FsPerms::ReadWrite)?
         .allow_blocking_current_thread(true);
     Ok(files.build())
 }

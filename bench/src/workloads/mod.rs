@@ -1,6 +1,7 @@
 //! The workloads of the benchmark, with their bounds. The guests `p1_bench`, `p2_bench` and `p3_bench`
 //! and the native program implement the same workloads under the same names.
 
+mod archives;
 mod asynchronous;
 mod changes;
 mod host;
@@ -95,6 +96,7 @@ impl Workload {
     pub(crate) fn title(&self) -> String {
         match self.baseline {
             Backend::Native => format!("{} ÷ native", self.name),
+            Backend::Overlay => format!("{} ÷ directories", self.name),
             _ => self.name.to_owned(),
         }
     }
@@ -172,6 +174,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Workload> {
         .iter()
         .chain(changes::WORKLOADS)
         .chain(asynchronous::WORKLOADS)
+        .chain(archives::WORKLOADS)
         .chain(starts::WORKLOADS)
         .chain(host::WORKLOADS)
 }

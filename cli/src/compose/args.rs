@@ -1,6 +1,7 @@
 //! The arguments of `compose` and `component`.
 
 use crate::args::utf8;
+use crate::layer_arg;
 use anyhow::{Result, bail};
 use clap::{Args, ValueHint};
 use std::path::PathBuf;
@@ -106,6 +107,13 @@ impl Layers {
             bail!(
                 "--upper {memory}: a composed program keeps its changes in a preopen of the host, not in \
                  memory; name one, as in --upper /changes"
+            );
+        }
+        if let Some(archive) = self.lowers.iter().find(|name| layer_arg::is_archive(name.as_ref())) {
+            bail!(
+                "--lower {archive}: a composed program gets its layers as preopens of its host, which are \
+                 directories; unpack the archive or the image for the host, and name the preopen, as in \
+                 --lower /base"
             );
         }
         let lowers = self.lowers.iter().map(|name| ("--lower", name));

@@ -59,7 +59,7 @@ fn missing_layer_or_file_as_layer_is_rejected() {
     fails(
         &temp,
         &["--layer", "file", "ok.wat"],
-        "--layer file: it is a file, but a layer must be a directory; if it is an archive, unpack it first",
+        "--layer file: file: it is neither a tar nor XX",
     );
     fails(
         &temp,

@@ -184,6 +184,16 @@ fn values_of_run_are_rejected() {
                 ),
             );
         }
+        for archive in ["base.tar", "rootfs.tar.gz", "oci:dir", "docker://alpine"] {
+            fails(
+                &format!("--lower {archive}"),
+                &format!(
+                    "--lower {archive}: a composed program gets its layers as preopens of its host, which \
+                     are directories; unpack the archive or the image for the host, and name the preopen, \
+                     as in --lower /base"
+                ),
+            );
+        }
         for (option, path, name) in [
             ("--lower", "./data", "data"),
             ("--lower", "../x/layer/", "layer"),

@@ -9,6 +9,7 @@ mod compose;
 mod compose_bad_input;
 mod cross_mounts;
 mod help;
+mod images;
 mod killed;
 mod log;
 mod mount_points;
