@@ -34,6 +34,8 @@ impl LayerArg {
     /// directory.
     pub(crate) fn as_dir(&self) -> Option<&Path> {
         match &self.transport {
+            // Opening it says what to type instead.
+            Transport::Dir(path) if is_image_of_skopeo(path) => None,
             Transport::Dir(path) => Some(path),
             Transport::Tar(path) if is_missing(path) && !has_archive_suffix(path) => Some(path),
             _ => None,
@@ -65,8 +67,13 @@ impl LayerArg {
             platform: None,
         };
         let choice = images.choice(wanted);
-        if let Transport::Registry(reference) = &self.transport {
-            let image = images.pull_if_needed(reference, wanted)?;
+        if self.is_image() {
+            let image = images.open(&self.transport, wanted)?;
+            ensure!(
+                !image.is_artifact(),
+                "it is a WebAssembly program and has no layers; run it, as in `wasi-overlay run {}`",
+                self.text.display()
+            );
             return Ok(image.lowers(&limits)?);
         }
         match self
@@ -85,16 +92,20 @@ impl LayerArg {
 /// Whether a value of `--layer` names an archive or an image by its form.
 pub(crate) fn is_archive(text: &OsStr) -> bool {
     has_archive_suffix(Path::new(text))
-        || Transport::parse(text).is_ok_and(|transport| {
-            !matches!(transport, Transport::Dir(_) | Transport::Tar(_))
-        })
+        || Transport::parse(text)
+            .is_ok_and(|transport| !matches!(transport, Transport::Dir(_) | Transport::Tar(_)))
+}
+
+/// Whether a directory is an image in the form that skopeo calls `dir:`.
+fn is_image_of_skopeo(path: &Path) -> bool {
+    path.join("manifest.json").exists() && path.join("version").exists()
 }
 
 fn is_missing(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
-fn has_archive_suffix(path: &Path) -> bool {
+pub(crate) fn has_archive_suffix(path: &Path) -> bool {
     let name = path.as_os_str().as_encoded_bytes();
     [&b".tar"[..], b".tgz", b".tar.gz", b".tar.zst", b".tzst"]
         .iter()

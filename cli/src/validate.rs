@@ -6,6 +6,7 @@
 
 use crate::fields::parse_size;
 use crate::image::{ImageProgram, Images};
+use crate::layer_arg::LayerArg;
 use crate::mount_points;
 use crate::mounts::{DirSpec, Mounts, OverlaySpec, UpperSpec};
 use crate::new_dir::NewDir;
@@ -70,7 +71,7 @@ pub(crate) fn open(
             let Some(path) = layer.as_dir() else {
                 let lowers = layer
                     .open(images)
-                    .map_err(|error| anyhow!("{flag}: {error:#}"))?;
+                    .map_err(|error| layer_error(&flag, layer, &error))?;
                 for folder in layer.folders(images) {
                     let folder = Dir::open_ambient_dir(&folder, ambient_authority())
                         .map_err(|error| read_error(&flag, error))?;
@@ -126,6 +127,13 @@ pub(crate) fn open(
     }
     check_overlap(&checked)?;
     Ok(OpenMounts { overlays, dirs })
+}
+
+/// The error of a layer, which may begin with its name, as that of its option.
+fn layer_error(flag: &str, layer: &LayerArg, error: &anyhow::Error) -> anyhow::Error {
+    let error = error.to_string();
+    let name = format!("{}: ", layer.text().display());
+    anyhow!("{flag}: {}", error.strip_prefix(&name).unwrap_or(&error))
 }
 
 fn check_layer_count(spec: &OverlaySpec) -> Result<()> {

@@ -109,7 +109,11 @@ impl Layers {
                  memory; name one, as in --upper /changes"
             );
         }
-        if let Some(archive) = self.lowers.iter().find(|name| layer_arg::is_archive(name.as_ref())) {
+        if let Some(archive) = self
+            .lowers
+            .iter()
+            .find(|name| layer_arg::is_archive(name.as_ref()))
+        {
             bail!(
                 "--lower {archive}: a composed program gets its layers as preopens of its host, which are \
                  directories; unpack the archive or the image for the host, and name the preopen, as in \

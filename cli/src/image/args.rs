@@ -69,14 +69,14 @@ pub(crate) enum PullArg {
     Always,
     /// Not at all
     Never,
-    /// If the registry has another image under this name
+    /// If the registry can be reached and has another image under this name
     Newer,
 }
 
 /// The arguments of `pull`.
 #[derive(Args)]
 pub(crate) struct PullArgs {
-    /// Platform of the image, if it has several [default: WebAssembly].
+    /// Platform of the image, if it has several [default: WebAssembly, else that of this machine].
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = utf8())]
     pub(crate) platform: Option<String>,
 
@@ -87,7 +87,7 @@ pub(crate) struct PullArgs {
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
 
-    /// The image, as in `ghcr.io/user/app:1`, or one that skopeo names, as in `oci:DIR`.
+    /// The image, as in `ghcr.io/user/app:1`.
     #[arg(value_name = "IMAGE", required = true, help_heading = None)]
     pub(crate) image: OsString,
 }
@@ -182,6 +182,10 @@ pub(crate) struct PruneArgs {
     /// Also removes all images that no program uses.
     #[arg(short, long)]
     pub(crate) all: bool,
+
+    /// Keeps files that are younger: an image that is being pulled has no name yet.
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+    pub(crate) min_age: u64,
 
     /// Only says what would be removed.
     #[arg(long)]

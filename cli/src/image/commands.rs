@@ -7,7 +7,8 @@ use crate::output::write_stdout;
 use crate::table;
 use anyhow::{Result, bail};
 use serde_json::json;
-use wasi_overlay_image::{Bytes, Choice, Entry, Image, Prune, Purpose, Reference, Store};
+use std::time::Duration;
+use wasi_overlay_image::{Bytes, Choice, Entry, Image, Problem, Prune, Purpose, Reference, Store};
 
 /// Lists the images of the store.
 pub(crate) fn images(args: &ImagesArgs) -> Result<()> {
@@ -95,20 +96,24 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<()> {
         compressed: args.blobs,
         images: args.all,
         dry_run: args.dry_run,
-        ..Prune::default()
+        min_age: Duration::from_secs(args.min_age.saturating_mul(60)),
     })?;
     for name in &pruned.names {
         write_stdout(&format!("{name}\n"))?;
     }
     print_notice(format_args!(
-        "{} files {}, {} free",
+        "{} files {}, {} free{}",
         pruned.blobs.len(),
         if args.dry_run {
             "would be removed"
         } else {
             "removed"
         },
-        Bytes(pruned.bytes)
+        Bytes(pruned.bytes),
+        match args.min_age {
+            0 => String::new(),
+            minutes => format!("; files younger than {minutes} minutes stay (--min-age)"),
+        }
     ));
     Ok(())
 }
@@ -119,7 +124,14 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
     let image = args.image.as_deref().map(str::parse).transpose()?;
     let problems = store.verify(image.as_ref())?;
     for problem in &problems {
-        write_stdout(&format!("{problem}\n"))?;
+        let line = match problem {
+            Problem::Damaged { digest, .. } => format!(
+                "{} is damaged; remove the file, and pull its images again\n",
+                store.blob_path(digest).display()
+            ),
+            _ => format!("{problem}\n"),
+        };
+        write_stdout(&line)?;
     }
     match problems.len() {
         0 => Ok(()),

@@ -16,6 +16,8 @@ pub(crate) use inspect::{history, inspect};
 pub(crate) use program::{ImageProgram, image_of};
 pub(crate) use transfer::{pull, push};
 
+use crate::layer_arg::has_archive_suffix;
+use crate::messages::print_warning;
 use anyhow::{Context, Result, ensure};
 use std::io::Read;
 use std::path::PathBuf;
@@ -111,8 +113,16 @@ impl Images {
             (PullArg::Never, _) => false,
         };
         if is_needed {
+            let pull = self.pull;
             let (client, store, progress) = self.client()?;
-            client.pull(store, reference, &choice, &*progress)?;
+            match (client.pull(store, reference, &choice, &*progress), stored) {
+                (Ok(_), _) => {}
+                (Err(error), Some(image)) if pull == PullArg::Newer => {
+                    print_warning(format_args!("{error}; the image in the store is used"));
+                    return Ok(image);
+                }
+                (Err(error), _) => return Err(error.into()),
+            }
         } else if let Some(image) = stored {
             return Ok(image);
         }
@@ -181,7 +191,8 @@ fn platform(text: Option<&str>) -> Result<Option<Platform>> {
 fn image_name(text: &std::ffi::OsStr) -> Result<Transport> {
     let transport = Transport::parse(text)?;
     // A word without a transport is a name here, even if there is such a file.
-    if let (Transport::Dir(_) | Transport::Tar(_), Some(text)) = (&transport, text.to_str())
+    if let (Transport::Dir(path) | Transport::Tar(path), Some(text)) = (&transport, text.to_str())
+        && !(has_archive_suffix(path) && path.exists())
         && !text.contains("tar:")
         && !text.starts_with("dir:")
         && let Ok(reference) = text.parse()

@@ -2,6 +2,7 @@
 
 use super::{Images, Wanted, platform};
 use crate::args::{EnvVar, RunArgs};
+use crate::layer_arg::has_archive_suffix;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::ffi::OsString;
 use std::path::Path;
@@ -49,6 +50,13 @@ pub(crate) fn image_of(args: &RunArgs) -> Result<Option<Transport>> {
     let is_module = path
         .extension()
         .is_some_and(|suffix| ["wasm", "wat", "cwasm"].iter().any(|it| suffix == *it));
+    if has_archive_suffix(path) && path.is_file() {
+        let name = path.display();
+        bail!(
+            "{name}: it is an archive; run the image in it as `docker-archive:{name}` or \
+             `oci-archive:{name}`, or use it as a layer with `--layer {name}`"
+        );
+    }
     if is_module || app == "-" || path.exists() {
         return Ok(None);
     }

@@ -6,7 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wasi_overlay_image::registry::{Outcome, Progress, Silent};
 use wasi_overlay_image::{Bytes, Digest};
 
@@ -42,6 +42,7 @@ fn outcome_word(outcome: Outcome) -> &'static str {
 /// A bar for each blob.
 #[derive(Default)]
 struct Bars {
+    pauses: LastPause,
     all: MultiProgress,
     bars: Mutex<HashMap<Digest, ProgressBar>>,
 }
@@ -85,7 +86,9 @@ impl Progress for Bars {
     }
 
     fn waiting(&self, pause: Duration, reason: &str) {
-        let _ = self.all.println(waiting_line(pause, reason));
+        if let Some(line) = self.pauses.line(pause, reason) {
+            let _ = self.all.println(line);
+        }
     }
 
     fn warning(&self, text: &str) {
@@ -93,9 +96,27 @@ impl Progress for Bars {
     }
 }
 
+/// The last pause that was told: several blobs wait for one reason.
+#[derive(Default)]
+struct LastPause(Mutex<Option<(Instant, String)>>);
+
+impl LastPause {
+    /// The line for a pause, unless it was told already.
+    fn line(&self, pause: Duration, reason: &str) -> Option<String> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_known = last
+            .as_ref()
+            .is_some_and(|(until, known)| now < *until && known == reason);
+        *last = Some((now + pause, reason.to_owned()));
+        (!is_known).then(|| format!("waiting {:.1} s: {reason}", pause.as_secs_f32()))
+    }
+}
+
 /// A line for each blob that is complete.
 #[derive(Default)]
 struct Lines {
+    pauses: LastPause,
     sizes: Mutex<HashMap<Digest, u64>>,
 }
 
@@ -119,14 +140,12 @@ impl Progress for Lines {
     }
 
     fn waiting(&self, pause: Duration, reason: &str) {
-        print_notice(waiting_line(pause, reason));
+        if let Some(line) = self.pauses.line(pause, reason) {
+            print_notice(line);
+        }
     }
 
     fn warning(&self, text: &str) {
         print_warning(text);
     }
-}
-
-fn waiting_line(pause: Duration, reason: &str) -> String {
-    format!("waiting {:.1} s: {reason}", pause.as_secs_f32())
 }

@@ -122,6 +122,9 @@ impl Scanner {
         let end = self.position + self.buffer.len() as u64;
         // A lone block of zeroes, or a part of one.
         let has_rest = self.buffer.iter().any(|byte| *byte != 0);
+        if self.position == 0 && has_rest {
+            return Err(not_a_tar("it is shorter than a header"));
+        }
         if has_rest || end < self.data_end {
             return Err(invalid(format_args!(
                 "the archive ends after {end} bytes, in the middle of an entry: it is not complete"
@@ -227,6 +230,9 @@ impl Scanner {
 
     /// Adds to an error where in the archive it occurred.
     fn located(&self, error: Error) -> Error {
+        if self.position == 0 && error.errno() == Errno::Invalid {
+            return not_a_tar(error);
+        }
         error.context(format_args!("at byte {} of the archive", self.position))
     }
 
@@ -269,6 +275,10 @@ impl TarIndex {
         }
         scanner.finish()
     }
+}
+
+fn not_a_tar(why: impl std::fmt::Display) -> Error {
+    invalid(format_args!("it is not a tar archive ({why})"))
 }
 
 fn parse_error(error: ParseError) -> Error {

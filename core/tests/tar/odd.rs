@@ -394,7 +394,7 @@ fn links_and_directories_have_no_data() {
 }
 
 #[test]
-fn size_that_is_given_twice_is_refused_if_the_sizes_differ() {
+fn size_of_a_pax_record_counts_more_than_that_of_the_header() {
     let archive = Archive::default().records(&[("size", b"3")]);
     let archive = archive.entry(header(EntryType::Regular, 5), "a", b"abc");
     assert_eq!(shown(&archive), ["a File \"abc\""]);

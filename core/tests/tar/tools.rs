@@ -63,18 +63,19 @@ fn run(command: &mut Command) {
 
 /// The lines of an archive, and of what GNU tar unpacks from it.
 fn both(archive: &Path, show: Show) -> (Vec<String>, Vec<String>) {
+    let options = [
+        "--extract",
+        "--same-permissions",
+        "--same-owner",
+        "--xattrs",
+    ];
+    both_by(Command::new("tar").args(options), archive, show)
+}
+
+/// The lines of an archive, and of what a program unpacks from it.
+fn both_by(unpack: &mut Command, archive: &Path, show: Show) -> (Vec<String>, Vec<String>) {
     let unpacked = tempfile::tempdir().unwrap();
-    run(Command::new("tar")
-        .args([
-            "--extract",
-            "--same-permissions",
-            "--same-owner",
-            "--xattrs",
-        ])
-        .arg("--file")
-        .arg(archive)
-        .arg("--directory")
-        .arg(unpacked.path()));
+    run(unpack.arg("-f").arg(archive).arg("-C").arg(unpacked.path()));
     let dir = Dir::open_ambient_dir(unpacked.path(), ambient_authority()).unwrap();
     let expected = tree(&Marked::lower(HostDir::new(dir, "unpacked")), show);
     let bytes = fs::read(archive).unwrap();
@@ -220,7 +221,7 @@ fn archives_of_bsdtar_read_as_they_unpack() {
             .arg("-C")
             .arg(&root)
             .arg("."));
-        let (layer, unpacked) = both(&archive, FULL);
+        let (layer, unpacked) = both_by(Command::new("bsdtar").args(["-x", "-p"]), &archive, FULL);
         assert_eq!(layer, unpacked, "{format}");
     }
 }
