@@ -72,9 +72,17 @@ pub(crate) fn unpack(mut input: Input<'_>, sink: &dyn Sink, limits: &Limits) -> 
     }
     let (sync_sender, syncs) = sync_channel(1);
     thread::scope(|scope| {
-        let syncer = scope.spawn(move || syncs.iter().try_for_each(|()| sink.sync_data()));
-        let consumer =
-            scope.spawn(move || consume(what, &full, &empty_sender, &sync_sender, sink, limits));
+        let failed = |error| Error::io("cannot start a thread", error);
+        let syncer = thread::Builder::new()
+            .spawn_scoped(scope, move || {
+                syncs.iter().try_for_each(|()| sink.sync_data())
+            })
+            .map_err(failed)?;
+        let consumer = thread::Builder::new()
+            .spawn_scoped(scope, move || {
+                consume(what, &full, &empty_sender, &sync_sender, sink, limits)
+            })
+            .map_err(failed)?;
         let produced = produce(&mut input, &empty, full_sender, limits);
         let consumed = consumer.join();
         let synced = syncer.join();
