@@ -93,7 +93,7 @@ pub enum Error {
     },
     /// The disk is full.
     #[error(
-        "{what}: no space left: {needed} are needed, and {available} are free; type `wasi-overlay prune`, or set WASI_OVERLAY_STORE to a larger disk"
+        "{what}: the disk has no room for {needed} more, since {available} are free; type `wasi-overlay prune`, or set WASI_OVERLAY_STORE to a larger disk"
     )]
     NoSpace {
         /// What was being written.

@@ -128,12 +128,23 @@ impl Files {
 
     /// An error of the call `doing` for the file `name`.
     fn failed(&self, doing: &str, name: &str, error: impl Into<io::Error>) -> Error {
+        self.failed_needing(doing, name, error, BLOCK)
+    }
+
+    /// As [`failed`](Self::failed), for a call that needs space.
+    fn failed_needing(
+        &self,
+        doing: &str,
+        name: &str,
+        error: impl Into<io::Error>,
+        needed: u64,
+    ) -> Error {
         let what = format!("cannot {doing} {}", self.path.join(name).display());
         let error = error.into();
         if error.kind() == io::ErrorKind::StorageFull {
             return Error::NoSpace {
                 what,
-                needed: Bytes(1),
+                needed: Bytes(needed),
                 available: self.available().map_or(Bytes(0), Bytes),
             };
         }
@@ -186,16 +197,16 @@ impl Files {
         Ok(File::from(fd))
     }
 
-    /// Creates a folder, unless it exists.
-    pub(super) fn create_dir(&self, name: &str) -> Result<()> {
+    /// Creates a folder, unless it exists. Returns whether it did not.
+    pub(super) fn create_dir(&self, name: &str) -> Result<bool> {
         let stat = rustix::fs::statat(&self.root, name, AtFlags::empty());
         if stat.is_ok() {
-            return Ok(());
+            return Ok(false);
         }
         let failed = |error| self.failed("create", name, error);
         self.step(Step::CreateDir(name)).map_err(failed)?;
         match rustix::fs::mkdirat(&self.root, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Ok(()) | Err(Errno::EXIST) => Ok(true),
             Err(error) => Err(self.failed("create", name, error)),
         }
     }
@@ -334,7 +345,7 @@ impl Files {
         Ok(stat.is_some_and(|stat| stat.st_dev == meta.dev() && stat.st_ino == meta.ino()))
     }
 
-    fn sync_dir(&self, name: &str) -> Result<()> {
+    pub(super) fn sync_dir(&self, name: &str) -> Result<()> {
         let failed = |error| self.failed("sync", name, error);
         self.step(Step::SyncDir(name)).map_err(failed)?;
         let failed = |error: Errno| self.failed("sync", name, error);
@@ -345,6 +356,9 @@ impl Files {
 
 /// The time between two attempts to lock a file that another process writes.
 const WAIT: Duration = Duration::from_millis(10);
+
+/// Bytes that a new name may need.
+const BLOCK: u64 = 4096;
 
 /// The folder of temporary files.
 pub(super) const TEMP: &str = ".wasi-overlay/tmp";
@@ -393,7 +407,11 @@ impl Temp {
         self.files
             .step(Step::Write(&self.name))
             .and_then(|()| io::Write::write_all(&mut &self.file, bytes))
-            .map_err(|error| self.files.failed("write", &self.name, error))
+            .map_err(|error| {
+                let needed = (bytes.len() as u64).max(BLOCK);
+                self.files
+                    .failed_needing("write", &self.name, error, needed)
+            })
     }
 
     pub(super) fn truncate(&self) -> Result<()> {
@@ -420,9 +438,6 @@ impl Temp {
     /// Gives the file its final name. If `durable`, the file and its name are on the disk afterwards.
     pub(super) fn publish(mut self, name: &str, durable: bool) -> Result<()> {
         let files = Arc::clone(&self.files);
-        let mode = Mode::from_raw_mode(PUBLISHED);
-        rustix::fs::fchmod(&self.file, mode)
-            .map_err(|error| files.failed("set the mode of", &self.name, error))?;
         if durable {
             files
                 .step(Step::Sync(&self.name))
@@ -437,6 +452,12 @@ impl Temp {
             })
             .map_err(|error| files.failed("rename", &self.name, error))?;
         self.stays = true;
+        // After the rename: a partial download that cannot be written could not go on. A blob that stays
+        // writable is as good as others.
+        if let Ok(stat) = rustix::fs::fstat(&self.file) {
+            let mode = Mode::from_raw_mode(stat.st_mode & PUBLISHED);
+            let _ = rustix::fs::fchmod(&self.file, mode);
+        }
         if durable {
             files.sync_dir(name.rsplit_once('/').map_or(".", |(folder, _)| folder))?;
         }
@@ -444,7 +465,7 @@ impl Temp {
     }
 }
 
-/// Published files are not written again.
+/// The permissions that published files keep, since they are not written again.
 const PUBLISHED: RawMode = 0o444;
 
 impl Drop for Temp {

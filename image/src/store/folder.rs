@@ -57,12 +57,18 @@ impl Store {
 
 /// Creates what is missing, `oci-layout` last: other tools recognise a layout by it.
 fn prepare(files: &Arc<Files>, is_layout: bool) -> Result<()> {
+    let mut is_new = false;
     for folder in [OURS, INDEX, UNPACKED, HOST_FILES, PARTIAL, TEMP] {
-        files.create_dir(folder)?;
+        is_new |= files.create_dir(folder)?;
     }
     files.open_or_create(LOCK)?;
     for folder in ["blobs", BLOBS] {
-        files.create_dir(folder)?;
+        is_new |= files.create_dir(folder)?;
+    }
+    if is_new {
+        for parent in [OURS, "blobs", "."] {
+            files.sync_dir(parent)?;
+        }
     }
     if files.stat("index.json")?.is_none() {
         let _lock = super::names::lock(files)?;

@@ -14,6 +14,8 @@ use wasi_overlay_core::tar::{Source, TarIndex};
 
 /// The suffix of the files of indexes. An index in another format is ignored.
 const INDEX_VERSION: &str = "1";
+/// Bytes of the longest header of a frame of zstd.
+const ZSTD_HEADER: usize = 18;
 /// Bytes of a file that holds a digest.
 const MAX_DIGEST_FILE: u64 = 256;
 
@@ -157,9 +159,11 @@ impl Store {
         if !self.files.is_writable() {
             return;
         }
-        let saved = self
-            .files
-            .replace(&index_name(diff_id), &[index.as_bytes(), diff_id.as_bytes()], false);
+        let saved = self.files.replace(
+            &index_name(diff_id),
+            &[index.as_bytes(), diff_id.as_bytes()],
+            false,
+        );
         if let Err(error) = saved {
             tracing::warn!(%error, "cannot save the index of a layer");
         }
@@ -337,18 +341,31 @@ fn unpacked_name(blob: &Digest, size: u64) -> String {
     format!("{UNPACKED}/{size}-{}", blob.hex())
 }
 
-/// The size that a gzip file says it decompresses to, modulo 4 GiB. It may be wrong, and only serves to ask
-/// early whether the disk has room.
+/// The size that a blob says it decompresses to; 0 if it does not say. It may be wrong, and only serves to
+/// ask early whether the disk has room.
 fn declared_size(blob: &Arc<dyn Source>, what: &str) -> Result<u64> {
-    let size = blob.size().map_err(|error| Error::layer(what, error))?;
-    if size < 18 || format(blob, what)? != Format::Gzip {
-        return Ok(0);
-    }
-    let mut trailer = [0; 4];
-    match blob.read_at(&mut trailer, size - 4) {
-        Ok(4) => Ok(u32::from_le_bytes(trailer).into()),
-        Ok(_) => Ok(0),
-        Err(error) => Err(Error::layer(what, error)),
+    let failed = |error| Error::layer(what, error);
+    let size = blob.size().map_err(failed)?;
+    match format(blob, what)? {
+        Format::Gzip => {
+            // The last four bytes, modulo 4 GiB.
+            let mut trailer = [0; 4];
+            let at = size.saturating_sub(trailer.len() as u64);
+            let read = blob.read_at(&mut trailer, at).map_err(failed)?;
+            let is_whole = read == trailer.len();
+            Ok(if is_whole {
+                u32::from_le_bytes(trailer).into()
+            } else {
+                0
+            })
+        }
+        Format::Zstd => {
+            let head = blob.read_vec_at(ZSTD_HEADER, 0).map_err(failed)?;
+            // Of the first frame. A header that is cut or damaged is reported by the decoder.
+            let declared = zstd::zstd_safe::get_frame_content_size(&head);
+            Ok(declared.ok().flatten().unwrap_or(0))
+        }
+        Format::Plain => Ok(0),
     }
 }
 
