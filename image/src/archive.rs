@@ -39,19 +39,9 @@ impl Archive {
             let Some(last) = last else {
                 return Ok(None);
             };
-            let mut dir = self.layer.root()?;
-            for (depth, folder) in folders.iter().enumerate() {
-                let name = Name::new(folder)?;
-                match self.layer.find(&dir, name)? {
-                    Found::Here { meta, .. } if meta.kind == Kind::Dir => {
-                        dir = self.layer.open_dir(&dir, name)?;
-                    }
-                    _ => {
-                        let _ = depth;
-                        return Ok(None);
-                    }
-                }
-            }
+            let Some(dir) = self.open_dir(&folders)? else {
+                return Ok(None);
+            };
             let name = Name::new(&last)?;
             match self.layer.find(&dir, name)? {
                 Found::Here { meta, .. } if meta.kind == Kind::File => {
@@ -73,6 +63,24 @@ impl Archive {
             }
         }
         Ok(None)
+    }
+
+    /// Opens a folder. `None` if there is none.
+    fn open_dir(
+        &self,
+        folders: &[Vec<u8>],
+    ) -> wasi_overlay_core::Result<Option<<TarLayer as Layer>::Dir>> {
+        let mut dir = self.layer.root()?;
+        for folder in folders {
+            let name = Name::new(folder)?;
+            match self.layer.find(&dir, name)? {
+                Found::Here { meta, .. } if meta.kind == Kind::Dir => {
+                    dir = self.layer.open_dir(&dir, name)?;
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(dir))
     }
 
     /// A whole small file. `None` if there is no such file.

@@ -15,7 +15,7 @@ use crate::store::Store;
 use oci_spec::image::{Descriptor, ImageManifest, MediaType};
 use std::fmt;
 use std::sync::Arc;
-use wasi_overlay_core::{Limits, Lower, LowerStack};
+use wasi_overlay_core::{Limits, Lower, LowerStack, MAX_LAYERS};
 
 /// An image: a config, and layers or a Wasm module.
 pub struct Image {
@@ -377,6 +377,12 @@ fn split_layers(
 ) -> Result<(Vec<ImageLayer>, Vec<ImageLayer>)> {
     let blobs = manifest.layers();
     let tars = blobs.iter().filter(|blob| !is_wasm(blob)).count();
+    if tars > MAX_LAYERS {
+        return Err(Error::malformed(
+            name,
+            format_args!("it has {tars} layers, and the limit is {MAX_LAYERS}"),
+        ));
+    }
     let diff_ids = &config.diff_ids;
     let has_all = diff_ids.len() == blobs.len();
     if !has_all && diff_ids.len() != tars && !(diff_ids.is_empty() && tars < blobs.len()) {

@@ -36,7 +36,7 @@ impl Layout {
             path: path.to_owned(),
         };
         if layout.file("oci-layout")?.is_none() {
-            let hint = if path.join("manifest.json").exists() && path.join("version").exists() {
+            let hint = if is_skopeo_dir(path) {
                 format!(
                     "it is a directory of skopeo's `dir:`; type `skopeo copy dir:{0} oci:{0}-oci`",
                     path.display()
@@ -67,6 +67,20 @@ impl Content for Layout {
         let path = self.path.join(path);
         Ok(open_regular(&path)?.map(|file| Arc::new(file) as Arc<dyn Source>))
     }
+}
+
+/// Whether a directory is an image in the form of skopeo's `dir:`.
+pub(crate) fn is_skopeo_dir(path: &Path) -> bool {
+    const VERSION: &[u8] = b"Directory Transport Version";
+    if !path.join("manifest.json").is_file() {
+        return false;
+    }
+    // If the file cannot be read, the directory is used as what it was named.
+    let Ok(Some(version)) = open_regular(&path.join("version")) else {
+        return false;
+    };
+    let mut head = [0; VERSION.len()];
+    matches!(version.read_at(&mut head, 0), Ok(read) if head[..read] == *VERSION)
 }
 
 /// Opens a regular file of the host. `None` if it does not exist.

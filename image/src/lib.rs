@@ -36,6 +36,8 @@ mod config;
 mod content;
 mod digest;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod host_file;
 mod image;
 mod json;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::host_file;
 use crate::image::Image;
 use crate::layer::format;
-use crate::layout::{Layout, open_regular, parse_index, resolve, select};
+use crate::layout::{Layout, is_skopeo_dir, open_regular, parse_index, resolve, select};
 use crate::limits::MAX_INDEX;
 use crate::platform::Choice;
 use crate::source;
@@ -113,7 +113,7 @@ impl Transport {
 
 fn open_dir(path: &Path) -> Result<Lower> {
     // skopeo's `dir:` is something else, which nobody means as a layer.
-    if path.join("manifest.json").exists() && path.join("version").exists() {
+    if is_skopeo_dir(path) {
         return Err(Error::unsupported(
             path.display(),
             format_args!(

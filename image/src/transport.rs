@@ -91,6 +91,12 @@ impl Transport {
     /// [`Error::Transport`] and [`Error::Reference`], with what to type.
     pub fn parse(text: &OsStr) -> Result<Self> {
         let bytes = text.as_bytes();
+        if bytes.is_empty() {
+            return Err(Error::Transport {
+                text: String::new(),
+                reason: "it is empty; expected a path, or an image such as `oci:DIR`".to_owned(),
+            });
+        }
         let Some(colon) = bytes.iter().position(|&b| b == b':') else {
             return Ok(Self::bare(text));
         };
