@@ -215,6 +215,15 @@ fn bomb_is_refused_before_it_is_whole() {
 }
 
 #[test]
+fn blob_that_says_it_does_not_fit_is_refused_unread() {
+    // A frame of zstd with a size of 2^50 bytes.
+    let mut frame = b"\x28\xb5\x2f\xfd\xc0\x58".to_vec();
+    frame.extend_from_slice(&(1_u64 << 50).to_le_bytes());
+    frame.extend_from_slice(&noise(100));
+    assert_refuses("zstd", &frame, "no room for 1 PiB more");
+}
+
+#[test]
 fn blob_that_is_no_tar_is_refused() {
     for bytes in [gzip(&noise(5000)), zstd(&noise(5000)), noise(5000)] {
         let (_dir, store) = store();

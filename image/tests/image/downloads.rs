@@ -139,7 +139,8 @@ fn layer_is_unpacked_while_it_is_downloaded() {
 fn unpacking_fails_with_the_download() {
     let plain = tar(&[("f", &noise(500_000))]);
     let packed = gzip(&plain);
-    let end: [(&str, fn(wasi_overlay_image::PartialBlob)); 3] = [
+    type End = fn(wasi_overlay_image::PartialBlob);
+    let end: [(&str, End); 3] = [
         ("dropped", drop),
         ("restarted", |mut partial| partial.restart().unwrap()),
         ("of other content", |mut partial| {

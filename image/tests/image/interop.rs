@@ -203,11 +203,7 @@ fn images_of_buildah_are_read() {
     ])
     .unwrap();
     let policy = at("policy.json");
-    fs::write(
-        &policy,
-        r#"{"default":[{"type":"insecureAcceptAnything"}]}"#,
-    )
-    .unwrap();
+    fs::write(&policy, PERMISSIVE).unwrap();
     let (_dir, store) = store();
     for destination in [
         format!("oci:{}:v1", at("oci")),
@@ -218,5 +214,136 @@ fn images_of_buildah_are_read() {
         let arguments = [&["commit"], &policy[..], &[container, &destination]].concat();
         buildah(&arguments).unwrap();
         assert_eq!(content(&destination, &store, "app/f"), b"by buildah");
+    }
+}
+
+const PERMISSIVE: &str = r#"{"default":[{"type":"insecureAcceptAnything"}]}"#;
+
+#[test]
+fn archives_of_podman_are_read() {
+    let dir = TempDir::new().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (root, run_root, policy) = (at("root"), at("run"), at("policy.json"));
+    fs::write(&policy, PERMISSIVE).unwrap();
+    let input = at("input.tar");
+    fs::write(&input, layout().tar()).unwrap();
+    let podman = |arguments: &[&str]| {
+        let global = [
+            "--storage-driver",
+            "vfs",
+            "--root",
+            &root,
+            "--runroot",
+            &run_root,
+        ];
+        let arguments: Vec<_> = global.iter().chain(arguments).copied().collect();
+        run("podman", &arguments)
+    };
+    let Some(loaded) = podman(&["load", "--signature-policy", &policy, "-q", "-i", &input]) else {
+        return;
+    };
+    let image = loaded
+        .rsplit_once("image: ")
+        .or(loaded.rsplit_once("image(s): "))
+        .unwrap()
+        .1;
+    podman(&["tag", image.trim(), "localhost/app:1"]).unwrap();
+    for (format, transport) in [
+        ("docker-archive", "docker-archive"),
+        ("oci-archive", "oci-archive"),
+    ] {
+        let file = at(format);
+        podman(&[
+            "save",
+            "-q",
+            "--format",
+            format,
+            "-o",
+            &file,
+            "localhost/app:1",
+        ])
+        .unwrap();
+        for name in ["", ":localhost/app:1"] {
+            let (_dir, store) = store();
+            let text = format!("{transport}:{file}{name}");
+            assert_eq!(content(&text, &store, "f"), b"new");
+            assert_eq!(content(&text, &store, "n"), noise(100_000));
+        }
+    }
+}
+
+/// A containerd with folders of its own, until it is dropped.
+struct Containerd {
+    process: std::process::Child,
+    address: String,
+}
+
+impl Containerd {
+    fn start(dir: &Path) -> Option<Self> {
+        if !has_program("containerd") || !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: containerd is not installed, or this user is not root");
+            return None;
+        }
+        let address = dir.join("socket").display().to_string();
+        let config = format!(
+            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {address:?}\n",
+            dir.join("root"),
+            dir.join("state")
+        );
+        let file = dir.join("config.toml");
+        fs::write(&file, config).unwrap();
+        let process = Command::new("containerd")
+            .arg("--config")
+            .arg(file)
+            .stderr(fs::File::create(dir.join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let containerd = Self { process, address };
+        for _ in 0..500 {
+            if Path::new(&containerd.address).exists() {
+                return Some(containerd);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("{}", fs::read_to_string(dir.join("log")).unwrap());
+    }
+
+    fn ctr(&self, arguments: &[&str]) {
+        let global = ["--address", self.address.as_str(), "--namespace", "test"];
+        let arguments: Vec<_> = global.iter().chain(arguments).copied().collect();
+        run("ctr", &arguments).unwrap();
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+#[test]
+fn archives_of_containerd_are_read() {
+    let dir = TempDir::new().unwrap();
+    let Some(containerd) = Containerd::start(dir.path()) else {
+        return;
+    };
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (input, output) = (at("input.tar"), at("output.tar"));
+    fs::write(&input, layout().tar()).unwrap();
+    let name = "docker.io/library/app";
+    containerd.ctr(&["images", "import", "--base-name", name, &input]);
+    let tagged = format!("{name}:v1");
+    containerd.ctr(&["images", "export", &output, &tagged]);
+    for text in [
+        format!("oci-archive:{output}"),
+        format!("oci-archive:{output}:{tagged}"),
+        format!("docker-archive:{output}"),
+        format!("docker-archive:{output}:app:v1"),
+        format!("docker-archive:{output}:@0"),
+    ] {
+        let (_dir, store) = store();
+        assert_eq!(content(&text, &store, "f"), b"new", "{text}");
+        assert_eq!(content(&text, &store, "g"), b"g", "{text}");
     }
 }

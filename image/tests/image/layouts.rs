@@ -269,7 +269,8 @@ fn layers_merge_bottom_first_and_whiteouts_hide() {
 
 #[test]
 fn damaged_content_never_gets_a_name() {
-    let damage: [(&str, fn(&mut Layout, Digest)); 4] = [
+    type Damage = fn(&mut Layout, Digest);
+    let damage: [(&str, Damage); 4] = [
         ("flipped", |layout, digest| {
             layout.blobs.get_mut(&digest).unwrap()[40] ^= 1;
         }),

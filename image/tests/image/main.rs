@@ -10,6 +10,7 @@ mod full_disk;
 mod gc;
 mod interop;
 mod layouts;
+mod mutations;
 mod processes;
 mod references;
 mod stores;

@@ -152,6 +152,25 @@ fn saved_index_is_made_again_if_it_does_not_fit() {
     drop(dir);
 }
 
+#[test]
+fn blobs_cannot_be_written_and_partial_downloads_can() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (_dir, store) = store();
+    image("app", b"x").add_to(&store).unwrap();
+    content(&store, "app").unwrap();
+    for file in super::support::files_below(&store.path().join("blobs")) {
+        assert_eq!(mode(&store.path().join("blobs").join(file)) & 0o222, 0);
+    }
+    let digest = Digest::of(b"xy");
+    store.partial(&digest, None).unwrap().write(b"x").unwrap();
+    let partial = store
+        .path()
+        .join(".wasi-overlay/partial")
+        .join(digest.hex());
+    assert_eq!(mode(&partial) & 0o600, 0o600);
+}
+
 /// How many descriptors of this process are open on a file of the store.
 fn open_descriptors(path: &Path) -> usize {
     let links = fs::read_dir("/proc/self/fd").unwrap();
@@ -161,6 +180,9 @@ fn open_descriptors(path: &Path) -> usize {
         .count()
 }
 
+/// Threads that unpack one layer wait for each other. One of them used to wait for the lock of the file that
+/// another was writing, which by then was the blob: those who used the layer held its lock, and the thread
+/// waited as long as they ran.
 #[test]
 fn layer_of_several_images_is_opened_once() {
     let (_dir, store) = store();

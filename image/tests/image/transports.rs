@@ -68,6 +68,7 @@ fn transport_has_the_meaning_of_skopeo() {
 #[test]
 fn refused_transport_says_what_to_type() {
     for (text, reason) in [
+        ("", "it is empty"),
         ("tar:-", "save it to a file"),
         ("dir:", "expected a path"),
         ("oci:", "expected a path"),
