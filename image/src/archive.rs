@@ -1,4 +1,4 @@
-//! Archives of images: tars of OCI layouts, and the output of `docker save`. They are read where they are,
+//! Archives of images: tars of OCI layouts, and the output of `docker save`. They are read in place,
 //! through the engine's own tar layer, and never unpacked.
 
 use crate::config::Config;
@@ -166,7 +166,7 @@ pub(crate) fn saved_image(archive: &Archive, selector: &Selector) -> Result<Save
     };
     check_config(config_path, &label, &config_bytes)?;
     let config = Config::parse(&format!("{config_path} in {label}"), &config_bytes)?;
-    // Some tools leave empty strings in the place of layers that are empty.
+    // Some tools write empty strings for empty layers.
     let paths: Vec<_> = strings(image, "Layers")
         .filter(|path| !path.is_empty())
         .collect();

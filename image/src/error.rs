@@ -30,7 +30,7 @@ pub enum Error {
     },
     /// No folder for the store is known.
     #[error(
-        "cannot tell where the store is, since neither HOME nor XDG_DATA_HOME is set; set WASI_OVERLAY_STORE to a directory"
+        "the store has no default directory, since neither HOME nor XDG_DATA_HOME is set; set WASI_OVERLAY_STORE to a directory"
     )]
     NoStoreFolder,
     /// A directory that is not a store.

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasi_overlay_core::Limits;
 use wasi_overlay_core::tar::Source;
 
-/// Age of a file from which on its times tell whether it changes: filesystems count in ticks of the kernel.
+/// Age from which on every change of a file changes its times: filesystems count in ticks of the kernel.
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// Opens a compressed tar.
@@ -39,7 +39,7 @@ pub(crate) fn open(
     Ok(open)
 }
 
-/// What tells whether a file is the same as before. The change time cannot be set by users.
+/// Identifies a file and its content without reading it. Users cannot set the change time.
 #[derive(Debug, PartialEq, Eq)]
 struct FileState {
     device: u64,

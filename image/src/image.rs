@@ -357,7 +357,7 @@ fn parse_config(
         return Config::parse(&what, bytes);
     }
     if manifest.layers().iter().any(is_wasm) {
-        // Older tools write a config of their own, which may look like one of an image.
+        // Older tools write a config of their own, which may be that of an image.
         return Ok(Config::parse(&what, bytes).unwrap_or_default());
     }
     Err(Error::unsupported(

@@ -1,4 +1,4 @@
-//! Reading JSON documents of images, whose writers leave required lists out or set them to null.
+//! Reading JSON documents of images, whose writers omit required lists or set them to null.
 
 use crate::error::{Error, Result};
 use serde_json::Value;

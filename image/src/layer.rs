@@ -80,7 +80,7 @@ fn check_size(blob: &Arc<dyn Source>, expected: u64, label: &str) -> Result<()> 
     })
 }
 
-/// A plain tar that is checked and read where it is, since there is no store to copy it to.
+/// A plain tar that is checked and read in place, because there is no store to copy it to.
 fn in_place(
     store: Option<&Store>,
     blob: Arc<dyn Source>,

@@ -112,7 +112,7 @@ impl Transport {
 }
 
 fn open_dir(path: &Path) -> Result<Lower> {
-    // skopeo's `dir:` is something else, which nobody means as a layer.
+    // skopeo's `dir:` is an image and not a layer.
     if is_skopeo_dir(path) {
         return Err(Error::unsupported(
             path.display(),

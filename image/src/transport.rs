@@ -178,7 +178,7 @@ impl std::fmt::Display for Selector {
     }
 }
 
-/// What to type for a directory whose name looks like a transport. Empty if there is none.
+/// What to type for a directory whose name begins like a transport. Empty if there is none.
 pub(crate) fn hint_of_directory(text: &OsStr) -> String {
     if Path::new(text).exists() {
         let text = text.display();

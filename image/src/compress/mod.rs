@@ -21,7 +21,7 @@ pub enum Format {
     Zstd,
 }
 
-/// First bytes that are enough to tell the format.
+/// First bytes that are enough to detect the format.
 pub(crate) const HEAD: usize = 8;
 
 /// Formats that are recognised only to name them in an error.

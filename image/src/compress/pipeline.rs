@@ -226,7 +226,7 @@ struct Compressed<'a, 'b> {
 }
 
 impl<'a, 'b> Compressed<'a, 'b> {
-    /// Reads enough to tell the format.
+    /// Reads enough to detect the format.
     fn start(input: &'a mut Input<'b>) -> Result<Self> {
         let mut compressed = Self {
             input,

@@ -251,7 +251,7 @@ impl Files {
             last_access: now,
             last_modification: now,
         };
-        // Another user's file keeps its time, and is only collected earlier.
+        // The time of another user's file cannot be set; it is only collected earlier.
         let _ = rustix::fs::utimensat(&self.root, name, &times, AtFlags::SYMLINK_NOFOLLOW);
     }
 
@@ -465,7 +465,7 @@ impl Temp {
     }
 }
 
-/// The permissions that published files keep, since they are not written again.
+/// The permissions of published files, which are not written again.
 const PUBLISHED: RawMode = 0o444;
 
 impl Drop for Temp {

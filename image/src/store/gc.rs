@@ -62,8 +62,8 @@ impl Store {
     /// Removes blobs that no image and no process uses, and remains of interrupted work.
     ///
     /// # Errors
-    /// [`Error::Malformed`] and [`Error::WrongDigest`] for a damaged manifest, since it cannot tell which
-    /// blobs it needs: nothing is removed then. [`Error::ReadOnlyStore`], [`Error::Io`].
+    /// [`Error::Malformed`] and [`Error::WrongDigest`] for a damaged manifest, since it is
+    /// unknown which blobs it needs: nothing is removed then. [`Error::ReadOnlyStore`], [`Error::Io`].
     pub fn prune(&self, what: &Prune) -> Result<Pruned> {
         self.files.check_writable(|| "prune".to_owned())?;
         // Held until the end, so that no image gets a name while its blobs are removed.
@@ -112,7 +112,7 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Removes a file that is old enough and that nobody has locked. Returns its size; `None` if it stays.
+    /// Removes a file that is old enough and not locked. Returns its size; `None` if it stays.
     fn collect(&self, name: &str, what: &Prune) -> Result<Option<u64>> {
         let Some(file) = self.files.open_file(name)? else {
             return Ok(None);
@@ -130,7 +130,7 @@ impl Store {
         // Held until the file is removed: a process that waits for it finds that it is gone.
         match try_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(true) => {}
-            // A filesystem that cannot lock the file cannot tell whether it is in use.
+            // If the filesystem cannot lock the file, the file may be in use.
             Ok(false) | Err(_) => return Ok(None),
         }
         if !what.dry_run {

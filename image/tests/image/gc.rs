@@ -192,7 +192,7 @@ fn remains_of_interrupted_work_go_and_running_work_stays() {
     prune_only(&store);
     assert!(!ours.join("tmp/left").exists() && !ours.join("index/odd").exists());
     assert!(!ours.join("unpacked/1-x").exists());
-    // What other programs keep there is theirs.
+    // Files of other programs stay.
     assert!(store.path().join("blobs/sha256/foreign").exists());
     partial.write(b"tent").unwrap();
     partial.commit().unwrap();
