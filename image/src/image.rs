@@ -293,7 +293,7 @@ impl Image {
     }
 
     /// Copies an image that has a manifest into a store, without decompressing it. Returns the descriptor
-    /// to add it with ([`Store::add_image`]).
+    /// to add it with ([`Store::add_image`]); hold a [`Store::adding`] until then.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for the output of `docker save` before version 25; those of reading and of

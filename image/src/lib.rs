@@ -62,7 +62,7 @@ pub use limits::{MAX_CONFIG, MAX_INDEX, MAX_MANIFEST};
 pub use oci_spec;
 pub use platform::{Choice, Platform, Purpose};
 pub use reference::{DEFAULT_REGISTRY, DEFAULT_TAG, Reference};
-pub use store::{Entry, Follower, Lease, PartialBlob, Problem, Prune, Pruned, Store};
+pub use store::{Adding, Entry, Follower, Lease, PartialBlob, Problem, Prune, Pruned, Store};
 #[doc(hidden)]
 pub use store::{Faults, Step};
 pub use transport::{Selector, Transport};

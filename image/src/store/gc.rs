@@ -20,7 +20,8 @@ pub struct Prune {
     pub compressed: bool,
     /// Also images that no process uses: their names are removed.
     pub images: bool,
-    /// Younger blobs stay: an image that is being pulled has no name yet.
+    /// Younger blobs stay: an image that is being pulled has no name yet. A pull that takes longer shows that
+    /// it is in progress ([`Store::adding`]).
     pub min_age: Duration,
     /// Only report what would be removed.
     pub dry_run: bool,
@@ -68,6 +69,7 @@ impl Store {
         self.files.check_writable(|| "prune".to_owned())?;
         // Held until the end, so that no image gets a name while its blobs are removed.
         let _lock = names::lock(&self.files)?;
+        let cutoff = self.cutoff(what.min_age)?;
         let mut pruned = Pruned::default();
         if what.images {
             self.remove_unused_names_locked(what.dry_run, &mut pruned)?;
@@ -96,7 +98,7 @@ impl Store {
                 && !live.blobs.contains(&digest)
             {
                 let name = blob_name(&digest);
-                if let Some(size) = self.collect(&name, what)? {
+                if let Some(size) = self.collect(&name, cutoff, what)? {
                     pruned.blobs.push(digest);
                     pruned.bytes += size;
                 }
@@ -104,7 +106,7 @@ impl Store {
         }
         for folder in [TEMP, PARTIAL] {
             for name in self.files.list(folder)? {
-                let size = self.collect(&format!("{folder}/{name}"), what)?;
+                let size = self.collect(&format!("{folder}/{name}"), cutoff, what)?;
                 pruned.bytes += size.unwrap_or(0);
             }
         }
@@ -113,18 +115,14 @@ impl Store {
     }
 
     /// Removes a file that is old enough and not locked. Returns its size; `None` if it stays.
-    fn collect(&self, name: &str, what: &Prune) -> Result<Option<u64>> {
+    fn collect(&self, name: &str, cutoff: SystemTime, what: &Prune) -> Result<Option<u64>> {
         let Some(file) = self.files.open_file(name)? else {
             return Ok(None);
         };
         let failed = |error| Error::io(format!("cannot remove {name}"), error);
         let meta = file.metadata().map_err(failed)?;
         let modified = meta.modified().map_err(failed)?;
-        // A file from the future is young.
-        let age = SystemTime::now()
-            .duration_since(modified)
-            .unwrap_or_default();
-        if age < what.min_age {
+        if modified > cutoff {
             return Ok(None);
         }
         // Held until the file is removed: a process that waits for it finds that it is gone.

@@ -25,6 +25,7 @@
 //! A blob is written under a temporary name, synced, renamed, and its folder synced; likewise `index.json`.
 //! So nothing incomplete ever has a final name, whenever the process or the machine stops.
 
+mod adding;
 mod files;
 mod folder;
 mod follow;
@@ -35,6 +36,7 @@ mod partial;
 mod unpack;
 mod verify;
 
+pub use adding::Adding;
 #[doc(hidden)]
 pub use files::{Faults, Step};
 pub use follow::Follower;

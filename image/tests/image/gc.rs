@@ -208,6 +208,31 @@ fn remains_of_interrupted_work_go_and_running_work_stays() {
     assert_eq!(store.partial(&other, None).unwrap().len(), 0);
 }
 
+/// A pull of two hours would lose its first blobs to a collection, since they are older than one hour and
+/// no image named them.
+#[test]
+fn blobs_of_a_long_pull_stay() {
+    let (_dir, store) = store();
+    let set_age = |path: &std::path::Path, minutes: u64| {
+        let time = std::time::SystemTime::now() - Duration::from_secs(minutes * 60);
+        fs::File::open(path).unwrap().set_modified(time).unwrap();
+    };
+    let before = store.write_blob(b"before").unwrap();
+    let first = store.write_blob(b"first").unwrap();
+    let adding = store.adding().unwrap();
+    let temporary = store.path().join(".wasi-overlay/tmp");
+    let [file] = files_below(&temporary).try_into().unwrap();
+    set_age(&temporary.join(file), 120);
+    set_age(&store.blob_path(&before), 200);
+    set_age(&store.blob_path(&first), 100);
+    // As another process would.
+    let other = Store::at(store.path()).unwrap();
+    assert_eq!(other.prune(&Prune::default()).unwrap().blobs, [before]);
+    drop(adding);
+    assert!(files_below(&temporary).is_empty());
+    assert_eq!(other.prune(&Prune::default()).unwrap().blobs, [first]);
+}
+
 fn prune_only(store: &Store) {
     store.prune(&ALL_AGES).unwrap();
 }
