@@ -1,6 +1,7 @@
 //! The file operations of a store. Every change goes through here, so that tests can cut a store at each
 //! step or make the step fail.
 
+use super::BLOBS;
 use crate::error::{Bytes, Error, Result};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RawMode};
@@ -454,7 +455,9 @@ impl Temp {
         self.stays = true;
         // After the rename: a partial download that cannot be written could not go on. A blob that stays
         // writable is as good as others.
-        if let Ok(stat) = rustix::fs::fstat(&self.file) {
+        if name.starts_with(BLOBS)
+            && let Ok(stat) = rustix::fs::fstat(&self.file)
+        {
             let mode = Mode::from_raw_mode(stat.st_mode & PUBLISHED);
             let _ = rustix::fs::fchmod(&self.file, mode);
         }
@@ -465,7 +468,7 @@ impl Temp {
     }
 }
 
-/// The permissions of published files, which are not written again.
+/// The permissions of blobs, which are not written again. Other tools write `index.json`.
 const PUBLISHED: RawMode = 0o444;
 
 impl Drop for Temp {

@@ -20,7 +20,7 @@ impl Disk {
             .status();
         status
             .is_ok_and(|status| status.success())
-            .then_some(Self(at))
+            .then(|| Self(at))
     }
 
     fn resize(&self, options: &str) {
