@@ -17,7 +17,7 @@ case "${1:-}" in
 *) seconds=$1 && shift ;;
 esac
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(archives indexes operations paths whiteouts)
+[ ${#targets[@]} -gt 0 ] || targets=(archives documents indexes operations paths whiteouts)
 
 scripts/setup.sh
 command -v c++ >/dev/null || need_packages g++ # compiles libFuzzer

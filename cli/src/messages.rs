@@ -44,7 +44,11 @@ fn print_to_stderr(message: &str) {
 fn describe_causes(error: &anyhow::Error) -> String {
     let mut chain = error.chain();
     let mut text = chain.next().map(ToString::to_string).unwrap_or_default();
-    let causes: Vec<_> = chain.map(ToString::to_string).collect();
+    let mut causes: Vec<_> = chain.map(ToString::to_string).collect();
+    // Some errors end with the text of their cause.
+    while causes.first().is_some_and(|cause| text.ends_with(cause)) {
+        causes.remove(0);
+    }
     if !causes.is_empty() {
         text.push_str("\n\nCaused by:");
     }
@@ -70,6 +74,8 @@ mod tests {
     fn causes_are_indented_below_the_error() {
         let error = anyhow!("no such file");
         assert_eq!(describe_causes(&error), "no such file");
+        let named = anyhow!("no such file").context("a.wasm: no such file");
+        assert_eq!(describe_causes(&named), "a.wasm: no such file");
         let error = error.context("`a.wasm` cannot be read");
         assert_eq!(
             describe_causes(&error),

@@ -192,6 +192,9 @@ fn open_tar(path: &Path, store: Option<&Store>, limits: &Limits) -> Result<OpenL
     let blob: Arc<dyn Source> = Arc::clone(&file) as _;
     if format(&blob, &label)? == Format::Plain {
         let index = TarIndex::scan(&blob, limits).map_err(|error| Error::layer(&label, error))?;
+        for warning in index.warnings() {
+            tracing::warn!("{label}: {warning}");
+        }
         return Ok(OpenLayer {
             index: Arc::new(index),
             source: blob,

@@ -213,6 +213,9 @@ fn archives_of_bsdtar_read_as_they_unpack() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
     plant(&root);
+    // bsdtar writes a time before 1970 as the sum of a negative and a positive number, which is not what
+    // POSIX and GNU tar read.
+    fs::remove_file(root.join("none")).unwrap();
     for format in ["pax", "gnutar"] {
         let archive = folder.path().join("bsd.tar");
         run(Command::new("bsdtar")
@@ -222,6 +225,7 @@ fn archives_of_bsdtar_read_as_they_unpack() {
             .arg(&root)
             .arg("."));
         let (layer, unpacked) = both_by(Command::new("bsdtar").args(["-x", "-p"]), &archive, FULL);
-        assert_eq!(layer, unpacked, "{format}");
+        // It does not set the time of the root.
+        assert_eq!(layer[1..], unpacked[1..], "{format}");
     }
 }
