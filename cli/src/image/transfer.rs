@@ -3,7 +3,6 @@
 use super::{Images, PullArg, PullArgs, PushArgs, Wanted, image_name, platform};
 use crate::output::write_stdout;
 use anyhow::{Result, bail};
-use wasi_overlay_image::registry::Push;
 use wasi_overlay_image::{Digest, Purpose, Reference, Store, Transport};
 
 /// Pulls an image, and prints the digest of its manifest.
@@ -53,12 +52,7 @@ pub(crate) fn push(args: &PushArgs) -> Result<()> {
         }
     };
     let (client, store, progress) = images.client()?;
-    let push = Push {
-        digest,
-        reference: &target,
-        mount_from: &[],
-    };
-    let digest = client.push(store, &push, &*progress)?;
+    let digest = client.push(store, digest, &target, &*progress)?;
     write_stdout(&format!("{digest}\n"))
 }
 
