@@ -53,7 +53,7 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Waits until a file has a line with the pattern, and prints the part in parentheses.
+# Waits until a file has a line that matches the pattern, and prints the group in parentheses.
 wait_for() { # file, pattern, process
     local attempt found
     for ((attempt = 0; attempt < 200; attempt++)); do

@@ -222,9 +222,9 @@ fn base64(bytes: &[u8], (last, padded): Alphabet) -> String {
     for chunk in bytes.chunks(3) {
         let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            if place <= chunk.len() {
-                text.push(digit(bits >> (18 - 6 * place)));
+        for digits in 0..4 {
+            if digits <= chunk.len() {
+                text.push(digit(bits >> (18 - 6 * digits)));
             } else if padded {
                 text.push('=');
             }

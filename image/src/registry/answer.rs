@@ -148,7 +148,7 @@ impl Answer {
     }
 }
 
-/// Whether a status stands for a failure that may pass.
+/// Whether a status stands for a transient failure.
 pub(super) fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }

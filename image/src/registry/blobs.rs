@@ -30,7 +30,7 @@ struct Blob {
     size: u64,
     /// What it is, for messages.
     what: String,
-    /// The place of a compressed layer in the image.
+    /// The index of a layer among those of the image, if the layer is compressed.
     compressed: Option<usize>,
 }
 
@@ -49,10 +49,10 @@ impl Repository<'_> {
         let options = self.client.options();
         let config = self.blob(image.manifest.config(), "config", MAX_CONFIG)?;
         let mut layers = Vec::new();
-        for (place, layer) in image.manifest.layers().iter().enumerate() {
+        for (index, layer) in image.manifest.layers().iter().enumerate() {
             check_distributable(layer)?;
             let mut blob = self.blob(layer, "layer", options.layer_limit)?;
-            blob.compressed = is_compressed(layer.media_type()).then_some(place);
+            blob.compressed = is_compressed(layer.media_type()).then_some(index);
             layers.push(blob);
         }
         let size = image.bytes.len() as u64;
@@ -84,8 +84,8 @@ impl Repository<'_> {
         };
         parallel::for_each(&missing, options.parallel, |blob, failed| {
             match (&unpacking, blob.compressed) {
-                (Some(unpacking), Some(place)) => {
-                    self.fetch_and_unpack(store, blob, place, failed, unpacking)
+                (Some(unpacking), Some(index)) => {
+                    self.fetch_and_unpack(store, blob, index, failed, unpacking)
                 }
                 _ => self.fetch(store, blob, failed, |_| Ok(())),
             }
@@ -161,7 +161,7 @@ impl Repository<'_> {
         &self,
         store: &Store,
         blob: &Blob,
-        place: usize,
+        index: usize,
         failed: &AtomicBool,
         unpacking: &Unpacking<'_>,
     ) -> Result<(), Error> {
@@ -170,7 +170,7 @@ impl Repository<'_> {
             diff_ids,
             turn,
         } = unpacking;
-        let diff_id = diff_ids.get(place).copied();
+        let diff_id = diff_ids.get(index).copied();
         let mut my_turn = match turn.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),

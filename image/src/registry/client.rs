@@ -1,4 +1,4 @@
-//! Requests to a registry: authorized, and repeated after failures that may pass.
+//! Requests to a registry: authorized, and retried after transient failures.
 
 use super::answer::{Answer, is_transient};
 use super::auth::{Authenticator, Scope, Wanted, scope};
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use ureq::http::header::WWW_AUTHENTICATE;
 use ureq::http::{Method, StatusCode};
 
-/// A client of registries. It can be shared by threads. Tokens are kept as long as the client.
+/// A client of registries, which threads can share. It caches tokens for its lifetime.
 pub struct Client {
     pub(super) transport: Transport,
     authenticator: Authenticator,
@@ -37,8 +37,8 @@ impl Client {
         Self::with_environment(options, |name| std::env::var_os(name))
     }
 
-    /// A client that looks for files with credentials where `environment` says, instead of in the
-    /// variables of this process.
+    /// A client that finds the files with credentials by the variables in `environment`, instead of those of
+    /// this process.
     #[must_use]
     pub fn with_environment(
         options: Options,
@@ -127,13 +127,13 @@ impl Repository<'_> {
             .into())
     }
 
-    /// Sends a request, and again after a failure that may pass.
-    pub(super) fn send_patiently(&self, call: &Call<'_>) -> Result<Answer, Error> {
-        self.patiently(|| self.send(call))
+    /// Sends a request, and retries it after a transient failure.
+    pub(super) fn send_retrying(&self, call: &Call<'_>) -> Result<Answer, Error> {
+        self.retrying(|| self.send(call))
     }
 
-    /// Runs `attempt`, and again after a failure that may pass.
-    pub(super) fn patiently<T>(
+    /// Runs `attempt`, and retries it after a transient failure.
+    pub(super) fn retrying<T>(
         &self,
         mut attempt: impl FnMut() -> Result<T, Failure>,
     ) -> Result<T, Error> {
@@ -152,7 +152,7 @@ impl Repository<'_> {
     /// Waits before the next attempt.
     ///
     /// # Errors
-    /// The failure, if it does not pass, or if there were enough attempts.
+    /// The failure, if it is not transient, or after the last attempt.
     pub(super) fn pause(&self, failed: u32, failure: Failure) -> Result<(), Error> {
         let options = &self.client.transport.options;
         if !failure.transient || failed >= options.retries {

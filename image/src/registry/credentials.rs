@@ -1,7 +1,7 @@
 //! Credentials from the files of docker and podman.
 //!
-//! The files are read here and not by the crate `docker_credential`, which looks up the exact name of a
-//! server only (podman also has entries for repositories), reads files and the output of helpers without
+//! The files are read here and not by the crate `docker_credential`, which only finds the exact name of a
+//! server (podman also has entries for repositories), reads files and the output of helpers without
 //! a bound, and does not name a helper that cannot be started.
 
 use super::error::Error;
@@ -22,7 +22,7 @@ const FILE_LIMIT: u64 = 4 << 20;
 /// The name of Docker Hub in these files.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// What proves to a registry who asks.
+/// A user's credentials for a registry.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credentials {
@@ -73,13 +73,13 @@ pub(super) struct Found {
     pub(super) origin: String,
 }
 
-/// The files in which credentials are looked up, in this order.
+/// The files with credentials, in the order of their precedence.
 #[derive(Clone, Debug)]
 pub(super) struct AuthFiles {
     files: Vec<PathBuf>,
-    /// The only file was named by the user, so it must exist.
+    /// Whether the file must exist, because the user named it.
     required: bool,
-    /// Where programs of helpers are looked for, instead of in this process's `PATH`.
+    /// The `PATH` in which helpers are searched, if it is not that of this process.
     path: Option<OsString>,
 }
 
@@ -246,7 +246,7 @@ fn normalize(key: &str) -> &str {
     }
 }
 
-/// `host/a/b`, `host/a`, `host`: podman keeps credentials of repositories and namespaces.
+/// `host/a/b`, `host/a`, `host`: podman has credentials for repositories and namespaces.
 fn keys(registry: &str, repository: &str) -> Vec<String> {
     let mut keys = Vec::new();
     let mut rest = repository;

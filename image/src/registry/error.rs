@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No connection could be made, or it broke more often than [`Options::retries`](super::Options::retries).
+    /// No connection could be made, or it failed more often than [`Options::retries`](super::Options::retries).
     #[error("cannot reach {host}: {cause}")]
     Unreachable {
         /// Host and port.
@@ -148,7 +148,7 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
-    /// A name of a host that cannot be one.
+    /// Text that is not the name of a host.
     #[error("`{host}` is not a host: expected HOST or HOST:PORT")]
     Host {
         /// What was given.
@@ -191,10 +191,10 @@ pub enum Error {
         /// Its media type.
         media_type: String,
     },
-    /// No mirror, and not the registry, could serve the image.
+    /// Neither the mirrors nor the registry could serve the image.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     AllMirrors(Vec<Error>),
-    /// A thread could not be started, or a file of a transfer could not be read.
+    /// A file of a transfer, or a certificate, could not be read.
     #[error("{what}: {source}")]
     Io {
         /// What was being done.
@@ -213,13 +213,13 @@ impl From<crate::Error> for Error {
     }
 }
 
-/// An error, and whether another attempt may succeed.
+/// An error, and whether a retry may succeed.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
-    /// The cause may pass by itself.
+    /// Whether a retry may succeed.
     pub(super) transient: bool,
-    /// The server refused the connection, which passes by itself only if it has been reached before.
+    /// Whether the server refused the connection. This is transient only if it was reached before.
     pub(super) refused: bool,
     /// The pause that the server asks for.
     pub(super) wait: Option<Duration>,

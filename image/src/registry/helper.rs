@@ -19,8 +19,8 @@ pub(super) fn program(name: &str) -> String {
     format!("docker-credential-{name}")
 }
 
-/// Asks a helper for the credentials of `server`. `None` if it has none. The program is looked for in
-/// `path`.
+/// Asks a helper for the credentials of `server`. `None` if it has none. `path` is the
+/// `PATH` in which the program is searched.
 ///
 /// # Errors
 /// Names the helper: it cannot be started, fails, prints something else, or takes too long.
@@ -74,7 +74,7 @@ fn converse(child: &mut Child, server: &str) -> Result<Answer, String> {
     if let Some(mut input) = child.stdin.take() {
         match input.write_all(server.as_bytes()) {
             Ok(()) => {}
-            // The helper does not read its input; its status tells whether that is an error.
+            // The helper does not read its input. Its status decides whether that is an error.
             Err(cause) if cause.kind() == ErrorKind::BrokenPipe => {}
             Err(cause) => {
                 stop(child);
@@ -137,7 +137,7 @@ fn collect(stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     })
 }
 
-/// Ends a helper that is given up. It may have ended already.
+/// Kills a helper. It may have exited already.
 fn stop(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();

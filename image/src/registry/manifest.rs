@@ -142,7 +142,7 @@ impl Repository<'_> {
         let what = format!("{}:{tag}", self.name);
         let mut call = self.call(Method::HEAD, &format!("manifests/{tag}"), &what);
         call.headers.push(accept());
-        let answer = self.send_patiently(&call)?;
+        let answer = self.send_retrying(&call)?;
         match answer.status {
             StatusCode::OK => Ok(Head {
                 digest: answer
@@ -168,8 +168,8 @@ impl Repository<'_> {
         };
         let mut call = self.call(Method::GET, &format!("manifests/{name}"), &what);
         call.headers.push(accept());
-        // The body is part of what is tried again.
-        let (bytes, content_type, stated) = self.patiently(|| {
+        // Retries include the body.
+        let (bytes, content_type, stated) = self.retrying(|| {
             let answer = self.send(&call)?;
             if answer.status != StatusCode::OK {
                 return Err(answer.into_failure(&what));
@@ -200,11 +200,11 @@ impl Repository<'_> {
         })
     }
 
-    /// Downloads a blob that is not worth a file. `None` if the registry does not have it.
+    /// Downloads a small blob into memory. `None` if the registry does not have it.
     pub(super) fn small_blob(&self, digest: Digest, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         let what = format!("blob {digest}");
         let call = self.call(Method::GET, &format!("blobs/{digest}"), &what);
-        let bytes = self.patiently(|| {
+        let bytes = self.retrying(|| {
             let answer = self.send(&call)?;
             match answer.status {
                 StatusCode::OK => answer.read(&what, limit).map(Some),
@@ -229,7 +229,7 @@ impl Repository<'_> {
         call.headers
             .push((CONTENT_TYPE, HeaderValue::from_static(raw.media_type)));
         call.payload = super::transport::Payload::Bytes(&raw.bytes);
-        let answer = self.send_patiently(&call)?;
+        let answer = self.send_retrying(&call)?;
         if !answer.status.is_success() {
             return Err(answer.into_failure(&what).error);
         }

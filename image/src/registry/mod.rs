@@ -5,8 +5,8 @@
 //!
 //! - `oci-client` reads manifests, tokens and errors of any size into memory, and a blob to its end even
 //!   if it exceeds its descriptor. This cannot be changed from outside. Here each answer has a bound.
-//! - It neither repeats nor resumes a request, and does not pass on `Retry-After`. Most of a client would
-//!   have to be written around it: what is left is the few URLs in manifest, pull and push.
+//! - It neither retries nor resumes a request, and does not expose `Retry-After`. Most of a client would have
+//!   to be written around it; it would save little more than a few URLs.
 //! - It is asynchronous and brings 43 crates; `ureq` brings 4 and the system's certificates 2. The store is
 //!   synchronous, and a pull uses a handful of threads.
 //!
@@ -15,12 +15,12 @@
 //! | `options.rs`, `progress.rs`, `error.rs` | the types of the API |
 //! | `endpoint.rs`, `proxy.rs`, `transport.rs` | addresses, and HTTP with bounds |
 //! | `challenge.rs`, `credentials.rs`, `helper.rs`, `auth.rs` | authorization |
-//! | `client.rs` | requests to a repository: authorized, repeated |
+//! | `client.rs` | requests to a repository: authorized, retried |
 //! | `manifest.rs`, `transfer.rs`, `parallel.rs` | one manifest, one blob, several |
 //! | `pull.rs`, `blobs.rs`, `push.rs`, `upload.rs` | an image |
 //!
-//! What is not downloaded, by choice: layers that an image keeps elsewhere (`urls`). What is never sent to
-//! another host: credentials, except to the token server that the registry names.
+//! Layers that an image has elsewhere (`urls`) are not downloaded. Credentials are sent to no other host than
+//! the registry and the token server that it names.
 //!
 //! [OCI distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 

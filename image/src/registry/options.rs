@@ -14,12 +14,12 @@ pub(super) const ERROR_LIMIT: u64 = 16 << 10;
 pub(super) const HEADER_LIMIT: usize = 64 << 10;
 /// Redirects that one request may follow.
 pub(super) const REDIRECT_LIMIT: usize = 8;
-/// A transfer that brings fewer bytes in [`Options::stall_timeout`] has stalled.
+/// A transfer of fewer bytes in [`Options::stall_timeout`] has stalled.
 pub(super) const SLOWEST_PROGRESS: u64 = 1 << 10;
-/// An attempt that brought this many bytes does not count as failed.
+/// An attempt that received this many bytes resets the number of failures.
 pub(super) const RENEWING_PROGRESS: u64 = 1 << 20;
 
-/// How to reach registries.
+/// Options of a [`Client`](super::Client).
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Hosts (`HOST` or `HOST:PORT`) that are reached without TLS. Loopback needs no entry.
@@ -37,9 +37,9 @@ pub struct Options {
     pub proxies: Proxies,
     /// Mirrors, in the order in which they are tried. Only pulls use them.
     pub mirrors: Vec<Mirror>,
-    /// How often a request is repeated after a failure that may pass.
+    /// Number of retries after a transient failure.
     pub retries: u32,
-    /// Pause before the first repetition. Each further one is twice as long.
+    /// Pause before the first retry. Each further one is twice as long.
     pub backoff: Duration,
     /// Longest pause. If a registry asks for a longer one with `Retry-After`, the transfer fails.
     pub longest_wait: Duration,
@@ -87,7 +87,6 @@ pub struct Mirror {
     pub registry: String,
     /// `HOST[:PORT][/PREFIX]`. The prefix stands before the names of repositories.
     pub location: String,
-    /// Whether the registry itself is asked if this mirror and all others fail. If any mirror of a registry
-    /// says no, the registry is not asked.
+    /// Whether the registry itself is used if all mirrors fail. It is not if any of its mirrors has `false`.
     pub fall_back: bool,
 }

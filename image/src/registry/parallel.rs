@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Runs `action` for each item, in at most `threads` threads, of which this is one. After an error no other
+/// Runs `action` for each item in at most `threads` threads, of which this is one. After an error no other
 /// item is begun, and the flag that `action` gets is set.
 ///
 /// # Errors

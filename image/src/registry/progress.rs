@@ -32,12 +32,12 @@ pub trait Progress: Send + Sync {
         let _ = (digest, outcome);
     }
 
-    /// The transfer pauses before it tries again, because of `reason`.
+    /// The transfer pauses before a retry, because of `reason`.
     fn waiting(&self, pause: Duration, reason: &str) {
         let _ = (pause, reason);
     }
 
-    /// Something that people should know although the transfer goes on, for example a mirror that failed.
+    /// A problem that does not end the transfer, for example a mirror that failed.
     fn warning(&self, text: &str) {
         let _ = text;
     }

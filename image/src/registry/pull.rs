@@ -33,7 +33,7 @@ pub struct Pulled {
 
 impl Client {
     /// The digest of what a reference names in its registry, at the cost of a request that does not count
-    /// as a download. A reference with a digest asks nobody.
+    /// as a download. For a reference with a digest, no request is sent.
     ///
     /// # Errors
     /// As [`pull`](Self::pull).
@@ -51,7 +51,7 @@ impl Client {
     }
 
     /// Pulls an image into the store, and gives it the name `reference` there. What the store has is not
-    /// downloaded again; if it has all of an image that is named by its digest, nobody is asked.
+    /// downloaded again; if it has all of an image that is named by its digest, no request is sent.
     ///
     /// # Errors
     /// The registry cannot be reached, denies access, or does not have the image; no manifest fits
@@ -117,6 +117,8 @@ impl Client {
 
 impl Repository<'_> {
     fn pull(&self, store: &Store, reference: &Reference, choice: &Choice) -> Result<Pulled, Error> {
+        // No blob is collected before the image has its name, however long the pull takes.
+        let _adding = store.adding()?;
         let root = self.root(store, reference)?;
         let documents = Documents {
             repository: self,
@@ -159,7 +161,7 @@ impl Repository<'_> {
     /// A manifest or an index from the store, otherwise from the registry. It is in the store afterwards.
     fn document(&self, store: &Store, digest: Digest) -> Result<Raw, Error> {
         if let Some(raw) = manifest::stored(store, digest)? {
-            // Protects it from being collected during the pull.
+            // From now on it is not collected.
             store.has(&digest)?;
             return Ok(raw);
         }
@@ -212,7 +214,7 @@ impl Documents<'_, '_> {
         }
         let bytes = match self.repository.manifest(&digest.to_string(), Some(digest)) {
             Ok(raw) => raw.bytes,
-            // The config of a manifest whose platform the index does not tell.
+            // The config of a manifest whose platform is not in the index.
             Err(error @ Error::NotFound { .. }) => self
                 .repository
                 .small_blob(digest, MAX_CONFIG)?

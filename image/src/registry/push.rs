@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Other repositories of the registry that blobs may be taken from.
 const SOURCE_LIMIT: usize = 3;
-/// Names of the store that are looked at for such repositories.
+/// Names of the store that are searched for such repositories.
 const NAME_LIMIT: usize = 100;
 
 impl Client {
@@ -27,7 +27,7 @@ impl Client {
     /// the index, with a warning.
     ///
     /// # Errors
-    /// The store lacks a part of the image; the registry cannot be reached or denies access. The name
+    /// The store lacks a blob of the image; the registry cannot be reached or denies access. The name
     /// stands for what it stood for before.
     pub fn push(
         &self,

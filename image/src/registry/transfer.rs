@@ -1,4 +1,4 @@
-//! Download of one blob: resumed, repeated, and bounded by its descriptor.
+//! Download of one blob: resumed, retried, and bounded by its descriptor.
 
 use super::answer::Answer;
 use super::client::Repository;
@@ -72,7 +72,7 @@ impl Repository<'_> {
         let answer = self.send(&call)?;
         match answer.status {
             StatusCode::PARTIAL_CONTENT if starts_at(&answer, have) => {}
-            // The whole blob, or a part that was not asked for.
+            // The whole blob, or another range than requested.
             StatusCode::OK | StatusCode::PARTIAL_CONTENT if have > 0 => {
                 blob.restart().map_err(Error::from)?;
                 if answer.status == StatusCode::PARTIAL_CONTENT {
@@ -112,7 +112,7 @@ impl Repository<'_> {
             let read = body.read(wanted.what, &mut buffer)?;
             let left = wanted.size - blob.len();
             if read as u64 > left {
-                // A blob that is too long is not a blob that was cut, so none of it is kept.
+                // Not a truncated blob but another one, so a later pull must not continue it.
                 blob.restart().map_err(Error::from)?;
                 return Err(wrong_size(wanted.size + 1).into());
             }
@@ -156,7 +156,7 @@ fn cancelled() -> Error {
     }
 }
 
-/// Whether a part begins at `offset` (`Content-Range: bytes OFFSET-…`).
+/// Whether an answer begins at `offset` (`Content-Range: bytes OFFSET-…`).
 fn starts_at(answer: &Answer, offset: u64) -> bool {
     answer
         .header(&CONTENT_RANGE)

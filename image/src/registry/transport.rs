@@ -129,18 +129,9 @@ impl Transport {
                 "only downloads may be redirected",
             ));
         }
-        match target.scheme() {
-            "https" => Ok(target),
-            "http" if url.scheme() == "http" || self.asked_for_plain(&host_of(&target)) => {
-                Ok(target)
-            }
-            "http" => Err(redirect_error(
-                call,
-                &target,
-                "the registry is reached with TLS and the target without; pass --plain-http with the \
-                 target's host if that is right",
-            )),
-            _ => Err(redirect_error(call, &target, "not a URL of https")),
+        match scheme_error(url, &target, self.asked_for_plain(&host_of(&target))) {
+            Some(reason) => Err(redirect_error(call, &target, reason)),
+            None => Ok(target),
         }
     }
 
@@ -348,6 +339,20 @@ impl Transport {
     }
 }
 
+/// Why a redirect from one URL to another is not followed, if it is not. `plain` is whether the user allowed
+/// the target to be without TLS.
+fn scheme_error(from: &Url, target: &Url, plain: bool) -> Option<&'static str> {
+    match target.scheme() {
+        "https" => None,
+        "http" if plain || from.scheme() == "http" => None,
+        "http" => Some(
+            "the registry is reached with TLS and the target without; pass --plain-http with the target's \
+             host if that is right",
+        ),
+        _ => Some("not a URL of https"),
+    }
+}
+
 fn redirect_error(call: &Call<'_>, target: &Url, reason: &'static str) -> Error {
     Error::Redirect {
         host: host_of(&call.url),
@@ -367,4 +372,25 @@ fn certificate_detail(text: &str) -> String {
         .next()
         .unwrap_or(text)
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirect_does_not_give_up_tls() {
+        let url = |text| Url::parse(text).expect("a URL");
+        for (from, target, plain, followed) in [
+            ("https://a", "https://b", false, true),
+            ("http://a", "https://b", false, true),
+            ("http://a", "http://b", false, true),
+            ("https://a", "http://b", false, false),
+            ("https://a", "http://b", true, true),
+            ("http://a", "ftp://b", true, false),
+        ] {
+            let error = scheme_error(&url(from), &url(target), plain);
+            assert_eq!(error.is_none(), followed, "{from} to {target}");
+        }
+    }
 }

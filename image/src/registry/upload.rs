@@ -23,7 +23,7 @@ impl Repository<'_> {
     pub(super) fn push_blob(&self, blob: &Upload<'_>, source: Option<&str>) -> Result<(), Error> {
         let digest = blob.lease.digest();
         let head = self.call(Method::HEAD, &format!("blobs/{digest}"), blob.what);
-        let answer = self.send_patiently(&head)?;
+        let answer = self.send_retrying(&head)?;
         match answer.status {
             StatusCode::OK => {
                 self.progress.finished(&digest, Outcome::Present);
@@ -51,7 +51,7 @@ impl Repository<'_> {
     /// The first attempt uses `session`, if there is one.
     fn upload(&self, blob: &Upload<'_>, mut session: Option<Session>) -> Result<(), Error> {
         let mut chunk = self.client.options().upload_chunk;
-        self.patiently(|| {
+        self.retrying(|| {
             let opened = match session.take() {
                 Some(session) => Some(session),
                 None => self.start_upload(blob, None)?,
@@ -90,7 +90,7 @@ impl Repository<'_> {
                 .append_pair("mount", &blob.lease.digest().to_string())
                 .append_pair("from", source);
         }
-        let answer = self.send_patiently(&call)?;
+        let answer = self.send_retrying(&call)?;
         match answer.status {
             StatusCode::CREATED => Ok(None),
             StatusCode::ACCEPTED => {

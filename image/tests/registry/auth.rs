@@ -6,6 +6,7 @@ use crate::{Local, client, noise, options};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 use wasi_overlay_image::Digest;
 use wasi_overlay_image::registry::{Client, Credentials, Error, Options};
@@ -92,6 +93,27 @@ fn token_that_expires_during_a_pull_is_renewed() {
     let ranges = fake.requests(&format!("blobs/{}", Digest::of(&layer)));
     let ranges: Vec<_> = ranges.iter().map(|r| r.header("range")).collect();
     assert_eq!(ranges, [None, Some("bytes=100000-"), Some("bytes=100000-")]);
+}
+
+#[test]
+fn token_has_what_the_registry_asks_for_beyond_the_repository() {
+    let (fake, _) = with_tokens(HOUR);
+    let mut is_first = true;
+    fake.add_rule(move |request| {
+        let host = request.header("host")?;
+        let challenge = format!(
+            r#"Bearer realm="http://{host}/token",service="fake",scope="repository:app:pull other:thing:use""#
+        );
+        let is_asked = request.method == "HEAD" && std::mem::take(&mut is_first);
+        is_asked.then(|| Reply::new(401).header("WWW-Authenticate", challenge))
+    });
+    Local::new()
+        .pull(&with_credentials("me:secret"), &fake.reference("1"))
+        .unwrap();
+    let query = &fake.requests("/token")[0].query;
+    assert!(query.contains("scope=other%3Athing%3Ause"), "{query}");
+    // The scope of the repository is not repeated.
+    assert_eq!(query.matches("scope=").count(), 2, "{query}");
 }
 
 #[test]
@@ -243,7 +265,12 @@ fn refresh_token_of_docker_is_exchanged() {
 fn helper(folder: &Path, setting: &str, script: &str) {
     use std::os::unix::fs::PermissionsExt;
     let program = folder.join("docker-credential-test");
-    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    // Another process writes the program. If this one did, a child that another test forks meanwhile would
+    // have the file open for writing, and could not be executed.
+    let source = folder.join("source");
+    fs::write(&source, format!("#!/bin/sh\n{script}\n")).unwrap();
+    let copied = Command::new("cp").args([&source, &program]).status();
+    assert!(copied.unwrap().success());
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(folder.join("config.json"), setting).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Blobs: resumed, repeated, refused if they are not what their descriptor says.
+//! Downloads of blobs: resumed, retried, and refused if they do not match their descriptor.
 
 use crate::fake::{Fake, partial};
 use crate::http::{Length, Reply, Then};
@@ -20,7 +20,7 @@ fn one_layer() -> (Fake, Vec<u8>) {
     (fake, layer)
 }
 
-/// The part of a request line for a blob.
+/// The end of a request line for a blob.
 fn blob(bytes: &[u8]) -> String {
     format!("blobs/{}", Digest::of(bytes))
 }
@@ -39,7 +39,7 @@ fn second_pull_downloads_nothing() {
 }
 
 #[test]
-fn digest_in_the_store_asks_nobody() {
+fn pull_by_digest_sends_no_request_if_stored() {
     let (fake, _) = one_layer();
     let (local, client) = (Local::new(), client(options()));
     let pulled = local.pull(&client, &fake.reference("1")).unwrap();
@@ -224,7 +224,7 @@ fn missing_content_length_is_accepted() {
 }
 
 #[test]
-fn stalled_blob_is_tried_again_and_then_reported() {
+fn stalled_blob_is_retried_and_then_reported() {
     let (fake, layer) = one_layer();
     let stall = Reply::new(200).body(&layer[..1000]);
     let stall = stall
@@ -435,7 +435,7 @@ fn first_error_ends_the_other_transfers() {
 }
 
 #[test]
-fn progress_tells_start_advance_and_end() {
+fn progress_reports_start_advance_and_end() {
     let (fake, layer) = one_layer();
     let cut = Reply::new(200).body(&layer[..100_000]);
     let cut = cut.length(Length::Claimed(SIZE as u64)).then(Then::Close);

@@ -22,7 +22,7 @@ impl Registry {
             let found = Command::new("which").arg(program).output();
             found.is_ok_and(|output| output.status.success())
         };
-        let missing: Vec<_> = ["docker-registry", "skopeo", "openssl"]
+        let missing: Vec<_> = ["docker-registry", "skopeo", "openssl", "perl", "rustc"]
             .into_iter()
             .filter(|program| !is_there(program))
             .collect();

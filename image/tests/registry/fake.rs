@@ -115,7 +115,7 @@ impl Fake {
         self.add_manifest(MANIFEST, &manifest(config, layers), tag)
     }
 
-    /// The lines of all requests, without the ping that tells plain http from TLS.
+    /// The lines of all requests, without the ping that detects plain http.
     pub(crate) fn lines(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
         let lines = state.log.iter().map(Request::line);
@@ -222,7 +222,7 @@ impl State {
         }
         let token = format!("token-{}", self.tokens.len());
         self.tokens.insert(token.clone(), Instant::now() + lifetime);
-        // The client is told a longer time, as servers with another clock do.
+        // Longer than it is valid, as from a server with another clock.
         Reply::new(200).body(format!(r#"{{"token":"{token}","expires_in":300}}"#))
     }
 

@@ -253,6 +253,26 @@ fn endless_indexes_within_indexes_end() {
 }
 
 #[test]
+fn index_of_many_indexes_is_refused() {
+    let fake = Fake::start();
+    let mut entries = Vec::new();
+    for number in 0..100 {
+        let entry = descriptor(MANIFEST, format!("none {number}").as_bytes());
+        let digest = index(&fake, &[entry], None);
+        let bytes = fake.state.lock().unwrap().manifests[&digest.to_string()]
+            .1
+            .clone();
+        entries.push(descriptor(INDEX, &bytes));
+    }
+    index(&fake, &entries, Some("1"));
+    let error = Local::new()
+        .pull(&client(options()), &fake.reference("1"))
+        .unwrap_err();
+    assert!(error.to_string().contains("64 documents"), "{error}");
+    assert!(fake.lines().len() < 70);
+}
+
+#[test]
 fn foreign_layer_is_named_and_nothing_is_downloaded() {
     for (media_type, urls) in [
         (

@@ -1,4 +1,4 @@
-//! Pushes: what the registry has is not sent, and the name comes last.
+//! Pushes: blobs that the registry has are not sent, and the name is set last.
 
 use crate::fake::{Auth, Fake, INDEX, MANIFEST, descriptor};
 use crate::http::Reply;
@@ -110,7 +110,7 @@ fn blob_is_sent_in_pieces_if_asked_for() {
 }
 
 #[test]
-fn interrupted_upload_is_repeated() {
+fn interrupted_upload_is_retried() {
     let (local, digest, layer) = pulled();
     for chunk in [None, Some(100_000)] {
         let fake = Fake::start();
