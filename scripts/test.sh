@@ -12,6 +12,8 @@ scripts/build-component.sh
 scripts/fetch-cpython.sh
 # Third-party tools that write layers for the tests and read ours.
 scripts/interop.sh --install
+# A registry for the tests of pulls and pushes.
+scripts/registry.sh --install
 
 say "Tests"
 cargo test "${everything[@]}" "$@"
