@@ -36,6 +36,10 @@ lint:
 doc:
     scripts/doc.sh
 
+# Checks that the plugin compiles without warnings for each version of WASI alone, and for each pair.
+features:
+    scripts/features.sh
+
 # Formats the code.
 fmt:
     cargo fmt --all
@@ -128,3 +132,7 @@ proof-sample:
 
 # Runs everything that CI runs.
 ci: lint crate-graph deny semver demo bench-smoke counts test package proof-sample
+
+# Runs a command with docker-registry on loopback; the address is in REGISTRY.
+registry *arguments:
+    scripts/registry.sh {{ arguments }}

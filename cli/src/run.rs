@@ -30,7 +30,7 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
     config.map_err(|error| served::explain_target(&options, error))?;
     log::init(&mut options)?;
     let cli = served::cli_enabled(&options.wasi)?;
-    let mut images = Images::new(&args.registry, args.pull.unwrap_or_default(), false);
+    let mut images = Images::for_run(&args.registry, args.pull.unwrap_or_default());
     let image = match image::image_of(&args)? {
         Some(transport) => Some(ImageProgram::open(&mut args, &mut images, &transport)?),
         None => None,

@@ -41,6 +41,8 @@ pub(crate) struct Images {
     registry: RegistryArgs,
     progress: Arc<dyn Progress>,
     pull: PullArg,
+    /// Whether layers are decompressed while they are downloaded.
+    unpacks: bool,
 }
 
 impl Images {
@@ -52,6 +54,15 @@ impl Images {
             registry: registry.clone(),
             progress: progress::new(registry.progress.unwrap_or_default(), quiet),
             pull,
+            unpacks: false,
+        }
+    }
+
+    /// As [`new`](Self::new), for a program that runs as soon as its images are pulled.
+    pub(crate) fn for_run(registry: &RegistryArgs, pull: PullArg) -> Self {
+        Self {
+            unpacks: true,
+            ..Self::new(registry, pull, false)
         }
     }
 
@@ -88,7 +99,11 @@ impl Images {
         self.store()?;
         let client = match self.client.take() {
             Some(client) => client,
-            None => Client::new(options(&self.registry)?),
+            None => {
+                let mut options = options(&self.registry)?;
+                options.unpack = self.unpacks.then(wasi_overlay::Limits::default);
+                Client::new(options)
+            }
         };
         let client = self.client.insert(client);
         let store = self.store.as_ref().context("the store was opened")?;

@@ -313,10 +313,14 @@ impl Transport {
             }
             ureq::Error::Io(cause) => {
                 let refused = cause.kind() == ErrorKind::ConnectionRefused;
-                let error = unreachable(cause.to_string());
+                let cause = cause.to_string();
+                // `EAI_NONAME` of the resolver, which has no kind of its own. A resolver that cannot be
+                // reached says something else.
+                let is_unknown_host = cause.ends_with("Name or service not known");
+                let error = unreachable(cause);
                 Failure {
                     refused,
-                    transient: !refused,
+                    transient: !refused && !is_unknown_host,
                     ..Failure::from(error)
                 }
             }
