@@ -59,7 +59,8 @@ fn missing_layer_or_file_as_layer_is_rejected() {
     fails(
         &temp,
         &["--layer", "file", "ok.wat"],
-        "--layer file: file: it is neither a tar nor XX",
+        "--layer file: it is not a tar archive (it is shorter than a header); a layer is a directory, a tar \
+         (plain or compressed with gzip or zstd) or an image",
     );
     fails(
         &temp,

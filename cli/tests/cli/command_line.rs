@@ -54,7 +54,7 @@ fn misspelt_subcommand_is_corrected() {
     does_not_parse(
         &TestDir::new(),
         &["runn", "exit.wat"],
-        "unrecognized subcommand 'runn'\n\n  tip: a similar subcommand exists: 'run'",
+        "unrecognized subcommand 'runn'\n\n  tip: some similar subcommands exist: 'prune', 'run'",
     );
 }
 

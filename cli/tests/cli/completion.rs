@@ -52,7 +52,7 @@ fn bash_completes_subcommands_and_options() {
     );
     assert_eq!(complete("wasi-overlay run --l", 2), "--layer\n");
     // Options that are not served are not completed.
-    assert_eq!(complete("wasi-overlay run --pr", 2), "\n");
+    assert_eq!(complete("wasi-overlay run --prof", 2), "\n");
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn archives_are_layers_plain_and_compressed() {
     test.temp.file("b.wat", wat::cat(3, "b"));
     for app in ["app.tar", "app.tar.gz", "tar:app.tar", "app", "./app.tar"] {
         let layers = ["--layer", "base.tar", "--layer", app];
-        test.prints(&[&layers[..], &["list.wat"]].concat(), "b;");
+        test.prints(&[&layers[..], &["list.wat"]].concat(), ".;..;b;");
         test.prints(&[&layers[..], &["b.wat"]].concat(), "b of app");
     }
     let mount = "dst=/,layer=base.tar,layer=app.tar,ro";
@@ -196,7 +196,7 @@ fn layers_and_upper_lie_on_the_image() {
     let base = test.pack("base", &[file("list", wat::list(3, ".")), file("a", "")]);
     test.image("app", json!({"Entrypoint": ["/list"]}), &[base]);
     test.temp.file("more/b", "").file("more/.wh.a", "");
-    test.prints(&["run", "--layer", "more", "app"], "b;list;");
+    test.prints(&["run", "--layer", "more", "app"], ".;..;b;list;");
     // What an earlier run left is part of the tree, the program included.
     test.temp.file("up/list", wat::exit(7));
     assert_eq!(test.run(&["run", "--upper", "up", "app"]).code, 7);
