@@ -30,14 +30,16 @@ impl LayerArg {
         &self.text
     }
 
-    /// The directory, if it is one, or if there is nothing at its path: then its error is that of a
-    /// directory.
+    /// The directory, if it is one. A path that cannot be read is taken for one, too: its error is that of a
+    /// directory then.
     pub(crate) fn as_dir(&self) -> Option<&Path> {
         match &self.transport {
             // Opening it says what to type instead.
             Transport::Dir(path) if is_image_of_skopeo(path) => None,
             Transport::Dir(path) => Some(path),
-            Transport::Tar(path) if is_missing(path) && !has_archive_suffix(path) => Some(path),
+            Transport::Tar(path) if path.metadata().is_err() && !has_archive_suffix(path) => {
+                Some(path)
+            }
             _ => None,
         }
     }
@@ -99,10 +101,6 @@ pub(crate) fn is_archive(text: &OsStr) -> bool {
 /// Whether a directory is an image in the form that skopeo calls `dir:`.
 fn is_image_of_skopeo(path: &Path) -> bool {
     path.join("manifest.json").exists() && path.join("version").exists()
-}
-
-fn is_missing(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 pub(crate) fn has_archive_suffix(path: &Path) -> bool {
