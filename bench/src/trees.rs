@@ -155,7 +155,10 @@ impl Trees {
                 .context("cannot run tar")?;
             ensure!(packed.success(), "tar failed");
         }
-        Ok(Lower::tar(archive.display().to_string(), fs::File::open(&archive)?)?)
+        Ok(Lower::tar(
+            archive.display().to_string(),
+            fs::File::open(&archive)?,
+        )?)
     }
 
     /// The upper.
