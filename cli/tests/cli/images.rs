@@ -269,7 +269,12 @@ fn wasm_artifacts_run() {
     let (_, module) = test.blob("application/wasm", wat::exit(9).as_bytes());
     let config = json!({"architecture": "wasm", "os": "wasip1"});
     let config_type = "application/vnd.wasm.config.v0+json";
-    test.manifest("module", config_type, &config, &[module.clone()]);
+    test.manifest(
+        "module",
+        config_type,
+        &config,
+        std::slice::from_ref(&module),
+    );
     assert_eq!(test.run(&["run", "store:module"]).code, 9);
     let (_, other) = test.blob("application/wasm", wat::exit(1).as_bytes());
     test.manifest("two", config_type, &config, &[module, other]);
