@@ -49,24 +49,18 @@ impl LayerArg {
         !matches!(self.transport, Transport::Dir(_) | Transport::Tar(_))
     }
 
-    /// The directories in which its files lie, which no mount may change.
-    pub(crate) fn folders(&self, images: &Images) -> Vec<PathBuf> {
-        let folder = self.transport.path().map(|path| match &self.transport {
-            Transport::OciLayout { .. } | Transport::Dir(_) => path.to_owned(),
-            _ => match path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-                _ => PathBuf::from("."),
-            },
-        });
-        folder.into_iter().chain(images.store_path()).collect()
+    /// Where its files lie, which no mount may change.
+    pub(crate) fn folders(&self, images: &Images) -> Vec<Folder> {
+        folders(&self.transport, images)
     }
 
     /// Opens its layers, the bottom one first. Pulls the image if it is in a registry.
     pub(crate) fn open(&self, images: &mut Images) -> Result<Vec<Lower>> {
         let limits = Limits::default();
+        let platform = images.platform.clone();
         let wanted = Wanted {
             purpose: Purpose::Data,
-            platform: None,
+            platform: platform.as_ref(),
         };
         let choice = images.choice(wanted);
         if self.is_image() {
@@ -89,6 +83,27 @@ impl LayerArg {
             opened => Ok(opened?),
         }
     }
+}
+
+/// Where files of a layer lie.
+pub(crate) enum Folder {
+    /// A directory that belongs to the layer: a layout, or the store.
+    Whole(PathBuf),
+    /// The directory in which the file lies, beside others.
+    OfFile(PathBuf),
+}
+
+/// Where the files of a layer or an image lie, the store included if it is used.
+pub(crate) fn folders(transport: &Transport, images: &Images) -> Vec<Folder> {
+    let own = transport.path().map(|path| match transport {
+        Transport::OciLayout { .. } | Transport::Dir(_) => Folder::Whole(path.to_owned()),
+        _ => match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => Folder::OfFile(parent.to_owned()),
+            _ => Folder::OfFile(PathBuf::from(".")),
+        },
+    });
+    let store = images.store_path().map(Folder::Whole);
+    own.into_iter().chain(store).collect()
 }
 
 /// Whether a value of `--layer` names an archive or an image by its form.

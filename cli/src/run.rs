@@ -30,10 +30,16 @@ pub(crate) fn run(mut args: RunArgs) -> Result<i32> {
     config.map_err(|error| served::explain_target(&options, error))?;
     log::init(&mut options)?;
     let cli = served::cli_enabled(&options.wasi)?;
-    let mut images = Images::for_run(&args.registry, args.pull.unwrap_or_default());
+    let mut images = Images::for_run(&args)?;
     let image = match image::image_of(&args)? {
         Some(transport) => Some(ImageProgram::open(&mut args, &mut images, &transport)?),
-        None => None,
+        None => {
+            ensure!(
+                args.entrypoint.is_none(),
+                "--entrypoint: it is for images, and the program is a file; remove the option"
+            );
+            None
+        }
     };
     let mounts = Mounts::from_args(&args, image.as_ref().map(ImageProgram::name))?;
     let open = validate::open(mounts, &mut images, image.as_ref())?;
@@ -78,15 +84,6 @@ fn load(
         let (path, bytes) = image.read(mount::layers_with_upper(main)?)?;
         let program = app::from_bytes(engine, Path::new(&path), &bytes, args.allow_precompiled)?;
         return Ok((path, program));
-    }
-    for (given, option) in [
-        (args.entrypoint.is_some(), "--entrypoint"),
-        (args.platform.is_some(), "--platform"),
-    ] {
-        ensure!(
-            !given,
-            "{option}: it is for images, and the program is a file; remove the option"
-        );
     }
     let Some(app) = args.app_and_args.first() else {
         bail!("the program is missing; pass a wasm file or an image");

@@ -6,7 +6,7 @@
 
 use crate::fields::parse_size;
 use crate::image::{ImageProgram, Images};
-use crate::layer_arg::LayerArg;
+use crate::layer_arg::{Folder, LayerArg};
 use crate::mount_points;
 use crate::mounts::{DirSpec, Mounts, OverlaySpec, UpperSpec};
 use crate::new_dir::NewDir;
@@ -63,6 +63,7 @@ pub(crate) fn open(
         check_layer_count(&spec)?;
         let mut layers = Vec::with_capacity(spec.layers.len());
         if let (Some(name), Some(program)) = (&spec.image, program) {
+            check_folders(name, program.folders(), &mut checked)?;
             let lowers = program.lowers().to_vec();
             layers.push((name.clone(), OpenLayer::Lowers(lowers)));
         }
@@ -72,11 +73,7 @@ pub(crate) fn open(
                 let lowers = layer
                     .open(images)
                     .map_err(|error| layer_error(&flag, layer, &error))?;
-                for folder in layer.folders(images) {
-                    let folder = Dir::open_ambient_dir(&folder, ambient_authority())
-                        .map_err(|error| read_error(&flag, error))?;
-                    checked.push(CheckedDir::new(&flag, Role::Archive, &folder, false)?);
-                }
+                check_folders(&flag, &layer.folders(images), &mut checked)?;
                 layers.push((flag, OpenLayer::Lowers(lowers)));
                 continue;
             };
@@ -127,6 +124,20 @@ pub(crate) fn open(
     }
     check_overlap(&checked)?;
     Ok(OpenMounts { overlays, dirs })
+}
+
+/// Adds where the files of a layer lie to what is compared with uppers.
+fn check_folders(flag: &str, folders: &[Folder], checked: &mut Vec<CheckedDir>) -> Result<()> {
+    for folder in folders {
+        let (path, role) = match folder {
+            Folder::Whole(path) => (path, Role::Layer),
+            Folder::OfFile(path) => (path, Role::Archive),
+        };
+        let dir = Dir::open_ambient_dir(path, ambient_authority())
+            .map_err(|error| read_error(flag, error))?;
+        checked.push(CheckedDir::new(flag, role, &dir, false)?);
+    }
+    Ok(())
 }
 
 /// The error of a layer, which may begin with its name, as that of its option.

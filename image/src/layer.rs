@@ -18,7 +18,8 @@ impl OpenLayer {
     }
 }
 
-/// Opens a layer of an image. If the store has its plain tar, nothing else is read.
+/// Opens a layer of an image. If the store has its plain tar, and made it from this blob, nothing else is
+/// read. A config alone does not tell which tar belongs to a blob: it could name that of another image.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the blob is missing; [`Error::NeedsStore`]; those of decompressing.
@@ -30,6 +31,7 @@ pub(crate) fn open_layer(
     limits: &Limits,
 ) -> Result<Lower> {
     if let (Some(store), Some(diff_id)) = (store, &layer.diff_id)
+        && store.is_plain_of(diff_id, layer.digest.as_ref(), layer.size)?
         && let Some(open) = store.open_layer(diff_id, limits)?
     {
         return Ok(open.lower(label));

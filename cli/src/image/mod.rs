@@ -16,6 +16,7 @@ pub(crate) use inspect::{history, inspect};
 pub(crate) use program::{ImageProgram, image_of};
 pub(crate) use transfer::{pull, push};
 
+use crate::args::RunArgs;
 use crate::layer_arg::has_archive_suffix;
 use crate::messages::print_warning;
 use anyhow::{Context, Result, ensure};
@@ -41,6 +42,8 @@ pub(crate) struct Images {
     registry: RegistryArgs,
     progress: Arc<dyn Progress>,
     pull: PullArg,
+    /// The platform that the user says.
+    pub(crate) platform: Option<Platform>,
     /// Whether layers are decompressed while they are downloaded.
     unpacks: bool,
 }
@@ -54,16 +57,19 @@ impl Images {
             registry: registry.clone(),
             progress: progress::new(registry.progress.unwrap_or_default(), quiet),
             pull,
+            platform: None,
             unpacks: false,
         }
     }
 
     /// As [`new`](Self::new), for a program that runs as soon as its images are pulled.
-    pub(crate) fn for_run(registry: &RegistryArgs, pull: PullArg) -> Self {
-        Self {
+    pub(crate) fn for_run(args: &RunArgs) -> Result<Self> {
+        let images = Self::new(&args.registry, args.pull.unwrap_or_default(), false);
+        Ok(Self {
+            platform: platform(args.platform.as_deref())?,
             unpacks: true,
-            ..Self::new(registry, pull, false)
-        }
+            ..images
+        })
     }
 
     /// The choice of an image for what is wanted.
@@ -119,11 +125,17 @@ impl Images {
         let choice = self.choice(wanted);
         let stored = match self.store()?.image(reference, &choice) {
             Ok(image) => Some(image),
-            Err(Error::NotInStore { .. }) => None,
+            // No such name, or a manifest for another platform, or a blob that was removed.
+            Err(Error::NotInStore { .. } | Error::NotFound { .. })
+                if self.pull != PullArg::Never =>
+            {
+                None
+            }
             Err(error) => return Err(error.into()),
         };
         let is_needed = match (self.pull, &stored) {
-            (PullArg::Missing, stored) => stored.is_none(),
+            (PullArg::Missing, Some(image)) => !is_whole(self.store()?, image)?,
+            (PullArg::Missing, None) => true,
             (PullArg::Always | PullArg::Newer, _) => true,
             (PullArg::Never, _) => false,
         };
@@ -154,6 +166,20 @@ impl Images {
         let store = self.store().ok().cloned();
         Ok(transport.image(store.as_ref(), &choice, &wasi_overlay::Limits::default())?)
     }
+}
+
+/// Whether the store has all layers of an image.
+fn is_whole(store: &Store, image: &Image) -> Result<bool> {
+    for layer in image.layers() {
+        let mut has_one = false;
+        for digest in [layer.digest, layer.diff_id].into_iter().flatten() {
+            has_one = has_one || store.has(&digest)?;
+        }
+        if !has_one {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The options of the registry client.

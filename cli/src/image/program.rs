@@ -1,8 +1,8 @@
 //! The program of an image: `run IMAGE`.
 
-use super::{Images, Wanted, platform};
+use super::{Images, Wanted};
 use crate::args::{EnvVar, RunArgs};
-use crate::layer_arg::has_archive_suffix;
+use crate::layer_arg::{self, Folder, has_archive_suffix};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::ffi::OsString;
 use std::path::Path;
@@ -19,6 +19,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 pub(crate) struct ImageProgram {
     name: String,
     lowers: Vec<Lower>,
+    folders: Vec<Folder>,
     source: Source,
 }
 
@@ -47,6 +48,16 @@ pub(crate) fn image_of(args: &RunArgs) -> Result<Option<Transport>> {
         Transport::Dir(_) | Transport::Tar(_) => {}
         image => return Ok(Some(image)),
     }
+    if [&b"tar:"[..], b"dir:"]
+        .iter()
+        .any(|name| app.as_encoded_bytes().starts_with(name))
+        && !path.exists()
+    {
+        let name = app.display();
+        bail!(
+            "{name}: it is a layer, and not an image; use it with `--layer {name}`, and name a program"
+        );
+    }
     let is_module = path
         .extension()
         .is_some_and(|suffix| ["wasm", "wat", "cwasm"].iter().any(|it| suffix == *it));
@@ -72,7 +83,7 @@ impl ImageProgram {
         images: &mut Images,
         transport: &Transport,
     ) -> Result<Self> {
-        let platform = platform(args.platform.as_deref())?;
+        let platform = images.platform.clone();
         let wanted = Wanted {
             purpose: Purpose::Program,
             platform: platform.as_ref(),
@@ -134,6 +145,7 @@ impl ImageProgram {
         Ok(Self {
             name,
             lowers: image.lowers(&Limits::default())?,
+            folders: layer_arg::folders(transport, images),
             source,
         })
     }
@@ -146,6 +158,11 @@ impl ImageProgram {
     /// Its layers, the bottom one first.
     pub(crate) fn lowers(&self) -> &[Lower] {
         &self.lowers
+    }
+
+    /// Where its files lie, which no mount may change.
+    pub(crate) fn folders(&self) -> &[Folder] {
+        &self.folders
     }
 
     /// The name and the bytes of the program, in the tree that `layers` merge to.

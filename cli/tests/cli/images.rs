@@ -256,6 +256,13 @@ fn image_without_a_program_of_wasm_is_refused() {
         assert_eq!(ended.code, 1, "{ended:?}");
         assert!(ended.stderr.contains(expected), "{name}: {}", ended.stderr);
     }
+    for layer in ["tar:base.tar.x", "dir:nope"] {
+        let ended = test.run(&["run", layer]);
+        assert!(
+            ended.stderr.contains("it is a layer, and not an image"),
+            "{ended:?}"
+        );
+    }
     test.temp.file("ok.wat", wat::exit(0));
     test.fails(
         &["run", "--entrypoint", "/x", "ok.wat"],
@@ -308,6 +315,29 @@ fn upper_and_writable_directory_must_not_contain_an_archive() {
     );
 }
 
+/// A program must not be able to change the image that it runs from, or the store of all images.
+#[test]
+fn upper_and_writable_directory_must_not_be_or_contain_the_image_that_runs() {
+    let test = Test::new();
+    let base = test.pack("base", &[file("ok", wat::exit(0))]);
+    test.image("app", json!({"Entrypoint": ["/ok"]}), &[base]);
+    for image in ["store:app", "oci:store"] {
+        for mount in [
+            ["--upper", "store"],
+            ["--upper", "store/blobs"],
+            ["--upper", "."],
+            ["--dir", "store::/h"],
+            ["--dir", ".::/h"],
+        ] {
+            let ended = test.run(&["run", mount[0], mount[1], image]);
+            assert_eq!(ended.code, 1, "{mount:?} {image}: {ended:?}");
+            assert!(ended.stderr.contains(mount[1]), "{ended:?}");
+        }
+        test.prints(&["run", "--dir", ".::/h::ro", image], "");
+        test.prints(&["run", "--upper", "up", image], "");
+    }
+}
+
 #[test]
 fn odd_names_of_layers_are_explained() {
     let test = Test::new();
@@ -319,6 +349,7 @@ fn odd_names_of_layers_are_explained() {
         ("nope.tar", "there is no such file or directory"),
         ("docker-daemon:x", "docker save"),
         ("tar:-", "save it to a file"),
+        ("nope.tar.gz", "there is no such file or directory"),
     ] {
         let ended = test.run(&["--layer", layer, "ok.wat"]);
         assert_ne!(ended.code, 0, "{layer}");

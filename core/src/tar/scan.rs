@@ -152,6 +152,12 @@ impl Scanner {
                 self.needed = HEADER_SIZE;
                 return Ok(at);
             }
+            // One block of zeroes ends an archive for GNU tar, bsdtar and Python, and two for POSIX. What
+            // follows the first is shown by none of them.
+            if rest.len() >= HEADER_SIZE && rest[..HEADER_SIZE].iter().all(|byte| *byte == 0) {
+                self.is_done = true;
+                continue;
+            }
             let event = self.parser.parse(rest).map_err(parse_error);
             let consumed = match event.map_err(|error| self.located(error))? {
                 ParseEvent::NeedData { min_bytes } => {

@@ -247,7 +247,9 @@ impl Store {
                 .open_exclusive(&format!("{TEMP}/{}", digest.hex()))?,
             None => self.files.create_temp()?,
         };
+        let size = blob.size().map_err(|error| Error::layer(what, error))?;
         if let Some(diff_id) = &expected.plain
+            && self.is_plain_of(diff_id, expected.blob.as_ref(), size)?
             && let Some(open) = self.open_layer(diff_id, limits)?
         {
             return Ok((*diff_id, open));
@@ -255,7 +257,6 @@ impl Store {
         if temp.len()? > 0 {
             temp.truncate()?;
         }
-        let size = blob.size().map_err(|error| Error::layer(what, error))?;
         let needed = size.max(needed);
         self.files
             .check_space(&format!("cannot store {what}"), needed)?;
@@ -318,6 +319,20 @@ impl Store {
     /// The name of the file with the digest of a host file's content, by a digest of its metadata.
     pub(crate) fn host_file_name(key: &Digest) -> String {
         format!("{HOST_FILES}/{}", key.hex())
+    }
+
+    /// Whether `diff_id` is the plain tar of a blob with this digest and size: the blob itself, or what it
+    /// was decompressed to here.
+    pub(crate) fn is_plain_of(
+        &self,
+        diff_id: &Digest,
+        blob: Option<&Digest>,
+        size: u64,
+    ) -> Result<bool> {
+        Ok(match blob {
+            Some(blob) => blob == diff_id || self.unpacked(blob, size)? == Some(*diff_id),
+            None => false,
+        })
     }
 
     /// The plain tar of a blob that was unpacked before.
