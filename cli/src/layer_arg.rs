@@ -1,6 +1,6 @@
 //! [`LayerArg`]: the value of `--layer`, and opening the layers that it names.
 
-use crate::image::{Images, Wanted};
+use crate::image::Images;
 use anyhow::{Result, ensure};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -57,14 +57,8 @@ impl LayerArg {
     /// Opens its layers, the bottom one first. Pulls the image if it is in a registry.
     pub(crate) fn open(&self, images: &mut Images) -> Result<Vec<Lower>> {
         let limits = Limits::default();
-        let platform = images.platform.clone();
-        let wanted = Wanted {
-            purpose: Purpose::Data,
-            platform: platform.as_ref(),
-        };
-        let choice = images.choice(wanted);
         if self.is_image() {
-            let image = images.open(&self.transport, wanted)?;
+            let image = images.open(&self.transport, Purpose::Data)?;
             ensure!(
                 !image.is_artifact(),
                 "it is a WebAssembly program and has no layers; run it, as in `wasi-overlay run {}`",
@@ -72,6 +66,7 @@ impl LayerArg {
             );
             return Ok(image.lowers(&limits)?);
         }
+        let choice = images.choice(Purpose::Data);
         match self
             .transport
             .lowers(images.known_store(), &choice, &limits)

@@ -145,12 +145,7 @@ fn layer_error(flag: &str, layer: &LayerArg, error: &anyhow::Error) -> anyhow::E
     let error = error.to_string();
     let name = format!("{}: ", layer.text().display());
     let error = error.strip_prefix(&name).unwrap_or(&error);
-    let remedy = if error.contains("not a tar archive") {
-        "; a layer is a directory, a tar (plain or compressed with gzip or zstd) or an image"
-    } else {
-        ""
-    };
-    anyhow!("{flag}: {error}{remedy}")
+    anyhow!("{flag}: {error}")
 }
 
 fn check_layer_count(spec: &OverlaySpec) -> Result<()> {

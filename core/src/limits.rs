@@ -76,7 +76,8 @@ pub struct Limits {
     /// Entries of an archive that is a layer, implied directories included. The index takes about 70 bytes
     /// for each.
     pub archive_entries: usize,
-    /// Bytes of the headers of one entry of an archive: its path, the target of a link, extended attributes.
+    /// Bytes of the headers of one entry of an archive: extended attributes, for the most part. Its path
+    /// and the target of a link are bounded by `path_bytes` too.
     pub archive_header_bytes: usize,
     /// Bytes of the index of an archive.
     pub archive_index_bytes: usize,

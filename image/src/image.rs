@@ -284,6 +284,38 @@ impl Image {
             .map_err(|error| Error::layer(&self.name, error))
     }
 
+    /// Whether every layer and module can be opened: its blob is there, or the plain tar that was made from it.
+    /// What a store has is not collected for the next hour.
+    ///
+    /// # Errors
+    /// Any error of reading.
+    pub fn is_complete(&self) -> Result<bool> {
+        for layer in self.layers.iter().chain(&self.modules) {
+            if !self.has(layer)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn has(&self, layer: &ImageLayer) -> Result<bool> {
+        let Some(digest) = &layer.digest else {
+            return Ok(true); // Its path was found in the archive.
+        };
+        if let Some(store) = &self.store {
+            if store.has(digest)? {
+                return Ok(true);
+            }
+            if let Some(diff_id) = &layer.diff_id
+                && store.is_plain_of(diff_id, Some(digest), layer.size)?
+                && store.has(diff_id)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(self.content.blob(digest)?.is_some())
+    }
+
     /// A blob as it is stored, for copying the image elsewhere. Its digest is not checked.
     ///
     /// # Errors

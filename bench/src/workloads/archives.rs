@@ -9,12 +9,8 @@ const ARCHIVES: Workload = Workload {
 };
 
 const WALK: Workload = Workload {
-    guest_command: "walk",
-    size: IterationSize::Files,
-    unit: "file",
-    iterations: 1,
-    counted_iterations: 1,
-    ..ARCHIVES
+    baseline: ARCHIVES.baseline,
+    ..super::reads::WALK
 };
 
 /// The workloads of this file.

@@ -28,7 +28,7 @@ const RANDOM: Workload = Workload {
     ..DEFAULTS
 };
 
-const WALK: Workload = Workload {
+pub(super) const WALK: Workload = Workload {
     guest_command: "walk",
     size: IterationSize::Files,
     unit: "file",

@@ -2,13 +2,15 @@
 
 use super::args::FormatArg;
 use super::{ImagesArgs, PruneArgs, RmiArgs, TagArgs, VerifyArgs};
-use crate::messages::{print_error, print_notice};
+use crate::messages::{print_error, print_notice, print_warning};
 use crate::output::write_stdout;
 use crate::table;
 use anyhow::{Result, bail};
 use serde_json::json;
 use std::time::Duration;
-use wasi_overlay_image::{Bytes, Choice, Entry, Image, Problem, Prune, Purpose, Reference, Store};
+use wasi_overlay_image::{
+    Bytes, Choice, Entry, Error, Image, Problem, Prune, Purpose, Reference, Store,
+};
 
 /// Lists the images of the store.
 pub(crate) fn images(args: &ImagesArgs) -> Result<()> {
@@ -21,8 +23,15 @@ pub(crate) fn images(args: &ImagesArgs) -> Result<()> {
         .entries()?
         .into_iter()
         .map(|entry| {
-            // An image whose manifests are all for other platforms, or that is damaged, is listed too.
-            let image = store.image_of(&entry, &choice).ok();
+            let image = match store.image_of(&entry, &choice) {
+                Ok(image) => Some(image),
+                // None of its manifests is for this host. It is listed all the same.
+                Err(Error::Platform { .. }) => None,
+                Err(error) => {
+                    print_warning(error);
+                    None
+                }
+            };
             (entry, image)
         })
         .collect();

@@ -1,9 +1,7 @@
 //! The commands `inspect` and `history`.
 
 use super::args::FormatArg;
-use super::{
-    HistoryArgs, Images, InspectArgs, PullArg, RegistryArgs, Wanted, image_name, platform,
-};
+use super::{HistoryArgs, Images, InspectArgs, PullArg, RegistryArgs, image_name, platform};
 use crate::output::write_stdout;
 use crate::table;
 use anyhow::Result;
@@ -14,7 +12,7 @@ use wasi_overlay_image::{Bytes, Image, Platform, Purpose};
 /// Prints what an image says of itself, as JSON.
 pub(crate) fn inspect(args: &InspectArgs) -> Result<()> {
     let platform = platform(args.platform.as_deref())?;
-    let image = open(&args.image, platform.as_ref())?;
+    let image = open(&args.image, platform)?;
     let config = image.config();
     let layers: Vec<_> = image
         .layers()
@@ -106,11 +104,8 @@ pub(crate) fn history(args: &HistoryArgs) -> Result<()> {
     write_stdout(&table::text(&rows))
 }
 
-fn open(text: &OsStr, platform: Option<&Platform>) -> Result<Image> {
+fn open(text: &OsStr, platform: Option<Platform>) -> Result<Image> {
     let mut images = Images::new(&RegistryArgs::default(), PullArg::Missing, false);
-    let wanted = Wanted {
-        purpose: Purpose::Data,
-        platform,
-    };
-    images.open(&image_name(text)?, wanted)
+    images.platform = platform;
+    images.open(&image_name(text)?, Purpose::Data)
 }

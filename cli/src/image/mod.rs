@@ -26,15 +26,6 @@ use std::sync::Arc;
 use wasi_overlay_image::registry::{Client, Credentials, Mirror, Options, Progress};
 use wasi_overlay_image::{Choice, Error, Image, Platform, Purpose, Reference, Store, Transport};
 
-/// What an image is wanted for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a> {
-    /// Its program, or its files.
-    pub(crate) purpose: Purpose,
-    /// Its platform, if the user says one.
-    pub(crate) platform: Option<&'a Platform>,
-}
-
 /// The store and the registries of a command. Both are opened when they are needed.
 pub(crate) struct Images {
     store: Option<Store>,
@@ -72,12 +63,11 @@ impl Images {
         })
     }
 
-    /// The choice of an image for what is wanted.
-    #[expect(clippy::unused_self, reason = "a method beside those that use it")]
-    pub(crate) fn choice(&self, wanted: Wanted<'_>) -> Choice {
+    /// The choice of an image for this purpose.
+    pub(crate) fn choice(&self, purpose: Purpose) -> Choice {
         Choice {
-            platform: wanted.platform.cloned(),
-            purpose: wanted.purpose,
+            platform: self.platform.clone(),
+            purpose,
         }
     }
 
@@ -101,8 +91,8 @@ impl Images {
     }
 
     /// The client for registries, and the store.
-    pub(crate) fn client(&mut self) -> Result<(&Client, &Store, Arc<dyn Progress>)> {
-        self.store()?;
+    pub(crate) fn client(&mut self) -> Result<(&Client, Store, Arc<dyn Progress>)> {
+        let store = self.store()?.clone();
         let client = match self.client.take() {
             Some(client) => client,
             None => {
@@ -112,18 +102,12 @@ impl Images {
             }
         };
         let client = self.client.insert(client);
-        let store = self.store.as_ref().context("the store was opened")?;
         Ok((client, store, Arc::clone(&self.progress)))
     }
 
     /// An image of a registry, which is pulled if `--pull` says so.
-    pub(crate) fn pull_if_needed(
-        &mut self,
-        reference: &Reference,
-        wanted: Wanted<'_>,
-    ) -> Result<Image> {
-        let choice = self.choice(wanted);
-        let stored = match self.store()?.image(reference, &choice) {
+    fn pull_if_needed(&mut self, reference: &Reference, choice: &Choice) -> Result<Image> {
+        let stored = match self.store()?.image(reference, choice) {
             Ok(image) => Some(image),
             // No such name, or a manifest for another platform, or a blob that was removed.
             Err(Error::NotInStore { .. } | Error::NotFound { .. })
@@ -134,7 +118,7 @@ impl Images {
             Err(error) => return Err(error.into()),
         };
         let is_needed = match (self.pull, &stored) {
-            (PullArg::Missing, Some(image)) => !is_whole(self.store()?, image)?,
+            (PullArg::Missing, Some(image)) => !image.is_complete()?,
             (PullArg::Missing, None) => true,
             (PullArg::Always | PullArg::Newer, _) => true,
             (PullArg::Never, _) => false,
@@ -142,7 +126,7 @@ impl Images {
         if is_needed {
             let pull = self.pull;
             let (client, store, progress) = self.client()?;
-            match (client.pull(store, reference, &choice, &*progress), stored) {
+            match (client.pull(&store, reference, choice, &*progress), stored) {
                 (Ok(_), _) => {}
                 (Err(error), Some(image)) if pull == PullArg::Newer => {
                     print_warning(format_args!("{error}; the image in the store is used"));
@@ -153,33 +137,29 @@ impl Images {
         } else if let Some(image) = stored {
             return Ok(image);
         }
-        Ok(self.store()?.image(reference, &choice)?)
+        Ok(self.store()?.image(reference, choice)?)
     }
 
     /// The image that `transport` names.
-    pub(crate) fn open(&mut self, transport: &Transport, wanted: Wanted<'_>) -> Result<Image> {
+    pub(crate) fn open(&mut self, transport: &Transport, purpose: Purpose) -> Result<Image> {
+        let choice = self.choice(purpose);
         if let Transport::Registry(reference) = transport {
-            return self.pull_if_needed(reference, wanted);
+            return self.pull_if_needed(reference, &choice);
         }
-        let choice = self.choice(wanted);
-        // The layers of an image may be compressed. A layout can be read without a store.
-        let store = self.store().ok().cloned();
-        Ok(transport.image(store.as_ref(), &choice, &wasi_overlay::Limits::default())?)
+        let limits = wasi_overlay::Limits::default();
+        let store = match self.store() {
+            Ok(store) => Some(store),
+            Err(error) if matches!(transport, Transport::Store(_)) => return Err(error),
+            // A layout can be read without a store.
+            Err(error) => {
+                print_warning(format_args!(
+                    "{error}; compressed layers cannot be read without a store"
+                ));
+                None
+            }
+        };
+        Ok(transport.image(store, &choice, &limits)?)
     }
-}
-
-/// Whether the store has all layers of an image.
-fn is_whole(store: &Store, image: &Image) -> Result<bool> {
-    for layer in image.layers() {
-        let mut has_one = false;
-        for digest in [layer.digest, layer.diff_id].into_iter().flatten() {
-            has_one = has_one || store.has(&digest)?;
-        }
-        if !has_one {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 /// The options of the registry client.
@@ -234,7 +214,7 @@ fn image_name(text: &std::ffi::OsStr) -> Result<Transport> {
     // A word without a transport is a name here, even if there is such a file.
     if let (Transport::Dir(path) | Transport::Tar(path), Some(text)) = (&transport, text.to_str())
         && !(has_archive_suffix(path) && path.exists())
-        && !text.contains("tar:")
+        && !text.starts_with("tar:")
         && !text.starts_with("dir:")
         && let Ok(reference) = text.parse()
     {

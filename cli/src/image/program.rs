@@ -1,6 +1,6 @@
 //! The program of an image: `run IMAGE`.
 
-use super::{Images, Wanted};
+use super::Images;
 use crate::args::{EnvVar, RunArgs};
 use crate::layer_arg::{self, Folder, has_archive_suffix};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -83,12 +83,7 @@ impl ImageProgram {
         images: &mut Images,
         transport: &Transport,
     ) -> Result<Self> {
-        let platform = images.platform.clone();
-        let wanted = Wanted {
-            purpose: Purpose::Program,
-            platform: platform.as_ref(),
-        };
-        let image = images.open(transport, wanted).map_err(|error| {
+        let image = images.open(transport, Purpose::Program).map_err(|error| {
             let app = args.app_and_args.first();
             match app.and_then(|app| app.to_str()) {
                 Some(app) if !app.contains(':') || app.parse::<Reference>().is_ok() => error

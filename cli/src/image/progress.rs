@@ -54,6 +54,11 @@ impl Bars {
             act(bar);
         }
     }
+
+    /// Prints a line above the bars.
+    fn print(&self, line: &str) {
+        let _ = self.all.println(line); // Fails if stderr is closed.
+    }
 }
 
 impl Progress for Bars {
@@ -78,16 +83,14 @@ impl Progress for Bars {
         match outcome {
             Outcome::Transferred => self.with(digest, |bar| bar.finish()),
             Outcome::Present | Outcome::Mounted => {
-                let line = format!("{} {}", short(digest), outcome_word(outcome));
-                // Fails if stderr is closed.
-                let _ = self.all.println(line);
+                self.print(&format!("{} {}", short(digest), outcome_word(outcome)));
             }
         }
     }
 
     fn waiting(&self, pause: Duration, reason: &str) {
         if let Some(line) = self.pauses.line(pause, reason) {
-            let _ = self.all.println(line);
+            self.print(&line);
         }
     }
 

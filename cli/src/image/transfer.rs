@@ -1,24 +1,20 @@
 //! The commands `pull` and `push`.
 
-use super::{Images, PullArg, PullArgs, PushArgs, Wanted, image_name, platform};
+use super::{Images, PullArg, PullArgs, PushArgs, image_name, platform};
 use crate::output::write_stdout;
 use anyhow::{Result, bail};
 use wasi_overlay_image::{Digest, Purpose, Reference, Store, Transport};
 
 /// Pulls an image, and prints the digest of its manifest.
 pub(crate) fn pull(args: &PullArgs) -> Result<()> {
-    let platform = platform(args.platform.as_deref())?;
     let mut images = Images::new(&args.registry, PullArg::Always, args.quiet);
-    let wanted = Wanted {
-        purpose: Purpose::Data,
-        platform: platform.as_ref(),
-    };
+    images.platform = platform(args.platform.as_deref())?;
     let digest = match image_name(&args.image)? {
         Transport::Registry(reference) | Transport::Store(reference) => {
-            let choice = images.choice(wanted);
+            let choice = images.choice(Purpose::Data);
             let (client, store, progress) = images.client()?;
             client
-                .pull(store, &reference, &choice, &*progress)?
+                .pull(&store, &reference, &choice, &*progress)?
                 .manifest
         }
         other => bail!(
@@ -42,17 +38,13 @@ pub(crate) fn push(args: &PushArgs) -> Result<()> {
             bail!("{other}: where should it go? Write `wasi-overlay push {other} REFERENCE`")
         }
         (other, Some(target)) => {
-            let wanted = Wanted {
-                purpose: Purpose::Data,
-                platform: None,
-            };
-            let image = images.open(other, wanted)?;
+            let image = images.open(other, Purpose::Data)?;
             let descriptor = image.copy_to(images.store()?)?;
             (descriptor.digest().to_string().parse()?, target)
         }
     };
     let (client, store, progress) = images.client()?;
-    let digest = client.push(store, digest, &target, &*progress)?;
+    let digest = client.push(&store, digest, &target, &*progress)?;
     write_stdout(&format!("{digest}\n"))
 }
 

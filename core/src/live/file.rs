@@ -12,7 +12,6 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{Errno as Os, ReadWriteFlags, retry_on_intr};
 use std::fs::File;
 use std::io::IoSlice;
-use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
@@ -131,16 +130,7 @@ impl LiveFile {
     }
 
     pub(crate) fn advise(&self, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        let advice = match advice {
-            Advice::Normal => rustix::fs::Advice::Normal,
-            Advice::Sequential => rustix::fs::Advice::Sequential,
-            Advice::Random => rustix::fs::Advice::Random,
-            Advice::WillNeed => rustix::fs::Advice::WillNeed,
-            Advice::DontNeed => rustix::fs::Advice::DontNeed,
-            Advice::NoReuse => rustix::fs::Advice::NoReuse,
-        };
-        rustix::fs::fadvise(&self.0.file, offset, NonZeroU64::new(length), advice)
-            .map_err(from_errno)
+        file::advise(&self.0.file, offset, length, advice)
     }
 
     /// The path on the host, for a log.

@@ -6,7 +6,7 @@
 
 use super::extras::{Attribute, Chunk, Extras};
 use super::node::{Node, NodeFlags};
-use super::pax::{self, Records};
+use super::pax::Records;
 use crate::error::{Errno, Error, Result};
 use crate::meta::{Kind, Timestamp};
 use crate::whiteouts::{Meaning, meaning};
@@ -69,10 +69,10 @@ impl Item {
         {
             return Err(invalid("its size is given more than once"));
         }
-        let kind = match kind(entry)? {
-            EntryKind::Link => return Self::link(entry),
-            EntryKind::Kind(kind) => kind,
-        };
+        if entry.entry_type == EntryType::Link {
+            return Self::link(entry);
+        }
+        let kind = kind(entry)?;
         let mut node = Node::new(kind);
         let mut extras = Extras {
             accessed: own.accessed.or(globals.accessed),
@@ -124,25 +124,21 @@ impl Item {
     }
 }
 
-enum EntryKind {
-    Link,
-    Kind(Kind),
-}
-
-fn kind(entry: &ParsedEntry<'_>) -> Result<EntryKind> {
+/// The kind of an entry that is not a hard link.
+fn kind(entry: &ParsedEntry<'_>) -> Result<Kind> {
     let has_format = entry.header.is_ustar() || entry.header.is_gnu();
-    Ok(EntryKind::Kind(match entry.entry_type {
+    Ok(match entry.entry_type {
         // Old archives mark a directory by the end of its path.
         EntryType::Regular | EntryType::Continuous if entry.path.ends_with(b"/") => Kind::Dir,
         EntryType::Regular | EntryType::Continuous => Kind::File,
         EntryType::GnuSparse if has_format => Kind::File,
-        EntryType::Link => return Ok(EntryKind::Link),
         EntryType::Symlink => Kind::Symlink,
         EntryType::Char => Kind::CharDevice,
         EntryType::Block => Kind::BlockDevice,
         EntryType::Directory => Kind::Dir,
         EntryType::Fifo => Kind::Fifo,
-        EntryType::GnuSparse
+        EntryType::Link
+        | EntryType::GnuSparse
         | EntryType::GnuLongName
         | EntryType::GnuLongLink
         | EntryType::XHeader
@@ -156,7 +152,7 @@ fn kind(entry: &ParsedEntry<'_>) -> Result<EntryKind> {
                 ),
             ));
         }
-    }))
+    })
 }
 
 /// The number of a user or group.
@@ -277,5 +273,3 @@ pub(super) fn padded(bytes: u64) -> Option<u64> {
 pub(super) fn invalid(message: impl std::fmt::Display) -> Error {
     Error::new(Errno::Invalid, message)
 }
-
-pub(super) use pax::Records as PaxRecords;

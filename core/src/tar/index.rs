@@ -9,7 +9,7 @@
 //!   warnings   lines of UTF-8
 //! ```
 //! All numbers are little-endian. The arrays are read where they are, so loading a saved index takes a
-//! read and one pass that checks it. An index may come from a disk that somebody else can write: it is
+//! read and one pass that checks it. An index may come from a disk that another user can write: it is
 //! checked for all that its readers rely on, and readers of a damaged one get wrong answers at most.
 
 use super::node::{HIDDEN, Node, NodeFlags};

@@ -53,7 +53,7 @@ impl Tree {
             }
             chain.push(next);
             let target = pending.target.clone();
-            next = match self.resolve(&target)? {
+            next = match self.resolve(&target) {
                 Some(Slot::Node(node)) if self.is_dir(node) => return Err(to_dir(&target)),
                 Some(Slot::Node(node)) => break node,
                 Some(Slot::Link(other)) => other,

@@ -2,18 +2,16 @@
 
 use crate::error::{Errno, Error, Result};
 
-/// The names of a path. Empty names and `.` are left out.
-///
-/// # Errors
-/// `not-permitted` for `..`; `invalid` for a NUL.
-pub(super) fn components(path: &[u8]) -> Result<impl Iterator<Item = &[u8]>> {
-    check_path(path)?;
-    Ok(path
-        .split(|byte| *byte == b'/')
-        .filter(|name| !matches!(*name, b"" | b".")))
+/// The names of a [checked](check_path) path. Empty names and `.` are left out.
+pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."))
 }
 
 /// Checks that a path stays in the layer.
+///
+/// # Errors
+/// `not-permitted` for `..`; `invalid` for a NUL.
 pub(super) fn check_path(path: &[u8]) -> Result<()> {
     if path.split(|byte| *byte == b'/').any(|name| name == b"..") {
         return Err(Error::new(

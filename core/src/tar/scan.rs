@@ -1,7 +1,8 @@
 //! [`Scanner`]: makes an index in one pass over the bytes of an archive.
 
-use super::entry::{Item, PaxRecords, Sparse, data_bytes, invalid, padded};
+use super::entry::{Item, Sparse, data_bytes, invalid, padded};
 use super::index::TarIndex;
+use super::pax::Records;
 use super::source::Source;
 use super::tree::Tree;
 use crate::error::{Errno, Error, Result};
@@ -37,7 +38,7 @@ const MAP_BYTES_PER_CHUNK: usize = 42;
 pub struct Scanner {
     parser: Parser,
     tree: Tree,
-    globals: PaxRecords,
+    globals: Records,
     /// Bytes that do not make a whole header yet.
     buffer: Vec<u8>,
     /// How many bytes the buffer has to hold before it is worth a try.
@@ -70,7 +71,7 @@ impl Scanner {
         Self {
             parser,
             tree: Tree::new(limits.archive_entries, limits.archive_index_bytes),
-            globals: PaxRecords::default(),
+            globals: Records::default(),
             buffer: Vec::new(),
             needed: HEADER_SIZE,
             position: 0,
@@ -284,7 +285,9 @@ impl TarIndex {
 }
 
 fn not_a_tar(why: impl std::fmt::Display) -> Error {
-    invalid(format_args!("it is not a tar archive ({why})"))
+    invalid(format_args!("it is not a tar archive ({why})")).with_remedy(
+        || "a layer is a directory, a tar (plain or compressed with gzip or zstd) or an image",
+    )
 }
 
 fn parse_error(error: ParseError) -> Error {

@@ -167,16 +167,20 @@ impl Tree {
             + self.extras.len()
             + self.link_bytes;
         if bytes > self.max_bytes {
-            return Err(Error::new(
-                Errno::Overflow,
-                format_args!(
-                    "the index of the archive would take more than {} bytes \
-                     (Limits::archive_index_bytes)",
-                    self.max_bytes
-                ),
-            ));
+            return Err(self.too_large());
         }
         Ok(())
+    }
+
+    fn too_large(&self) -> Error {
+        Error::new(
+            Errno::Overflow,
+            format_args!(
+                "the index of the archive would take more than {} bytes \
+                 (Limits::archive_index_bytes)",
+                self.max_bytes
+            ),
+        )
     }
 
     fn hash(&self, dir: u32, name: &[u8]) -> u64 {
@@ -188,7 +192,11 @@ impl Tree {
 
     /// The number of the record of a name in a directory.
     pub(super) fn find(&self, dir: u32, name: &[u8]) -> Option<u32> {
-        let mut next = *self.first.get(&self.hash(dir, name))?;
+        self.find_hashed(self.hash(dir, name), dir, name)
+    }
+
+    fn find_hashed(&self, hash: u64, dir: u32, name: &[u8]) -> Option<u32> {
+        let mut next = *self.first.get(&hash)?;
         loop {
             let record = self.records.get(next as usize)?;
             if record.dir == dir && self.name(record) == name {
@@ -200,12 +208,13 @@ impl Tree {
 
     /// The number of the record of a name in a directory, made if there is none.
     fn record(&mut self, dir: u32, name: &[u8]) -> Result<u32> {
-        if let Some(found) = self.find(dir, name) {
+        let hash = self.hash(dir, name);
+        if let Some(found) = self.find_hashed(hash, dir, name) {
             return Ok(found);
         }
-        let too_large = || Error::new(Errno::Overflow, "the archive has too many names");
-        let number = u32::try_from(self.records.len()).map_err(|_| too_large())?;
-        let start = u32::try_from(self.names.len()).map_err(|_| too_large())?;
+        let too_many = || Error::new(Errno::Overflow, "the archive has too many names");
+        let number = u32::try_from(self.records.len()).map_err(|_| too_many())?;
+        let start = u32::try_from(self.names.len()).map_err(|_| too_many())?;
         let length = u16::try_from(name.len()).map_err(|_| {
             Error::new(
                 Errno::NameTooLong,
@@ -213,7 +222,7 @@ impl Tree {
             )
         })?;
         self.names.extend_from_slice(name);
-        let before = self.first.insert(self.hash(dir, name), number);
+        let before = self.first.insert(hash, number);
         self.records.push(NameRecord {
             dir,
             start,
@@ -226,7 +235,7 @@ impl Tree {
         Ok(number)
     }
 
-    /// The directory at `path`, whose missing directories are implied. None if the path lies below a
+    /// The directory at `path`, which was checked, and whose missing directories are implied. None if the path lies below a
     /// whiteout, so that nothing of it is shown.
     pub(super) fn dir(&mut self, path: &[u8]) -> Result<Option<u32>> {
         if let Some((last, dir)) = &self.last_dir
@@ -235,7 +244,7 @@ impl Tree {
             return Ok(Some(*dir));
         }
         let mut dir = ROOT;
-        for name in components(path)? {
+        for name in components(path) {
             if self.apply_whiteout(dir, name)? {
                 return Ok(None);
             }
@@ -279,14 +288,7 @@ impl Tree {
 
     fn save_extras(&mut self, node: &mut Node, extras: &Extras) -> Result<()> {
         if self.extras.len().saturating_add(extras.bytes()) > self.max_bytes {
-            return Err(Error::new(
-                Errno::Overflow,
-                format_args!(
-                    "the index of the archive would take more than {} bytes \
-                     (Limits::archive_index_bytes)",
-                    self.max_bytes
-                ),
-            ));
+            return Err(self.too_large());
         }
         extras.save(node, &mut self.extras);
         Ok(())
@@ -398,7 +400,8 @@ impl Tree {
     /// Makes a hard link at `path` to what `target` is now. If there is nothing yet, it is resolved at the
     /// end.
     pub(super) fn link(&mut self, path: &[u8], target: &[u8]) -> Result<()> {
-        let slot = match self.resolve(target)? {
+        check_path(target)?;
+        let slot = match self.resolve(target) {
             Some(Slot::Node(node)) if self.is_dir(node) => {
                 return Err(super::links::to_dir(target));
             }
@@ -423,19 +426,16 @@ impl Tree {
         Ok(())
     }
 
-    /// What is at `path` now. No directory is made, and no link followed.
-    pub(super) fn resolve(&self, path: &[u8]) -> Result<Option<Slot>> {
+    /// What is at `path`, which was checked, now. No directory is made, and no link followed.
+    pub(super) fn resolve(&self, path: &[u8]) -> Option<Slot> {
         let mut slot = Slot::Node(ROOT);
-        for name in components(path)? {
+        for name in components(path) {
             let Slot::Node(dir) = slot else {
-                return Ok(None);
+                return None;
             };
-            let Some(record) = self.find(dir, name) else {
-                return Ok(None);
-            };
-            slot = self.slot(record);
+            slot = self.slot(self.find(dir, name)?);
         }
-        Ok(Some(slot))
+        Some(slot)
     }
 }
 

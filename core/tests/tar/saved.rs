@@ -4,6 +4,7 @@ use crate::archive::{Archive, EntryType, Scan};
 use crate::show::{FULL, tree};
 use std::sync::Arc;
 use wasi_overlay_core::tar::{TarIndex, TarLayer};
+use wasi_overlay_proof::fuzz::is_harmless_index;
 
 fn some() -> Archive {
     Archive::default()
@@ -60,8 +61,8 @@ fn index_of_another_version_or_archive_is_refused() {
     }
 }
 
-/// An index with a checksum that fits: one that somebody made. It may describe anything, but reading it
-/// must neither panic nor read outside of the archive.
+/// A forged index with a valid checksum may describe anything, but reading it must neither panic nor read
+/// outside of the archive.
 #[test]
 fn forged_index_is_refused_or_harmless() {
     let bytes: Arc<Vec<u8>> = Arc::new(some().finished());
@@ -71,49 +72,8 @@ fn forged_index_is_refused_or_harmless() {
         for change in [1, 0x7f, 0x80, 0xff] {
             let mut forged = saved.clone();
             forged[at] = forged[at].wrapping_add(change);
-            let checksum = crc32fast::hash(&forged[12..]);
-            forged[8..12].copy_from_slice(&checksum.to_le_bytes());
-            let Ok(index) = TarIndex::from_bytes(forged, bytes.len() as u64) else {
-                continue;
-            };
-            harmless += 1;
-            read_all(&TarLayer::new(Arc::new(index), bytes.clone()));
+            harmless += usize::from(is_harmless_index(forged, &bytes));
         }
     }
     assert!(harmless > 100, "{harmless}");
-}
-
-/// Calls all that a layer offers, whatever it answers. A directory may contain itself.
-fn read_all(layer: &TarLayer) {
-    use std::ops::ControlFlow;
-    use wasi_overlay_core::layer::{Layer, ReadAt};
-    let mut dirs = vec![(0, layer.root().unwrap())];
-    while let Some((depth, dir)) = dirs.pop() {
-        layer.dir_meta(&dir).unwrap();
-        let mut names = Vec::new();
-        let _ = layer.list(&dir, &mut |name, _| {
-            names.push(name.to_owned());
-            ControlFlow::Continue(())
-        });
-        for name in &names {
-            let name = name.as_name();
-            let _ = layer.find(&dir, name);
-            let _ = layer.read_link(&dir, name);
-            for attribute in layer.xattrs(&dir, Some(name)).unwrap_or_default() {
-                layer.xattr(&dir, Some(name), &attribute).unwrap();
-            }
-            if let Ok(file) = layer.open_file(&dir, name) {
-                for offset in [0, 1, 899, 1000, u64::MAX] {
-                    let _ = file.read_at(&mut [0; 16], offset);
-                    let _ = file.read_vec_at(16, offset);
-                    let _ = file.next_data(offset);
-                }
-            }
-            if depth < 4
-                && let Ok(below) = layer.open_dir(&dir, name)
-            {
-                dirs.push((depth + 1, below));
-            }
-        }
-    }
 }

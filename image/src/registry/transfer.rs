@@ -148,7 +148,8 @@ impl Repository<'_> {
     }
 }
 
-/// The error of a transfer that ends because another one failed. Nobody sees it.
+/// The error of a transfer that ends because another one failed. The caller reports the
+/// error of that one.
 fn cancelled() -> Error {
     Error::Io {
         what: "the transfer".to_owned(),

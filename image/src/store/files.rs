@@ -297,7 +297,7 @@ impl Files {
             match rustix::fs::openat(&self.root, &name, flags, Mode::from_raw_mode(0o644)) {
                 Ok(fd) => {
                     let file = File::from(fd);
-                    // Nobody else knows the name, but a `prune` that lists it at this moment.
+                    // Only a `prune` that lists the directory at this moment can know the name.
                     lock(&file, FlockOperation::LockExclusive)
                         .map_err(|error| self.failed("lock", &name, error))?;
                     return Ok(Temp {

@@ -150,6 +150,7 @@ fn compressed_blobs_go_if_asked_and_images_still_run() {
     };
     // The layer of `two` that was never used has no plain tar yet.
     assert_eq!(prune(&store, &compressed).blobs.len(), 2);
+    assert!(open(&store, "one").is_complete().unwrap());
     use_image(&store, "one");
     use_image(&store, "two");
     store.tag(&reference("one"), &reference("again")).unwrap();

@@ -1,7 +1,7 @@
 //! Which image of a layout is taken, and what is refused.
 
 use super::support::{
-    CONFIG, INDEX, Layout, MANIFEST, Value, gzip, json, read, read_stack, store, tar,
+    CONFIG, INDEX, LAYER_GZIP, Layout, MANIFEST, Value, gzip, json, read, read_stack, store, tar,
 };
 use std::fs;
 use tempfile::TempDir;
@@ -331,6 +331,42 @@ fn layer_that_is_not_its_diff_id_is_refused() {
         .unwrap_err();
     assert!(matches!(error, Error::WrongDigest { .. }), "{error}");
     assert!(error.to_string().contains("the tar in"), "{error}");
+}
+
+/// A config that names the tar of another image does not get its content, even where that is in the store.
+#[test]
+fn diff_id_of_another_image_is_refused() {
+    let (_dir, store) = store();
+    let secret = tar(&[("f", b"of another image")]);
+    let mut layout = Layout::default();
+    let image = layout.image_of("wasi/wasm", std::slice::from_ref(&secret), gzip);
+    layout.name("first", &image);
+    let layer = layout.blob(LAYER_GZIP, &gzip(&tar(&[("f", b"own")])));
+    let config = json!({"rootfs": {"diff_ids": [Digest::of(&secret).to_string()]}});
+    let config = layout.document(CONFIG, &config);
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]});
+    let manifest = layout.document(MANIFEST, &manifest);
+    layout.name("second", &manifest);
+    layout.add_to(&store).unwrap();
+    let open = |name: &str| {
+        let data = Choice {
+            purpose: Purpose::Data,
+            ..Choice::default()
+        };
+        store.image(&name.parse().unwrap(), &data).unwrap()
+    };
+    let lowers = open("first").lowers(&Limits::default()).unwrap();
+    assert_eq!(read(lowers, "f"), b"of another image");
+    let second = open("second");
+    let error = second.lowers(&Limits::default()).unwrap_err();
+    assert!(matches!(error, Error::WrongDigest { .. }), "{error}");
+    // Without its own blob it is incomplete: the tar of the other image does not stand in for it.
+    assert!(second.is_complete().unwrap());
+    let own = second.layers()[0].digest.unwrap();
+    fs::remove_file(store.path().join("blobs/sha256").join(own.hex())).unwrap();
+    assert!(!second.is_complete().unwrap());
+    let error = second.lowers(&Limits::default()).unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Archives with odd entries, and saved indexes that somebody changed.
+//! Archives with odd entries, and modified saved indexes.
 
 use crate::Choices;
 use crate::archive::{Archive, EntryType, Header, header};
@@ -108,7 +108,7 @@ pub fn archives(data: &[u8]) {
     assert_eq!(read_all(&layer, true), read_all(&loaded, true));
 }
 
-/// Changes bytes of a saved index, makes its checksum fit, and reads all that the layer has.
+/// Changes bytes of a saved index, and reads all that the layer has.
 ///
 /// # Panics
 /// If reading panics.
@@ -133,12 +133,23 @@ pub fn indexes(data: &[u8]) {
         let at = usize::from(u16::from_le_bytes([change[0], change[1]])) % index.len();
         index[at] = change[2];
     }
+    is_harmless_index(index, &bytes);
+}
+
+/// Makes the checksum of a modified index of `archive` fit, and reads all that the layer has. Returns
+/// whether the index was accepted.
+///
+/// # Panics
+/// If reading panics.
+pub fn is_harmless_index(mut index: Vec<u8>, archive: &Arc<Vec<u8>>) -> bool {
     if let Some(checksum) = index.get(12..).map(crc32fast::hash) {
         index[8..12].copy_from_slice(&checksum.to_le_bytes());
     }
-    if let Ok(index) = TarIndex::from_bytes(index, bytes.len() as u64) {
-        read_all(&TarLayer::new(Arc::new(index), bytes), false);
-    }
+    let Ok(index) = TarIndex::from_bytes(index, archive.len() as u64) else {
+        return false;
+    };
+    read_all(&TarLayer::new(Arc::new(index), archive.clone()), false);
+    true
 }
 
 fn draw(mut archive: Archive, choices: &mut Choices<'_>) -> Archive {

@@ -6,7 +6,7 @@ mod operations;
 mod paths;
 mod whiteouts;
 
-pub use archives::{archives, indexes};
+pub use archives::{archives, indexes, is_harmless_index};
 pub use operations::operations;
 pub use paths::paths;
 pub use whiteouts::whiteouts;
