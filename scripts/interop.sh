@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Exchanges layers with other tools: the kernel's overlayfs, fuse-overlayfs, umoci, and the storage that
-# skopeo shares with podman. `--install` also installs the tools with which the tests exchange images. Installs the tools if it has the permission.
+# skopeo shares with podman. Installs the tools if it has the permission.
 #
 # usage: scripts/interop.sh [--install] [arguments of the test program]
 #
-# --install      only installs the tools
+# --install      only installs the tools, those with which other tests exchange images included
 #
 # INTEROP_SEEDS=N     random cases of each test; INTEROP_SEED=N     only this case
 . "$(dirname "$0")/lib.sh"

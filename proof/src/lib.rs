@@ -32,6 +32,7 @@ pub mod outcome;
 pub mod plan;
 pub mod read_only_layer;
 pub mod reference;
+pub mod registry;
 pub mod run;
 pub mod script;
 pub mod setting;

@@ -28,7 +28,9 @@ impl Need {
             Self::KernelOverlay => kernel_overlay().clone(),
             Self::Program(name) => match Command::new(name).arg("--version").output() {
                 Ok(_) => None,
-                Err(error) => Some(format!("{name}: {error} (scripts/interop.sh installs it)")),
+                Err(error) => Some(format!(
+                    "{name}: {error} (scripts/interop.sh and scripts/registry.sh install what they need)"
+                )),
             },
             Self::Root => {
                 let is_root = rustix::process::geteuid().is_root();

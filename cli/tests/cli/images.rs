@@ -7,6 +7,7 @@ use std::fs;
 use std::process::Command;
 use wasi_overlay_image::oci_spec::image::{DescriptorBuilder, MediaType};
 use wasi_overlay_image::{Digest, Reference, Store};
+use wasi_overlay_proof::registry::Registry;
 
 /// The test directory, with a store of its own.
 struct Test {
@@ -52,6 +53,11 @@ impl Test {
 
     /// Adds an image to the store.
     fn image(&self, name: &str, config: Value, layers: &[Vec<u8>]) {
+        self.image_for("wasip1/wasm", name, config, layers);
+    }
+
+    fn image_for(&self, platform: &str, name: &str, config: Value, layers: &[Vec<u8>]) {
+        let (os, architecture) = platform.split_once('/').unwrap();
         let tar = "application/vnd.oci.image.layer.v1.tar";
         let layers: Vec<_> = layers.iter().map(|layer| self.blob(tar, layer)).collect();
         let diff_ids: Vec<_> = layers
@@ -59,8 +65,8 @@ impl Test {
             .map(|(digest, _)| digest.to_string())
             .collect();
         let config = json!({
-            "os": "wasip1",
-            "architecture": "wasm",
+            "os": os,
+            "architecture": architecture,
             "config": config,
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
         });
@@ -355,6 +361,70 @@ fn odd_names_of_layers_are_explained() {
         assert_ne!(ended.code, 0, "{layer}");
         assert!(ended.stderr.contains(expected), "{layer}: {}", ended.stderr);
     }
+}
+
+#[test]
+fn platform_holds_for_layers_too() {
+    let test = Test::new();
+    let base = test.pack("base", &[file("a", "of s390x")]);
+    test.image_for("linux/s390x", "data", json!({}), &[base]);
+    test.temp.file("cat.wat", wat::cat(3, "a"));
+    let run = |platform| test.run(&["--platform", platform, "--layer", "store:data", "cat.wat"]);
+    assert_eq!(run("linux/s390x").stdout, "of s390x");
+    let other = run("linux/arm64");
+    assert_eq!((other.code, other.stdout.as_str()), (1, ""), "{other:?}");
+    assert!(other.stderr.contains("linux/arm64"), "{other:?}");
+}
+
+#[test]
+fn image_is_pulled_when_it_is_missing_damaged_or_newer() {
+    let Some(registry) = Registry::start("images", &[], &[]) else {
+        return;
+    };
+    let name = format!("{}/app:1", registry.host());
+    let (here, other) = (Test::new(), Test::new());
+    let push = |text: &str| {
+        let files = [file("run", wat::cat(3, "text")), file("text", text)];
+        let layer = other.pack("app", &files);
+        other.image(
+            &name,
+            json!({"Entrypoint": ["/run"]}),
+            std::slice::from_ref(&layer),
+        );
+        let pushed = other.run(&["push", &name]);
+        assert_eq!(pushed.code, 0, "{pushed:?}");
+        Digest::of(&layer)
+    };
+    let run = |options: &[&str]| here.run(&[&["run"], options, &[&name]].concat());
+    let runs = |options: &[&str], text: &str, stderr: &str| {
+        let ended = run(options);
+        assert_eq!((ended.code, ended.stdout.as_str()), (0, text), "{ended:?}");
+        match stderr {
+            "" => assert_eq!(ended.stderr, ""),
+            part => assert!(ended.stderr.contains(part), "{ended:?}"),
+        }
+    };
+    let layer = push("first");
+    let never = run(&["--pull", "never"]);
+    assert_eq!(never.code, 1, "{never:?}");
+    assert!(never.stderr.contains("wasi-overlay pull"), "{never:?}");
+    let short = layer.hex()[..12].to_owned();
+    runs(&[], "first", &format!("{short} done"));
+    runs(&[], "first", "");
+    // A layer was removed, as `prune` of another tool would.
+    let blob = here.temp.path("store/blobs/sha256").join(layer.hex());
+    fs::remove_file(blob).unwrap();
+    runs(&[], "first", &format!("{short} done"));
+    // The name moves.
+    let newer = push("second").hex()[..12].to_owned();
+    runs(&[], "first", "");
+    runs(&["--pull", "newer"], "second", &format!("{newer} done"));
+    drop(registry);
+    let once = ["--retry-times", "0", "--pull"];
+    let newer = [&once[..], &["newer"]].concat();
+    runs(&newer, "second", "the image in the store is used");
+    let always = run(&[&once[..], &["always"]].concat());
+    assert_eq!((always.code, always.stdout.as_str()), (1, ""), "{always:?}");
 }
 
 #[test]

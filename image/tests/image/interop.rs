@@ -1,23 +1,40 @@
-//! Other tools: what they write is read, and they read the store. Each test is skipped without its tool.
+//! Other tools: what they write is read, and they read the store. Without its tool a test is skipped, except in
+//! CI.
 
-use super::support::{Layout, gzip, has_program, noise, read, store, tar};
+use super::support::{Layout, gzip, noise, read, store, tar};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 use wasi_overlay_core::Limits;
 use wasi_overlay_image::{Choice, Store, Transport};
+use wasi_overlay_proof::kit::skip;
+use wasi_overlay_proof::machine::{Need, has};
 
 /// Runs a tool; `None` if it is not installed.
-fn run(program: &str, arguments: &[&str]) -> Option<String> {
-    if !has_program(program) {
-        eprintln!("skipped: {program} is not installed");
+fn run(program: &'static str, arguments: &[&str]) -> Option<String> {
+    if !has(program, &[Need::Program(program)]) {
         return None;
     }
     let output = Command::new(program).args(arguments).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Runs buildah or podman with its storage below `dir`.
+fn run_in(dir: &Path, program: &'static str, arguments: &[&str]) -> Option<String> {
+    let at = |name: &str| dir.join(name).display().to_string();
+    let (root, run_root) = (at("root"), at("run"));
+    let storage = [
+        "--storage-driver",
+        "vfs",
+        "--root",
+        &root,
+        "--runroot",
+        &run_root,
+    ];
+    run(program, &[&storage, arguments].concat())
 }
 
 fn skopeo(arguments: &[&str]) -> Option<String> {
@@ -177,22 +194,9 @@ fn umoci_unpacks_an_image_of_the_store() {
 #[test]
 fn images_of_buildah_are_read() {
     let dir = TempDir::new().unwrap();
-    let root = dir.path().join("root").display().to_string();
-    let run_root = dir.path().join("run").display().to_string();
     let at = |name: &str| dir.path().join(name).display().to_string();
     fs::write(at("file"), "by buildah").unwrap();
-    let buildah = |arguments: &[&str]| {
-        let global = [
-            "--storage-driver",
-            "vfs",
-            "--root",
-            &root,
-            "--runroot",
-            &run_root,
-        ];
-        let arguments: Vec<_> = global.iter().chain(arguments).copied().collect();
-        run("buildah", &arguments)
-    };
+    let buildah = |arguments: &[&str]| run_in(dir.path(), "buildah", arguments);
     let Some(container) = buildah(&["from", "scratch"]) else {
         return;
     };
@@ -223,22 +227,11 @@ const PERMISSIVE: &str = r#"{"default":[{"type":"insecureAcceptAnything"}]}"#;
 fn archives_of_podman_are_read() {
     let dir = TempDir::new().unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();
-    let (root, run_root, policy) = (at("root"), at("run"), at("policy.json"));
+    let policy = at("policy.json");
     fs::write(&policy, PERMISSIVE).unwrap();
     let input = at("input.tar");
     fs::write(&input, layout().tar()).unwrap();
-    let podman = |arguments: &[&str]| {
-        let global = [
-            "--storage-driver",
-            "vfs",
-            "--root",
-            &root,
-            "--runroot",
-            &run_root,
-        ];
-        let arguments: Vec<_> = global.iter().chain(arguments).copied().collect();
-        run("podman", &arguments)
-    };
+    let podman = |arguments: &[&str]| run_in(dir.path(), "podman", arguments);
     let Some(loaded) = podman(&["load", "--signature-policy", &policy, "-q", "-i", &input]) else {
         return;
     };
@@ -280,8 +273,11 @@ struct Containerd {
 
 impl Containerd {
     fn start(dir: &Path) -> Option<Self> {
-        if !has_program("containerd") || !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: containerd is not installed, or this user is not root");
+        if !rustix::process::geteuid().is_root() {
+            skip("containerd", "only root can start it");
+            return None;
+        }
+        if !has("containerd", &[Need::Program("containerd")]) {
             return None;
         }
         let address = dir.join("socket").display().to_string();

@@ -252,9 +252,3 @@ pub(crate) fn assert_blobs_are_whole(store: &Path) {
         }
     }
 }
-
-/// Whether a program is installed.
-pub(crate) fn has_program(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
-}

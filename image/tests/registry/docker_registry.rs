@@ -1,71 +1,19 @@
 //! Debian's docker-registry, with skopeo as the other client. Skipped where they are missing, except in CI.
 
 use crate::{Events, Local, client, noise, options};
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use wasi_overlay_image::registry::{Client, Credentials, Error, Options, Silent};
 use wasi_overlay_image::{Choice, Digest, Reference};
+use wasi_overlay_proof::machine::Need;
+use wasi_overlay_proof::registry::Registry;
 
-/// A running docker-registry. It ends when it is dropped.
-struct Registry {
-    script: Child,
-    host: String,
-    cert_dir: Option<PathBuf>,
+/// Starts a registry for a test that uses skopeo as well.
+fn start(arguments: &[&str]) -> Option<Registry> {
+    Registry::start("docker-registry", arguments, &[Need::Program("skopeo")])
 }
 
-impl Registry {
-    /// Starts `scripts/registry.sh` with these arguments. `None` where docker-registry or skopeo is missing
-    /// and may be.
-    fn start(arguments: &[&str]) -> Option<Self> {
-        let is_there = |program: &str| {
-            let found = Command::new("which").arg(program).output();
-            found.is_ok_and(|output| output.status.success())
-        };
-        let missing: Vec<_> = ["docker-registry", "skopeo", "openssl", "perl", "rustc"]
-            .into_iter()
-            .filter(|program| !is_there(program))
-            .collect();
-        if !missing.is_empty() {
-            let is_required = std::env::var_os("CI").is_some_and(|ci| ci == "true")
-                || std::env::var_os("OVERLAY_NO_SKIP").is_some();
-            assert!(!is_required, "missing: {missing:?}");
-            println!("skipped: missing: {missing:?}");
-            return None;
-        }
-        let mut script = Command::new(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../scripts/registry.sh"
-        ))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-        let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
-        let host = lines.next().expect("the script prints an address").unwrap();
-        let cert_dir = match arguments.contains(&"--tls") {
-            true => Some(lines.next().unwrap().unwrap().into()),
-            false => None,
-        };
-        Some(Self {
-            script,
-            host,
-            cert_dir,
-        })
-    }
-
-    fn reference(&self, name: &str) -> Reference {
-        format!("{}/{name}", self.host).parse().unwrap()
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        // The script ends when its input ends.
-        drop(self.script.stdin.take());
-        let _ = self.script.wait();
-    }
+fn reference_in(registry: &Registry, name: &str) -> Reference {
+    format!("{}/{name}", registry.host()).parse().unwrap()
 }
 
 fn skopeo(arguments: &[&str]) -> Result<String, String> {
@@ -124,14 +72,14 @@ fn push(
 
 #[test]
 fn skopeo_reads_what_we_push() {
-    let Some(registry) = Registry::start(&[]) else {
+    let Some(registry) = start(&[]) else {
         return;
     };
     let (big, small) = (noise(1, 3 << 20), noise(2, 10));
     let (local, digest) = image(&[&big, &small, b""]);
     for chunk in [None, Some(1 << 20)] {
         let name = format!("some/app:{}", chunk.unwrap_or(0));
-        let reference = registry.reference(&name);
+        let reference = reference_in(&registry, &name);
         let client = client(Options {
             upload_chunk: chunk,
             ..options()
@@ -149,13 +97,13 @@ fn skopeo_reads_what_we_push() {
 
 #[test]
 fn we_read_what_skopeo_pushes() {
-    let Some(registry) = Registry::start(&[]) else {
+    let Some(registry) = start(&[]) else {
         return;
     };
     let layer = noise(1, 3 << 20);
     let (local, digest) = image(&[&layer]);
     let source = format!("oci:{}:registry.test/app:1", local.store.path().display());
-    let reference = registry.reference("some/app:1");
+    let reference = reference_in(&registry, "some/app:1");
     skopeo(&[
         "copy",
         "-q",
@@ -180,12 +128,12 @@ fn we_read_what_skopeo_pushes() {
 
 #[test]
 fn interrupted_pull_goes_on_by_range() {
-    let Some(registry) = Registry::start(&[]) else {
+    let Some(registry) = start(&[]) else {
         return;
     };
     let layer = noise(1, 3 << 20);
     let (local, digest) = image(&[&layer]);
-    let reference = registry.reference("some/app:1");
+    let reference = reference_in(&registry, "some/app:1");
     push(&local, &client(options()), &reference, digest).unwrap();
     let other = Local::new();
     let mut partial = other.store.partial(&Digest::of(&layer), None).unwrap();
@@ -210,7 +158,7 @@ fn interrupted_pull_goes_on_by_range() {
 
 #[test]
 fn blob_is_mounted_from_another_repository() {
-    let Some(registry) = Registry::start(&[]) else {
+    let Some(registry) = start(&[]) else {
         return;
     };
     let layer = noise(1, 3 << 20);
@@ -218,16 +166,21 @@ fn blob_is_mounted_from_another_repository() {
     push(
         &local,
         &client(options()),
-        &registry.reference("base:1"),
+        &reference_in(&registry, "base:1"),
         digest,
     )
     .unwrap();
-    let base = registry.reference("base:1");
+    let base = reference_in(&registry, "base:1");
     let name = "registry.test/app:1".parse().unwrap();
     local.store.tag(&name, &base).unwrap();
     let events = Events::default();
     client(options())
-        .push(&local.store, digest, &registry.reference("app:1"), &events)
+        .push(
+            &local.store,
+            digest,
+            &reference_in(&registry, "app:1"),
+            &events,
+        )
         .unwrap();
     let lines = events.take();
     assert!(
@@ -238,11 +191,11 @@ fn blob_is_mounted_from_another_repository() {
 
 #[test]
 fn password_of_the_registry_is_needed() {
-    let Some(registry) = Registry::start(&["--auth", "password"]) else {
+    let Some(registry) = start(&["--auth", "password"]) else {
         return;
     };
     let (local, digest) = image(&[b"layer"]);
-    let reference = registry.reference("app:1");
+    let reference = reference_in(&registry, "app:1");
     push(&local, &with_credentials("me:secret"), &reference, digest).unwrap();
     Local::new()
         .pull(&with_credentials("me:secret"), &reference)
@@ -255,11 +208,11 @@ fn password_of_the_registry_is_needed() {
 
 #[test]
 fn tokens_of_a_token_server_allow_what_they_say() {
-    let Some(registry) = Registry::start(&["--auth", "token"]) else {
+    let Some(registry) = start(&["--auth", "token"]) else {
         return;
     };
     let (local, digest) = image(&[b"layer"]);
-    let reference = registry.reference("some/app:1");
+    let reference = reference_in(&registry, "some/app:1");
     let error = push(&local, &client(options()), &reference, digest).unwrap_err();
     assert!(matches!(error, Error::Denied { .. }), "{error}");
     let error = push(&local, &with_credentials("me:wrong"), &reference, digest).unwrap_err();
@@ -277,42 +230,48 @@ fn tokens_of_a_token_server_allow_what_they_say() {
     let path = folder.path().join("auth.json");
     let entry = format!(
         r#"{{"auths":{{"{}/some":{{"identitytoken":"identity-token"}}}}}}"#,
-        registry.host
+        registry.host()
     );
     std::fs::write(&path, entry).unwrap();
     let client = client(Options {
         auth_file: Some(path),
         ..options()
     });
-    push(&local, &client, &registry.reference("some/other:1"), digest).unwrap();
+    push(
+        &local,
+        &client,
+        &reference_in(&registry, "some/other:1"),
+        digest,
+    )
+    .unwrap();
 }
 
 #[test]
 fn expired_token_is_renewed() {
-    let Some(registry) = Registry::start(&["--auth", "token", "--lifetime", "1"]) else {
+    let Some(registry) = start(&["--auth", "token", "--lifetime", "1"]) else {
         return;
     };
     let (local, digest) = image(&[b"layer"]);
     let client = with_credentials("me:secret");
     for tag in ["app:1", "app:2"] {
-        push(&local, &client, &registry.reference(tag), digest).unwrap();
+        push(&local, &client, &reference_in(&registry, tag), digest).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(1200));
     }
 }
 
 #[test]
 fn certificate_is_checked_unless_that_is_turned_off() {
-    let Some(registry) = Registry::start(&["--tls"]) else {
+    let Some(registry) = start(&["--tls"]) else {
         return;
     };
     let (local, digest) = image(&[b"layer"]);
-    let reference = registry.reference("app:1");
+    let reference = reference_in(&registry, "app:1");
     let error = push(&local, &client(options()), &reference, digest).unwrap_err();
     assert!(matches!(error, Error::Certificate { .. }), "{error}");
     assert!(error.to_string().contains("--tls-verify=false"), "{error}");
 
     let trusting = client(Options {
-        cert_dir: registry.cert_dir.clone(),
+        cert_dir: registry.cert_dir().map(Into::into),
         ..options()
     });
     push(&local, &trusting, &reference, digest).unwrap();
