@@ -466,6 +466,13 @@ fn commands_show_and_change_the_store() {
     let damaged = test.run(&["verify"]);
     assert_eq!(damaged.code, 1);
     assert!(damaged.stdout.contains("is damaged"), "{damaged:?}");
+    // An image without its manifest is still listed, with the reason why no more is known.
+    let manifest = all[0]["digest"].as_str().unwrap();
+    let path = format!("store/blobs/{}", manifest.replace(':', "/"));
+    fs::remove_file(test.temp.path(path)).unwrap();
+    let listed = test.run(&["images"]);
+    assert!(listed.stdout.contains("example.com/other:2"), "{listed:?}");
+    assert!(listed.stderr.contains(manifest), "{listed:?}");
 }
 
 #[test]
