@@ -38,6 +38,14 @@ impl Case {
     }
 }
 
+/// Why the only image of a layout is refused.
+#[track_caller]
+fn refusal(layout: &Layout) -> Error {
+    Case::new(layout)
+        .read(Selector::Only, &Choice::default())
+        .unwrap_err()
+}
+
 fn named(name: &str) -> Selector {
     Selector::Name(name.to_owned())
 }
@@ -193,9 +201,7 @@ fn index_with_too_many_manifests_is_refused() {
     let many = vec![image; 1100];
     let index = layout.document(INDEX, &json!({"schemaVersion": 2, "manifests": many}));
     layout.name("v1", &index);
-    let error = Case::new(&layout)
-        .read(Selector::Only, &Choice::default())
-        .unwrap_err();
+    let error = refusal(&layout);
     assert!(error.to_string().contains("1024 manifests"), "{error}");
 }
 
@@ -326,9 +332,7 @@ fn layer_that_is_not_its_diff_id_is_refused() {
     let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]});
     let manifest = layout.document(MANIFEST, &manifest);
     layout.name("v1", &manifest);
-    let error = Case::new(&layout)
-        .read(Selector::Only, &Choice::default())
-        .unwrap_err();
+    let error = refusal(&layout);
     assert!(matches!(error, Error::WrongDigest { .. }), "{error}");
     assert!(error.to_string().contains("the tar in"), "{error}");
 }
@@ -422,9 +426,7 @@ fn large_manifest_is_refused_unread() {
     let mut layout = Layout::default();
     let manifest = layout.blob(MANIFEST, &vec![b' '; 50 << 20]);
     layout.name("v1", &manifest);
-    let error = Case::new(&layout)
-        .read(Selector::Only, &Choice::default())
-        .unwrap_err();
+    let error = refusal(&layout);
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     assert!(error.to_string().contains("4 MiB"), "{error}");
 }
@@ -453,9 +455,7 @@ fn foreign_and_encrypted_layers_are_named() {
         let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]});
         let manifest = layout.document(MANIFEST, &manifest);
         layout.name("v1", &manifest);
-        let error = Case::new(&layout)
-            .read(Selector::Only, &Choice::default())
-            .unwrap_err();
+        let error = refusal(&layout);
         assert!(error.to_string().contains(reason), "{error}");
     }
 }

@@ -242,14 +242,22 @@ fn stalled_blob_is_retried_and_then_reported() {
         .length(Length::Claimed(SIZE as u64))
         .then(Then::Silence);
     fake.answer(&blob(&layer), 9, stall);
+    assert_stalls(&fake, 1, Duration::from_secs(10));
+}
+
+/// A pull stalls, and says so in this time.
+#[track_caller]
+fn assert_stalls(fake: &Fake, retries: u32, limit: Duration) {
     let started = Instant::now();
-    let once = client(Options {
-        retries: 1,
+    let client = client(Options {
+        retries,
         ..options()
     });
-    let error = Local::new().pull(&once, &fake.reference("1")).unwrap_err();
+    let error = Local::new()
+        .pull(&client, &fake.reference("1"))
+        .unwrap_err();
     assert!(matches!(error, Error::Stalled { .. }), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < limit);
 }
 
 #[test]
@@ -258,14 +266,7 @@ fn blob_that_trickles_in_has_stalled() {
     // Each byte arrives in time, and all of them would take a day.
     let trickle = Reply::new(200).body(layer.clone());
     fake.answer(&blob(&layer), 9, trickle.pace(Duration::from_millis(100)));
-    let started = Instant::now();
-    let once = client(Options {
-        retries: 0,
-        ..options()
-    });
-    let error = Local::new().pull(&once, &fake.reference("1")).unwrap_err();
-    assert!(matches!(error, Error::Stalled { .. }), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_stalls(&fake, 0, Duration::from_secs(5));
 }
 
 #[test]
