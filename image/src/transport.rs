@@ -83,6 +83,10 @@ const FOREIGN: [(&str, &str); 5] = [
     ("sif", "copy the image with skopeo to `oci:DIR`"),
 ];
 
+/// Why `-` is no tar, as it is for other programs.
+const STDIN: &str =
+    "a layer is read at any offset, so it cannot come from standard input; save it to a file";
+
 impl Transport {
     /// Reads `text` as the command line has it. Paths may have any bytes. Only a name without a transport
     /// is looked up on disk: a directory is a layer itself, and anything else has to be a tar.
@@ -97,16 +101,19 @@ impl Transport {
                 reason: "it is empty; expected a path, or an image such as `oci:DIR`".to_owned(),
             });
         }
+        if bytes == b"-" {
+            return Err(Error::Transport {
+                text: "-".to_owned(),
+                reason: format!("{STDIN}{}", hint_of_directory(text)),
+            });
+        }
         let Some(colon) = bytes.iter().position(|&b| b == b':') else {
             return Ok(Self::bare(text));
         };
         let (name, rest) = (&bytes[..colon], OsStr::from_bytes(&bytes[colon + 1..]));
         let parsed = match name {
             b"dir" => with_path(rest).map(Self::Dir),
-            b"tar" if rest == "-" => Err(
-                "a layer is read at any offset, so it cannot come from standard input; save it to a file"
-                    .to_owned(),
-            ),
+            b"tar" if rest == "-" => Err(STDIN.to_owned()),
             b"tar" => with_path(rest).map(Self::Tar),
             b"oci" => oci(rest).map(|(path, image)| Self::OciLayout { path, image }),
             b"oci-archive" => oci(rest).map(|(path, image)| Self::OciArchive { path, image }),

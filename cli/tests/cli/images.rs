@@ -355,6 +355,7 @@ fn odd_names_of_layers_are_explained() {
         ("nope.tar", "there is no such file or directory"),
         ("docker-daemon:x", "docker save"),
         ("tar:-", "save it to a file"),
+        ("-", "save it to a file"),
         ("nope.tar.gz", "there is no such file or directory"),
     ] {
         let ended = test.run(&["--layer", layer, "ok.wat"]);

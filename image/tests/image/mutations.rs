@@ -127,6 +127,13 @@ fn changed_names_mean_the_same_when_they_are_displayed() {
         "docker://[::1]:80/x",
         "oci-archive:a@sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b",
     ];
+    // All short names, which changes of longer ones seldom lead to.
+    for first in 0..=u8::MAX {
+        fuzz::documents(&[first]);
+        for second in 0..=u8::MAX {
+            fuzz::documents(&[first, second]);
+        }
+    }
     for number in 0..20_000 {
         let name = names[number % names.len()];
         fuzz::documents(&mutate(name.as_bytes(), &mut random));

@@ -70,6 +70,7 @@ fn refused_transport_says_what_to_type() {
     for (text, reason) in [
         ("", "it is empty"),
         ("tar:-", "save it to a file"),
+        ("-", "save it to a file"),
         ("dir:", "expected a path"),
         ("oci:", "expected a path"),
         ("oci::tag", "expected a path"),
