@@ -41,6 +41,8 @@ fn move_with(limits: Limits) {
     }
     file(&root, "a/s/deep/f", NEW).append(b"x").unwrap();
     file(&root, "a/s/deep/g", NEW);
+    root.symlink_at("f", "a/s/deep/l").unwrap();
+    let still = dir(&root, "a/s");
     let deep = dir(&root, "a/s/deep");
     let side = dir(&root, "a/t");
     let fixed = SetTime::To(Timestamp {
@@ -51,6 +53,7 @@ fn move_with(limits: Limits) {
         accessed: SetTime::Keep,
         modified: fixed,
     };
+    root.set_times_at("a/s", true, times).unwrap();
     let done = AtomicBool::new(false);
     let until_done = |act: &(dyn Fn(usize) + Sync)| {
         let _stop = Stop(&done);
@@ -67,7 +70,10 @@ fn move_with(limits: Limits) {
             let identity = deep.identity_at("f", true).unwrap();
             until_done(&|_| {
                 assert_eq!(deep.identity_at("f", true).unwrap(), identity);
-                deep.stat_at("g", true).unwrap();
+                // During the move it has a second name.
+                assert_eq!(deep.stat_at("g", true).unwrap().links, 1);
+                assert_eq!(deep.readlink_at("l").unwrap(), "f");
+                assert_eq!(deep.identity_at("l", true).unwrap(), identity);
                 assert!(
                     deep.list()
                         .unwrap()
@@ -94,10 +100,14 @@ fn move_with(limits: Limits) {
         });
         let stats = scope.spawn(|| {
             let identity = deep.identity().unwrap();
+            let open = file(&deep, "g", how("r"));
             until_done(&|_| {
                 assert_eq!(deep.stat().unwrap().kind, Kind::Dir);
                 assert_eq!(deep.identity().unwrap(), identity);
                 side.stat().unwrap();
+                // The move empties it.
+                assert_eq!(still.stat().unwrap().modified.seconds, OLD);
+                assert_eq!(open.stat().unwrap().links, 1);
             })
         });
         for count in 0..MOVES {
@@ -112,7 +122,6 @@ fn move_with(limits: Limits) {
             root.stat_at(from, true).unwrap_err();
             let stat = root.stat_at(&format!("{to}/s"), true).unwrap();
             assert_eq!(stat.modified.seconds, OLD);
-            // During the move it had a second name.
             let stat = root.stat_at(&format!("{to}/s/deep/g"), true).unwrap();
             assert_eq!(stat.links, 1);
         }
@@ -122,7 +131,7 @@ fn move_with(limits: Limits) {
             .into()
     });
     println!("{looks} looks, {names} names, {writes} writes, {stats} stats");
-    drop((deep, side, root));
+    drop((deep, still, side, root));
     overlay.close().unwrap();
 }
 

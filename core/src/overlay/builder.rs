@@ -226,7 +226,7 @@ impl OverlayBuilder {
             key,
             handles,
             moves: AtomicU64::new(0),
-            copies: AtomicU64::new(0),
+            epochs: super::handle::Epochs::default(),
             objects: Mutex::ranked(Rank::Leaf, WeakMap::default()),
             origins: Mutex::ranked(Rank::Leaf, HashMap::default()),
             removed_dirs: Mutex::ranked(Rank::Leaf, super::RemovedDirs::default()),

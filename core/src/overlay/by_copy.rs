@@ -2,11 +2,12 @@
 //!
 //! Afterwards the directory, and each directory below it, is a new one in the upper. So the rename holds
 //! the directory locks of all their nodes: no call looks into a directory that is only half copied, or
-//! sets the times of one that was copied already. Calls that take no such lock (`stat` of a directory) may
-//! see the old directory; what they cached is dropped here.
+//! sets the times of one that was copied already. `stat` takes no such lock: it notices by the epoch
+//! ([`handle`](super::handle)) what it may have read during the move, and waits for its end.
 
 use super::Shared;
 use super::children::Child;
+use super::handle::Outdating;
 use super::node::Node;
 use crate::error::Result;
 use crate::hash::HashMap;
@@ -15,7 +16,6 @@ use crate::layer::{Leave, Over, Renumbered};
 use crate::meta::Kind;
 use crate::name::NameBuf;
 use crate::sync::RwLockWriteGuard;
-use crate::sync::atomic::{AtomicU64, Ordering};
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -78,22 +78,6 @@ impl Drop for DirLevels {
     }
 }
 
-/// A move by copying in progress: no handle that is opened during it may be cached.
-struct Copying<'a>(&'a AtomicU64);
-
-impl<'a> Copying<'a> {
-    fn new(copies: &'a AtomicU64) -> Self {
-        copies.fetch_add(1, Ordering::SeqCst);
-        Self(copies)
-    }
-}
-
-impl Drop for Copying<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
 impl Shared {
     /// Moves a directory by copying it, and updates the nodes to the copies.
     ///
@@ -106,11 +90,9 @@ impl Shared {
         levels: &DirLevels,
     ) -> Result<()> {
         let path = levels.dirs.first().map(path_to).unwrap_or_default();
-        let copying = Copying::new(&self.copies);
+        let outdating = Outdating::new(self);
         let moved = upper.rename_by_copy(from, to, how, &path);
-        // Also after a failure: the directory may have been removed and put back.
-        self.handles.clear();
-        drop(copying);
+        drop(outdating);
         let is_moved = moved.is_ok();
         let renumbered = moved.as_deref().unwrap_or_default();
         self.transfer_identities(renumbered);

@@ -1,12 +1,12 @@
 //! Names of a directory that are held in memory.
 
 use super::depth::KnownDepth;
+use super::handle::UpperHandle;
 use super::node::Node;
 use super::sync::Unsynced;
 use crate::cache::LazySlot;
 use crate::error::Result;
 use crate::hash::HashMap;
-use crate::layer::erased::DirHandle;
 use crate::listing::Listing;
 use crate::meta::Kind;
 use crate::name::{Name, NameBuf};
@@ -22,7 +22,7 @@ pub(super) struct DirState {
     /// The listing, if it is cached; emptied by each change of names.
     pub(super) listing: LazySlot<Listing>,
     /// The handle in the upper, if it is cached.
-    pub(super) handle: LazySlot<DirHandle>,
+    pub(super) handle: LazySlot<UpperHandle>,
     /// Changes of names, times and attributes that may not be on disk.
     pub(super) unsynced: Unsynced,
     pub(super) depth: KnownDepth,

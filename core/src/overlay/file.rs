@@ -320,7 +320,7 @@ impl OverlayFile {
     fn meta(&self) -> Result<Meta> {
         let OpenFile { shared, node, .. } = &*self.open;
         match self.source()? {
-            Source::Lower(_) => lower_meta(node),
+            Source::Lower(_) => lower_meta(node).ok_or_else(|| Errno::Io.into()),
             Source::Upper(file) => {
                 let version = node.version.load(Ordering::Acquire);
                 if let Some((at, meta)) = shared.cached_meta(node)
@@ -329,7 +329,7 @@ impl OverlayFile {
                     return Ok(meta);
                 }
                 shared.check_may_call_upper()?;
-                let mut meta = file.meta()?;
+                let mut meta = shared.at_rest(|| file.meta())?;
                 apply_ghost_times(node, &mut meta);
                 node.cache_meta(version, meta);
                 Ok(meta)

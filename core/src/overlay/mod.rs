@@ -43,6 +43,7 @@ mod fast_walk;
 mod file;
 mod forget;
 mod freeing;
+mod handle;
 mod identities;
 mod link;
 mod list;
@@ -81,6 +82,7 @@ use crate::place::mounting::{Held, UpperInUse};
 use crate::stack::LowerStack;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, RwLock};
+use handle::Epochs;
 use node::{Node, Position};
 use removed::RemovedDirs;
 use std::fmt;
@@ -137,9 +139,8 @@ pub(crate) struct Shared {
     handles: ClockCache,
     /// Incremented when a move of a directory begins and when it ends: odd during a move.
     moves: AtomicU64,
-    /// Incremented when a move by copying begins and when it ends: odd during such a move. A handle that is
-    /// opened during one may be of the old directory.
-    copies: AtomicU64,
+    /// Tells whether a cached handle is outdated.
+    epochs: Epochs,
     /// Files of the upper with several names, by device and inode, so that all names find one
     /// node. Guard: its own lock, a leaf.
     objects: Mutex<WeakMap<(u64, u64), Node>>,
@@ -235,11 +236,6 @@ impl Shared {
             return at_once::may_wait();
         }
         Ok(())
-    }
-
-    /// How many moves by copying began or ended.
-    fn copies(&self) -> u64 {
-        self.copies.load(Ordering::SeqCst)
     }
 
     /// The approximate number of files that the overlay keeps in memory.

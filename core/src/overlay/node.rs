@@ -4,15 +4,13 @@
 
 use super::Shared;
 use super::children::DirState;
-use crate::at_once;
 use crate::error::{Errno, Error, Result};
 use crate::layer::WriteAt;
-use crate::layer::erased::DirHandle;
 use crate::meta::{Identity, Kind, Meta, SetTimes};
 use crate::name::NameBuf;
 use crate::stack::LowerNode;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{Mutex, Rank, pause, yield_now};
+use crate::sync::{Mutex, Rank};
 use std::sync::{Arc, OnceLock};
 
 /// A file of an overlay.
@@ -266,96 +264,6 @@ impl Node {
             dir.unsynced.mark();
         }
         self.touch();
-    }
-
-    /// The handle of the directory in the upper.
-    ///
-    /// Handles are evicted, so those of the ancestors may have to be opened first: one loop goes up to the
-    /// nearest cached handle, a second one down again. Meanwhile a rename may put another directory on the
-    /// path; then the walk starts over. The directory is the right one if its inode number matches, and
-    /// also if nothing moved: on some platforms the number changes with the directory's content.
-    pub(super) fn handle(self: &Arc<Self>, shared: &Shared) -> Result<Arc<DirHandle>> {
-        const TRIES: usize = 1024;
-        const SPINS: u32 = 16;
-        let (mut tries, mut last, mut waits) = (0, 0, 0_u32);
-        while tries < TRIES {
-            if let Some(handle) = self.try_handle(shared)? {
-                return Ok(handle);
-            }
-            at_once::may_wait()?;
-            // A rename is in progress: it moved the directory, and has not updated the nodes yet. This
-            // thread cannot wait for the locks of the rename, since the caller may hold some. It can
-            // retry, however long the rename takes: during a move, a rename waits for no other thread.
-            let moves = shared.moves.load(Ordering::SeqCst);
-            if moves.is_multiple_of(2) || moves != last {
-                tries += 1;
-                last = moves;
-            }
-            // A move by copying may take seconds.
-            waits += 1;
-            if waits < SPINS || shared.copies().is_multiple_of(2) {
-                yield_now();
-            } else {
-                pause();
-            }
-        }
-        Err(Error::new(
-            Errno::Busy,
-            "a directory moved at every attempt to open it",
-        ))
-    }
-
-    fn try_handle(self: &Arc<Self>, shared: &Shared) -> Result<Option<Arc<DirHandle>>> {
-        let upper = shared.upper_to_read()?;
-        let moves = shared.moves.load(Ordering::SeqCst);
-        let copies = shared.copies();
-        let mut missing = Vec::new();
-        let mut node = Arc::clone(self);
-        let mut handle = loop {
-            if let Some(handle) = node.dir()?.handle.get() {
-                break handle;
-            }
-            let position = node.position.lock().clone();
-            match position {
-                Position::Root => {
-                    let slot = node.dir()?.handle.slot();
-                    break shared.handles.get(slot, || upper.root())?;
-                }
-                Position::At(parent, name) => {
-                    missing.push((node, name));
-                    node = parent;
-                }
-                Position::Removed => return Err(Errno::NoEntry.into()),
-            }
-        };
-        while let Some((node, name)) = missing.pop() {
-            let part = node.upper_part()?;
-            let opened = match upper.open_dir(&handle, name.as_name()) {
-                Ok(opened) => opened,
-                Err(error) if matches!(error.errno(), Errno::NoEntry | Errno::NotDirectory) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            };
-            let meta = upper.dir_meta(&opened)?;
-            // A directory that was removed and created again is another one, too: then the node is dead.
-            let stood_still = || {
-                let now = shared.moves.load(Ordering::SeqCst);
-                now == moves && moves.is_multiple_of(2) && !node.is_removed()
-            };
-            if (meta.device, meta.inode) != part.number() && !stood_still() {
-                return Ok(None);
-            }
-            handle = Arc::new(opened);
-            if copies.is_multiple_of(2) {
-                handle = shared.handles.put(node.dir()?.handle.slot(), handle, 1);
-                if shared.copies() != copies {
-                    // The cached handle may be of the old directory of a move by copying.
-                    shared.handles.clear();
-                }
-            }
-        }
-        Ok(Some(handle))
     }
 
     pub(super) fn upper_part(&self) -> Result<&UpperPart> {

@@ -9,6 +9,7 @@ use super::by_copy::DirLevels;
 use super::children::Child;
 use super::copy_up::Data;
 use super::dir::OverlayDir;
+use super::handle::Outdating;
 use super::lookup::MergedFile;
 use super::node::{Node, Position};
 use super::remove::{child_after_removal, over_of};
@@ -279,7 +280,11 @@ impl Shared {
             name: *new_name,
         };
         let moving = (source.kind == Kind::Dir).then(|| Moving::new(&self.moves));
+        // All paths below it change, and its new path may have been that of another directory.
+        let outdating = (source.kind == Kind::Dir && !upper.handles_follow_rename())
+            .then(|| Outdating::new(self));
         let renamed = upper.rename(from, to, over, leave);
+        drop(outdating);
         let (moving, renamed) = match renamed {
             Err(error)
                 if COPIES_TREES && moving.is_some() && error.errno() == Errno::CrossDevice =>
@@ -295,10 +300,6 @@ impl Shared {
             renamed => (moving, renamed),
         };
         let _moving = moving;
-        if source.kind == Kind::Dir && !upper.handles_follow_rename() {
-            // All paths below it changed, and its new path may have been that of another directory.
-            self.handles.clear();
-        }
         // A concurrent `stat` may have seen the times of steps that were undone.
         renamed.inspect_err(|_| {
             old_dir.touch();

@@ -8,6 +8,7 @@ use super::components::Pending;
 use super::lookup::{MergedFile, NAME_MAX};
 use super::node::Node;
 use super::{AbsoluteSymlinks, Shared};
+use crate::at_once;
 use crate::error::{Errno, Error, Result};
 use crate::log::Escaped;
 use crate::meta::Kind;
@@ -416,6 +417,8 @@ impl Shared {
         match (link, dir) {
             (MergedFile::Lower(lower), _) => Ok(lower.target(&self.stack)?.to_vec()),
             (MergedFile::Node(node), MergedFile::Node(dir)) if node.upper.get().is_some() => {
+                // Not during a move by copying, which removes the link that the handle leads to.
+                let _names = at_once::read(&dir.dir()?.names)?;
                 let handle = dir.handle(self)?;
                 Ok(self.upper_to_read()?.read_link(&handle, name)?.into())
             }

@@ -7,6 +7,7 @@ use super::dir::OverlayDir;
 use super::lookup::MergedFile;
 use super::node::Node;
 use super::resolve::Last;
+use crate::at_once;
 use crate::error::{Errno, Result};
 use crate::layer::Found;
 use crate::layer::erased::{AnyUpper, DirHandle};
@@ -189,8 +190,11 @@ impl Shared {
     /// The metadata of a node. `at` is where it was found, if that is known: if a file has several names,
     /// the one in `position` may have been removed.
     pub(super) fn meta_of(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Meta> {
-        if node.upper.get().is_none() {
-            return lower_meta(node);
+        // A directory that was copied up and moved meanwhile no longer merges with its lower part.
+        if node.upper.get().is_none()
+            && let Some(meta) = lower_meta(node)
+        {
+            return Ok(meta);
         }
         let version = node.version.load(Ordering::Acquire);
         if let Some((of, meta)) = self.cached_meta(node)
@@ -213,15 +217,29 @@ impl Shared {
     }
 
     fn read_meta(&self, node: &Arc<Node>, at: Option<At<'_>>) -> Result<Meta> {
-        if node.kind == Kind::Dir {
-            match node.handle(self) {
-                Ok(handle) => return self.upper_to_read()?.dir_meta(&handle),
-                // A mount point cannot be entered; its name still has metadata.
-                Err(error) if error.errno() == Errno::NotPermitted => {}
-                Err(error) => return Err(error),
+        self.at_rest(|| {
+            if node.kind == Kind::Dir {
+                match node.handle(self) {
+                    Ok(handle) => return self.upper_to_read()?.dir_meta(&handle),
+                    // A mount point cannot be entered; its name still has metadata.
+                    Err(error) if error.errno() == Errno::NotPermitted => {}
+                    Err(error) => return Err(error),
+                }
             }
+            self.at_any_name(node, at, find_meta)
+        })
+    }
+
+    /// Reads metadata, and reads it again if a move by copying was in progress: such a move gives files a
+    /// second name for a while, and empties the directories that it copied, which changes their times.
+    pub(super) fn at_rest(&self, read: impl Fn() -> Result<Meta>) -> Result<Meta> {
+        let epoch = self.epochs.now();
+        let meta = read();
+        if epoch.is_quiet() && epoch == self.epochs.now() {
+            return meta;
         }
-        self.at_any_name(node, at, find_meta)
+        let _tree = at_once::read(&self.tree)?;
+        read()
     }
 
     /// Sets the times of a directory in the upper. Waits while something is published in it or it is made
@@ -245,14 +263,11 @@ pub(super) fn find_meta(upper: &dyn AnyUpper, dir: &DirHandle, name: Name<'_>) -
     }
 }
 
-/// The metadata of a node that is only in lower layers.
-pub(super) fn lower_meta(node: &Node) -> Result<Meta> {
-    let mut meta = match node.below() {
-        Some(below) => below.meta(),
-        None => return Err(Errno::Io.into()),
-    };
+/// The metadata that a node has while it is only in lower layers. None if it no longer merges with those.
+pub(super) fn lower_meta(node: &Node) -> Option<Meta> {
+    let mut meta = node.below()?.meta();
     apply_ghost_times(node, &mut meta);
-    Ok(meta)
+    Some(meta)
 }
 
 /// Applies times that were [set](set_ghost_times) after the file was removed.

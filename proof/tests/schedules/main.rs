@@ -171,6 +171,12 @@ fn in_a_directory_with_small_caches() {
     explore(Mount::DirectorySmallCaches, 10);
 }
 
+/// Directories move by copying: nodes and their cached handles continue in other directories.
+#[test]
+fn in_a_directory_that_moves_by_copying() {
+    explore(Mount::FixedDirectories, 10);
+}
+
 #[test]
 fn the_search_finds_a_deadlock() {
     let found = catch_unwind(|| {

@@ -123,6 +123,29 @@ pub(crate) const SCENARIOS: &[&[&[&str]]] = &[
     &[&["open 2 0 r d/s", "create.rwcx #2/y"], &["rename d/s e/s"]],
     &[&["open 2 0 r d/o", "create.rwcx #2/y"], &["rmdir d/o"]],
     &[&["symlink f d/l"], &["stat.n d/l"], &["unlink d/l"]],
+    // A handle of a directory that moves.
+    &[
+        &["open 2 0 r d/s", "stat #2", "stat #2", "list #2"],
+        &["rename d x"],
+    ],
+    &[
+        &["open 2 0 r d/s", "create.rwcx #2/y", "list #2"],
+        &["rename d x"],
+        &["stat.n d/s"],
+    ],
+    &[
+        &["mkdir n", "mkdir n/m", "rename n x", "list x/m"],
+        &["stat.n n/m"],
+    ],
+    &[
+        &[
+            "symlink f d/l",
+            "open 2 0 r d",
+            "stat #2/l",
+            "readlink #2/l",
+        ],
+        &["rename d x"],
+    ],
     // The end of the mount.
     &[&["unmount"], &["create.rwcx d/n"]],
     &[&["unmount"], &["write.rw d/f A"]],

@@ -2,6 +2,9 @@
 
 use crate::Outcome;
 use wasi_overlay_core::layer::MemoryLayer;
+use wasi_overlay_core::plain::HostDir;
+use wasi_overlay_core::plain::faulty::{Faults, Faulty};
+use wasi_overlay_core::whiteouts::Marked;
 use wasi_overlay_core::{Kind, Limits, Lower, OpenHow, Opened, Overlay};
 use wasi_overlay_proof::Script;
 use wasi_overlay_proof::kit::{capability, scratch};
@@ -16,6 +19,8 @@ pub(crate) enum Mount {
     Directory,
     /// A directory, with almost empty caches: the overlay evicts a file when the last handle closes.
     DirectorySmallCaches,
+    /// As that, on storage that cannot rename a directory: it moves by copying.
+    FixedDirectories,
 }
 
 pub(crate) struct World {
@@ -56,13 +61,19 @@ impl World {
         let builder = match mount {
             Mount::Memory => builder.upper_memory(1 << 20),
             Mount::MemorySmallCaches => builder.upper_memory(1 << 20).limits(small_caches()),
-            Mount::Directory | Mount::DirectorySmallCaches => {
+            Mount::Directory | Mount::DirectorySmallCaches | Mount::FixedDirectories => {
+                let dir = capability(temp.insert(scratch()).path());
                 let builder = match mount {
-                    Mount::DirectorySmallCaches => builder.limits(small_caches()),
-                    _ => builder,
+                    Mount::Directory => builder,
+                    _ => builder.limits(small_caches()),
                 };
-                let made = temp.insert(scratch());
-                builder.upper_dir("upper", capability(made.path()))
+                match mount {
+                    Mount::FixedDirectories => {
+                        let plain = Faulty::new(HostDir::new(dir, "upper"), &Faults::default());
+                        builder.upper("upper", Marked::upper(plain.with_all_dirs_fixed()))
+                    }
+                    _ => builder.upper_dir("upper", dir),
+                }
             }
         };
         Self {
