@@ -4,6 +4,11 @@ use crate::error::{Errno, Result};
 use std::borrow::Borrow;
 use std::fmt;
 
+/// The longest name that a directory on Linux holds (`NAME_MAX`). A longer one is refused before anything is
+/// queried. Otherwise a directory with a complete table would answer `no-entry`, and any other what its layer
+/// answers.
+pub(crate) const NAME_MAX: usize = 255;
+
 /// One component of a path: bytes, never empty, `.` or `..`, and without `/` or NUL.
 ///
 /// The engine passes only `Name`s to layers, so no name can lead a layer out of a directory. A name may be

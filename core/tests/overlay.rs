@@ -292,7 +292,13 @@ fn two_overlays_share_a_stack_and_nothing_else() {
 
 #[test]
 fn absolute_links_resolve_from_the_root_if_the_mount_allows_it() {
-    let overlay = builder(lower().symlink("d/abs", "/top"))
+    let lower = || {
+        lower()
+            .symlink("d/abs", "/top")
+            .symlink("d/far", "../../../top")
+            .symlink("d/up", "../..")
+    };
+    let overlay = builder(lower())
         .absolute_symlinks(wasi_overlay_core::AbsoluteSymlinks::Root)
         .build()
         .unwrap();
@@ -300,6 +306,15 @@ fn absolute_links_resolve_from_the_root_if_the_mount_allows_it() {
     assert_eq!(text(&root, "abs"), "lower");
     assert_eq!(text(&root, "d/abs"), "top");
     fails(dir(&root, "d").open_at("abs", READ), Errno::NotPermitted);
+    // The root is its own parent, for links only.
+    assert_eq!(text(&root, "d/far"), "top");
+    assert_eq!(text(&root, "d/up/top"), "top");
+    for path in ["../top", "d/../../top", "d/up/../top"] {
+        fails(root.open_at(path, READ), Errno::NotPermitted);
+    }
+    fails(dir(&root, "d").open_at("far", READ), Errno::NotPermitted);
+    let refusing = builder(lower()).build().unwrap().root();
+    fails(refusing.open_at("d/far", READ), Errno::NotPermitted);
 }
 
 #[test]

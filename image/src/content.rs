@@ -20,6 +20,11 @@ pub(crate) trait Content: Send + Sync {
         Ok(None)
     }
 
+    /// Whether an index may list manifests that are not there. Otherwise looking for one downloads it.
+    fn may_lack_manifests(&self) -> bool {
+        true
+    }
+
     /// What to do if a blob is missing.
     fn remedy(&self) -> &'static str {
         "copy the image again"

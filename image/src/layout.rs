@@ -5,7 +5,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::json;
 use crate::limits::{MAX_CONFIG, MAX_INDEX_DEPTH, MAX_MANIFEST, MAX_MANIFESTS};
-use crate::platform::{Candidate, Choice, Platform, choose, is_attestation};
+use crate::platform::{Candidate, Choice, Platform, Purpose, choose, is_attestation};
 use crate::reference::Reference;
 use crate::transport::Selector;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
@@ -300,7 +300,10 @@ pub(crate) fn resolve(
     }
     let chosen = match candidates.as_slice() {
         [only] if is_single && choice.platform.is_none() => only,
-        all => choose(what, all, choice)?,
+        all => match choose_present(content, all, choice)? {
+            Some(present) => present,
+            None => choose(what, all, choice)?,
+        },
     };
     let (digest, bytes) = documents.read(content, "manifest", &chosen.descriptor)?;
     let manifest = parse_manifest(&format!("the manifest {digest}"), &bytes)?;
@@ -310,6 +313,33 @@ pub(crate) fn resolve(
         manifest,
         platform: chosen.platform.clone(),
     })
+}
+
+/// The choice among the manifests that are there, if no platform is asked for: of an index, often only one was
+/// pulled or copied.
+///
+/// # Errors
+/// Any error of reading.
+fn choose_present<'a>(
+    content: &dyn Content,
+    candidates: &'a [Candidate],
+    choice: &Choice,
+) -> Result<Option<&'a Candidate>> {
+    if choice.platform.is_some() || !content.may_lack_manifests() {
+        return Ok(None);
+    }
+    let mut present = Vec::new();
+    for candidate in candidates {
+        let digest = Digest::try_from(candidate.descriptor.digest())?;
+        if content.blob(&digest)?.is_some() {
+            present.push(candidate);
+        }
+    }
+    let only = match (choice.purpose, present.as_slice()) {
+        (Purpose::Present, [only]) => Some(*only),
+        _ => None,
+    };
+    Ok(choose("", present, choice).ok().or(only))
 }
 
 /// Parses a manifest.

@@ -24,6 +24,9 @@ pub enum Purpose {
     Program,
     /// For its files: the platform of the host fits too, after those of WebAssembly.
     Data,
+    /// For its files, as far as they are there: as [`Data`](Self::Data), and if none of them fits, the only image
+    /// of an index that is there.
+    Present,
 }
 
 /// Which image of an index to take.
@@ -150,16 +153,19 @@ pub(crate) fn is_attestation(descriptor: &Descriptor) -> bool {
 /// [`Error::Platform`] with the platforms there are, if none fits.
 pub(crate) fn choose<'a>(
     what: &str,
-    candidates: &'a [Candidate],
+    candidates: impl IntoIterator<Item = &'a Candidate>,
     choice: &Choice,
 ) -> Result<&'a Candidate> {
+    let candidates: Vec<_> = candidates.into_iter().collect();
+    let candidates = candidates.as_slice();
     let find = |wanted: &Platform| {
-        candidates.iter().find(|candidate| {
+        let fits = |candidate: &&&Candidate| {
             candidate
                 .platform
                 .as_ref()
                 .is_some_and(|platform| wanted.accepts(platform))
-        })
+        };
+        candidates.iter().find(fits).copied()
     };
     let found = match &choice.platform {
         Some(wanted) => find(wanted),
@@ -170,7 +176,7 @@ pub(crate) fn choose<'a>(
 
 fn preferred<'a>(
     purpose: Purpose,
-    candidates: &'a [Candidate],
+    candidates: &[&'a Candidate],
     find: impl Fn(&Platform) -> Option<&'a Candidate>,
 ) -> Option<&'a Candidate> {
     let of_wasi = || {
@@ -184,12 +190,12 @@ fn preferred<'a>(
         let mut without = candidates
             .iter()
             .filter(|candidate| candidate.platform.is_none());
-        let first = without.next()?;
+        let first = *without.next()?;
         without.next().is_none().then_some(first)
     };
     let of_host = || match purpose {
         Purpose::Program => None,
-        Purpose::Data => find(&Platform::host()),
+        Purpose::Data | Purpose::Present => find(&Platform::host()),
     };
     of_wasi()
         .or_else(of_linux)
@@ -197,7 +203,7 @@ fn preferred<'a>(
         .or_else(of_host)
 }
 
-fn no_match(what: &str, candidates: &[Candidate], choice: &Choice) -> Error {
+fn no_match(what: &str, candidates: &[&Candidate], choice: &Choice) -> Error {
     let mut available: Vec<_> = candidates
         .iter()
         .map(|candidate| match &candidate.platform {
@@ -210,7 +216,7 @@ fn no_match(what: &str, candidates: &[Candidate], choice: &Choice) -> Error {
     let wanted = match (&choice.platform, choice.purpose) {
         (Some(platform), _) => platform.to_string(),
         (None, Purpose::Program) => "WebAssembly".to_owned(),
-        (None, Purpose::Data) => format!("WebAssembly or {}", Platform::host()),
+        (None, Purpose::Data | Purpose::Present) => format!("WebAssembly or {}", Platform::host()),
     };
     let remedy = match (&choice.platform, candidates) {
         (None, [_, ..]) => "; choose one with --platform OS/ARCH".to_owned(),

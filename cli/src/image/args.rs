@@ -95,6 +95,10 @@ pub(crate) struct PullArgs {
 /// The arguments of `push`.
 #[derive(Args)]
 pub(crate) struct PushArgs {
+    /// Pushes the image for this platform alone, if there are several.
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = utf8())]
+    pub(crate) platform: Option<String>,
+
     /// Shows no progress.
     #[arg(short, long)]
     pub(crate) quiet: bool,

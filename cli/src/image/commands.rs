@@ -17,7 +17,7 @@ pub(crate) fn images(args: &ImagesArgs) -> Result<()> {
     let store = Store::open()?;
     let choice = Choice {
         platform: None,
-        purpose: Purpose::Data,
+        purpose: Purpose::Present,
     };
     let entries: Vec<(Entry, Option<Image>)> = store
         .entries()?

@@ -142,10 +142,13 @@ impl Images {
 
     /// The image that `transport` names.
     pub(crate) fn open(&mut self, transport: &Transport, purpose: Purpose) -> Result<Image> {
-        let choice = self.choice(purpose);
         if let Transport::Registry(reference) = transport {
-            return self.pull_if_needed(reference, &choice);
+            return self.pull_if_needed(reference, &self.choice(purpose));
         }
+        let choice = self.choice(match purpose {
+            Purpose::Data => Purpose::Present,
+            other => other,
+        });
         let limits = wasi_overlay::Limits::default();
         let store = match self.store() {
             Ok(store) => Some(store),

@@ -42,6 +42,9 @@ pub(crate) fn image_of(args: &RunArgs) -> Result<Option<Transport>> {
     let Some(app) = args.app_and_args.first() else {
         return Ok(None);
     };
+    if app == "-" {
+        return Ok(None); // The program is read from stdin.
+    }
     let path = Path::new(app);
     let transport = Transport::parse(app)?;
     match transport {

@@ -3,7 +3,7 @@
 use super::{Images, PullArg, PullArgs, PushArgs, image_name, platform};
 use crate::output::write_stdout;
 use anyhow::{Result, bail};
-use wasi_overlay_image::{Digest, Purpose, Reference, Store, Transport};
+use wasi_overlay_image::{Purpose, Reference, Transport};
 
 /// Pulls an image, and prints the digest of its manifest.
 pub(crate) fn pull(args: &PullArgs) -> Result<()> {
@@ -27,44 +27,36 @@ pub(crate) fn pull(args: &PullArgs) -> Result<()> {
 /// Pushes an image, and prints the digest of what its name stands for.
 pub(crate) fn push(args: &PushArgs) -> Result<()> {
     let mut images = Images::new(&args.registry, PullArg::Never, args.quiet);
+    images.platform = platform(args.platform.as_deref())?;
     let transport = image_name(&args.image)?;
     let target = args.reference.as_deref().map(target).transpose()?;
+    let _adding;
     let (digest, target) = match (&transport, target) {
-        (Transport::Store(name) | Transport::Registry(name), target) => (
-            stored(images.store()?, name)?,
-            target.unwrap_or_else(|| name.clone()),
-        ),
+        (Transport::Store(name) | Transport::Registry(name), target) => {
+            let choice = images.choice(Purpose::Data);
+            let store = images.store()?;
+            let of_platform = match choice.platform {
+                Some(_) => store.image(name, &choice)?.digest(),
+                None => None,
+            };
+            let digest = of_platform.map_or_else(|| store.digest_of(name), Ok)?;
+            (digest, target.unwrap_or_else(|| name.clone()))
+        }
         (other, None) => {
             bail!("{other}: where should it go? Write `wasi-overlay push {other} REFERENCE`")
         }
         (other, Some(target)) => {
             let image = images.open(other, Purpose::Data)?;
-            let descriptor = image.copy_to(images.store()?)?;
+            let store = images.store()?;
+            // The copy has no name, and stays until it is sent.
+            _adding = store.adding()?;
+            let descriptor = image.copy_to(store)?;
             (descriptor.digest().to_string().parse()?, target)
         }
     };
     let (client, store, progress) = images.client()?;
     let digest = client.push(&store, digest, &target, &*progress)?;
     write_stdout(&format!("{digest}\n"))
-}
-
-/// The digest of an image in the store.
-fn stored(store: &Store, name: &Reference) -> Result<Digest> {
-    if let Some(digest) = name.digest() {
-        return Ok(digest);
-    }
-    let full = name.to_string();
-    let entries = store.entries()?;
-    let entry = entries
-        .iter()
-        .find(|entry| entry.name.as_deref() == Some(&full));
-    match entry {
-        Some(entry) => Ok(entry.descriptor.digest().to_string().parse()?),
-        None => bail!(
-            "{full} is not in the store {}; `wasi-overlay images` lists what is",
-            store.path().display()
-        ),
-    }
 }
 
 /// Parses where to push to, with or without `docker://`.

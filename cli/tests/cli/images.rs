@@ -7,23 +7,22 @@ use std::fs;
 use std::process::Command;
 use wasi_overlay_image::oci_spec::image::{DescriptorBuilder, MediaType};
 use wasi_overlay_image::{Digest, Reference, Store};
-use wasi_overlay_proof::registry::Registry;
 
 /// The test directory, with a store of its own.
-struct Test {
-    temp: TestDir,
-    store: Store,
+pub(crate) struct Test {
+    pub(crate) temp: TestDir,
+    pub(crate) store: Store,
 }
 
 impl Test {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let temp = TestDir::new();
         let store = Store::at(temp.path("store")).unwrap();
         Self { temp, store }
     }
 
     /// Writes the files into a directory, and packs it. Returns the archive.
-    fn pack(&self, name: &str, files: &[(&str, String)]) -> Vec<u8> {
+    pub(crate) fn pack(&self, name: &str, files: &[(&str, String)]) -> Vec<u8> {
         fs::create_dir_all(self.temp.path(name)).unwrap();
         for (path, content) in files {
             self.temp.file(&format!("{name}/{path}"), content);
@@ -52,11 +51,11 @@ impl Test {
     }
 
     /// Adds an image to the store.
-    fn image(&self, name: &str, config: Value, layers: &[Vec<u8>]) {
+    pub(crate) fn image(&self, name: &str, config: Value, layers: &[Vec<u8>]) {
         self.image_for("wasip1/wasm", name, config, layers);
     }
 
-    fn image_for(&self, platform: &str, name: &str, config: Value, layers: &[Vec<u8>]) {
+    pub(crate) fn image_for(&self, platform: &str, name: &str, config: Value, layers: &[Vec<u8>]) {
         let (os, architecture) = platform.split_once('/').unwrap();
         let tar = "application/vnd.oci.image.layer.v1.tar";
         let layers: Vec<_> = layers.iter().map(|layer| self.blob(tar, layer)).collect();
@@ -87,10 +86,15 @@ impl Test {
             "config": config,
             "layers": layers,
         });
-        let bytes = manifest.to_string();
+        self.document(name, MediaType::ImageManifest, &manifest);
+    }
+
+    /// Adds a manifest or an index to the store.
+    pub(crate) fn document(&self, name: &str, media_type: MediaType, document: &Value) {
+        let bytes = document.to_string();
         let digest = self.store.write_blob(bytes.as_bytes()).unwrap();
         let descriptor = DescriptorBuilder::default()
-            .media_type(MediaType::ImageManifest)
+            .media_type(media_type)
             .digest(
                 digest
                     .to_string()
@@ -110,12 +114,12 @@ impl Test {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
         ended(self.command(args).output().unwrap())
     }
 
     #[track_caller]
-    fn prints(&self, args: &[&str], expected: &str) {
+    pub(crate) fn prints(&self, args: &[&str], expected: &str) {
         let ended = self.run(args);
         assert_eq!(
             (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
@@ -135,7 +139,7 @@ impl Test {
     }
 }
 
-fn file(path: &str, content: impl Into<String>) -> (&str, String) {
+pub(crate) fn file(path: &str, content: impl Into<String>) -> (&str, String) {
     (path, content.into())
 }
 
@@ -375,57 +379,6 @@ fn platform_holds_for_layers_too() {
     let other = run("linux/arm64");
     assert_eq!((other.code, other.stdout.as_str()), (1, ""), "{other:?}");
     assert!(other.stderr.contains("linux/arm64"), "{other:?}");
-}
-
-#[test]
-fn image_is_pulled_when_it_is_missing_damaged_or_newer() {
-    let Some(registry) = Registry::start("images", &[], &[]) else {
-        return;
-    };
-    let name = format!("{}/app:1", registry.host());
-    let (here, other) = (Test::new(), Test::new());
-    let push = |text: &str| {
-        let files = [file("run", wat::cat(3, "text")), file("text", text)];
-        let layer = other.pack("app", &files);
-        other.image(
-            &name,
-            json!({"Entrypoint": ["/run"]}),
-            std::slice::from_ref(&layer),
-        );
-        let pushed = other.run(&["push", &name]);
-        assert_eq!(pushed.code, 0, "{pushed:?}");
-        Digest::of(&layer)
-    };
-    let run = |options: &[&str]| here.run(&[&["run"], options, &[&name]].concat());
-    let runs = |options: &[&str], text: &str, stderr: &str| {
-        let ended = run(options);
-        assert_eq!((ended.code, ended.stdout.as_str()), (0, text), "{ended:?}");
-        match stderr {
-            "" => assert_eq!(ended.stderr, ""),
-            part => assert!(ended.stderr.contains(part), "{ended:?}"),
-        }
-    };
-    let layer = push("first");
-    let never = run(&["--pull", "never"]);
-    assert_eq!(never.code, 1, "{never:?}");
-    assert!(never.stderr.contains("wasi-overlay pull"), "{never:?}");
-    let short = layer.hex()[..12].to_owned();
-    runs(&[], "first", &format!("{short} done"));
-    runs(&[], "first", "");
-    // A layer was removed, as `prune` of another tool would.
-    let blob = here.temp.path("store/blobs/sha256").join(layer.hex());
-    fs::remove_file(blob).unwrap();
-    runs(&[], "first", &format!("{short} done"));
-    // The name moves.
-    let newer = push("second").hex()[..12].to_owned();
-    runs(&[], "first", "");
-    runs(&["--pull", "newer"], "second", &format!("{newer} done"));
-    drop(registry);
-    let once = ["--retry-times", "0", "--pull"];
-    let newer = [&once[..], &["newer"]].concat();
-    runs(&newer, "second", "the image in the store is used");
-    let always = run(&[&once[..], &["always"]].concat());
-    assert_eq!((always.code, always.stdout.as_str()), (1, ""), "{always:?}");
 }
 
 #[test]

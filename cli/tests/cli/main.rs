@@ -17,6 +17,7 @@ mod open_files;
 mod options;
 mod overlays;
 mod programs;
+mod registries;
 mod support;
 mod uppers;
 mod wasi_0_3;

@@ -24,7 +24,8 @@ pub enum AbsoluteSymlinks {
     #[default]
     Refuse,
     /// They are resolved against the mount's root if the call is made on that root: never through a
-    /// descriptor of a directory below it, and never into another mount.
+    /// descriptor of a directory below it, and never into another mount. `..` in a link stays at that root, as
+    /// it does in a container. In the path of a call it fails there as ever.
     Root,
 }
 

@@ -78,6 +78,11 @@ impl<'a> Pending<'a> {
         self.path.next()
     }
 
+    /// Whether the component that was last taken is one of a link's target.
+    pub(super) fn is_in_link(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     /// Whether nothing but slashes is left.
     pub(super) fn is_done(&self) -> bool {
         self.path.is_done() && self.links.iter().all(Components::is_done)

@@ -6,11 +6,11 @@
 
 use super::Shared;
 use super::children::{At, Child};
-use super::lookup::{MergedFile, NAME_MAX};
+use super::lookup::MergedFile;
 use super::node::Node;
 use crate::error::Result;
 use crate::meta::Kind;
-use crate::name::Name;
+use crate::name::{NAME_MAX, Name};
 use std::borrow::Cow;
 use std::sync::Arc;
 

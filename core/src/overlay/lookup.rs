@@ -22,7 +22,7 @@ use crate::at_once;
 use crate::error::{Errno, Error, Result};
 use crate::layer::{Found, Listed};
 use crate::meta::Kind;
-use crate::name::Name;
+use crate::name::{NAME_MAX, Name};
 use crate::stack::LowerNode;
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -55,11 +55,6 @@ impl MergedFile<'_> {
         self.kind() == Kind::Dir
     }
 }
-
-/// The longest name that a directory on Linux holds (`NAME_MAX`). A longer one is refused before anything is
-/// queried. Otherwise a directory with a complete table would answer `no-entry`, and any other what its layer
-/// answers.
-pub(super) const NAME_MAX: usize = 255;
 
 impl Shared {
     /// Looks up `name` in `dir`. None: there is no such name, or it is one that whiteouts use, which a guest

@@ -5,14 +5,14 @@
 
 use super::children::At;
 use super::components::Pending;
-use super::lookup::{MergedFile, NAME_MAX};
+use super::lookup::MergedFile;
 use super::node::Node;
 use super::{AbsoluteSymlinks, Shared};
 use crate::at_once;
 use crate::error::{Errno, Error, Result};
 use crate::log::Escaped;
 use crate::meta::Kind;
-use crate::name::Name;
+use crate::name::{NAME_MAX, Name};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -214,8 +214,9 @@ impl Shared {
                     continue;
                 }
                 b".." => {
-                    trail.pop();
-                    if trail.is_empty() {
+                    if trail.len() > 1 {
+                        trail.pop();
+                    } else if !(pending.is_in_link() && self.leads_to_root(base)) {
                         return Err(above_base());
                     }
                     if at_end {
@@ -393,8 +394,8 @@ impl Shared {
         }
     }
 
-    /// Whether an absolute link continues at the mount's root: if the mount resolves such links and the
-    /// call was made on that root. A descriptor of `etc/` must not reach `usr/`.
+    /// Whether an absolute link continues at the mount's root, and `..` in a link stays there: if the mount
+    /// resolves such links and the call was made on that root. A descriptor of `etc/` must not reach `usr/`.
     fn leads_to_root(&self, base: &Arc<Node>) -> bool {
         self.absolute_symlinks == AbsoluteSymlinks::Root && Arc::ptr_eq(base, &self.root)
     }

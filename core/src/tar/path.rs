@@ -1,6 +1,7 @@
 //! Paths of entries.
 
 use crate::error::{Errno, Error, Result};
+use crate::name::NAME_MAX;
 
 /// The names of a [checked](check_path) path. Empty names and `.` are left out.
 pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -11,12 +12,18 @@ pub(super) fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Checks that a path stays in the layer.
 ///
 /// # Errors
-/// `not-permitted` for `..`; `invalid` for a NUL.
+/// `not-permitted` for `..`; `name-too-long` for a name that no filesystem could hold; `invalid` for a NUL.
 pub(super) fn check_path(path: &[u8]) -> Result<()> {
     if path.split(|byte| *byte == b'/').any(|name| name == b"..") {
         return Err(Error::new(
             Errno::NotPermitted,
             "a path contains `..`, so it could lead out of the layer",
+        ));
+    }
+    if components(path).any(|name| name.len() > NAME_MAX) {
+        return Err(Error::new(
+            Errno::NameTooLong,
+            format_args!("a path has a name that is longer than {NAME_MAX} bytes"),
         ));
     }
     if path.contains(&0) {

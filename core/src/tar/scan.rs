@@ -88,7 +88,7 @@ impl Scanner {
     ///
     /// # Errors
     /// `invalid` for bytes that are not a tar, or hold something that a layer cannot have; `not-permitted`
-    /// for a path that leads out of the layer; `unsupported` for an entry of another type; `overflow` past
+    /// for a path that leads out of the layer; `name-too-long` for a name of more than 255 bytes; `unsupported` for an entry of another type; `overflow` past
     /// a bound of [`Limits`]. The message names the entry.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {

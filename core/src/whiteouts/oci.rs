@@ -5,7 +5,7 @@ use crate::error::{Errno, Error, Result, is_there};
 use crate::layer::Found;
 use crate::log::{Escaped, Warning};
 use crate::meta::SetTimes;
-use crate::name::Name;
+use crate::name::{NAME_MAX, Name};
 use crate::plain::Plain;
 
 /// The prefix of every reserved name.
@@ -15,8 +15,6 @@ const PREFIX: &[u8] = b".wh.";
 const SPECIAL: &[u8] = b".wh..wh.";
 /// The name of the opaque whiteout inside an opaque directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// The maximum length in bytes of a name on ext4, xfs, btrfs and tmpfs (`NAME_MAX`).
-const MAX_NAME: usize = 255;
 
 /// The name of the opaque whiteout inside an opaque directory.
 pub(super) fn opaque_name() -> Name<'static> {
@@ -79,7 +77,7 @@ pub(super) fn check_creation(name: Name<'_>) -> Result<()> {
 
 /// The name of the whiteout that hides a name.
 pub(super) struct WhiteoutName {
-    bytes: [u8; MAX_NAME],
+    bytes: [u8; NAME_MAX],
     length: usize,
 }
 
@@ -91,7 +89,7 @@ impl WhiteoutName {
     pub(super) fn of(name: Name<'_>) -> Result<Self> {
         let name = name.as_bytes();
         let length = PREFIX.len() + name.len();
-        let mut bytes = [0; MAX_NAME];
+        let mut bytes = [0; NAME_MAX];
         let Some(whole) = bytes.get_mut(..length) else {
             return Err(Error::because(Errno::NameTooLong, || {
                 format!(

@@ -45,6 +45,19 @@ fn path_with_dots_is_refused_wherever_it_leads() {
 }
 
 #[test]
+fn name_that_no_directory_can_hold_is_refused() {
+    let longest = "n".repeat(255);
+    assert_eq!(
+        shown(&Archive::default().file(&longest, b"1")),
+        [format!("{longest} File \"1\"")]
+    );
+    for path in [format!("{longest}n"), format!("a/{longest}n/b")] {
+        let error = Archive::default().file(&path, b"").error();
+        assert!(error.contains("255 bytes"), "{error}");
+    }
+}
+
+#[test]
 fn path_through_a_link_replaces_the_link() {
     let archive = Archive::default()
         .symlink("lib", b"usr/lib")

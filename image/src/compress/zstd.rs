@@ -33,7 +33,10 @@ impl Decode for Zstd {
             .map_err(|error| {
                 io::Error::new(
                     io::ErrorKind::InvalidData,
-                    format!("the zstd data is damaged or needs too large a window ({error})"),
+                    format!(
+                        "the zstd data is damaged, or needs a window of more than {} MiB ({error})",
+                        (1_u64 << ZSTD_WINDOW_LOG) >> 20
+                    ),
                 )
             })?;
         self.is_complete = status.remaining == 0;

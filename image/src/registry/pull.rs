@@ -231,6 +231,10 @@ impl Content for Documents<'_, '_> {
         self.repository.endpoint.name.clone()
     }
 
+    fn may_lack_manifests(&self) -> bool {
+        false
+    }
+
     fn blob(&self, digest: &Digest) -> crate::Result<Option<Arc<dyn Source>>> {
         if self.store.has(digest)?
             && let Some(blob) = self.store.blob(digest)?

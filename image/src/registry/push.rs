@@ -160,7 +160,9 @@ fn listed(store: &Store, raw: &Raw) -> Result<(Vec<Digest>, Option<Digest>), Err
 fn missing(store: &Store, digest: Digest) -> Error {
     Error::Store(Box::new(crate::Error::NotFound {
         what: format!("{digest} in {}", store.path().display()),
-        reason: "it is missing, so the image cannot be pushed; pull it again".to_owned(),
+        reason: "it is missing, so the image cannot be pushed; pull it again, or choose one of its images \
+                 with --platform OS/ARCH"
+            .to_owned(),
     }))
 }
 

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::files::{TEMP, Temp, try_lock};
+use super::gc::Prune;
 use crate::error::Result;
 use rustix::fs::FlockOperation;
 use std::time::{Duration, SystemTime};
@@ -22,6 +23,9 @@ impl Store {
     /// [`Error::Io`](crate::Error::Io).
     pub fn adding(&self) -> Result<Adding> {
         self.files.check_writable(|| "add an image".to_owned())?;
+        // What a process left that was interrupted may be as large as an image. If it cannot be removed now,
+        // `prune` reports it.
+        let _ = self.remove_remains(&Prune::default());
         let file = self.files.create_temp()?;
         Ok(Adding { _file: file })
     }

@@ -104,14 +104,25 @@ impl Store {
                 }
             }
         }
-        for folder in [TEMP, PARTIAL] {
-            for name in self.files.list(folder)? {
-                let size = self.collect(&format!("{folder}/{name}"), cutoff, what)?;
-                pruned.bytes += size.unwrap_or(0);
-            }
+        for name in self.files.list(PARTIAL)? {
+            let size = self.collect(&format!("{PARTIAL}/{name}"), cutoff, what)?;
+            pruned.bytes += size.unwrap_or(0);
         }
+        pruned.bytes += self.remove_remains(what)?;
         self.remove_stale_caches(what)?;
         Ok(pruned)
+    }
+
+    /// Removes files of `tmp` whose processes ended, and returns their size.
+    pub(super) fn remove_remains(&self, what: &Prune) -> Result<u64> {
+        // Not one that is about to be locked by the process that just created it.
+        let cutoff = SystemTime::now() - what.min_age.min(Duration::from_secs(60));
+        let mut bytes = 0;
+        for name in self.files.list(TEMP)? {
+            let size = self.collect(&format!("{TEMP}/{name}"), cutoff, what)?;
+            bytes += size.unwrap_or(0);
+        }
+        Ok(bytes)
     }
 
     /// Removes a file that is old enough and not locked. Returns its size; `None` if it stays.
@@ -308,7 +319,8 @@ impl Store {
             let Ok(digest) = Digest::try_from(descriptor.digest()) else {
                 continue;
             };
-            let mut has = self.has(&digest)?;
+            // One of another size is damaged.
+            let mut has = self.has(&digest)? && self.size(&digest)? == Some(descriptor.size());
             for (blob, plain) in &live.layers {
                 has |= *blob == digest && self.has(plain)?;
             }

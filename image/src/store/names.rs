@@ -9,13 +9,14 @@ use crate::json;
 use crate::layout::{self, REF_NAME, descriptor_of, is_digest, is_same_name};
 use crate::limits::MAX_INDEX;
 use crate::platform::Choice;
-use crate::reference::Reference;
+use crate::reference::{DEFAULT_REGISTRY, DEFAULT_TAG, Reference};
 use crate::source;
 use oci_spec::image::Descriptor;
 use rustix::fs::FlockOperation;
 use serde_json::Value;
 use std::fs::File;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const INDEX_JSON: &str = "index.json";
 
@@ -29,13 +30,26 @@ pub struct Entry {
     pub descriptor: Descriptor,
 }
 
+/// How long a process waits for the lock before it says so: changes take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Waits for the lock of `index.json`. It is released when the file is dropped.
 pub(super) fn lock(files: &Files) -> Result<File> {
     let file = files.open_or_create(LOCK)?;
-    files::lock(&file, FlockOperation::LockExclusive).map_err(|error| {
-        let path = files.path().join(LOCK);
-        Error::io(format!("cannot lock {}", path.display()), error)
-    })?;
+    let path = || files.path().join(LOCK).display().to_string();
+    let failed = |error| Error::io(format_args!("cannot lock {}", path()), error);
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if files::try_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(failed)? {
+            return Ok(file);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    tracing::warn!(
+        "waiting for another process that holds the lock {}, such as `prune`",
+        path()
+    );
+    files::lock(&file, FlockOperation::LockExclusive).map_err(failed)?;
     Ok(file)
 }
 
@@ -139,16 +153,16 @@ impl Store {
     /// Gives an image another name as well.
     ///
     /// # Errors
-    /// [`Error::NotInStore`]; as [`add_image`](Self::add_image).
+    /// [`Error::NotInStore`]; [`Error::Reference`] for a name with a digest; as
+    /// [`add_image`](Self::add_image).
     pub fn tag(&self, image: &Reference, name: &Reference) -> Result<()> {
-        let found = self.find(image)?;
-        let [descriptor] = found.as_slice() else {
-            return Err(Error::Ambiguous {
-                what: format!("{image} in {}", self.path().display()),
-                reason: "other tools gave several manifests this name; use a digest".to_owned(),
+        if name.digest().is_some() {
+            return Err(Error::Reference {
+                text: name.to_string(),
+                reason: "a new name has no digest; expected `NAME[:TAG]`".to_owned(),
             });
-        };
-        let mut descriptor = descriptor.clone();
+        }
+        let mut descriptor = self.find_one(image)?;
         let annotations = descriptor.annotations().clone().map(|mut annotations| {
             // The names of other tools belong to the old name.
             annotations.retain(|key, _| key != "io.containerd.image.name");
@@ -178,7 +192,8 @@ impl Store {
         })
     }
 
-    /// Removes a name. The blobs stay until [`prune`](Self::prune), so what runs the image is not disturbed.
+    /// Removes a name, or all names of the image with the digest, or with the only digest that begins so, if
+    /// no image has the name. The blobs stay until [`prune`](Self::prune), so what runs the image is not disturbed.
     ///
     /// # Errors
     /// [`Error::NotInStore`]; [`Error::ReadOnlyStore`], [`Error::NoSpace`], [`Error::Io`].
@@ -187,6 +202,12 @@ impl Store {
             let before = entries.len();
             let full = name.to_string();
             entries.retain(|entry| !has_name(entry, &full));
+            if entries.len() == before
+                && let Ok(descriptor) = self.find_one(name)
+            {
+                let digest = descriptor.digest().to_string();
+                entries.retain(|entry| entry.get("digest") != Some(&Value::from(digest.as_str())));
+            }
             let is_changed = entries.len() < before;
             Ok((is_changed, is_changed))
         })?;
@@ -194,6 +215,26 @@ impl Store {
             Ok(())
         } else {
             Err(self.not_found(name))
+        }
+    }
+
+    /// The digest of the manifest or the index that a name stands for.
+    ///
+    /// # Errors
+    /// [`Error::NotInStore`]; [`Error::Ambiguous`]; [`Error::Malformed`], [`Error::Io`].
+    pub fn digest_of(&self, name: &Reference) -> Result<Digest> {
+        let descriptor = self.find_one(name)?;
+        Digest::try_from(descriptor.digest())
+    }
+
+    fn find_one(&self, name: &Reference) -> Result<Descriptor> {
+        let mut found = self.find(name)?;
+        match found.pop() {
+            Some(descriptor) if found.is_empty() => Ok(descriptor),
+            _ => Err(Error::Ambiguous {
+                what: format!("{name} in {}", self.path().display()),
+                reason: "other tools gave several manifests this name; use a digest".to_owned(),
+            }),
         }
     }
 
@@ -205,7 +246,7 @@ impl Store {
     }
 
     /// The entries that a reference means: those with its name, or for a digest that manifest, even if it
-    /// has another name or is one of an index.
+    /// has another name or is one of an index. A name that no image has may be the beginning of a digest.
     pub(super) fn find(&self, reference: &Reference) -> Result<Vec<Descriptor>> {
         let entries = self.entries()?;
         if let Some(digest) = reference.digest() {
@@ -220,15 +261,21 @@ impl Store {
             };
         }
         let wanted = reference.to_string();
-        let found: Vec<_> = entries
+        let (found, others): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .map(|entry| entry.descriptor)
-            .filter(|entry| layout::names(entry).any(|name| is_same_name(name, &wanted)))
-            .collect();
-        if found.is_empty() {
-            return Err(self.not_found(reference));
+            .partition(|entry| layout::names(entry).any(|name| is_same_name(name, &wanted)));
+        if !found.is_empty() {
+            return Ok(found);
         }
-        Ok(found)
+        match digest_of_prefix(reference, others.iter().map(Descriptor::digest))? {
+            Some(digest) => Ok(others
+                .into_iter()
+                .filter(|entry| is_digest(entry, &digest))
+                .take(1)
+                .collect()),
+            None => Err(self.not_found(reference)),
+        }
     }
 
     /// Opens an image.
@@ -254,6 +301,41 @@ impl Store {
         };
         let resolved = layout::resolve(self, &name, vec![entry.descriptor.clone()], choice)?;
         Image::new(name, Arc::new(self.clone()), Some(self.clone()), resolved)
+    }
+}
+
+/// Digits of a digest below which a word is only a name.
+const MIN_PREFIX: usize = 6;
+
+/// The digest that begins with the digits that a reference consists of, as `images` shows them.
+///
+/// # Errors
+/// [`Error::Ambiguous`] if several do.
+fn digest_of_prefix<'a>(
+    reference: &Reference,
+    digests: impl Iterator<Item = &'a oci_spec::image::Digest>,
+) -> Result<Option<Digest>> {
+    let is_bare = reference.registry() == DEFAULT_REGISTRY && reference.tag() == Some(DEFAULT_TAG);
+    let prefix = match reference.repository().strip_prefix("library/") {
+        Some(word) if is_bare && word.len() >= MIN_PREFIX => word,
+        _ => return Ok(None),
+    };
+    if !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(None);
+    }
+    let mut found: Vec<_> = digests
+        .filter(|digest| digest.digest().starts_with(prefix))
+        .filter_map(|digest| Digest::try_from(digest).ok())
+        .collect();
+    found.sort();
+    found.dedup();
+    match found.as_slice() {
+        [] => Ok(None),
+        [digest] => Ok(Some(*digest)),
+        _ => Err(Error::Ambiguous {
+            what: format!("several images have a digest that begins with {prefix}"),
+            reason: "write more of its digits".to_owned(),
+        }),
     }
 }
 

@@ -33,7 +33,8 @@ enum State {
 
 impl Store {
     /// Begins or continues a download. Waits while another process downloads the same blob; if that
-    /// completed it, the result [is complete](PartialBlob::is_complete).
+    /// completed it, the result [is complete](PartialBlob::is_complete). A blob of another size is damaged, and
+    /// downloaded again.
     ///
     /// # Errors
     /// [`Error::ReadOnlyStore`]; [`Error::NoSpace`] if `size` does not fit on the disk; [`Error::Io`].
@@ -42,7 +43,11 @@ impl Store {
             .check_writable(|| format!("download the blob {digest}"))?;
         let name = format!("{PARTIAL}/{}", digest.hex());
         let mut temp = self.files.open_exclusive(&name)?;
-        let state = if let (true, Some(length)) = (self.has(digest)?, self.size(digest)?) {
+        let there = self.size(digest)?;
+        let state = if let Some(length) = there
+            && size.is_none_or(|size| size == length)
+            && self.has(digest)?
+        {
             State::Complete { length }
         } else {
             let (length, hasher) = match read_again(&temp, size)? {

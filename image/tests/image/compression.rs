@@ -189,7 +189,7 @@ fn window_beyond_the_limit_is_refused() {
     encoder.include_contentsize(false).unwrap();
     encoder.write_all(&layer()).unwrap();
     encoder.finish().unwrap();
-    assert_refuses("window", &packed, "too large a window");
+    assert_refuses("window", &packed, "a window of more than 128 MiB");
 }
 
 #[test]

@@ -209,6 +209,25 @@ fn remains_of_interrupted_work_go_and_running_work_stays() {
     assert_eq!(store.partial(&other, None).unwrap().len(), 0);
 }
 
+/// Interrupted work may leave a file as large as an image.
+#[test]
+fn next_pull_removes_what_an_interrupted_one_left() {
+    let (_dir, store) = store();
+    let left = store.path().join(".wasi-overlay/tmp/left");
+    fs::write(&left, "x").unwrap();
+    drop(store.adding().unwrap());
+    assert!(left.exists(), "a process may be about to lock it");
+    let time = std::time::SystemTime::now() - Duration::from_secs(120);
+    let file = fs::File::open(&left).unwrap();
+    file.set_modified(time).unwrap();
+    file.lock().unwrap();
+    drop(store.adding().unwrap());
+    assert!(left.exists(), "it is in use");
+    drop(file);
+    drop(store.adding().unwrap());
+    assert!(!left.exists());
+}
+
 /// A pull of two hours would lose its first blobs to a collection, since they are older than one hour and
 /// no image named them.
 #[test]

@@ -131,6 +131,34 @@ fn wasm_platforms_are_preferred_in_order() {
     }
 }
 
+/// As after a pull for one platform: an index names what is not there.
+#[test]
+fn image_that_is_there_is_taken_if_no_platform_is_asked_for() {
+    let mut layout = Layout::default();
+    let index = index_of(&mut layout, &["linux/s390x", "wasip2/wasm", "wasip1/wasm"]);
+    layout.name("all", &index);
+    let (_dir, all) = store();
+    layout.add_to(&all).unwrap();
+    let name = "all".parse().unwrap();
+    let open = |choice: &Choice| all.image(&name, choice);
+    let platform = |choice: &Choice| open(choice).unwrap().platform().unwrap().to_string();
+    assert_eq!(platform(&Choice::default()), "wasip2/wasm");
+    let wanted = open(&exactly("wasip2/wasm")).unwrap().digest().unwrap();
+    std::fs::remove_file(all.blob_path(&wanted)).unwrap();
+    assert_eq!(platform(&Choice::default()), "wasip1/wasm");
+    let error = open(&exactly("wasip2/wasm")).unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    let other = open(&exactly("wasip1/wasm")).unwrap().digest().unwrap();
+    std::fs::remove_file(all.blob_path(&other)).unwrap();
+    let error = open(&Choice::default()).unwrap_err();
+    assert!(error.to_string().contains(&wanted.to_string()), "{error}");
+    let files = Choice {
+        purpose: Purpose::Present,
+        ..Choice::default()
+    };
+    assert_eq!(platform(&files), "linux/s390x");
+}
+
 #[test]
 fn asked_platform_is_taken_and_no_other() {
     let mut layout = Layout::default();

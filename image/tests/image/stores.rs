@@ -77,6 +77,46 @@ fn image_is_added_tagged_and_removed() {
 }
 
 #[test]
+fn image_is_found_by_the_beginning_of_its_digest() {
+    let (_dir, store) = store();
+    let mut layout = image("one", b"1");
+    let index = layout.index();
+    let digest = index["manifests"][0]["digest"].as_str().unwrap();
+    let short = &digest["sha256:".len()..][..12];
+    layout.name("again", &index["manifests"][0].clone());
+    layout.add_to(&store).unwrap();
+    assert_eq!(content(&store, short).unwrap(), b"1");
+    assert_eq!(
+        store.digest_of(&reference(short)).unwrap().to_string(),
+        digest
+    );
+    // Too short, and not the beginning.
+    for word in [&short[..5], &format!("{}0", &short[1..])] {
+        let error = content(&store, word).unwrap_err();
+        assert!(matches!(error, Error::NotInStore { .. }), "{error}");
+    }
+    // A name comes first.
+    image(short, b"2").add_to(&store).unwrap();
+    assert_eq!(content(&store, short).unwrap(), b"2");
+    store.remove_image(&reference(short)).unwrap();
+    assert_eq!(names(&store).len(), 2);
+    // All names of the image.
+    store.remove_image(&reference(short)).unwrap();
+    assert_eq!(names(&store), [""; 0]);
+}
+
+#[test]
+fn new_name_has_no_digest() {
+    let (_dir, store) = store();
+    image("one", b"1").add_to(&store).unwrap();
+    let digest = store.digest_of(&reference("one")).unwrap();
+    let name = reference("two").with_digest(digest);
+    let error = store.tag(&reference("one"), &name).unwrap_err();
+    assert!(error.to_string().contains("has no digest"), "{error}");
+    assert_eq!(names(&store).len(), 1);
+}
+
+#[test]
 fn image_without_all_its_blobs_gets_no_name() {
     let layout = image("app", b"x");
     for missing in layout.blobs.keys() {

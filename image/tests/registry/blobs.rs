@@ -443,14 +443,12 @@ fn progress_reports_start_advance_and_end() {
     fake.answer(&blob(&layer), 1, cut);
     let (local, events) = (Local::new(), Events::default());
     let client = client(options());
-    client
-        .pull(
-            &local.store,
-            &fake.reference("1"),
-            &Choice::default(),
-            &events,
-        )
-        .unwrap();
+    let pull = || {
+        let (reference, choice) = (fake.reference("1"), Choice::default());
+        let pulled = client.pull(&local.store, &reference, &choice, &events);
+        pulled.unwrap();
+    };
+    pull();
     let name = Digest::of(&layer).hex()[..4].to_owned();
     let lines: Vec<_> = events
         .take()
@@ -460,15 +458,15 @@ fn progress_reports_start_advance_and_end() {
     assert_eq!(lines.first().unwrap(), &format!("start {name} 0/{SIZE}"));
     assert_eq!(lines.last().unwrap(), &format!("Transferred {name}"));
     assert!(lines.contains(&format!("at {name} {SIZE}")), "{lines:?}");
-    client
-        .pull(
-            &local.store,
-            &fake.reference("1"),
-            &Choice::default(),
-            &events,
-        )
-        .unwrap();
+    pull();
     assert!(events.take().contains(&format!("Present {name}")));
+    // A blob of another size is damaged.
+    let path = local.store.blob_path(&Digest::of(&layer));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, &layer[1..]).unwrap();
+    pull();
+    assert!(events.take().contains(&format!("Transferred {name}")));
+    assert_eq!(std::fs::read(&path).unwrap(), layer);
 }
 
 /// A tar with one file of `length` bytes, as it is and compressed.
