@@ -74,7 +74,7 @@ pub struct Limits {
     /// list the directory anew.
     pub half_read_bytes: usize,
     /// Entries of an archive that is a layer, implied directories included. The index takes about 70 bytes
-    /// for each.
+    /// for each, and three times as much while it is made.
     pub archive_entries: usize,
     /// Bytes of the headers of one entry of an archive: extended attributes, for the most part. Its path
     /// and the target of a link are bounded by `path_bytes` too.

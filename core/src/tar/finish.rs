@@ -1,14 +1,27 @@
-//! The arrays of an index from the tree of an archive that was read to its end.
+//! The index of an archive from its tree, once the archive was read to its end.
+//!
+//! The tree takes more memory than the index, and both are there for a while. So the index is written where it
+//! stays, and what is no longer needed is freed first.
 
-use super::index::{Arrays, TarIndex};
+use super::index::{ENTRY_BYTES, NODE_BYTES, TarIndex, Writer};
 use super::node::{HIDDEN, Node, NodeFlags};
 use super::tree::{NameRecord, ROOT, Slot, Tree};
 use crate::error::Result;
 use crate::name::Name;
-use std::ops::Range;
 
 /// The number of a node that has no number in the index yet.
 const UNNUMBERED: u32 = u32::MAX;
+
+/// The nodes in the order of the index: those of each directory come together, and after those of the
+/// directories before it.
+struct Order {
+    /// The numbers in the tree.
+    nodes: Vec<u32>,
+    /// By the number in the tree, that in the index.
+    numbers: Vec<u32>,
+    entries: usize,
+    name_bytes: usize,
+}
 
 impl Tree {
     /// Makes the index of an archive of `archive_bytes` bytes.
@@ -17,60 +30,108 @@ impl Tree {
     /// Those of hard links; `overflow` if the index is too large.
     pub(super) fn finish(mut self, archive_bytes: u64) -> Result<TarIndex> {
         self.resolve_links()?;
+        self.drop_lookup();
         let sorted = self.sorted_records();
-        let ranges = self.ranges(&sorted);
-        let mut numbers = vec![UNNUMBERED; self.node_count()];
-        let mut reached = vec![ROOT];
-        if let Some(root) = numbers.first_mut() {
+        let order = self.order(&sorted);
+        self.set_links_and_whiteouts(&sorted, &order.numbers);
+        let warnings = std::mem::take(&mut self.warnings.lines).into_bytes();
+        let mut writer = Writer::new(
+            order.nodes.len() * NODE_BYTES
+                + order.entries * ENTRY_BYTES
+                + order.name_bytes
+                + self.extras.len()
+                + warnings.len(),
+        );
+        for number in &order.nodes {
+            let node = self.node(*number).copied().unwrap_or_default();
+            writer.write(&node.to_bytes());
+        }
+        writer.end_part()?;
+        let mut end = 0_u32;
+        for record in self.records_of(&order.nodes, &sorted) {
+            end = end.saturating_add(u32::from(record.name_bytes()));
+            writer.write(&end.to_le_bytes());
+            let node = match record.slot {
+                Slot::Node(node) => order.numbers.get(node as usize).copied(),
+                Slot::Empty | Slot::Whiteout | Slot::Link(_) => None,
+            };
+            writer.write(&node.unwrap_or(HIDDEN).to_le_bytes());
+        }
+        writer.end_part()?;
+        for record in self.records_of(&order.nodes, &sorted) {
+            writer.write(self.name(record));
+        }
+        writer.end_part()?;
+        writer.write(&self.extras);
+        writer.end_part()?;
+        writer.write(&warnings);
+        writer.end_part()?;
+        writer.finish(archive_bytes)
+    }
+
+    /// Numbers the nodes that can be reached, and tells each directory where its entries are.
+    fn order(&mut self, sorted: &[u32]) -> Order {
+        let mut order = Order {
+            nodes: vec![ROOT],
+            numbers: vec![UNNUMBERED; self.node_count()],
+            entries: 0,
+            name_bytes: 0,
+        };
+        if let Some(root) = order.numbers.first_mut() {
             *root = ROOT;
         }
-        let mut arrays = Arrays::default();
         // Grows while it is walked: the directories of each directory come after it.
         let mut at = 0;
-        while let Some(number) = reached.get(at).copied() {
+        while let Some(number) = order.nodes.get(at).copied() {
             at += 1;
-            let range = ranges.get(number as usize).cloned().unwrap_or_default();
-            let first = (arrays.entries.len() / super::index::ENTRY_BYTES) as u64;
-            let mut count = 0;
-            for record in sorted.get(range).unwrap_or_default() {
-                let Some(record) = self.records().get(*record as usize) else {
-                    continue;
-                };
-                let node = match record.slot {
-                    Slot::Node(node) => {
-                        let numbered = numbers.get_mut(node as usize);
-                        let Some(numbered) = numbered else { continue };
-                        if *numbered == UNNUMBERED {
-                            *numbered = u32::try_from(reached.len()).unwrap_or(UNNUMBERED);
-                            reached.push(node);
-                        }
-                        *numbered
-                    }
-                    _ => HIDDEN,
-                };
-                arrays.names.extend_from_slice(self.name(record));
-                let end = u32::try_from(arrays.names.len()).unwrap_or(u32::MAX);
-                arrays.entries.extend(end.to_le_bytes());
-                arrays.entries.extend(node.to_le_bytes());
-                count += 1;
+            if !self.is_dir(number) {
+                continue;
             }
-            if let Some(node) = self.node_mut(number)
-                && node.is_dir()
-            {
+            let first = order.entries as u64;
+            for record in self.records_in(number, sorted) {
+                order.entries += 1;
+                order.name_bytes += self.name(record).len();
+                if let Slot::Node(node) = record.slot
+                    && let Some(numbered) = order.numbers.get_mut(node as usize)
+                    && *numbered == UNNUMBERED
+                {
+                    *numbered = u32::try_from(order.nodes.len()).unwrap_or(UNNUMBERED);
+                    order.nodes.push(node);
+                }
+            }
+            let count = order.entries as u64 - first;
+            if let Some(node) = self.node_mut(number) {
                 node.data = first | count << 32;
             }
         }
-        self.set_links_and_whiteouts(&sorted, &numbers);
-        arrays
-            .nodes
-            .reserve(reached.len() * super::index::NODE_BYTES);
-        for number in reached {
-            let node = self.node(number).copied().unwrap_or_default();
-            arrays.nodes.extend(node.to_bytes());
-        }
-        arrays.extras = std::mem::take(&mut self.extras);
-        arrays.warnings = std::mem::take(&mut self.warnings.lines).into_bytes();
-        arrays.finish(archive_bytes)
+        order
+    }
+
+    /// The records of the directories among `nodes`, in their order.
+    fn records_of<'a>(
+        &'a self,
+        nodes: &'a [u32],
+        sorted: &'a [u32],
+    ) -> impl Iterator<Item = &'a NameRecord> {
+        let dirs = nodes.iter().filter(|number| self.is_dir(**number));
+        dirs.flat_map(|number| self.records_in(*number, sorted))
+    }
+
+    /// The records of a directory, by name.
+    fn records_in<'a>(
+        &'a self,
+        dir: u32,
+        sorted: &'a [u32],
+    ) -> impl Iterator<Item = &'a NameRecord> {
+        let record = |number: &u32| self.records().get(*number as usize);
+        let start =
+            sorted.partition_point(|number| record(number).is_some_and(|record| record.dir < dir));
+        sorted
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .map_while(record)
+            .take_while(move |record| record.dir == dir)
     }
 
     /// The numbers of the records that are shown or hide something, by directory and name.
@@ -91,21 +152,6 @@ impl Tree {
             key(*one).cmp(&key(*other))
         });
         sorted
-    }
-
-    /// Where the records of each directory are in `sorted`.
-    fn ranges(&self, sorted: &[u32]) -> Vec<Range<usize>> {
-        let mut ranges = vec![0..0; self.node_count()];
-        for (at, record) in sorted.iter().enumerate() {
-            let record = self.records().get(*record as usize);
-            if let Some(range) = record.and_then(|record| ranges.get_mut(record.dir as usize)) {
-                if range.start == range.end {
-                    range.start = at;
-                }
-                range.end = at + 1;
-            }
-        }
-        ranges
     }
 
     /// Counts the names of each node, and makes a directory opaque that has a whiteout of its own name

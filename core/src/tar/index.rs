@@ -46,45 +46,58 @@ struct Parts {
     warnings: Range<usize>,
 }
 
-/// The arrays of an index that is being made.
-#[derive(Default)]
-pub(super) struct Arrays {
-    pub(super) nodes: Vec<u8>,
-    pub(super) entries: Vec<u8>,
-    pub(super) names: Vec<u8>,
-    pub(super) extras: Vec<u8>,
-    pub(super) warnings: Vec<u8>,
+/// Writes the parts of an index one after another.
+pub(super) struct Writer {
+    bytes: Vec<u8>,
+    lengths: Vec<u32>,
+    /// Where the part begins that is being written.
+    start: usize,
 }
 
-impl Arrays {
-    /// Puts the arrays together.
+impl Writer {
+    /// A writer for parts of `bytes` bytes in total.
+    pub(super) fn new(bytes: usize) -> Self {
+        let mut all = Vec::with_capacity(HEADER_BYTES + bytes);
+        all.resize(HEADER_BYTES, 0);
+        Self {
+            bytes: all,
+            lengths: Vec::new(),
+            start: HEADER_BYTES,
+        }
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Ends a part.
     ///
     /// # Errors
-    /// `overflow` if an array is larger than 4 GiB.
-    pub(super) fn finish(self, archive_bytes: u64) -> Result<TarIndex> {
-        let arrays = [
-            self.nodes,
-            self.entries,
-            self.names,
-            self.extras,
-            self.warnings,
-        ];
-        let mut bytes =
-            Vec::with_capacity(HEADER_BYTES + arrays.iter().map(Vec::len).sum::<usize>());
-        bytes.extend(MAGIC);
-        bytes.extend([0; 4]); // The checksum.
-        for array in &arrays {
-            let length = u32::try_from(array.len()).map_err(|_| too_large())?;
-            bytes.extend(length.to_le_bytes());
+    /// `overflow` if it is larger than 4 GiB.
+    pub(super) fn end_part(&mut self) -> Result<()> {
+        let length = self.bytes.len() - self.start;
+        let length = u32::try_from(length)
+            .map_err(|_| Error::new(Errno::Overflow, "the index is larger than 4 GiB"))?;
+        self.lengths.push(length);
+        self.start = self.bytes.len();
+        Ok(())
+    }
+
+    /// The index of an archive of `archive_bytes` bytes.
+    ///
+    /// # Errors
+    /// `overflow` if it is too large for this platform.
+    pub(super) fn finish(mut self, archive_bytes: u64) -> Result<TarIndex> {
+        let mut header = MAGIC.to_vec();
+        header.extend([0; 4]); // The checksum.
+        for length in &self.lengths {
+            header.extend(length.to_le_bytes());
         }
-        bytes.extend(archive_bytes.to_le_bytes());
-        bytes.resize(HEADER_BYTES, 0);
-        for array in arrays {
-            bytes.extend(array);
-        }
-        let checksum = checksum(&bytes);
-        bytes[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
-        let bytes = bytes.into_boxed_slice();
+        header.extend(archive_bytes.to_le_bytes());
+        self.bytes[..header.len()].copy_from_slice(&header);
+        let checksum = checksum(&self.bytes);
+        self.bytes[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+        let bytes = self.bytes.into_boxed_slice();
         let parts = Parts::of(&bytes)?;
         Ok(TarIndex { bytes, parts })
     }
@@ -96,10 +109,6 @@ const CHECKSUM: Range<usize> = 8..12;
 /// The CRC-32 of everything after the checksum.
 fn checksum(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes.get(CHECKSUM.end..).unwrap_or_default())
-}
-
-fn too_large() -> Error {
-    Error::new(Errno::Overflow, "the index is larger than 4 GiB")
 }
 
 impl TarIndex {

@@ -15,8 +15,8 @@ use crate::hash::RandomState;
 use crate::log::Escaped;
 use crate::name::Name;
 use crate::whiteouts::{NameKind, classify};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, Hasher};
 
 /// The number of the root.
 pub(super) const ROOT: u32 = 0;
@@ -45,8 +45,19 @@ pub(super) struct NameRecord {
     /// Whether a whiteout lies beside it.
     pub(super) hides: bool,
     pub(super) slot: Slot,
-    /// The number of the next record with the same hash plus one, or 0.
-    next: u32,
+}
+
+impl NameRecord {
+    /// Bytes of the name.
+    pub(super) fn name_bytes(&self) -> u16 {
+        self.length
+    }
+
+    fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
+        let start = self.start as usize;
+        let end = start + usize::from(self.length);
+        names.get(start..end).unwrap_or_default()
+    }
 }
 
 /// A hard link whose target comes later.
@@ -75,8 +86,8 @@ pub(super) struct Tree {
     nodes: Vec<Node>,
     records: Vec<NameRecord>,
     names: Vec<u8>,
-    /// The first record of each hash of a directory and a name.
-    first: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    /// The numbers of the records, by directory and name.
+    lookup: HashTable<u32>,
     hasher: RandomState,
     pub(super) links: Vec<PendingLink>,
     /// Bytes of the paths and targets of `links`.
@@ -89,29 +100,13 @@ pub(super) struct Tree {
     max_bytes: usize,
 }
 
-/// The hash of a key that is a hash already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
 impl Tree {
     pub(super) fn new(max_entries: usize, max_bytes: usize) -> Self {
         Self {
             nodes: vec![Node::implied_dir()],
             records: Vec::new(),
             names: Vec::new(),
-            first: HashMap::default(),
+            lookup: HashTable::new(),
             hasher: RandomState::default(),
             links: Vec::new(),
             link_bytes: 0,
@@ -144,9 +139,7 @@ impl Tree {
     }
 
     pub(super) fn name(&self, record: &NameRecord) -> &[u8] {
-        let start = record.start as usize;
-        let end = start + usize::from(record.length);
-        self.names.get(start..end).unwrap_or_default()
+        record.name(&self.names)
     }
 
     /// Checks the bounds on the size of the index.
@@ -183,56 +176,53 @@ impl Tree {
         )
     }
 
-    fn hash(&self, dir: u32, name: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u32(dir);
-        hasher.write(name);
-        hasher.finish()
-    }
-
     /// The number of the record of a name in a directory.
     pub(super) fn find(&self, dir: u32, name: &[u8]) -> Option<u32> {
-        self.find_hashed(self.hash(dir, name), dir, name)
+        let found = self
+            .lookup
+            .find(hash(&self.hasher, dir, name), self.has(dir, name));
+        found.copied()
     }
 
-    fn find_hashed(&self, hash: u64, dir: u32, name: &[u8]) -> Option<u32> {
-        let mut next = *self.first.get(&hash)?;
-        loop {
-            let record = self.records.get(next as usize)?;
-            if record.dir == dir && self.name(record) == name {
-                return Some(next);
-            }
-            next = record.next.checked_sub(1)?;
+    /// Whether the record with a number is that of this name.
+    fn has<'a>(&'a self, dir: u32, name: &'a [u8]) -> impl Fn(&u32) -> bool + 'a {
+        move |number| {
+            let record = self.records.get(*number as usize);
+            record.is_some_and(|record| record.dir == dir && self.name(record) == name)
         }
     }
 
     /// The number of the record of a name in a directory, made if there is none.
     fn record(&mut self, dir: u32, name: &[u8]) -> Result<u32> {
-        let hash = self.hash(dir, name);
-        if let Some(found) = self.find_hashed(hash, dir, name) {
+        if let Some(found) = self.find(dir, name) {
             return Ok(found);
         }
         let too_many = || Error::new(Errno::Overflow, "the archive has too many names");
         let number = u32::try_from(self.records.len()).map_err(|_| too_many())?;
         let start = u32::try_from(self.names.len()).map_err(|_| too_many())?;
-        let length = u16::try_from(name.len()).map_err(|_| {
-            Error::new(
-                Errno::NameTooLong,
-                "a name in the archive is longer than 65,535 bytes",
-            )
-        })?;
+        let length = u16::try_from(name.len()).map_err(|_| too_many())?;
         self.names.extend_from_slice(name);
-        let before = self.first.insert(hash, number);
         self.records.push(NameRecord {
             dir,
             start,
             length,
             hides: false,
             slot: Slot::Empty,
-            next: before.map_or(0, |before| before + 1),
         });
+        let hash_of = |number: &u32| match self.records.get(*number as usize) {
+            Some(record) => hash(&self.hasher, record.dir, record.name(&self.names)),
+            None => 0,
+        };
+        let hash = hash(&self.hasher, dir, name);
+        self.lookup.insert_unique(hash, number, hash_of);
         self.check_bounds()?;
         Ok(number)
+    }
+
+    /// Frees what only finds entries by their paths, once the archive was read.
+    pub(super) fn drop_lookup(&mut self) {
+        self.lookup = HashTable::new();
+        self.last_dir = None;
     }
 
     /// The directory at `path`, which was checked, and whose missing directories are implied. None if the path lies below a
@@ -437,6 +427,14 @@ impl Tree {
         }
         Some(slot)
     }
+}
+
+/// The hash of a name in a directory.
+fn hash(hasher: &RandomState, dir: u32, name: &[u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write_u32(dir);
+    hasher.write(name);
+    hasher.finish()
 }
 
 /// Where an entry goes.

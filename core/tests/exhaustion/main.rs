@@ -4,6 +4,7 @@
 //! All memory of the process is counted ([`held`], [`peak_of`]), so one test runs at a time.
 #![cfg(all(feature = "conformance", feature = "dir"))]
 
+mod archive;
 mod bounded;
 mod copy;
 mod cost;
