@@ -32,6 +32,13 @@ pub(crate) fn open(
     {
         return Ok(open);
     }
+    // The digest of the content is not known yet, so others that decompress the same file wait for this one.
+    let _turn = store.turn(&before.key())?;
+    if let Some(known) = known_content(store, &blob, &before, label)?
+        && let Some(open) = store.open_layer(&known, limits)?
+    {
+        return Ok(open);
+    }
     let (diff_id, open) = store.unpack(label, blob, &Expected::default(), limits)?;
     if FileState::of(file, label)? == before {
         before.remember(store, &diff_id);
@@ -61,8 +68,12 @@ impl FileState {
         })
     }
 
+    fn key(&self) -> Digest {
+        Digest::of(format!("{self:?}").as_bytes())
+    }
+
     fn name(&self) -> String {
-        Store::host_file_name(&Digest::of(format!("{self:?}").as_bytes()))
+        Store::host_file_name(&self.key())
     }
 
     /// Whether a change at this moment would change the times.

@@ -270,6 +270,17 @@ impl Store {
         self.publish(what, temp, unpacked, limits)
     }
 
+    /// Waits until no other process does the work that `key` stands for.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnlyStore`], [`Error::NoSpace`], [`Error::Io`].
+    pub(crate) fn turn(&self, key: &Digest) -> Result<impl Drop + use<>> {
+        self.files
+            .check_writable(|| "decompress a layer".to_owned())?;
+        self.files
+            .open_exclusive(&format!("{TEMP}/{}-turn", key.hex()))
+    }
+
     fn publish(
         &self,
         what: &str,

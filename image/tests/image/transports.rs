@@ -1,13 +1,15 @@
 //! What layer arguments mean.
 
-use super::support::{Layout, gzip, json, read, store, tar};
+use super::support::{Layout, files_below, gzip, json, noise, read, store, tar};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 use wasi_overlay_core::Limits;
-use wasi_overlay_image::{Choice, Digest, Error, Selector, Transport};
+use wasi_overlay_image::{Choice, Digest, Error, Selector, Step, Store, Transport};
 
 fn parse(text: impl AsRef<OsStr>) -> Result<Transport, Error> {
     Transport::parse(text.as_ref())
@@ -215,4 +217,45 @@ fn image_and_layer_transports_open_the_same_files() {
         let lowers = lowers.unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(read(lowers, "f"), b"content", "{text}");
     }
+}
+
+/// As when many commands start at once.
+#[test]
+fn compressed_tar_is_decompressed_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("layer.tar.gz");
+    fs::write(&path, gzip(&tar(&[("f", &noise(3 << 20))]))).unwrap();
+    let written = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&written);
+    let store = Store::with_faults(
+        dir.path().join("store"),
+        Arc::new(move |step| {
+            if matches!(step, Step::Write(_)) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        }),
+    )
+    .unwrap();
+    let open = || {
+        let tar = Transport::Tar(path.clone());
+        let lowers = tar.lowers(Some(&store), &Choice::default(), &Limits::default());
+        assert_eq!(read(lowers.unwrap(), "f"), noise(3 << 20));
+    };
+    open();
+    let once = written.swap(0, Ordering::Relaxed);
+    fs::remove_dir_all(dir.path().join("store/.wasi-overlay/unpacked")).unwrap();
+    fs::create_dir(dir.path().join("store/.wasi-overlay/unpacked")).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(open);
+        }
+    });
+    let together = written.load(Ordering::Relaxed);
+    // The others save only what they found.
+    assert!(together < once + 8, "{together} writes, {once} by one");
+    assert_eq!(
+        files_below(&dir.path().join("store/.wasi-overlay/tmp")).len(),
+        0
+    );
 }
