@@ -16,8 +16,8 @@ use crate::sync::waiting;
 use crate::sync::{RwLock, RwLockReadGuard};
 
 /// Runs a query of a [`Dir`](crate::Dir) or a [`File`](crate::File) on a thread that must not
-/// block. Returns `None` if the query has to call a layer that is not [in
-/// memory](crate::layer::Layer::is_in_memory), or wait for a thread that does: then nothing
+/// block. Returns `None` if the query has to call a layer that has its [names
+/// elsewhere than in memory](crate::layer::Layer::has_names_in_memory), read one of its files, or wait for a thread that does: then nothing
 /// has changed, and the caller can repeat the query on a thread that may block.
 ///
 /// ```

@@ -152,6 +152,39 @@ fn a_new_overlay_on_a_warm_stack_answers_at_once() {
     assert_eq!(served.unwrap(), (4, b"data".to_vec()));
 }
 
+/// An archive on a disk, whose index is in memory.
+#[cfg(feature = "tar")]
+#[test]
+fn names_of_an_archive_are_found_at_once_and_its_files_are_not_read() {
+    struct Source(Vec<u8>);
+
+    impl wasi_overlay_core::tar::Source for Source {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+            called();
+            self.0.read_at(buffer, offset)
+        }
+
+        fn size(&self) -> Result<u64> {
+            Ok(self.0.len() as u64)
+        }
+    }
+
+    let archive = wasi_overlay_proof::archive::Archive::default()
+        .file("dir/small", b"data")
+        .symlink("dir/link", b"small");
+    let archive = Source(archive.finished());
+    let layer = wasi_overlay_core::tar::TarLayer::scan(archive, &Limits::default()).unwrap();
+    let overlay = Overlay::builder().lower(Lower::new("archive", layer));
+    let root = overlay.build().unwrap().root();
+    let names = now(|| list(&root, "dir")).expect("they are in the index");
+    assert_eq!(names.unwrap().len(), 2);
+    let found = now(|| root.stat_at("dir/link", true)).expect("it is in the index");
+    assert_eq!(found.unwrap().size, 4);
+    let file = now(|| try_file(&root, "dir/small", READ)).expect("it is in the index");
+    let file = file.unwrap();
+    check_repeated("data", || file.read_vec_at(10, 0));
+}
+
 #[test]
 fn uncached_file_is_never_read_at_once() {
     let root = overlay().root();

@@ -138,7 +138,7 @@ impl<L: Layer> Erased<L> {
     /// # Errors
     /// `would-block` if the layer may block, and this thread must not wait.
     fn layer(&self) -> Result<Called<'_, L>> {
-        if !self.layer.is_in_memory() {
+        if !self.layer.has_names_in_memory() {
             at_once::may_wait()?;
         }
         Ok(Called {

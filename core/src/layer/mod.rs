@@ -137,6 +137,14 @@ pub trait Layer: Send + Sync + 'static {
         false
     }
 
+    /// Whether the layer has names and attributes in memory, although reading a file may take longer.
+    ///
+    /// If so, no method of the layer may block, [`open_file`](Self::open_file) included: the engine also calls
+    /// them on threads of an asynchronous runtime, and only reads of files are made elsewhere.
+    fn has_names_in_memory(&self) -> bool {
+        self.is_in_memory()
+    }
+
     /// Whether an open directory or file holds a descriptor of the process.
     fn holds_descriptors(&self) -> bool {
         !self.is_in_memory()

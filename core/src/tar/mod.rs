@@ -217,6 +217,10 @@ impl Layer for TarLayer {
         Ok(())
     }
 
+    fn has_names_in_memory(&self) -> bool {
+        true
+    }
+
     fn holds_descriptors(&self) -> bool {
         false
     }
