@@ -22,7 +22,6 @@ use crate::messages::print_warning;
 use anyhow::{Context, Result, ensure};
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
 use wasi_overlay_image::registry::{Client, Credentials, Mirror, Options, Progress};
 use wasi_overlay_image::{Choice, Error, Image, Platform, Purpose, Reference, Store, Transport};
 
@@ -31,8 +30,8 @@ pub(crate) struct Images {
     store: Option<Store>,
     client: Option<Client>,
     registry: RegistryArgs,
-    progress: Arc<dyn Progress>,
     pull: PullArg,
+    quiet: bool,
     /// The platform that the user says.
     pub(crate) platform: Option<Platform>,
     /// Whether layers are decompressed while they are downloaded.
@@ -46,8 +45,8 @@ impl Images {
             store: None,
             client: None,
             registry: registry.clone(),
-            progress: progress::new(registry.progress.unwrap_or_default(), quiet),
             pull,
+            quiet,
             platform: None,
             unpacks: false,
         }
@@ -90,9 +89,11 @@ impl Images {
         self.store.as_ref().map(|store| store.path().to_owned())
     }
 
-    /// The client for registries, and the store.
-    pub(crate) fn client(&mut self) -> Result<(&Client, Store, Arc<dyn Progress>)> {
+    /// The client for registries, the store, and the progress of one transfer. Drop the progress before
+    /// anything else is printed: that removes the bars of a transfer that failed.
+    pub(crate) fn client(&mut self) -> Result<(&Client, Store, Box<dyn Progress>)> {
         let store = self.store()?.clone();
+        let progress = progress::new(self.registry.progress.unwrap_or_default(), self.quiet);
         let client = match self.client.take() {
             Some(client) => client,
             None => {
@@ -102,7 +103,7 @@ impl Images {
             }
         };
         let client = self.client.insert(client);
-        Ok((client, store, Arc::clone(&self.progress)))
+        Ok((client, store, progress))
     }
 
     /// An image of a registry, which is pulled if `--pull` says so.
@@ -126,7 +127,9 @@ impl Images {
         if is_needed {
             let pull = self.pull;
             let (client, store, progress) = self.client()?;
-            match (client.pull(&store, reference, choice, &*progress), stored) {
+            let pulled = client.pull(&store, reference, choice, &*progress);
+            drop(progress);
+            match (pulled, stored) {
                 (Ok(_), _) => {}
                 (Err(error), Some(image)) if pull == PullArg::Newer => {
                     print_warning(format_args!("{error}; the image in the store is used"));

@@ -1,23 +1,26 @@
-//! Progress of transfers on stderr: bars on a terminal, lines elsewhere.
+//! Progress of transfers on stderr: bars on a terminal that can draw them, lines elsewhere.
 
 use super::args::ProgressArg;
 use crate::messages::{print_notice, print_warning};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use wasi_overlay_image::registry::{Outcome, Progress, Silent};
 use wasi_overlay_image::{Bytes, Digest};
 
-/// The form in which progress is shown.
-pub(super) fn new(form: ProgressArg, quiet: bool) -> Arc<dyn Progress> {
-    let is_terminal = std::io::stderr().is_terminal();
+/// The progress of one transfer, in the form that the user wants. When it is dropped, bars that are not full
+/// are removed, and the others stay.
+pub(super) fn new(form: ProgressArg, quiet: bool) -> Box<dyn Progress> {
+    let bars = Bars::default();
+    // It is also hidden where `TERM` is not set or `dumb`, and would then show nothing at all.
+    let can_draw = std::io::stderr().is_terminal() && !bars.all.is_hidden();
     match form {
-        _ if quiet => Arc::new(Silent),
-        ProgressArg::None => Arc::new(Silent),
-        ProgressArg::Auto if is_terminal => Arc::new(Bars::default()),
-        ProgressArg::Auto | ProgressArg::Plain => Arc::new(Lines::default()),
+        _ if quiet => Box::new(Silent),
+        ProgressArg::None => Box::new(Silent),
+        ProgressArg::Auto if can_draw => Box::new(bars),
+        ProgressArg::Auto | ProgressArg::Plain => Box::new(Lines::default()),
     }
 }
 
@@ -99,12 +102,12 @@ impl Progress for Bars {
     }
 }
 
-/// The last pause that was told: several blobs wait for one reason.
+/// The last pause that was printed: several blobs wait for one reason.
 #[derive(Default)]
 struct LastPause(Mutex<Option<(Instant, String)>>);
 
 impl LastPause {
-    /// The line for a pause, unless it was told already.
+    /// The line for a pause, unless it was printed already.
     fn line(&self, pause: Duration, reason: &str) -> Option<String> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

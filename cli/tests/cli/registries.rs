@@ -1,6 +1,6 @@
 //! Tests of `pull` and `push` with docker-registry, and of when `run` pulls.
 
-use crate::images::{Test, file};
+use crate::image_support::{Test, file};
 use crate::wat;
 use serde_json::{Value, json};
 use std::fs;

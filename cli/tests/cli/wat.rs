@@ -71,7 +71,23 @@ fn open(dir: u32, path: &str, flags: u32, rights: u64) -> String {
 
 /// Prints the file at `path` below the preopened descriptor `dir`.
 pub(crate) fn cat(dir: u32, path: &str) -> String {
-    let body = format!(
+    module(&[(PATH, path)], &cat_code(dir, path))
+}
+
+/// As [`cat`], but prints the line `ready` and waits for input first.
+pub(crate) fn cat_after_input(dir: u32, path: &str) -> String {
+    let wait = format!(
+        "(call $print (i32.const {TEXT}) (i32.const 6))
+        (i32.store (i32.const 0) (i32.const {BUFFER}))
+        (i32.store (i32.const 4) (i32.const 1))
+        (call $check (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))"
+    );
+    let body = wait + &cat_code(dir, path);
+    module(&[(PATH, path), (TEXT, "ready\n")], &body)
+}
+
+fn cat_code(dir: u32, path: &str) -> String {
+    format!(
         "{open}
         (i32.store (i32.const 0) (i32.const {BUFFER}))
         (i32.store (i32.const 4) (i32.const 4096))
@@ -79,8 +95,7 @@ pub(crate) fn cat(dir: u32, path: &str) -> String {
             (i32.const 8)))
         (call $print (i32.const {BUFFER}) (i32.load (i32.const 8)))",
         open = open(dir, path, 0, 2),
-    );
-    module(&[(PATH, path)], &body)
+    )
 }
 
 /// Code that writes `text` into the file at `path`, after creating or truncating it.
