@@ -19,7 +19,7 @@ fn entry_takes_100_bytes_of_an_index_and_220_while_it_is_made() {
             let mut piece = Archive::default();
             for file in 0..FILES_IN_EACH {
                 // The directories are implied.
-                piece = piece.file(&format!("usr/lib/dir-{dir:04}/file-{file:03}.py"), b"");
+                piece = piece.file(format!("usr/lib/dir-{dir:04}/file-{file:03}.py"), b"");
             }
             scanner.push(&piece.bytes).unwrap();
         }
