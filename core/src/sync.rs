@@ -100,8 +100,18 @@ impl<T: ?Sized> Mutex<T> {
     /// Waits for the lock.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         let held = self.rank.wait();
+        let locked = if HAS_SHARED_STACKS {
+            self.lock.lock()
+        } else {
+            // Smaller, since the standard library's `lock` formats a message if the only thread holds it.
+            match self.lock.try_lock() {
+                Ok(guard) => Ok(guard),
+                Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
+                Err(TryLockError::WouldBlock) => panic!("the only thread holds the lock"),
+            }
+        };
         Guard {
-            guard: self.lock.lock().unwrap_or_else(PoisonError::into_inner),
+            guard: locked.unwrap_or_else(PoisonError::into_inner),
             _held: held,
         }
     }

@@ -9,8 +9,8 @@ use super::node::Node;
 use super::resolve::Last;
 use crate::at_once;
 use crate::error::{Errno, Result};
-use crate::layer::Found;
 use crate::layer::erased::{AnyUpper, DirHandle};
+use crate::layer::{COPIES_TREES, Found};
 use crate::meta::{Identity, Kind, Meta, SetTime, SetTimes, Stat, Timestamp};
 use crate::name::Name;
 use crate::stack::LowerNode;
@@ -233,6 +233,9 @@ impl Shared {
     /// Reads metadata, and reads it again if a move by copying was in progress: such a move gives files a
     /// second name for a while, and empties the directories that it copied, which changes their times.
     pub(super) fn at_rest(&self, read: impl Fn() -> Result<Meta>) -> Result<Meta> {
+        if !COPIES_TREES {
+            return read();
+        }
         let epoch = self.epochs.now();
         let meta = read();
         if epoch.is_quiet() && epoch == self.epochs.now() {
