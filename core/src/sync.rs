@@ -103,11 +103,11 @@ impl<T: ?Sized> Mutex<T> {
         let locked = if HAS_SHARED_STACKS {
             self.lock.lock()
         } else {
-            // Smaller, since the standard library's `lock` formats a message if the only thread holds it.
+            // Smaller, since the standard library's `lock` formats a message if the only thread has it.
             match self.lock.try_lock() {
                 Ok(guard) => Ok(guard),
                 Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
-                Err(TryLockError::WouldBlock) => panic!("the only thread holds the lock"),
+                Err(TryLockError::WouldBlock) => unreachable!("one thread"),
             }
         };
         Guard {
