@@ -17,34 +17,12 @@ mod moved;
 mod sweep;
 mod trees;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use peak_alloc::PeakAlloc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use wasi_overlay_proof::kit::{CREATE, READ, capability, dir, file, scratch};
 
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is forwarded to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(held, Relaxed);
-        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as before.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const MIB: usize = 1 << 20;
 
@@ -56,13 +34,13 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// The bytes that are allocated now.
 fn held() -> usize {
-    HELD.load(Relaxed)
+    ALLOCATOR.current_usage()
 }
 
 /// The peak of bytes allocated during `call`, without those allocated before.
 fn peak_of<T>(call: impl FnOnce() -> T) -> (T, usize) {
     let before = held();
-    PEAK.store(before, Relaxed);
+    ALLOCATOR.reset_peak_usage();
     let result = call();
-    (result, PEAK.load(Relaxed).saturating_sub(before))
+    (result, ALLOCATOR.peak_usage().saturating_sub(before))
 }
