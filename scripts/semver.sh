@@ -11,4 +11,4 @@ fi
 need_program cargo-semver-checks 0.51.0
 say "API since $tag"
 cargo semver-checks --baseline-rev "$tag" --all-features \
-    -p wasi-overlay-config -p wasi-overlay-core -p wasi-overlay-compose -p wasi-overlay
+    -p wasi-overlay-config -p wasi-overlay-core -p wasi-overlay-compose -p wasi-overlay-image -p wasi-overlay
