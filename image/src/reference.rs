@@ -132,9 +132,6 @@ fn parse(text: &str) -> Result<Reference, String> {
     let (registry, path) = split_registry(name);
     check_registry(registry)?;
     check_repository(path)?;
-    if registry.len() + 1 + path.len() > MAX_NAME {
-        return Err(format!("its name is longer than {MAX_NAME} bytes"));
-    }
     if name == path && Digest::from_hex(path).is_some() {
         return Err(format!(
             "64 hexadecimal digits are a digest; expected `NAME@sha256:{path}`"
@@ -149,6 +146,9 @@ fn parse(text: &str) -> Result<Reference, String> {
     } else {
         path.to_owned()
     };
+    if registry.len() + 1 + repository.len() > MAX_NAME {
+        return Err(format!("its name is longer than {MAX_NAME} bytes"));
+    }
     let tag = match (tag, digest) {
         (Some(tag), _) => Some(tag.to_owned()),
         (None, Some(_)) => None,

@@ -34,6 +34,37 @@ fn reference_displays_in_full() {
     }
 }
 
+/// The bound is on the full name, in whatever form it is given.
+#[test]
+fn names_of_each_length_read_back() {
+    for length in 1..300 {
+        let path = "a".repeat(length);
+        for (text, full) in [
+            (path.clone(), format!("docker.io/library/{path}")),
+            (
+                format!("docker.io/{path}"),
+                format!("docker.io/library/{path}"),
+            ),
+            (format!("u/{path}"), format!("docker.io/u/{path}")),
+            (
+                format!("index.docker.io/u/{path}"),
+                format!("docker.io/u/{path}"),
+            ),
+            (format!("ghcr.io/{path}"), format!("ghcr.io/{path}")),
+        ] {
+            // 64 letters `a` alone are a digest.
+            let is_name = full.len() <= 255 && (text != path || length != 64);
+            let reference = text.parse::<Reference>();
+            assert_eq!(reference.is_ok(), is_name, "{text}");
+            let Ok(reference) = reference else { continue };
+            assert_eq!(reference.to_string(), full + ":latest");
+            for text in [reference.to_string(), reference.short()] {
+                assert_eq!(text.parse::<Reference>().unwrap(), reference);
+            }
+        }
+    }
+}
+
 #[test]
 fn short_form_omits_only_defaults() {
     for (text, short) in [
