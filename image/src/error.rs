@@ -60,7 +60,9 @@ pub enum Error {
         what: String,
     },
     /// An image that the store does not have.
-    #[error("{name} is not in the store {store}; type `wasi-overlay pull {name}`")]
+    #[error(
+        "{name} is not in the store {store}; `wasi-overlay images` lists what is, `wasi-overlay pull {name}` adds it"
+    )]
     NotInStore {
         /// The reference.
         name: String,

@@ -41,8 +41,10 @@ impl Layout {
                     "it is a directory of skopeo's `dir:`; type `skopeo copy dir:{0} oci:{0}-oci`",
                     path.display()
                 )
-            } else {
+            } else if path.exists() {
                 "it is not an OCI layout, since it has no `oci-layout`".to_owned()
+            } else {
+                "it does not exist".to_owned()
             };
             return Err(Error::NotFound {
                 what: path.display().to_string(),

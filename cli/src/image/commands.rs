@@ -1,7 +1,7 @@
 //! The commands for the store: `images`, `rmi`, `tag`, `prune`, `verify`.
 
 use super::args::FormatArg;
-use super::{ImagesArgs, PruneArgs, RmiArgs, TagArgs, VerifyArgs};
+use super::{ImagesArgs, PruneArgs, RmiArgs, TagArgs, VerifyArgs, reference};
 use crate::messages::{print_error, print_notice, print_warning};
 use crate::output::write_stdout;
 use crate::table;
@@ -77,26 +77,30 @@ pub(crate) fn images(args: &ImagesArgs) -> Result<()> {
 /// Removes names of images.
 pub(crate) fn rmi(args: &RmiArgs) -> Result<()> {
     let store = Store::open()?;
-    let mut failed = false;
-    for name in &args.images {
-        let removed = name
-            .parse()
-            .and_then(|reference: Reference| store.remove_image(&reference));
-        if let Err(error) = removed {
-            print_error(&error.into());
-            failed = true;
-        }
-    }
-    if failed {
-        bail!("not all names were removed");
-    }
-    Ok(())
+    let remove = |name: &String| -> Result<()> { Ok(store.remove_image(&stored(name)?)?) };
+    let errors = args.images.iter().filter_map(|name| remove(name).err());
+    let mut errors: Vec<_> = errors.collect();
+    let Some(last) = errors.pop() else {
+        return Ok(());
+    };
+    errors.iter().for_each(print_error);
+    Err(last)
+}
+
+/// Parses the name of an image of the store.
+fn stored(text: &str) -> Result<Reference> {
+    let remedy = "it is not in the store; name an image that `wasi-overlay images` lists";
+    reference(text, remedy)
 }
 
 /// Gives an image another name.
 pub(crate) fn tag(args: &TagArgs) -> Result<()> {
     let store = Store::open()?;
-    Ok(store.tag(&args.image.parse()?, &args.name.parse()?)?)
+    let name = reference(
+        &args.name,
+        "a new name has no transport; write one like `app:2`",
+    )?;
+    Ok(store.tag(&stored(&args.image)?, &name)?)
 }
 
 /// Removes files that no image needs.
@@ -111,8 +115,8 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<()> {
         write_stdout(&format!("{name}\n"))?;
     }
     print_notice(format_args!(
-        "{} files {}, {} free{}",
-        pruned.blobs.len(),
+        "{} {}, {} freed{}",
+        count(pruned.blobs.len() as u64, "file"),
         if args.dry_run {
             "would be removed"
         } else {
@@ -121,16 +125,23 @@ pub(crate) fn prune(args: &PruneArgs) -> Result<()> {
         Bytes(pruned.bytes),
         match args.min_age {
             0 => String::new(),
-            minutes => format!("; files younger than {minutes} minutes stay (--min-age)"),
+            minutes => format!(
+                "; files younger than {} stay (--min-age)",
+                count(minutes, "minute")
+            ),
         }
     ));
     Ok(())
 }
 
+fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Checks the digests of the store.
 pub(crate) fn verify(args: &VerifyArgs) -> Result<()> {
     let store = Store::open()?;
-    let image = args.image.as_deref().map(str::parse).transpose()?;
+    let image = args.image.as_deref().map(stored).transpose()?;
     let problems = store.verify(image.as_ref())?;
     for problem in &problems {
         let line = match problem {

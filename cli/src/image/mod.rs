@@ -19,7 +19,8 @@ pub(crate) use transfer::{pull, push};
 use crate::args::RunArgs;
 use crate::layer_arg::has_archive_suffix;
 use crate::messages::print_warning;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use std::ffi::OsStr;
 use std::io::Read;
 use std::path::PathBuf;
 use wasi_overlay_image::registry::{Client, Credentials, Mirror, Options, Progress};
@@ -214,8 +215,19 @@ fn platform(text: Option<&str>) -> Result<Option<Platform>> {
         .transpose()
 }
 
+/// Parses a name of the store or a registry, with or without `store:` or `docker://` in front. `remedy` is for
+/// another transport.
+fn reference(text: &str, remedy: &str) -> Result<Reference> {
+    match Transport::parse(OsStr::new(text)) {
+        Ok(Transport::Registry(reference) | Transport::Store(reference)) => Ok(reference),
+        // A word without a transport is a name here, even if there is such a file.
+        Ok(Transport::Dir(_) | Transport::Tar(_)) | Err(_) => Ok(text.parse()?),
+        Ok(other) => bail!("{other}: {remedy}"),
+    }
+}
+
 /// A name as users write it: an image of the store, unless it has a transport.
-fn image_name(text: &std::ffi::OsStr) -> Result<Transport> {
+fn image_name(text: &OsStr) -> Result<Transport> {
     let transport = Transport::parse(text)?;
     // A word without a transport is a name here, even if there is such a file.
     if let (Transport::Dir(path) | Transport::Tar(path), Some(text)) = (&transport, text.to_str())

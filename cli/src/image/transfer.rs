@@ -1,9 +1,9 @@
 //! The commands `pull` and `push`.
 
-use super::{Images, PullArg, PullArgs, PushArgs, image_name, platform};
+use super::{Images, PullArg, PullArgs, PushArgs, image_name, platform, reference};
 use crate::output::write_stdout;
 use anyhow::{Result, bail};
-use wasi_overlay_image::{Purpose, Reference, Transport};
+use wasi_overlay_image::{Purpose, Transport};
 
 /// Pulls an image, and prints the digest of its manifest.
 pub(crate) fn pull(args: &PullArgs) -> Result<()> {
@@ -29,7 +29,14 @@ pub(crate) fn push(args: &PushArgs) -> Result<()> {
     let mut images = Images::new(&args.registry, PullArg::Never, args.quiet);
     images.platform = platform(args.platform.as_deref())?;
     let transport = image_name(&args.image)?;
-    let target = args.reference.as_deref().map(target).transpose()?;
+    let target = args.reference.as_deref();
+    let target = target.map(|text| {
+        reference(
+            text,
+            "push sends an image to a registry; skopeo copies it to other places",
+        )
+    });
+    let target = target.transpose()?;
     let _adding;
     let (digest, target) = match (&transport, target) {
         (Transport::Store(name) | Transport::Registry(name), target) => {
@@ -57,9 +64,4 @@ pub(crate) fn push(args: &PushArgs) -> Result<()> {
     let (client, store, progress) = images.client()?;
     let digest = client.push(&store, digest, &target, &*progress)?;
     write_stdout(&format!("{digest}\n"))
-}
-
-/// Parses where to push to, with or without `docker://`.
-fn target(text: &str) -> Result<Reference> {
-    Ok(text.strip_prefix("docker://").unwrap_or(text).parse()?)
 }

@@ -225,6 +225,7 @@ fn odd_names_of_layers_are_explained() {
         ("tar:-", "save it to a file"),
         ("-", "save it to a file"),
         ("nope.tar.gz", "there is no such file or directory"),
+        ("oci:nope", "nope: it does not exist"),
     ] {
         let ended = test.run(&["--layer", layer, "ok.wat"]);
         assert_ne!(ended.code, 0, "{layer}");
@@ -291,6 +292,51 @@ fn commands_show_and_change_the_store() {
     let listed = test.run(&["images"]);
     assert!(listed.stdout.contains("example.com/other:2"), "{listed:?}");
     assert!(listed.stderr.contains(manifest), "{listed:?}");
+}
+
+#[test]
+fn commands_for_the_store_take_names_of_the_store() {
+    let test = Test::new();
+    let base = test.pack("base", &[file("a", "")]);
+    test.image("app:1", json!({}), &[base]);
+    test.prints(&["tag", "docker://app:1", "app:2"], "");
+    test.prints(&["verify", "store:app:2"], "");
+    test.prints(&["rmi", "store:app:2"], "");
+    let elsewhere =
+        "oci:x:1: it is not in the store; name an image that `wasi-overlay images` lists";
+    for command in [
+        &["rmi", "oci:x:1"][..],
+        &["verify", "oci:x:1"],
+        &["tag", "oci:x:1", "y"],
+    ] {
+        test.fails(command, elsewhere);
+    }
+    test.fails(
+        &["tag", "app:1", "oci:x:1"],
+        "oci:x:1: a new name has no transport; write one like `app:2`",
+    );
+    test.fails(
+        &["push", "app:1", "oci:x:1"],
+        "oci:x:1: push sends an image to a registry; skopeo copies it to other places",
+    );
+    // Every name that is there is removed, and every other one named.
+    let store = test.temp.path("store");
+    let missing = |name: &str| {
+        format!(
+            "error: docker.io/library/{name}:latest is not in the store {}; `wasi-overlay images` lists \
+             what is, `wasi-overlay pull docker.io/library/{name}:latest` adds it\n",
+            store.display()
+        )
+    };
+    let ended = test.run(&["rmi", "x", "app:1", "y"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (1, ""));
+    assert_eq!(ended.stderr, missing("x") + &missing("y"));
+    assert_eq!(test.run(&["images"]).stdout.lines().count(), 1);
+    let pruned = test.run(&["prune", "--min-age", "0", "--dry-run"]);
+    assert!(
+        pruned.stderr.starts_with("3 files would be removed, "),
+        "{pruned:?}"
+    );
 }
 
 #[test]

@@ -196,26 +196,22 @@ impl Store {
     /// no image has the name. The blobs stay until [`prune`](Self::prune), so what runs the image is not disturbed.
     ///
     /// # Errors
-    /// [`Error::NotInStore`]; [`Error::ReadOnlyStore`], [`Error::NoSpace`], [`Error::Io`].
+    /// [`Error::NotInStore`]; [`Error::Ambiguous`]; [`Error::ReadOnlyStore`], [`Error::NoSpace`], [`Error::Io`].
     pub fn remove_image(&self, name: &Reference) -> Result<()> {
-        let is_removed = self.change_entries(|entries| {
+        self.change_entries(|entries| {
             let before = entries.len();
             let full = name.to_string();
             entries.retain(|entry| !has_name(entry, &full));
-            if entries.len() == before
-                && let Ok(descriptor) = self.find_one(name)
-            {
-                let digest = descriptor.digest().to_string();
+            if entries.len() == before {
+                let digest = self.find_one(name)?.digest().to_string();
                 entries.retain(|entry| entry.get("digest") != Some(&Value::from(digest.as_str())));
             }
-            let is_changed = entries.len() < before;
-            Ok((is_changed, is_changed))
-        })?;
-        if is_removed {
-            Ok(())
-        } else {
-            Err(self.not_found(name))
-        }
+            if entries.len() == before {
+                // A manifest without a name, which is in the store all the same.
+                return Err(self.not_found(name));
+            }
+            Ok(((), true))
+        })
     }
 
     /// The digest of the manifest or the index that a name stands for.
