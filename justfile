@@ -112,6 +112,10 @@ counts *arguments:
 copy-up *arguments:
     scripts/copy-up.sh {{ arguments }}
 
+# Times images: the start of a program in one, the storing of a layer, a pull.
+images-bench *arguments:
+    scripts/images-bench.sh {{ arguments }}
+
 # Checks licences and sources of dependencies.
 deny:
     scripts/deny.sh
