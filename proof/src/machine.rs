@@ -1,7 +1,7 @@
 //! Resources of the machine that tests use: temporary directories, programs and mounts. Each is released
 //! when it is dropped, also by a failing test.
 
-use crate::kit::forbids_skipping;
+use crate::kit::{forbids_skipping, skip};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -66,6 +66,56 @@ fn kernel_overlay() -> &'static Option<String> {
         let error = mounted.err()?;
         Some(format!("mounting the kernel's overlayfs: {error}"))
     })
+}
+
+/// A tmpfs of a bounded size. It is unmounted when it is dropped.
+#[derive(Debug)]
+pub struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// Mounts one of this size, as in `512k`. `None` if that fails and `test` may be skipped.
+    ///
+    /// # Panics
+    /// As [`skip`].
+    pub fn mount(test: &str, size: &str) -> Option<Self> {
+        let at = TempDir::new().expect("a temporary directory");
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(at.path())
+            .output();
+        match mount {
+            Ok(output) if output.status.success() => Some(Self(at)),
+            other => {
+                skip(test, &format!("cannot mount a tmpfs: {other:?}"));
+                None
+            }
+        }
+    }
+
+    /// Changes its size.
+    ///
+    /// # Panics
+    /// If more is on it.
+    pub fn resize(&self, size: &str) {
+        self.run("mount", &["-o", &format!("remount,size={size}")]);
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let mut command = Command::new(program);
+        let status = command.args(arguments).arg(self.path()).status();
+        assert!(status.is_ok_and(|status| status.success()), "{command:?}");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        self.run("umount", &["--lazy"]);
+    }
 }
 
 /// An empty directory for a test. It is on tmpfs if tmpfs supports everything that layers need. When it

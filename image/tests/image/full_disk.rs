@@ -2,43 +2,9 @@
 
 use super::support::{Layout, assert_blobs_are_whole, files_below, noise, read_stack};
 use std::path::Path;
-use std::process::Command;
-use tempfile::TempDir;
 use wasi_overlay_core::Limits;
 use wasi_overlay_image::{Choice, Error, Store};
-
-/// A filesystem in memory, until it is dropped.
-struct Disk(TempDir);
-
-impl Disk {
-    fn mount(options: &str) -> Option<Self> {
-        let at = TempDir::new().unwrap();
-        let arguments = ["-t", "tmpfs", "-o", options, "tmpfs"];
-        let status = Command::new("mount")
-            .args(arguments)
-            .arg(at.path())
-            .status();
-        status
-            .is_ok_and(|status| status.success())
-            .then(|| Self(at))
-    }
-
-    fn resize(&self, options: &str) {
-        let options = format!("remount,{options}");
-        let status = Command::new("mount")
-            .args(["-o", &options])
-            .arg(self.0.path())
-            .status();
-        assert!(status.unwrap().success());
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let status = Command::new("umount").arg(self.0.path()).status();
-        assert!(status.is_ok_and(|status| status.success()));
-    }
-}
+use wasi_overlay_proof::machine::SmallDisk;
 
 fn run(path: &Path, layout: &Layout) -> Result<(), Error> {
     let store = Store::at(path)?;
@@ -51,19 +17,18 @@ fn run(path: &Path, layout: &Layout) -> Result<(), Error> {
 
 #[test]
 fn full_disk_is_reported_and_the_next_pull_goes_on() {
-    let Some(disk) = Disk::mount("size=1m") else {
-        eprintln!("skipped: mounting requires root");
+    let Some(disk) = SmallDisk::mount("a full disk", "1m") else {
         return;
     };
     let mut layout = Layout::default();
     let half = [noise(500_000), vec![b'a'; 1_500_000]].concat();
     let image = layout.image("wasi/wasm", &[("f", &half), ("small", b"x")]);
     layout.name("app", &image);
-    let path = disk.0.path().join("store");
+    let path = disk.path().join("store");
     // Sizes at which the download fails, the tar is too large by what gzip says, and all fits.
     let mut failures = 0;
     for size in [256, 512, 768, 1024, 2048, 2304, 4096] {
-        disk.resize(&format!("size={size}k"));
+        disk.resize(&format!("{size}k"));
         match run(&path, &layout) {
             Ok(()) => {
                 assert_eq!(size, 4096);

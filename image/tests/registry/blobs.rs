@@ -7,8 +7,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use wasi_overlay_image::registry::{Error, Options};
-use wasi_overlay_image::{Choice, Digest};
+use wasi_overlay_image::registry::{Error, Options, Silent};
+use wasi_overlay_image::{Choice, Digest, Store};
+use wasi_overlay_proof::machine::SmallDisk;
 
 const SIZE: usize = 300_000;
 
@@ -91,6 +92,47 @@ fn corrupt_blob_is_refused_and_leaves_nothing() {
     assert!(!local.has(&layer));
     assert_eq!(local.partial(&layer), 0);
     assert_eq!(fake.requests(&blob(&layer)).len(), 1);
+}
+
+#[test]
+fn disk_that_fills_up_in_the_middle_leaves_no_name_and_the_next_pull_goes_on() {
+    let Some(disk) = SmallDisk::mount("a disk that fills up", "1m") else {
+        return;
+    };
+    let (fake, layer) = one_layer();
+    // Another program takes the room that was there when the pull asked.
+    let (name, mut other) = (blob(&layer), Some(disk.path().join("other")));
+    fake.add_rule(move |request| {
+        if request.line().contains(&name)
+            && let Some(other) = other.take()
+        {
+            std::fs::write(other, vec![1; 850 << 10]).unwrap();
+        }
+        None
+    });
+    let store = Store::at(disk.path().join("store")).unwrap();
+    let pull = || client(options()).pull(&store, &fake.reference("1"), &Choice::default(), &Silent);
+    let error = pull().unwrap_err();
+    let Error::Store(error) = error else {
+        panic!("{error}");
+    };
+    assert!(
+        matches!(*error, wasi_overlay_image::Error::NoSpace { .. }),
+        "{error}"
+    );
+    assert!(!store.has(&Digest::of(&layer)).unwrap());
+    assert!(store.entries().unwrap().is_empty());
+    disk.resize("2m");
+    pull().unwrap();
+    assert!(store.has(&Digest::of(&layer)).unwrap());
+    assert!(store.verify(None).unwrap().is_empty());
+    // The second request is for what the first one did not store.
+    let ranges = fake.requests(&blob(&layer));
+    let ranges: Vec<_> = ranges
+        .iter()
+        .map(|request| request.header("range"))
+        .collect();
+    assert!(matches!(ranges[..], [None, Some(_)]), "{ranges:?}");
 }
 
 #[test]
