@@ -22,6 +22,9 @@ pub(crate) const HAS_SHARED_STACKS: bool = cfg!(feature = "native");
 /// Whether the engine may start threads of its own: not in a component, and not in a schedule test.
 pub(crate) const HAS_THREADS: bool = cfg!(all(feature = "native", not(shuttle)));
 
+/// Whether the target has one thread, as a component has. A lock that is held cannot be waited for there.
+const HAS_ONE_THREAD: bool = cfg!(all(target_family = "wasm", not(target_feature = "atomics")));
+
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::atomic;
 #[cfg(not(shuttle))]
@@ -100,15 +103,15 @@ impl<T: ?Sized> Mutex<T> {
     /// Waits for the lock.
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         let held = self.rank.wait();
-        let locked = if HAS_SHARED_STACKS {
-            self.lock.lock()
-        } else {
-            // Smaller, since the standard library's `lock` formats a message if the only thread has it.
+        let locked = if HAS_ONE_THREAD {
+            // The standard library's `lock` would format a message, which takes a kilobyte of code.
             match self.lock.try_lock() {
                 Ok(guard) => Ok(guard),
                 Err(TryLockError::Poisoned(poisoned)) => Err(poisoned),
-                Err(TryLockError::WouldBlock) => unreachable!("one thread"),
+                Err(TryLockError::WouldBlock) => unreachable!("the only thread holds the lock"),
             }
+        } else {
+            self.lock.lock()
         };
         Guard {
             guard: locked.unwrap_or_else(PoisonError::into_inner),

@@ -234,7 +234,7 @@ impl Shared {
     /// second name for a while, and empties the directories that it copied, which changes their times.
     pub(super) fn at_rest(&self, read: impl Fn() -> Result<Meta>) -> Result<Meta> {
         if !COPIES_TREES {
-            return read();
+            return read(); // There are no such moves.
         }
         let epoch = self.epochs.now();
         let meta = read();
